@@ -1,0 +1,29 @@
+"""A local emulator of three face-AI web APIs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.app import create_app
+    from emulator.settings import Settings
+
+__all__ = ["Settings", "__version__", "create_app"]
+
+__version__ = version("face-api-emulator")
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on demand: a worker process imports this package too, and needs no web framework.
+    match name:
+        case "create_app":
+            from emulator.app import create_app  # noqa: PLC0415 - on demand, as said above
+
+            return create_app
+        case "Settings":
+            from emulator.settings import Settings  # noqa: PLC0415 - on demand, as said above
+
+            return Settings
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
