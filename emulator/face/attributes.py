@@ -1,0 +1,343 @@
+"""What a person looks like in a few words and colours, measured from one picture.
+
+All measurements are taken in an upright crop of one size, in the head's own frame: x to the
+person's left, y up, in units of u, the distance of the outer eye corners. So a tilted head or a
+larger picture changes little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.landmarks import (
+    CHIN_TIP,
+    FACE_OVAL,
+    LEFT_CHEEK,
+    LEFT_EYE,
+    LEFT_EYEBROW,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LIPS_OUTER,
+    RIGHT_CHEEK,
+    RIGHT_EYE,
+    RIGHT_EYEBROW,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
+from emulator.face.reshape import HeadFrame, head_frame
+from emulator.face.skin import skin_mask
+from emulator.face.types import Image, Mask, Points2, Points3, check_image
+
+HairLength: TypeAlias = Literal["short", "long", "ponytail"]
+HairTexture: TypeAlias = Literal["straight", "wavy"]
+Gender: TypeAlias = Literal["female", "male"]
+Color: TypeAlias = NDArray[np.uint8]
+
+# The crop: pixels per u, and how far it reaches from between the eyes, in u.
+_SCALE = 64
+_ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
+
+# Gap between the lids over the eye's width, of eyes that are plainly open.
+_TYPICAL_OPENING = 0.29
+
+# Coherence of edges from which hair counts as straight: halfway between all and nothing.
+_COHERENT = 0.5
+
+# Contrast of a line from which it counts as a frame: skin has 0.01 to 0.09, dark frames 0.7.
+_FRAME = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Attributes:
+    """What `face_attributes` measured.
+
+    Attributes
+    ----------
+    skin_color, hair_color : (3,) uint8
+        RGB. Without hair that can be seen, its colour is the skin's at the scalp.
+    hair_length : {'short', 'long', 'ponytail'}
+        'long' falls below the chin on both sides, 'ponytail' on one.
+    hair_texture : {'straight', 'wavy'}
+        Whether neighbouring strands run in one direction.
+    gender : {'female', 'male'}
+        A plausible guess from proportions and hair, not a classification of anybody.
+    glasses : bool
+        Whether something with edges spans the nose bridge and lies below the eyes.
+    blink_correction : float
+        Near 1: below it for narrow eyes, above it for wide open ones.
+    """
+
+    skin_color: Color
+    hair_color: Color
+    hair_length: HairLength
+    hair_texture: HairTexture
+    gender: Gender
+    glasses: bool
+    blink_correction: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    """The upright crop and what lies where in it."""
+
+    image: Image
+    person: Mask
+    skin: Mask
+    landmarks: Points2
+    """(478, 2) pixels of the crop."""
+
+    def y(self, height: float) -> int:
+        """Return the row at a height in u above the eyes."""
+        return round((_ABOVE - height) * _SCALE)
+
+    def x(self, aside: float) -> int:
+        """Return the column at a distance in u from the midline, to the person's left."""
+        return round((_ASIDE + aside) * _SCALE)
+
+    def box(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice]:
+        """Return rows and columns from x0 to x1 and from y0 up to y1 (u)."""
+        return slice(self.y(y1), self.y(y0) + 1), slice(self.x(x0), self.x(x1) + 1)
+
+
+def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attributes:
+    """Return skin and hair colour, kind of hair, gender guess, glasses and blink coefficient.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    landmarks : (478, 3) float64
+        Pixels.
+    person_mask : (H, W) float32
+        0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the image is no Image, the landmarks are not (478, 3) and finite, or the mask has
+        another size than the image.
+    """
+    check_image(image)
+    if person_mask.shape != image.shape[:2]:
+        raise ValueError(f"person_mask must be {image.shape[:2]}, not {person_mask.shape}")
+    frame = head_frame(landmarks)
+    crop = _upright_crop(image, landmarks, person_mask, frame)
+    skin = _skin_color(crop)
+    hair, color = _hair(crop, skin)
+    length = _hair_length(crop, hair)
+    return Attributes(
+        skin_color=skin,
+        hair_color=color,
+        hair_length=length,
+        hair_texture=_hair_texture(crop, hair),
+        gender=_gender_guess(
+            frame.to_head(landmarks), length, float(hair.sum() / max(_filled(crop, [FACE_OVAL]).sum(), 1))
+        ),
+        glasses=_has_glasses(crop, frame.to_head(landmarks)),
+        blink_correction=blink_correction(landmarks),
+    )
+
+
+def blink_correction(landmarks: Points3) -> float:
+    """Return the blink coefficient: 1 at a typical opening of the lids, from 0.9 to 1.1.
+
+    The opening is the gap between the lids, averaged along the eye, over the eye's width, and the
+    mean of both eyes.
+    """
+    openings = []
+    for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
+        width = np.linalg.norm(landmarks[upper[0], :2] - landmarks[upper[-1], :2])
+        middle = slice(3, -3)
+        gaps = np.linalg.norm(landmarks[list(upper[middle]), :2] - landmarks[list(lower[middle]), :2], axis=1)
+        openings.append(float(gaps.mean() / max(float(width), 1e-6)))
+    relative = float(np.mean(openings)) / _TYPICAL_OPENING - 1.0
+    return 1.0 + 0.1 * float(np.tanh(relative))
+
+
+def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: HeadFrame) -> _Crop:
+    up = frame.axes[1, :2] / max(float(np.linalg.norm(frame.axes[1, :2])), 1e-6)
+    scale = _SCALE / frame.unit
+    # Rows: the crop's x and y (down) as functions of the picture's.
+    linear = scale * np.array([[-up[1], up[0]], [-up[0], -up[1]]])
+    offset = np.array([_ASIDE, _ABOVE]) * _SCALE - linear @ frame.origin[:2]
+    affine = np.column_stack([linear, offset])
+    size = round(2 * _ASIDE * _SCALE) + 1, round((_ABOVE + _BELOW) * _SCALE) + 1
+    # Large pictures are blurred first, as the crop would otherwise pick single pixels.
+    if scale < 1:
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 / scale).astype(np.uint8)
+    cropped = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR).astype(np.uint8)
+    person = np.asarray(cv2.warpAffine(person_mask, affine, size, flags=cv2.INTER_LINEAR), dtype=np.float32)
+    moved = np.column_stack([landmarks[:, :2] @ linear.T + offset, landmarks[:, 2] * scale])
+    return _Crop(cropped, person, skin_mask(cropped, moved), moved[:, :2])
+
+
+def _skin_color(crop: _Crop) -> Color:
+    """Return the median colour (3,) of cheeks and forehead, shadows and highlights left out."""
+    forehead = (*LEFT_EYEBROW[:5], *RIGHT_EYEBROW[:5], 10, 109, 338, 108, 337, 151)
+    areas = _filled(crop, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
+    pixels = crop.image[areas & (crop.skin > 0.5)]
+    if len(pixels) < 30:
+        pixels = crop.image[_filled(crop, [FACE_OVAL])]
+    return _robust_color(pixels, 0.3, 0.8)
+
+
+def _robust_color(pixels: NDArray[np.uint8], low: float, high: float) -> Color:
+    """Return the median over the pixels (N, 3) whose luminance lies between two quantiles."""
+    if len(pixels) == 0:
+        return np.zeros(3, dtype=np.uint8)
+    luma = pixels @ np.array([0.299, 0.587, 0.114])
+    lowest, highest = np.quantile(luma, (low, high))
+    kept = pixels[(luma >= lowest) & (luma <= highest)]
+    color: Color = np.rint(np.median(kept, axis=0)).astype(np.uint8)
+    return color
+
+
+def _filled(crop: _Crop, rings: list[tuple[int, ...]]) -> NDArray[np.bool_]:
+    plane = np.zeros(crop.image.shape[:2], dtype=np.uint8)
+    for ring in rings:
+        cv2.fillPoly(plane, [cv2.convexHull(np.rint(crop.landmarks[list(ring)]).astype(np.int32))], (1,))
+    return plane.astype(bool)
+
+
+def _lab(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return CIELAB (..., 3) of RGB pixels (..., 3)."""
+    as_image = (pixels.reshape(-1, 1, 3).astype(np.float32)) / np.float32(255)
+    return np.asarray(cv2.cvtColor(as_image, cv2.COLOR_RGB2LAB), dtype=np.float64).reshape(pixels.shape)
+
+
+def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], Color]:
+    """Return where hair is (rows, columns) and its colour.
+
+    The colour is measured in a band around the upper half of the face, on what belongs to the
+    person and is not of the skin's colour; hair is then what has that colour and hangs together
+    with the band.
+    """
+    oval = _filled(crop, [FACE_OVAL]).astype(np.uint8)
+    band = _grown(oval, 0.45) & ~_grown(oval, 0.06)
+    # Above the ears.
+    band[crop.y(0.15) :] = False
+    band &= crop.person > 0.7
+    lab = _lab(crop.image)
+    unlike_skin = np.linalg.norm((lab - _lab(skin)) * (0.6, 1.0, 1.0), axis=2) > 14
+    seed = band & unlike_skin
+    # A bald head: nothing but scalp.
+    if seed.sum() < 0.15 * max(int(band.sum()), 1):
+        seed = band
+    color = _robust_color(crop.image[seed], 0.15, 0.75)
+    if not seed.any():
+        return seed, color
+
+    # Hair has shades: what counts is its distance against the spread in the band.
+    center, spread = (
+        np.median(lab[seed], axis=0),
+        1.4826 * np.median(np.abs(lab[seed] - np.median(lab[seed], axis=0)), axis=0),
+    )
+    tolerance = 2.2 * np.maximum(spread, (8.0, 3.0, 4.0))
+    alike = (((lab - center) / tolerance) ** 2).sum(axis=2) < 3.0
+    alike &= (crop.person > 0.5) & unlike_skin & ~oval.astype(bool)
+    closed = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(closed.astype(np.uint8))
+    rooted = np.unique(np.asarray(labels)[seed & (closed > 0)])
+    return np.isin(labels, rooted[rooted > 0]), color
+
+
+def _grown(mask: NDArray[np.uint8], by: float) -> NDArray[np.bool_]:
+    size = 2 * round(by * _SCALE) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return np.asarray(cv2.dilate(mask, kernel), dtype=np.uint8).astype(bool)
+
+
+def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
+    """Return 'long' or 'ponytail' if hair falls beside jaw and neck, on both sides or on one.
+
+    A side counts if at least three quarters of the rows from the mouth to a little below the chin
+    show a strand's breadth of hair beside the face.
+    """
+    oval = crop.landmarks[list(FACE_OVAL)]
+    mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
+    end = int(crop.landmarks[CHIN_TIP, 1]) + round(0.2 * _SCALE)
+    rows = hair[mouth:end]
+    middle = round(float(oval[:, 0].mean()))
+    reaching = 0
+    for side in (rows[:, :middle], rows[:, middle:]):
+        if len(side) and (side.sum(axis=1) >= 0.08 * _SCALE).mean() >= 0.75:
+            reaching += 1
+    lengths: tuple[HairLength, ...] = ("short", "ponytail", "long")
+    return lengths[reaching]
+
+
+def _hair_texture(crop: _Crop, hair: NDArray[np.bool_]) -> HairTexture:
+    """Return 'straight' if strands run in one direction over a good part of the head, else 'wavy'.
+
+    The coherence of the structure tensor (Bigun 1987), averaged over a third of u, is near 1 where
+    edges are parallel and near 0 where they wind.
+    """
+    inner = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    if inner.sum() < 100:
+        return "straight"
+    luma = np.asarray(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    dx, dy = (np.asarray(cv2.Sobel(luma, cv2.CV_32F, *order)) * inner for order in ((1, 0), (0, 1)))
+    xx, yy, xy = (
+        np.asarray(cv2.GaussianBlur(product, (0, 0), 0.15 * _SCALE))
+        for product in (dx * dx, dy * dy, dx * dy)
+    )
+    energy = xx + yy
+    coherence = np.sqrt((xx - yy) ** 2 + 4 * xy * xy) / np.maximum(energy, 1e-6)
+    return (
+        "straight"
+        if float(np.average(coherence[inner], weights=energy[inner] + 1e-6)) > _COHERENT
+        else "wavy"
+    )
+
+
+def _gender_guess(points: Points3, length: HairLength, hair_share: float) -> Gender:
+    """Return a guess from the brows' height and from hair.
+
+    Brows stand higher above the eyes in the average female face (Farkas 1994, Anthropometry of the
+    Head and Face), and hair is longer and fuller by custom. Individuals overlap so widely that this
+    is a plausible guess, and no more. The thresholds were set on a handful of photographs.
+
+    Parameters
+    ----------
+    points : (478, 3) float64
+        In the head's frame, u.
+    length : {'short', 'long', 'ponytail'}
+    hair_share : float
+        The hair's area over that of the face.
+    """
+    brow = float(
+        np.mean([points[list(b), 1].mean() - points[list(e), 1].mean() for b, e in _BROWS_OVER_EYES])
+    )
+    score = (brow - 0.18) / 0.03 + (hair_share - 0.6) / 0.2 + (0.0 if length == "short" else 2.0)
+    return "female" if score > 0 else "male"
+
+
+_BROWS_OVER_EYES = ((LEFT_EYEBROW, LEFT_EYE), (RIGHT_EYEBROW, RIGHT_EYE))
+
+
+def _has_glasses(crop: _Crop, points: Points3) -> bool:
+    """Return whether a frame's edges cross both the nose bridge and the skin below both eyes.
+
+    Bare skin is smooth there; a frame is a line across: the luminance along y, averaged over a
+    narrow strip, then leaves its running median by a good part.
+    """
+    eyes = [float(points[list(eye), 0].mean()) for eye in (LEFT_EYE, RIGHT_EYE)]
+    bridge = _line_contrast(crop, -0.05, 0.05, -0.22, 0.1)
+    below = [_line_contrast(crop, x - 0.1, x + 0.1, -0.42, -0.12) for x in eyes]
+    return bridge > _FRAME and min(below) > _FRAME
+
+
+def _line_contrast(crop: _Crop, x0: float, x1: float, y0: float, y1: float) -> float:
+    """Return how far the luminance along y departs from its running median, against its mean."""
+    rows, columns = crop.box(x0, x1, y0, y1)
+    luma = np.asarray(cv2.cvtColor(crop.image[rows, columns], cv2.COLOR_RGB2GRAY), dtype=np.float64)
+    profile = luma.mean(axis=1)
+    half = round(0.08 * _SCALE)
+    padded = np.pad(profile, half, mode="edge")
+    running = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
+    return float(np.abs(profile - running).max() / max(float(profile.mean()), 1.0))

@@ -1,0 +1,104 @@
+"""The canonical mesh: one neutral head in the landmarks' topology, read from the package's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib import resources
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.mesh import Mesh
+from emulator.face.types import Points3
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+class Region(IntEnum):
+    """What a triangle of the canonical mesh covers."""
+
+    SKIN = 0
+    RIGHT_EYE = 1
+    LEFT_EYE = 2
+    MOUTH = 3
+
+
+@dataclass(frozen=True, eq=False)
+class CanonicalData:
+    """All that is stored about the canonical head. The arrays are read-only.
+
+    Attributes
+    ----------
+    mesh : Mesh
+    regions : (T,) uint8
+        A Region for each triangle.
+    mouth_opening : (468, 3) float64
+        How the vertices move when a smile opens the mouth by a centimetre, in centimetres.
+    harmonics : (H, 468) float64
+        Smooth functions on the mesh (eigenvectors of its graph Laplacian), each even or odd
+        under the mirror image, from the coarsest to the finest. The constant is left out.
+    frequencies : (H,) float64
+        Their eigenvalues.
+    deviation_law : (2,) float64
+        ``a`` and ``b``: faces differ from the canonical one by about ``a * frequency ** -b``
+        centimetres (standard deviation) along a unit harmonic.
+    """
+
+    mesh: Mesh
+    regions: NDArray[np.uint8]
+    mouth_opening: Points3
+    harmonics: NDArray[np.float64]
+    frequencies: NDArray[np.float64]
+    deviation_law: NDArray[np.float64]
+
+
+@cache
+def canonical_data() -> CanonicalData:
+    """Return the stored canonical head; the file is read at the first call."""
+    with (
+        resources.files("emulator.face").joinpath("data/canonical_mesh.npz").open("rb") as stream,
+        np.load(stream, allow_pickle=False) as stored,
+    ):
+        triangles = _read_only(stored["triangles"].astype(np.int32))
+        mesh = Mesh(
+            _read_only(stored["vertices"].astype(np.float64)),
+            triangles,
+            _read_only(stored["uv"].astype(np.float64)),
+            triangles,
+        )
+        return CanonicalData(
+            mesh,
+            _read_only(stored["regions"].astype(np.uint8)),
+            _read_only(stored["mouth_opening"].astype(np.float64)),
+            _read_only(stored["harmonics"].astype(np.float64)),
+            _read_only(stored["frequencies"].astype(np.float64)),
+            _read_only(stored["deviation_law"].astype(np.float64)),
+        )
+
+
+def canonical_mesh() -> Mesh:
+    """Return the canonical mesh: 468 vertices in landmark order, 898 triangles, no texture seam.
+
+    Neutral, looking straight at the camera, mirror-symmetric to the bit in positions, texture
+    and triangles. The holes at the eyes and the mouth are closed; the face oval is the only
+    border. The arrays are shared and read-only.
+
+    Convention: centimetres; the origin lies midway between the two points in front of the ears
+    (234 and 454); the line from the chin's tip (152) to the top of the forehead (10) is vertical;
+    the pupils are 6.3 cm apart.
+    """
+    return canonical_data().mesh
+
+
+def region_triangles(region: Region) -> NDArray[np.bool_]:
+    """Return (T,) which triangles of the canonical mesh cover ``region``."""
+    covered: NDArray[np.bool_] = canonical_data().regions == region
+    return covered
+
+
+def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,288 @@
+"""Faces and people in a picture. The only module that knows MediaPipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
+from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
+
+# The detectors look at 192 x 192 and 128 x 128 pixels, sampled without a low-pass filter. A
+# picture reduced by area averaging beforehand loses nothing for them and aliases less.
+_DETECTION_SIDE = 512
+
+# A crop is this many pixels on a side, and this many times as wide as the detector's box. The
+# mesh model looks at 192 x 192 pixels, 1.5 boxes wide, so every pixel that it wants is there.
+_CROP_SIDE = 512
+_CROP_BOXES = 2.0
+
+_MINIMUM_SCORE = 0.5
+
+# Two boxes that overlap by more are one face. Faces of two people cheek to cheek overlap less.
+_SAME_FACE_IOU = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face in a picture.
+
+    Attributes
+    ----------
+    landmarks : (478, 3) float64
+        MediaPipe's face mesh topology (468 of the surface, 10 of the irises), in pixels of the
+        picture: x right, y down, z away from the camera, at the scale of x and with its zero
+        near the head's centre (so the nose tip has the smallest z).
+    box : Box
+        Around the landmarks.
+    score : float
+        The detector's confidence, 0 to 1.
+    """
+
+    landmarks: Points3
+    box: Box
+    score: float
+
+
+class FaceDetector(Protocol):
+    """What finds faces. One instance serves one thread."""
+
+    def detect(self, image: Image) -> Sequence[Face]:
+        """Return the faces in ``image``, the largest first; empty if there are none."""
+
+    def segment_person(self, image: Image) -> Mask:
+        """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Where a face may be: its box, how far its eye line is rolled, and how sure that is.
+
+    ``roll`` is in radians, positive clockwise as the viewer sees it.
+    """
+
+    box: Box
+    roll: float
+    score: float
+
+
+class MediaPipeDetector:
+    """A FaceDetector that runs the models in MediaPipe's wheel on the CPU.
+
+    A detector that reaches far (faces from about a sixteenth of the picture's side) finds the
+    candidates; one for close faces helps out when it finds none. Each candidate is turned
+    upright and cropped, and it counts as a face if the mesh model agrees. Heads may be rolled by
+    45 degrees and more, not stand upside down.
+
+    The same picture gives the same bits, whatever the instance saw before. One instance serves
+    one thread. The import of MediaPipe (seconds) happens in the constructor.
+    """
+
+    def __init__(self) -> None:
+        from mediapipe.python.solutions import (  # noqa: PLC0415 - costs seconds: only who detects pays
+            face_detection,
+            face_mesh,
+            selfie_segmentation,
+        )
+
+        self._full_range: Any = face_detection.FaceDetection(
+            min_detection_confidence=_MINIMUM_SCORE, model_selection=1
+        )
+        self._short_range: Any = face_detection.FaceDetection(
+            min_detection_confidence=_MINIMUM_SCORE, model_selection=0
+        )
+        # Two, since a crop may show a neighbour that the mesh model's own detector likes better.
+        self._mesh: Any = face_mesh.FaceMesh(
+            static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.5
+        )
+        self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
+
+    def detect(self, image: Image) -> Sequence[Face]:
+        """Return the faces in ``image``, the largest first, ties from left to right, top to bottom.
+
+        Raises
+        ------
+        ValueError
+            If ``image`` is no (H, W, 3) uint8 array.
+        """
+        check_image(image)
+        if image.size == 0:
+            return ()
+        faces: list[Face] = []
+        for candidate in self._candidates(image):
+            landmarks = self._landmarks(image, candidate)
+            if landmarks is None:
+                continue
+            # Once more on a crop around the landmarks, which are surer than the detector's box: it
+            # halves how much they depend on where in the picture the face is, and how large.
+            closer = self._landmarks(image, _around(landmarks, candidate.score))
+            landmarks = landmarks if closer is None else closer
+            box = _box_around(landmarks)
+            if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
+                faces.append(Face(landmarks, box, candidate.score))
+        faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
+        return tuple(faces)
+
+    def segment_person(self, image: Image) -> Mask:
+        """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person.
+
+        Raises
+        ------
+        ValueError
+            If ``image`` is no (H, W, 3) uint8 array.
+        """
+        check_image(image)
+        height, width = image.shape[:2]
+        if image.size == 0:
+            return np.zeros((height, width), np.float32)
+        reduced = _reduced(image)
+        mask = np.array(self._segmentation.process(reduced).segmentation_mask, np.float32)
+        if mask.shape != (height, width):
+            mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return np.clip(mask, 0.0, 1.0)
+
+    def _candidates(self, image: Image) -> Sequence[_Candidate]:
+        """Return where faces may be, the surest first, each once."""
+        reduced = _reduced(image)
+        found = _read_detections(self._full_range.process(reduced), image.shape[1], image.shape[0])
+        if not found:
+            found = _read_detections(self._short_range.process(reduced), image.shape[1], image.shape[0])
+        found.sort(key=lambda candidate: (-candidate.score, candidate.box.left, candidate.box.top))
+        kept: list[_Candidate] = []
+        for candidate in found:
+            if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
+                kept.append(candidate)
+        return kept
+
+    def _landmarks(self, image: Image, candidate: _Candidate) -> Points3 | None:
+        """Return the landmarks (478, 3) in pixels of ``image``; None if the mesh model sees no face."""
+        crop, to_image = _upright_crop(image, candidate)
+        meshes = self._mesh.process(crop).multi_face_landmarks or ()
+        best: Points3 | None = None
+        # Less overlap than this, and the mesh model found somebody else.
+        best_overlap = 0.2
+        for mesh in meshes:
+            normalised = np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
+            # MediaPipe has pixel edges at integers, we have the centres there.
+            flat = normalised[:, :2] * _CROP_SIDE - 0.5
+            scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
+            landmarks = np.empty_like(normalised)
+            landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
+            landmarks[:, 2] = normalised[:, 2] * _CROP_SIDE * scale
+            overlap = _overlap(_box_around(landmarks), candidate.box)
+            if overlap > best_overlap:
+                best, best_overlap = landmarks, overlap
+        return best
+
+
+def face_mesh_edges() -> NDArray[np.int32]:
+    """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
+
+    What the canonical mesh is derived from. The import of MediaPipe takes seconds.
+    """
+    from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
+        FACEMESH_TESSELATION,
+    )
+
+    edges = np.sort(np.array(sorted(FACEMESH_TESSELATION), np.int32), axis=1)
+    return np.unique(edges, axis=0)
+
+
+def _reduced(image: Image) -> Image:
+    """Return ``image``, its longest side at most ``_DETECTION_SIDE``, C-contiguous."""
+    height, width = image.shape[:2]
+    factor = _DETECTION_SIDE / max(height, width)
+    if factor >= 1.0:
+        return np.ascontiguousarray(image)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _read_detections(result: Any, width: int, height: int) -> list[_Candidate]:
+    """Return MediaPipe's detections as candidates in pixels of a picture of ``width`` x ``height``."""
+    candidates = []
+    for detection in result.detections or ():
+        location = detection.location_data
+        relative = location.relative_bounding_box
+        box = Box(
+            relative.xmin * width - 0.5,
+            relative.ymin * height - 0.5,
+            relative.width * width,
+            relative.height * height,
+        )
+        # Keypoints 0 and 1 are the person's right eye (the viewer's left) and left eye.
+        right, left = location.relative_keypoints[0], location.relative_keypoints[1]
+        roll = float(np.arctan2((left.y - right.y) * height, (left.x - right.x) * width))
+        candidates.append(_Candidate(box, roll, float(detection.score[0])))
+    return candidates
+
+
+def _around(landmarks: Points3, score: float) -> _Candidate:
+    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level."""
+    across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
+    roll = float(np.arctan2(across[1], across[0]))
+    centre = landmarks[:SURFACE_COUNT, :2].mean(axis=0)
+    side = float(np.ptp(landmarks[:, :2] @ _turn(roll), axis=0).max())
+    return _Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
+
+
+def _turn(roll: float) -> Matrix:
+    """Return the matrix (2, 2) that turns pixels clockwise, as the viewer sees it, by ``roll`` radians."""
+    cosine, sine = np.cos(roll), np.sin(roll)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def _upright_crop(image: Image, candidate: _Candidate) -> tuple[Image, Matrix]:
+    """Return a square crop in which the candidate stands upright, and the way back.
+
+    What lies outside the picture repeats its edge.
+
+    Returns
+    -------
+    crop : (_CROP_SIDE, _CROP_SIDE, 3) uint8
+    to_image : (2, 3) float64
+        Takes (x, y, 1) in the crop to (x, y) in the picture.
+    """
+    box = candidate.box
+    side = max(box.width, box.height, 1.0) * _CROP_BOXES
+    # A large face is sampled at several times the crop's resolution and then averaged.
+    oversampling = max(1, int(side // _CROP_SIDE))
+    fine_side = _CROP_SIDE * oversampling
+    turn = _turn(candidate.roll)
+    centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
+
+    def to_image(count: int) -> Matrix:
+        linear = turn * (side / count)
+        return np.column_stack([linear, centre - linear @ np.full(2, (count - 1) / 2)])
+
+    fine = cv2.warpAffine(
+        image,
+        to_image(fine_side),
+        (fine_side, fine_side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    crop = cv2.resize(fine, (_CROP_SIDE, _CROP_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8), to_image(_CROP_SIDE)
+
+
+def _box_around(landmarks: Points3) -> Box:
+    """Return the smallest box that holds all ``landmarks``."""
+    left, top = landmarks[:, :2].min(axis=0)
+    right, bottom = landmarks[:, :2].max(axis=0)
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
+
+
+def _overlap(first: Box, second: Box) -> float:
+    """Return the area that two boxes share, divided by the area that they cover together."""
+    width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
+    height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (first.width * first.height + second.width * second.height - shared)

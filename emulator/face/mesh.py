@@ -1,0 +1,71 @@
+"""A triangle mesh with texture coordinates, and what can be computed from it alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.face.types import Points2, Points3, Triangles
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A textured triangle mesh.
+
+    Positions and texture coordinates have index buffers of their own, since a vertex on a seam
+    of the texture has several places in it.
+
+    Attributes
+    ----------
+    vertices : (V, 3) float64
+        Centimetres in model space: x to the viewer's right, y up, z towards the camera.
+    triangles : (T, 3) int32
+        Into ``vertices``; counter-clockwise seen from outside.
+    uv : (U, 2) float64
+        0 to 1, origin at the texture's bottom left, as OBJ has it.
+    uv_triangles : (T, 3) int32
+        Into ``uv``, corner by corner beside ``triangles``.
+    """
+
+    vertices: Points3
+    triangles: Triangles
+    uv: Points2
+    uv_triangles: Triangles
+
+    def with_vertices(self, vertices: Points3) -> Mesh:
+        """Return this mesh with other positions, the topology and the texture layout shared.
+
+        Raises
+        ------
+        ValueError
+            If the number of vertices differs.
+        """
+        if vertices.shape != self.vertices.shape:
+            raise ValueError(f"vertices must be {self.vertices.shape}, not {vertices.shape}")
+        return Mesh(vertices, self.triangles, self.uv, self.uv_triangles)
+
+
+def vertex_normals(vertices: Points3, triangles: Triangles) -> Points3:
+    """Return unit normals (V, 3), each the area-weighted mean over the triangles around a vertex.
+
+    A vertex that no triangle uses gets (0, 0, 1).
+    """
+    corners = vertices[triangles]
+    weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], weighted)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    normals[length[:, 0] == 0] = (0.0, 0.0, 1.0)
+    return normals
+
+
+def boundary_edges(triangles: Triangles) -> Triangles:
+    """Return the directed edges (E, 2) that belong to one triangle only."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    keys = np.sort(edges, axis=1)
+    _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    boundary: Triangles = edges[counts[inverse.reshape(-1)] == 1]
+    return boundary

@@ -1,0 +1,82 @@
+"""A mesh as Wavefront OBJ and MTL text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.mesh import Mesh
+from emulator.face.types import Points3, check_points
+
+
+def write_obj(
+    mesh: Mesh, normals: Points3, material_library: str = "face.mtl", material: str = "face"
+) -> str:
+    r"""Return the mesh as OBJ text: ASCII, lines ended by ``\n``, corners written ``v/vt/vn``.
+
+    Numbers are the shortest decimals that read back to the same float32. A normal belongs to each
+    vertex, so ``vn`` repeats the index of ``v``; indices count from 1.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Its positions are written in centimetres as they stand.
+    normals : (V, 3) float64
+        One for each vertex.
+    material_library, material : str
+        The MTL file's name beside the OBJ, and the material in it.
+
+    Raises
+    ------
+    ValueError
+        If the normals do not match the vertices, a number is not finite, or a name cannot stand in
+        an OBJ line.
+    """
+    check_points(mesh.vertices, 3, "vertices")
+    check_points(mesh.uv, 2, "uv")
+    check_points(normals, 3, "normals")
+    if normals.shape != mesh.vertices.shape:
+        raise ValueError(f"normals must be {mesh.vertices.shape}, not {normals.shape}")
+    lines = [f"mtllib {_name(material_library)}", f"o {_name(material)}"]
+    lines += _numbers("v", mesh.vertices)
+    lines += _numbers("vt", mesh.uv)
+    lines += _numbers("vn", normals)
+    lines.append(f"usemtl {material}")
+    corners = np.stack([mesh.triangles, mesh.uv_triangles, mesh.triangles], axis=2) + 1
+    lines += ["f " + " ".join(f"{v}/{vt}/{vn}" for v, vt, vn in triangle) for triangle in corners.tolist()]
+    return "\n".join(lines) + "\n"
+
+
+def write_mtl(material: str, texture: str) -> str:
+    r"""Return MTL text, lines ended by ``\n``: one matt material whose colour is the texture file.
+
+    Raises
+    ------
+    ValueError
+        If a name cannot stand in an MTL line.
+    """
+    lines = [
+        f"newmtl {_name(material)}",
+        "Ka 1 1 1",
+        "Kd 1 1 1",
+        "Ks 0 0 0",
+        "d 1",
+        "illum 1",
+        f"map_Kd {_name(texture)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _numbers(keyword: str, rows: NDArray[np.float64]) -> Iterator[str]:
+    for row in rows.astype(np.float32):
+        # Positional, since some readers of OBJ know no exponents.
+        yield " ".join([keyword, *(np.format_float_positional(value, trim="-") for value in row)])
+
+
+def _name(name: str) -> str:
+    # White space splits OBJ statements, and there is no quoting.
+    if not name or not name.isascii() or not name.isprintable() or " " in name:
+        raise ValueError(f"a name in OBJ is printable ASCII without spaces, not {name!r}")
+    return name

@@ -1,0 +1,150 @@
+"""How a head is turned, and how it lands in a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.types import Matrix, Points3
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a head is turned away from looking straight into the camera, in degrees.
+
+    Attributes
+    ----------
+    yaw : float
+        Positive towards the person's own left: the nose moves to the picture's right.
+    pitch : float
+        Positive upwards: the nose moves up. -90 to 90.
+    roll : float
+        Positive towards the person's own left shoulder: the top of the head moves to the
+        picture's right.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+def rotation_matrix(pose: Pose) -> Matrix:
+    """Return the rotation (3, 3) that takes model space to the camera's axes.
+
+    Convention: the head turns by ``yaw`` about its own vertical axis, then nods by ``pitch``
+    about the camera's horizontal axis, and ``roll`` turns the result in the picture's plane. So
+    turning the picture changes the roll alone. The camera's axes are x right, y up, z towards
+    the camera.
+    """
+    yaw, pitch, roll = np.radians((pose.yaw, pose.pitch, pose.roll))
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
+    cosine, sine = np.cos(pitch), np.sin(pitch)
+    nod = np.array([[1.0, 0.0, 0.0], [0.0, cosine, sine], [0.0, -sine, cosine]])
+    cosine, sine = np.cos(roll), np.sin(roll)
+    tilt = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    rotation: Matrix = tilt @ nod @ turn
+    return rotation
+
+
+def pose_from_rotation(rotation: Matrix) -> Pose:
+    """Return the Pose that ``rotation_matrix`` turns into ``rotation``.
+
+    Where the head looks straight up or down, yaw and roll are one turn; it is given to the yaw.
+    """
+    cosine = np.hypot(rotation[0, 1], rotation[1, 1])
+    pitch = np.arctan2(-rotation[2, 1], cosine)
+    if cosine > 1e-9:
+        yaw = np.arctan2(-rotation[2, 0], rotation[2, 2])
+        roll = np.arctan2(rotation[0, 1], rotation[1, 1])
+    else:
+        yaw = np.arctan2(rotation[0, 2], rotation[0, 0])
+        roll = 0.0
+    return Pose(float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll)))
+
+
+def similarity_transform(
+    src: NDArray[np.float64], dst: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> tuple[float, Matrix, NDArray[np.float64]]:
+    """Return the scale, rotation and translation that carry ``src`` closest to ``dst``.
+
+    ``dst ~ scale * src @ rotation.T + translation`` with the least (weighted) sum of squares, and
+    a rotation without reflection: S. Umeyama, "Least-squares estimation of transformation
+    parameters between two point patterns", 1991, doi:10.1109/34.88573.
+
+    Parameters
+    ----------
+    src, dst : (N, D) float64
+    weights : (N,) float64, optional
+        Not negative, and not all zero; ones if left out.
+
+    Returns
+    -------
+    scale : float
+    rotation : (D, D) float64
+    translation : (D,) float64
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, or all points of ``src`` are one.
+    """
+    if src.ndim != 2 or src.shape != dst.shape:
+        raise ValueError(f"src and dst must both be (N, D), not {src.shape} and {dst.shape}")
+    weights = np.ones(len(src)) if weights is None else weights
+    if weights.shape != (len(src),) or weights.min() < 0 or weights.sum() <= 0:
+        raise ValueError("weights must be (N,), not negative, and not all zero")
+    share = weights / weights.sum()
+    centre_src, centre_dst = share @ src, share @ dst
+    centred_src, centred_dst = src - centre_src, dst - centre_dst
+    variance = float(share @ (centred_src**2).sum(axis=1))
+    if variance <= 0:
+        raise ValueError("src must hold at least two different points")
+    covariance = (centred_dst * share[:, None]).T @ centred_src
+    left, singular, right = np.linalg.svd(covariance)
+    # Equation 43: the last axis is flipped if the best orthogonal matrix is a reflection.
+    signs = np.ones(src.shape[1])
+    if np.linalg.det(left) * np.linalg.det(right) < 0:
+        signs[-1] = -1.0
+    rotation: Matrix = (left * signs) @ right
+    scale = float(singular @ signs) / variance
+    return scale, rotation, centre_dst - scale * rotation @ centre_src
+
+
+@dataclass(frozen=True, eq=False)
+class WeakPerspective:
+    """A camera without foreshortening: how model space lands in a picture.
+
+    Attributes
+    ----------
+    scale : float
+        Pixels per centimetre.
+    rotation : (3, 3) float64
+        Model space to the camera's axes (x right, y up, z towards the camera).
+    translation : (2,) float64
+        Where the origin of model space lands: pixels, x right, y down.
+    """
+
+    scale: float
+    rotation: Matrix
+    translation: NDArray[np.float64]
+
+    def project(self, vertices: Points3) -> Points3:
+        """Return where ``vertices`` (V, 3), centimetres in model space, land in the picture.
+
+        Returns
+        -------
+        (V, 3) float64
+            Pixels: x right, y down, z away from the camera and zero at the model's origin.
+        """
+        projected = self.scale * (vertices @ self.rotation.T) * (1.0, -1.0, -1.0)
+        projected[:, :2] += self.translation
+        return projected
+
+    def unproject(self, points: Points3) -> Points3:
+        """Return the centimetres in model space that ``project`` turns into ``points`` (V, 3)."""
+        centred = points.copy()
+        centred[:, :2] -= self.translation
+        return (centred * (1.0, -1.0, -1.0) / self.scale) @ self.rotation

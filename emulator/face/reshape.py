@@ -1,0 +1,573 @@
+"""A face with other proportions: 25 parameters, one table of what each moves, one resampling.
+
+Everything is measured in the head's own frame, so that a tilted or turned head is reshaped along
+its own axes: origin midway between the outer eye corners, x to the person's left, y up, z out of
+the face, in units of u, the distance of the outer eye corners (landmarks 33 and 263).
+
+How far +1 goes is this project's choice: plain to see at 1, and still a face with several at 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from emulator.face.landmarks import (
+    CHIN_TIP,
+    FACE_OVAL,
+    LANDMARK_COUNT,
+    LEFT_EYE,
+    LEFT_EYE_OUTER_CORNER,
+    LEFT_EYEBROW,
+    LEFT_IRIS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
+    MIRROR,
+    NOSE_BASE,
+    NOSE_TIP,
+    RIGHT_EYE,
+    RIGHT_EYE_OUTER_CORNER,
+    RIGHT_EYEBROW,
+    RIGHT_IRIS,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+)
+from emulator.face.types import Image, Matrix, Points3, check_image, check_points
+from emulator.face.warp import DisplacementField, displacement_field, warp_image
+
+Side: TypeAlias = Literal["left", "right", "both"]
+
+
+@dataclass(frozen=True)
+class ReshapeParameters:
+    """What to change, each from -1 to 1 (``cheekbones`` and ``jaw`` from 0); 0 changes nothing.
+
+    Left and right are the person's own. Parameters that act on both sides have no side in their
+    name.
+
+    Attributes
+    ----------
+    cheekbones, jaw : float
+        Tucks in the cheekbones, the jaw's corners (0 to 1).
+    face_reshape_left, face_reshape_right : float
+        A smaller or larger side of the face.
+    face_width : float
+        A narrower or wider face; eyes, nose and mouth stay.
+    chin_reshape_left, chin_reshape_right : float
+        A narrower or wider chin.
+    chin_length : float
+        A shorter or longer chin.
+    eye_size_left, eye_size_right : float
+        Smaller or larger, as an area.
+    eye_width, eye_height : float
+        Narrower or wider, flatter or taller.
+    eye_distance : float
+        Closer together or further apart.
+    eye_angle : float
+        Outer corners down (inward tilt) or up (outward tilt).
+    nose_bridge_width, nose_tip_width, nose_wing : float
+        Narrower or wider.
+    nose_lift : float
+        The lower nose lower or higher.
+    nose_size : float
+        Smaller or larger.
+    nose_tip : float
+        The tip up or, positive, down.
+    lip_size : float
+        Smaller or larger, as an area.
+    lip_width : float
+        Narrower or wider.
+    lip_height_top, lip_height_bottom : float
+        A thinner or fuller lip.
+    lip_peak : float
+        A smoother or more defined Cupid's bow.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range or not finite.
+    """
+
+    cheekbones: float = 0.0
+    jaw: float = 0.0
+    face_reshape_left: float = 0.0
+    face_reshape_right: float = 0.0
+    face_width: float = 0.0
+    chin_reshape_left: float = 0.0
+    chin_reshape_right: float = 0.0
+    chin_length: float = 0.0
+    eye_size_left: float = 0.0
+    eye_size_right: float = 0.0
+    eye_width: float = 0.0
+    eye_height: float = 0.0
+    eye_distance: float = 0.0
+    eye_angle: float = 0.0
+    nose_bridge_width: float = 0.0
+    nose_lift: float = 0.0
+    nose_size: float = 0.0
+    nose_tip: float = 0.0
+    nose_tip_width: float = 0.0
+    nose_wing: float = 0.0
+    lip_size: float = 0.0
+    lip_width: float = 0.0
+    lip_height_top: float = 0.0
+    lip_height_bottom: float = 0.0
+    lip_peak: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            lowest = 0.0 if field.name in ONE_SIDED else -1.0
+            # Written so that NaN is refused too.
+            if not lowest <= value <= 1.0:
+                raise ValueError(f"{field.name} must be {lowest:g} to 1, not {value}")
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing is to be changed."""
+        return not any(getattr(self, field.name) for field in fields(self))
+
+
+ONE_SIDED = frozenset({"cheekbones", "jaw"})
+"""The parameters that go from 0 to 1 only."""
+
+
+# --- Landmarks that move together ---------------------------------------------------------------
+
+
+def _mirrored(left: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(MIRROR[index] for index in left)
+
+
+def _both(left: tuple[int, ...]) -> tuple[int, ...]:
+    return left + _mirrored(left)
+
+
+_EYES = LEFT_EYE + RIGHT_EYE
+_BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
+_CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
+_JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
+_FACE_SIDES = _both((389, 356, 454, 323, 361, 288, 397, 365))
+_OVAL_LEFT = FACE_OVAL[1 : FACE_OVAL.index(CHIN_TIP)]
+_OVAL_RIGHT = _mirrored(_OVAL_LEFT)
+_CHIN_SIDES = _both((377, 400, 378, 379, 396, 369, 395, 394))
+_CHIN_END = (CHIN_TIP, 175, *_both((377, 400, 378, 396, 369)))
+_NOSE_WINGS = _both((279, 331, 294, 278, 344, 360, 439, 455, 289, 392, 438, 309, 305, 460, 327))
+_NOSE_CREASES = _both((279, 358, 331, 294, 327))
+_NOSE_BRIDGE_SIDES = _both((351, 419, 248, 412, 399, 456))
+_NOSE_TIP = (1, NOSE_TIP, 19, 94, *_both((274, 275)))
+_NOSE_TIP_SIDES = _both((274, 275, 440, 457, 281))
+_NOSE_BASE = (2, 94, *_both((326, 328, 290, 250, 458, 370, 462)))
+_NOSE_LOWER = (*_NOSE_WINGS, *_NOSE_TIP_SIDES, *_NOSE_BASE, 1, NOSE_TIP, 5, 19)
+_NOSE = (*_NOSE_LOWER, 195, 197, *_both((248, 456)))
+_LIPS = LIPS_OUTER + LIPS_INNER
+# Without the corners, which both lips share.
+_LIP_TOP = UPPER_LIP_OUTER[1:-1]
+_LIP_BOTTOM = LOWER_LIP_OUTER[1:-1]
+# The seam from corner to corner, as the upper and as the lower lip has it.
+_SEAM_TOP = (61, *UPPER_LIP_INNER, 291)
+_SEAM_BOTTOM = (61, *LOWER_LIP_INNER, 291)
+
+# Left against right, on bone and on what the face's expressions move least: the head's x axis.
+_RIGID_LEFT = (263, 362, 356, 454, 251, 284, 332, 297, 338, 389, 323, 327, 358)
+_RIGID_RIGHT = _mirrored(_RIGID_LEFT)
+# The midline's ends, one above the other in an upright head: its y axis.
+_MIDLINE_TOP, _MIDLINE_BOTTOM = FACE_OVAL[0], CHIN_TIP
+
+
+# --- What each parameter moves ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One thing that a parameter does: landmarks near a group move by an affine rule.
+
+    A landmark at p is displaced by ``amount * weight * (shift + gain * (p - c) + turn x (p - c))``.
+
+    Attributes
+    ----------
+    core : tuple of int
+        The landmarks with full weight.
+    reach : float
+        u: where the weight has fallen to 0, away from the core.
+    still : tuple of int
+        Landmarks that hold the surroundings back: the weight falls to 0 towards them.
+    give : float
+        u: how much further than ``still`` the weight runs out, so that those landmarks follow a
+        little and the skin between is squeezed less.
+    centre : tuple of int
+        c is the mean of these.
+    seam : bool
+        c is instead the line through ``centre``, at the landmark's own x, and only what lies
+        beyond the line, as seen in the direction of ``shift``, moves; ``shift`` itself is not added.
+    side : {'both', 'left', 'right'}
+        'left' moves the person's left only: the weight rises from 0 on the midline to full at
+        ``ramp`` u beside it.
+    ramp : float
+        See ``side``.
+    shift : (float, float)
+        u, along x and y.
+    gain : (float, float)
+        Growth along x and y.
+    turn_deg : float
+        Degrees, from x towards y.
+    area : bool
+        ``gain`` is a growth of area: a length grows by the square root.
+    """
+
+    core: tuple[int, ...]
+    reach: float
+    still: tuple[int, ...] = ()
+    give: float = 0.0
+    centre: tuple[int, ...] = ()
+    seam: bool = False
+    side: Side = "both"
+    ramp: float = 0.1
+    shift: tuple[float, float] = (0.0, 0.0)
+    gain: tuple[float, float] = (0.0, 0.0)
+    turn_deg: float = 0.0
+    area: bool = False
+
+
+# u: how softly the features hold the face's outline.
+_GIVE = 0.12
+
+
+def _sideways(
+    amount: float, core: tuple[int, ...], reach: float, still: tuple[int, ...]
+) -> tuple[Motion, ...]:
+    """Return a motion of both sides away from the midline by ``amount`` u."""
+    return (
+        Motion(core, reach, still, _GIVE, side="left", ramp=0.3, shift=(amount, 0.0)),
+        Motion(core, reach, still, _GIVE, side="right", ramp=0.3, shift=(-amount, 0.0)),
+    )
+
+
+_EYE_SIDES: tuple[tuple[Side, tuple[int, ...], tuple[int, ...], float], ...] = (
+    ("left", LEFT_EYE, LEFT_IRIS, 1.0),
+    ("right", RIGHT_EYE, RIGHT_IRIS, -1.0),
+)
+
+# The iris keeps its shape when an eye is made wider or taller; when the whole eye grows, so does it.
+_EYE_WIDTH = tuple(
+    Motion(eye, 0.2, _BROWS + iris, centre=eye, side=side, gain=(0.14, 0.0))
+    for side, eye, iris, _ in _EYE_SIDES
+)
+_EYE_HEIGHT = tuple(
+    Motion(eye, 0.17, _BROWS, centre=eye, side=side, gain=(0.0, 0.22)) for side, eye, _, _ in _EYE_SIDES
+)
+_EYE_DISTANCE = tuple(
+    Motion(eye + iris, 0.3, (), centre=eye, side=side, shift=(0.05 * outward, 0.0))
+    for side, eye, iris, outward in _EYE_SIDES
+)
+_EYE_ANGLE = tuple(
+    Motion(eye + iris, 0.22, (), centre=eye, side=side, turn_deg=5.0 * outward)
+    for side, eye, iris, outward in _EYE_SIDES
+)
+_EYE_SIZE = tuple(
+    Motion(eye + iris, 0.22, _BROWS, centre=eye, side=side, gain=(0.26, 0.26), area=True)
+    for side, eye, iris, _ in _EYE_SIDES
+)
+_SIDES: tuple[Side, ...] = ("left", "right")
+# The face's sides stand 0.75 u from the midline: growth by 0.107 moves them by 8 % of u. Less in
+# height, since the chin's middle belongs to both sides and stays.
+_FACE_SIZE = tuple(
+    Motion(
+        oval,
+        0.6,
+        _EYES + LIPS_OUTER + _NOSE_CREASES,
+        _GIVE,
+        centre=(6, 2),
+        side=side,
+        ramp=0.4,
+        gain=(0.107, 0.04),
+    )
+    for side, oval in zip(_SIDES, (_OVAL_LEFT, _OVAL_RIGHT), strict=True)
+)
+_CHIN_SIZE = tuple(
+    Motion(_CHIN_SIDES, 0.4, LIPS_OUTER, centre=(152,), side=side, gain=(0.17, 0.0)) for side in _SIDES
+)
+
+MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
+    {
+        "cheekbones": _sideways(-0.055, _CHEEKBONES, 0.5, _EYES + _NOSE_CREASES + LIPS_OUTER),
+        "jaw": _sideways(-0.08, _JAW_CORNERS, 0.5, (*LIPS_OUTER, 152)),
+        "face_reshape_left": _FACE_SIZE[:1],
+        "face_reshape_right": _FACE_SIZE[1:],
+        "face_width": _sideways(0.10, _FACE_SIDES, 0.6, _EYES + _NOSE_CREASES + LIPS_OUTER),
+        "chin_reshape_left": _CHIN_SIZE[:1],
+        "chin_reshape_right": _CHIN_SIZE[1:],
+        "chin_length": (Motion(_CHIN_END, 0.5, LIPS_OUTER, shift=(0.0, -0.085)),),
+        "eye_size_left": _EYE_SIZE[:1],
+        "eye_size_right": _EYE_SIZE[1:],
+        "eye_width": _EYE_WIDTH,
+        "eye_height": _EYE_HEIGHT,
+        "eye_distance": _EYE_DISTANCE,
+        "eye_angle": _EYE_ANGLE,
+        "nose_bridge_width": (
+            Motion(_NOSE_BRIDGE_SIDES, 0.2, _EYES, centre=(6, 197, 195), gain=(0.21, 0.0)),
+        ),
+        "nose_lift": (Motion(_NOSE_LOWER, 0.35, (*_EYES, *LIPS_OUTER, 168), shift=(0.0, 0.045)),),
+        "nose_size": (Motion(_NOSE, 0.25, _EYES + LIPS_OUTER, centre=(197, 2), gain=(0.13, 0.13)),),
+        "nose_tip": (Motion(_NOSE_TIP, 0.22, _NOSE_CREASES + LIPS_OUTER, shift=(0.0, -0.035)),),
+        "nose_tip_width": (Motion(_NOSE_TIP_SIDES, 0.16, _NOSE_CREASES, centre=(1, 4), gain=(0.18, 0.0)),),
+        "nose_wing": (Motion(_NOSE_WINGS, 0.2, (*LIPS_OUTER, 1, 4), centre=(1, 2), gain=(0.17, 0.0)),),
+        "lip_size": (
+            Motion(
+                _LIPS,
+                0.25,
+                NOSE_BASE,
+                centre=LIPS_INNER,
+                gain=(0.26, 0.26),
+                area=True,
+            ),
+        ),
+        "lip_width": (Motion(_LIPS, 0.25, NOSE_BASE, centre=(61, 291), gain=(0.14, 0.0)),),
+        "lip_height_top": (
+            Motion(
+                _LIP_TOP,
+                0.14,
+                NOSE_BASE,
+                centre=_SEAM_TOP,
+                seam=True,
+                shift=(0.0, 1.0),
+                gain=(0.0, 0.36),
+            ),
+        ),
+        "lip_height_bottom": (
+            Motion(
+                _LIP_BOTTOM,
+                0.14,
+                (),
+                centre=_SEAM_BOTTOM,
+                seam=True,
+                shift=(0.0, -1.0),
+                gain=(0.0, 0.36),
+            ),
+        ),
+        # The two peaks rise over the dip between them by 3.3 % of u in all.
+        "lip_peak": (
+            Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.02)),
+            Motion((0, 11), 0.1, (267, 37, 13, *NOSE_BASE), shift=(0.0, -0.013)),
+        ),
+    }
+)
+"""What each of the 25 parameters does at 1."""
+
+
+# --- The head's frame ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFrame:
+    """Where a head's own axes lie in the picture.
+
+    Attributes
+    ----------
+    origin : (3,) float64
+        Pixels: midway between the outer eye corners.
+    axes : (3, 3) float64
+        Rows: the head's x (person's left), y (up) and z (out of the face) as unit vectors in
+        pixel space (x right, y down, z away from the camera).
+    unit : float
+        Pixels: u.
+    """
+
+    origin: NDArray[np.float64]
+    axes: Matrix
+    unit: float
+
+    def to_head(self, points: Points3) -> Points3:
+        """Return pixel positions (N, 3) in the head's frame, in units of u."""
+        carried: Points3 = (points - self.origin) @ self.axes.T / self.unit
+        return carried
+
+    def to_picture(self, vectors: Points3) -> Points3:
+        """Return displacements (N, 3) of the head's frame as displacements in pixels."""
+        carried: Points3 = vectors @ self.axes * self.unit
+        return carried
+
+
+def head_frame(landmarks: Points3) -> HeadFrame:
+    """Return the frame of the head that ``landmarks`` (478, 3) lie on.
+
+    Raises
+    ------
+    ValueError
+        If the landmarks are not (478, 3) and finite, or all in one place.
+    """
+    _check_landmarks(landmarks)
+    x = (landmarks[list(_RIGID_LEFT)] - landmarks[list(_RIGID_RIGHT)]).sum(axis=0)
+    up = landmarks[_MIDLINE_TOP] - landmarks[_MIDLINE_BOTTOM]
+    unit = float(np.linalg.norm(landmarks[LEFT_EYE_OUTER_CORNER] - landmarks[RIGHT_EYE_OUTER_CORNER]))
+    z = np.cross(x, up)
+    lengths = np.linalg.norm(x), np.linalg.norm(z)
+    if not (unit > 0 and min(lengths) > 0):
+        raise ValueError("the landmarks span no face")
+    x, z = x / lengths[0], z / lengths[1]
+    axes = np.stack([x, np.cross(z, x), z])
+    return HeadFrame((landmarks[LEFT_EYE_OUTER_CORNER] + landmarks[RIGHT_EYE_OUTER_CORNER]) / 2, axes, unit)
+
+
+# --- Public: landmarks, field, picture ----------------------------------------------------------
+
+
+def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
+    """Return where ``landmarks`` (478, 3) go under ``parameters``, in pixels as they came.
+
+    The displacements of several parameters add up; each is linear in its parameter (a size, in
+    the square root of the area). What adds up to more than any one parameter can do is
+    compressed, so that the outline does not run into the features.
+
+    Raises
+    ------
+    ValueError
+        If the landmarks are not (478, 3) and finite.
+    """
+    frame = head_frame(landmarks)
+    points = frame.to_head(landmarks)
+    moved = np.zeros_like(points)
+    for field in fields(parameters):
+        amount = float(getattr(parameters, field.name))
+        if amount:
+            for motion in MOTIONS[field.name]:
+                moved[:, :2] += _displacement(points[:, :2], motion, amount)
+    displaced: Points3 = landmarks + frame.to_picture(_compressed(moved))
+    return displaced
+
+
+def reshape_field(
+    landmarks: Points3, parameters: ReshapeParameters, shape: tuple[int, int]
+) -> DisplacementField:
+    """Return the backward field that carries a picture of ``shape`` (rows, columns) into the new face.
+
+    Raises
+    ------
+    ValueError
+        If the landmarks are not (478, 3) and finite.
+    """
+    frame = head_frame(landmarks)
+    target = displaced_landmarks(landmarks, parameters)
+    around, around_target = _surroundings(frame, landmarks, target)
+    return displacement_field(
+        np.concatenate([landmarks, around])[:, :2],
+        np.concatenate([target, around_target])[:, :2],
+        shape,
+        radius=_RADIUS * frame.unit,
+        stiffness=_STIFFNESS,
+    )
+
+
+def reshape(image: Image, landmarks: Points3, parameters: ReshapeParameters) -> Image:
+    """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped; same size.
+
+    All parameters at zero return an equal picture, to the bit.
+
+    Raises
+    ------
+    ValueError
+        If the image is no Image, or the landmarks are not (478, 3) and finite.
+    """
+    check_image(image)
+    _check_landmarks(landmarks)
+    if parameters.is_zero:
+        return image.copy()
+    return warp_image(image, reshape_field(landmarks, parameters, (image.shape[0], image.shape[1])))
+
+
+# u: how far a landmark's influence goes. Long enough to bridge cheek and forehead, where
+# landmarks are sparse.
+_RADIUS = 0.8
+
+# Rings of control points around the face's oval: how far outside it (u), and which part of the
+# oval's displacement they follow. Ears and hairline come along; what is behind the head stays.
+_RINGS = ((0.25, 0.5), (0.55, 0.08), (0.8, 0.0))
+
+# In a turned head, landmarks of the far cheek lie over one another; they then share.
+_STIFFNESS = 2e-4
+
+
+# u: displacements up to the first stay as they are, none exceeds the second.
+_KNEE, _CEILING = 0.11, 0.17
+
+
+def _compressed(moved: Points3) -> Points3:
+    length = np.linalg.norm(moved, axis=1, keepdims=True)
+    room = _CEILING - _KNEE
+    shorter = _KNEE + room * np.tanh(np.maximum(length - _KNEE, 0.0) / room)
+    compressed: Points3 = moved * np.where(length > _KNEE, shorter / np.maximum(length, _KNEE), 1.0)
+    return compressed
+
+
+def _surroundings(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Points3, Points3]:
+    """Return control points around the face (R, 3), and where they go, in pixels."""
+    oval = [_MIDLINE_TOP, *_OVAL_LEFT, _MIDLINE_BOTTOM, *_OVAL_RIGHT]
+    rim = frame.to_head(landmarks[oval])
+    outward = (rim - rim.mean(axis=0)) * (1.0, 1.0, 0.0)
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    moved = target[oval] - landmarks[oval]
+    around = [landmarks[oval] + frame.to_picture(outward * distance) for distance, _ in _RINGS]
+    around_target = [ring + moved * part for ring, (_, part) in zip(around, _RINGS, strict=True)]
+    return np.concatenate(around), np.concatenate(around_target)
+
+
+def _check_landmarks(landmarks: Points3) -> None:
+    check_points(landmarks, 3, "landmarks")
+    if len(landmarks) != LANDMARK_COUNT:
+        raise ValueError(f"landmarks must be (478, 3), not {landmarks.shape}")
+
+
+def _displacement(points: NDArray[np.float64], motion: Motion, amount: float) -> NDArray[np.float64]:
+    """Return the displacements (478, 2), in u of the head's frame, of one motion."""
+    gain = np.asarray(motion.gain)
+    gain = np.sqrt(1.0 + gain * amount) - 1.0 if motion.area else gain * amount
+    shift = np.asarray(motion.shift)
+    if motion.seam:
+        centre = points[list(motion.centre)]
+        centre = centre[np.argsort(centre[:, 0])]
+        beyond = points[:, 1] - np.interp(points[:, 0], centre[:, 0], centre[:, 1])
+        beyond = np.maximum(beyond * shift[1], 0.0) * shift[1]
+        moved = np.stack([np.zeros_like(beyond), beyond * gain[1]], axis=1)
+    else:
+        moved = np.tile(shift * amount, (len(points), 1))
+        if motion.centre:
+            from_centre = points - points[list(motion.centre)].mean(axis=0)
+            angle = np.deg2rad(motion.turn_deg * amount)
+            turned = from_centre @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+            moved = moved + from_centre * gain + (turned - from_centre)
+    displacement: NDArray[np.float64] = moved * _weights(points, motion)[:, None]
+    return displacement
+
+
+def _weights(points: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:
+    """Return the weights (478,): 1 in the core, falling smoothly to 0 at its reach and where all is still."""
+    to_core = _distance(points, motion.core)
+    closeness = 1.0 - to_core / motion.reach
+    if motion.still:
+        to_still = _distance(points, motion.still) + motion.give
+        closeness = np.minimum(closeness, to_still / np.maximum(to_still + to_core, 1e-9))
+    weights = _smoothstep(closeness)
+    if motion.side != "both":
+        sideways = points[:, 0] if motion.side == "left" else -points[:, 0]
+        weights = weights * _smoothstep(sideways / motion.ramp)
+    return weights
+
+
+def _distance(points: NDArray[np.float64], group: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return each point's distance (478,) to the nearest landmark of a group."""
+    nearest: NDArray[np.float64] = cdist(points[list(group)], points).min(axis=0)
+    return nearest
+
+
+def _smoothstep(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = np.clip(t, 0.0, 1.0)
+    step: NDArray[np.float64] = t * t * (3.0 - 2.0 * t)
+    return step

@@ -1,0 +1,241 @@
+"""Smoother, more even skin, and the mask that says where skin is."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.landmarks import (
+    FACE_OVAL,
+    LEFT_CHEEK,
+    LEFT_EYE,
+    LEFT_EYE_OUTER_CORNER,
+    LEFT_EYEBROW_LOWER,
+    LEFT_EYEBROW_UPPER,
+    LIPS_OUTER,
+    RIGHT_CHEEK,
+    RIGHT_EYE,
+    RIGHT_EYE_OUTER_CORNER,
+    RIGHT_EYEBROW_LOWER,
+    RIGHT_EYEBROW_UPPER,
+)
+from emulator.face.types import Image, Mask, Points2, Points3, check_image, check_points
+
+# Pixels between the outer eye corners in the picture that is worked on: enough for blemishes and
+# wrinkles, and cheap at any size of the input. What is finer stays as the skin's own grain.
+_WORKING_EYE_DISTANCE = 150.0
+
+# All in u, the distance of the outer eye corners.
+_DETAIL_RADIUS = 0.055
+_EVENING_SIGMA = 0.22
+_FEATHER = 0.028
+
+# Luminance steps much below this (of 255) are smoothed, steps much above it are edges.
+_EDGE = 14.0
+
+_NOSTRILS = (98, 97, 2, 326, 327, 278, 294, 19, 64, 48)
+
+Plane: TypeAlias = NDArray[np.float32]
+"""(H, W), of luminance or chrominance, 0 to 1."""
+
+
+def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensity: float) -> Image:
+    """Return ``image`` (H, W, 3) with smoother skin in the face at ``landmarks`` (478, 3).
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    landmarks : (478, 3) float64
+        Pixels.
+    strength : float
+        0 to 1: how much of the uneven luminance goes: blemishes, pores, shallow wrinkles.
+    color_intensity : float
+        0 to 1: how much of the uneven colour goes: redness, blotches.
+
+    Notes
+    -----
+    Both at 0 return an equal picture, to the bit; so are eyes, brows, lips and everything outside
+    the face at any strength. Edges are kept by the guided filter (He 2010, doi
+    10.1007/978-3-642-15549-9_1), guided by the luminance itself.
+
+    Raises
+    ------
+    ValueError
+        If the image is no Image, the landmarks are not (478, 3) and finite, or a strength is out
+        of its range.
+    """
+    check_image(image)
+    check_points(landmarks, 3, "landmarks")
+    for name, value in (("strength", strength), ("color_intensity", color_intensity)):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"{name} must be 0 to 1, not {value}")
+    smoothed = image.copy()
+    region = _region(landmarks, image.shape[:2])
+    if (strength == 0 and color_intensity == 0) or region is None:
+        return smoothed
+    left, top, width, height = region
+    part = np.ascontiguousarray(image[top : top + height, left : left + width])
+    small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
+    mask = _skin_mask(small, points, unit)
+
+    luma, red, blue = (_plane(plane) for plane in cv2.split(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)))
+    d_luma = np.zeros_like(luma)
+    if strength > 0:
+        d_luma = (_guided(luma, max(1, round(_DETAIL_RADIUS * unit))) - luma) * mask * strength
+    d_red, d_blue = np.zeros_like(luma), np.zeros_like(luma)
+    if color_intensity > 0:
+        d_red, d_blue = (
+            (_within(plane, mask, _EVENING_SIGMA * unit) - plane) * mask * (0.8 * color_intensity)
+            for plane in (red, blue)
+        )
+    # The inverse of the luminance-chrominance transform is linear: differences go through it too.
+    difference = 255.0 * np.stack(
+        [d_luma + 1.403 * d_red, d_luma - 0.714 * d_red - 0.344 * d_blue, d_luma + 1.773 * d_blue], axis=-1
+    )
+    if difference.shape[:2] != part.shape[:2]:
+        difference = cv2.resize(difference, (width, height), interpolation=cv2.INTER_LINEAR)
+    target = smoothed[top : top + height, left : left + width]
+    target[:] = np.clip(np.rint(part + difference), 0, 255).astype(np.uint8)
+    return smoothed
+
+
+def skin_mask(image: Image, landmarks: Points3) -> Mask:
+    """Return (H, W) float32, 0 to 1: how much each pixel is skin of the face at ``landmarks``.
+
+    The face oval without eyes, brows, lips and nostrils, softly bounded, times how much a pixel's
+    colour is like the cheeks'. Hair, a beard, glasses and what else lies over the face are
+    spared as far as their colour differs.
+
+    Raises
+    ------
+    ValueError
+        If the image is no Image, or the landmarks are not (478, 3) and finite.
+    """
+    check_image(image)
+    check_points(landmarks, 3, "landmarks")
+    mask = np.zeros(image.shape[:2], dtype=np.float32)
+    region = _region(landmarks, image.shape[:2])
+    if region is None:
+        return mask
+    left, top, width, height = region
+    part = np.ascontiguousarray(image[top : top + height, left : left + width])
+    small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
+    mask[top : top + height, left : left + width] = cv2.resize(
+        _skin_mask(small, points, unit), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return mask
+
+
+def _plane(array: NDArray[Any]) -> Plane:
+    return np.asarray(array, dtype=np.float32)
+
+
+def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Return left, top, width and height of the picture's part that the face may cover."""
+    oval = landmarks[list(FACE_OVAL), :2]
+    # A margin, since a morphological operation takes what lies beyond its picture for more of the same:
+    # right where the picture cuts a face, wrong where the face ends.
+    margin = 2 + 0.05 * np.ptp(oval, axis=0)
+    low = np.maximum(np.floor(oval.min(axis=0) - margin).astype(int), 0)
+    high = np.minimum(np.ceil(oval.max(axis=0) + margin).astype(int), (shape[1] - 1, shape[0] - 1))
+    width, height = int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1
+    if width < 2 or height < 2:
+        return None
+    return int(low[0]), int(low[1]), width, height
+
+
+def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2, float]:
+    """Return the part in working size (float32, 0 to 1), its landmarks, and u in its pixels."""
+    unit = float(np.linalg.norm(points[LEFT_EYE_OUTER_CORNER] - points[RIGHT_EYE_OUTER_CORNER]))
+    # In a turned head the eyes are foreshortened and the oval's height is not.
+    unit = max(unit, float(np.ptp(points[list(FACE_OVAL), 1])) / 3.0, 1.0)
+    scale = min(1.0, _WORKING_EYE_DISTANCE / unit)
+    height, width = part.shape[:2]
+    size = max(2, round(width * scale)), max(2, round(height * scale))
+    small = part if scale == 1.0 else cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    factors = np.array([size[0] / width, size[1] / height])
+    return small.astype(np.float32) / np.float32(255.0), (points + 0.5) * factors - 0.5, unit * scale
+
+
+def _skin_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plane:
+    feather = _FEATHER * unit
+    # Blurred masks reach two sigma (the kernel is cut there): they are drawn smaller, or larger,
+    # by as much, so that outside the oval and on the features the mask is exactly 0.
+    reach = int(np.ceil(2 * feather))
+    kernel_size = 2 * reach + 1
+    shape = small.shape[:2]
+    oval = _filled(shape, points, [FACE_OVAL])
+    oval = _plane(cv2.erode(oval, _disc(reach + 1)))
+    features = _filled(
+        shape,
+        points,
+        [
+            LEFT_EYE,
+            RIGHT_EYE,
+            LIPS_OUTER,
+            LEFT_EYEBROW_UPPER + LEFT_EYEBROW_LOWER[::-1],
+            RIGHT_EYEBROW_UPPER + RIGHT_EYEBROW_LOWER[::-1],
+            _NOSTRILS,
+        ],
+    )
+    features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.015 * unit)))))
+    inside = cv2.GaussianBlur(oval, (kernel_size, kernel_size), feather)
+    outside_features = 1.0 - cv2.GaussianBlur(features, (kernel_size, kernel_size), feather)
+    # Rounding leaves 1e-7 where there is nothing.
+    mask = _plane(inside * outside_features * _likelihood(small, points))
+    mask[mask < 1e-3] = 0.0
+    return mask
+
+
+def _filled(shape: tuple[int, ...], points: Points2, rings: list[tuple[int, ...]]) -> Plane:
+    plane = np.zeros(shape, dtype=np.float32)
+    for ring in rings:
+        corners = np.rint(points[list(ring)]).astype(np.int32)
+        cv2.fillPoly(plane, [cv2.convexHull(corners)], (1.0,))
+    return plane
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    disc: NDArray[np.uint8] = cv2.getStructuringElement(
+        cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)
+    ).astype(np.uint8)
+    return disc
+
+
+def _likelihood(small: NDArray[np.float32], points: Points2) -> Plane:
+    """Return (H, W), 1 for the cheeks' colours, towards 0 for colours unlike them."""
+    colors = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
+    height, width = small.shape[:2]
+    at = np.rint(points[list(LEFT_CHEEK + RIGHT_CHEEK)]).astype(int)
+    at = at[(at[:, 0] >= 0) & (at[:, 1] >= 0) & (at[:, 0] < width) & (at[:, 1] < height)]
+    if len(at) == 0:
+        return np.ones((height, width), dtype=np.float32)
+    samples = cv2.blur(colors, (5, 5))[at[:, 1], at[:, 0]]
+    middle = np.median(samples, axis=0)
+    spread = 1.4826 * np.median(np.abs(samples - middle), axis=0)
+    # Light falls unevenly on one skin, so luminance may differ far; its colour differs little.
+    tolerance = np.maximum(3.0 * spread, (0.22, 0.04, 0.04))
+    distance = (((colors - middle) / tolerance) ** 2).sum(axis=2)
+    # Flat to one tolerance, gone at three.
+    likelihood: Plane = np.clip((9.0 - distance) / 8.0, 0.0, 1.0).astype(np.float32)
+    # A lone odd pixel is a blemish, which is what smoothing is for; hair and glasses are larger.
+    return _plane(cv2.blur(likelihood, (3, 3)))
+
+
+def _guided(plane: Plane, radius: int) -> Plane:
+    """Return ``plane`` smoothed by the guided filter with itself as the guide."""
+    size = (2 * radius + 1, 2 * radius + 1)
+    epsilon = (_EDGE / 255.0) ** 2
+    mean = cv2.blur(plane, size)
+    variance = np.maximum(cv2.blur(plane * plane, size) - mean * mean, 0.0)
+    slope = variance / (variance + epsilon)
+    return _plane(cv2.blur(slope, size) * plane + cv2.blur(mean - slope * mean, size))
+
+
+def _within(plane: Plane, mask: Plane, sigma: float) -> Plane:
+    """Return the Gaussian mean of ``plane`` over what ``mask`` holds."""
+    weight = cv2.GaussianBlur(mask, (0, 0), sigma)
+    return _plane(cv2.GaussianBlur(plane * mask, (0, 0), sigma) / np.maximum(weight, 1e-6))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from emulator.face.attributes import Attributes, blink_correction, face_attributes
+from emulator.face.detection import MediaPipeDetector
+from emulator.face.landmarks import (
+    LEFT_EYE,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    RIGHT_EYE,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
+from emulator.face.types import Image, Mask, Points3
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    astronaut: Callable[[], Image] = skimage.data.astronaut
+    return astronaut()
+
+
+@pytest.fixture(scope="module")
+def found(image: Image) -> tuple[Points3, Mask]:
+    detector = MediaPipeDetector()
+    return detector.detect(image)[0].landmarks, detector.segment_person(image)
+
+
+def kind(attributes: Attributes) -> tuple[str, str, str, bool]:
+    return attributes.hair_length, attributes.hair_texture, attributes.gender, attributes.glasses
+
+
+def recompressed(image: Image, quality: int) -> Image:
+    done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]).astype(np.uint8)
+
+
+def test_the_astronaut_is_described(image: Image, found: tuple[Points3, Mask]) -> None:
+    attributes = face_attributes(image, *found)
+    assert kind(attributes) == ("short", "wavy", "female", False)
+    # Light skin and brown hair: what was measured when the swatches were looked at beside the photograph.
+    assert np.abs(attributes.skin_color.astype(int) - (215, 182, 157)).max() < 15
+    assert np.abs(attributes.hair_color.astype(int) - (105, 83, 42)).max() < 25
+    assert attributes.blink_correction == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("quality", [90, 60])
+def test_recompression_changes_little(image: Image, found: tuple[Points3, Mask], quality: int) -> None:
+    first = face_attributes(image, *found)
+    again = face_attributes(recompressed(image, quality), *found)
+    assert kind(again) == kind(first)
+    assert np.abs(again.skin_color.astype(int) - first.skin_color).max() <= 4
+    assert np.abs(again.hair_color.astype(int) - first.hair_color).max() <= 8
+
+
+def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) -> None:
+    landmarks, person = found
+    first = face_attributes(image, landmarks, person)
+    affine = cv2.getRotationMatrix2D((256.0, 200.0), 20, 1.6)
+    turned = np.asarray(cv2.warpAffine(image, affine, (700, 700)), dtype=np.uint8)
+    mask = np.asarray(cv2.warpAffine(person, affine, (700, 700)), dtype=np.float32)
+    moved = np.column_stack([landmarks[:, :2] @ affine[:, :2].T + affine[:, 2], landmarks[:, 2] * 1.6])
+    again = face_attributes(turned, moved, mask)
+    assert kind(again) == kind(first)
+    assert np.abs(again.skin_color.astype(int) - first.skin_color).max() <= 6
+    assert np.abs(again.hair_color.astype(int) - first.hair_color).max() <= 12
+    assert again.blink_correction == pytest.approx(first.blink_correction, abs=1e-9)
+
+
+def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> None:
+    landmarks, person = found
+    worn = image.copy()
+    unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
+    centers = [landmarks[list(eye), :2].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)]
+    radius = (round(0.26 * unit), round(0.2 * unit))
+    for x, y in centers:
+        cv2.ellipse(worn, (round(x), round(y)), radius, 0, 0, 360, (25, 20, 20), 2)
+    middle = np.mean(centers, axis=0)
+    cv2.line(
+        worn,
+        (round(middle[0] - 0.1 * unit), round(middle[1])),
+        (round(middle[0] + 0.1 * unit), round(middle[1])),
+        (25, 20, 20),
+        2,
+    )
+    assert face_attributes(worn, landmarks, person).glasses
+
+
+def test_hair_painted_beside_the_neck_is_long_and_on_one_side_a_ponytail(
+    image: Image, found: tuple[Points3, Mask]
+) -> None:
+    landmarks, person = found
+    hair = face_attributes(image, landmarks, person).hair_color
+    top, bottom = int(landmarks[234, 1]) - 25, int(landmarks[152, 1]) + 40
+    strands = [slice(int(landmarks[234, 0]) - 22, int(landmarks[172, 0]) - 2)]
+    strands.append(slice(int(landmarks[397, 0]) + 3, int(landmarks[454, 0]) + 22))
+    kinds = []
+    for count in (1, 2):
+        painted, mask = image.copy(), person.copy()
+        for strand in strands[:count]:
+            painted[top:bottom, strand] = hair
+            mask[top:bottom, strand] = 1.0
+        kinds.append(face_attributes(painted, landmarks, mask).hair_length)
+    assert kinds == ["ponytail", "long"]
+
+
+def test_wider_open_eyes_have_a_larger_coefficient(found: tuple[Points3, Mask]) -> None:
+    coefficients = []
+    for opening in (0.0, 0.5, 1.0, 1.5, 3.0):
+        landmarks = found[0].copy()
+        for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
+            for a, b in zip(upper[1:-1], lower[1:-1], strict=True):
+                middle = (landmarks[a] + landmarks[b]) / 2
+                landmarks[a] = middle + (landmarks[a] - middle) * opening
+                landmarks[b] = middle + (landmarks[b] - middle) * opening
+        coefficients.append(blink_correction(landmarks))
+    assert (np.diff(coefficients) > 0).all()
+    assert 0.9 <= coefficients[0] < coefficients[2] < coefficients[-1] <= 1.1
+
+
+def test_the_coefficient_is_finite_for_landmarks_in_one_place() -> None:
+    assert np.isfinite(blink_correction(np.zeros((478, 3))))
+
+
+def test_a_person_mask_of_another_size_is_refused(image: Image, found: tuple[Points3, Mask]) -> None:
+    with pytest.raises(ValueError, match="person_mask"):
+        face_attributes(image, found[0], found[1][:-1])
+
+
+def test_an_empty_person_mask_still_gives_an_answer(image: Image, found: tuple[Points3, Mask]) -> None:
+    attributes = face_attributes(image, found[0], np.zeros(image.shape[:2], dtype=np.float32))
+    assert (attributes.hair_length, attributes.glasses) == ("short", False)

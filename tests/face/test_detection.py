@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from emulator.face import landmarks as lm
+from emulator.face.detection import Face, MediaPipeDetector, face_mesh_edges
+from emulator.face.landmarks import LANDMARK_COUNT, mirrored_landmarks
+from emulator.face.types import Image, Points3
+
+
+@pytest.fixture(scope="module")
+def detector() -> MediaPipeDetector:
+    return MediaPipeDetector()
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image:
+    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="module")
+def face(detector: MediaPipeDetector, photo: Image) -> Face:
+    (found,) = detector.detect(photo)
+    return found
+
+
+def distance_in_widths(found: Points3, expected: Points3) -> float:
+    """Return the root mean square distance in the picture, as a share of the face's width."""
+    width = np.ptp(expected[:, 0])
+    return float(np.sqrt(((found - expected)[:, :2] ** 2).sum(axis=1).mean()) / width)
+
+
+def test_the_box_lies_around_the_landmarks(face: Face) -> None:
+    assert face.landmarks.shape == (LANDMARK_COUNT, 3)
+    assert (face.box.left, face.box.top) == tuple(face.landmarks[:, :2].min(axis=0))
+    right_bottom = (face.box.left + face.box.width, face.box.top + face.box.height)
+    np.testing.assert_allclose(right_bottom, face.landmarks[:, :2].max(axis=0))
+    assert 0.5 < face.score <= 1
+
+
+def test_the_persons_left_is_on_the_pictures_right_and_the_nose_is_nearest(face: Face) -> None:
+    points = face.landmarks
+    assert points[lm.LEFT_EYE_OUTER_CORNER, 0] > points[lm.RIGHT_EYE_OUTER_CORNER, 0]
+    assert points[lm.CHIN_TIP, 1] > points[lm.NOSE_TIP, 1] > points[lm.RIGHT_EYE_INNER_CORNER, 1]
+    assert points[:, 2].argmin() in (1, lm.NOSE_TIP)
+
+
+def test_the_irises_lie_on_the_pupils(photo: Image, face: Face) -> None:
+    # The pupil is the darkest spot within the opening of the eye.
+    for iris, ring in ((lm.RIGHT_IRIS, lm.RIGHT_EYE), (lm.LEFT_IRIS, lm.LEFT_EYE)):
+        mask = np.zeros(photo.shape[:2], np.uint8)
+        opening = np.rint(face.landmarks[list(ring), :2]).astype(np.int32)
+        cv2.fillConvexPoly(mask, opening, (255,))
+        grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 1.5)
+        row, column = np.unravel_index(np.where(mask > 0, grey, 255).argmin(), grey.shape)
+        radius = np.ptp(face.landmarks[list(iris), 0]) / 2
+        assert np.hypot(*(face.landmarks[iris[0], :2] - (column, row))) < 1.5 * radius
+
+
+def test_the_same_picture_gives_the_same_bits_whatever_came_before(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    before = photo.copy()
+    detector.detect(photo[::2, ::2])
+    (again,) = detector.detect(photo)
+    (fresh,) = MediaPipeDetector().detect(photo)
+    np.testing.assert_array_equal(again.landmarks, face.landmarks)
+    np.testing.assert_array_equal(fresh.landmarks, face.landmarks)
+    assert (again.box, again.score) == (fresh.box, fresh.score) == (face.box, face.score)
+    np.testing.assert_array_equal(photo, before)
+
+
+def test_a_view_is_as_good_as_a_copy(detector: MediaPipeDetector, photo: Image) -> None:
+    view = photo[:, ::-1]
+    (seen,) = detector.detect(view)
+    (copied,) = detector.detect(np.ascontiguousarray(view))
+    np.testing.assert_array_equal(seen.landmarks, copied.landmarks)
+
+
+def test_a_mirrored_picture_gives_the_mirrored_landmarks(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    (image,) = detector.detect(photo[:, ::-1])
+    assert distance_in_widths(mirrored_landmarks(image.landmarks, photo.shape[1]), face.landmarks) < 0.015
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 4])
+def test_landmarks_scale_with_the_picture(
+    detector: MediaPipeDetector, photo: Image, face: Face, factor: float
+) -> None:
+    scaled = np.asarray(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    (found,) = detector.detect(scaled)
+    # Pixel centres lie at integers, so the picture's corner is at -0.5.
+    expected = face.landmarks * factor
+    expected[:, :2] += (factor - 1) / 2
+    assert distance_in_widths(found.landmarks, expected) < 0.01
+    assert np.ptp(found.landmarks[:, 2]) == pytest.approx(np.ptp(expected[:, 2]), rel=0.05)
+
+
+@pytest.mark.parametrize("angle_deg", [-45, -20, 20, 45])
+def test_rolled_heads_are_found_as_well(
+    detector: MediaPipeDetector, photo: Image, face: Face, angle_deg: float
+) -> None:
+    centre = face.landmarks[:, :2].mean(axis=0)
+    turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), angle_deg, 1.0)
+    rolled = cv2.warpAffine(photo, turn, photo.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    (found,) = detector.detect(np.asarray(rolled, np.uint8))
+    expected = face.landmarks.copy()
+    expected[:, :2] = face.landmarks[:, :2] @ turn[:, :2].T + turn[:, 2]
+    assert distance_in_widths(found.landmarks, expected) < 0.01
+
+
+def test_small_faces_are_found_and_the_largest_comes_first(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    # The small face is a fourteenth of the picture's side; a short-range detector sees neither.
+    scene = np.full((512, 900, 3), 127, np.uint8)
+    scene[100:458, 0:358] = cv2.resize(photo, (358, 358), interpolation=cv2.INTER_AREA)
+    scene[:, 388:] = photo
+    large, small = detector.detect(scene)
+    assert distance_in_widths(large.landmarks, face.landmarks + np.array([388, 0, 0])) < 0.015
+    expected = face.landmarks * (358 / 512)
+    expected[:, :2] += (358 / 512 - 1) / 2 + np.array([0, 100])
+    assert distance_in_widths(small.landmarks, expected) < 0.015
+
+
+def test_a_face_cut_off_by_the_pictures_edge_is_found(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    cut = int(face.landmarks[lm.NOSE_TIP, 0] + face.box.width * 0.25)
+    (found,) = detector.detect(photo[:, :cut])
+    assert found.box.left + found.box.width > cut
+    # The side that is there lies where it lay.
+    side = list(lm.RIGHT_EYE)
+    assert distance_in_widths(found.landmarks[side], face.landmarks[side]) < 0.1
+
+
+def test_a_face_that_fills_the_picture_is_found(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    top, left = int(face.box.top), int(face.box.left)
+    close = photo[top : top + int(face.box.height), left : left + int(face.box.width)]
+    (found,) = detector.detect(close)
+    assert distance_in_widths(found.landmarks + np.array([left, top, 0]), face.landmarks) < 0.03
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 3), (1, 1, 3), (3, 900, 3), (300, 400, 3)])
+def test_there_is_no_face_in_nothing(detector: MediaPipeDetector, shape: tuple[int, int, int]) -> None:
+    ramp = np.linspace(0, 255, num=shape[0] * shape[1] * 3).reshape(shape).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for image in (ramp, noise, np.zeros(shape, np.uint8)):
+        assert detector.detect(image) == ()
+        mask = detector.segment_person(image)
+        assert mask.shape == shape[:2]
+        assert mask.dtype == np.float32
+
+
+def test_the_person_is_told_from_the_background(
+    detector: MediaPipeDetector, photo: Image, face: Face
+) -> None:
+    mask = detector.segment_person(photo)
+    assert mask.shape == photo.shape[:2]
+    assert mask.dtype == np.float32
+    assert 0 <= mask.min() < mask.max() <= 1
+    columns, rows = np.rint(face.landmarks[:, :2]).astype(int).T
+    # All but a few landmarks under the hair.
+    assert (mask[rows, columns] > 0.9).mean() > 0.97
+    # The flag in the upper left corner is nobody.
+    assert mask[:100, :60].max() < 0.1
+    np.testing.assert_array_equal(detector.segment_person(photo), mask)
+
+
+def test_the_mask_has_the_pictures_size_however_large(detector: MediaPipeDetector, photo: Image) -> None:
+    large = np.asarray(cv2.resize(photo, (1500, 1300)), np.uint8)
+    mask = detector.segment_person(large)
+    assert mask.shape == (1300, 1500)
+    small = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small - detector.segment_person(photo)).mean() < 0.02
+
+
+def test_other_arrays_are_refused(detector: MediaPipeDetector) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        detector.detect(np.zeros((8, 8, 3)))  # type: ignore[arg-type] # what is to be refused
+    with pytest.raises(ValueError, match="RGB"):
+        detector.segment_person(np.zeros((8, 8), np.uint8))
+
+
+def test_the_mesh_edges_are_sorted_and_each_there_once() -> None:
+    edges = face_mesh_edges()
+    assert edges.dtype == np.int32
+    assert (edges[:, 0] < edges[:, 1]).all()
+    assert len({tuple(edge) for edge in edges.tolist()}) == len(edges) == 1322

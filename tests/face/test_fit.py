@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from emulator.face import identity
+from emulator.face.canonical import canonical_data, canonical_mesh
+from emulator.face.fit import HeadFit, fit_head, landmark_weights
+from emulator.face.identity import IDENTITY_COUNT
+from emulator.face.landmarks import LANDMARK_COUNT, MIRROR, SURFACE_COUNT, mirrored_landmarks
+from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
+from emulator.face.types import Points3
+
+poses = st.builds(Pose, yaw=st.floats(-60, 60), pitch=st.floats(-40, 40), roll=st.floats(-170, 170))
+scales = st.floats(2, 100)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def seen(vertices: Points3, camera: WeakPerspective) -> Points3:
+    """Return landmarks of a head; the irises, which the fit does not use, at the eyes."""
+    landmarks = np.zeros((LANDMARK_COUNT, 3))
+    landmarks[:SURFACE_COUNT] = camera.project(vertices)
+    landmarks[SURFACE_COUNT:] = landmarks[[159] * 5 + [386] * 5]
+    return landmarks
+
+
+def camera_with(pose: Pose, scale: float) -> WeakPerspective:
+    return WeakPerspective(scale, rotation_matrix(pose), np.array([320.0, 260.0]))
+
+
+def somebody(seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=IDENTITY_COUNT)
+
+
+def angle_deg(first: Points3, second: Points3) -> float:
+    return float(np.degrees(np.arccos(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))))
+
+
+def misfit_cm(fit: HeadFit, vertices: Points3) -> float:
+    return float(np.sqrt(((fit.mesh.vertices - vertices) ** 2).sum(axis=1).mean()))
+
+
+@settings(deadline=None)
+@given(poses, scales)
+def test_the_canonical_head_is_recovered_exactly(pose: Pose, scale: float) -> None:
+    camera = camera_with(pose, scale)
+    fit = fit_head(seen(canonical_mesh().vertices, camera))
+    np.testing.assert_allclose(fit.identity_coefficients, 0, atol=1e-9)
+    assert fit.camera.scale == pytest.approx(scale, rel=1e-10)
+    np.testing.assert_allclose(fit.camera.rotation, camera.rotation, atol=1e-10)
+    np.testing.assert_allclose(fit.camera.translation, camera.translation, atol=1e-7)
+    np.testing.assert_allclose(fit.landmarks_cm, canonical_mesh().vertices, atol=1e-9)
+    np.testing.assert_allclose(
+        (fit.pose.yaw, fit.pose.pitch, fit.pose.roll), (pose.yaw, pose.pitch, pose.roll), atol=1e-7
+    )
+
+
+@settings(deadline=None)
+@given(seeds, poses, scales)
+def test_a_known_head_is_recovered_up_to_the_ridges_shrinkage(seed: int, pose: Pose, scale: float) -> None:
+    truth = somebody(seed)
+    head = identity.mesh(truth)
+    camera = camera_with(pose, scale)
+    fit = fit_head(seen(head.vertices, camera))
+    assert angle_deg(fit.camera.rotation, camera.rotation) < 0.5
+    assert fit.camera.scale == pytest.approx(scale, rel=0.005)
+    assert np.corrcoef(fit.identity_coefficients, truth)[0, 1] > 0.85
+    # Shrinkage goes towards the canonical head, never beyond the truth.
+    assert 0 < fit.identity_coefficients @ truth < truth @ truth
+    assert misfit_cm(fit, head.vertices) < 0.5 * misfit_cm(
+        fit_head(seen(canonical_mesh().vertices, camera)), head.vertices
+    )
+
+
+@settings(deadline=None)
+@given(seeds, st.floats(-180, 180), st.floats(0.1, 10))
+def test_moving_turning_and_scaling_the_picture_changes_the_camera_alone(
+    seed: int, turn_deg: float, factor: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    landmarks = seen(identity.mesh(somebody(seed)).vertices, camera_with(Pose(20, -10, 0), 15))
+    landmarks += rng.normal(size=landmarks.shape)
+    # Pixels have y down, so this turns clockwise as the viewer sees it.
+    angle = np.radians(turn_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    shift = np.array([*rng.normal(size=2) * 100, 0.0])
+    before = fit_head(landmarks)
+    after = fit_head(factor * landmarks @ turn.T + shift)
+    np.testing.assert_allclose(after.identity_coefficients, before.identity_coefficients, atol=1e-7)
+    np.testing.assert_allclose(after.landmarks_cm, before.landmarks_cm, atol=1e-7)
+    assert after.camera.scale == pytest.approx(factor * before.camera.scale)
+    np.testing.assert_allclose(
+        after.camera.translation, factor * turn[:2, :2] @ before.camera.translation + shift[:2], atol=1e-6
+    )
+    assert after.pose.yaw == pytest.approx(before.pose.yaw, abs=1e-6)
+    assert after.pose.pitch == pytest.approx(before.pose.pitch, abs=1e-6)
+    assert (after.pose.roll - before.pose.roll - turn_deg + 180) % 360 - 180 == pytest.approx(0, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_a_mirrored_picture_gives_the_mirrored_head(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    landmarks = seen(identity.mesh(somebody(seed)).vertices, camera_with(Pose(25, 5, 10), 15))
+    landmarks += rng.normal(size=landmarks.shape)
+    fit = fit_head(landmarks)
+    image = fit_head(mirrored_landmarks(landmarks, 640))
+    np.testing.assert_allclose(
+        image.identity_coefficients, identity.mirrored(fit.identity_coefficients), atol=1e-8
+    )
+    np.testing.assert_allclose(
+        (image.pose.yaw, image.pose.pitch, image.pose.roll),
+        (-fit.pose.yaw, fit.pose.pitch, -fit.pose.roll),
+        atol=1e-8,
+    )
+    np.testing.assert_allclose(
+        image.landmarks_cm, fit.landmarks_cm[list(MIRROR[:SURFACE_COUNT])] * (-1, 1, 1), atol=1e-8
+    )
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_landmarks_in_model_space_project_back_onto_the_picture(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    landmarks = seen(identity.mesh(somebody(seed)).vertices, camera_with(Pose(-15, 5, 40), 30))
+    landmarks += rng.normal(size=landmarks.shape)
+    fit = fit_head(landmarks)
+    projected = fit.camera.project(fit.landmarks_cm)
+    np.testing.assert_allclose(projected[:, :2], landmarks[:SURFACE_COUNT, :2], atol=1e-9)
+    # The zero of the landmarks' depth is MediaPipe's, the camera's is the model's origin.
+    depth = projected[:, 2] - landmarks[:SURFACE_COUNT, 2]
+    np.testing.assert_allclose(depth, depth[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("gap_cm", [0.5, 1.0, 1.5])
+def test_a_smile_is_not_taken_for_identity(gap_cm: float) -> None:
+    smiling = canonical_mesh().vertices + gap_cm * canonical_data().mouth_opening
+    fit = fit_head(seen(smiling, camera_with(Pose(10, 0, 0), 20)))
+    smile_cm = float(np.sqrt(((smiling - canonical_mesh().vertices) ** 2).sum(axis=1).mean()))
+    assert misfit_cm(fit, canonical_mesh().vertices) < 0.02 * smile_cm
+    assert angle_deg(fit.camera.rotation, rotation_matrix(Pose(10, 0, 0))) < 0.1
+
+
+def test_the_mesh_is_the_one_of_the_coefficients_to_the_bit() -> None:
+    landmarks = seen(identity.mesh(somebody(3)).vertices, camera_with(Pose(5, 5, 5), 12))
+    before = landmarks.copy()
+    fit, again = fit_head(landmarks), fit_head(landmarks)
+    np.testing.assert_array_equal(landmarks, before)
+    np.testing.assert_array_equal(identity.mesh(fit.identity_coefficients).vertices, fit.mesh.vertices)
+    np.testing.assert_array_equal(fit.identity_coefficients, again.identity_coefficients)
+    np.testing.assert_array_equal(fit.landmarks_cm, again.landmarks_cm)
+
+
+def test_a_landmark_gone_astray_hardly_matters() -> None:
+    camera = camera_with(Pose(0, 0, 0), 20)
+    landmarks = seen(identity.mesh(somebody(1)).vertices, camera)
+    astray = landmarks.copy()
+    astray[10] += (100.0, -50.0, 30.0)
+    assert angle_deg(fit_head(astray).camera.rotation, fit_head(landmarks).camera.rotation) < 0.3
+
+
+def test_weights_are_symmetric() -> None:
+    weights = landmark_weights()
+    np.testing.assert_array_equal(weights[list(MIRROR[:SURFACE_COUNT])], weights)
+    assert weights.min() > 0
+    assert weights.max() == 1
+
+
+def test_wrong_shapes_and_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="478"):
+        fit_head(np.zeros((SURFACE_COUNT, 3)))
+    with pytest.raises(ValueError, match="finite"):
+        fit_head(np.full((LANDMARK_COUNT, 3), np.inf))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emulator.face.canonical import canonical_mesh
+from emulator.face.mesh import Mesh
+from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
+from emulator.face.rasterize import rasterize, uv_to_pixels
+from emulator.face.texture import bake_texture, pull_push
+from emulator.face.types import Image, Points3
+
+SIZE = 256
+
+
+def camera(yaw: float) -> WeakPerspective:
+    return WeakPerspective(22.0, rotation_matrix(Pose(yaw, 0.0, 0.0)), np.array([200.0, 180.0]))
+
+
+def smooth_texture() -> Image:
+    """Soft checks, the same on both halves: a place's colour is known from its mirrored place."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
+    pixels = np.stack([128 + 90 * checks, 130 + 0.3 * y, 190 - 60 * checks], axis=2)
+    texture: Image = np.rint(pixels).astype(np.uint8)
+    return texture
+
+
+def photograph(mesh: Mesh, points: Points3, texture: Image) -> Image:
+    """What a camera sees of the unlit mesh, before black."""
+    raster = rasterize(points, mesh.triangles, 400, 400)
+    place = raster.interpolate(uv_to_pixels(mesh.uv, SIZE, SIZE), mesh.uv_triangles).astype(np.float32)
+    seen = cv2.remap(texture, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(raster.triangle_index[..., np.newaxis] >= 0, seen, 0).astype(np.uint8)
+
+
+def chart(mesh: Mesh) -> NDArray[np.bool_]:
+    texels = np.zeros((len(mesh.uv), 3))
+    texels[:, :2] = uv_to_pixels(mesh.uv, SIZE, SIZE)
+    return rasterize(texels, mesh.uv_triangles, SIZE, SIZE).triangle_index >= 0
+
+
+@pytest.mark.parametrize("yaw", [0.0, 25.0, -40.0])
+def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
+    mesh, truth = canonical_mesh(), smooth_texture()
+    points = camera(yaw).project(mesh.vertices)
+    baked = bake_texture(mesh, points, photograph(mesh, points, truth), SIZE)
+    difference = np.abs(baked.image.astype(int) - truth.astype(int)).max(axis=2)
+    seen = baked.coverage > 0.99
+    assert seen[chart(mesh)].mean() > 0.35
+    # Two resamplings of a pattern with a period of 60 texels stay within a few grey levels.
+    assert np.percentile(difference[seen], 99) <= 4
+    assert difference[seen].mean() < 1
+
+
+def test_what_is_hidden_is_taken_from_the_other_half() -> None:
+    mesh, truth = canonical_mesh(), smooth_texture()
+    points = camera(40.0).project(mesh.vertices)
+    baked = bake_texture(mesh, points, photograph(mesh, points, truth), SIZE)
+    hidden = (baked.coverage == 0) & (baked.coverage[:, ::-1] > 0.99)
+    assert hidden.sum() > 1000
+    difference = np.abs(baked.image.astype(int) - truth.astype(int)).max(axis=2)
+    assert np.percentile(difference[hidden], 95) <= 8
+
+
+def test_the_background_does_not_reach_the_texture() -> None:
+    # A face of one colour before black: nothing in the texture, beyond the chart too, is darker.
+    mesh = canonical_mesh()
+    for yaw in (0.0, 35.0):
+        points = camera(yaw).project(mesh.vertices)
+        flat = photograph(mesh, points, np.full((SIZE, SIZE, 3), 200, np.uint8))
+        baked = bake_texture(mesh, points, flat, SIZE)
+        assert baked.image.min() >= 190
+        assert baked.coverage[~chart(mesh)].max() == 0
+
+
+def test_a_minified_photograph_is_averaged() -> None:
+    # Single-pixel checks, four photograph pixels to a texel, have nothing left but their mean.
+    mesh = canonical_mesh()
+    points = camera(0.0).project(mesh.vertices) * 8
+    y, x = np.mgrid[0:3200, 0:3200]
+    checks = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+    baked = bake_texture(mesh, points, checks, SIZE)
+    assert np.abs(baked.image[baked.coverage > 0.99].astype(int) - 128).max() <= 6
+
+
+def test_baking_is_deterministic_and_leaves_its_arguments() -> None:
+    mesh, truth = canonical_mesh(), smooth_texture()
+    points = camera(20.0).project(mesh.vertices)
+    picture = photograph(mesh, points, truth)
+    before = points.copy(), picture.copy()
+    first, second = (bake_texture(mesh, points, picture, 128) for _ in range(2))
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.coverage, second.coverage)
+    np.testing.assert_array_equal(points, before[0])
+    np.testing.assert_array_equal(picture, before[1])
+
+
+def test_a_face_outside_the_photograph_has_no_coverage() -> None:
+    mesh = canonical_mesh()
+    points = camera(0.0).project(mesh.vertices) + np.array([5000.0, 0.0, 0.0])
+    baked = bake_texture(mesh, points, np.full((50, 50, 3), 90, np.uint8), 64)
+    assert not baked.coverage.any()
+    assert not baked.image.any()
+
+
+def test_points_that_do_not_match_the_mesh_are_refused() -> None:
+    with pytest.raises(ValueError, match="camera_points"):
+        bake_texture(canonical_mesh(), np.zeros((3, 3)), np.zeros((4, 4, 3), np.uint8), 16)
+
+
+def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((37, 50, 3)).astype(np.float32)
+    known = (rng.random((37, 50)) < 0.1).astype(np.float32)
+    np.testing.assert_array_equal(pull_push(values, known)[known == 1], values[known == 1])
+    constant = np.full((37, 50, 3), 7.0, np.float32)
+    np.testing.assert_allclose(pull_push(constant * known[..., np.newaxis], known), constant, rtol=1e-5)
