@@ -1,0 +1,117 @@
+"""Worker processes on this machine: the embedded adapter.
+
+Processes and not threads, for three reasons. The parts of the work that are Python hold the
+interpreter lock, and polls would wait for them. Loading MediaPipe takes seconds of that lock, and
+here another process spends them. And a picture that takes a worker down with it (out of memory)
+leaves the server standing. benchmarks/workers.py measures both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import multiprocessing
+import signal
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import ParamSpec, TypeVar
+
+from emulator.backends.queue.protocol import WorkerLost
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class LocalWorkers:
+    """A pool of spawned worker processes, each with a face core of its own.
+
+    Parameters
+    ----------
+    count : int
+        Worker processes.
+    warm_up : callable
+        Runs first in every worker; module-level, so that it can be named to another process.
+    """
+
+    def __init__(self, count: int, warm_up: Callable[[], None]) -> None:
+        self._count = count
+        self._warm_up = warm_up
+        self._pool = self._new_pool()
+        self._warming: asyncio.Task[None] | None = None
+        self._tasks: asyncio.Queue[str] = asyncio.Queue()
+        self._consumers: list[asyncio.Task[None]] = []
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        """Begin to warm the workers up, and to hand every enqueued task's id to ``perform``."""
+        self._warming = asyncio.create_task(self._warm())
+        self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(self._count)]
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a worker has the face core loaded."""
+        warming = self._warming
+        return (
+            warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
+        )
+
+    async def wait_until_warm(self) -> None:
+        """Return when a worker has the face core loaded."""
+        if self._warming is None:
+            raise RuntimeError("the workers have not been started")
+        await asyncio.shield(self._warming)
+
+    async def enqueue(self, task_id: str) -> None:
+        """Have the task performed, soon and at least once."""
+        await self._tasks.put(task_id)
+
+    async def run(self, pipeline: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a pipeline in a worker and return what it returns."""
+        work = functools.partial(pipeline, *args, **kwargs)
+        for _ in range(2):
+            pool = self._pool
+            try:
+                return await asyncio.wrap_future(pool.submit(work))
+            except BrokenProcessPool as error:
+                # One dead worker breaks its whole pool. The first to notice replaces it; the work
+                # is tried once more, since it may have died of its neighbour.
+                cause = error
+                if self._pool is pool:
+                    self._pool = self._new_pool()
+                    pool.shutdown(wait=False)
+        raise WorkerLost("a worker process died twice over the same work") from cause
+
+    async def close(self) -> None:
+        """Stop the workers; work that has begun is finished first."""
+        running = [*self._consumers, *([self._warming] if self._warming else [])]
+        for task in running:
+            task.cancel()
+        for task in running:
+            with contextlib.suppress(asyncio.CancelledError, WorkerLost):
+                await task
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        # Spawned, never forked: a fork would copy the server's threads and locks in mid-air.
+        return ProcessPoolExecutor(
+            self._count, multiprocessing.get_context("spawn"), _begin_worker, (self._warm_up,)
+        )
+
+    async def _warm(self) -> None:
+        # One piece of work for each worker makes the pool start them all.
+        await asyncio.gather(*(self.run(_nothing) for _ in range(self._count)))
+
+    async def _consume(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        while True:
+            await perform(await self._tasks.get())
+
+
+def _begin_worker(warm_up: Callable[[], None]) -> None:
+    # Ctrl-C reaches the whole process group; the server alone decides when its workers stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warm_up()
+
+
+def _nothing() -> None:
+    """Do nothing, in a worker."""

@@ -1,0 +1,175 @@
+"""From photos to a head."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.face.attributes import Attributes, face_attributes
+from emulator.face.detection import Face
+from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
+from emulator.face.fit import HeadFit, fit_head
+from emulator.face.identity import mesh as mesh_of
+from emulator.face.mesh import Mesh, vertex_normals
+from emulator.face.obj import write_mtl, write_obj
+from emulator.face.pose import WeakPerspective
+from emulator.face.texture import bake_texture
+from emulator.face.types import Image
+from emulator.pipelines.core import detector
+from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
+
+MATERIAL = "face"
+"""The material's name, in OBJ and MTL."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How one photo saw the head: the camera, and the photo's size in pixels."""
+
+    camera: WeakPerspective
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class WavefrontOptions:
+    """How a head is written as OBJ, MTL and JPEG.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Which photos are accepted.
+    texture_size : int
+        Pixels on a side.
+    units_per_cm : float
+        The OBJ's unit of length.
+    material_library, texture_name : str
+        File names that OBJ and MTL refer to.
+    """
+
+    rules: ImageRules
+    texture_size: int
+    units_per_cm: float
+    material_library: str
+    texture_name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Wavefront:
+    """A head as files, and one view for each photo, in the photos' order."""
+
+    obj: str
+    mtl: str
+    texture: bytes
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True)
+class DescriptionOptions:
+    """How a head is described: which photos are accepted, and the texture's pixels on a side."""
+
+    rules: ImageRules
+    texture_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class HeadDescription:
+    """A head in numbers.
+
+    Attributes
+    ----------
+    texture : bytes
+        PNG.
+    identity_coefficients : tuple of 80 float
+        The head's shape.
+    attributes : Attributes
+        What is seen of skin, hair, gender, glasses and lids.
+    """
+
+    texture: bytes
+    identity_coefficients: tuple[float, ...]
+    attributes: Attributes
+
+
+def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
+    """Return the head that all photos show, one person in each.
+
+    Raises
+    ------
+    RefusedImage
+        If a photo is no acceptable picture, or shows no face or several.
+    """
+    observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
+    fits = [fit_head(face.landmarks) for _, face in observations]
+    head = mesh_of(np.mean([fit.identity_coefficients for fit in fits], axis=0))
+    texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
+    scaled = head.with_vertices(head.vertices * options.units_per_cm)
+    normals = vertex_normals(scaled.vertices, scaled.triangles)
+    return Wavefront(
+        obj=write_obj(scaled, normals, options.material_library, MATERIAL),
+        mtl=write_mtl(MATERIAL, options.texture_name),
+        texture=encode_jpeg(texture),
+        views=tuple(
+            View(fit.camera, image.shape[1], image.shape[0])
+            for fit, (image, _) in zip(fits, observations, strict=True)
+        ),
+    )
+
+
+def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
+    """Return the description of one head in the photo.
+
+    Of several people one is chosen by the photo's bytes: arbitrary, and always the same.
+
+    Raises
+    ------
+    ImageError
+        If the photo is no acceptable picture.
+    NoFaceFound
+        If there is no face in it.
+    """
+    image = decode_picture(photo, options.rules).image
+    faces = detector().detect(image)
+    if not faces:
+        raise NoFaceFound
+    chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
+    face = faces[chosen]
+    fit = fit_head(face.landmarks)
+    texture = _bake(fit.mesh, [image], [fit], options.texture_size)
+    return HeadDescription(
+        texture=encode_png(texture),
+        identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
+        attributes=face_attributes(image, face.landmarks, detector().segment_person(image)),
+    )
+
+
+def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
+    try:
+        image = decode_picture(data, rules).image
+        faces = detector().detect(image)
+        if not faces:
+            raise NoFaceFound
+        if len(faces) > 1:
+            raise SeveralFacesFound(len(faces))
+    except FaceError as error:
+        raise RefusedImage(position, error) from error
+    return image, faces[0]
+
+
+def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
+    """Return the texture that all images agree on: each counts where it sees the head, by how well."""
+    baked = [
+        bake_texture(head, fit.camera.project(fit.landmarks_cm), image, size)
+        for image, fit in zip(images, fits, strict=True)
+    ]
+    if len(baked) == 1:
+        return baked[0].image
+    weights = np.stack([texture.coverage for texture in baked])[..., None]
+    # Where nobody sees the head, all guesses count alike.
+    weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)
+    blended = (weights * np.stack([texture.image for texture in baked])).sum(axis=0) / weights.sum(axis=0)
+    rounded: Image = np.rint(blended).astype(np.uint8)
+    return rounded

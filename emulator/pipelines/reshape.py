@@ -1,0 +1,94 @@
+"""A photo with another face shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.clock import Stopwatch
+from emulator.face.detection import Face
+from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
+from emulator.face.fit import fit_head
+from emulator.face.reshape import ReshapeParameters, reshape
+from emulator.face.skin import smooth_skin
+from emulator.face.types import Image
+from emulator.pipelines.core import detector
+from emulator.pipelines.images import ImageRules, decode_picture, encode_as
+
+
+@dataclass(frozen=True)
+class ReshapeOptions:
+    """What to do to which face, and which faces are accepted.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Which pictures are accepted.
+    index : int
+        Which face, in the order of :func:`emulator.pipelines.detect.detect_faces`.
+    parameters : ReshapeParameters
+        The change of shape.
+    smoothing, color_evening : float
+        0 to 1: how much the skin is smoothed, and its colour evened.
+    smallest_fraction : float
+        A face must fill more than this of the picture's width, and of its height.
+    largest_angle_deg : float
+        Yaw, pitch and roll must be below this.
+    """
+
+    rules: ImageRules
+    index: int
+    parameters: ReshapeParameters
+    smoothing: float
+    color_evening: float
+    smallest_fraction: float
+    largest_angle_deg: float
+
+
+@dataclass(frozen=True)
+class ReshapedPicture:
+    """The result: encoded bytes, their format (``jpeg`` or ``png``), and how long the work took."""
+
+    data: bytes
+    format: str
+    total_ms: int
+    apply_ms: int
+
+
+def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
+    """Return the picture with one face changed, in its own size.
+
+    Raises
+    ------
+    ImageError
+        If the bytes are no acceptable picture.
+    NoFaceFound, FaceIndexOutOfRange, FaceTooSmall, FaceAngleTooLarge
+        If there is no such face, or none that can be worked on.
+    """
+    total = Stopwatch()
+    picture = decode_picture(data, options.rules)
+    face = _choose(picture.image, options)
+    apply = Stopwatch()
+    reshaped = reshape(picture.image, face.landmarks, options.parameters)
+    smoothed = smooth_skin(reshaped, face.landmarks, options.smoothing, options.color_evening)
+    apply_ms = apply.elapsed_ms()
+    result_format = "png" if picture.format == "png" else "jpeg"
+    encoded = encode_as(result_format, smoothed, picture.icc_profile)
+    return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
+
+
+def _choose(image: Image, options: ReshapeOptions) -> Face:
+    faces = detector().detect(image)
+    if not faces:
+        raise NoFaceFound
+    if not 0 <= options.index < len(faces):
+        raise FaceIndexOutOfRange(options.index, len(faces))
+    face = faces[options.index]
+    height, width = image.shape[:2]
+    fraction = min(face.box.width / width, face.box.height / height)
+    if fraction <= options.smallest_fraction:
+        raise FaceTooSmall(fraction, options.smallest_fraction)
+    pose = fit_head(face.landmarks).pose
+    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
+    if angle_deg >= options.largest_angle_deg:
+        raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
+    return face

@@ -1,0 +1,18 @@
+"""What a worker does before its first work."""
+
+from __future__ import annotations
+
+from emulator.face.reshape import ReshapeParameters
+from emulator.pipelines.core import sample_photo, silenced_stderr
+from emulator.pipelines.images import ImageRules
+from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
+from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+
+
+def warm_up() -> None:
+    """Do everything once, on a sample, so that nobody's first picture waits. For worker processes only."""
+    rules = ImageRules(frozenset({"jpeg"}))
+    photo = sample_photo()
+    with silenced_stderr():
+        describe_head(photo, DescriptionOptions(rules, texture_size=256))
+        reshape_picture(photo, ReshapeOptions(rules, 0, ReshapeParameters(jaw=0.5), 0.5, 0.5, 0.05, 89.0))

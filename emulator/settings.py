@@ -1,0 +1,47 @@
+"""Everything that can be set from outside, in one frozen object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the emulator; each is also an environment variable ``FACE_EMULATOR_<NAME>``.
+
+    A vendor's own settings stand under ``vendors``: ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE=512``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FACE_EMULATOR_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+    )
+
+    seed: int = Field(default=0, description="Ids and signatures derive from it: same seed, same ids.")
+    clock: Literal["system"] | datetime = Field(
+        default="system", description="`system`, or an ISO 8601 moment at which the clock stands still."
+    )
+    credentials: tuple[str, ...] = Field(
+        default=(),
+        description="The credentials that are accepted, as a JSON list; empty: any that is not empty. "
+        "For Face++ either the `api_key` or `api_key:api_secret`.",
+    )
+    workers: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 4),
+        ge=1,
+        description="Worker processes that compute pictures; one for each processor, at most 4, if not set.",
+    )
+    data_dir: Path | None = Field(
+        default=None, description="Where records and pictures are kept; if not set, they go with the process."
+    )
+    vendors: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="Settings of the vendors, by vendor and name."
+    )

@@ -1,0 +1,148 @@
+"""What every adapter of WorkQueue does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.protocol import WorkerLost
+from emulator.face.errors import FaceTooSmall, ImageTooLarge, NoFaceFound, RefusedImage
+
+
+def do_nothing() -> None:
+    pass
+
+
+def refuse_to_warm_up() -> None:
+    raise RuntimeError("no model")
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def refuse() -> None:
+    raise RefusedImage(1, FaceTooSmall(0.04, 0.05))
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        die()
+    return "alive"
+
+
+async def ignore(task_id: str) -> None:
+    raise AssertionError(task_id)
+
+
+def use(scenario: Callable[[LocalWorkers], Awaitable[None]], count: int = 1) -> None:
+    async def run() -> None:
+        workers = LocalWorkers(count, do_nothing)
+        try:
+            await scenario(workers)
+        finally:
+            await workers.close()
+
+    asyncio.run(run())
+
+
+def test_a_pipeline_runs_elsewhere_and_its_result_comes_back() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        assert await workers.run(square, 7) == 49
+        assert await workers.run(process_id) != os.getpid()
+
+    use(scenario)
+
+
+def test_a_domain_error_arrives_whole() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        with pytest.raises(RefusedImage) as caught:
+            await workers.run(refuse)
+        reason = caught.value.reason
+        assert isinstance(reason, FaceTooSmall)
+        assert (caught.value.position, reason.fraction, reason.limit) == (1, 0.04, 0.05)
+
+    use(scenario)
+
+
+def test_work_survives_a_worker_that_dies_once(tmp_path: Path) -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        assert await workers.run(die_once, tmp_path / "marker") == "alive"
+
+    use(scenario)
+
+
+def test_work_that_kills_every_worker_is_given_up_and_the_next_goes_on() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        with pytest.raises(WorkerLost):
+            await workers.run(die)
+        assert await workers.run(square, 3) == 9
+
+    use(scenario)
+
+
+def test_the_workers_are_warm_after_warming_up() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        assert not workers.is_warm
+        with pytest.raises(RuntimeError, match="not been started"):
+            await workers.wait_until_warm()
+        await workers.start(ignore)
+        await workers.wait_until_warm()
+        assert workers.is_warm
+
+    use(scenario, count=2)
+
+
+def test_workers_that_cannot_warm_up_never_are_and_say_so() -> None:
+    async def run() -> None:
+        workers = LocalWorkers(1, refuse_to_warm_up)
+        await workers.start(ignore)
+        with pytest.raises(WorkerLost):
+            await workers.wait_until_warm()
+        assert not workers.is_warm
+        await workers.close()
+
+    asyncio.run(run())
+
+
+def test_every_enqueued_task_is_performed() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        performed: list[str] = []
+        done = asyncio.Event()
+
+        async def perform(task_id: str) -> None:
+            performed.append(task_id)
+            if len(performed) == 3:
+                done.set()
+
+        await workers.start(perform)
+        for task_id in "abc":
+            await workers.enqueue(task_id)
+        await done.wait()
+        assert sorted(performed) == ["a", "b", "c"]
+
+    use(scenario, count=2)
+
+
+@pytest.mark.parametrize(
+    "error", [NoFaceFound(), ImageTooLarge(9, 8, 7), RefusedImage(2, NoFaceFound())], ids=repr
+)
+def test_errors_keep_their_text_across_processes(error: Exception) -> None:
+    import pickle  # noqa: PLC0415 - the queue's means of transport, of interest here alone
+
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes

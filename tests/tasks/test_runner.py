@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.clock import FrozenClock
+from emulator.tasks.runner import Job, TaskRunner
+from emulator.tasks.task import Outcome, Task, TaskState
+
+
+class ListQueue:
+    """A queue that only remembers; the test performs."""
+
+    is_warm = True
+
+    def __init__(self) -> None:
+        self.enqueued: list[str] = []
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        pass
+
+    async def wait_until_warm(self) -> None:
+        pass
+
+    async def enqueue(self, task_id: str) -> None:
+        self.enqueued.append(task_id)
+
+    async def run(self, pipeline: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return pipeline(*args, **kwargs)
+
+    async def close(self) -> None:
+        pass
+
+
+async def succeed(task: Task) -> Outcome:
+    return Outcome({"echo": task.request["say"]})
+
+
+async def fail(_task: Task) -> Outcome:
+    return Outcome(error="error_no_face")
+
+
+async def crash(_task: Task) -> Outcome:
+    raise ZeroDivisionError
+
+
+JOBS = {
+    "succeed": Job(succeed, "unknown"),
+    "fail": Job(fail, "unknown"),
+    "crash": Job(crash, "unknown"),
+}
+
+
+def task(kind: str = "succeed") -> Task:
+    return Task("t", "me", kind, {"say": "hi"}, created_at=5.0)
+
+
+def use(path: Path, scenario: Callable[[TaskRunner, ListQueue], Awaitable[None]]) -> None:
+    async def run() -> None:
+        records, queue = SqliteRecords(path / "records.sqlite3"), ListQueue()
+        await records.open()
+        runner = TaskRunner(records, queue, FrozenClock(9.0))
+        runner.register(JOBS)
+        try:
+            await scenario(runner, queue)
+        finally:
+            await records.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "result", "error"),
+    [
+        ("succeed", TaskState.SUCCEEDED, {"echo": "hi"}, None),
+        ("fail", TaskState.FAILED, None, "error_no_face"),
+        ("crash", TaskState.FAILED, None, "unknown"),
+    ],
+)
+def test_what_came_of_a_task_is_recorded(
+    tmp_path: Path, kind: str, state: TaskState, result: object, error: str | None
+) -> None:
+    async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
+        await runner.create(task(kind))
+        assert queue.enqueued == ["t"]
+        await runner.perform("t")
+        done = await runner.find("t", "me")
+        assert done is not None
+        assert (done.state, done.result, done.error) == (state, result, error)
+        assert (done.created_at, done.started_at, done.finished_at) == (5.0, 9.0, 9.0)
+
+    use(tmp_path, scenario)
+
+
+def test_a_defect_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.create(task("crash"))
+        with caplog.at_level(logging.ERROR):
+            await runner.perform("t")
+
+    use(tmp_path, scenario)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_finished_task_is_not_performed_again(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.create(task())
+        await runner.perform("t")
+        done = await runner.find("t", "me")
+        await runner.perform("t")
+        assert await runner.find("t", "me") == done
+        await runner.perform("unknown")
+
+    use(tmp_path, scenario)
+
+
+def test_only_its_owner_finds_a_task(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.create(task())
+        assert await runner.find("t", "you") is None
+        assert await runner.find("u", "me") is None
+        assert await runner.find("t", "me") == task()
+
+    use(tmp_path, scenario)
+
+
+def test_after_a_restart_unfinished_tasks_are_taken_up(tmp_path: Path) -> None:
+    async def before(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.create(task())
+
+    async def after(runner: TaskRunner, queue: ListQueue) -> None:
+        await runner.start()
+        assert queue.enqueued == ["t"]
+        await runner.perform("t")
+        await runner.start()
+        assert queue.enqueued == ["t"]
+
+    use(tmp_path, before)
+    use(tmp_path, after)
+
+
+def test_a_kind_has_exactly_one_job(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        with pytest.raises(ValueError, match="have a job already: succeed"):
+            runner.register({"succeed": JOBS["fail"]})
+        with pytest.raises(ValueError, match="no job performs 'dance'"):
+            await runner.create(task("dance"))
+
+    use(tmp_path, scenario)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.tasks.task import (
+    TERMINAL,
+    TRANSITIONS,
+    IllegalTransition,
+    Outcome,
+    Task,
+    TaskEvent,
+    TaskState,
+    finish,
+    start,
+    step,
+)
+
+TASK = Task("id", "me", "vendor/job", {"a": 1}, created_at=1.0)
+
+
+@pytest.mark.parametrize("state", TaskState)
+@pytest.mark.parametrize("event", TaskEvent)
+def test_a_step_is_in_the_table_or_illegal(state: TaskState, event: TaskEvent) -> None:
+    if (state, event) in TRANSITIONS:
+        assert step(state, event) is TRANSITIONS[state, event]
+    else:
+        with pytest.raises(IllegalTransition, match=f"a task that is {state} cannot be {event}"):
+            step(state, event)
+
+
+def test_nothing_leads_out_of_success_and_failure() -> None:
+    assert {TaskState.SUCCEEDED, TaskState.FAILED} == TERMINAL
+
+
+@given(st.lists(st.sampled_from(TaskEvent)))
+def test_a_task_ends_once_whatever_happens(events: list[TaskEvent]) -> None:
+    state, ends = TaskState.QUEUED, 0
+    for event in events:
+        try:
+            state = step(state, event)
+        except IllegalTransition:
+            continue
+        ends += state in TERMINAL
+    assert ends <= 1
+    assert (state in TERMINAL) == (ends == 1)
+
+
+def test_a_life() -> None:
+    running = start(TASK, 2.0)
+    assert (running.state, running.started_at, running.is_finished) == (TaskState.RUNNING, 2.0, False)
+    succeeded = finish(running, Outcome({"url": "u"}), 3.0)
+    assert (succeeded.state, succeeded.finished_at, succeeded.result, succeeded.error) == (
+        TaskState.SUCCEEDED,
+        3.0,
+        {"url": "u"},
+        None,
+    )
+    failed = finish(running, Outcome(error="error_no_face"), 3.0)
+    assert (failed.state, failed.result, failed.error, failed.is_finished) == (
+        TaskState.FAILED,
+        None,
+        "error_no_face",
+        True,
+    )
+
+
+def test_an_outcome_is_one_of_two() -> None:
+    pairs: list[tuple[dict[str, int] | None, str | None]] = [(None, None), ({}, "error")]
+    for result, error in pairs:
+        with pytest.raises(ValueError, match="either a result or an error"):
+            Outcome(result, error)
+
+
+def test_a_document_holds_everything() -> None:
+    task = finish(start(TASK, 2.0), Outcome({"n": [1, 2]}), 3.0)
+    assert Task.from_document(json.loads(json.dumps(task.to_document()))) == task

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.ids import SeededIds
+
+
+def make_ids(seed: int) -> SeededIds:
+    counts: Counter[str] = Counter()
+
+    async def count_up(name: str) -> int:
+        counts[name] += 1
+        return counts[name]
+
+    return SeededIds(seed, count_up)
+
+
+def draw(ids: SeededIds, scope: str, kind: str, times: int) -> list[bytes]:
+    async def run() -> list[bytes]:
+        return [await ids.draw(scope, kind, 48) for _ in range(times)]
+
+    return asyncio.run(run())
+
+
+@given(seed=st.integers(), scope=st.text(), kind=st.text())
+def test_the_same_seed_gives_the_same_ids_and_no_id_twice(seed: int, scope: str, kind: str) -> None:
+    first, again = draw(make_ids(seed), scope, kind, 5), draw(make_ids(seed), scope, kind, 5)
+    assert first == again
+    assert len(set(first)) == 5
+    assert {len(drawn) for drawn in first} == {48}
+
+
+def test_what_one_credential_draws_does_not_depend_on_another() -> None:
+    quiet, busy = make_ids(0), make_ids(0)
+    draw(busy, "somebody else", "task", 3)
+    assert draw(quiet, "me", "task", 2) == draw(busy, "me", "task", 2)
+
+
+def test_seed_scope_and_kind_all_tell_ids_apart() -> None:
+    drawn = [
+        draw(make_ids(seed), scope, kind, 1)[0]
+        for seed in (0, 1)
+        for scope in ("a", "b")
+        for kind in ("task", "file")
+    ]
+    assert len(set(drawn)) == 8
+
+
+def test_a_uuid_is_of_version_4() -> None:
+    drawn = asyncio.run(make_ids(0).draw_uuid4("me", "request"))
+    assert (drawn.version, drawn.variant) == (4, "specified in RFC 4122")
+
+
+def test_a_secret_stays_for_a_seed_and_a_purpose() -> None:
+    assert make_ids(3).secret("presign") == make_ids(3).secret("presign")
+    assert len({make_ids(3).secret("a"), make_ids(3).secret("b"), make_ids(4).secret("a")}) == 3
