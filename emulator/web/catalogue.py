@@ -1,0 +1,118 @@
+"""A vendor's errors as data: the one table that routes, docs, faults and tests read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Mark(StrEnum):
+    """How well a fact of a vendor's contract is known."""
+
+    CONFIRMED = "CONFIRMED"
+    """The vendor's own documentation says so."""
+    OBSERVED = "OBSERVED"
+    """Real clients or recorded answers rely on it."""
+    GUESS = "GUESS"
+    """Inferred. A default that may be wrong."""
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """One error that a vendor can answer with.
+
+    Attributes
+    ----------
+    name : str
+        Its name among this vendor's errors, for tests, fault rules and logs.
+    status : int
+        HTTP status; 200 where the error stands inside a successful answer.
+    text : str
+        What the vendor's message or code says, with ``{places}`` for what varies.
+    when : str
+        When it is answered, in a sentence.
+    mark : Mark
+        How well it is known.
+    source : str
+        Where it is known from: a document, and a place in it.
+    causes : tuple of exception types
+        The domain errors that this vendor reports so.
+    extra : mapping
+        What else the vendor's body says, in the vendor's words (an error code, a layer ...).
+    """
+
+    name: str
+    status: int
+    text: str
+    when: str
+    mark: Mark
+    source: str
+    causes: tuple[type[Exception], ...] = ()
+    extra: Mapping[str, Any] | None = None
+
+    def occur(self, **places: object) -> VendorError:
+        """Return this error as an exception to raise, its places filled.
+
+        Raises
+        ------
+        KeyError
+            If the text has a place that is not given.
+        """
+        return VendorError(self, self.text.format(**places))
+
+
+class VendorError(Exception):
+    """An error of a vendor's catalogue, on its way to the client."""
+
+    def __init__(self, entry: CatalogueEntry, text: str) -> None:
+        super().__init__(entry, text)
+        self.entry = entry
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.entry.name}: {self.text}"
+
+
+class ErrorCatalogue:
+    """All errors of a vendor, by name and by the domain error that causes them.
+
+    Raises
+    ------
+    ValueError
+        If two entries share a name or a cause.
+    """
+
+    def __init__(self, entries: Iterable[CatalogueEntry]) -> None:
+        self._by_name: dict[str, CatalogueEntry] = {}
+        self._by_cause: dict[type[BaseException], CatalogueEntry] = {}
+        for entry in entries:
+            if entry.name in self._by_name:
+                raise ValueError(f"two errors are named {entry.name}")
+            self._by_name[entry.name] = entry
+            for cause in entry.causes:
+                if cause in self._by_cause:
+                    raise ValueError(f"{cause.__name__} is mapped twice")
+                self._by_cause[cause] = entry
+
+    def __iter__(self) -> Iterator[CatalogueEntry]:
+        """Iterate over the entries in the table's order."""
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> CatalogueEntry:
+        """Return the entry of that name."""
+        return self._by_name[name]
+
+    def for_cause(self, error: Exception) -> CatalogueEntry:
+        """Return the entry for a domain error; an entry for its own class goes before one for a base.
+
+        Raises
+        ------
+        LookupError
+            If the catalogue has no entry for it.
+        """
+        for cause in type(error).__mro__:
+            if cause in self._by_cause:
+                return self._by_cause[cause]
+        raise LookupError(f"no error of the catalogue stands for {type(error).__name__}") from error

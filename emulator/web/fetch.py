@@ -1,0 +1,75 @@
+"""Pictures that a client sends as a URL."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httpx
+
+
+class FetchFailed(Exception):
+    """Nothing could be had from the URL."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.reason}"
+
+
+class FetchTimedOut(FetchFailed):
+    """The server behind the URL took too long."""
+
+
+class Fetcher(Protocol):
+    """What downloads a picture."""
+
+    async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
+        """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read.
+
+        ``timeout_s`` bounds connecting, and each wait for further bytes.
+
+        Raises
+        ------
+        FetchTimedOut
+            If it takes too long.
+        FetchFailed
+            If the URL is malformed, the host is not there or the status is not 200.
+        """
+
+
+class HttpFetcher:
+    """Downloads over HTTP."""
+
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(follow_redirects=True, trust_env=False)
+
+    async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
+        """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read."""
+        body = bytearray()
+        try:
+            _check(httpx.URL(url))
+            async with self._client.stream("GET", url, timeout=timeout_s) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise FetchFailed(url, f"HTTP status {response.status_code}")
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        break
+        except httpx.TimeoutException as error:
+            raise FetchTimedOut(url, "timed out") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise FetchFailed(url, str(error)) from error
+        return bytes(body[: limit + 1])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _check(url: httpx.URL) -> None:
+    # What the client would report in a group of errors, or not at all.
+    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 65536:
+        raise httpx.InvalidURL("not a URL of the web")

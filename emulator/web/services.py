@@ -1,0 +1,40 @@
+"""What the emulator lends to every vendor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from emulator.backends.blobs import Blobs
+from emulator.backends.queue import WorkQueue
+from emulator.backends.records import Records
+from emulator.clock import Clock
+from emulator.ids import SeededIds
+from emulator.tasks.runner import TaskRunner
+from emulator.web.credentials import Credentials
+from emulator.web.fetch import Fetcher
+
+
+@dataclass(frozen=True)
+class Services:
+    """The ports that a vendor's routes and jobs stand on."""
+
+    clock: Clock
+    ids: SeededIds
+    credentials: Credentials
+    records: Records
+    blobs: Blobs
+    queue: WorkQueue
+    tasks: TaskRunner
+    fetcher: Fetcher
+
+
+def _services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services_of)]
+"""What a route asks for to get them."""
