@@ -1,0 +1,25 @@
+"""Face++ keys: ``api_key`` and ``api_secret``, sent as fields."""
+
+from __future__ import annotations
+
+from emulator.vendors.faceplusplus.errors import ERRORS
+from emulator.vendors.faceplusplus.wire import Fields
+from emulator.web.credentials import Credentials
+
+
+def authenticate(fields: Fields, credentials: Credentials) -> str:
+    """Return the ``api_key`` of the request.
+
+    Raises
+    ------
+    VendorError
+        If the key or the secret is missing, or they are not good.
+    """
+    api_key, api_secret = fields.text("api_key"), fields.text("api_secret")
+    if not api_key:
+        raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_key")
+    if not api_secret:
+        raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_secret")
+    if not credentials.accept(api_key, f"{api_key}:{api_secret}"):
+        raise ERRORS["AUTHENTICATION_ERROR"].occur()
+    return api_key

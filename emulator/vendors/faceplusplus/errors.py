@@ -1,0 +1,105 @@
+"""The errors of Face++, as data.
+
+Two layers answer. The gateway, which knows keys and paths, says only ``error_message``; the API
+behind it adds ``request_id`` and ``time_used``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from emulator.face.errors import (
+    FaceError,
+    ImageError,
+    ImageTooLarge,
+    ImageTooSmall,
+    NoFaceFound,
+    SeveralFacesFound,
+)
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.fetch import FetchFailed, FetchTimedOut
+
+PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
+
+
+class Layer(StrEnum):
+    """Who answers."""
+
+    GATEWAY = "gateway"
+    API = "api"
+
+
+def _gateway(name: str, status: int, text: str, when: str, mark: Mark, source: str) -> CatalogueEntry:
+    return CatalogueEntry(name, status, text, when, mark, source, extra={"layer": Layer.GATEWAY})
+
+
+def _api(
+    name: str,
+    status: int,
+    text: str,
+    when: str,
+    mark: Mark,
+    source: str,
+    causes: tuple[type[Exception], ...] = (),
+) -> CatalogueEntry:
+    return CatalogueEntry(name, status, text, when, mark, source, causes, {"layer": Layer.API})
+
+
+ERRORS = ErrorCatalogue(
+    [
+        _gateway(
+            "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path is unknown.",
+            Mark.CONFIRMED, f"{PAGE}, common errors",
+        ),
+        _gateway(
+            "MISSING_CREDENTIAL", 400, "MISSING_ARGUMENTS: {param}",
+            "`api_key` is not among the fields that could be parsed; or the key is there and `api_secret` is not.",
+            Mark.OBSERVED, "logged answers for api_key; api_secret by analogy",
+        ),
+        _gateway(
+            "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR", "`api_key` and `api_secret` do not match.",
+            Mark.CONFIRMED, f"{PAGE}, common errors",
+        ),
+        _api(
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "There is no first image.",
+            Mark.GUESS, f"{PAGE}, common errors, names the kind; the list of three follows sibling endpoints",
+        ),
+        _api(
+            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "`texture` or `mtl` is neither 0 nor 1.",
+            Mark.CONFIRMED, f"{PAGE}, common errors",
+        ),
+        _api(
+            "INVALID_IMAGE_URL", 400, "INVALID_IMAGE_URL", "The image URL is malformed or leads nowhere.",
+            Mark.CONFIRMED, f"{PAGE}, errors of this API", (FetchFailed,),
+        ),
+        _api(
+            "IMAGE_DOWNLOAD_TIMEOUT", 412, "IMAGE_DOWNLOAD_TIMEOUT", "The image URL answers too slowly.",
+            Mark.CONFIRMED, f"{PAGE}, errors of this API", (FetchTimedOut,),
+        ),
+        _api(
+            "IMAGE_ERROR_UNSUPPORTED_FORMAT", 400, "IMAGE_ERROR_UNSUPPORTED_FORMAT: {param}",
+            "The bytes cannot be decoded, or are no JPEG.",
+            Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
+        ),
+        _api(
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "One image has more than 2 MB.",
+            Mark.CONFIRMED, f"{PAGE}, errors of this API",
+        ),
+        _api(
+            "INVALID_IMAGE_SIZE", 400, "INVALID_IMAGE_SIZE: {param}", "A side is below 200 or above 4096 pixels.",
+            Mark.CONFIRMED, f"{PAGE}, errors of this API", (ImageTooLarge, ImageTooSmall),
+        ),
+        _api(
+            "NO_FACE_FOUND", 400, "NO_FACE_FOUND: {param}", "There is no face in the image.",
+            Mark.CONFIRMED, f"{PAGE}, common errors", (NoFaceFound,),
+        ),
+        _api(
+            "MULTIPLE_FACE_FOUND", 400, "MULTIPLE_FACE_FOUND: {param}", "There is more than one face in the image.",
+            Mark.CONFIRMED, f"{PAGE}, common errors", (SeveralFacesFound,),
+        ),
+        _api(
+            "INTERNAL_ERROR", 500, "INTERNAL_ERROR", "The emulator has a defect; its log says which.",
+            Mark.CONFIRMED, f"{PAGE}, common errors", (FaceError,),
+        ),
+    ]
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""What can be set of Face++."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import Field
+
+from emulator.web.vendor import VendorSettings
+
+
+class FacePlusPlusSettings(VendorSettings):
+    """Settings of Face++; ``FACE_EMULATOR_VENDORS__FACEPLUSPLUS__<NAME>``."""
+
+    texture_size: int = Field(default=1024, ge=64, le=4096, description="Pixels on a side of tex.jpg.")
+    shortest_side: int = Field(default=200, ge=1, description="Pixels that a side of a photo must have.")
+    longest_side: int = Field(default=4096, ge=1, description="Pixels that a side of a photo may have.")
+    image_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Bytes that one photo may have.")
+    download_timeout_s: float = Field(default=5.0, gt=0, description="For `image_url_N`.")
+
+
+def _settings_of(request: Request) -> FacePlusPlusSettings:
+    settings: FacePlusPlusSettings = request.app.state.settings
+    return settings
+
+
+SettingsDep = Annotated[FacePlusPlusSettings, Depends(_settings_of)]

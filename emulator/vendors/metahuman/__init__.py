@@ -1,0 +1,16 @@
+"""MetaHuman SDK face reconstruction: a photo in; texture, coefficients and attributes out."""
+
+from emulator.vendors.metahuman.errors import ERRORS
+from emulator.vendors.metahuman.routes import build
+from emulator.vendors.metahuman.settings import MetaHumanSettings
+from emulator.web.vendor import Vendor
+
+vendor = Vendor(
+    name="metahuman",
+    title="MetaHuman SDK face reconstruction",
+    prefixes=("/auth", "/face_recon", "/static"),
+    hosts=("api.metahumansdk.io",),
+    settings_model=MetaHumanSettings,
+    errors=ERRORS,
+    build=build,
+)

@@ -1,0 +1,40 @@
+"""The errors of MetaHuman SDK's face reconstruction, as data. Every one is answered with HTTP 422."""
+
+from __future__ import annotations
+
+from emulator.face.errors import FaceError, ImageEmpty, ImageError, NoFaceFound
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+
+PAGE = "https://docs.metahumansdk.io/service-apis-for-creating-virtual-avatars errors/3d-face-reconstruction"
+
+
+def _entry(
+    name: str,
+    code: int,
+    text: str,
+    when: str,
+    causes: tuple[type[Exception], ...] = (),
+) -> CatalogueEntry:
+    return CatalogueEntry(name, 422, text, when, Mark.CONFIRMED, PAGE, causes, {"code": code})
+
+
+ERRORS = ErrorCatalogue(
+    [
+        _entry("UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown."),
+        _entry(
+            "FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.",
+        ),
+        _entry(
+            "FACE_NOT_FOUND", 4, "face not found", "There is no face in the photo.", (NoFaceFound,),
+        ),
+        _entry(
+            "FILE_CORRUPTED", 5, "file corrupted", "The photo cannot be decoded, or has another format.",
+            (ImageError,),
+        ),
+        _entry("EMPTY_IMAGE", 6, "empty input image", "The photo has no bytes.", (ImageEmpty,)),
+        CatalogueEntry(
+            "INTERNAL_ERROR", 500, "Internal Server Error", "The emulator has a defect; its log says which.",
+            Mark.GUESS, "the service looks like a FastAPI application", (FaceError,),
+        ),
+    ]
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""What can be set of MetaHuman SDK."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import Field
+
+from emulator.web.vendor import VendorSettings
+
+
+class MetaHumanSettings(VendorSettings):
+    """Settings of MetaHuman SDK; ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
+
+    # The GLB constructor takes a texture only below 2 MB; a 1024-pixel PNG of a real face can have more.
+    texture_size: int = Field(default=768, ge=64, le=2048, description="Pixels on a side of the texture.")
+    image_bytes: int = Field(
+        default=10 * 1024 * 1024, ge=1, description="A photo of so many bytes or more is too large."
+    )
+
+
+def _settings_of(request: Request) -> MetaHumanSettings:
+    settings: MetaHumanSettings = request.app.state.settings
+    return settings
+
+
+SettingsDep = Annotated[MetaHumanSettings, Depends(_settings_of)]

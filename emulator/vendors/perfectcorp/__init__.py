@@ -1,0 +1,17 @@
+"""Perfect Corp AI Face Reshape: register, upload, start a task, poll, download."""
+
+from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.vendors.perfectcorp.routes import build
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.uploads import BUCKET
+from emulator.web.vendor import Vendor
+
+vendor = Vendor(
+    name="perfectcorp",
+    title="Perfect Corp AI Face Reshape",
+    prefixes=("/s2s", f"/{BUCKET}"),
+    hosts=("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com"),
+    settings_model=PerfectCorpSettings,
+    errors=ERRORS,
+    build=build,
+)

@@ -1,0 +1,100 @@
+"""What Perfect Corp's tasks do once a worker takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from emulator.clock import Stopwatch
+from emulator.face.errors import FaceError
+from emulator.pipelines.detect import detect_faces
+from emulator.pipelines.images import ImageRules
+from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.tasks.runner import Job
+from emulator.tasks.task import Outcome, Task
+from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.wire import ReshapeRequest
+from emulator.web.catalogue import VendorError
+from emulator.web.fetch import FetchFailed
+from emulator.web.services import Services
+
+RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
+
+EXTENSIONS = {"jpeg": "jpg", "png": "png"}
+
+Options = TypeVar("Options")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Performs the tasks of both kinds."""
+
+    services: Services
+    settings: PerfectCorpSettings
+
+    def jobs(self) -> dict[str, Job]:
+        """Return the jobs by the kind of task that they perform."""
+        return {
+            RESHAPE: Job(self.reshape, unexpected_error="unknown_internal_error"),
+            PRE_PROCESS: Job(self.pre_process, unexpected_error="unknown_internal_error"),
+        }
+
+    async def reshape(self, task: Task) -> Outcome:
+        """Reshape one face, and keep the picture."""
+        body = ReshapeRequest.model_validate(task.request["body"])
+        options = ReshapeOptions(
+            rules=self._rules(),
+            index=body.index,
+            parameters=body.features.to_parameters(),
+            smoothing=body.global_.skin_smooth_strength / 100,
+            color_evening=body.global_.skin_smooth_color_intensity / 100,
+            smallest_fraction=self.settings.face_fraction,
+            largest_angle_deg=self.settings.face_angle_deg,
+        )
+        try:
+            picture = await self._compute(task, reshape_picture, options)
+        except VendorError as error:
+            return Outcome(error=error.entry.name)
+        key = f"ttl30/results/{task.id}.{EXTENSIONS[picture.format]}"
+        await self.services.blobs.put(key, picture.data)
+        return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
+
+    async def pre_process(self, task: Task) -> Outcome:
+        """Find the faces, in whole pixels."""
+        stopwatch = Stopwatch()
+        try:
+            boxes = await self._compute(task, detect_faces, self._rules())
+        except VendorError as error:
+            return Outcome(error=error.entry.name)
+        whole = [{side: round(value) for side, value in asdict(box).items()} for box in boxes]
+        return Outcome({"timed": stopwatch.elapsed_ms(), "result": whole})
+
+    async def _compute(
+        self, task: Task, pipeline: Callable[[bytes, Options], Result], options: Options
+    ) -> Result:
+        try:
+            data = await self._read_picture(task)
+            if len(data) >= self.settings.file_bytes:
+                raise ERRORS["exceed_max_filesize"].occur()
+            return await self.services.queue.run(pipeline, data, options)
+        except (FaceError, FetchFailed) as error:
+            raise ERRORS.for_cause(error).occur() from error
+
+    async def _read_picture(self, task: Task) -> bytes:
+        key = task.request["object"]
+        if key is None:
+            return await self.services.fetcher.fetch(
+                task.request["url"],
+                limit=self.settings.file_bytes,
+                timeout_s=self.settings.download_timeout_s,
+            )
+        data = await self.services.blobs.get(key)
+        if data is None:
+            raise RuntimeError(f"the picture of task {task.id} is gone from the store")
+        return data
+
+    def _rules(self) -> ImageRules:
+        return ImageRules(frozenset({"jpeg", "png"}), self.settings.longest_side)

@@ -1,0 +1,80 @@
+"""What holds for every vendor, also for those that are not written yet."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+import emulator.face.errors
+import emulator.vendors
+from emulator.face.errors import FaceError, RefusedImage
+from emulator.web.catalogue import ErrorCatalogue
+from emulator.web.vendor import Vendor, discover_vendors
+
+ROOT = Path(__file__).parent.parent.parent
+VENDORS = discover_vendors(emulator.vendors)
+FILES = {"__init__.py", "auth.py", "contract.md", "errors.py", "routes.py", "settings.py", "wire.py"}
+ROW = re.compile(r"^\| (?P<fact>.+?) \| (?P<mark>\w+) \| (?P<source>.+?) \| (?P<test>.+?) \|$", re.MULTILINE)
+
+per_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+
+
+def folder(vendor: Vendor) -> Path:
+    return ROOT / "emulator" / "vendors" / vendor.name
+
+
+@per_vendor
+def test_every_vendor_has_the_same_files(vendor: Vendor) -> None:
+    assert {path.name for path in folder(vendor).iterdir() if path.name != "__pycache__"} >= FILES
+
+
+@per_vendor
+def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, vendor: Vendor) -> None:
+    for prefix in vendor.prefixes:
+        answer = client.get(f"{prefix}/nothing/here", headers={"Authorization": "Bearer k"})
+        if vendor.name == "perfectcorp" and prefix == "/yce-us":
+            assert (answer.status_code, answer.headers["content-type"]) == (403, "application/xml")
+        else:
+            assert answer.status_code == 404
+            assert "nothing is served" not in answer.text
+
+
+@per_vendor
+def test_every_domain_error_is_in_the_table(vendor: Vendor) -> None:
+    for _, error in inspect.getmembers(emulator.face.errors, inspect.isclass):
+        if issubclass(error, FaceError) and error is not RefusedImage:
+            assert vendor.errors.for_cause(error.__new__(error)).status in {200, 400, 422, 500}
+
+
+@per_vendor
+def test_every_error_of_the_table_is_documented(vendor: Vendor) -> None:
+    ledger = (folder(vendor) / "contract.md").read_text()
+    assert [entry.name for entry in vendor.errors if f"`{entry.name}`" not in ledger] == []
+    for entry in vendor.errors:
+        assert entry.when.endswith(".")
+        assert entry.source
+
+
+@per_vendor
+def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> None:
+    rows = [
+        row for row in ROW.finditer((folder(vendor) / "contract.md").read_text()) if row["mark"] != "mark"
+    ]
+    assert len(rows) >= len(list(vendor.errors))
+    for row in rows:
+        assert row["mark"] in {"CONFIRMED", "OBSERVED", "GUESS"}, row[0]
+        path, _, name = row["test"].strip("`").partition("::")
+        source = (ROOT / "tests" / "vendors" / vendor.name / path).read_text()
+        assert re.search(rf"^def {re.escape(name)}\(", source, re.MULTILINE), row["test"]
+
+
+def test_the_tables_can_be_written_as_json() -> None:
+    for vendor in VENDORS:
+        assert isinstance(vendor.errors, ErrorCatalogue)
+        for entry in vendor.errors:
+            json.dumps([entry.name, entry.status, entry.text, entry.when, entry.mark, entry.source])

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
+from emulator.pipelines.reconstruct import View
+from emulator.vendors.faceplusplus.wire import (
+    MILLIMETRES_PER_CM,
+    decode_base64,
+    float32_number,
+    transfer_matrix,
+)
+
+floats = st.floats(-1e6, 1e6, width=32)
+
+
+@given(floats)
+def test_a_number_reads_back_as_the_same_float32(value: float) -> None:
+    written = float32_number(value)
+    assert np.float32(written) == np.float32(value)
+    assert isinstance(written, int) == float(value).is_integer()
+
+
+def test_numbers_are_written_like_the_vendors_sample() -> None:
+    sample = [6.7192183, -0.27454704, -69.249084, 0.017390553, 0, 1]
+    assert [str(float32_number(float(np.float32(number)))) for number in sample] == [
+        str(number) for number in sample
+    ]
+
+
+@given(data=st.binary(), prefix=st.sampled_from(["", "data:image/png;base64,", "DATA:;base64,"]))
+def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str) -> None:
+    text = base64.b64encode(data).decode()
+    dressed = prefix + "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    assert decode_base64(dressed) == data
+    assert decode_base64(prefix + text.rstrip("=")) == data
+
+
+@pytest.mark.parametrize("text", ["!", "a", "äöü=", "data:image/png;base64,$$$$"])
+def test_what_is_no_base64_is_none(text: str) -> None:
+    assert decode_base64(text) is None
+
+
+@given(
+    yaw=st.floats(-60, 60),
+    pitch=st.floats(-60, 60),
+    roll=st.floats(-60, 60),
+    scale=st.floats(1, 200),
+    center=st.tuples(st.floats(0, 1000), st.floats(0, 800)),
+)
+def test_the_matrix_carries_a_vertex_to_its_pixel(
+    yaw: float, pitch: float, roll: float, scale: float, center: tuple[float, float]
+) -> None:
+    camera = WeakPerspective(scale, rotation_matrix(Pose(yaw, pitch, roll)), np.array(center))
+    vertices_cm = np.random.default_rng(0).normal(scale=5, size=(20, 3))
+    matrix = transfer_matrix(View(camera, width=1000, height=800))
+    x, y, z, one = matrix @ np.column_stack([vertices_cm * MILLIMETRES_PER_CM, np.ones(20)]).T
+    pixels = camera.project(vertices_cm)
+    np.testing.assert_allclose(1000 / 2 + x - 0.5, pixels[:, 0], atol=1e-8)
+    np.testing.assert_allclose(800 / 2 - y - 0.5, pixels[:, 1], atol=1e-8)
+    # Depth is squeezed and points the other way: towards the camera.
+    np.testing.assert_allclose(z * 11.0235, -(pixels[:, 2]), atol=1e-6)
+    assert (one == 1).all()
