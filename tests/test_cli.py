@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+COMMAND = [sys.executable, "-m", "emulator"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own command
+
+
+def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or lines[-1] != "Ready.":
+            line = process.stdout.readline()
+            assert line, "the server stopped"
+            lines.append(line.rstrip())
+        found = re.search(r"http://127\.0\.0\.1:\d+", lines[0])
+        assert found is not None
+        base_url = found[0]
+        assert lines == [
+            f"Face++ 3D Face                     {base_url}/facepp",
+            f"MetaHuman SDK face reconstruction  {base_url}/auth",
+            f"Perfect Corp AI Face Reshape       {base_url}/s2s",
+            f"Control                            {base_url}/_emulator",
+            "seed 0, clock system",
+            "Ready.",
+        ]
+        assert httpx.get(f"{base_url}/_emulator/ready").json() == {"ready": True}
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - began < 10
+        assert out == ""
+        # One line for the one request, and no chatter of libraries.
+        assert [line.partition(" ")[2] for line in err.splitlines()] == [
+            line.partition(" ")[2] for line in err.splitlines() if "GET /_emulator/ready" in line
+        ]
+
+
+def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} is taken" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_a_wrong_setting_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_SEED", "lucky")
+    done = run("serve", "--port", "0")
+    assert done.returncode == 1
+    assert "seed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "pillow_format"), [("face.jpg", "JPEG"), ("face.png", "PNG")])
+def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pillow_format: str) -> None:
+    pictures = []
+    for attempt in ("first", "second"):
+        path = tmp_path / attempt / name
+        path.parent.mkdir()
+        done = run("faces", "--seed", "7", "--yaw", "20", "--size", "256", "-o", str(path))
+        assert (done.returncode, done.stderr) == (0, "")
+        pictures.append(path.read_bytes())
+    assert pictures[0] == pictures[1]
+    with PillowImage.open(io.BytesIO(pictures[0])) as picture:
+        assert (picture.format, picture.size) == (pillow_format, (256, 256))
+        assert np.asarray(picture).std() > 20
+
+
+def test_help_names_every_command() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in ("serve", "demo", "faces"):
+        assert command in done.stdout

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import trimesh
+from PIL import Image as PillowImage
+from trimesh.visual import TextureVisuals
+
+from emulator.demo import DemoFailed, run_demo
+
+FILES = {
+    "before-after.jpg",
+    "face.mtl",
+    "face.obj",
+    "metahuman.json",
+    "reshaped.jpg",
+    "tex.jpg",
+    "texture.png",
+}
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["a photo", "no photo"])
+def test_the_demo_writes_what_all_three_vendors_answer(
+    tmp_path: Path, face_jpeg: bytes, capsys: pytest.CaptureFixture[str], *, given: bool
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(face_jpeg)
+    folder = tmp_path / "demo"
+    run_demo(photo if given else None, folder)
+    assert {path.name for path in folder.iterdir()} >= FILES
+    mesh = trimesh.load_mesh(folder / "face.obj")
+    assert isinstance(mesh.visual, TextureVisuals)
+    assert mesh.visual.material.image.size == (1024, 1024)
+    assert len(json.loads((folder / "metahuman.json").read_text())["result"]["face"]["blendShapes"]) == 80
+    with (
+        PillowImage.open(folder / "reshaped.jpg") as after,
+        PillowImage.open(folder / "before-after.jpg") as both,
+    ):
+        assert both.size == (2 * after.width, after.height)
+    printed = capsys.readouterr().out
+    for vendor in ("Face++", "MetaHuman SDK", "Perfect Corp"):
+        assert vendor in printed
+
+
+def test_a_photo_of_nobody_is_said_with_the_vendors_words(tmp_path: Path, landscape_jpeg: bytes) -> None:
+    photo = tmp_path / "landscape.jpg"
+    photo.write_bytes(landscape_jpeg)
+    with pytest.raises(DemoFailed, match="NO_FACE_FOUND: image_file_1"):
+        run_demo(photo, tmp_path / "demo")
+
+
+def test_what_is_no_photo_is_said(tmp_path: Path) -> None:
+    photo = tmp_path / "notes.txt"
+    photo.write_text("not a picture")
+    with pytest.raises(DemoFailed, match="cannot be decoded"):
+        run_demo(photo, tmp_path / "demo")

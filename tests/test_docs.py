@@ -1,0 +1,90 @@
+"""The README is true: its commands run, and it names every setting."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+import emulator.vendors
+from emulator.settings import Settings
+from emulator.web.vendor import discover_vendors
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BASE_URL = "http://127.0.0.1:3468"
+
+
+def names(block: tuple[str, str]) -> str:
+    return block[1].strip().splitlines()[0]
+
+
+def is_make(block: tuple[str, str]) -> bool:
+    return block[1].startswith("make ")
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if is_make(block)], ids=names)
+def test_the_make_commands_are_those_that_ci_runs(block: tuple[str, str]) -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    for line in block[1].splitlines():
+        command = line.partition("#")[0].strip()
+        assert re.search(rf"^{re.escape(command)}\b", script, re.MULTILINE), command
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a checkout to a shell; blocks may use what earlier ones wrote."""
+    path = tmp_path_factory.mktemp("readme")
+    (path / "fixtures").symlink_to(ROOT / "fixtures")
+    return path
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if not is_make(block)], ids=names)
+def test_every_other_block_runs(block: tuple[str, str], folder: Path, client: httpx.Client) -> None:
+    language, source = block
+    source = source.replace(BASE_URL, str(client.base_url).rstrip("/"))
+    environment = {**os.environ, "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    commands = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": ["python", "-c"]}
+    done = subprocess.run(  # noqa: S603 - the README's own commands
+        [*commands[language], source],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for expected in re.findall(r"^# -> (.*)$", source, re.MULTILINE):
+        assert expected in done.stdout
+
+
+def test_every_setting_is_named() -> None:
+    for name in Settings.model_fields:
+        assert f"`FACE_EMULATOR_{name.upper()}" in README, name
+    for vendor in discover_vendors(emulator.vendors):
+        for name, field in vendor.settings_model.model_fields.items():
+            assert f"`{vendor.name.upper()}__{name.upper()}`" in README, (vendor.name, name)
+            assert field.description is not None
+            assert field.description in README, field.description
+
+
+def test_every_picture_and_file_that_is_linked_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
+    for link in (first or second for first, second in links):
+        if not link.startswith("https://"):
+            assert (ROOT / link).exists(), link
+
+
+def test_the_totals_of_the_ledgers_are_counted() -> None:
+    for vendor in discover_vendors(emulator.vendors):
+        ledger = (ROOT / "emulator" / "vendors" / vendor.name / "contract.md").read_text()
+        counts = [len(re.findall(rf"\| {mark} \|", ledger)) for mark in ("CONFIRMED", "OBSERVED", "GUESS")]
+        title = f"[{vendor.title}](emulator/vendors/{vendor.name}/contract.md)"
+        row = f"| {title} | {counts[0]} | {counts[1]} | {counts[2]} |"
+        assert row in README, row

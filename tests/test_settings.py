@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+import emulator
+from emulator.app import clock_of
+from emulator.settings import Settings
+
+
+def test_environment_variables_set_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_SEED", "7")
+    monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00Z")
+    monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS", '["a", "b:c"]')
+    monkeypatch.setenv("FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE", "512")
+    settings = Settings()
+    assert settings.seed == 7
+    assert settings.clock == datetime(2026, 1, 1, tzinfo=UTC)
+    assert settings.credentials == ("a", "b:c")
+    assert settings.vendors == {"metahuman": {"texture_size": "512"}}
+
+
+def test_a_moment_freezes_the_clock() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert clock_of(Settings(clock=moment)).now() == moment.timestamp()
+
+
+def test_a_wrong_value_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_WORKERS", "0")
+    with pytest.raises(ValidationError, match="workers"):
+        Settings()
+
+
+def test_an_unknown_vendor_stops_the_start() -> None:
+    with pytest.raises(ValueError, match="settings for facebook; the vendors are faceplusplus, metahuman"):
+        emulator.create_app(Settings(vendors={"facebook": {"texture_size": 1}}))
+
+
+def test_an_unknown_setting_of_a_vendor_stops_the_start() -> None:
+    with pytest.raises(ValidationError, match="texture_sise"):
+        emulator.create_app(Settings(vendors={"metahuman": {"texture_sise": 1}}))
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(emulator.__all__) == ["Settings", "__version__", "create_app"]
+    assert emulator.Settings is Settings
+    with pytest.raises(AttributeError, match="no attribute 'create_application'"):
+        _ = emulator.create_application
