@@ -4,6 +4,9 @@ Processes and not threads, for three reasons. The parts of the work that are Pyt
 interpreter lock, and polls would wait for them. Loading MediaPipe takes seconds of that lock, and
 here another process spends them. And a picture that takes a worker down with it (out of memory)
 leaves the server standing. benchmarks/workers.py measures both.
+
+The pool is loky's and not the standard library's: its workers do not import the main module again,
+so an emulator can be started from a notebook, from standard input and from a script without a guard.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import multiprocessing
 import signal
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
+
+from loky import ProcessPoolExecutor
 
 from emulator.backends.queue.protocol import WorkerLost
 
@@ -90,13 +93,10 @@ class LocalWorkers:
         for task in running:
             with contextlib.suppress(asyncio.CancelledError, WorkerLost):
                 await task
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        # Spawned, never forked: a fork would copy the server's threads and locks in mid-air.
-        return ProcessPoolExecutor(
-            self._count, multiprocessing.get_context("spawn"), _begin_worker, (self._warm_up,)
-        )
+        return ProcessPoolExecutor(self._count, initializer=_begin_worker, initargs=(self._warm_up,))
 
     async def _warm(self) -> None:
         # One piece of work for each worker makes the pool start them all.
