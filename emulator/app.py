@@ -30,8 +30,10 @@ from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> FastAPI:
     """Return the emulator as an ASGI application.
+
+    ``clock`` stands in for the clock of the settings.
 
     Its lifespan opens the store and starts the workers, so a server has to run it. The vendors are
     at ``app.state.vendors``, what they stand on at ``app.state.services``.
@@ -49,11 +51,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     records = SqliteRecords(folder / "records.sqlite3")
     queue = LocalWorkers(settings.workers, warm_up)
     fetcher = HttpFetcher()
-    clock = clock_of(settings)
+    clock = clock or clock_of(settings)
     services = Services(
         clock=clock,
         ids=SeededIds(settings.seed, records.count_up),
-        credentials=Credentials(settings.credentials),
+        credentials=Credentials(records, settings.credentials, strict=settings.strict),
         records=records,
         blobs=FolderBlobs(folder / "blobs"),
         queue=queue,
@@ -82,11 +84,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.vendors = vendors
     app.state.services = services
-    app.include_router(control_router(queue, vendors, __version__))
+    app.include_router(control_router(services, vendors, __version__))
 
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404:
+        if error.status_code == 404 and error.detail == "Not Found":
             return answer_unknown_path(request, vendors)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 

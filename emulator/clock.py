@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class FrozenClock:
-    """A clock that stands at one moment."""
+    """A clock that stands at one moment, until somebody moves it."""
 
     def __init__(self, moment: float) -> None:
         self._moment = moment
@@ -38,6 +38,10 @@ class FrozenClock:
     def now(self) -> float:
         """Return seconds since the Unix epoch."""
         return self._moment
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self._moment += seconds
 
     def describe(self) -> str:
         """Return the moment at which the clock stands."""

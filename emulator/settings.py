@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from emulator.web.credentials import CredentialState
+
 
 class Settings(BaseSettings):
     """Settings of the emulator; each is also an environment variable ``FACE_EMULATOR_<NAME>``.
@@ -29,10 +31,14 @@ class Settings(BaseSettings):
     clock: Literal["system"] | datetime = Field(
         default="system", description="`system`, or an ISO 8601 moment at which the clock stands still."
     )
-    credentials: tuple[str, ...] = Field(
-        default=(),
-        description="The credentials that are accepted, as a JSON list; empty: any that is not empty. "
-        "For Face++ either the `api_key` or `api_key:api_secret`.",
+    credentials: Mapping[str, CredentialState] = Field(
+        default_factory=dict,
+        description="Listed credentials and what they are, as a JSON object: `valid`, `revoked`, `expired`, "
+        "`restricted`, `no_balance` or `other_region`. For Face++ either the `api_key` or "
+        "`api_key:api_secret`.",
+    )
+    strict: bool = Field(
+        default=False, description="Whether only listed credentials are good; if not, all that are not empty."
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),

@@ -16,6 +16,12 @@ def test_a_frozen_clock_stands() -> None:
     assert clock.describe() == "frozen at 2020-09-13T12:26:40.500000+00:00"
 
 
+def test_a_frozen_clock_moves_when_it_is_moved() -> None:
+    clock = FrozenClock(100.0)
+    clock.advance(2.5)
+    assert clock.now() == 102.5
+
+
 def test_a_stopwatch_counts_whole_milliseconds_up() -> None:
     stopwatch = Stopwatch()
     first = stopwatch.elapsed_ms()

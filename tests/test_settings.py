@@ -13,12 +13,14 @@ from emulator.settings import Settings
 def test_environment_variables_set_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_EMULATOR_SEED", "7")
     monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00Z")
-    monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS", '["a", "b:c"]')
+    monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS", '{"a": "valid", "b:c": "revoked"}')
+    monkeypatch.setenv("FACE_EMULATOR_STRICT", "true")
     monkeypatch.setenv("FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE", "512")
     settings = Settings()
     assert settings.seed == 7
     assert settings.clock == datetime(2026, 1, 1, tzinfo=UTC)
-    assert settings.credentials == ("a", "b:c")
+    assert settings.credentials == {"a": "valid", "b:c": "revoked"}
+    assert settings.strict
     assert settings.vendors == {"metahuman": {"texture_size": "512"}}
 
 

@@ -1,14 +1,16 @@
-"""Health and readiness, and what is answered to a path that nobody owns."""
+"""Health and readiness, credentials, the vendors' OpenAPI, and what is answered where nobody is at home."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from emulator.backends.queue import WorkQueue
+from emulator.web.credentials import CredentialState
+from emulator.web.services import Services
 from emulator.web.vendor import Vendor
 
 
@@ -26,22 +28,83 @@ class Readiness(BaseModel):
     ready: bool
 
 
-def control_router(queue: WorkQueue, vendors: Sequence[Vendor], version: str) -> APIRouter:
+class ListedCredential(BaseModel):
+    """A credential, and what it is."""
+
+    credential: str = Field(min_length=1)
+    state: CredentialState
+
+
+class ErrorDescription(BaseModel):
+    """An error of a vendor's catalogue."""
+
+    vendor: str
+    name: str
+    status: int
+    text: str
+    when: str
+    mark: str
+    source: str
+
+
+def control_router(services: Services, vendors: Sequence[Vendor], version: str) -> APIRouter:
     """Return the routes below ``/_emulator``."""
     router = APIRouter(prefix="/_emulator", tags=["control"])
+    by_name = {vendor.name: vendor for vendor in vendors}
 
     @router.get("/health")
     async def health() -> Health:
         """Answer as soon as the server listens."""
-        return Health(
-            status="ok", version=version, vendors={vendor.name: list(vendor.prefixes) for vendor in vendors}
-        )
+        prefixes = {vendor.name: list(vendor.prefixes) for vendor in vendors}
+        return Health(status="ok", version=version, vendors=prefixes)
 
     @router.get("/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
         """Answer 200 once the face core is warm, 503 before."""
-        response.status_code = 200 if queue.is_warm else 503
-        return Readiness(ready=queue.is_warm)
+        response.status_code = 200 if services.queue.is_warm else 503
+        return Readiness(ready=services.queue.is_warm)
+
+    @router.get("/credentials")
+    async def list_credentials() -> list[ListedCredential]:
+        """List the credentials that somebody has listed, with what they are."""
+        listed = await services.credentials.list()
+        return [ListedCredential(credential=key, state=state) for key, state in listed.items()]
+
+    @router.put("/credentials")
+    async def put_credential(listed: ListedCredential) -> ListedCredential:
+        """List a credential, or change what it is."""
+        await services.credentials.put(listed.credential, listed.state)
+        return listed
+
+    @router.delete("/credentials/{credential:path}", status_code=204)
+    async def remove_credential(credential: str) -> None:
+        """Take back what was listed here."""
+        if not await services.credentials.remove(credential):
+            raise HTTPException(404, f"{credential} was not listed here")
+
+    @router.get("/errors")
+    async def list_errors() -> list[ErrorDescription]:
+        """List every error of every vendor."""
+        return [
+            ErrorDescription(
+                vendor=vendor.name,
+                name=entry.name,
+                status=entry.status,
+                text=entry.text,
+                when=entry.when,
+                mark=entry.mark,
+                source=entry.source,
+            )
+            for vendor in vendors
+            for entry in vendor.errors
+        ]
+
+    @router.get("/openapi/{name}.json")
+    async def vendor_openapi(name: str) -> dict[str, Any]:
+        """Describe a vendor's API as it is emulated."""
+        if name not in by_name:
+            raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
+        return by_name[name].openapi()
 
     return router
 

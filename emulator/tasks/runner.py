@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
@@ -26,10 +26,14 @@ class Job:
         Does the work, and answers for every error that it knows.
     unexpected_error : str
         The name of the error, in the vendor's catalogue, for what ``perform`` raised all the same.
+    settle : async (Task, Outcome) -> None
+        Does what the outcome entails, before it is recorded. May run twice for a task, if the
+        process dies in between: it must then do nothing the second time.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
     unexpected_error: str
+    settle: Callable[[Task, Outcome], Awaitable[None]]
 
 
 class TaskRunner:
@@ -97,9 +101,25 @@ class TaskRunner:
         except Exception:
             logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
             outcome = Outcome(error=job.unexpected_error)
-        current = await self._records.get(KIND, task_id)
-        if current is not None:
-            await self._store(current, finish(running, outcome, self._clock.now()))
+        await job.settle(running, outcome)
+        await self._change(task_id, lambda task: finish(task, outcome, self._clock.now()))
+
+    async def note_poll(self, task: Task) -> None:
+        """Record that somebody asked for a task now."""
+        now = self._clock.now()
+        await self._change(task.id, lambda current: replace(current, polled_at=now))
+
+    async def delete(self, task: Task) -> None:
+        """Forget a task."""
+        await self._records.delete(KIND, task.id)
+
+    async def _change(self, task_id: str, change: Callable[[Task], Task]) -> None:
+        """Record ``change`` of a task, however often others are faster; nothing if it is gone."""
+        record = await self._records.get(KIND, task_id)
+        while record is not None and not await self._store(
+            record, change(Task.from_document(record.document))
+        ):
+            record = await self._records.get(KIND, task_id)
 
     async def _store(self, record: Record, task: Task) -> bool:
         return await self._records.replace(KIND, record, task.to_document())

@@ -72,6 +72,8 @@ class Task:
         What the job made, as JSON, once it has succeeded.
     error : str or None
         The name of the error in the vendor's catalogue, once it has failed.
+    polled_at : float or None
+        When somebody last asked for it, where the vendor counts that.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Task:
     finished_at: float | None = None
     result: Mapping[str, Any] | None = None
     error: str | None = None
+    polled_at: float | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import httpx
@@ -29,7 +30,7 @@ class Fetcher(Protocol):
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
         """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read.
 
-        ``timeout_s`` bounds connecting, and each wait for further bytes.
+        ``timeout_s`` bounds the whole download.
 
         Raises
         ------
@@ -51,14 +52,18 @@ class HttpFetcher:
         body = bytearray()
         try:
             _check(httpx.URL(url))
-            async with self._client.stream("GET", url, timeout=timeout_s) as response:
+            # One deadline holds for the whole download, so that a server that drips cannot stretch it.
+            async with (
+                asyncio.timeout(timeout_s),
+                self._client.stream("GET", url, timeout=timeout_s) as response,
+            ):
                 if response.status_code != httpx.codes.OK:
                     raise FetchFailed(url, f"HTTP status {response.status_code}")
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > limit:
                         break
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise FetchTimedOut(url, "timed out") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise FetchFailed(url, str(error)) from error

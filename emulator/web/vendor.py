@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from pydantic import BaseModel, ConfigDict
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.catalogue import ErrorCatalogue
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError
+from emulator.web.limits import BodyTooLarge
 from emulator.web.services import Services
+
+logger = logging.getLogger(__name__)
 
 
 class VendorSettings(BaseModel):
@@ -45,6 +51,8 @@ class Vendor:
     build : (Services, settings) -> FastAPI
         Makes the application, given an instance of ``settings_model``. Registers the vendor's jobs
         with ``services.tasks``.
+    openapi : () -> dict
+        Describes the application, as an OpenAPI 3.1 document.
     """
 
     name: str
@@ -54,16 +62,87 @@ class Vendor:
     settings_model: type[VendorSettings]
     errors: ErrorCatalogue
     build: Callable[[Services, Any], FastAPI]
+    openapi: Callable[[], dict[str, Any]]
 
 
-def vendor_application(services: Services, settings: VendorSettings, router: APIRouter) -> FastAPI:
-    """Return an application with a vendor's routes, which find both arguments in ``app.state``."""
-    # No documents and no redirects: the real service has neither, and its 404 is its own.
+@dataclass(frozen=True)
+class Dialect:
+    """How a vendor words what goes wrong.
+
+    Attributes
+    ----------
+    render : async (Request, VendorError) -> Response
+        Writes an error of the catalogue.
+    defect : CatalogueEntry
+        For what the emulator itself gets wrong.
+    unknown_path, wrong_method : CatalogueEntry or None
+        For paths and methods that are not served; None leaves them to FastAPI's words.
+    """
+
+    render: Callable[[Request, VendorError], Awaitable[Response]]
+    defect: CatalogueEntry
+    unknown_path: CatalogueEntry | None = None
+    wrong_method: CatalogueEntry | None = None
+
+
+def vendor_application(
+    services: Services, settings: VendorSettings, router: APIRouter, dialect: Dialect
+) -> FastAPI:
+    """Return an application with a vendor's routes, which find services and settings in ``app.state``."""
+    # No documents and no redirects: the real service has neither.
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.settings = settings
     app.include_router(router)
+
+    @app.exception_handler(VendorError)
+    async def in_catalogue(request: Request, error: VendorError) -> Response:
+        return await dialect.render(request, error)
+
+    app.add_middleware(AnsweredDefects, dialect=dialect)
+
+    @app.exception_handler(HTTPException)
+    async def not_served(request: Request, error: HTTPException) -> Response:
+        entry = {404: dialect.unknown_path, 405: dialect.wrong_method}.get(error.status_code)
+        if entry is None:
+            return await http_exception_handler(request, error)
+        response = await dialect.render(request, entry.occur())
+        response.headers.update(error.headers or {})
+        return response
+
     return app
+
+
+class AnsweredDefects:
+    """ASGI middleware that logs what the emulator gets wrong, and answers in the vendor's words.
+
+    In place of an exception handler, which would answer past the vendor's own middleware.
+    """
+
+    def __init__(self, app: ASGIApp, dialect: Dialect) -> None:
+        self._app = app
+        self._dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except BodyTooLarge:
+            raise
+        except Exception:
+            logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
+            if started:
+                raise
+            request = Request(scope, receive)
+            response = await self._dialect.render(request, self._dialect.defect.occur())
+            await response(scope, receive, send)
 
 
 def discover_vendors(package: ModuleType) -> tuple[Vendor, ...]:

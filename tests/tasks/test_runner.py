@@ -50,10 +50,14 @@ async def crash(_task: Task) -> Outcome:
     raise ZeroDivisionError
 
 
+async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
+    pass
+
+
 JOBS = {
-    "succeed": Job(succeed, "unknown"),
-    "fail": Job(fail, "unknown"),
-    "crash": Job(crash, "unknown"),
+    "succeed": Job(succeed, "unknown", settle_nothing),
+    "fail": Job(fail, "unknown", settle_nothing),
+    "crash": Job(crash, "unknown", settle_nothing),
 }
 
 
@@ -151,5 +155,52 @@ def test_a_kind_has_exactly_one_job(tmp_path: Path) -> None:
             runner.register({"succeed": JOBS["fail"]})
         with pytest.raises(ValueError, match="no job performs 'dance'"):
             await runner.create(task("dance"))
+
+    use(tmp_path, scenario)
+
+
+def test_an_outcome_is_settled_before_it_is_recorded(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        seen: list[tuple[TaskState, str | None]] = []
+
+        async def settle(settled: Task, outcome: Outcome) -> None:
+            recorded = await runner.find(settled.id, "me")
+            assert recorded is not None
+            seen.append((recorded.state, outcome.error))
+
+        runner.register({"settled": Job(fail, "unknown", settle)})
+        await runner.create(task("settled"))
+        await runner.perform("t")
+        assert seen == [(TaskState.RUNNING, "error_no_face")]
+
+    use(tmp_path, scenario)
+
+
+def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        async def poll_amid(running: Task) -> Outcome:
+            await runner.note_poll(running)
+            return Outcome({})
+
+        runner.register({"polled": Job(poll_amid, "unknown", settle_nothing)})
+        await runner.create(task("polled"))
+        await runner.perform("t")
+        done = await runner.find("t", "me")
+        assert done is not None
+        assert (done.state, done.polled_at) == (TaskState.SUCCEEDED, 9.0)
+
+    use(tmp_path, scenario)
+
+
+def test_a_deleted_task_is_gone_also_for_its_worker(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        async def delete_amid(running: Task) -> Outcome:
+            await runner.delete(running)
+            return Outcome({})
+
+        runner.register({"deleted": Job(delete_amid, "unknown", settle_nothing)})
+        await runner.create(task("deleted"))
+        await runner.perform("t")
+        assert await runner.find("t", "me") is None
 
     use(tmp_path, scenario)

@@ -14,10 +14,16 @@ from emulator.web.vendor import discover_vendors
 
 FOURTH = """
 from fastapi import APIRouter
-from emulator.web.catalogue import ErrorCatalogue
-from emulator.web.vendor import Vendor, VendorSettings, vendor_application
+from fastapi import Response
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.vendor import Dialect, Vendor, VendorSettings, vendor_application
 
 router = APIRouter()
+
+async def render(request, error):
+    return Response(error.text, error.entry.status)
+
+dialect = Dialect(render, CatalogueEntry("defect", 500, "sorry", "Never.", Mark.GUESS, "nowhere"))
 
 @router.get("/fourth/ping")
 async def ping():
@@ -26,7 +32,8 @@ async def ping():
 vendor = Vendor(
     name="fourth", title="A fourth vendor", prefixes=("/fourth",), hosts=("api.fourth.example",),
     settings_model=VendorSettings, errors=ErrorCatalogue([]),
-    build=lambda services, settings: vendor_application(services, settings, router),
+    build=lambda services, settings: vendor_application(services, settings, router, dialect),
+    openapi=dict,
 )
 """
 
@@ -67,8 +74,8 @@ def test_all_vendors_are_found_by_name() -> None:
 
 
 def test_the_vendors_own_host_leads_to_it_whatever_the_path() -> None:
-    client = TestClient(create_app())
-    answer = client.get("/nothing", headers={"Host": "api-cn.faceplusplus.com"})
+    with TestClient(create_app()) as client:
+        answer = client.get("/nothing", headers={"Host": "api-cn.faceplusplus.com"})
     assert (answer.status_code, answer.text) == (404, '{"error_message":"API_NOT_FOUND"}')
 
 
