@@ -36,12 +36,10 @@ def test_every_vendor_has_the_same_files(vendor: Vendor) -> None:
 @per_vendor
 def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, vendor: Vendor) -> None:
     for prefix in vendor.prefixes:
-        answer = client.get(f"{prefix}/nothing/here", headers={"Authorization": "Bearer k"})
-        if vendor.name == "perfectcorp" and prefix == "/yce-us":
-            assert (answer.status_code, answer.headers["content-type"]) == (403, "application/xml")
-        else:
-            assert answer.status_code == 404
-            assert "nothing is served" not in answer.text
+        answer = client.get(f"{prefix}/nothing/here")
+        # Below a bucket, nothing is said about what is there before the signature is good.
+        assert answer.status_code in {403, 404}
+        assert "nothing is served" not in answer.text
 
 
 @per_vendor

@@ -1,6 +1,7 @@
 """Face++ 3D Face: one to three photos in; OBJ, MTL, texture and view matrices out."""
 
 from emulator.vendors.faceplusplus.errors import ERRORS
+from emulator.vendors.faceplusplus.openapi import describe
 from emulator.vendors.faceplusplus.routes import build
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.web.vendor import Vendor
@@ -13,4 +14,5 @@ vendor = Vendor(
     settings_model=FacePlusPlusSettings,
     errors=ERRORS,
     build=build,
+    openapi=describe,
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from emulator.vendors.faceplusplus.errors import ERRORS
 from emulator.vendors.faceplusplus.wire import Fields
-from emulator.web.credentials import Credentials
+from emulator.web.credentials import CredentialRefused, Credentials
 
 
-def authenticate(fields: Fields, credentials: Credentials) -> str:
+async def authenticate(fields: Fields, credentials: Credentials) -> str:
     """Return the ``api_key`` of the request.
 
     Raises
@@ -20,6 +20,8 @@ def authenticate(fields: Fields, credentials: Credentials) -> str:
         raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_key")
     if not api_secret:
         raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_secret")
-    if not credentials.accept(api_key, f"{api_key}:{api_secret}"):
-        raise ERRORS["AUTHENTICATION_ERROR"].occur()
+    try:
+        await credentials.check(f"{api_key}:{api_secret}", api_key)
+    except CredentialRefused as error:
+        raise ERRORS.for_cause(error).occur() from error
     return api_key

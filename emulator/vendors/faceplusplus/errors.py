@@ -1,7 +1,7 @@
 """The errors of Face++, as data.
 
-Two layers answer. The gateway, which knows keys and paths, says only ``error_message``; the API
-behind it adds ``request_id`` and ``time_used``.
+Three layers answer. A proxy in front refuses what is too long, as a page of HTML. The gateway, which
+knows keys and paths, says only ``error_message``. The API behind it adds ``request_id`` and ``time_used``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from emulator.face.errors import (
     SeveralFacesFound,
 )
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.credentials import (
+    CredentialExpired,
+    CredentialOfOtherRegion,
+    CredentialOutOfBalance,
+    CredentialRestricted,
+    CredentialRevoked,
+    CredentialUnknown,
+)
 from emulator.web.fetch import FetchFailed, FetchTimedOut
 
 PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
@@ -25,12 +33,21 @@ PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
 class Layer(StrEnum):
     """Who answers."""
 
+    PROXY = "proxy"
     GATEWAY = "gateway"
     API = "api"
 
 
-def _gateway(name: str, status: int, text: str, when: str, mark: Mark, source: str) -> CatalogueEntry:
-    return CatalogueEntry(name, status, text, when, mark, source, extra={"layer": Layer.GATEWAY})
+def _gateway(
+    name: str,
+    status: int,
+    text: str,
+    when: str,
+    mark: Mark,
+    source: str,
+    causes: tuple[type[Exception], ...] = (),
+) -> CatalogueEntry:
+    return CatalogueEntry(name, status, text, when, mark, source, causes, {"layer": Layer.GATEWAY})
 
 
 def _api(
@@ -47,9 +64,17 @@ def _api(
 
 ERRORS = ErrorCatalogue(
     [
+        CatalogueEntry(
+            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The whole request has more than 2 MB.",
+            Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", (), {"layer": Layer.PROXY},
+        ),
         _gateway(
             "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path is unknown.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
+        ),
+        _gateway(
+            "METHOD_NOT_ALLOWED", 405, "METHOD_NOT_ALLOWED", "The path is known, with another method.",
+            Mark.GUESS, "no client shows it",
         ),
         _gateway(
             "MISSING_CREDENTIAL", 400, "MISSING_ARGUMENTS: {param}",
@@ -57,7 +82,26 @@ ERRORS = ErrorCatalogue(
             Mark.OBSERVED, "logged answers for api_key; api_secret by analogy",
         ),
         _gateway(
-            "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR", "`api_key` and `api_secret` do not match.",
+            "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
+            "`api_key` and `api_secret` do not match, or the key is of the other region.",
+            Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
+            (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
+        ),
+        _gateway(
+            "DENIED_BY_CLIENT", 403, "AUTHORIZATION_ERROR: Denied by Client", "The key is restricted by its owner.",
+            Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRestricted,),
+        ),
+        _gateway(
+            "DENIED_BY_ADMIN", 403, "AUTHORIZATION_ERROR: Denied by Admin", "The key is revoked.",
+            Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRevoked,),
+        ),
+        _gateway(
+            "INSUFFICIENT_BALANCE", 403, "AUTHORIZATION_ERROR: Insufficient Account Balance",
+            "The key's account is empty.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialOutOfBalance,),
+        ),
+        _gateway(
+            "CONCURRENCY_LIMIT_EXCEEDED", 403, "CONCURRENCY_LIMIT_EXCEEDED",
+            "The key makes more calls a second than the setting `qps` allows.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         _api(
@@ -67,6 +111,11 @@ ERRORS = ErrorCatalogue(
         _api(
             "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "`texture` or `mtl` is neither 0 nor 1.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
+        ),
+        _api(
+            "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
+            "Never by itself: the three fields of an image may coexist.",
+            Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields",
         ),
         _api(
             "INVALID_IMAGE_URL", 400, "INVALID_IMAGE_URL", "The image URL is malformed or leads nowhere.",

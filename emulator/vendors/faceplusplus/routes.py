@@ -5,12 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from emulator.clock import Stopwatch
 from emulator.face.errors import RefusedImage
 from emulator.pipelines.images import ImageRules
-from emulator.pipelines.reconstruct import WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.reconstruct import Wavefront, WavefrontOptions, reconstruct_wavefront
 from emulator.vendors.faceplusplus.auth import authenticate
 from emulator.vendors.faceplusplus.errors import ERRORS
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
@@ -26,49 +25,61 @@ from emulator.vendors.faceplusplus.wire import (
 )
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
+from emulator.web.limits import BodyLimit, SlidingWindow
 from emulator.web.services import Services, ServicesDep
-from emulator.web.vendor import vendor_application
+from emulator.web.vendor import Dialect, vendor_application
 
 router = APIRouter()
 
 
 def build(services: Services, settings: FacePlusPlusSettings) -> FastAPI:
     """Return the application that answers for Face++."""
-    app = vendor_application(services, settings, router)
-    # The vendor's browser SDK calls from any origin.
+    dialect = Dialect(
+        render=_render,
+        defect=ERRORS["INTERNAL_ERROR"],
+        unknown_path=ERRORS["API_NOT_FOUND"],
+        wrong_method=ERRORS["METHOD_NOT_ALLOWED"],
+    )
+    app = vendor_application(services, settings, router, dialect)
+    app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
+    app.add_middleware(
+        BodyLimit,
+        limit=lambda _path: settings.body_bytes,
+        refuse=lambda _scope: render_error(
+            ERRORS["REQUEST_ENTITY_TOO_LARGE"].occur(), request_id="", time_used_ms=0
+        ),
+    )
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
-    app.add_exception_handler(HTTPException, _unknown_path)
-    app.add_exception_handler(Exception, _defect)
     return app
 
 
 @router.post("/facepp/v1/3dface")
 async def three_d_face(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
     """Reconstruct a head from one to three photos."""
-    stopwatch = Stopwatch()
-    request_id = ""
-    # In base64 an image takes a third more; as a data URI, wrapped in lines, a little more still.
-    async with Fields.reading(request, longest_field=2 * settings.image_bytes) as fields:
-        try:
-            api_key = authenticate(fields, services.credentials)
-            request_id = await _draw_request_id(services, api_key)
-            return await _reconstruct(fields, services, settings, request_id, stopwatch)
-        except VendorError as error:
-            return render_error(error, request_id=request_id, time_used_ms=stopwatch.elapsed_ms())
+    request.state.stopwatch = Stopwatch()
+    async with Fields.reading(request, longest_field=settings.body_bytes) as fields:
+        api_key = await authenticate(fields, services.credentials)
+        calls: SlidingWindow | None = request.app.state.calls
+        if calls is not None and not calls.allows(api_key, services.clock.now()):
+            raise ERRORS["CONCURRENCY_LIMIT_EXCEEDED"].occur()
+        request.state.request_id = await _draw_request_id(services, api_key)
+        if fields.image(1) is None:
+            raise ERRORS["MISSING_ARGUMENTS"].occur(param="image_url_1, image_file_1, image_base64_1")
+        texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
+        images = [image for image in map(fields.image, (1, 2, 3)) if image is not None]
+        head = await _reconstruct(images, services, settings)
+    return render_success(
+        head,
+        request_id=request.state.request_id,
+        texture=texture,
+        mtl=mtl,
+        time_used_ms=request.state.stopwatch.elapsed_ms(),
+    )
 
 
 async def _reconstruct(
-    fields: Fields,
-    services: Services,
-    settings: FacePlusPlusSettings,
-    request_id: str,
-    stopwatch: Stopwatch,
-) -> Response:
-    if fields.image(1) is None:
-        raise ERRORS["MISSING_ARGUMENTS"].occur(param="image_url_1, image_file_1, image_base64_1")
-    texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
-    images = [image for image in map(fields.image, (1, 2, 3)) if image is not None]
-    photos = tuple([await _read_image(image, services, settings) for image in images])
+    images: list[ImageField], services: Services, settings: FacePlusPlusSettings
+) -> Wavefront:
     options = WavefrontOptions(
         rules=ImageRules(frozenset({"jpeg"}), settings.longest_side, settings.shortest_side),
         texture_size=settings.texture_size,
@@ -76,14 +87,24 @@ async def _reconstruct(
         material_library=MTL_NAME,
         texture_name=TEXTURE_NAME,
     )
-    try:
-        head = await services.queue.run(reconstruct_wavefront, photos, options)
-    except RefusedImage as error:
-        entry = ERRORS.for_cause(error.reason)
-        raise entry.occur(param=images[error.position].name) from error
-    return render_success(
-        head, request_id=request_id, texture=texture, mtl=mtl, time_used_ms=stopwatch.elapsed_ms()
-    )
+
+    async def run(photos: list[bytes]) -> Wavefront:
+        try:
+            return await services.queue.run(reconstruct_wavefront, tuple(photos), options)
+        except RefusedImage as error:
+            entry = ERRORS.for_cause(error.reason)
+            raise entry.occur(param=images[error.position].name) from error
+
+    photos: list[bytes] = []
+    for image in images:
+        try:
+            photos.append(await _read_image(image, services, settings))
+        except VendorError:
+            # Images are judged one after the other: what is wrong with an earlier one is said first.
+            if photos:
+                await run(photos)
+            raise
+    return await run(photos)
 
 
 async def _read_image(field: ImageField, services: Services, settings: FacePlusPlusSettings) -> bytes:
@@ -112,11 +133,9 @@ async def _draw_request_id(services: Services, scope: str) -> str:
     return f"{int(services.clock.now())},{number}"
 
 
-async def _unknown_path(_request: Request, _error: Exception) -> Response:
-    # The gateway words all that it does not serve alike, wrong methods included (a guess).
-    return render_error(ERRORS["API_NOT_FOUND"].occur(), request_id="", time_used_ms=0)
-
-
-async def _defect(request: Request, _error: Exception) -> Response:
-    request_id = await _draw_request_id(request.app.state.services, "")
-    return render_error(ERRORS["INTERNAL_ERROR"].occur(), request_id=request_id, time_used_ms=0)
+async def _render(request: Request, error: VendorError) -> Response:
+    state = request.state
+    if not hasattr(state, "request_id"):
+        state.request_id = await _draw_request_id(request.app.state.services, "")
+    time_used_ms = state.stopwatch.elapsed_ms() if hasattr(state, "stopwatch") else 0
+    return render_error(error, request_id=state.request_id, time_used_ms=time_used_ms)

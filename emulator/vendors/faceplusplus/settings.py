@@ -17,6 +17,10 @@ class FacePlusPlusSettings(VendorSettings):
     shortest_side: int = Field(default=200, ge=1, description="Pixels that a side of a photo must have.")
     longest_side: int = Field(default=4096, ge=1, description="Pixels that a side of a photo may have.")
     image_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Bytes that one photo may have.")
+    body_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Bytes that a whole request may have.")
+    qps: int | None = Field(
+        default=None, ge=1, description="Calls within a second that a key may make; any number, if not set."
+    )
     download_timeout_s: float = Field(default=5.0, gt=0, description="For `image_url_N`.")
 
 

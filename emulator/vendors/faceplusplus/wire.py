@@ -31,6 +31,14 @@ MILLIMETRES_PER_CM = 10.0
 DEPTH_SQUEEZE = 11.0235
 """How much smaller the third row of the sample's matrix is than the first two."""
 
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+"""The vendor's browser SDK calls from anywhere."""
+
+_PROXY_PAGE = (
+    '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
+    "<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
+
 DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
@@ -94,13 +102,13 @@ class Fields:
         file = self.file(name)
         if value is None and file is not None:
             value = (await file.read()).decode("latin-1")
-        match (value or "0").strip():
-            case "0":
-                return False
-            case "1":
-                return True
-            case _:
-                raise ERRORS["BAD_ARGUMENTS"].occur(param=name)
+        try:
+            number = int(value or "0")
+        except ValueError:
+            number = -1
+        if number not in {0, 1}:
+            raise ERRORS["BAD_ARGUMENTS"].occur(param=name)
+        return number == 1
 
     def image(self, number: int) -> ImageField | None:
         """Return image 1, 2 or 3, or None: a file goes before base64, base64 before a URL."""
@@ -178,16 +186,18 @@ def render_success(
 
 def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> Response:
     """Return the answer to a request that failed, as its layer words it."""
-    if (error.entry.extra or {})["layer"] is Layer.GATEWAY:
-        return _json(error.entry.status, {"error_message": error.text}, separators=(",", ":"))
-    return _json(
-        error.entry.status,
-        {"time_used": time_used_ms, "error_message": error.text, "request_id": request_id},
-    )
+    match (error.entry.extra or {})["layer"]:
+        case Layer.PROXY:
+            return Response(_PROXY_PAGE.format(error.text), error.entry.status, ANY_ORIGIN, "text/html")
+        case Layer.GATEWAY:
+            return _json(error.entry.status, {"error_message": error.text}, separators=(",", ":"))
+        case _:
+            body = {"time_used": time_used_ms, "error_message": error.text, "request_id": request_id}
+            return _json(error.entry.status, body)
 
 
 def _json(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    return Response(json.dumps(body, separators=separators), status, media_type="application/json")
+    return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")
 
 
 def _base64(data: bytes) -> str:

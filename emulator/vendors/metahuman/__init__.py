@@ -1,6 +1,7 @@
 """MetaHuman SDK face reconstruction: a photo in; texture, coefficients and attributes out."""
 
 from emulator.vendors.metahuman.errors import ERRORS
+from emulator.vendors.metahuman.openapi import describe
 from emulator.vendors.metahuman.routes import build
 from emulator.vendors.metahuman.settings import MetaHumanSettings
 from emulator.web.vendor import Vendor
@@ -13,4 +14,5 @@ vendor = Vendor(
     settings_model=MetaHumanSettings,
     errors=ERRORS,
     build=build,
+    openapi=describe,
 )

@@ -1,19 +1,21 @@
-"""MetaHuman SDK tokens: a body field of every call, and where they come from."""
+"""MetaHuman SDK tokens: a body field of every call."""
 
 from __future__ import annotations
 
 from emulator.vendors.metahuman.errors import ERRORS
-from emulator.web.credentials import Credentials
+from emulator.web.credentials import CredentialRefused, Credentials
 
 
-def authenticate(token: str, credentials: Credentials) -> str:
+async def authenticate(token: str, credentials: Credentials) -> str:
     """Return the token.
 
     Raises
     ------
     VendorError
-        If it is not registered.
+        If it is not registered, or its access is limited.
     """
-    if not credentials.accept(token):
-        raise ERRORS["UNREGISTERED_TOKEN"].occur()
+    try:
+        await credentials.check(token)
+    except CredentialRefused as error:
+        raise ERRORS.for_cause(error).occur() from error
     return token

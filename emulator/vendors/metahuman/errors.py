@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emulator.face.errors import FaceError, ImageEmpty, ImageError, NoFaceFound
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.credentials import CredentialOfOtherRegion, CredentialRefused, CredentialUnknown
 
 PAGE = "https://docs.metahumansdk.io/service-apis-for-creating-virtual-avatars errors/3d-face-reconstruction"
 
@@ -20,7 +21,14 @@ def _entry(
 
 ERRORS = ErrorCatalogue(
     [
-        _entry("UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown."),
+        _entry(
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown.",
+            (CredentialUnknown, CredentialOfOtherRegion),
+        ),
+        _entry(
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token is known, and its access is limited.",
+            (CredentialRefused,),
+        ),
         _entry(
             "FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
@@ -14,11 +15,16 @@ from emulator.vendors.metahuman.errors import ERRORS
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
 from emulator.vendors.metahuman.wire import render_error, render_success, render_token, texture_name
 from emulator.web.catalogue import VendorError
+from emulator.web.credentials import CredentialState
+from emulator.web.limits import BodyLimit
 from emulator.web.services import Services, ServicesDep
-from emulator.web.vendor import vendor_application
+from emulator.web.vendor import Dialect, vendor_application
 
 FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
 """Of which the method page names the first three, and the errors page all."""
+
+FORM_BYTES = 1024 * 1024
+"""What a form may have beside its photo."""
 
 router = APIRouter()
 
@@ -29,9 +35,13 @@ def build(services: Services, settings: MetaHumanSettings) -> FastAPI:
     The service is a FastAPI application itself, as far as its error answers tell: what is not
     documented (a missing field, an unknown path) is answered as FastAPI answers.
     """
-    app = vendor_application(services, settings, router)
-    app.add_exception_handler(VendorError, _documented)
-    app.add_exception_handler(Exception, _defect)
+    dialect = Dialect(render=_render, defect=ERRORS["INTERNAL_ERROR"])
+    app = vendor_application(services, settings, router, dialect)
+    app.add_middleware(
+        BodyLimit,
+        limit=lambda _path: settings.image_bytes + FORM_BYTES,
+        refuse=lambda _scope: render_error(ERRORS["FILE_TOO_LARGE"].occur()),
+    )
     return app
 
 
@@ -43,7 +53,9 @@ async def token(
     comment: Annotated[str, Form()] = "",
 ) -> Response:
     """Register, and get a token."""
-    return render_token(await services.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
+    issued = str(await services.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
+    await services.credentials.put(issued, CredentialState.VALID)
+    return render_token(issued)
 
 
 @router.post("/face_recon/run_pipeline")
@@ -54,7 +66,7 @@ async def run_pipeline(
     image_bytes: Annotated[UploadFile, File()],
 ) -> Response:
     """Get texture and parameters of a head from a photo."""
-    owner = authenticate(token, services.credentials)
+    owner = await authenticate(token, services.credentials)
     photo = await image_bytes.read(settings.image_bytes)
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
@@ -68,24 +80,23 @@ async def run_pipeline(
     return render_success(head, name)
 
 
-@router.get("/static/{name}")
-@router.get("/face_recon/static/{name}")
-async def static(services: ServicesDep, name: str) -> Response:
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
+@router.api_route("/face_recon/static/{name}", methods=["GET", "HEAD"])
+async def static(request: Request, services: ServicesDep, name: str) -> Response:
     """Download a texture."""
     texture = await services.blobs.get(_blob_key(name))
     if texture is None:
         raise HTTPException(404)
-    return Response(texture, media_type="image/png")
+    tag = f'"{hashlib.sha256(texture).hexdigest()[:32]}"'
+    # A name is never given twice, so what it names never changes.
+    headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(texture, headers=headers, media_type="image/png")
 
 
-async def _documented(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, VendorError):
-        raise TypeError(error)
+async def _render(_request: Request, error: VendorError) -> Response:
     return render_error(error)
-
-
-async def _defect(_request: Request, _error: Exception) -> Response:
-    return render_error(ERRORS["INTERNAL_ERROR"].occur())
 
 
 def _blob_key(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from fastapi import Response
@@ -25,9 +24,9 @@ def texture_name(file_name: str | None, number: bytes) -> str:
     return f"{stem or 'input_image'}_{number.hex()}_texture.png"
 
 
-def render_token(token: UUID) -> Response:
+def render_token(token: str) -> Response:
     """Return the answer to a registration."""
-    return JSONResponse({"result": {"token": str(token)}})
+    return JSONResponse({"result": {"token": token}})
 
 
 def render_success(head: HeadDescription, name: str) -> Response:

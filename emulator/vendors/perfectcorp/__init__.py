@@ -1,6 +1,7 @@
 """Perfect Corp AI Face Reshape: register, upload, start a task, poll, download."""
 
 from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.vendors.perfectcorp.openapi import describe
 from emulator.vendors.perfectcorp.routes import build
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET
@@ -14,4 +15,5 @@ vendor = Vendor(
     settings_model=PerfectCorpSettings,
     errors=ERRORS,
     build=build,
+    openapi=describe,
 )

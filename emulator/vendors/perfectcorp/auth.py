@@ -1,20 +1,90 @@
-"""Perfect Corp keys: a bearer token."""
+"""Perfect Corp keys: a bearer token, or an access token that a legacy client got for its key."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import Depends, Request
+
 from emulator.vendors.perfectcorp.errors import ERRORS
-from emulator.web.credentials import Credentials
+from emulator.web.credentials import (
+    CredentialOutOfBalance,
+    CredentialRefused,
+    Credentials,
+)
+from emulator.web.services import Services, ServicesDep
+
+ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
+
+RSA_BLOCK_BYTES = 128
+"""What RSA with a key of 1024 bits makes of anything."""
 
 
-def authenticate(authorization: str | None, credentials: Credentials) -> str:
+async def authenticate(authorization: str | None, services: Services) -> str:
     """Return the API key of an ``Authorization`` header.
+
+    A key whose balance is gone is still good: only what costs units is refused.
 
     Raises
     ------
     VendorError
         If there is none, or it is not good.
     """
-    scheme, _, key = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip() or not credentials.accept(key.strip()):
-        raise ERRORS["InvalidApiKey"].occur()
-    return key.strip()
+    scheme, _, bearer = (authorization or "").partition(" ")
+    bearer = bearer.strip() if scheme.lower() == "bearer" else ""
+    token = await services.records.get(ACCESS_TOKEN, bearer) if bearer else None
+    api_key: str = token.document["client_id"] if token is not None else bearer
+    try:
+        await services.credentials.check(api_key)
+    except CredentialOutOfBalance:
+        pass
+    except CredentialRefused as error:
+        raise ERRORS.for_cause(error).occur() from error
+    return api_key
+
+
+async def check_balance(api_key: str, credentials: Credentials) -> None:
+    """Raise if the key is listed as out of balance.
+
+    Raises
+    ------
+    VendorError
+        If it is.
+    """
+    try:
+        await credentials.check(api_key)
+    except CredentialOutOfBalance as error:
+        raise ERRORS.for_cause(error).occur() from error
+
+
+async def issue_access_token(client_id: str, id_token: str, services: Services) -> str:
+    """Return an access token for a key, as legacy clients use.
+
+    The real service decrypts ``id_token`` with the private half of the client's secret, which is
+    the vendor's alone. Here it only has to look like RSA's work.
+
+    Raises
+    ------
+    VendorError
+        If it does not, or the key is not good.
+    """
+    try:
+        encrypted = base64.b64decode(id_token, validate=True)
+        await services.credentials.check(client_id)
+    except (binascii.Error, ValueError, CredentialRefused) as error:
+        raise ERRORS["InvalidAuthentication"].occur() from error
+    if len(encrypted) != RSA_BLOCK_BYTES:
+        raise ERRORS["InvalidAuthentication"].occur()
+    token = base64.urlsafe_b64encode(await services.ids.draw(client_id, ACCESS_TOKEN, 48)).decode()
+    await services.records.create(ACCESS_TOKEN, token, client_id, {"client_id": client_id})
+    return token
+
+
+async def _owner_of(request: Request, services: ServicesDep) -> str:
+    return await authenticate(request.headers.get("authorization"), services)
+
+
+OwnerDep = Annotated[str, Depends(_owner_of)]
+"""The API key of the request; without a good one the route is not reached."""

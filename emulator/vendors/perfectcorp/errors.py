@@ -18,7 +18,20 @@ from emulator.face.errors import (
     NoFaceFound,
 )
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.credentials import (
+    CredentialExpired,
+    CredentialOfOtherRegion,
+    CredentialOutOfBalance,
+    CredentialRestricted,
+    CredentialRevoked,
+    CredentialUnknown,
+)
 from emulator.web.fetch import FetchFailed
+
+
+class UnitsInsufficient(Exception):
+    """The key's units do not cover the cost of a task."""
+
 
 PAGE = "https://docs.perfectcorp.com/reference/ai_face_reshape"
 GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"
@@ -41,33 +54,59 @@ def _api(
     mark: Mark,
     source: str,
     *,
+    causes: tuple[type[Exception], ...] = (),
     code_members: tuple[str, ...] = ("error_code",),
 ) -> CatalogueEntry:
     extra = {"layer": Layer.API, "code": code, "code_members": code_members}
-    return CatalogueEntry(name, status, text, when, mark, source, (), extra)
+    return CatalogueEntry(name, status, text, when, mark, source, causes, extra)
 
 
-def _engine(code: str, text: str, when: str, causes: tuple[type[Exception], ...]) -> CatalogueEntry:
-    # The code is the vendor's; which situation gets which code is our guess.
-    source = f"{PAGE}, EngineErrorCode"
-    return CatalogueEntry(
-        code, 200, text, when, Mark.GUESS, source, causes, {"layer": Layer.ENGINE, "code": code}
-    )
+def _engine(
+    code: str, page_code: str, text: str, when: str, causes: tuple[type[Exception], ...] = ()
+) -> CatalogueEntry:
+    # The codes are the vendor's; which situation gets which code is our guess.
+    source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
+    extra = {"layer": Layer.ENGINE, "code": code, "page_code": page_code}
+    return CatalogueEntry(code, 200, text, when, Mark.GUESS, source, causes, extra)
 
 
-def _store(name: str, status: int, code: str, text: str, when: str) -> CatalogueEntry:
+def _store(
+    name: str, status: int, code: str, text: str, when: str, mark: Mark = Mark.GUESS
+) -> CatalogueEntry:
     source = "behaviour of S3 presigned URLs"
-    return CatalogueEntry(
-        name, status, text, when, Mark.GUESS, source, (), {"layer": Layer.STORE, "code": code}
-    )
+    return CatalogueEntry(name, status, text, when, mark, source, (), {"layer": Layer.STORE, "code": code})
 
+
+NEVER = "Never by itself."
+"""For what the vendor documents and this emulator has no occasion for."""
 
 ERRORS = ErrorCatalogue(
     [
         _api(
             "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
             "There is no `Authorization: Bearer` header, or its key is unknown.",
-            Mark.OBSERVED, "a logged answer of 2026-09",
+            Mark.OBSERVED, "a logged answer of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
+        ),
+        _api(
+            "InactiveApiKey", 401, "InactiveApiKey", "This API key is not active.", "The key is revoked.",
+            Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialRevoked, CredentialRestricted),
+        ),
+        _api(
+            "ExpiredApiKey", 401, "ExpiredApiKey", "This API key has expired.", "The key's time is over.",
+            Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialExpired,),
+        ),
+        _api(
+            "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
+            "A v1.0 path is called without a good key or access token.", Mark.CONFIRMED, "unit API",
+        ),
+        _api(
+            "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
+            "The `id_token` of a legacy client is corrupt.", Mark.OBSERVED, "live reports; the text is a guess",
+        ),
+        _api(
+            "TooManyRequests", 429, "", "Too many requests",
+            "More than 5 calls a second or 250 in 300 s, if the setting `rate_limit` is on.",
+            Mark.CONFIRMED, f"{PAGE}, TooManyRequests; unit system page", code_members=(),
         ),
         _api(
             "NotFound", 404, "NotFound", "The requested resource was not found.", "The path is unknown.",
@@ -91,6 +130,46 @@ ERRORS = ErrorCatalogue(
             "`src_file_id` names a file whose bytes were never uploaded.", Mark.CONFIRMED, GUIDE,
         ),
         _api(
+            "FileNotUploaded404", 404, "NotFound", "The requested resource was not found.",
+            "The same, if the setting `missing_upload_status` says so.", Mark.CONFIRMED, GUIDE,
+        ),
+        _api(
+            "CreditInsufficiency", 400, "CreditInsufficiency",
+            "Your account doesn't have enough credits to complete this request.",
+            "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged answer",
+            causes=(CredentialOutOfBalance, UnitsInsufficient),
+        ),
+        _api(
+            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER} Unknown members are dropped.",
+            Mark.CONFIRMED, f"{PAGE}, RunError",
+        ),
+        _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", NEVER, Mark.CONFIRMED, f"{PAGE}, RunError"),
+        _api(
+            "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", NEVER,
+            Mark.CONFIRMED, f"{PAGE}, RunError",
+        ),
+        _api(
+            "TaskTimeout", 500, "TaskTimeout", "Task execution timed out",
+            "The task is older than the settings `task_days` or, still running, `task_timeout_s` allow.",
+            Mark.CONFIRMED, f"{PAGE}, TaskTimeout",
+        ),
+        _api(
+            "DeleteWithoutTaskId", 400, "InvalidParameters", "Operation not supported",
+            "task/delete without `task_id`.", Mark.CONFIRMED, "task management API",
+        ),
+        _api(
+            "DeleteUnknownTask", 400, "InvalidTaskId", "Operation not supported",
+            "task/delete of a task that is not there.", Mark.CONFIRMED, "task management API",
+        ),
+        _api(
+            "OperationInvalid", 400, "OperationInvalid", "Operation not supported",
+            "task/delete of a task that still runs.", Mark.CONFIRMED, "task management API",
+        ),
+        _api(
+            "OperationNotSupport", 400, "OperationNotSupport", "Operation not supported",
+            "task/delete of a pre-process task.", Mark.CONFIRMED, "task management API; which tasks is a guess",
+        ),
+        _api(
             "InvalidTaskId", 400, "InvalidTaskId", "Invalid task ID", "There is no such task.",
             Mark.CONFIRMED, f"{PAGE}, InvalidTaskId",
         ),
@@ -98,29 +177,68 @@ ERRORS = ErrorCatalogue(
             "InternalError", 500, "unknown_internal_error", "Server Error",
             "The emulator has a defect; its log says which.", Mark.GUESS, "by analogy",
         ),
-        _engine("error_no_face", "No face detected", "There is no face in the picture.", (NoFaceFound,)),
         _engine(
-            "error_pose", "The pose or size of the face is not supported",
+            "error_no_face", "PHOTO_DETECTION_FAIL", "No face detected", "There is no face in the picture.",
+            (NoFaceFound,),
+        ),
+        _engine(
+            "error_pose", "PHOTO_CHECK_INVALID", "Failed to detect pose on source image",
             "The face is smaller than 1/20 of the picture, or turned by 30 degrees or more.",
             (FaceTooSmall, FaceAngleTooLarge),
         ),
-        _engine("invalid_parameter", "No face at this index", "`index` is out of range.", (FaceIndexOutOfRange,)),
         _engine(
-            "error_decode_image", "Decode source image error", "The bytes cannot be decoded, or are neither JPEG nor PNG.",
-            (ImageError,),
+            "invalid_parameter", "PHOTO_CHECK_INVALID", "Invalid parameter value", "`index` is out of range.",
+            (FaceIndexOutOfRange,),
         ),
-        _engine("error_download_image", "Download source image error", "`src_file_url` leads nowhere.", (FetchFailed,)),
         _engine(
-            "exceed_max_filesize", "Input file size exceeds the maximum limit",
+            "error_decode_image", "INPUT_ERROR", "Decode source image error",
+            "The bytes cannot be decoded, or are neither JPEG nor PNG.", (ImageError,),
+        ),
+        _engine(
+            "error_download_image", "INPUT_MAIN_IMAGE_EMPTY", "Download source image error",
+            "`src_file_url` leads nowhere.", (FetchFailed,),
+        ),
+        _engine(
+            "exceed_max_filesize", "INPUT_ERROR", "Input file size exceeds the maximum limit",
             "The picture has 10 MB or more, or a side above 4096 pixels.", (ImageTooLarge,),
         ),
-        _engine("unknown_internal_error", "Others", "The emulator has a defect; its log says which.", (FaceError,)),
+        _engine(
+            "unknown_internal_error", "RUNTIME_ERROR", "Others", "The emulator has a defect; its log says which.",
+            (FaceError,),
+        ),
+        _engine("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit", NEVER),
+        _engine("error_download_mask", "RUNTIME_ERROR", "Download mask image error", NEVER),
+        _engine("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error", NEVER),
+        _engine("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image", NEVER),
+        _engine("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image", NEVER),
+        _engine("error_inference", "RUNTIME_ERROR", "Inference pipeline error", NEVER),
+        _engine(
+            "exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image", NEVER
+        ),
+        _engine("error_upload", "RUNTIME_ERROR", "Upload result image error", NEVER),
         _store(
-            "UploadSignature", 403, "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided.",
+            "TwoAuthMechanisms", 400, "InvalidArgument",
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+            "parameter or the Authorization header should be specified",
+            "A presigned URL is called with an `Authorization` header.", Mark.OBSERVED,
+        ),
+        _store("NotSigned", 403, "AccessDenied", "Access Denied", "The URL has no signature."),
+        _store(
+            "BadSignature", 403, "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your key and signing method.",
             "The URL was changed, or the headers differ from those it was signed for.",
         ),
-        _store("UploadExpired", 403, "AccessDenied", "Request has expired", "The URL is older than two hours."),
+        _store("SignatureExpired", 403, "AccessDenied", "Request has expired", "The URL is older than two hours."),
+        _store(
+            "MissingContentLength", 411, "MissingContentLength", "You must provide the Content-Length HTTP header.",
+            "An upload does not say how long it is.",
+        ),
         _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The object is gone."),
+        _store("StoreError", 500, "InternalError", "We encountered an internal error. Please try again.", "The emulator has a defect; its log says which."),
+        _store(
+            "StoreMethodNotAllowed", 405, "MethodNotAllowed",
+            "The specified method is not allowed against this resource.", "Another method than PUT and GET.",
+        ),
     ]
 )  # fmt: skip

@@ -15,6 +15,7 @@ from emulator.tasks.runner import Job
 from emulator.tasks.task import Outcome, Task
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units import Units
 from emulator.vendors.perfectcorp.wire import ReshapeRequest
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
@@ -34,13 +35,19 @@ class Engine:
 
     services: Services
     settings: PerfectCorpSettings
+    units: Units
 
     def jobs(self) -> dict[str, Job]:
         """Return the jobs by the kind of task that they perform."""
         return {
-            RESHAPE: Job(self.reshape, unexpected_error="unknown_internal_error"),
-            PRE_PROCESS: Job(self.pre_process, unexpected_error="unknown_internal_error"),
+            RESHAPE: Job(self.reshape, "unknown_internal_error", self.settle),
+            PRE_PROCESS: Job(self.pre_process, "unknown_internal_error", self.settle),
         }
+
+    async def settle(self, task: Task, outcome: Outcome) -> None:
+        """Give back the units of a task that failed."""
+        if outcome.error is not None:
+            await self.units.refund(task.owner, task.id)
 
     async def reshape(self, task: Task) -> Outcome:
         """Reshape one face, and keep the picture."""

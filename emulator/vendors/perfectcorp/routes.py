@@ -1,4 +1,4 @@
-"""The endpoints of Perfect Corp's AI Face Reshape, and the object store behind its URLs."""
+"""The endpoints of Perfect Corp's AI Face Reshape, and what its clients call beside them."""
 
 from __future__ import annotations
 
@@ -7,131 +7,245 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.ids import SeededIds
 from emulator.tasks.task import Task
-from emulator.vendors.perfectcorp.auth import authenticate
-from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.vendors.perfectcorp.auth import OwnerDep, authenticate, check_balance, issue_access_token
+from emulator.vendors.perfectcorp.errors import ERRORS, Layer, UnitsInsufficient
 from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings, SettingsDep
-from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
+from emulator.vendors.perfectcorp.store import router as store_router
+from emulator.vendors.perfectcorp.store import sign
+from emulator.vendors.perfectcorp.units import Units
+from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
 from emulator.vendors.perfectcorp.wire import (
+    DeleteRequest,
+    LegacyClient,
     NewFiles,
     ReshapeRequest,
     Source,
     check_features,
+    check_file,
     check_source,
     read_body,
+    read_page,
+    render_access_token,
+    render_costs,
     render_created,
+    render_done,
     render_error,
     render_files,
+    render_grants,
+    render_history,
     render_status,
 )
 from emulator.web.catalogue import VendorError
+from emulator.web.limits import BodyLimit, SlidingWindow
 from emulator.web.services import Services, ServicesDep
-from emulator.web.vendor import vendor_application
+from emulator.web.vendor import Dialect, vendor_application
 
 FILE = "perfectcorp/file"
+SECONDS_A_DAY = 86400
+BODY_BYTES = 1024 * 1024
+"""What a JSON body may have. Pictures travel to the store, which knows their length beforehand."""
+
+ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
+"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
 
 router = APIRouter()
 
 
 def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     """Return the application that answers for Perfect Corp."""
-    services.tasks.register(Engine(services, settings).jobs())
-    app = vendor_application(services, settings, router)
+    units = Units(services, settings)
+    services.tasks.register(Engine(services, settings, units).jobs())
+    dialect = Dialect(
+        render=_render,
+        defect=ERRORS["InternalError"],
+        unknown_path=ERRORS["NotFound"],
+        wrong_method=ERRORS["MethodNotAllowed"],
+    )
+    app = vendor_application(services, settings, router, dialect)
+    app.include_router(store_router)
+    app.state.units = units
+    app.state.windows = (SlidingWindow(5, seconds=1), SlidingWindow(250, seconds=300))
+    app.add_middleware(
+        BodyLimit,
+        limit=lambda path: None if path.startswith(f"/{BUCKET}/") else BODY_BYTES,
+        refuse=lambda _scope: render_error(
+            ERRORS["InvalidParameters"].occur(sentence="The request body is above the allowed maximum.")
+        ),
+    )
     # Browsers upload to the presigned URL from any origin.
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "x-request-id"],
+    )
     app.add_middleware(NumberedAnswers, ids=services.ids)
-    app.add_exception_handler(VendorError, _documented)
-    app.add_exception_handler(HTTPException, _unknown_path)
-    app.add_exception_handler(Exception, _defect)
     return app
 
 
-def _owner_of(request: Request, services: ServicesDep) -> str:
-    return authenticate(request.headers.get("authorization"), services.credentials)
+def _units_of(request: Request) -> Units:
+    units: Units = request.app.state.units
+    return units
 
 
-OwnerDep = Annotated[str, Depends(_owner_of)]
-"""The API key of the request; without a good one the route is not reached."""
+UnitsDep = Annotated[Units, Depends(_units_of)]
+
+
+def _limit_rate(request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep) -> str:
+    """Return the API key, unless it or its address calls too often."""
+    if settings.rate_limit:
+        address = request.client.host if request.client else ""
+        now = services.clock.now()
+        for window in request.app.state.windows:
+            for caller in (f"key {owner}", f"address {address}"):
+                if not window.allows(caller, now):
+                    raise ERRORS["TooManyRequests"].occur()
+    return owner
+
+
+CallerDep = Annotated[str, Depends(_limit_rate)]
+"""The API key of a call that is within the rate limits."""
 
 
 @router.post("/s2s/v2.0/file")
 @router.post("/s2s/v2.0/file/{feature}")
 async def create_file(
-    request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep
+    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep
 ) -> Response:
     """Register files, and get a URL to upload each to."""
     body = await read_body(request, NewFiles)
+    for file in body.files:
+        check_file(file, settings.file_bytes, settings.video_bytes)
     registered = []
     for file in body.files:
         file_id = base64.b64encode(await services.ids.draw(owner, FILE, 48)).decode()
-        extension = "png" if "png" in file.content_type else "jpg"
+        kind = file.content_type.rpartition("/")[2]
+        extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
         key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
-        await services.records.create(FILE, file_id, owner, {"object": key, **file.model_dump()})
+        document = {"object": key, "created_at": services.clock.now(), **file.model_dump()}
+        await services.records.create(FILE, file_id, owner, document)
         headers = {"content-length": str(file.file_size), "content-type": file.content_type}
-        url = _sign(request, services, settings, SignedRequest("PUT", key, headers))
+        url = sign(request, services, settings, SignedRequest("PUT", key, headers))
         registered.append((file_id, file, url))
     return render_files(registered)
 
 
+@router.post("/s2s/v2.0/task/face-reshape/pre-process")
+async def create_pre_process(
+    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, units: UnitsDep
+) -> Response:
+    """Start to look for faces."""
+    body = await read_body(request, Source, check_source)
+    task = await _new_task(services, settings, owner, PRE_PROCESS, body)
+    return await _start(task, services, units, settings.pre_process_units)
+
+
+@router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}")
+async def check_pre_process(
+    owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
+) -> Response:
+    """Tell how far the search for faces has come."""
+    task = await _find_task(services, settings, owner, PRE_PROCESS, task_id)
+    return render_status(task, task.result, settings.engine_codes)
+
+
 @router.post("/s2s/v2.0/task/face-reshape")
-async def create_reshape(request: Request, owner: OwnerDep, services: ServicesDep) -> Response:
+async def create_reshape(
+    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, units: UnitsDep
+) -> Response:
     """Start to reshape a face."""
-    body = await read_body(request, ReshapeRequest)
-    check_source(body)
+    body = await read_body(request, ReshapeRequest, check_source)
     check_features(body.features)
-    return await _create_task(services, owner, RESHAPE, body)
+    task = await _new_task(services, settings, owner, RESHAPE, body)
+    return await _start(task, services, units, settings.reshape_units)
 
 
 @router.get("/s2s/v2.0/task/face-reshape/{task_id}")
 async def check_reshape(
-    request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep, task_id: str
+    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
 ) -> Response:
     """Tell how far a reshape has come; a finished one with a URL that is signed anew."""
-    task = await _find_task(services, owner, RESHAPE, task_id)
+    task = await _find_task(services, settings, owner, RESHAPE, task_id)
     results: dict[str, Any] | None = None
     if task.result is not None:
-        url = _sign(request, services, settings, SignedRequest("GET", task.result["object"], {}))
+        url = sign(request, services, settings, SignedRequest("GET", task.result["object"], {}))
         results = {"url": url, "timed": task.result["timed"], "timed_apply": task.result["timed_apply"]}
-    return render_status(task, results)
+    return render_status(task, results, settings.engine_codes)
 
 
-@router.post("/s2s/v2.0/task/face-reshape/pre-process")
-async def create_pre_process(request: Request, owner: OwnerDep, services: ServicesDep) -> Response:
-    """Start to look for faces."""
-    body = await read_body(request, Source)
-    check_source(body)
-    return await _create_task(services, owner, PRE_PROCESS, body)
+@router.post("/s2s/v2.0/task/delete")
+async def delete_task(request: Request, owner: CallerDep, services: ServicesDep) -> Response:
+    """Delete a finished reshape, with its picture and its result."""
+    try:
+        body = await read_body(request, DeleteRequest)
+    except VendorError as error:
+        raise ERRORS["DeleteWithoutTaskId"].occur() from error
+    task = await services.tasks.find(body.task_id, owner)
+    if task is None:
+        raise ERRORS["DeleteUnknownTask"].occur()
+    if task.kind != RESHAPE:
+        raise ERRORS["OperationNotSupport"].occur()
+    if not task.is_finished:
+        raise ERRORS["OperationInvalid"].occur()
+    await services.tasks.delete(task)
+    for key in (task.request["object"], (task.result or {}).get("object")):
+        if key is not None:
+            await services.blobs.delete(key)
+    if task.request["file_id"] is not None:
+        await services.records.delete(FILE, task.request["file_id"])
+    return render_done()
 
 
-@router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}")
-async def check_pre_process(owner: OwnerDep, services: ServicesDep, task_id: str) -> Response:
-    """Tell how far the search for faces has come."""
-    task = await _find_task(services, owner, PRE_PROCESS, task_id)
-    return render_status(task, task.result)
+@router.post("/s2s/v1.0/client/auth")
+async def legacy_token(request: Request, services: ServicesDep) -> Response:
+    """Give a legacy client the token that it sends in place of its key."""
+    body = await read_body(request, LegacyClient)
+    return render_access_token(await issue_access_token(body.client_id, body.id_token, services))
 
 
-@router.put(f"/{BUCKET}/{{key:path}}")
-async def upload(request: Request, services: ServicesDep, key: str) -> Response:
-    """Take the bytes of a registered file."""
-    headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
-    _verify(request, services, SignedRequest("PUT", key, headers))
-    await services.blobs.put(key, await request.body())
-    return Response()
+async def _legacy_owner(request: Request, services: ServicesDep) -> str:
+    try:
+        return await authenticate(request.headers.get("authorization"), services)
+    except VendorError as error:
+        raise ERRORS["InvalidAccessToken"].occur() from error
 
 
-@router.get(f"/{BUCKET}/{{key:path}}")
-async def download(request: Request, services: ServicesDep, key: str) -> Response:
-    """Hand out a result."""
-    _verify(request, services, SignedRequest("GET", key, {}))
-    data = await services.blobs.get(key)
-    if data is None:
-        raise ERRORS["NoSuchKey"].occur()
-    return Response(data, media_type="image/png" if key.endswith(".png") else "image/jpeg")
+LegacyOwnerDep = Annotated[str, Depends(_legacy_owner)]
+"""The API key of a v1.0 call, which words a bad one in its own way."""
+
+
+@router.get("/s2s/v1.0/client/credit")
+async def credit(owner: LegacyOwnerDep, units: UnitsDep) -> Response:
+    """Tell what units a key has."""
+    return render_grants([grant.document for grant in await units.grants(owner)])
+
+
+@router.get("/s2s/v1.0/client/credit/history")
+async def credit_history(request: Request, owner: LegacyOwnerDep, units: UnitsDep) -> Response:
+    """Tell what units were spent on, the newest first."""
+    page = read_page(request, largest=30)
+    charges = [{**record.document, "target_id": record.key} for record in await units.history(owner)]
+    return render_history(*page.cut(charges))
+
+
+@router.get("/s2s/v2.0/credit/feature-cost")
+async def feature_cost(request: Request, _owner: CallerDep, settings: SettingsDep) -> Response:
+    """Tell what features cost."""
+    page = read_page(request, largest=20)
+    sku = {
+        "description": "AI Face Reshape V1.0",
+        "amount": settings.reshape_units,
+        "unit": "result_image",
+        "proc_unit": 1,
+        "run_task_url": f"{request.base_url}s2s/v2.0/task/face-reshape",
+    }
+    return render_costs(*page.cut([sku]))
 
 
 class NumberedAnswers:
@@ -142,74 +256,84 @@ class NumberedAnswers:
         self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a number."""
+        """Answer with a number, which the application finds in ``request.state.number``."""
         drawn = int.from_bytes(await self._ids.draw("", "perfectcorp/request", 8), "big")
-        header = (b"x-request-id", str(4 * 10**17 + drawn % 10**17).encode())
+        number = str(4 * 10**17 + drawn % 10**17)
+        scope.setdefault("state", {})["number"] = number
 
         async def send_numbered(message: Message) -> None:
             if message["type"] == "http.response.start":
+                header = (b"x-request-id", number.encode())
                 message = {**message, "headers": [*message["headers"], header]}
             await send(message)
 
         await self._app(scope, receive, send_numbered)
 
 
-async def _create_task(services: Services, owner: str, kind: str, body: Source) -> Response:
+async def _new_task(
+    services: Services, settings: PerfectCorpSettings, owner: str, kind: str, body: Source
+) -> Task:
     key = None
     if body.src_file_id is not None:
         file = await services.records.get(FILE, body.src_file_id)
-        if file is None or file.scope != owner:
+        now = services.clock.now()
+        if (
+            file is None
+            or file.scope != owner
+            or now >= file.document["created_at"] + settings.file_days * SECONDS_A_DAY
+        ):
             raise ERRORS["UnresolvableFile"].occur()
         key = file.document["object"]
         if not await services.blobs.exists(key):
-            raise ERRORS["FileNotUploaded"].occur()
+            missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
+            raise ERRORS[missing].occur()
     task_id = base64.urlsafe_b64encode(await services.ids.draw(owner, "perfectcorp/task", 48)).decode()
     request = {
+        "file_id": body.src_file_id,
         "object": key,
         "url": body.src_file_url,
         # Which features were sent matters, not only their values.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
-    await services.tasks.create(Task(task_id, owner, kind, request, services.clock.now()))
-    return render_created(task_id)
+    return Task(task_id, owner, kind, request, services.clock.now())
 
 
-async def _find_task(services: Services, owner: str, kind: str, task_id: str) -> Task:
+async def _start(task: Task, services: Services, units: Units, cost: int) -> Response:
+    await check_balance(task.owner, services.credentials)
+    if cost:
+        try:
+            await units.reserve(task.owner, task.id, ACTIONS[task.kind], cost)
+        except UnitsInsufficient as error:
+            raise ERRORS.for_cause(error).occur() from error
+    await services.tasks.create(task)
+    return render_created(task.id)
+
+
+async def _find_task(
+    services: Services, settings: PerfectCorpSettings, owner: str, kind: str, task_id: str
+) -> Task:
     task = await services.tasks.find(task_id, owner)
     if task is None or task.kind != kind:
         raise ERRORS["InvalidTaskId"].occur()
+    now = services.clock.now()
+    if now >= task.created_at + settings.task_days * SECONDS_A_DAY:
+        raise ERRORS["TaskTimeout"].occur()
+    ended = task.finished_at if task.finished_at is not None else now
+    if settings.task_timeout_s is not None and ended > task.created_at + settings.task_timeout_s:
+        raise ERRORS["TaskTimeout"].occur()
+    if settings.unpolled_expiry_s is not None:
+        # Counted from poll to poll until one has told the client how the task ended.
+        last = task.polled_at if task.polled_at is not None else task.created_at
+        told = task.finished_at is not None and last >= task.finished_at
+        if not told and now > last + settings.unpolled_expiry_s:
+            raise ERRORS["InvalidTaskId"].occur()
+        await services.tasks.note_poll(task)
     return task
 
 
-def _sign(request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest) -> str:
-    return presign(
-        signed,
-        # As the client spelled it: the URL works wherever this request came through.
-        base_url=str(request.base_url),
-        secret=_secret(services),
-        now=services.clock.now(),
-        seconds=settings.url_seconds,
-    )
-
-
-def _verify(request: Request, services: Services, signed: SignedRequest) -> None:
-    verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
-
-
-def _secret(services: Services) -> bytes:
-    return services.ids.secret("perfectcorp/presign")
-
-
-async def _documented(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, VendorError):
-        raise TypeError(error)
-    return render_error(error)
-
-
-async def _unknown_path(_request: Request, error: Exception) -> Response:
-    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    return render_error(ERRORS["MethodNotAllowed" if wrong_method else "NotFound"].occur())
-
-
-async def _defect(_request: Request, _error: Exception) -> Response:
-    return render_error(ERRORS["InternalError"].occur())
+async def _render(request: Request, error: VendorError) -> Response:
+    in_store = request.url.path.startswith(f"/{BUCKET}/")
+    if in_store and (error.entry.extra or {})["layer"] is not Layer.STORE:
+        # Whatever happens below the bucket is told in the store's words.
+        error = ERRORS["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
+    return render_error(error, request.state.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 from pydantic import Field
@@ -16,6 +16,9 @@ class PerfectCorpSettings(VendorSettings):
     file_bytes: int = Field(
         default=10 * 1024 * 1024, ge=1, description="A picture of so many bytes or more is too large."
     )
+    video_bytes: int = Field(
+        default=100 * 1024 * 1024, ge=1, description="A video of so many bytes or more is not registered."
+    )
     longest_side: int = Field(default=4096, ge=1, description="Pixels that a side of a picture may have.")
     face_fraction: float = Field(
         default=1 / 20, gt=0, lt=1, description="A face must fill more than this of width and height."
@@ -26,6 +29,33 @@ class PerfectCorpSettings(VendorSettings):
     download_timeout_s: float = Field(default=5.0, gt=0, description="For `src_file_url`.")
     url_seconds: int = Field(
         default=7200, ge=1, description="Life of a presigned upload or result URL, by the clock."
+    )
+    file_days: float = Field(default=30.0, gt=0, description="Life of a file, by the clock.")
+    task_days: float = Field(
+        default=30.0, gt=0, description="How long a task can be asked for, by the clock; the schema says 1."
+    )
+    task_timeout_s: float | None = Field(
+        default=None, gt=0, description="A task that runs for longer is answered with TaskTimeout."
+    )
+    unpolled_expiry_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="A running task that nobody polls for so long is lost; v1 had 10.",
+    )
+    engine_codes: Literal["schema", "page"] = Field(
+        default="schema",
+        description="Codes of failed tasks: of the OpenAPI `schema`, or of the table on the `page`.",
+    )
+    missing_upload_status: Literal[404, 500] = Field(
+        default=500, description="For a task whose file was never uploaded; the guide names both."
+    )
+    units: int = Field(default=1000, ge=0, description="Units that a key begins with.")
+    units_days: float = Field(default=365.0, gt=0, description="Life of these units, by the clock.")
+    reshape_units: int = Field(default=1, ge=0, description="What a face-reshape costs.")
+    pre_process_units: int = Field(default=0, ge=0, description="What a pre-process costs.")
+    rate_limit: bool = Field(
+        default=False,
+        description="Whether a key and an IP may make 5 calls a second and 250 in 300 s, no more.",
     )
 
 

@@ -60,15 +60,17 @@ def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: byt
     Raises
     ------
     VendorError
-        If the signature is not ours for this request, or the URL has expired.
+        If there is no signature, or not ours for this request, or the URL has expired.
     """
+    if "X-Amz-Signature" not in parameters:
+        raise ERRORS["NotSigned"].occur()
     signed = {name: value for name, value in parameters.items() if name != "X-Amz-Signature"}
-    given = parameters.get("X-Amz-Signature", "")
+    given = parameters["X-Amz-Signature"]
     if not hmac.compare_digest(given.encode(), _sign(request, signed, secret).encode()):
-        raise ERRORS["UploadSignature"].occur()
+        raise ERRORS["BadSignature"].occur()
     begin = datetime.strptime(signed["X-Amz-Date"], DATE_FORMAT).replace(tzinfo=UTC).timestamp()
     if now >= begin + int(signed["X-Amz-Expires"]):
-        raise ERRORS["UploadExpired"].occur()
+        raise ERRORS["SignatureExpired"].occur()
 
 
 def _sign(request: SignedRequest, parameters: Mapping[str, str], secret: bytes) -> str:

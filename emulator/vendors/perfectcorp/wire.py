@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from xml.sax.saxutils import escape
 
@@ -16,9 +18,11 @@ from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.web.catalogue import VendorError
 
+Text = Annotated[str, Field(strict=True)]
 Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
 Body = TypeVar("Body", bound="RequestBody")
+Entry = TypeVar("Entry")
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
 """The combined parameters: each stands for its ``_left`` and ``_right``, unless these are sent too."""
@@ -33,9 +37,14 @@ class RequestBody(BaseModel):
 class NewFile(RequestBody):
     """A file to be registered."""
 
-    content_type: Annotated[str, Field(strict=True)]
-    file_name: Annotated[str, Field(strict=True)]
+    content_type: Text
+    file_name: Text
     file_size: Annotated[int, Field(strict=True, gt=0)]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is registered as a video."""
+        return self.content_type.startswith("video/")
 
 
 class NewFiles(RequestBody):
@@ -47,8 +56,8 @@ class NewFiles(RequestBody):
 class Source(RequestBody):
     """Where a task's picture comes from."""
 
-    src_file_id: str | None = None
-    src_file_url: str | None = None
+    src_file_id: Text | None = None
+    src_file_url: Text | None = None
 
 
 class Features(RequestBody):
@@ -117,8 +126,73 @@ class ReshapeRequest(Source):
     global_: Annotated[Global, Field(alias="global")]
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
+class DeleteRequest(RequestBody):
+    """The body of a task's deletion."""
+
+    task_id: Text
+
+
+class LegacyClient(RequestBody):
+    """The body with which a legacy client asks for an access token."""
+
+    client_id: Text
+    id_token: Text
+
+
+class Page(RequestBody):
+    """Which page of a list, as the query says it. The token is the offset in base64, unpadded."""
+
+    page_size: Annotated[int, Field(ge=1)] = 20
+    starting_token: str | None = None
+
+    @property
+    def offset(self) -> int:
+        """The number of entries before the page.
+
+        Raises
+        ------
+        VendorError
+            If the token is not one of ours.
+        """
+        if not self.starting_token or self.starting_token == "null":  # noqa: S105 - as the documents spell it
+            return 0
+        try:
+            padded = self.starting_token + "=" * (-len(self.starting_token) % 4)
+            return int(base64.urlsafe_b64decode(padded).decode("ascii"))
+        except (ValueError, binascii.Error) as error:
+            sentence = "starting_token doesn't match the required format."
+            raise ERRORS["InvalidParameters"].occur(sentence=sentence) from error
+
+    def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
+        """Return the page of ``entries``, and the token of the next one or None."""
+        end = self.offset + self.page_size
+        token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
+        return entries[self.offset : end], token if end < len(entries) else None
+
+
+def read_page(request: Request, largest: int) -> Page:
+    """Return which page the query asks for.
+
+    Raises
+    ------
+    VendorError
+        With the validator's sentence, if it is not between 1 and ``largest`` entries long.
+    """
+    try:
+        page = Page.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise ERRORS["InvalidParameters"].occur(sentence=_sentence(error)) from error
+    if page.page_size > largest:
+        raise ERRORS["InvalidParameters"].occur(sentence="page_size is above the allowed maximum.")
+    return page
+
+
+async def read_body(
+    request: Request, model: type[Body], check_first: Callable[[Mapping[str, Any]], None] | None = None
+) -> Body:
     """Return the JSON body of ``request``, validated.
+
+    ``check_first`` sees the body before its members are validated one by one.
 
     Raises
     ------
@@ -129,23 +203,44 @@ async def read_body(request: Request, model: type[Body]) -> Body:
         document = json.loads(await request.body())
     except ValueError as error:
         raise ERRORS["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
+    if check_first is not None and isinstance(document, dict):
+        check_first(document)
     try:
         return model.model_validate(document)
     except ValidationError as error:
         raise ERRORS["InvalidParameters"].occur(sentence=_sentence(error)) from error
 
 
-def check_source(source: Source) -> None:
-    """Raise unless the body names a picture.
+def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
+    """Raise unless a file of that kind and size can be registered.
 
     Raises
     ------
     VendorError
-        If neither ``src_file_id`` nor ``src_file_url`` is there.
+        With the validator's sentence.
     """
-    if source.src_file_id is None and source.src_file_url is None:
-        missing = ", or ".join(_missing(name) for name in ("src_file_url", "src_file_id"))
-        raise ERRORS["InvalidParameters"].occur(sentence=missing)
+    if not file.content_type.startswith(("image/", "video/")):
+        sentence = "content_type is not one of the accepted values."
+        raise ERRORS["InvalidParameters"].occur(sentence=sentence)
+    if file.file_size >= (video_bytes if file.is_video else picture_bytes):
+        raise ERRORS["InvalidParameters"].occur(sentence="file_size is above the allowed maximum.")
+
+
+def check_source(body: Mapping[str, Any]) -> None:
+    """Raise unless the body of a task names a picture: the schema's union comes before its members.
+
+    Raises
+    ------
+    VendorError
+        If neither ``src_file_id`` nor ``src_file_url`` is there, or one is null.
+    """
+    names = ("src_file_url", "src_file_id")
+    for name in names:
+        if name in body and body[name] is None:
+            raise ERRORS["InvalidParameters"].occur(sentence=_null(name))
+    if not any(name in body for name in names):
+        sentence = ", or ".join(_missing(name) for name in names)
+        raise ERRORS["InvalidParameters"].occur(sentence=sentence)
 
 
 def check_features(features: Features) -> None:
@@ -192,29 +287,81 @@ def render_created(task_id: str) -> Response:
     return _data({"task_id": task_id})
 
 
-def render_status(task: Task, results: Mapping[str, Any] | None) -> Response:
+def render_status(
+    task: Task, results: Mapping[str, Any] | None, profile: Literal["schema", "page"]
+) -> Response:
     """Return the answer to a poll; queued and running are both ``running`` to a client."""
     if task.state is TaskState.FAILED:
         entry = ERRORS[task.error or "unknown_internal_error"]
-        return _data(
-            {
-                "error": (entry.extra or {})["code"],
-                "error_message": entry.text,
-                "results": None,
-                "task_status": "error",
-            }
-        )
+        code = (entry.extra or {})["code" if profile == "schema" else "page_code"]
+        return _data({"error": code, "error_message": entry.text, "results": None, "task_status": "error"})
     status = "success" if task.state is TaskState.SUCCEEDED else "running"
     return _data({"error": None, "results": results, "task_status": status})
 
 
-def render_error(error: VendorError) -> Response:
+def render_done() -> Response:
+    """Return the answer to something that has nothing to say."""
+    return JSONResponse({"status": 200})
+
+
+def render_access_token(token: str) -> Response:
+    """Return the answer to a legacy client."""
+    return JSONResponse({"status": 200, "result": {"access_token": token}})
+
+
+def render_grants(grants: Sequence[Mapping[str, Any]]) -> Response:
+    """Return the units of a key, grant by grant."""
+    return JSONResponse(
+        {
+            "status": 200,
+            "results": [
+                {
+                    "id": grant["id"],
+                    "type": "ApiPaygToken",
+                    "amount": grant["amount"],
+                    "amount_dec": float(grant["amount"]),
+                    "expiry": round(grant["expires_at"] * 1000),
+                }
+                for grant in grants
+            ],
+        }
+    )
+
+
+def render_history(charges: Sequence[Mapping[str, Any]], next_token: str | None) -> Response:
+    """Return a page of what a key spent, each with its ``target_id``."""
+    history = [
+        {
+            "id": charge["id"],
+            "timestamp": round(charge["timestamp"] * 1000),
+            "action": charge["action"],
+            "target_id": charge["target_id"],
+            "info": {
+                "credits": [
+                    {"id": part["id"], "amount": -part["amount"], "amount_dec": -float(part["amount"])}
+                    for part in charge["parts"]
+                ],
+                "dst_actions": [],
+            },
+        }
+        for charge in charges
+    ]
+    return JSONResponse({"status": 200, "result": {"next_token": next_token, "history": history}})
+
+
+def render_costs(skus: Sequence[Mapping[str, Any]], next_token: str | None) -> Response:
+    """Return a page of what features cost."""
+    return JSONResponse({"status": 200, "result": {"next_token": next_token, "skus": list(skus)}})
+
+
+def render_error(error: VendorError, request_id: str = "") -> Response:
     """Return the answer to a request that failed, as its layer words it."""
     extra = error.entry.extra or {}
     if extra["layer"] is Layer.STORE:
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{extra['code']}</Code><Message>{escape(error.text)}</Message></Error>"
+            f"<Error><Code>{extra['code']}</Code><Message>{escape(error.text)}</Message>"
+            f"<RequestId>{request_id}</RequestId><HostId>emulated</HostId></Error>"
         )
         return Response(body, error.entry.status, media_type="application/xml")
     codes = dict.fromkeys(extra["code_members"], extra["code"])
@@ -223,6 +370,10 @@ def render_error(error: VendorError) -> Response:
 
 def _data(data: Mapping[str, Any]) -> Response:
     return JSONResponse({"status": 200, "data": data})
+
+
+def _null(name: str) -> str:
+    return f"'{name}' is required and can't be null."
 
 
 def _missing(name: str) -> str:
@@ -235,7 +386,7 @@ def _sentence(error: ValidationError) -> str:
     names = [str(step) for step in first["loc"] if isinstance(step, str)]
     name = names[-1] if names else "body"
     if first["type"] != "missing" and first["input"] is None:
-        return f"'{name}' is required and can't be null."
+        return _null(name)
     match first["type"]:
         case "missing":
             return _missing(name)

@@ -142,6 +142,29 @@ def test_a_token_is_a_uuid_and_needs_only_a_mail(client: httpx.Client) -> None:
     assert client.post("/auth/token", data={"email": "me@example.com"}).status_code == 422
 
 
+def test_a_texture_may_be_kept_and_asked_for_again(client: httpx.Client, result: dict[str, Any]) -> None:
+    url = result["face"]["textureUrl"]
+    first = client.get(url)
+    assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+    again = client.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    changed = client.get(url, headers={"If-None-Match": '"another"'})
+    assert (changed.status_code, changed.content) == (200, first.content)
+    head = client.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(first.content))
+
+
+def test_a_photo_that_streams_in_for_ever_is_refused(client: httpx.Client) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="image_bytes"; filename="a.jpg"\r\n\r\n'
+    response = client.post(
+        URL,
+        content=(head if number == 0 else bytes(1024 * 1024) for number in range(20)),
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    assert (response.status_code, response.json()["error"]["code"]) == (422, 3)
+
+
 @pytest.mark.parametrize(
     "path", ["/static/nothing.png", "/face_recon/static/..%2f..%2fetc%2fpasswd", "/face_recon/x"]
 )

@@ -1,58 +1,23 @@
-"""What can be reached only with a hand in the emulator: limits, lost objects, defects."""
+"""What can be reached only with a hand in the emulator: limits, refusals of the store, defects."""
 
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from PIL import Image as PillowImage
 
-from emulator.app import create_app
-from emulator.settings import Settings
-from emulator.vendors.perfectcorp import routes
+from emulator.vendors.perfectcorp import routes, store
 from emulator.vendors.perfectcorp.jobs import Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.uploads import SignedRequest, presign
-from emulator.web.services import Services
 
-HEADERS = {"Authorization": "Bearer sk-test"}
 TASK = "/s2s/v2.0/task/face-reshape"
-PATIENCE_SECONDS = 60
 
 # Strict enough for the sample pictures to break every limit.
 STRICT = {"file_bytes": 300_000, "longest_side": 700, "face_fraction": 0.6, "face_angle_deg": 89.0}
-
-
-@pytest.fixture(scope="module")
-def app() -> FastAPI:
-    return create_app(Settings(workers=1, vendors={"perfectcorp": STRICT}))
-
-
-@pytest.fixture(scope="module")
-def strict(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, headers=HEADERS, raise_server_exceptions=False) as client:
-        yield client
-
-
-def run(client: TestClient, photo: bytes) -> dict[str, Any]:
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}).json()["data"]["files"][0]
-    request = file["requests"][0]
-    assert client.put(request["url"], headers=request["headers"], content=photo).status_code == 200
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
-    task_id = client.post(TASK, json=body).json()["data"]["task_id"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        data: dict[str, Any] = client.get(f"{TASK}/{task_id}").json()["data"]
-        if data["task_status"] != "running":
-            return data
-        time.sleep(0.02)
-    raise AssertionError("the task did not finish")
 
 
 def enlarged(photo: bytes, side: int) -> bytes:
@@ -61,56 +26,83 @@ def enlarged(photo: bytes, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_limits_of_the_picture_are_the_engines_errors(strict: TestClient, face_jpeg: bytes) -> None:
-    assert run(strict, face_jpeg)["error"] == "error_pose"
-    assert run(strict, face_jpeg + bytes(300_000))["error"] == "exceed_max_filesize"
-    assert run(strict, enlarged(face_jpeg, 701))["error"] == "exceed_max_filesize"
-
-
-def test_an_object_that_is_gone_is_said_in_xml(app: FastAPI, strict: TestClient) -> None:
-    assert strict.get("/_emulator/health").status_code == 200
-    services = _services(app)
-    url = presign(
-        SignedRequest("GET", "ttl30/gone.jpg", {}),
-        base_url="http://testserver/",
-        secret=services.ids.secret("perfectcorp/presign"),
-        now=services.clock.now(),
-        seconds=60,
-    )
-    answer = strict.get(url)
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/xml")
-    assert "<Code>NoSuchKey</Code>" in answer.text
+def test_limits_of_the_picture_are_the_engines_errors(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    strict = emulate(**STRICT)
+    assert strict.run(face_jpeg)["error"] == "error_pose"
+    assert strict.run(enlarged(face_jpeg, 701))["error"] == "exceed_max_filesize"
 
 
 def test_a_task_that_fails_unexpectedly_says_so(
-    strict: TestClient, face_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+    emulate: Callable[..., Any], face_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> bytes:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Engine, "_read_picture", fail)
-    data = run(strict, face_jpeg)
+    data = emulate().run(face_jpeg)
     assert (data["error"], data["task_status"]) == ("unknown_internal_error", "error")
 
 
-def test_a_defect_is_answered_in_the_envelope(strict: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_answered_in_the_envelope(
+    emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(routes, "check_source", fail)
-    answer = strict.post(TASK, json={"version": "1.0", "features": {"jaw": 1}, "global": {}})
+    monkeypatch.setattr(routes, "check_features", fail)
+    answer = emulate().create("unknown")
     assert (answer.status_code, answer.json()) == (
         500,
         {"status": 500, "error": "Server Error", "error_code": "unknown_internal_error"},
     )
 
 
+def refusal(answer: Any) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/xml"
+    error = ET.fromstring(answer.content)  # noqa: S314 - our own answer
+    assert [child.tag for child in error] == ["Code", "Message", "RequestId", "HostId"]
+    assert error.findtext("RequestId") == answer.headers["x-request-id"]
+    return answer.status_code, str(error.findtext("Code"))
+
+
+def test_the_store_refuses_in_xml(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate()
+    request = emulator.register(len(face_jpeg)).json()["data"]["files"][0]["requests"][0]
+    url, headers = request["url"], request["headers"]
+    path = url.partition("?")[0]
+    put = emulator.anonymous.put
+    assert refusal(put(url, headers={**headers, "Authorization": "Bearer x"}, content=face_jpeg)) == (
+        400,
+        "InvalidArgument",
+    )
+    assert refusal(put(path, headers=headers, content=face_jpeg)) == (403, "AccessDenied")
+    assert refusal(put(url, headers={"Content-Type": "image/png"}, content=face_jpeg)) == (
+        403,
+        "SignatureDoesNotMatch",
+    )
+    assert refusal(put(url, headers=headers | {"Content-Length": "5"}, content=b"short")) == (
+        403,
+        "SignatureDoesNotMatch",
+    )
+    chunked = {"Content-Type": headers["Content-Type"]}
+    assert refusal(put(url, headers=chunked, content=iter([face_jpeg]))) == (411, "MissingContentLength")
+    assert refusal(emulator.anonymous.delete(url)) == (405, "MethodNotAllowed")
+    accepted = put(url, headers=headers, content=face_jpeg)
+    assert (accepted.status_code, accepted.content) == (200, b"")
+    assert len(accepted.headers["etag"]) == 34
+
+
+def test_a_defect_of_the_store_is_told_in_xml(
+    emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(store, "verify", fail)
+    assert refusal(emulate().anonymous.get("/yce-us/ttl30/a.jpg")) == (500, "InternalError")
+
+
 def test_the_documented_limits_are_the_defaults() -> None:
     settings = PerfectCorpSettings()
     assert (settings.file_bytes, settings.longest_side) == (10 * 1024 * 1024, 4096)
     assert (settings.face_fraction, settings.face_angle_deg) == (1 / 20, 30)
-
-
-def _services(app: FastAPI) -> Services:
-    services: Services = app.state.services
-    return services

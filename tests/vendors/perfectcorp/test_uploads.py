@@ -39,7 +39,7 @@ def test_it_works_until_it_expires(later: float) -> None:
 
 @pytest.mark.parametrize("later", [7200, 10**6])
 def test_it_expires(later: float) -> None:
-    with pytest.raises(VendorError, match="UploadExpired"):
+    with pytest.raises(VendorError, match="SignatureExpired"):
         verify(UPLOAD, signed(), secret=SECRET, now=NOW + later)
 
 
@@ -54,22 +54,23 @@ def test_it_expires(later: float) -> None:
     ],
 )
 def test_it_allows_one_request_only(other: SignedRequest) -> None:
-    with pytest.raises(VendorError, match="UploadSignature"):
+    with pytest.raises(VendorError, match="BadSignature"):
         verify(other, signed(), secret=SECRET, now=NOW)
 
 
 @pytest.mark.parametrize("name", [*signed(), "added"])
 def test_a_changed_query_is_refused(name: str) -> None:
-    with pytest.raises(VendorError, match="UploadSignature"):
+    with pytest.raises(VendorError, match="BadSignature"):
         verify(UPLOAD, {**signed(), name: "99999"}, secret=SECRET, now=NOW)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"X-Amz-Signature": "ä"}])
-def test_a_query_without_a_signature_is_refused(parameters: dict[str, str]) -> None:
-    with pytest.raises(VendorError, match="UploadSignature"):
-        verify(UPLOAD, parameters, secret=SECRET, now=NOW)
+def test_a_query_without_a_signature_is_refused() -> None:
+    with pytest.raises(VendorError, match="NotSigned"):
+        verify(UPLOAD, {}, secret=SECRET, now=NOW)
+    with pytest.raises(VendorError, match="BadSignature"):
+        verify(UPLOAD, {"X-Amz-Signature": "ä"}, secret=SECRET, now=NOW)
 
 
 def test_another_secret_signs_differently() -> None:
-    with pytest.raises(VendorError, match="UploadSignature"):
+    with pytest.raises(VendorError, match="BadSignature"):
         verify(UPLOAD, signed(), secret=b"other", now=NOW)

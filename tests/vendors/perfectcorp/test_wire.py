@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import json
+from typing import Literal
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.face.reshape import ReshapeParameters
-from emulator.vendors.perfectcorp.wire import SIDED, Features
+from emulator.tasks.task import Outcome, Task, finish, start
+from emulator.vendors.perfectcorp.errors import ERRORS, Layer
+from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
+from emulator.web.catalogue import CatalogueEntry
 
 values = st.integers(-100, 100)
 
@@ -26,3 +33,32 @@ def test_a_side_that_was_sent_overrides_the_combined_value_also_with_zero(
     parameters = features.to_parameters()
     assert parameters.eye_size_left == (combined if left is None else left) / 100
     assert parameters.eye_size_right == (combined if right is None else right) / 100
+
+
+def test_unknown_members_are_dropped() -> None:
+    body = {
+        "src_file_id": "x",
+        "source": "yco",
+        "style_id": 1,
+        "version": "1.0",
+        "features": {"jaw": 1, "ears": 5},
+        "global": {"shine": 3},
+    }
+    dumped = ReshapeRequest.model_validate(body).model_dump(by_alias=True, exclude_unset=True)
+    assert dumped == {"src_file_id": "x", "version": "1.0", "features": {"jaw": 1}, "global": {}}
+
+
+@pytest.mark.parametrize("profile", ["schema", "page"])
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in ERRORS if (entry.extra or {})["layer"] is Layer.ENGINE],
+    ids=lambda entry: entry.name,
+)
+def test_a_failed_task_is_told_in_either_profile(
+    entry: CatalogueEntry, profile: Literal["schema", "page"]
+) -> None:
+    task = finish(start(Task("t", "me", "k", {}, 1.0), 2.0), Outcome(error=entry.name), 3.0)
+    data = json.loads(bytes(render_status(task, None, profile).body))["data"]
+    assert data["error"] == (entry.extra or {})["code" if profile == "schema" else "page_code"]
+    assert data["error"].isupper() == (profile == "page")
+    assert data["task_status"] == "error"

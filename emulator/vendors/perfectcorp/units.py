@@ -1,0 +1,112 @@
+"""Units: what tasks cost, reserved when they are created and given back when they fail.
+
+A key has grants, each with an amount and an expiry. A charge takes from the grant that expires
+first, of several from the oldest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.backends.records import Record
+from emulator.vendors.perfectcorp.errors import UnitsInsufficient
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.web.services import Services
+
+GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of all keys."""
+
+    services: Services
+    settings: PerfectCorpSettings
+
+    async def grants(self, owner: str) -> list[Record]:
+        """Return a key's grants that are still good, the one to be used first at the front.
+
+        A key that is seen for the first time gets the grant of the settings.
+        """
+        records = await self.services.records.find(GRANT, owner)
+        if not records:
+            await self._grant(owner)
+            records = await self.services.records.find(GRANT, owner)
+        now = self.services.clock.now()
+        good = [record for record in records if record.document["expires_at"] > now]
+        return sorted(good, key=lambda record: float(record.document["expires_at"]))
+
+    async def reserve(self, owner: str, task_id: str, action: str, cost: int) -> None:
+        """Take ``cost`` units for a task.
+
+        Raises
+        ------
+        UnitsInsufficient
+            If there are not so many; then nothing is taken.
+        """
+        taken: list[dict[str, int]] = []
+        for record in await self.grants(owner):
+            missing = cost - sum(part["amount"] for part in taken)
+            amount = min(missing, record.document["amount"])
+            if amount > 0 and await self._change(record, -amount):
+                taken.append({"id": record.document["id"], "amount": amount})
+        if sum(part["amount"] for part in taken) < cost:
+            await self._give_back(owner, taken)
+            raise UnitsInsufficient
+        await self._note(owner, task_id, action, taken)
+
+    async def refund(self, owner: str, task_id: str) -> None:
+        """Give back what a task took; a second time does nothing."""
+        record = await self.services.records.get(CHARGE, task_id)
+        if record is None or record.document["refunded"]:
+            return
+        if await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True}):
+            await self._give_back(owner, record.document["parts"])
+
+    async def history(self, owner: str) -> list[Record]:
+        """Return a key's charges that were not given back, the newest first."""
+        records = await self.services.records.find(CHARGE, owner)
+        return [record for record in reversed(records) if not record.document["refunded"]]
+
+    async def _grant(self, owner: str) -> None:
+        number = int.from_bytes(await self.services.ids.draw(owner, GRANT, 8), "big") % 10**17
+        now = self.services.clock.now()
+        document = {
+            "id": number,
+            "amount": self.settings.units,
+            "expires_at": now + self.settings.units_days * 86400,
+        }
+        # Of two first calls at once, one grants.
+        with contextlib.suppress(KeyError):
+            await self.services.records.create(GRANT, f"{owner}/first", owner, document)
+
+    async def _give_back(self, owner: str, parts: Sequence[dict[str, int]]) -> None:
+        records = {record.document["id"]: record for record in await self.services.records.find(GRANT, owner)}
+        for part in parts:
+            await self._change(records[part["id"]], part["amount"])
+
+    async def _change(self, record: Record, by: int) -> bool:
+        """Change a grant's amount, and return whether it still covered the change."""
+        current: Record | None = record
+        while current is not None:
+            amount = current.document["amount"] + by
+            if amount < 0:
+                return False
+            if await self.services.records.replace(GRANT, current, {**current.document, "amount": amount}):
+                return True
+            current = await self.services.records.get(GRANT, current.key)
+        return False
+
+    async def _note(self, owner: str, task_id: str, action: str, parts: Sequence[dict[str, int]]) -> None:
+        number = int.from_bytes(await self.services.ids.draw(owner, CHARGE, 8), "big") % 10**17
+        document: dict[str, Any] = {
+            "id": number,
+            "timestamp": self.services.clock.now(),
+            "action": action,
+            "parts": list(parts),
+            "refunded": False,
+        }
+        await self.services.records.create(CHARGE, task_id, owner, document)

@@ -1,0 +1,106 @@
+"""Requests byte by byte as real clients write them, however far from the book."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from urllib.parse import quote_plus
+
+import httpx
+import pytest
+
+FIELDS = {"api_key": "key", "api_secret": "secret"}
+
+
+def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dict[str, object]]:
+    """Send a request over a bare socket, and return the status and the JSON of the answer."""
+    url = client.base_url
+    head = (
+        f"POST /facepp/v1/3dface HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
+        connection.sendall(head.encode() + body)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    lines, _, content = answer.partition(b"\r\n\r\n")
+    return int(lines.split()[1]), json.loads(content)
+
+
+def part(headers: str, content: bytes, boundary: str = "b") -> bytes:
+    return f"--{boundary}\r\n{headers}\r\n\r\n".encode() + content + b"\r\n"
+
+
+def fields(boundary: str = "b", extra: str = "") -> bytes:
+    return b"".join(
+        part(f'Content-Disposition: form-data; name="{name}"{extra}', value.encode(), boundary)
+        for name, value in FIELDS.items()
+    )
+
+
+def test_a_file_disposition_and_no_line_after_the_end(client: httpx.Client, face_jpeg: bytes) -> None:
+    photo = part(
+        'Content-Disposition: file; name="image_file_1"; filename="a.jpg"\r\nContent-Type: image/jpeg',
+        face_jpeg,
+    )
+    status, answer = send(client, "multipart/form-data; boundary=b", fields() + photo + b"--b--")
+    assert (status, list(answer)) == (200, ["request_id", "obj_file", "time_used", "transfer_matrix"])
+
+
+def test_a_boundary_called_boundary_and_a_type_called_jpg(client: httpx.Client, face_jpeg: bytes) -> None:
+    photo = part(
+        'Content-Disposition: form-data; name="image_file_1"; filename="image_file_1"\r\nContent-Type: jpg',
+        face_jpeg,
+        "boundary",
+    )
+    body = fields("boundary") + photo + b"--boundary--\r\n"
+    assert send(client, "multipart/form-data; boundary=boundary", body)[0] == 200
+
+
+def test_parts_that_say_their_length_and_know_no_type(client: httpx.Client, face_jpeg: bytes) -> None:
+    photo = part(
+        'Content-Disposition: form-data; name="image_file_1"; filename="a"\r\n'
+        f"Content-Type: application/octet-stream\r\nContent-Length: {len(face_jpeg)}",
+        face_jpeg,
+    )
+    text = "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
+    keys = b"".join(
+        part(f'Content-Disposition: form-data; name="{name}"{text}{len(value)}', value.encode())
+        for name, value in FIELDS.items()
+    )
+    assert send(client, 'multipart/form-data; boundary="b"', keys + photo + b"--b--\r\n")[0] == 200
+
+
+def test_a_flag_as_text_and_as_a_file_at_once(client: httpx.Client, face_jpeg: bytes) -> None:
+    flags = part('Content-Disposition: form-data; name="texture"', b"1") + part(
+        'Content-Disposition: form-data; name="texture"; filename="texture"', b"1"
+    )
+    photo = part('Content-Disposition: form-data; name="image_file_1"; filename="a.jpg"', face_jpeg)
+    body = fields() + flags + photo + b"--b--\r\n"
+    status, answer = send(client, "multipart/form-data; boundary=b", body)
+    assert (status, "texture_img" in answer) == (200, True)
+
+
+def test_empty_second_and_third_images(client: httpx.Client, face_jpeg: bytes) -> None:
+    empty = b"".join(
+        part(f'Content-Disposition: form-data; name="image_file_{number}"; filename=""', b"")
+        for number in (2, 3)
+    )
+    photo = part('Content-Disposition: form-data; name="image_file_1"; filename="a.jpg"', face_jpeg)
+    body = fields() + empty + photo + b"--b--\r\n"
+    status, answer = send(client, "multipart/form-data; boundary=b", body)
+    matrices = answer["transfer_matrix"]
+    assert isinstance(matrices, list)
+    assert (status, len(matrices)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=UTF-8"]
+)
+def test_a_form_in_lower_case_and_with_a_charset(
+    client: httpx.Client, face_jpeg: bytes, content_type: str
+) -> None:
+
+    encoded = quote_plus(base64.b64encode(face_jpeg).decode())
+    body = f"api_key=key&api_secret=secret&image_base64_1={encoded}&return_gesture=1"
+    assert send(client, content_type, body.encode())[0] == 200
