@@ -111,7 +111,10 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     if unknown:
         known = ", ".join(vendor.name for vendor in vendors)
         raise ValueError(f"there are settings for {', '.join(sorted(unknown))}; the vendors are {known}")
-    return {
-        vendor.name: vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
-        for vendor in vendors
-    }
+    found = {}
+    for vendor in vendors:
+        found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
+        strange = [name for name in found[vendor.name].errors if name not in vendor.errors]
+        if strange:
+            raise ValueError(f"{vendor.name} has no errors named {', '.join(strange)}")
+    return found

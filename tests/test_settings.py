@@ -45,6 +45,11 @@ def test_an_unknown_setting_of_a_vendor_stops_the_start() -> None:
         emulator.create_app(Settings(vendors={"metahuman": {"texture_sise": 1}}))
 
 
+def test_a_wording_for_an_unknown_error_stops_the_start() -> None:
+    with pytest.raises(ValueError, match="metahuman has no errors named TYPO"):
+        emulator.create_app(Settings(vendors={"metahuman": {"errors": {"TYPO": {"status": 400}}}}))
+
+
 def test_the_public_names_are_these() -> None:
     assert sorted(emulator.__all__) == ["Settings", "__version__", "create_app"]
     assert emulator.Settings is Settings

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Mark(StrEnum):
@@ -60,16 +62,39 @@ class CatalogueEntry:
         KeyError
             If the text has a place that is not given.
         """
-        return VendorError(self, self.text.format(**places))
+        return VendorError(self, places)
+
+
+class Wording(BaseModel):
+    """Another status or text for an error of the catalogue; what is not given stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: int | None = Field(default=None, ge=100, le=599)
+    text: str | None = None
 
 
 class VendorError(Exception):
-    """An error of a vendor's catalogue, on its way to the client."""
+    """An error of a vendor's catalogue, on its way to the client, the places of its text filled.
 
-    def __init__(self, entry: CatalogueEntry, text: str) -> None:
-        super().__init__(entry, text)
+    Raises
+    ------
+    KeyError
+        If the text has a place that is not given.
+    """
+
+    def __init__(self, entry: CatalogueEntry, places: Mapping[str, object]) -> None:
+        super().__init__(entry, places)
         self.entry = entry
-        self.text = text
+        self.places = places
+        self.text = entry.text.format(**places)
+
+    def worded(self, wording: Wording | None) -> VendorError:
+        """Return the error in other words; a text may use the places that the catalogue's has."""
+        if wording is None:
+            return self
+        changes = {name: value for name, value in wording.model_dump().items() if value is not None}
+        return VendorError(replace(self.entry, **changes), self.places)
 
     def __str__(self) -> str:
         return f"{self.entry.name}: {self.text}"
@@ -99,6 +124,10 @@ class ErrorCatalogue:
     def __iter__(self) -> Iterator[CatalogueEntry]:
         """Iterate over the entries in the table's order."""
         return iter(self._by_name.values())
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an entry of that name."""
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> CatalogueEntry:
         """Return the entry of that name."""

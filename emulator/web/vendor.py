@@ -12,11 +12,11 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, Json
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
 from emulator.web.limits import BodyTooLarge
 from emulator.web.services import Services
 
@@ -27,6 +27,13 @@ class VendorSettings(BaseModel):
     """The base of a vendor's own settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # From the environment it arrives as the text of a JSON object.
+    errors: Mapping[str, Wording] | Json[Mapping[str, Wording]] = Field(
+        default_factory=dict,
+        description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object: "
+        "what is guessed can be corrected.",
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,11 @@ def vendor_application(
     services: Services, settings: VendorSettings, router: APIRouter, dialect: Dialect
 ) -> FastAPI:
     """Return an application with a vendor's routes, which find services and settings in ``app.state``."""
+
     # No documents and no redirects: the real service has neither.
+    async def render(request: Request, error: VendorError) -> Response:
+        return await dialect.render(request, error.worded(settings.errors.get(error.entry.name)))
+
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.settings = settings
@@ -97,16 +108,16 @@ def vendor_application(
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
-        return await dialect.render(request, error)
+        return await render(request, error)
 
-    app.add_middleware(AnsweredDefects, dialect=dialect)
+    app.add_middleware(AnsweredDefects, render=lambda request: render(request, dialect.defect.occur()))
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:
         entry = {404: dialect.unknown_path, 405: dialect.wrong_method}.get(error.status_code)
         if entry is None:
             return await http_exception_handler(request, error)
-        response = await dialect.render(request, entry.occur())
+        response = await render(request, entry.occur())
         response.headers.update(error.headers or {})
         return response
 
@@ -119,9 +130,9 @@ class AnsweredDefects:
     In place of an exception handler, which would answer past the vendor's own middleware.
     """
 
-    def __init__(self, app: ASGIApp, dialect: Dialect) -> None:
+    def __init__(self, app: ASGIApp, render: Callable[[Request], Awaitable[Response]]) -> None:
         self._app = app
-        self._dialect = dialect
+        self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -140,8 +151,7 @@ class AnsweredDefects:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
             if started:
                 raise
-            request = Request(scope, receive)
-            response = await self._dialect.render(request, self._dialect.defect.occur())
+            response = await self._render(Request(scope, receive))
             await response(scope, receive, send)
 
 

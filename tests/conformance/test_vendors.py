@@ -6,12 +6,15 @@ import inspect
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 import emulator.face.errors
 import emulator.vendors
+from emulator.app import create_app
 from emulator.face.errors import FaceError, RefusedImage
 from emulator.web.catalogue import ErrorCatalogue
 from emulator.web.vendor import Vendor, discover_vendors
@@ -69,6 +72,24 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
         path, _, name = row["test"].strip("`").partition("::")
         source = (ROOT / "tests" / "vendors" / vendor.name / path).read_text()
         assert re.search(rf"^def {re.escape(name)}\(", source, re.MULTILINE), row["test"]
+
+
+@per_vendor
+def test_what_is_guessed_can_be_corrected_by_a_setting(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors}
+    monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
+    requests: dict[str, tuple[str, dict[str, Any]]] = {
+        "faceplusplus": ("/facepp/v1/3dface", {"data": {"api_key": "k"}}),
+        "metahuman": ("/face_recon/run_pipeline", {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
+        "perfectcorp": ("/s2s/v2.0/task/face-reshape", {"json": {}}),
+    }
+    path, request = requests[vendor.name]
+    with TestClient(create_app()) as client:
+        answer = client.post(path, **request)
+    assert answer.status_code == 499
+    assert "other words" in answer.text
 
 
 def test_the_tables_can_be_written_as_json() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from emulator.face.errors import ImageError, ImageUndecodable, NoFaceFound
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark, Wording
 
 
 def entry(name: str, *causes: type[Exception], text: str = "text") -> CatalogueEntry:
@@ -23,6 +23,14 @@ def test_a_text_is_filled_whole_or_not_at_all() -> None:
     assert template.occur(param="a").text == "MISSING: a"
     with pytest.raises(KeyError):
         template.occur()
+
+
+def test_an_error_can_be_said_in_other_words() -> None:
+    error = entry("missing", text="MISSING: {param}").occur(param="a")
+    assert error.worded(None) is error
+    other = error.worded(Wording(status=418, text="no {param}"))
+    assert (other.entry.name, other.entry.status, other.text) == ("missing", 418, "no a")
+    assert error.worded(Wording(status=418)).text == "MISSING: a"
 
 
 def test_names_and_causes_are_taken_once() -> None:

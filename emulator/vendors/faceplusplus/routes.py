@@ -74,6 +74,7 @@ async def three_d_face(request: Request, services: ServicesDep, settings: Settin
         texture=texture,
         mtl=mtl,
         time_used_ms=request.state.stopwatch.elapsed_ms(),
+        absent_members=settings.absent_members,
     )
 
 

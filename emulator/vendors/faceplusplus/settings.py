@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 from pydantic import Field
@@ -18,6 +18,10 @@ class FacePlusPlusSettings(VendorSettings):
     longest_side: int = Field(default=4096, ge=1, description="Pixels that a side of a photo may have.")
     image_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Bytes that one photo may have.")
     body_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Bytes that a whole request may have.")
+    absent_members: Literal["absent", "null", "empty"] = Field(
+        default="absent",
+        description="How `texture_img` and `mtl_file` come back when nobody asked for them.",
+    )
     qps: int | None = Field(
         default=None, ge=1, description="Calls within a second that a key may make; any number, if not set."
     )

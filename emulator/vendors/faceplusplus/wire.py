@@ -168,19 +168,29 @@ def float32_number(value: float) -> int | float:
 
 
 def render_success(
-    head: Wavefront, *, request_id: str, texture: bool, mtl: bool, time_used_ms: int
+    head: Wavefront,
+    *,
+    request_id: str,
+    texture: bool,
+    mtl: bool,
+    time_used_ms: int,
+    absent_members: Literal["absent", "null", "empty"] = "absent",
 ) -> Response:
     """Return the answer to a request that succeeded, its members in the order of the vendor's sample."""
-    body: dict[str, Any] = {"request_id": request_id}
-    if mtl:
-        body["mtl_file"] = _base64(head.mtl.encode())
-    body["obj_file"] = _base64(head.obj.encode())
-    if texture:
-        body["texture_img"] = _base64(head.texture)
-    body["time_used"] = time_used_ms
-    body["transfer_matrix"] = [
-        [float32_number(number) for number in transfer_matrix(view).ravel()] for view in head.views
-    ]
+    body: dict[str, Any] = {
+        "request_id": request_id,
+        "mtl_file": _base64(head.mtl.encode()) if mtl else None,
+        "obj_file": _base64(head.obj.encode()),
+        "texture_img": _base64(head.texture) if texture else None,
+        "time_used": time_used_ms,
+        "transfer_matrix": [
+            [float32_number(number) for number in transfer_matrix(view).ravel()] for view in head.views
+        ],
+    }
+    if absent_members == "absent":
+        body = {name: value for name, value in body.items() if value is not None}
+    elif absent_members == "empty":
+        body = {name: "" if value is None else value for name, value in body.items()}
     return _json(200, body)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
-from emulator.pipelines.reconstruct import View
+from emulator.pipelines.reconstruct import View, Wavefront
 from emulator.vendors.faceplusplus.wire import (
     MILLIMETRES_PER_CM,
     decode_base64,
     float32_number,
+    render_success,
     transfer_matrix,
 )
 
@@ -66,3 +69,24 @@ def test_the_matrix_carries_a_vertex_to_its_pixel(
     # Depth is squeezed and points the other way: towards the camera.
     np.testing.assert_allclose(z * 11.0235, -(pixels[:, 2]), atol=1e-6)
     assert (one == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "members"),
+    [
+        ("absent", {}),
+        ("null", {"mtl_file": None, "texture_img": None}),
+        ("empty", {"mtl_file": "", "texture_img": ""}),
+    ],
+)
+def test_what_nobody_asked_for_comes_back_as_set(
+    setting: Literal["absent", "null", "empty"], members: dict[str, str | None]
+) -> None:
+    head = Wavefront(obj="o", mtl="m", texture=b"t", views=())
+    response = render_success(
+        head, request_id="1,2", texture=False, mtl=False, time_used_ms=3, absent_members=setting
+    )
+    body = json.loads(bytes(response.body))
+    assert {name: body[name] for name in ("mtl_file", "texture_img") if name in body} == members
+    order = ["request_id", "mtl_file", "obj_file", "texture_img", "time_used", "transfer_matrix"]
+    assert list(body) == [name for name in order if name in body]
