@@ -33,6 +33,7 @@ def serve(
     """Serve until stopped."""
     from pydantic import ValidationError
 
+    from emulator.backends.queue import WorkerLost
     from emulator.server import AddressInUse
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings
@@ -45,6 +46,11 @@ def serve(
         asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
     except (AddressInUse, ValidationError, ValueError) as error:
         typer.echo(f"face-emulator: {error}", err=True)
+        raise typer.Exit(1) from error
+    except WorkerLost as error:
+        typer.echo(
+            f"face-emulator: the face core cannot be loaded ({error}); its reason stands above", err=True
+        )
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         pass

@@ -45,13 +45,18 @@ async def serve(
     ------
     AddressInUse
         If the port is taken.
+    Exception
+        What ``on_listening`` raises stops the server, and is raised.
     """
     with _bind(host, port) as bound:
         app = create_app(settings)
         server = _uvicorn_server(app)
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         await _until_started(server, serving)
-        announcing = asyncio.create_task(_announce(on_listening, Listening(app, _base_url(bound))))
+        announcing = asyncio.ensure_future(on_listening(Listening(app, _base_url(bound))))
+        await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
+        if announcing.done() and announcing.exception() is not None:
+            server.should_exit = True
         await serving
         announcing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -82,10 +87,6 @@ def running_server(settings: Settings | None = None) -> Iterator[Listening]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-async def _announce(on_listening: Callable[[Listening], Awaitable[None]], listening: Listening) -> None:
-    await on_listening(listening)
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -139,6 +139,24 @@ def test_every_enqueued_task_is_performed() -> None:
     use(scenario, count=2)
 
 
+def test_a_task_that_cannot_be_performed_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        done = asyncio.Event()
+
+        async def perform(task_id: str) -> None:
+            if task_id == "bad":
+                raise ZeroDivisionError
+            done.set()
+
+        await workers.start(perform)
+        await workers.enqueue("bad")
+        await workers.enqueue("good")
+        await asyncio.wait_for(done.wait(), 30)
+
+    use(scenario)
+    assert "task bad could not be performed" in caplog.text
+
+
 @pytest.mark.parametrize(
     "error", [NoFaceFound(), ImageTooLarge(9, 8, 7), RefusedImage(2, NoFaceFound())], ids=repr
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,8 @@ from typing import ParamSpec, TypeVar
 from loky import ProcessPoolExecutor
 
 from emulator.backends.queue.protocol import WorkerLost
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +83,7 @@ class LocalWorkers:
                 # One dead worker breaks its whole pool. The first to notice replaces it; the work
                 # is tried once more, since it may have died of its neighbour.
                 cause = error
+                logger.warning("a worker process died: %s", error.__cause__ or error)
                 if self._pool is pool:
                     self._pool = self._new_pool()
                     pool.shutdown(wait=False)
@@ -104,7 +108,12 @@ class LocalWorkers:
 
     async def _consume(self, perform: Callable[[str], Awaitable[None]]) -> None:
         while True:
-            await perform(await self._tasks.get())
+            task_id = await self._tasks.get()
+            try:
+                await perform(task_id)
+            except Exception:
+                # One task that cannot even be recorded must not stop those behind it.
+                logger.exception("task %s could not be performed", task_id)
 
 
 def _begin_worker(warm_up: Callable[[], None]) -> None:
