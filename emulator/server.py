@@ -55,7 +55,7 @@ async def serve(
         await _until_started(server, serving)
         announcing = asyncio.ensure_future(on_listening(Listening(app, _base_url(bound))))
         await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
-        if announcing.done() and announcing.exception() is not None:
+        if announcing.done() and not announcing.cancelled() and announcing.exception() is not None:
             server.should_exit = True
         await serving
         announcing.cancel()

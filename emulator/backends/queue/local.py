@@ -90,14 +90,15 @@ class LocalWorkers:
         raise WorkerLost("a worker process died twice over the same work") from cause
 
     async def close(self) -> None:
-        """Stop the workers; work that has begun is finished first."""
+        """Stop the workers; work that has begun is finished first, unless it is the warming up."""
+        warm = self.is_warm
         running = [*self._consumers, *([self._warming] if self._warming else [])]
         for task in running:
             task.cancel()
         for task in running:
             with contextlib.suppress(asyncio.CancelledError, WorkerLost):
                 await task
-        await asyncio.to_thread(self._pool.shutdown, wait=True)
+        await asyncio.to_thread(self._pool.shutdown, wait=True, kill_workers=not warm)
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._count, initializer=_begin_worker, initargs=(self._warm_up,))
