@@ -361,11 +361,11 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
                 gain=(0.0, 0.36, 0.0),
             ),
         ),
-        # The two peaks rise over the dip between them by 3.3 % of u in the picture: a quarter more
+        # The two peaks rise over the dip between them by 3.3 % of u in the picture: half as much more
         # here, since so sharp a motion loses some to its neighbours.
         "lip_peak": (
-            Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.0255, 0.0)),
-            Motion((0, 11), 0.1, (267, 37, 13, *NOSE_BASE), shift=(0.0, -0.0165, 0.0)),
+            Motion((267, 37), 0.13, (0, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, 0.0305, 0.0)),
+            Motion((0,), 0.1, (267, 37, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, -0.02, 0.0)),
         ),
     }
 )
@@ -522,18 +522,18 @@ _RADIUS = 0.8
 # Rings of control points around the face's oval: how far outside it (u), which part of the oval's
 # displacement they follow, and how many of the oval's points there are to one of theirs. Ears and
 # hairline come along; what is behind the head stays.
-_RINGS = ((0.25, 0.5, 1), (0.48, 0.08, 2), (0.68, 0.0, 2))
+_RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 
 # u outside the oval: from where to where the rest of the field dies out.
-_FADE = (0.45, 0.75)
+_FADE = (0.5, 0.75)
 
 # Landmarks that face the camera are followed closely. Those on the far side of a turned head
 # crowd the outline or lie behind it, and the picture shows something else there: they give way.
-_STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 2e-2
-_FACING = (-0.3, 0.1)
+_STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
+_FACING = (-0.2, 0.3)
 
 # u: displacements up to the first stay as they are, none exceeds the second.
-_KNEE, _CEILING = 0.11, 0.17
+_KNEE, _CEILING = 0.11, 0.145
 
 
 def _stiffness(landmarks: Points3) -> NDArray[np.float64]:

@@ -233,8 +233,7 @@ def displacement_field(
     if columns < 2 or rows < 2:
         return _zero_field(shape)
     x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
-    along_x = _wendland(np.abs(x[:, None] - dst[None, :, 0]) / radius)
-    along_y = _wendland(np.abs(y[:, None] - dst[None, :, 1]) / radius)
+    along_x, along_y = _wendland(x, dst[:, 0], radius), _wendland(y, dst[:, 1], radius)
     nodes = np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
     nodes[:, :, 0] *= _edge_fade(x, shape[1] - 1, nodes[:, :, 0])
     nodes[:, :, 1] *= _edge_fade(y, shape[0] - 1, nodes[:, :, 1].T)[:, None]
@@ -261,7 +260,7 @@ def kernel_weights(
     # Enough against rounding, too little to be seen: 1e-10 of a displacement.
     system[np.diag_indices_from(system)] += stiffness + 1e-10
     try:
-        weights: Points2 = cho_solve(cho_factor(system), values)
+        weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
     except np.linalg.LinAlgError as error:
         raise ValueError("control points coincide: give some stiffness") from error
     return weights
@@ -346,7 +345,7 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
     first_row, first_column = rows.start // step - 1, columns.start // step - 1
     x, y = _lattice(first_column, columns.stop, step), _lattice(first_row, rows.stop, step)
     lattice = field.sampled(x, y)
-    moves = np.abs(lattice).max(axis=2) > _INVISIBLE
+    moves = _moves(lattice)
     lattice[:, :, 0] += x
     lattice[:, :, 1] += y[:, None]
     height = max(1, _STRIP_ROWS // step)
@@ -397,17 +396,29 @@ def _resampled(array: NDArray[Any], source: NDArray[np.float32]) -> NDArray[Any]
     )
 
 
-def _wendland(distance: Grid) -> Grid:
-    """Return (1 - r)^3 (3 r + 1), zero from r = 1 on."""
-    inner = np.maximum(1.0 - distance, 0.0)
-    values: Grid = inner * inner * inner * (3.0 * distance + 1.0)
-    return values
+def _moves(displacements: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (rows, columns): where displacements (rows, columns, 2) can be seen."""
+    x, y = displacements[:, :, 0], displacements[:, :, 1]
+    return np.asarray(np.maximum(np.abs(x), np.abs(y)) > _INVISIBLE)
+
+
+def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
+    """Return (len(first), len(second)): (1 - r)^3 (3 r + 1) of their distances, zero from r = 1 on."""
+    distance = np.subtract.outer(first / radius, second / radius)
+    np.abs(distance, out=distance)
+    np.minimum(distance, 1.0, out=distance)
+    inner = 1.0 - distance
+    distance *= 3.0
+    distance += 1.0
+    for _ in range(3):
+        distance *= inner
+    return distance
 
 
 def _kernel_matrix(query: Points2, points: Points2, radius: float) -> Grid:
-    along_x = _wendland(np.abs(query[:, None, 0] - points[None, :, 0]) / radius)
-    along_y = _wendland(np.abs(query[:, None, 1] - points[None, :, 1]) / radius)
-    return along_x * along_y
+    matrix = _wendland(query[:, 0], points[:, 0], radius)
+    matrix *= _wendland(query[:, 1], points[:, 1], radius)
+    return matrix
 
 
 def _zero_field(shape: tuple[int, int]) -> DisplacementField:
@@ -416,7 +427,7 @@ def _zero_field(shape: tuple[int, int]) -> DisplacementField:
 
 def _trimmed(field: DisplacementField) -> DisplacementField:
     """Return the field with a grid no larger than where it can be seen."""
-    seen = np.abs(field.nodes).max(axis=2) > _INVISIBLE
+    seen = _moves(field.nodes)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
         return _zero_field(field.shape)
