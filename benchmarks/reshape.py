@@ -45,7 +45,9 @@ def faces() -> dict[str, Image]:
         shown[f"synthetic {seed}, yaw {yaw}"] = speckled(render_face(spec).image, grain=2.2)
     # The astronaut's face is small: what is finer than a pixel there has no flow.
     part = skimage.data.astronaut()[:260, 90:350]
-    shown["astronaut"] = np.asarray(cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8)
+    shown["astronaut"] = np.asarray(
+        cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8
+    )
     return shown
 
 
@@ -60,7 +62,9 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
         values = [value for value in VALUES if value > 0 or name not in ONE_SIDED]
         effects = {value: measured_effect(image, landmarks, name, value) for value in values}
         percent = 1.0 if proportion.unit == "deg" else 100.0
-        shown = [f"{percent * effects[value].change:7.2f}" if value in effects else " " * 7 for value in VALUES]
+        shown = [
+            f"{percent * effects[value].change:7.2f}" if value in effects else " " * 7 for value in VALUES
+        ]
         ordered = [effects[value].change for value in values if value < 0]
         ordered += [0.0] + [effects[value].change for value in values if value > 0]
         monotonic = (np.diff(ordered) * np.sign(proportion.at_100) > 0).all()
@@ -79,7 +83,9 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
         {name: 1.0 if name in ONE_SIDED else -1.0 for name in NAMES},
     ]
     lowest = min(
-        minimum_jacobian(reshape_field(landmarks, ReshapeParameters(**values), (image.shape[0], image.shape[1])))
+        minimum_jacobian(
+            reshape_field(landmarks, ReshapeParameters(**values), (image.shape[0], image.shape[1]))
+        )
         for values in extremes
     )
     print(f"all parameters at their extremes: smallest Jacobian determinant {lowest:.2f}")
@@ -119,7 +125,8 @@ def print_costs(side: int, repetitions: int) -> None:
     everything = np.moveaxis(np.mgrid[:side, :side].astype(np.float32)[::-1], 0, 2) + np.float32(0.3)
     everything = np.ascontiguousarray(everything)
     floor, _ = timed(
-        repetitions, lambda: cv2.remap(image, everything, np.empty(0, np.float32), interpolation=cv2.INTER_CUBIC)
+        repetitions,
+        lambda: cv2.remap(image, everything, np.empty(0, np.float32), interpolation=cv2.INTER_CUBIC),
     )
     floor += rows[0][1] + rows[-1][1]
     options = ReshapeOptions(RULES, 0, parameters, 0.5, 0.5, 0.05, 30.0)

@@ -91,7 +91,7 @@ def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[fl
 def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
     """Return for each pixel (H, W, 2) how far to the right and down its content went.
 
-    Dense inverse search (Kroeger 2016, doi:10.1007/978-3-319-46493-0_29) at full resolution.
+    Dense inverse search (T. Kroeger and others, ECCV 2016) at full resolution.
 
     Raises
     ------
@@ -215,7 +215,9 @@ def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
 
 def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
     """Return the measure of how far, on average, the first of each pair lies beyond the second."""
-    return lambda points: float(np.mean([points[first, axis] - points[second, axis] for first, second in pairs]))
+    return lambda points: float(
+        np.mean([points[first, axis] - points[second, axis] for first, second in pairs])
+    )
 
 
 def _tilt(points: Points3) -> float:
@@ -235,22 +237,22 @@ PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
     {
         "cheekbones": Proportion("width at the cheekbones", _apart(((454, 234),)), "u", -2 * 0.055, _OUTLINE),
         "jaw": Proportion("width at the jaw's corners", _apart(((397, 172),)), "u", -2 * 0.08, _OUTLINE),
-        "face_reshape_left": Proportion(
-            "left side's width", lambda p: float(p[454, 0]), "u", 0.08, _OUTLINE
-        ),
+        "face_reshape_left": Proportion("left side's width", lambda p: float(p[454, 0]), "u", 0.08, _OUTLINE),
         "face_reshape_right": Proportion(
             "right side's width", lambda p: -float(p[234, 0]), "u", 0.08, _OUTLINE
         ),
         "face_width": Proportion("face's width", _apart(((454, 234),)), "u", 2 * 0.10, _OUTLINE),
-        "chin_reshape_left": Proportion("left half of the chin", _apart(((378, 152),)), "share", 0.17, _OUTLINE),
-        "chin_reshape_right": Proportion("right half of the chin", _apart(((152, 149),)), "share", 0.17, _OUTLINE),
+        "chin_reshape_left": Proportion(
+            "left half of the chin", _apart(((378, 152),)), "share", 0.17, _OUTLINE
+        ),
+        "chin_reshape_right": Proportion(
+            "right half of the chin", _apart(((152, 149),)), "share", 0.17, _OUTLINE
+        ),
         "chin_length": Proportion("chin's depth", lambda p: -float(p[152, 1]), "u", 0.085, _OUTLINE),
         "eye_size_left": Proportion("left eye's area", _area(LEFT_EYE), "share", 0.26, _EYES[:1]),
         "eye_size_right": Proportion("right eye's area", _area(RIGHT_EYE), "share", 0.26, _EYES[1:]),
         "eye_width": Proportion("eyes' width", _apart(((263, 362), (133, 33))), "share", 0.14, _EYES),
-        "eye_height": Proportion(
-            "eyes' height", _apart(((386, 374), (159, 145)), 1), "share", 0.22, _EYES
-        ),
+        "eye_height": Proportion("eyes' height", _apart(((386, 374), (159, 145)), 1), "share", 0.22, _EYES),
         "eye_distance": Proportion("distance of the eyes' middles", _eye_distance, "u", 0.10, _EYES),
         "eye_angle": Proportion("tilt, outer corners up", _tilt, "deg", 5.0, _EYES),
         "nose_bridge_width": Proportion("bridge's width", _apart(((419, 196),)), "share", 0.21, _NOSE),

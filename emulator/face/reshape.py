@@ -1,10 +1,13 @@
-"""A face with other proportions: 25 parameters, one table of what each moves, one resampling.
+"""Faces with other proportions: what each of 25 parameters moves, and the warp that they make together.
 
-Everything is measured in the head's own frame, so that a tilted or turned head is reshaped along
-its own axes: origin midway between the outer eye corners, x to the person's left, y up, z out of
-the face, in units of u, the distance of the outer eye corners (landmarks 33 and 263).
+`MOTIONS` says for every parameter which region of the canonical mesh moves, in which direction and
+how far at 1. Directions are the head's own: x to the person's left, y up, z out of the face; lengths
+are in u, the distance of the outer eye corners (landmarks 33 and 263). So a tilted or turned head is
+reshaped in space, and the picture shows the projection of that. The displacements of all parameters
+are added, and one smooth field carries them out in one resampling.
 
-How far +1 goes is this project's choice: plain to see at 1, and still a face with several at 1.
+The vendor documents what each parameter does and in which direction, but not how far. The amounts
+are this project's choice: plain to see, and still natural when one parameter is at its end.
 """
 
 from __future__ import annotations
@@ -78,7 +81,8 @@ class ReshapeParameters:
     eye_distance : float
         Closer together or further apart.
     eye_angle : float
-        Outer corners down (inward tilt) or up (outward tilt).
+        Outer corners down or, positive, up. The vendor calls the ends inward and outward tilt; that
+        outward means up is a guess.
     nose_bridge_width, nose_tip_width, nose_wing : float
         Narrower or wider.
     nose_lift : float
@@ -326,7 +330,9 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
         "nose_lift": (Motion(_NOSE_LOWER, 0.35, (*_EYES, *LIPS_OUTER, 168), shift=(0.0, 0.045, 0.0)),),
         "nose_size": (Motion(_NOSE, 0.25, _EYES + LIPS_OUTER, centre=(197, 2), gain=(0.13, 0.13, 0.13)),),
         "nose_tip": (Motion(_NOSE_TIP, 0.22, _NOSE_CREASES + LIPS_OUTER, shift=(0.0, -0.035, 0.0)),),
-        "nose_tip_width": (Motion(_NOSE_TIP_SIDES, 0.16, _NOSE_CREASES, centre=(1, 4), gain=(0.18, 0.0, 0.0)),),
+        "nose_tip_width": (
+            Motion(_NOSE_TIP_SIDES, 0.16, _NOSE_CREASES, centre=(1, 4), gain=(0.18, 0.0, 0.0)),
+        ),
         "nose_wing": (Motion(_NOSE_WINGS, 0.2, (*LIPS_OUTER, 1, 4), centre=(1, 2), gain=(0.17, 0.0, 0.0)),),
         "lip_size": (
             Motion(
@@ -361,11 +367,11 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
                 gain=(0.0, 0.36, 0.0),
             ),
         ),
-        # The two peaks rise over the dip between them by 3.3 % of u in the picture: half as much more
+        # The two peaks rise over the dip between them by 3.3 % of u in the picture: a quarter more
         # here, since so sharp a motion loses some to its neighbours.
         "lip_peak": (
-            Motion((267, 37), 0.13, (0, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, 0.0305, 0.0)),
-            Motion((0,), 0.1, (267, 37, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, -0.02, 0.0)),
+            Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.025, 0.0)),
+            Motion((0, 11), 0.1, (267, 37, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, -0.0165, 0.0)),
         ),
     }
 )
@@ -486,7 +492,7 @@ def reshape_field(
         radius=_RADIUS * frame.unit,
         stiffness=np.concatenate([_stiffness(landmarks), np.full(len(around), _STIFFNESS)]),
         window=Window(
-            np.concatenate([landmarks[oval, :2], target[oval, :2]]),
+            landmarks[oval, :2],
             _FADE[0] * frame.unit,
             _FADE[1] * frame.unit,
             tuple(other[oval, :2] for other in others),
@@ -525,7 +531,7 @@ _RADIUS = 0.8
 _RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 
 # u outside the oval: from where to where the rest of the field dies out.
-_FADE = (0.5, 0.75)
+_FADE = (0.5, 0.72)
 
 # Landmarks that face the camera are followed closely. Those on the far side of a turned head
 # crowd the outline or lie behind it, and the picture shows something else there: they give way.
@@ -618,7 +624,7 @@ _IRIS_RADIUS_CM = 0.585
 
 @cache
 def _weights(motion: Motion) -> NDArray[np.float64]:
-    """Return the weights (478,), read-only: 1 in the core, falling to 0 at its reach and where all is still."""
+    """Return the weights (478,), read-only: 1 in the core, 0 at its reach and where all is still."""
     points = _template()[:, :2]
     to_core = _distance(points, motion.core)
     closeness = 1.0 - to_core / motion.reach

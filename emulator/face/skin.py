@@ -65,8 +65,8 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     Notes
     -----
     Both at 0 return an equal picture, to the bit; so are eyes, brows, lips and everything outside
-    the face at any strength. Edges are kept by the guided filter (He 2010, doi
-    10.1007/978-3-642-15549-9_1), guided by the luminance itself.
+    the face at any strength. Edges are kept by the guided filter (He 2010,
+    doi:10.1007/978-3-642-15549-9_1), guided by the luminance itself.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
     mask = _skin_mask(small, points, unit)
 
-    colors = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
+    colors = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), np.float32)
     change = np.zeros_like(colors)
     if strength > 0:
         luma = np.ascontiguousarray(colors[:, :, 0])

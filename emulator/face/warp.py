@@ -1,12 +1,12 @@
 """Dense displacement fields, and the one resampling that carries them out.
 
-The field interpolates its control points with a compactly supported radial kernel: Wendland's
-C2 function taken along x and along y and multiplied. Why this and not the usual two:
+A field interpolates its control points with a compactly supported kernel: Wendland's C2 function
+for one dimension, taken along x and along y, and multiplied. Why this and not the usual two:
 
-- moving least squares (Schaefer 2006, doi 10.1145/1141911.1141920) and thin-plate splines
-  (Bookstein 1989) are global: a moved chin shifts the far corner of the picture a little, and
-  "a little" has to be cut off by extra anchors. Here the field is exactly zero beyond the
-  kernel's radius, so the picture there is untouched to the bit;
+- moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
+  (Bookstein 1989) are global: a moved chin shifts the far corner of the picture a little. Here
+  the field is exactly zero beyond the kernel's radius, so the picture there is untouched to the
+  bit;
 - a product of positive definite functions is positive definite, so any set of distinct control
   points can be interpolated, with one Cholesky solve;
 - on a grid, the product makes the evaluation two thin matrices multiplied with one another,
@@ -168,7 +168,8 @@ class Window:
 
         factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
         for points in self.spared:
-            factors *= _smoothstep(outside(points) / (self.end - self.begin))
+            # Two nodes further out, since that is how far the spline between nodes sees.
+            factors *= _smoothstep((outside(points) - 2.0 * pitch) / (self.end - self.begin))
         return factors
 
 
@@ -208,7 +209,7 @@ def displacement_field(
     Where a displacement would fetch pixels from outside the picture, it fades towards that side,
     so that the picture's edge stays where it is and nothing has to be invented.
 
-    The kernel is Wendland's phi(3,1) (doi 10.1007/BF02123482) along each axis.
+    The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
 
     Raises
     ------
@@ -244,9 +245,7 @@ def displacement_field(
     return _unfolded(field) if limit else field
 
 
-def kernel_weights(
-    points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0
-) -> Points2:
+def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
     """Return the weights (N, 2) of the kernels at ``points`` whose sum takes ``values`` there.
 
     `kernel_sum` evaluates that sum. ``stiffness`` is added to the system's diagonal.
@@ -510,9 +509,7 @@ _SLOPE = (np.array([-0.5, 0.0, 0.5, 0.0]), np.array([0.125, -1.375, 1.375, -0.12
 
 
 def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
-    filtered = cv2.sepFilter2D(
-        plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE
-    )
+    filtered = cv2.sepFilter2D(plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
     return np.asarray(filtered, np.float64)
 
 

@@ -197,10 +197,11 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
 
 
 def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | None = None) -> bytes:
-    """Return ``image`` (H, W, 3), upright, stored as ``original`` was: format, channels, orientation, profile.
+    """Return ``image`` (H, W, 3), upright, encoded as ``original`` was.
 
-    PNG stays PNG, everything else becomes a JPEG of high quality. Of the metadata nothing but the
-    orientation is kept: places, times and devices are nobody's business.
+    Format, channels, orientation and colour space stay: PNG stays PNG, everything else becomes a
+    JPEG of high quality. Of the other metadata nothing is kept: places, times and devices are
+    nobody's business.
     """
     pixels = image[:, :, 1] if original.grey else image
     if alpha is not None:
@@ -213,9 +214,7 @@ def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | Non
     if original.format == "png":
         picture.save(buffer, "PNG", icc_profile=original.icc_profile, exif=exif, compress_level=6)
     else:
-        picture.save(
-            buffer, "JPEG", icc_profile=original.icc_profile, exif=exif, quality=95, subsampling=0
-        )
+        picture.save(buffer, "JPEG", icc_profile=original.icc_profile, exif=exif, quality=95, subsampling=0)
     return buffer.getvalue()
 
 
@@ -225,22 +224,15 @@ def _orientation(opened: PillowImage.Image) -> int:
     return orientation if orientation in range(1, 9) else _UPRIGHT
 
 
+# Whether pixels of an EXIF orientation are mirrored left to right, and by how many quarter turns
+# they are then turned counter-clockwise, from how they are seen to how they are stored.
+_TO_STORED = {
+    1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2),
+    5: (True, 1), 6: (False, 1), 7: (True, 3), 8: (False, 3),
+}  # fmt: skip
+
+
 def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Return pixels (H, W, ...) turned back to how a file of this EXIF orientation stores them."""
-    match orientation:
-        case 2:
-            return upright[:, ::-1]
-        case 3:
-            return upright[::-1, ::-1]
-        case 4:
-            return upright[::-1]
-        case 5:
-            return upright.swapaxes(0, 1)
-        case 6:
-            return np.rot90(upright)
-        case 7:
-            return upright[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            return np.rot90(upright, 3)
-        case _:
-            return upright
+    mirrored, quarters = _TO_STORED[orientation]
+    return np.rot90(upright[:, ::-1] if mirrored else upright, quarters)

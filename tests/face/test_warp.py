@@ -114,7 +114,7 @@ def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far
     swapped = np.array([[40.0, 120.0], [56.0, 120.0]])
     elsewhere = np.array([[260.0, 60.0], [280.0, 170.0]])
     src = np.concatenate([swapped, elsewhere])
-    dst = np.concatenate([swapped[::-1], elsewhere + [3.0, -2.0]])
+    dst = np.concatenate([swapped[::-1], elsewhere + np.array([3.0, -2.0])])
     folded = displacement_field(src, dst, SHAPE, radius=80, limit=False)
     assert minimum_jacobian(folded) < 0
     limited = displacement_field(src, dst, SHAPE, radius=80)
@@ -126,7 +126,7 @@ def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far
 
 def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
     src = lattice()
-    dst = src + [4.0, 3.0]
+    dst = src + np.array([4.0, 3.0])
     spared = np.array([[210.0, 100.0], [240.0, 100.0], [240.0, 140.0], [210.0, 140.0]])
     window = Window(dst, 10.0, 30.0, (spared,))
     field = displacement_field(src, dst, SHAPE, radius=70, window=window)
@@ -150,7 +150,7 @@ def test_a_cutout_s_invisible_colours_do_not_bleed() -> None:
     alpha = np.zeros(SHAPE, np.uint8)
     image[:, 100:200], alpha[:, 100:200] = (200, 40, 90), 255
     src = lattice()
-    field = displacement_field(src, src + [5.0, 0.0], SHAPE, radius=60)
+    field = displacement_field(src, src + np.array([5.0, 0.0]), SHAPE, radius=60)
     warped, warped_alpha = warp_cutout(image, alpha, field)
     assert (np.abs(warped[warped_alpha > 0].astype(int) - (200, 40, 90)) <= 1).all()
     assert warped_alpha[120, 203] == 255
@@ -163,7 +163,7 @@ def test_a_cutout_s_invisible_colours_do_not_bleed() -> None:
 def test_an_opaque_cutout_is_the_picture() -> None:
     image = picture()
     src = lattice()
-    field = displacement_field(src, src + [5.0, 2.0], SHAPE, radius=60)
+    field = displacement_field(src, src + np.array([5.0, 2.0]), SHAPE, radius=60)
     warped, alpha = warp_cutout(image, np.full(SHAPE, 255, np.uint8), field)
     assert (alpha == 255).all()
     # Weighted and unweighted colours are rounded at different places.
