@@ -48,7 +48,7 @@ from emulator.face.landmarks import (
 )
 from emulator.face.mesh import vertex_normals
 from emulator.face.types import Image, Matrix, Points3, check_image, check_points
-from emulator.face.warp import DisplacementField, Window, displacement_field, warp_image
+from emulator.face.warp import DisplacementField, Spared, Window, displacement_field, warp_image
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
@@ -495,7 +495,10 @@ def reshape_field(
             landmarks[oval, :2],
             _FADE[0] * frame.unit,
             _FADE[1] * frame.unit,
-            tuple(other[oval, :2] for other in others),
+            (
+                *(Spared(other[oval, :2], _RISE_AROUND_OTHERS * frame.unit) for other in others),
+                *_resting_sides(frame, landmarks, target),
+            ),
         ),
     )
 
@@ -533,6 +536,10 @@ _RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 # u outside the oval: from where to where the rest of the field dies out.
 _FADE = (0.5, 0.72)
 
+# u: over which distance the field rises where other faces, or a resting side of this one, end.
+_RISE_AROUND_OTHERS = 0.22
+_RISE_AT_MIDLINE = 0.1
+
 # Landmarks that face the camera are followed closely. Those on the far side of a turned head
 # crowd the outline or lie behind it, and the picture shows something else there: they give way.
 _STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
@@ -540,6 +547,27 @@ _FACING = (-0.2, 0.3)
 
 # u: displacements up to the first stay as they are, none exceeds the second.
 _KNEE, _CEILING = 0.11, 0.145
+
+
+def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Spared, ...]:
+    """Return the half of the picture on whose side of the face nothing moves, if there is one.
+
+    A side's own parameters must not touch the other side, not even by what smoothness carries over.
+    """
+    moves = (target != landmarks).any(axis=1)
+    sides = _template()[:, 0]
+    top, bottom = landmarks[_MIDLINE_TOP, :2], landmarks[_MIDLINE_BOTTOM, :2]
+    down = (bottom - top) / max(float(np.linalg.norm(bottom - top)), 1e-9)
+    # Well beyond what the field reaches.
+    far = 3.0 * frame.unit
+    line = np.stack([top - far * down, bottom + far * down])
+    # The person's left lies to the right of a line that runs down.
+    across = far * np.array([down[1], -down[0]])
+    return tuple(
+        Spared(np.concatenate([line, line + side * across]), _RISE_AT_MIDLINE * frame.unit)
+        for side in (-1.0, 1.0)
+        if not moves[side * sides >= 0].any()
+    )
 
 
 def _stiffness(landmarks: Points3) -> NDArray[np.float64]:

@@ -142,6 +142,14 @@ class DisplacementField:
 
 
 @dataclass(frozen=True, eq=False)
+class Spared:
+    """What a field leaves alone: the hull of ``points`` (M, 2). It rises over ``rise`` pixels around it."""
+
+    points: Points2
+    rise: float
+
+
+@dataclass(frozen=True, eq=False)
 class Window:
     """Where a field may be: around the convex hull of some points, and not on others.
 
@@ -151,14 +159,14 @@ class Window:
         Pixels. On their hull the field is as it comes.
     begin, end : float
         Pixels outside the hull: the field fades from the one to the other, and is 0 beyond.
-    spared : tuple of (M, 2) float64
-        On the hulls of these the field is 0; it rises over ``end - begin`` pixels around them.
+    spared : tuple of Spared
+        Where the field is 0.
     """
 
     points: Points2
     begin: float
     end: float
-    spared: tuple[Points2, ...] = ()
+    spared: tuple[Spared, ...] = ()
 
     def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
         """Return the factors, 0 to 1, on a grid of ``shape`` that starts at ``origin``."""
@@ -167,9 +175,9 @@ class Window:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
 
         factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
-        for points in self.spared:
+        for spared in self.spared:
             # Two nodes further out, since that is how far the spline between nodes sees.
-            factors *= _smoothstep((outside(points) - 2.0 * pitch) / (self.end - self.begin))
+            factors *= _smoothstep((outside(spared.points) - 2.0 * pitch) / spared.rise)
         return factors
 
 
