@@ -20,6 +20,7 @@ import skimage.data
 
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
+from emulator.face.landmarks import FACE_OVAL
 from emulator.face.proportions import PROPORTIONS, measured_effect, speckled
 from emulator.face.reshape import ONE_SIDED, ReshapeParameters, head_frame, reshape_field
 from emulator.face.skin import smooth_skin
@@ -89,6 +90,34 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
         for values in extremes
     )
     print(f"all parameters at their extremes: smallest Jacobian determinant {lowest:.2f}")
+    bends = ", ".join(
+        f"{bend:.1f} % at {distance} u" for distance, bend in background_bends(image, landmarks)
+    )
+    print(f"what one parameter moves beside the face, in % of u by distance from the outline: {bends}")
+
+
+def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, float]]:
+    """Return distances from the outline (u), and how far (% of u) one parameter moves what is there."""
+    frame = head_frame(landmarks)
+    rim = landmarks[list(FACE_OVAL), :2]
+    outward = (rim - rim.mean(axis=0)) / np.linalg.norm(rim - rim.mean(axis=0), axis=1, keepdims=True)
+    ends = [
+        ReshapeParameters(**{name: value})
+        for name in NAMES
+        for value in ((1.0,) if name in ONE_SIDED else (-1.0, 1.0))
+    ]
+    fields_at_ends = [reshape_field(landmarks, end, (image.shape[0], image.shape[1])) for end in ends]
+    return [
+        (
+            distance,
+            max(
+                100 * float(np.linalg.norm(field.at(rim + distance * frame.unit * outward), axis=1).max())
+                for field in fields_at_ends
+            )
+            / frame.unit,
+        )
+        for distance in (0.0, 0.2, 0.4, 0.6, 0.8)
+    ]
 
 
 def timed(repetitions: int, work: Callable[[], Result]) -> tuple[float, Result]:

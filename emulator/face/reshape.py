@@ -163,6 +163,8 @@ def _both(left: tuple[int, ...]) -> tuple[int, ...]:
 
 _EYES = LEFT_EYE + RIGHT_EYE
 _BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
+# Towards the nose. The tails reach the outline, and in a turned head would dent it if they held still.
+_BROW_HEADS = _both((334, 296, 336, 282, 295, 285))
 _CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
 _JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
 _FACE_SIDES = _both((389, 356, 454, 323, 361, 288, 397, 365))
@@ -295,7 +297,7 @@ _FACE_SIZE = tuple(
     Motion(
         oval,
         0.6,
-        _EYES + _BROWS + LIPS_OUTER + _NOSE_CREASES,
+        _EYES + _BROW_HEADS + LIPS_OUTER + _NOSE_CREASES,
         _GIVE,
         centre=(6, 2),
         side=side,
@@ -310,11 +312,11 @@ _CHIN_SIZE = tuple(
 
 MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
     {
-        "cheekbones": _sideways(-0.055, _CHEEKBONES, 0.5, _EYES + _BROWS + _NOSE_CREASES + LIPS_OUTER),
+        "cheekbones": _sideways(-0.055, _CHEEKBONES, 0.5, _EYES + _BROW_HEADS + _NOSE_CREASES + LIPS_OUTER),
         "jaw": _sideways(-0.08, _JAW_CORNERS, 0.5, (*LIPS_OUTER, 152)),
         "face_reshape_left": _FACE_SIZE[:1],
         "face_reshape_right": _FACE_SIZE[1:],
-        "face_width": _sideways(0.10, _FACE_SIDES, 0.6, _EYES + _BROWS + _NOSE_CREASES + LIPS_OUTER),
+        "face_width": _sideways(0.10, _FACE_SIDES, 0.6, _EYES + _BROW_HEADS + _NOSE_CREASES + LIPS_OUTER),
         "chin_reshape_left": _CHIN_SIZE[:1],
         "chin_reshape_right": _CHIN_SIZE[1:],
         "chin_length": (Motion(_CHIN_END, 0.5, LIPS_OUTER, shift=(0.0, -0.085, 0.0)),),

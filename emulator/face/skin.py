@@ -27,12 +27,12 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image, chec
 # Pixels between the outer eye corners in the picture that is worked on: enough for blemishes and
 # wrinkles, and cheap at any size of the input. What is finer stays as the skin's own grain.
 _WORKING_EYE_DISTANCE = 150.0
-_MASK_EYE_DISTANCE = 75.0
+_MASK_EYE_DISTANCE = 100.0
 
 # All in u, the distance of the outer eye corners.
 _DETAIL_RADIUS = 0.055
 _EVENING_SIGMA = 0.22
-_FEATHER = 0.024
+_FEATHER = 0.02
 
 # How much of the uneven colour goes at full strength: some is what makes a face look alive.
 _EVENING = 0.8
@@ -197,7 +197,7 @@ def _small_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Pla
             _NOSTRILS,
         ],
     )
-    features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.015 * unit)))))
+    features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.01 * unit)))))
     mask = _blurred(oval, radius) * (1.0 - _blurred(features, radius)) * _likelihood(small, points)
     # Rounding leaves 1e-7 where there is nothing.
     mask[mask < 1e-3] = 0.0

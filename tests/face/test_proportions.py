@@ -75,7 +75,7 @@ def test_a_parameter_does_in_the_pixels_what_it_says_and_little_else(drawn: Port
         changes.append(effect.change)
         if value:
             assert 0.7 < effect.change / (value * proportion.at_100) < 1.3
-        assert effect.leak < 0.03
+        assert effect.leak < 0.05
         assert effect.changed_outside == 0
         assert effect.minimum_jacobian > MINIMUM_JACOBIAN
     assert (np.diff(changes) * np.sign(proportion.at_100) > 0).all()
@@ -86,7 +86,7 @@ def test_it_does_so_on_a_photograph(photographed: Portrait, name: str) -> None:
     for value in (1.0,) if name in ONE_SIDED else (-1.0, 1.0):
         effect = measured_effect(photographed.image, photographed.landmarks, name, value)
         assert 0.6 < effect.change / (value * PROPORTIONS[name].at_100) < 1.3
-        assert effect.leak < 0.03
+        assert effect.leak < 0.05
         assert effect.changed_outside == 0
 
 
