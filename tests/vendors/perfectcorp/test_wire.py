@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,12 +21,17 @@ values = st.integers(-100, 100)
 LESS_AT_100 = {"cheekbones", "jaw"}
 
 
-def changes(name: str, value: int) -> float:
+@cache
+def face() -> Points3:
     surface = render_face(SyntheticFaceSpec(width=64, height=64)).landmarks
-    irises = np.zeros((10, 3))
-    landmarks: Points3 = np.concatenate([surface, irises])
+    landmarks: Points3 = np.concatenate([surface, np.zeros((10, 3))])
     for iris, eye in ((RIGHT_IRIS, RIGHT_EYE), (LEFT_IRIS, LEFT_EYE)):
         landmarks[list(iris)] = surface[list(eye)].mean(axis=0)
+    return landmarks
+
+
+def changes(name: str, value: int) -> float:
+    landmarks = face()
     frame = head_frame(landmarks)
     moved = displaced_landmarks(landmarks, Features.model_validate({name: value}).to_parameters())
     return PROPORTIONS[name].change(frame.to_head(landmarks), frame.to_head(moved))
