@@ -26,7 +26,7 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image, chec
 
 # Pixels between the outer eye corners in the picture that is worked on: enough for blemishes and
 # wrinkles, and cheap at any size of the input. What is finer stays as the skin's own grain.
-_WORKING_EYE_DISTANCE = 150.0
+_WORKING_EYE_DISTANCE = 120.0
 _MASK_EYE_DISTANCE = 100.0
 
 # All in u, the distance of the outer eye corners.
