@@ -1,6 +1,6 @@
 # `make run` and `make test` do all set-up by themselves; Python 3.11 or 3.12 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format clean
+.PHONY: help run test demo lint format accuracy clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -31,6 +31,9 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp  ## Put the code into its format.
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
+
+accuracy: .venv/dev.stamp  ## Measure what the reshape does to the pixels, and what it costs.
+	$(RUN)/python benchmarks/reshape.py
 
 clean:  ## Remove everything that was installed or made.
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo

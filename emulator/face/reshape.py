@@ -1,16 +1,20 @@
-"""A face with other proportions: 25 parameters, one table of what each moves, one resampling.
+"""Faces with other proportions: what each of 25 parameters moves, and the warp that they make together.
 
-Everything is measured in the head's own frame, so that a tilted or turned head is reshaped along
-its own axes: origin midway between the outer eye corners, x to the person's left, y up, z out of
-the face, in units of u, the distance of the outer eye corners (landmarks 33 and 263).
+`MOTIONS` says for every parameter which region of the canonical mesh moves, in which direction and
+how far at 1. Directions are the head's own: x to the person's left, y up, z out of the face; lengths
+are in u, the distance of the outer eye corners (landmarks 33 and 263). So a tilted or turned head is
+reshaped in space, and the picture shows the projection of that. The displacements of all parameters
+are added, and one smooth field carries them out in one resampling.
 
-How far +1 goes is this project's choice: plain to see at 1, and still a face with several at 1.
+The vendor documents what each parameter does and in which direction, but not how far. The amounts
+are this project's choice: plain to see, and still natural when one parameter is at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -18,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from emulator.face.canonical import canonical_mesh
 from emulator.face.landmarks import (
     CHIN_TIP,
     FACE_OVAL,
@@ -37,13 +42,17 @@ from emulator.face.landmarks import (
     RIGHT_EYE_OUTER_CORNER,
     RIGHT_EYEBROW,
     RIGHT_IRIS,
+    SURFACE_COUNT,
     UPPER_LIP_INNER,
     UPPER_LIP_OUTER,
 )
+from emulator.face.mesh import vertex_normals
 from emulator.face.types import Image, Matrix, Points3, check_image, check_points
-from emulator.face.warp import DisplacementField, displacement_field, warp_image
+from emulator.face.warp import DisplacementField, Spared, Window, displacement_field, warp_image
 
 Side: TypeAlias = Literal["left", "right", "both"]
+Vector: TypeAlias = tuple[float, float, float]
+"""Along the head's x, y and z."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,8 @@ class ReshapeParameters:
     eye_distance : float
         Closer together or further apart.
     eye_angle : float
-        Outer corners down (inward tilt) or up (outward tilt).
+        Outer corners down or, positive, up. The vendor calls the ends inward and outward tilt; that
+        outward means up is a guess.
     nose_bridge_width, nose_tip_width, nose_wing : float
         Narrower or wider.
     nose_lift : float
@@ -153,6 +163,8 @@ def _both(left: tuple[int, ...]) -> tuple[int, ...]:
 
 _EYES = LEFT_EYE + RIGHT_EYE
 _BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
+# Towards the nose. The tails reach the outline, and in a turned head would dent it if they held still.
+_BROW_HEADS = _both((334, 296, 336, 282, 295, 285))
 _CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
 _JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
 _FACE_SIDES = _both((389, 356, 454, 323, 361, 288, 397, 365))
@@ -188,9 +200,11 @@ _MIDLINE_TOP, _MIDLINE_BOTTOM = FACE_OVAL[0], CHIN_TIP
 
 @dataclass(frozen=True)
 class Motion:
-    """One thing that a parameter does: landmarks near a group move by an affine rule.
+    """One thing that a parameter does: the surface near a group of landmarks moves by an affine rule.
 
     A landmark at p is displaced by ``amount * weight * (shift + gain * (p - c) + turn x (p - c))``.
+    The weight is a property of the canonical mesh: every face, however turned and whatever its
+    expression, has the same; p and c are the face's own.
 
     Attributes
     ----------
@@ -213,10 +227,10 @@ class Motion:
         ``ramp`` u beside it.
     ramp : float
         See ``side``.
-    shift : (float, float)
-        u, along x and y.
-    gain : (float, float)
-        Growth along x and y.
+    shift : (float, float, float)
+        u, along x, y and z.
+    gain : (float, float, float)
+        Growth along x, y and z.
     turn_deg : float
         Degrees, from x towards y.
     area : bool
@@ -231,8 +245,8 @@ class Motion:
     seam: bool = False
     side: Side = "both"
     ramp: float = 0.1
-    shift: tuple[float, float] = (0.0, 0.0)
-    gain: tuple[float, float] = (0.0, 0.0)
+    shift: Vector = (0.0, 0.0, 0.0)
+    gain: Vector = (0.0, 0.0, 0.0)
     turn_deg: float = 0.0
     area: bool = False
 
@@ -246,8 +260,8 @@ def _sideways(
 ) -> tuple[Motion, ...]:
     """Return a motion of both sides away from the midline by ``amount`` u."""
     return (
-        Motion(core, reach, still, _GIVE, side="left", ramp=0.3, shift=(amount, 0.0)),
-        Motion(core, reach, still, _GIVE, side="right", ramp=0.3, shift=(-amount, 0.0)),
+        Motion(core, reach, still, _GIVE, side="left", ramp=0.3, shift=(amount, 0.0, 0.0)),
+        Motion(core, reach, still, _GIVE, side="right", ramp=0.3, shift=(-amount, 0.0, 0.0)),
     )
 
 
@@ -258,14 +272,14 @@ _EYE_SIDES: tuple[tuple[Side, tuple[int, ...], tuple[int, ...], float], ...] = (
 
 # The iris keeps its shape when an eye is made wider or taller; when the whole eye grows, so does it.
 _EYE_WIDTH = tuple(
-    Motion(eye, 0.2, _BROWS + iris, centre=eye, side=side, gain=(0.14, 0.0))
+    Motion(eye, 0.2, _BROWS + iris, centre=eye, side=side, gain=(0.14, 0.0, 0.0))
     for side, eye, iris, _ in _EYE_SIDES
 )
 _EYE_HEIGHT = tuple(
-    Motion(eye, 0.17, _BROWS, centre=eye, side=side, gain=(0.0, 0.22)) for side, eye, _, _ in _EYE_SIDES
+    Motion(eye, 0.17, _BROWS, centre=eye, side=side, gain=(0.0, 0.22, 0.0)) for side, eye, _, _ in _EYE_SIDES
 )
 _EYE_DISTANCE = tuple(
-    Motion(eye + iris, 0.3, (), centre=eye, side=side, shift=(0.05 * outward, 0.0))
+    Motion(eye + iris, 0.3, (), centre=eye, side=side, shift=(0.05 * outward, 0.0, 0.0))
     for side, eye, iris, outward in _EYE_SIDES
 )
 _EYE_ANGLE = tuple(
@@ -273,7 +287,7 @@ _EYE_ANGLE = tuple(
     for side, eye, iris, outward in _EYE_SIDES
 )
 _EYE_SIZE = tuple(
-    Motion(eye + iris, 0.22, _BROWS, centre=eye, side=side, gain=(0.26, 0.26), area=True)
+    Motion(eye + iris, 0.22, _BROWS, centre=eye, side=side, gain=(0.26, 0.26, 0.0), area=True)
     for side, eye, iris, _ in _EYE_SIDES
 )
 _SIDES: tuple[Side, ...] = ("left", "right")
@@ -283,29 +297,29 @@ _FACE_SIZE = tuple(
     Motion(
         oval,
         0.6,
-        _EYES + LIPS_OUTER + _NOSE_CREASES,
+        _EYES + _BROW_HEADS + LIPS_OUTER + _NOSE_CREASES,
         _GIVE,
         centre=(6, 2),
         side=side,
         ramp=0.4,
-        gain=(0.107, 0.04),
+        gain=(0.107, 0.04, 0.0),
     )
     for side, oval in zip(_SIDES, (_OVAL_LEFT, _OVAL_RIGHT), strict=True)
 )
 _CHIN_SIZE = tuple(
-    Motion(_CHIN_SIDES, 0.4, LIPS_OUTER, centre=(152,), side=side, gain=(0.17, 0.0)) for side in _SIDES
+    Motion(_CHIN_SIDES, 0.4, LIPS_OUTER, centre=(152,), side=side, gain=(0.17, 0.0, 0.0)) for side in _SIDES
 )
 
 MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
     {
-        "cheekbones": _sideways(-0.055, _CHEEKBONES, 0.5, _EYES + _NOSE_CREASES + LIPS_OUTER),
+        "cheekbones": _sideways(-0.055, _CHEEKBONES, 0.5, _EYES + _BROW_HEADS + _NOSE_CREASES + LIPS_OUTER),
         "jaw": _sideways(-0.08, _JAW_CORNERS, 0.5, (*LIPS_OUTER, 152)),
         "face_reshape_left": _FACE_SIZE[:1],
         "face_reshape_right": _FACE_SIZE[1:],
-        "face_width": _sideways(0.10, _FACE_SIDES, 0.6, _EYES + _NOSE_CREASES + LIPS_OUTER),
+        "face_width": _sideways(0.10, _FACE_SIDES, 0.6, _EYES + _BROW_HEADS + _NOSE_CREASES + LIPS_OUTER),
         "chin_reshape_left": _CHIN_SIZE[:1],
         "chin_reshape_right": _CHIN_SIZE[1:],
-        "chin_length": (Motion(_CHIN_END, 0.5, LIPS_OUTER, shift=(0.0, -0.085)),),
+        "chin_length": (Motion(_CHIN_END, 0.5, LIPS_OUTER, shift=(0.0, -0.085, 0.0)),),
         "eye_size_left": _EYE_SIZE[:1],
         "eye_size_right": _EYE_SIZE[1:],
         "eye_width": _EYE_WIDTH,
@@ -313,24 +327,26 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
         "eye_distance": _EYE_DISTANCE,
         "eye_angle": _EYE_ANGLE,
         "nose_bridge_width": (
-            Motion(_NOSE_BRIDGE_SIDES, 0.2, _EYES, centre=(6, 197, 195), gain=(0.21, 0.0)),
+            Motion(_NOSE_BRIDGE_SIDES, 0.2, _EYES, centre=(6, 197, 195), gain=(0.21, 0.0, 0.0)),
         ),
-        "nose_lift": (Motion(_NOSE_LOWER, 0.35, (*_EYES, *LIPS_OUTER, 168), shift=(0.0, 0.045)),),
-        "nose_size": (Motion(_NOSE, 0.25, _EYES + LIPS_OUTER, centre=(197, 2), gain=(0.13, 0.13)),),
-        "nose_tip": (Motion(_NOSE_TIP, 0.22, _NOSE_CREASES + LIPS_OUTER, shift=(0.0, -0.035)),),
-        "nose_tip_width": (Motion(_NOSE_TIP_SIDES, 0.16, _NOSE_CREASES, centre=(1, 4), gain=(0.18, 0.0)),),
-        "nose_wing": (Motion(_NOSE_WINGS, 0.2, (*LIPS_OUTER, 1, 4), centre=(1, 2), gain=(0.17, 0.0)),),
+        "nose_lift": (Motion(_NOSE_LOWER, 0.35, (*_EYES, *LIPS_OUTER, 168), shift=(0.0, 0.045, 0.0)),),
+        "nose_size": (Motion(_NOSE, 0.25, _EYES + LIPS_OUTER, centre=(197, 2), gain=(0.13, 0.13, 0.13)),),
+        "nose_tip": (Motion(_NOSE_TIP, 0.22, _NOSE_CREASES + LIPS_OUTER, shift=(0.0, -0.035, 0.0)),),
+        "nose_tip_width": (
+            Motion(_NOSE_TIP_SIDES, 0.16, _NOSE_CREASES, centre=(1, 4), gain=(0.18, 0.0, 0.0)),
+        ),
+        "nose_wing": (Motion(_NOSE_WINGS, 0.2, (*LIPS_OUTER, 1, 4), centre=(1, 2), gain=(0.17, 0.0, 0.0)),),
         "lip_size": (
             Motion(
                 _LIPS,
                 0.25,
                 NOSE_BASE,
                 centre=LIPS_INNER,
-                gain=(0.26, 0.26),
+                gain=(0.26, 0.26, 0.26),
                 area=True,
             ),
         ),
-        "lip_width": (Motion(_LIPS, 0.25, NOSE_BASE, centre=(61, 291), gain=(0.14, 0.0)),),
+        "lip_width": (Motion(_LIPS, 0.25, NOSE_BASE, centre=(61, 291), gain=(0.14, 0.0, 0.0)),),
         "lip_height_top": (
             Motion(
                 _LIP_TOP,
@@ -338,25 +354,26 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
                 NOSE_BASE,
                 centre=_SEAM_TOP,
                 seam=True,
-                shift=(0.0, 1.0),
-                gain=(0.0, 0.36),
+                shift=(0.0, 1.0, 0.0),
+                gain=(0.0, 0.36, 0.0),
             ),
         ),
         "lip_height_bottom": (
             Motion(
                 _LIP_BOTTOM,
-                0.14,
+                0.2,
                 (),
                 centre=_SEAM_BOTTOM,
                 seam=True,
-                shift=(0.0, -1.0),
-                gain=(0.0, 0.36),
+                shift=(0.0, -1.0, 0.0),
+                gain=(0.0, 0.36, 0.0),
             ),
         ),
-        # The two peaks rise over the dip between them by 3.3 % of u in all.
+        # The two peaks rise over the dip between them by 3.3 % of u in the picture: a quarter more
+        # here, since so sharp a motion loses some to its neighbours.
         "lip_peak": (
-            Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.02)),
-            Motion((0, 11), 0.1, (267, 37, 13, *NOSE_BASE), shift=(0.0, -0.013)),
+            Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.025, 0.0)),
+            Motion((0, 11), 0.1, (267, 37, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, -0.0165, 0.0)),
         ),
     }
 )
@@ -439,15 +456,27 @@ def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Po
         amount = float(getattr(parameters, field.name))
         if amount:
             for motion in MOTIONS[field.name]:
-                moved[:, :2] += _displacement(points[:, :2], motion, amount)
+                moved += _displacement(points, motion, amount)
     displaced: Points3 = landmarks + frame.to_picture(_compressed(moved))
     return displaced
 
 
 def reshape_field(
-    landmarks: Points3, parameters: ReshapeParameters, shape: tuple[int, int]
+    landmarks: Points3,
+    parameters: ReshapeParameters,
+    shape: tuple[int, int],
+    others: Sequence[Points3] = (),
 ) -> DisplacementField:
     """Return the backward field that carries a picture of ``shape`` (rows, columns) into the new face.
+
+    Parameters
+    ----------
+    landmarks : (478, 3) float64
+        Of the face that changes, in pixels.
+    parameters : ReshapeParameters
+    shape : (int, int)
+    others : sequence of (478, 3) float64
+        The landmarks of the other faces in the picture: they stay as they are.
 
     Raises
     ------
@@ -457,19 +486,32 @@ def reshape_field(
     frame = head_frame(landmarks)
     target = displaced_landmarks(landmarks, parameters)
     around, around_target = _surroundings(frame, landmarks, target)
+    oval = list(FACE_OVAL)
     return displacement_field(
         np.concatenate([landmarks, around])[:, :2],
         np.concatenate([target, around_target])[:, :2],
         shape,
         radius=_RADIUS * frame.unit,
-        stiffness=_STIFFNESS,
+        stiffness=np.concatenate([_stiffness(landmarks), np.full(len(around), _STIFFNESS)]),
+        window=Window(
+            landmarks[oval, :2],
+            _FADE[0] * frame.unit,
+            _FADE[1] * frame.unit,
+            (
+                *(Spared(other[oval, :2], _RISE_AROUND_OTHERS * frame.unit) for other in others),
+                *_resting_sides(frame, landmarks, target),
+            ),
+        ),
     )
 
 
-def reshape(image: Image, landmarks: Points3, parameters: ReshapeParameters) -> Image:
+def reshape(
+    image: Image, landmarks: Points3, parameters: ReshapeParameters, others: Sequence[Points3] = ()
+) -> Image:
     """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped; same size.
 
-    All parameters at zero return an equal picture, to the bit.
+    All parameters at zero return an equal picture, to the bit. ``others`` are the landmarks of
+    faces that stay as they are.
 
     Raises
     ------
@@ -480,23 +522,65 @@ def reshape(image: Image, landmarks: Points3, parameters: ReshapeParameters) -> 
     _check_landmarks(landmarks)
     if parameters.is_zero:
         return image.copy()
-    return warp_image(image, reshape_field(landmarks, parameters, (image.shape[0], image.shape[1])))
+    field = reshape_field(landmarks, parameters, (image.shape[0], image.shape[1]), others)
+    return warp_image(image, field)
 
 
 # u: how far a landmark's influence goes. Long enough to bridge cheek and forehead, where
 # landmarks are sparse.
 _RADIUS = 0.8
 
-# Rings of control points around the face's oval: how far outside it (u), and which part of the
-# oval's displacement they follow. Ears and hairline come along; what is behind the head stays.
-_RINGS = ((0.25, 0.5), (0.55, 0.08), (0.8, 0.0))
+# Rings of control points around the face's oval: how far outside it (u), which part of the oval's
+# displacement they follow, and how many of the oval's points there are to one of theirs. Ears and
+# hairline come along; what is behind the head stays.
+_RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 
-# In a turned head, landmarks of the far cheek lie over one another; they then share.
-_STIFFNESS = 2e-4
+# u outside the oval: from where to where the rest of the field dies out.
+_FADE = (0.5, 0.72)
 
+# u: over which distance the field rises where other faces, or a resting side of this one, end.
+_RISE_AROUND_OTHERS = 0.22
+_RISE_AT_MIDLINE = 0.1
+
+# Landmarks that face the camera are followed closely. Those on the far side of a turned head
+# crowd the outline or lie behind it, and the picture shows something else there: they give way.
+_STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
+_FACING = (-0.2, 0.3)
 
 # u: displacements up to the first stay as they are, none exceeds the second.
-_KNEE, _CEILING = 0.11, 0.17
+_KNEE, _CEILING = 0.11, 0.145
+
+
+def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Spared, ...]:
+    """Return the half of the picture on whose side of the face nothing moves, if there is one.
+
+    A side's own parameters must not touch the other side, not even by what smoothness carries over.
+    """
+    moves = (target != landmarks).any(axis=1)
+    sides = _template()[:, 0]
+    top, bottom = landmarks[_MIDLINE_TOP, :2], landmarks[_MIDLINE_BOTTOM, :2]
+    down = (bottom - top) / max(float(np.linalg.norm(bottom - top)), 1e-9)
+    # Well beyond what the field reaches.
+    far = 3.0 * frame.unit
+    line = np.stack([top - far * down, bottom + far * down])
+    # The person's left lies to the right of a line that runs down.
+    across = far * np.array([down[1], -down[0]])
+    return tuple(
+        Spared(np.concatenate([line, line + side * across]), _RISE_AT_MIDLINE * frame.unit)
+        for side in (-1.0, 1.0)
+        if not moves[side * sides >= 0].any()
+    )
+
+
+def _stiffness(landmarks: Points3) -> NDArray[np.float64]:
+    """Return how little (478,) each landmark is followed, by how far its surface is turned away."""
+    flipped = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
+    towards_camera = vertex_normals(flipped, canonical_mesh().triangles)[:, 2]
+    low, high = _FACING
+    hidden = 1.0 - _smoothstep((towards_camera - low) / (high - low))
+    stiffness = np.full(LANDMARK_COUNT, _STIFFNESS)
+    stiffness[:SURFACE_COUNT] *= (_HIDDEN_STIFFNESS / _STIFFNESS) ** hidden
+    return stiffness
 
 
 def _compressed(moved: Points3) -> Points3:
@@ -514,8 +598,11 @@ def _surroundings(frame: HeadFrame, landmarks: Points3, target: Points3) -> tupl
     outward = (rim - rim.mean(axis=0)) * (1.0, 1.0, 0.0)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
     moved = target[oval] - landmarks[oval]
-    around = [landmarks[oval] + frame.to_picture(outward * distance) for distance, _ in _RINGS]
-    around_target = [ring + moved * part for ring, (_, part) in zip(around, _RINGS, strict=True)]
+    around, around_target = [], []
+    for distance, part, every in _RINGS:
+        ring = (landmarks[oval] + frame.to_picture(outward * distance))[::every]
+        around.append(ring)
+        around_target.append(ring + moved[::every] * part)
     return np.concatenate(around), np.concatenate(around_target)
 
 
@@ -525,8 +612,8 @@ def _check_landmarks(landmarks: Points3) -> None:
         raise ValueError(f"landmarks must be (478, 3), not {landmarks.shape}")
 
 
-def _displacement(points: NDArray[np.float64], motion: Motion, amount: float) -> NDArray[np.float64]:
-    """Return the displacements (478, 2), in u of the head's frame, of one motion."""
+def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
+    """Return the displacements (478, 3), in u of the head's frame, of one motion."""
     gain = np.asarray(motion.gain)
     gain = np.sqrt(1.0 + gain * amount) - 1.0 if motion.area else gain * amount
     shift = np.asarray(motion.shift)
@@ -535,20 +622,40 @@ def _displacement(points: NDArray[np.float64], motion: Motion, amount: float) ->
         centre = centre[np.argsort(centre[:, 0])]
         beyond = points[:, 1] - np.interp(points[:, 0], centre[:, 0], centre[:, 1])
         beyond = np.maximum(beyond * shift[1], 0.0) * shift[1]
-        moved = np.stack([np.zeros_like(beyond), beyond * gain[1]], axis=1)
+        moved = beyond[:, None] * (0.0, gain[1], 0.0)
     else:
         moved = np.tile(shift * amount, (len(points), 1))
         if motion.centre:
             from_centre = points - points[list(motion.centre)].mean(axis=0)
             angle = np.deg2rad(motion.turn_deg * amount)
-            turned = from_centre @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-            moved = moved + from_centre * gain + (turned - from_centre)
-    displacement: NDArray[np.float64] = moved * _weights(points, motion)[:, None]
+            turn = np.array(
+                [[np.cos(angle) - 1, np.sin(angle), 0], [-np.sin(angle), np.cos(angle) - 1, 0], [0, 0, 0]]
+            )
+            moved += from_centre * gain + from_centre @ turn
+    displacement: Points3 = moved * _weights(motion)[:, None]
     return displacement
 
 
-def _weights(points: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:
-    """Return the weights (478,): 1 in the core, falling smoothly to 0 at its reach and where all is still."""
+@cache
+def _template() -> Points3:
+    """Return the landmarks (478, 3) of the canonical mesh in its own frame, irises included."""
+    surface = canonical_mesh().vertices * (1.0, -1.0, -1.0)
+    landmarks = np.concatenate([surface, np.zeros((LANDMARK_COUNT - SURFACE_COUNT, 3))])
+    for iris, eye, outside in ((RIGHT_IRIS, RIGHT_EYE, -1.0), (LEFT_IRIS, LEFT_EYE, 1.0)):
+        # As the iris' points are listed: its centre, then towards the nose, up, outside, down.
+        offsets = [(0, 0, 0), (-outside, 0, 0), (0, -1, 0), (outside, 0, 0), (0, 1, 0)]
+        landmarks[list(iris)] = surface[list(eye)].mean(axis=0) + _IRIS_RADIUS_CM * np.array(offsets)
+    return head_frame(landmarks).to_head(landmarks)
+
+
+# Irises are of nearly one size, 11.7 mm across.
+_IRIS_RADIUS_CM = 0.585
+
+
+@cache
+def _weights(motion: Motion) -> NDArray[np.float64]:
+    """Return the weights (478,), read-only: 1 in the core, 0 at its reach and where all is still."""
+    points = _template()[:, :2]
     to_core = _distance(points, motion.core)
     closeness = 1.0 - to_core / motion.reach
     if motion.still:
@@ -558,6 +665,7 @@ def _weights(points: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]
     if motion.side != "both":
         sideways = points[:, 0] if motion.side == "left" else -points[:, 0]
         weights = weights * _smoothstep(sideways / motion.ramp)
+    weights.flags.writeable = False
     return weights
 
 

@@ -26,12 +26,19 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image, chec
 
 # Pixels between the outer eye corners in the picture that is worked on: enough for blemishes and
 # wrinkles, and cheap at any size of the input. What is finer stays as the skin's own grain.
-_WORKING_EYE_DISTANCE = 150.0
+_WORKING_EYE_DISTANCE = 120.0
+_MASK_EYE_DISTANCE = 100.0
 
 # All in u, the distance of the outer eye corners.
 _DETAIL_RADIUS = 0.055
 _EVENING_SIGMA = 0.22
-_FEATHER = 0.028
+_FEATHER = 0.02
+
+# How much of the uneven colour goes at full strength: some is what makes a face look alive.
+_EVENING = 0.8
+
+# Rows R, G, B of luminance, red and blue chrominance, as OpenCV's conversion has them.
+_TO_RGB = np.array([[1.0, 1.403, 0.0], [1.0, -0.714, -0.344], [1.0, 0.0, 1.773]], np.float32)
 
 # Luminance steps much below this (of 255) are smoothed, steps much above it are edges.
 _EDGE = 14.0
@@ -58,8 +65,8 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     Notes
     -----
     Both at 0 return an equal picture, to the bit; so are eyes, brows, lips and everything outside
-    the face at any strength. Edges are kept by the guided filter (He 2010, doi
-    10.1007/978-3-642-15549-9_1), guided by the luminance itself.
+    the face at any strength. Edges are kept by the guided filter (He 2010,
+    doi:10.1007/978-3-642-15549-9_1), guided by the luminance itself.
 
     Raises
     ------
@@ -81,24 +88,22 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
     mask = _skin_mask(small, points, unit)
 
-    luma, red, blue = (_plane(plane) for plane in cv2.split(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)))
-    d_luma = np.zeros_like(luma)
+    colors = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), np.float32)
+    change = np.zeros_like(colors)
     if strength > 0:
-        d_luma = (_guided(luma, max(1, round(_DETAIL_RADIUS * unit))) - luma) * mask * strength
-    d_red, d_blue = np.zeros_like(luma), np.zeros_like(luma)
+        luma = np.ascontiguousarray(colors[:, :, 0])
+        even = _guided(luma, max(1, round(_DETAIL_RADIUS * unit)))
+        change[:, :, 0] = (even - luma) * (mask * np.float32(255.0 * strength))
     if color_intensity > 0:
-        d_red, d_blue = (
-            (_within(plane, mask, _EVENING_SIGMA * unit) - plane) * mask * (0.8 * color_intensity)
-            for plane in (red, blue)
-        )
-    # The inverse of the luminance-chrominance transform is linear: differences go through it too.
-    difference = 255.0 * np.stack(
-        [d_luma + 1.403 * d_red, d_luma - 0.714 * d_red - 0.344 * d_blue, d_luma + 1.773 * d_blue], axis=-1
-    )
+        even = _mean_within(colors[:, :, 1:], mask, _EVENING_SIGMA * unit)
+        weight = mask * np.float32(255.0 * _EVENING * color_intensity)
+        change[:, :, 1:] = (even - colors[:, :, 1:]) * weight[:, :, None]
+    # The way back from luminance and chrominance is linear: differences can go it too.
+    difference = cv2.transform(change, _TO_RGB)
+    target = smoothed[top : top + height, left : left + width]
     if difference.shape[:2] != part.shape[:2]:
         difference = cv2.resize(difference, (width, height), interpolation=cv2.INTER_LINEAR)
-    target = smoothed[top : top + height, left : left + width]
-    target[:] = np.clip(np.rint(part + difference), 0, 255).astype(np.uint8)
+    target[:] = cv2.add(part, difference, dtype=cv2.CV_8U)
     return smoothed
 
 
@@ -161,14 +166,25 @@ def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2
 
 
 def _skin_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plane:
-    feather = _FEATHER * unit
-    # Blurred masks reach two sigma (the kernel is cut there): they are drawn smaller, or larger,
-    # by as much, so that outside the oval and on the features the mask is exactly 0.
-    reach = int(np.ceil(2 * feather))
-    kernel_size = 2 * reach + 1
+    """Return (H, W): the mask in working size. It is soft, and so it is made in a smaller one."""
+    height, width = small.shape[:2]
+    scale = _MASK_EYE_DISTANCE / unit
+    if scale >= 1.0:
+        return _small_mask(small, points, unit)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    smaller = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.float32)
+    factors = np.array([size[0] / width, size[1] / height])
+    coarse = _small_mask(smaller, (points + 0.5) * factors - 0.5, unit * scale)
+    return _plane(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _small_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plane:
+    # Masks that are blurred over ``reach`` are drawn smaller, or larger, by as much, and one more
+    # for the enlargement, so that outside the oval and on the features the mask is exactly 0.
+    radius = max(1, round(_FEATHER * unit))
+    reach = int(np.ceil(2 * radius * 2**0.5)) + 1
     shape = small.shape[:2]
-    oval = _filled(shape, points, [FACE_OVAL])
-    oval = _plane(cv2.erode(oval, _disc(reach + 1)))
+    oval = _plane(cv2.erode(_filled(shape, points, [FACE_OVAL]), _disc(reach)))
     features = _filled(
         shape,
         points,
@@ -181,13 +197,17 @@ def _skin_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plan
             _NOSTRILS,
         ],
     )
-    features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.015 * unit)))))
-    inside = cv2.GaussianBlur(oval, (kernel_size, kernel_size), feather)
-    outside_features = 1.0 - cv2.GaussianBlur(features, (kernel_size, kernel_size), feather)
+    features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.01 * unit)))))
+    mask = _blurred(oval, radius) * (1.0 - _blurred(features, radius)) * _likelihood(small, points)
     # Rounding leaves 1e-7 where there is nothing.
-    mask = _plane(inside * outside_features * _likelihood(small, points))
     mask[mask < 1e-3] = 0.0
-    return mask
+    return _plane(mask)
+
+
+def _blurred(plane: Plane, radius: int) -> Plane:
+    """Return ``plane`` blurred by two boxes, which reach twice ``radius`` along each axis."""
+    size = (2 * radius + 1, 2 * radius + 1)
+    return _plane(cv2.blur(cv2.blur(plane, size), size))
 
 
 def _filled(shape: tuple[int, ...], points: Points2, rings: list[tuple[int, ...]]) -> Plane:
@@ -235,7 +255,16 @@ def _guided(plane: Plane, radius: int) -> Plane:
     return _plane(cv2.blur(slope, size) * plane + cv2.blur(mean - slope * mean, size))
 
 
-def _within(plane: Plane, mask: Plane, sigma: float) -> Plane:
-    """Return the Gaussian mean of ``plane`` over what ``mask`` holds."""
-    weight = cv2.GaussianBlur(mask, (0, 0), sigma)
-    return _plane(cv2.GaussianBlur(plane * mask, (0, 0), sigma) / np.maximum(weight, 1e-6))
+def _mean_within(planes: NDArray[np.float32], mask: Plane, sigma: float) -> NDArray[np.float32]:
+    """Return the mean of ``planes`` (H, W, 2) over what ``mask`` holds, within about ``sigma`` pixels.
+
+    So broad a mean needs few pixels: it is taken on a picture in which sigma is two pixels.
+    """
+    height, width = mask.shape
+    factor = min(1.0, 2.0 / sigma)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    weighted = np.concatenate([planes, np.ones_like(planes[:, :, :1])], axis=2) * mask[:, :, None]
+    coarse = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), sigma * factor)
+    mean = coarse[:, :, :2] / np.maximum(coarse[:, :, 2:], 1e-6)
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

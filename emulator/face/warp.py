@@ -1,12 +1,12 @@
 """Dense displacement fields, and the one resampling that carries them out.
 
-The field interpolates its control points with a compactly supported radial kernel: Wendland's
-C2 function taken along x and along y and multiplied. Why this and not the usual two:
+A field interpolates its control points with a compactly supported kernel: Wendland's C2 function
+for one dimension, taken along x and along y, and multiplied. Why this and not the usual two:
 
-- moving least squares (Schaefer 2006, doi 10.1145/1141911.1141920) and thin-plate splines
-  (Bookstein 1989) are global: a moved chin shifts the far corner of the picture a little, and
-  "a little" has to be cut off by extra anchors. Here the field is exactly zero beyond the
-  kernel's radius, so the picture there is untouched to the bit;
+- moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
+  (Bookstein 1989) are global: a moved chin shifts the far corner of the picture a little. Here
+  the field is exactly zero beyond the kernel's radius, so the picture there is untouched to the
+  bit;
 - a product of positive definite functions is positive definite, so any set of distinct control
   points can be interpolated, with one Cholesky solve;
 - on a grid, the product makes the evaluation two thin matrices multiplied with one another,
@@ -18,8 +18,9 @@ input at p + displacement(p).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -30,21 +31,30 @@ from scipy.sparse import coo_array, csr_array
 from emulator.face.types import Image, Points2, check_image, check_points
 
 Grid: TypeAlias = NDArray[np.float64]
+Alpha: TypeAlias = NDArray[np.uint8]
 
 MINIMUM_JACOBIAN = 0.1
 """What the determinant stays above: an area never shrinks to less than a tenth, nor turns over."""
 
 # The Jacobian is checked on a lattice. The reserve covers what happens between its points.
-_JACOBIAN_TARGET = 0.15
+_JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
+_LIMITING_ROUNDS = 8
 
-# Nodes of the coarse grid per kernel radius. The kernel itself is then followed to 1e-4.
-_NODES_PER_RADIUS = 30
+# Kernel radii: how far around a place that would fold the field is scaled down.
+_LIMIT_REACH = 0.2
+
+# Nodes of the coarse grid per kernel radius. The kernel itself is then followed to 2e-4.
+_NODES_PER_RADIUS = 25
 
 # Pixels: less than this is nothing (the resampling itself knows steps of 1/32).
 _INVISIBLE = 0.01
 
+# How much finer than the nodes the lattice is on which the spline is evaluated. Linear
+# interpolation from there on is off by less than a twentieth of a pixel.
+_LATTICE_PER_NODE = 2.5
+
 # Rows enlarged and resampled at once: bounds the memory at 4096 pixels.
-_STRIP_ROWS = 512
+_STRIP_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,21 +123,62 @@ class DisplacementField:
         """Return the displacements (H, W, 2) of every pixel of the picture."""
         displacements = np.zeros((*self.shape, 2), dtype=np.float32)
         rows, columns = self.pixels
-        displacements[rows, columns] = self.rendered(rows, columns)
+        x, y = (np.arange(part.start, part.stop, dtype=np.float64) for part in (columns, rows))
+        displacements[rows, columns] = self.sampled(x, y)
         return displacements
 
-    def rendered(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Return the displacements (h, w, 2) of some of the picture's pixels that the grid covers."""
-        count = self.nodes.shape
-        x = (np.arange(columns.start, columns.stop) - self.origin[0]) / self.pitch
-        y = (np.arange(rows.start, rows.stop) - self.origin[1]) / self.pitch
-        by_column = _spline_matrix(x, count[1]).astype(np.float32)
-        by_row = _spline_matrix(y, count[0]).astype(np.float32)
+    def sampled(self, x: Grid, y: Grid) -> NDArray[np.float32]:
+        """Return the displacements (len(y), len(x), 2) at columns ``x`` and rows ``y``, in pixels."""
+        rows, columns = self.nodes.shape[:2]
+        cells_x = np.clip((x - self.origin[0]) / self.pitch, 0, columns - 1)
+        cells_y = np.clip((y - self.origin[1]) / self.pitch, 0, rows - 1)
+        by_column = _spline_matrix(cells_x, columns).astype(np.float32)
+        by_row = _spline_matrix(cells_y, rows).astype(np.float32)
         # Columns first, then rows: the rows of pixels come out in one piece.
-        across = self.nodes.transpose(1, 0, 2).reshape(count[1], -1).astype(np.float32)
-        wide = (by_column @ across).reshape(len(x), count[0], 2).transpose(1, 0, 2)
-        dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(count[0], -1)
+        across = self.nodes.transpose(1, 0, 2).reshape(columns, -1).astype(np.float32)
+        wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
+        dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(rows, -1)
         return dense.reshape(len(y), len(x), 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Spared:
+    """What a field leaves alone: the hull of ``points`` (M, 2). It rises over ``rise`` pixels around it."""
+
+    points: Points2
+    rise: float
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where a field may be: around the convex hull of some points, and not on others.
+
+    Attributes
+    ----------
+    points : (N, 2) float64
+        Pixels. On their hull the field is as it comes.
+    begin, end : float
+        Pixels outside the hull: the field fades from the one to the other, and is 0 beyond.
+    spared : tuple of Spared
+        Where the field is 0.
+    """
+
+    points: Points2
+    begin: float
+    end: float
+    spared: tuple[Spared, ...] = ()
+
+    def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
+        """Return the factors, 0 to 1, on a grid of ``shape`` that starts at ``origin``."""
+
+        def outside(points: Points2) -> Grid:
+            return _distance_to_hull((points - origin) / pitch, shape) * pitch
+
+        factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
+        for spared in self.spared:
+            # Two nodes further out, since that is how far the spline between nodes sees.
+            factors *= _smoothstep((outside(spared.points) - 2.0 * pitch) / spared.rise)
+        return factors
 
 
 def displacement_field(
@@ -136,8 +187,9 @@ def displacement_field(
     shape: tuple[int, int],
     *,
     radius: float,
-    stiffness: float = 0.0,
+    stiffness: float | Grid = 0.0,
     limit: bool = True,
+    window: Window | None = None,
 ) -> DisplacementField:
     """Return the smooth field under which the picture's content at ``src`` appears at ``dst``.
 
@@ -150,19 +202,22 @@ def displacement_field(
         Rows and columns of the picture.
     radius : float
         Pixels, along x and along y, beyond which a control point has no influence.
-    stiffness : float
-        How much smoothness counts against exactness; 0 goes through the control points exactly
-        (they must be distinct then); more lets neighbours share, sharp motions most.
+    stiffness : float or (N,) float64
+        How much smoothness counts against exactness, for all control points or for each; 0 goes
+        through them exactly (they must be distinct then); more lets neighbours share, sharp
+        motions most.
     limit : bool
-        Scale the field down if it would fold, until its Jacobian determinant is above
-        `MINIMUM_JACOBIAN` everywhere.
+        Scale the field down where it would fold, and around there, until its Jacobian
+        determinant is above `MINIMUM_JACOBIAN` everywhere.
+    window : Window, optional
+        Where the field may be at all.
 
     Notes
     -----
     Where a displacement would fetch pixels from outside the picture, it fades towards that side,
     so that the picture's edge stays where it is and nothing has to be invented.
 
-    The kernel is Wendland's phi(3,1) (doi 10.1007/BF02123482) along each axis.
+    The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
 
     Raises
     ------
@@ -187,17 +242,18 @@ def displacement_field(
     if columns < 2 or rows < 2:
         return _zero_field(shape)
     x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
-    along_x = _wendland(np.abs(x[:, None] - dst[None, :, 0]) / radius)
-    along_y = _wendland(np.abs(y[:, None] - dst[None, :, 1]) / radius)
+    along_x, along_y = _wendland(x, dst[:, 0], radius), _wendland(y, dst[:, 1], radius)
     nodes = np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
     nodes[:, :, 0] *= _edge_fade(x, shape[1] - 1, nodes[:, :, 0])
     nodes[:, :, 1] *= _edge_fade(y, shape[0] - 1, nodes[:, :, 1].T)[:, None]
 
+    if window is not None:
+        nodes *= window.factors(low, pitch, nodes.shape[:2])[:, :, None]
     field = _trimmed(DisplacementField(shape, (float(low[0]), float(low[1])), pitch, nodes))
-    return field.scaled(_unfolding_factor(field)) if limit else field
+    return _unfolded(field) if limit else field
 
 
-def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float = 0.0) -> Points2:
+def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
     """Return the weights (N, 2) of the kernels at ``points`` whose sum takes ``values`` there.
 
     `kernel_sum` evaluates that sum. ``stiffness`` is added to the system's diagonal.
@@ -211,7 +267,7 @@ def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: f
     # Enough against rounding, too little to be seen: 1e-10 of a displacement.
     system[np.diag_indices_from(system)] += stiffness + 1e-10
     try:
-        weights: Points2 = cho_solve(cho_factor(system), values)
+        weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
     except np.linalg.LinAlgError as error:
         raise ValueError("control points coincide: give some stiffness") from error
     return weights
@@ -249,41 +305,127 @@ def warp_image(image: Image, field: DisplacementField) -> Image:
     if image.shape[:2] != field.shape:
         raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
     warped = image.copy()
+    for rows, columns, source in _sources(field):
+        warped[rows, columns] = _resampled(image, source)
+    return warped
+
+
+def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField) -> tuple[Image, Alpha]:
+    """Return ``image`` (H, W, 3) and its opacity ``alpha`` (H, W), both resampled once under ``field``.
+
+    As `warp_image`, but colours count by their opacity: what is invisible does not bleed into
+    what is not.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is no Image, or the field or ``alpha`` is for a picture of another size.
+    """
+    check_image(image)
+    if not image.shape[:2] == alpha.shape == field.shape:
+        raise ValueError(f"the field is for {field.shape}, the picture is {image.shape[:2]}, {alpha.shape}")
+    warped, warped_alpha = image.copy(), alpha.copy()
+    opacity = alpha.astype(np.float32)
+    weighted = image * opacity[:, :, None]
+    for rows, columns, source in _sources(field):
+        still = _still(source, rows, columns)
+        coverage = _resampled(opacity, source)
+        colour = _resampled(weighted, source) / np.maximum(coverage, 0.5)[:, :, None]
+        moved = ~still & (coverage >= 0.5)
+        warped[rows, columns][moved] = np.clip(np.rint(colour[moved]), 0, 255).astype(np.uint8)
+        warped_alpha[rows, columns][~still] = np.clip(np.rint(coverage[~still]), 0, 255).astype(np.uint8)
+    return warped, warped_alpha
+
+
+def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """Yield the parts of the picture in which something moves, and where each of their pixels comes from.
+
+    (h, w, 2) x and y in pixels. The spline is evaluated on a lattice a few pixels wide and
+    enlarged linearly. Positions and not displacements are enlarged, since linear interpolation
+    reproduces them; where nothing moves they are off by less than resampling can see.
+    """
     if field.is_zero:
-        return warped
-    source = np.ascontiguousarray(image)
+        return
+    step = max(1, int(field.pitch / _LATTICE_PER_NODE))
     rows, columns = field.pixels
+    # One sample more on all sides, so that every pixel lies between samples.
+    first_row, first_column = rows.start // step - 1, columns.start // step - 1
+    x, y = _lattice(first_column, columns.stop, step), _lattice(first_row, rows.stop, step)
+    lattice = field.sampled(x, y)
+    moves = _moves(lattice)
+    lattice[:, :, 0] += x
+    lattice[:, :, 1] += y[:, None]
+    height = max(1, _STRIP_ROWS // step)
+    for upper in range(0, len(y) - 2, height):
+        # A strip of lattice rows, and the rows next to it.
+        strip = slice(upper, min(upper + height, len(y) - 2) + 2)
+        seen = np.flatnonzero(moves[strip].any(axis=0))
+        if len(seen) == 0:
+            continue
+        sides = slice(max(int(seen[0]) - 2, 0), min(int(seen[-1]) + 3, len(x)))
+        part = np.ascontiguousarray(lattice[strip, sides])
+        size = part.shape[1] * step, part.shape[0] * step
+        enlarged = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        # Where the enlarged part lies in the picture. Its rim is not wanted: pixels there lie
+        # between no two samples.
+        top, left = (first_row + strip.start) * step, (first_column + sides.start) * step
+        down = slice(max(rows.start, top + step), min(rows.stop, top + size[1] - step))
+        across = slice(max(columns.start, left + step), min(columns.stop, left + size[0] - step))
+        if down.start < down.stop and across.start < across.stop:
+            inner = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
+            yield down, across, inner
+
+
+def _lattice(first: int, stop: int, step: int) -> Grid:
+    """Return the middles of the steps from number ``first`` to one beyond pixel ``stop - 1``."""
+    return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
+
+
+def _still(source: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.bool_]:
+    """Return (h, w): which pixels come from where they are."""
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
-    for start in range(rows.start, rows.stop, _STRIP_ROWS):
-        strip = slice(start, min(start + _STRIP_ROWS, rows.stop))
-        displacement = field.rendered(strip, columns)
-        still = (displacement[:, :, 0] == 0) & (displacement[:, :, 1] == 0)
-        displacement[:, :, 0] += x
-        displacement[:, :, 1] += np.arange(strip.start, strip.stop, dtype=np.float32)[:, None]
-        resampled = cv2.remap(
+    y = np.arange(rows.start, rows.stop, dtype=np.float32)
+    still: NDArray[np.bool_] = (np.abs(source[:, :, 0] - x) < _INVISIBLE) & (
+        np.abs(source[:, :, 1] - y[:, None]) < _INVISIBLE
+    )
+    return still
+
+
+def _resampled(array: NDArray[Any], source: NDArray[np.float32]) -> NDArray[Any]:
+    return np.asarray(
+        cv2.remap(
+            array,
             source,
-            displacement,
             np.empty(0, dtype=np.float32),
             interpolation=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        target = warped[strip, columns]
-        resampled[still] = target[still]
-        target[:] = resampled
-    return warped
+    )
 
 
-def _wendland(distance: Grid) -> Grid:
-    """Return (1 - r)^3 (3 r + 1), zero from r = 1 on."""
-    inner = np.maximum(1.0 - distance, 0.0)
-    values: Grid = inner * inner * inner * (3.0 * distance + 1.0)
-    return values
+def _moves(displacements: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (rows, columns): where displacements (rows, columns, 2) can be seen."""
+    x, y = displacements[:, :, 0], displacements[:, :, 1]
+    return np.asarray(np.maximum(np.abs(x), np.abs(y)) > _INVISIBLE)
+
+
+def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
+    """Return (len(first), len(second)): (1 - r)^3 (3 r + 1) of their distances, zero from r = 1 on."""
+    distance = np.subtract.outer(first / radius, second / radius)
+    np.abs(distance, out=distance)
+    np.minimum(distance, 1.0, out=distance)
+    inner = 1.0 - distance
+    distance *= 3.0
+    distance += 1.0
+    for _ in range(3):
+        distance *= inner
+    return distance
 
 
 def _kernel_matrix(query: Points2, points: Points2, radius: float) -> Grid:
-    along_x = _wendland(np.abs(query[:, None, 0] - points[None, :, 0]) / radius)
-    along_y = _wendland(np.abs(query[:, None, 1] - points[None, :, 1]) / radius)
-    return along_x * along_y
+    matrix = _wendland(query[:, 0], points[:, 0], radius)
+    matrix *= _wendland(query[:, 1], points[:, 1], radius)
+    return matrix
 
 
 def _zero_field(shape: tuple[int, int]) -> DisplacementField:
@@ -292,7 +434,7 @@ def _zero_field(shape: tuple[int, int]) -> DisplacementField:
 
 def _trimmed(field: DisplacementField) -> DisplacementField:
     """Return the field with a grid no larger than where it can be seen."""
-    seen = np.abs(field.nodes).max(axis=2) > _INVISIBLE
+    seen = _moves(field.nodes)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
         return _zero_field(field.shape)
@@ -328,27 +470,19 @@ def _smoothstep(t: Grid) -> Grid:
     return t * t * (3.0 - 2.0 * t)
 
 
-def _spline_matrix(cells: Grid, nodes: int, *, derivative: bool = False) -> csr_array:
+def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
     """Return (N, nodes): Catmull-Rom weights of the nodes at positions ``cells`` (0 to nodes - 1).
 
-    With ``derivative``, the weights of the slope per cell. The end nodes repeat outwards.
+    The end nodes repeat outwards.
     """
     first = np.clip(np.floor(cells).astype(int), 0, nodes - 2)
     t = cells - first
-    if derivative:
-        taps = (
-            (-1 + 4 * t - 3 * t * t) / 2,
-            (-10 * t + 9 * t * t) / 2,
-            (1 + 8 * t - 9 * t * t) / 2,
-            (-2 * t + 3 * t * t) / 2,
-        )
-    else:
-        taps = (
-            t * (-1 + t * (2 - t)) / 2,
-            (2 + t * t * (-5 + 3 * t)) / 2,
-            t * (1 + t * (4 - 3 * t)) / 2,
-            t * t * (-1 + t) / 2,
-        )
+    taps = (
+        t * (-1 + t * (2 - t)) / 2,
+        (2 + t * t * (-5 + 3 * t)) / 2,
+        t * (1 + t * (4 - 3 * t)) / 2,
+        t * t * (-1 + t) / 2,
+    )
     columns = np.clip(first + np.arange(-1, 3)[:, None], 0, nodes - 1)
     rows = np.broadcast_to(np.arange(len(cells)), columns.shape)
     # Weights of one node, where the end nodes repeat, are summed.
@@ -356,32 +490,81 @@ def _spline_matrix(cells: Grid, nodes: int, *, derivative: bool = False) -> csr_
 
 
 def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
-    """Return trace and determinant of the displacement's gradient at the nodes and halfway between.
+    """Return trace and determinant (4, rows, columns) of the displacement's gradient.
 
+    At the nodes, and half a cell to the right, below, and both: the four of each node.
     det(I + s G) = 1 + s trace(G) + s^2 det(G) for the field scaled by s.
     """
-    rows, columns = field.nodes.shape[:2]
-    y, x = np.arange(2 * rows - 1) / 2, np.arange(2 * columns - 1) / 2
-    value_y, slope_y = (_spline_matrix(y, rows, derivative=d) for d in (False, True))
-    value_x, slope_x = (_spline_matrix(x, columns, derivative=d) for d in (False, True))
-    flat = field.nodes.reshape(rows, -1) / field.pitch
-    values = (value_y @ flat).reshape(len(y), columns, 2).transpose(1, 2, 0).reshape(columns, -1)
-    slopes = (slope_y @ flat).reshape(len(y), columns, 2).transpose(1, 2, 0).reshape(columns, -1)
-    by_x = (slope_x @ values).reshape(len(x), 2, len(y))
-    by_y = (value_x @ slopes).reshape(len(x), 2, len(y))
-    return by_x[:, 0] + by_y[:, 1], by_x[:, 0] * by_y[:, 1] - by_y[:, 0] * by_x[:, 1]
+    planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
+    traces, determinants = [], []
+    for below in (0, 1):
+        for beside in (0, 1):
+            (xx, xy), (yx, yy) = (
+                (
+                    _filtered(plane, _SLOPE[beside], _VALUE[below]),
+                    _filtered(plane, _VALUE[beside], _SLOPE[below]),
+                )
+                for plane in planes
+            )
+            traces.append(xx + yy)
+            determinants.append(xx * yy - xy * yx)
+    return np.stack(traces), np.stack(determinants)
 
 
-def _unfolding_factor(field: DisplacementField) -> float:
-    """Return the largest factor up to 1 under which the field keeps its Jacobian above the target."""
+# The weights of _spline_matrix at a node and halfway to the next one.
+_VALUE = (np.array([0.0, 1.0, 0.0, 0.0]), np.array([-1.0, 9.0, 9.0, -1.0]) / 16)
+_SLOPE = (np.array([-0.5, 0.0, 0.5, 0.0]), np.array([0.125, -1.375, 1.375, -0.125]))
+
+
+def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
+    filtered = cv2.sepFilter2D(plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(filtered, np.float64)
+
+
+def _unfolded(field: DisplacementField) -> DisplacementField:
+    """Return the field scaled down where it would fold, and smoothly less around there."""
+    for _ in range(_LIMITING_ROUNDS):
+        if minimum_jacobian(field) >= _JACOBIAN_TARGET:
+            return field
+        # The reserve is for the slope of the factors themselves.
+        factors = _unfolding_factors(field, _JACOBIAN_AIM)
+        # The least factor within a disc, then the mean over another: nowhere above what is needed.
+        reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
+        least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
+        for _ in range(2):
+            least = cv2.blur(least, (2 * reach + 1, 2 * reach + 1), borderType=cv2.BORDER_REPLICATE)
+        nodes = field.nodes * np.asarray(least, np.float64)[:, :, None]
+        field = DisplacementField(field.shape, field.origin, field.pitch, nodes)
+    return field.scaled(float(_unfolding_factors(field, _JACOBIAN_TARGET).min()))
+
+
+def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
+    """Return for each node the largest factor up to 1 under which the Jacobian around it keeps ``target``."""
     trace, determinant = _gradient_invariants(field)
-    if (1.0 + trace + determinant).min() >= _JACOBIAN_TARGET:
-        return 1.0
     # The first crossing of 1 + s t + s^2 d = target, place by place, in the form of the quadratic
     # formula that divides by no vanishing d.
-    room = 1.0 - _JACOBIAN_TARGET
+    room = 1.0 - target
     discriminant = trace * trace - 4.0 * determinant * room
     denominator = -trace + np.sqrt(np.maximum(discriminant, 0.0))
-    crosses = (discriminant >= 0) & (denominator > 0)
-    factors = 2.0 * room / np.where(crosses, denominator, 1.0)
-    return float(min(1.0, factors[crosses].min()))
+    crosses = (discriminant >= 0) & (denominator > 2.0 * room)
+    factors = np.where(crosses, 2.0 * room / np.where(crosses, denominator, 1.0), 1.0)
+    # The halves above and to the left belong to the nodes before.
+    nearest = cv2.erode(np.ascontiguousarray(factors.min(axis=0)), np.ones((3, 3), np.uint8))
+    return np.asarray(nearest, np.float64)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    offsets = np.arange(-radius, radius + 1)
+    return (np.hypot(offsets, offsets[:, None]) <= radius).astype(np.uint8)
+
+
+def _distance_to_hull(points: Points2, shape: tuple[int, ...]) -> Grid:
+    """Return the distance of each cell of a grid (rows, columns) to the hull of ``points``, in cells."""
+    outside = np.ones(shape[:2], np.uint8)
+    fraction_bits = 4
+    corners = np.rint(points * 2**fraction_bits).astype(np.int32)
+    cv2.fillConvexPoly(outside, cv2.convexHull(corners), (0,), cv2.LINE_8, fraction_bits)
+    if outside.all():
+        # The hull is off the grid.
+        return np.full(shape[:2], np.inf)
+    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float64)

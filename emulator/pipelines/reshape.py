@@ -8,11 +8,12 @@ from emulator.clock import Stopwatch
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
 from emulator.face.fit import fit_head
-from emulator.face.reshape import ReshapeParameters, reshape
+from emulator.face.reshape import ReshapeParameters, reshape_field
 from emulator.face.skin import smooth_skin
 from emulator.face.types import Image
+from emulator.face.warp import warp_cutout, warp_image
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import ImageRules, decode_picture, encode_as
+from emulator.pipelines.images import ImageRules, decode_original, encode_like
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class ReshapedPicture:
 
 
 def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
-    """Return the picture with one face changed, in its own size.
+    """Return the picture with one face changed, in its own size, format, orientation and colour space.
+
+    Nothing to change returns the bytes as they came.
 
     Raises
     ------
@@ -65,19 +68,32 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
         If there is no such face, or none that can be worked on.
     """
     total = Stopwatch()
-    picture = decode_picture(data, options.rules)
-    face = _choose(picture.image, options)
+    original = decode_original(data, options.rules)
+    face, others = _choose(original.image, options)
     apply = Stopwatch()
-    reshaped = reshape(picture.image, face.landmarks, options.parameters)
-    smoothed = smooth_skin(reshaped, face.landmarks, options.smoothing, options.color_evening)
+    if options.parameters.is_zero and not (options.smoothing or options.color_evening):
+        return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
+    # The landmarks are the input's: the skin is smoothed where they say, and only then moved.
+    image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
+    alpha = original.alpha
+    if not options.parameters.is_zero:
+        shape = image.shape[0], image.shape[1]
+        field = reshape_field(
+            face.landmarks, options.parameters, shape, [other.landmarks for other in others]
+        )
+        if alpha is None:
+            image = warp_image(image, field)
+        else:
+            image, alpha = warp_cutout(image, alpha, field)
     apply_ms = apply.elapsed_ms()
-    result_format = "png" if picture.format == "png" else "jpeg"
-    encoded = encode_as(result_format, smoothed, picture.icc_profile)
+    result_format = "png" if original.format == "png" else "jpeg"
+    encoded = encode_like(original, image, alpha)
     return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
 
 
-def _choose(image: Image, options: ReshapeOptions) -> Face:
-    faces = detector().detect(image)
+def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
+    """Return the face that is asked for, and the other ones."""
+    faces = tuple(detector().detect(image))
     if not faces:
         raise NoFaceFound
     if not 0 <= options.index < len(faces):
@@ -91,4 +107,4 @@ def _choose(image: Image, options: ReshapeOptions) -> Face:
     angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
     if angle_deg >= options.largest_angle_deg:
         raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
-    return face
+    return face, (*faces[: options.index], *faces[options.index + 1 :])

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from emulator.face.types import Image, Points2
 from emulator.face.warp import (
     MINIMUM_JACOBIAN,
+    Spared,
+    Window,
     displacement_field,
     kernel_sum,
     kernel_weights,
     minimum_jacobian,
+    warp_cutout,
     warp_image,
 )
 
@@ -108,14 +111,78 @@ def test_the_jacobian_is_that_of_the_dense_map() -> None:
     assert minimum_jacobian(field) == pytest.approx(float(determinant.min()), abs=0.03)
 
 
-def test_points_that_change_places_do_not_fold_the_picture() -> None:
-    src = np.array([[140.0, 120.0], [180.0, 120.0]])
-    folded = displacement_field(src, src[::-1], SHAPE, radius=80, limit=False)
+def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far() -> None:
+    swapped = np.array([[40.0, 120.0], [56.0, 120.0]])
+    elsewhere = np.array([[260.0, 60.0], [280.0, 170.0]])
+    src = np.concatenate([swapped, elsewhere])
+    dst = np.concatenate([swapped[::-1], elsewhere + np.array([3.0, -2.0])])
+    folded = displacement_field(src, dst, SHAPE, radius=80, limit=False)
     assert minimum_jacobian(folded) < 0
-    limited = displacement_field(src, src[::-1], SHAPE, radius=80)
+    limited = displacement_field(src, dst, SHAPE, radius=80)
     assert minimum_jacobian(limited) > MINIMUM_JACOBIAN
-    factor = np.abs(limited.nodes).max() / np.abs(folded.nodes).max()
-    assert np.allclose(limited.nodes, folded.nodes * factor)
+    assert np.abs(limited.at(swapped)).max() < np.abs(folded.at(swapped)).max()
+    # Not scaled at all, and so the field is what it is without the fold.
+    assert np.array_equal(limited.at(elsewhere), folded.at(elsewhere))
+
+
+def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
+    src = lattice()
+    dst = src + np.array([4.0, 3.0])
+    spared = np.array([[210.0, 100.0], [240.0, 100.0], [240.0, 140.0], [210.0, 140.0]])
+    window = Window(dst, 10.0, 30.0, (Spared(spared, 20.0),))
+    field = displacement_field(src, dst, SHAPE, radius=70, window=window)
+    open_field = displacement_field(src, dst, SHAPE, radius=70)
+    inner = np.array([[120.0, 90.0]])
+    assert field.at(inner) == pytest.approx(open_field.at(inner), abs=1e-9)
+    assert field.at(np.array([[220.0, 120.0], [238.0, 102.0]])) == pytest.approx(0.0, abs=0.02)
+    dense = field.dense()
+    # Beyond the window's end, but for what the spline between the nodes adds.
+    end = 30 + 2 * int(np.ceil(field.pitch))
+    left, top = dst.min(axis=0).astype(int) - end
+    assert left > 0
+    assert top > 0
+    assert not dense[:, :left].any()
+    assert not dense[:top].any()
+    assert open_field.dense()[:, : left + 1].any()
+
+
+def test_a_cutout_s_invisible_colours_do_not_bleed() -> None:
+    image = np.full((*SHAPE, 3), (0, 255, 0), np.uint8)
+    alpha = np.zeros(SHAPE, np.uint8)
+    image[:, 100:200], alpha[:, 100:200] = (200, 40, 90), 255
+    src = lattice()
+    field = displacement_field(src, src + np.array([5.0, 0.0]), SHAPE, radius=60)
+    warped, warped_alpha = warp_cutout(image, alpha, field)
+    assert (np.abs(warped[warped_alpha > 0].astype(int) - (200, 40, 90)) <= 1).all()
+    assert warped_alpha[120, 203] == 255
+    assert warped_alpha[120, 102] == 0
+    still = ~field.dense().any(axis=2)
+    assert np.array_equal(warped[still], image[still])
+    assert np.array_equal(warped_alpha[still], alpha[still])
+
+
+def test_an_opaque_cutout_is_the_picture() -> None:
+    image = picture()
+    src = lattice()
+    field = displacement_field(src, src + np.array([5.0, 2.0]), SHAPE, radius=60)
+    warped, alpha = warp_cutout(image, np.full(SHAPE, 255, np.uint8), field)
+    assert (alpha == 255).all()
+    # Weighted and unweighted colours are rounded at different places.
+    assert np.abs(warped.astype(int) - warp_image(image, field)).max() <= 4
+
+
+def test_the_resampled_positions_are_the_fields() -> None:
+    x = np.broadcast_to(np.linspace(0, 255, SHAPE[1]), SHAPE)
+    y = np.broadcast_to(np.linspace(0, 255, SHAPE[0])[:, None], SHAPE)
+    ramps = np.stack([x, y, x], axis=-1)
+    src = lattice()
+    field = displacement_field(src, src + np.array([6.0, -3.0]), SHAPE, radius=60)
+    warped = warp_image(np.rint(ramps).astype(np.uint8), field).astype(float)
+    dense = field.dense()
+    expected = ramps.copy()
+    expected[:, :, 0] += dense[:, :, 0] * 255 / (SHAPE[1] - 1)
+    expected[:, :, 1] += dense[:, :, 1] * 255 / (SHAPE[0] - 1)
+    assert np.abs(warped - expected)[:, :, :2].max() < 1.2
 
 
 @settings(max_examples=25, deadline=None)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import ExifTags, ImageCms
 from PIL import Image as PillowImage
 
 from emulator.server import Listening
@@ -97,6 +98,19 @@ def test_several_files_come_back_in_order(api: httpx.Client) -> None:
     files = api.post(FILE, json={"files": new}).json()["data"]["files"]
     assert [file["file_name"] for file in files] == names
     assert len({file["file_id"] for file in files}) == 3
+
+
+def test_orientation_and_profile_come_back(api: httpx.Client, face_jpeg: bytes) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = PillowImage.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned, buffer = np.ascontiguousarray(np.rot90(pixels(face_jpeg))), io.BytesIO()
+    PillowImage.fromarray(turned).save(buffer, "JPEG", quality=95, exif=exif, icc_profile=profile)
+    data = wait(api, start(api, {**WIDER_EYES, "src_file_id": upload(api, buffer.getvalue())}))
+    with PillowImage.open(io.BytesIO(api.get(data["results"]["url"]).content)) as result:
+        assert result.size == (turned.shape[1], turned.shape[0])
+        assert result.getexif()[ExifTags.Base.Orientation] == 6
+        assert result.info["icc_profile"] == profile
 
 
 def test_urls_name_the_host_that_the_client_named(api: httpx.Client, face_jpeg: bytes) -> None:

@@ -1,19 +1,58 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.landmarks import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from emulator.face.proportions import PROPORTIONS
+from emulator.face.reshape import ReshapeParameters, displaced_landmarks, head_frame
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.face.types import Points3
 from emulator.tasks.task import Outcome, Task, finish, start
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
 from emulator.web.catalogue import CatalogueEntry
 
 values = st.integers(-100, 100)
+
+# Which way the quantity goes that stands in emulator.face.proportions, at 100, as the vendor's page
+# has it: small to large, narrow to wide, low to high; the tip of the nose from up to down.
+LESS_AT_100 = {"cheekbones", "jaw"}
+
+
+@cache
+def face() -> Points3:
+    surface = render_face(SyntheticFaceSpec(width=64, height=64)).landmarks
+    landmarks: Points3 = np.concatenate([surface, np.zeros((10, 3))])
+    for iris, eye in ((RIGHT_IRIS, RIGHT_EYE), (LEFT_IRIS, LEFT_EYE)):
+        landmarks[list(iris)] = surface[list(eye)].mean(axis=0)
+    return landmarks
+
+
+def changes(name: str, value: int) -> float:
+    landmarks = face()
+    frame = head_frame(landmarks)
+    moved = displaced_landmarks(landmarks, Features.model_validate({name: value}).to_parameters())
+    return PROPORTIONS[name].change(frame.to_head(landmarks), frame.to_head(moved))
+
+
+@pytest.mark.parametrize("name", PROPORTIONS)
+def test_every_feature_moves_its_quantity_in_the_documented_direction(name: str) -> None:
+    sign = -1.0 if name in LESS_AT_100 else 1.0
+    assert sign * changes(name, 100) > 0
+    if name not in LESS_AT_100:
+        assert changes(name, -100) < 0
+
+
+def test_outward_tilt_turns_the_outer_corners_of_the_eyes_up() -> None:
+    assert PROPORTIONS["eye_angle"].quantity == "tilt, outer corners up"
+    assert changes("eye_angle", 100) == pytest.approx(5.0, rel=0.1)
 
 
 def test_every_feature_reaches_the_face_core() -> None:

@@ -1,0 +1,195 @@
+"""What the reshape does, measured in pixels, and what it costs: ``python benchmarks/reshape.py``.
+
+The first tables say for every parameter by how much its quantity changed in the picture that came
+out (see ``emulator.face.proportions``). The last ones say how long each stage takes on one core,
+beside the floor: decode, one resampling of the whole picture, encode.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+import skimage.data
+from numpy.typing import NDArray
+
+from emulator.face.detection import MediaPipeDetector
+from emulator.face.fit import fit_head
+from emulator.face.landmarks import FACE_OVAL
+from emulator.face.proportions import PROPORTIONS, measured_effect, speckled
+from emulator.face.reshape import ONE_SIDED, ReshapeParameters, head_frame, reshape_field
+from emulator.face.skin import smooth_skin
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.face.types import Image, Points3
+from emulator.face.warp import minimum_jacobian, warp_image
+from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg
+from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+
+# ruff: noqa: T201 - tables are the purpose
+
+RULES = ImageRules(frozenset({"jpeg", "png"}))
+NAMES = tuple(field.name for field in fields(ReshapeParameters))
+VALUES = (-1.0, -0.5, 0.5, 1.0)
+Result = TypeVar("Result")
+Times: TypeAlias = NDArray[np.float64]
+"""Milliseconds: by the clock, and of the processor, which other programs disturb less."""
+
+
+def faces() -> dict[str, Image]:
+    """Return the faces that are measured: drawn ones with speckle for the flow, and a photograph."""
+    shown = {}
+    for seed, yaw in ((3, 0), (14, 0), (17, 0), (17, 25)):
+        spec = SyntheticFaceSpec(seed=seed, yaw=yaw, width=640, height=700, face_fraction=0.48)
+        shown[f"synthetic {seed}, yaw {yaw}"] = speckled(render_face(spec).image, grain=2.2)
+    # The astronaut's face is small: what is finer than a pixel there has no flow.
+    part = skimage.data.astronaut()[:260, 90:350]
+    shown["astronaut"] = np.asarray(
+        cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8
+    )
+    return shown
+
+
+def print_effects(title: str, image: Image, landmarks: Points3) -> None:
+    """Print one face's table."""
+    print(f"\n{title}: u is {head_frame(landmarks).unit:.0f} pixels; % is of the quantity or of u")
+    print(
+        f"{'parameter':<20} {'-100':>7} {'-50':>7} {'50':>7} {'100':>7} {'wanted':>7}  monotonic"
+        f"  {'leak % u':>8} {'':<9} {'min J':>5} {'outside':>7}"
+    )
+    for name, proportion in PROPORTIONS.items():
+        values = [value for value in VALUES if value > 0 or name not in ONE_SIDED]
+        effects = {value: measured_effect(image, landmarks, name, value) for value in values}
+        percent = 1.0 if proportion.unit == "deg" else 100.0
+        shown = [
+            f"{percent * effects[value].change:7.2f}" if value in effects else " " * 7 for value in VALUES
+        ]
+        ordered = [effects[value].change for value in values if value < 0]
+        ordered += [0.0] + [effects[value].change for value in values if value > 0]
+        monotonic = (np.diff(ordered) * np.sign(proportion.at_100) > 0).all()
+        worst = max(effects.values(), key=lambda effect: effect.leak)
+        unit = {"share": "%", "u": "%u", "deg": "°"}[proportion.unit]
+        print(
+            f"{name:<20} {' '.join(shown)} {percent * proportion.at_100:7.2f} {unit:<2}"
+            f" {'yes' if monotonic else 'NO':<8}"
+            f" {100 * worst.leak:8.2f} {worst.leak_feature:<9}"
+            f" {min(effect.minimum_jacobian for effect in effects.values()):5.2f}"
+            f" {sum(effect.changed_outside for effect in effects.values()):7d}"
+        )
+    extremes = [
+        dict.fromkeys(NAMES, 1.0),
+        {name: 0.0 if name in ONE_SIDED else -1.0 for name in NAMES},
+        {name: 1.0 if name in ONE_SIDED else -1.0 for name in NAMES},
+    ]
+    lowest = min(
+        minimum_jacobian(
+            reshape_field(landmarks, ReshapeParameters(**values), (image.shape[0], image.shape[1]))
+        )
+        for values in extremes
+    )
+    print(f"all parameters at their extremes: smallest Jacobian determinant {lowest:.2f}")
+    bends = ", ".join(
+        f"{bend:.1f} % at {distance} u" for distance, bend in background_bends(image, landmarks)
+    )
+    print(f"what one parameter moves beside the face, in % of u by distance from the outline: {bends}")
+
+
+def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, float]]:
+    """Return distances from the outline (u), and how far (% of u) one parameter moves what is there."""
+    frame = head_frame(landmarks)
+    rim = landmarks[list(FACE_OVAL), :2]
+    outward = (rim - rim.mean(axis=0)) / np.linalg.norm(rim - rim.mean(axis=0), axis=1, keepdims=True)
+    ends = [
+        ReshapeParameters(**{name: value})
+        for name in NAMES
+        for value in ((1.0,) if name in ONE_SIDED else (-1.0, 1.0))
+    ]
+    fields_at_ends = [reshape_field(landmarks, end, (image.shape[0], image.shape[1])) for end in ends]
+    return [
+        (
+            distance,
+            max(
+                100 * float(np.linalg.norm(field.at(rim + distance * frame.unit * outward), axis=1).max())
+                for field in fields_at_ends
+            )
+            / frame.unit,
+        )
+        for distance in (0.0, 0.2, 0.4, 0.6, 0.8)
+    ]
+
+
+def timed(repetitions: int, work: Callable[[], Result]) -> tuple[Times, Result]:
+    """Return the medians, and the result."""
+    result, elapsed, used = work(), [], []
+    for _ in range(repetitions):
+        began, began_cpu = time.perf_counter(), time.process_time()
+        result = work()
+        used.append((time.process_time() - began_cpu) * 1000)
+        elapsed.append((time.perf_counter() - began) * 1000)
+    return np.array([np.median(elapsed), np.median(used)]), result
+
+
+def print_costs(side: int, repetitions: int) -> None:
+    """Print what each stage takes for a picture of ``side`` x ``side`` pixels."""
+    drawn = render_face(SyntheticFaceSpec(seed=17, width=1024, height=1024)).image
+    drawn = np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    data = encode_jpeg(speckled(drawn, grain=1.0, amplitude=3.0), quality=90)
+    parameters = ReshapeParameters(**dict.fromkeys(NAMES, 0.5))
+    detector = MediaPipeDetector()
+    rows: list[tuple[str, Times]] = []
+
+    def stage(name: str, work: Callable[[], Result]) -> Result:
+        elapsed, result = timed(repetitions, work)
+        rows.append((name, elapsed))
+        return result
+
+    image = stage("decode", lambda: decode_picture(data, RULES).image)
+    landmarks = stage("detect", lambda: detector.detect(image))[0].landmarks
+    stage("fit", lambda: fit_head(landmarks))
+    smooth = stage("smooth", lambda: smooth_skin(image, landmarks, 0.5, 0.5))
+    field = stage("field", lambda: reshape_field(landmarks, parameters, (side, side)))
+    warped = stage("warp", lambda: warp_image(smooth, field))
+    stage("encode", lambda: encode_jpeg(warped, quality=95))
+    everything = np.moveaxis(np.mgrid[:side, :side].astype(np.float32)[::-1], 0, 2) + np.float32(0.3)
+    everything = np.ascontiguousarray(everything)
+    floor, _ = timed(
+        repetitions,
+        lambda: cv2.remap(image, everything, np.empty(0, np.float32), interpolation=cv2.INTER_CUBIC),
+    )
+    floor = floor + rows[0][1] + rows[-1][1]
+    options = ReshapeOptions(RULES, 0, parameters, 0.5, 0.5, 0.05, 30.0)
+    total, _ = timed(repetitions, lambda: reshape_picture(data, options))
+    rows += [("floor", floor), ("all", total)]
+    print(f"\n{side} x {side} pixels, JPEG of {len(data) / 1e6:.1f} MB, medians of {repetitions}")
+    print(f"{'':<8} {'ms':>8} {'CPU ms':>8}")
+    for name, times in rows:
+        print(f"{name:<8} {times[0]:8.1f} {times[1]:8.1f}")
+    print("floor: decode, one resampling of everything, encode; all: bytes to bytes, ", end="")
+    print(f"{total[0] / floor[0]:.2f} times the floor ({total[1] / floor[1]:.2f} in CPU time)")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="*", help="measured too")
+    parser.add_argument("--costs-only", action="store_true")
+    given = parser.parse_args()
+    if not given.costs_only:
+        shown = faces()
+        for photo in given.photos:
+            shown[photo.name] = decode_picture(photo.read_bytes(), RULES).image
+        detector = MediaPipeDetector()
+        for title, image in shown.items():
+            print_effects(title, image, detector.detect(image)[0].landmarks)
+    cv2.setNumThreads(1)
+    print_costs(1024, 25)
+    print_costs(4096, 7)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""What is measured of a reshaped face: one quantity for each parameter, and what it moves besides.
+
+A reshape is measured in the picture that came out, not in the field that was asked for: the
+input's landmarks are carried along the dense optical flow from input to output. (Detecting
+landmarks in the output would not do: the detector's idea of a face hides most of a local change.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.landmarks import (
+    FACE_OVAL,
+    LEFT_EYE,
+    LEFT_EYEBROW,
+    LEFT_IRIS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    NOSE,
+    RIGHT_EYE,
+    RIGHT_EYEBROW,
+    RIGHT_IRIS,
+)
+from emulator.face.reshape import HeadFrame, ReshapeParameters, head_frame, reshape_field
+from emulator.face.types import Image, Points3, check_image, check_points
+from emulator.face.warp import minimum_jacobian, warp_image
+
+FEATURES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "left eye": LEFT_EYE + LEFT_IRIS,
+        "right eye": RIGHT_EYE + RIGHT_IRIS,
+        "brows": LEFT_EYEBROW + RIGHT_EYEBROW,
+        "nose": NOSE,
+        "lips": LIPS_OUTER + LIPS_INNER,
+        "outline": FACE_OVAL,
+    }
+)
+"""The landmarks of each feature."""
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """The quantity that a parameter changes.
+
+    Attributes
+    ----------
+    quantity : str
+        In words.
+    measure : callable
+        Takes landmarks (478, 3) in the head's frame, in u.
+    unit : str
+        ``share``: of the quantity itself; ``u``; ``deg``.
+    at_100 : float
+        By how much, in that unit, the parameter changes it at its upper end.
+    features : tuple of str
+        Which features the parameter is about. What else moves is its leak.
+    """
+
+    quantity: str
+    measure: Callable[[Points3], float]
+    unit: str
+    at_100: float
+    features: tuple[str, ...]
+
+    def change(self, before: Points3, after: Points3) -> float:
+        """Return by how much the quantity grew, in ``unit``."""
+        first = self.measure(before)
+        change = self.measure(after) - first
+        return change / first if self.unit == "share" else change
+
+
+def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[float, str]:
+    """Return how far, in u, the feature that moves most besides ``features`` moves, and its name.
+
+    The root mean square over the feature's landmarks. Both in the head's frame, x and y counting.
+    """
+    moved = ((after - before)[:, :2] ** 2).sum(axis=1)
+    return max(
+        (float(np.sqrt(moved[list(group)].mean())), name)
+        for name, group in FEATURES.items()
+        if name not in features
+    )
+
+
+def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
+    """Return for each pixel (H, W, 2) how far to the right and down its content went.
+
+    Dense inverse search (T. Kroeger and others, ECCV 2016) at full resolution.
+
+    Raises
+    ------
+    ValueError
+        If the pictures are no Images of one size.
+    """
+    check_image(before)
+    check_image(after)
+    if before.shape != after.shape:
+        raise ValueError(f"the pictures must have one size, not {before.shape} and {after.shape}")
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
+    search.setPatchSize(8)
+    search.setPatchStride(3)
+    search.setGradientDescentIterations(32)
+    search.setVariationalRefinementIterations(5)
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after)]
+    return np.asarray(search.calc(grey[0], grey[1], np.empty(0, np.float32)), np.float32)
+
+
+def carried_landmarks(flow: NDArray[np.float32], landmarks: Points3, frame: HeadFrame) -> Points3:
+    """Return ``landmarks`` (N, 3), in pixels, moved along ``flow`` (H, W, 2), as seen in ``frame``.
+
+    A flow knows no depth: the landmarks are moved in the head's frontal plane, by what is seen in
+    the picture of such a movement.
+    """
+    check_points(landmarks, 3, "landmarks")
+    places = landmarks[None, :, :2].astype(np.float32)
+    moved = cv2.remap(
+        flow, places, np.empty(0, np.float32), interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )[0]
+    # What one u along the head's x and y looks like in the picture.
+    seen = frame.axes[:2, :2] * frame.unit
+    carried = frame.to_head(landmarks)
+    carried[:, :2] += np.asarray(moved, np.float64) @ np.linalg.inv(seen)
+    return carried
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one parameter did to one picture.
+
+    Attributes
+    ----------
+    change : float
+        Of the parameter's quantity, in its unit.
+    leak, leak_feature : float, str
+        How far (u) the feature moved that moved most of those that should not, and which it is.
+    changed_outside : int
+        Pixels that changed farther than `REACH` from the face's outline.
+    minimum_jacobian : float
+        Of the warp; above 0 nothing folds.
+    """
+
+    change: float
+    leak: float
+    leak_feature: str
+    changed_outside: int
+    minimum_jacobian: float
+
+
+REACH = 0.8
+"""u around the face's outline: beyond, a reshape leaves every pixel as it was."""
+
+
+def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -> Effect:
+    """Return what parameter ``name`` at ``value`` does to ``image`` (H, W, 3), as seen in the pixels.
+
+    Raises
+    ------
+    ValueError
+        If the image is no Image, the landmarks are not (478, 3) and finite, or the value is out of
+        its range.
+    """
+    shape = image.shape[0], image.shape[1]
+    field = reshape_field(landmarks, ReshapeParameters(**{name: value}), shape)
+    after = warp_image(image, field)
+    frame = head_frame(landmarks)
+    carried = carried_landmarks(optical_flow(image, after), landmarks, frame)
+    resting = frame.to_head(landmarks)
+    proportion = PROPORTIONS[name]
+    leaked, feature = leak(resting, carried, proportion.features)
+    hull = cv2.convexHull(landmarks[list(FACE_OVAL), :2].astype(np.float32))
+    inside = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(hull).astype(np.int32), (1,))
+    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    changed = (after != image).any(axis=2) & (away > REACH * frame.unit)
+    return Effect(
+        proportion.change(resting, carried), leaked, feature, int(changed.sum()), minimum_jacobian(field)
+    )
+
+
+def speckled(image: Image, grain: float, amplitude: float = 24.0, seed: int = 0) -> Image:
+    """Return ``image`` with a fine random pattern, which gives an optical flow something to hold on to.
+
+    The speckle of digital image correlation: drawn faces have skin without texture, along which
+    no flow can be seen.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    grain : float
+        Pixels: the standard deviation of the blur that the noise went through.
+    amplitude : float
+        Grey levels, one standard deviation.
+    seed : int
+    """
+    noise = np.random.default_rng(seed).standard_normal(image.shape[:2]).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain))
+    pattern = amplitude / noise.std() * noise[:, :, None]
+    return np.asarray(np.clip(np.rint(image + pattern), 0, 255), np.uint8)
+
+
+def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
+    def area(points: Points3) -> float:
+        x, y = points[list(ring), 0], points[list(ring), 1]
+        return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+    return area
+
+
+def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
+    """Return the measure of how far, on average, the first of each pair lies beyond the second."""
+    return lambda points: float(
+        np.mean([points[first, axis] - points[second, axis] for first, second in pairs])
+    )
+
+
+def _tilt(points: Points3) -> float:
+    """Return how far the eyes are turned outer corners up, in degrees, on average."""
+    left, right = points[263] - points[362], points[33] - points[133]
+    return float(np.rad2deg(np.arctan2(left[1], left[0]) + np.arctan2(right[1], -right[0]))) / 2
+
+
+def _eye_distance(points: Points3) -> float:
+    return float(points[list(LEFT_EYE), 0].mean() - points[list(RIGHT_EYE), 0].mean())
+
+
+_EYES = ("left eye", "right eye")
+_OUTLINE, _NOSE, _LIPS = ("outline",), ("nose",), ("lips",)
+
+PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
+    {
+        "cheekbones": Proportion("width at the cheekbones", _apart(((454, 234),)), "u", -2 * 0.055, _OUTLINE),
+        "jaw": Proportion("width at the jaw's corners", _apart(((397, 172),)), "u", -2 * 0.08, _OUTLINE),
+        "face_reshape_left": Proportion("left side's width", lambda p: float(p[454, 0]), "u", 0.08, _OUTLINE),
+        "face_reshape_right": Proportion(
+            "right side's width", lambda p: -float(p[234, 0]), "u", 0.08, _OUTLINE
+        ),
+        "face_width": Proportion("face's width", _apart(((454, 234),)), "u", 2 * 0.10, _OUTLINE),
+        "chin_reshape_left": Proportion(
+            "left half of the chin", _apart(((378, 152),)), "share", 0.17, _OUTLINE
+        ),
+        "chin_reshape_right": Proportion(
+            "right half of the chin", _apart(((152, 149),)), "share", 0.17, _OUTLINE
+        ),
+        "chin_length": Proportion("chin's depth", lambda p: -float(p[152, 1]), "u", 0.085, _OUTLINE),
+        "eye_size_left": Proportion("left eye's area", _area(LEFT_EYE), "share", 0.26, _EYES[:1]),
+        "eye_size_right": Proportion("right eye's area", _area(RIGHT_EYE), "share", 0.26, _EYES[1:]),
+        "eye_width": Proportion("eyes' width", _apart(((263, 362), (133, 33))), "share", 0.14, _EYES),
+        "eye_height": Proportion("eyes' height", _apart(((386, 374), (159, 145)), 1), "share", 0.22, _EYES),
+        "eye_distance": Proportion("distance of the eyes' middles", _eye_distance, "u", 0.10, _EYES),
+        "eye_angle": Proportion("tilt, outer corners up", _tilt, "deg", 5.0, _EYES),
+        "nose_bridge_width": Proportion("bridge's width", _apart(((419, 196),)), "share", 0.21, _NOSE),
+        "nose_lift": Proportion("height of the nose's base", lambda p: float(p[2, 1]), "u", 0.045, _NOSE),
+        "nose_size": Proportion("nose's width", _apart(((279, 49),)), "share", 0.13, _NOSE),
+        "nose_tip": Proportion("depth of the tip", lambda p: -float(p[4, 1]), "u", 0.035, _NOSE),
+        "nose_tip_width": Proportion("tip's width", _apart(((274, 44),)), "share", 0.18, _NOSE),
+        "nose_wing": Proportion("width at the wings", _apart(((279, 49),)), "share", 0.17, _NOSE),
+        "lip_size": Proportion("lips' area", _area(LIPS_OUTER), "share", 0.26, _LIPS),
+        "lip_width": Proportion("mouth's width", _apart(((291, 61),)), "share", 0.14, _LIPS),
+        "lip_height_top": Proportion("upper lip's height", _apart(((0, 13),), 1), "share", 0.36, _LIPS),
+        "lip_height_bottom": Proportion("lower lip's height", _apart(((14, 17),), 1), "share", 0.36, _LIPS),
+        "lip_peak": Proportion(
+            "peaks' height over the dip", _apart(((267, 0), (37, 0)), 1), "u", 0.033, _LIPS
+        ),
+    }
+)
+"""What each parameter changes, and by how much at its upper end: this project's choice."""

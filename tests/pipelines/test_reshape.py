@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import ExifTags, ImageCms
+from PIL import Image as PillowImage
+from PIL.JpegImagePlugin import JpegImageFile
+
+from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
+from emulator.face.reshape import ReshapeParameters
+from emulator.face.types import Box
+from emulator.pipelines.core import detector
+from emulator.pipelines.detect import detect_faces
+from emulator.pipelines.images import (
+    ImageRules,
+    decode_original,
+    decode_picture,
+    encode_jpeg,
+    encode_like,
+    encode_png,
+)
+from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+
+RULES = ImageRules(frozenset({"jpeg", "png"}), longest_side=4096)
+OPTIONS = ReshapeOptions(
+    RULES, 0, ReshapeParameters(face_width=-1.0, eye_size_left=1.0), 0.5, 0.5, 0.05, 30.0
+)
+NOTHING = replace(OPTIONS, parameters=ReshapeParameters(), smoothing=0.0, color_evening=0.0)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def stored(data: bytes) -> NDArray[np.uint8]:
+    """Return the pixels as the file has them, whichever way they are to be turned."""
+    return np.asarray(PillowImage.open(io.BytesIO(data)))
+
+
+def encoded(pixels: NDArray[np.uint8], picture_format: str, orientation: int = 1, **options: object) -> bytes:
+    exif = PillowImage.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    buffer = io.BytesIO()
+    PillowImage.fromarray(pixels).save(buffer, picture_format, exif=exif, **options)
+    return buffer.getvalue()
+
+
+def grown(box: Box, share: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return (H, W): a box with a margin of a share of its height."""
+    margin = share * box.height
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    inside: NDArray[np.bool_] = (
+        (x > box.left - margin)
+        & (x < box.left + box.width + margin)
+        & (y > box.top - margin)
+        & (y < box.top + box.height + margin)
+    )
+    return inside
+
+
+@pytest.fixture(scope="module")
+def portrait(face_jpeg: bytes) -> NDArray[np.uint8]:
+    return decode_picture(face_jpeg, RULES).image
+
+
+def test_a_jpeg_stays_one_with_its_size_and_profile(portrait: NDArray[np.uint8]) -> None:
+    result = reshape_picture(encode_jpeg(portrait, icc_profile=PROFILE), OPTIONS)
+    opened = PillowImage.open(io.BytesIO(result.data))
+    assert isinstance(opened, JpegImageFile)
+    assert (result.format, opened.format, opened.mode) == ("jpeg", "JPEG", "RGB")
+    assert opened.size == (portrait.shape[1], portrait.shape[0])
+    assert opened.info["icc_profile"] == PROFILE
+    # Quality 95 divides no coefficient of luminance by more than 12, and colour is not halved.
+    assert max(opened.quantization[0]) <= 12
+    assert {layer[1:3] for layer in opened.layer} == {(1, 1)}
+
+
+def test_outside_the_face_a_png_keeps_its_pixels_to_the_bit(portrait: NDArray[np.uint8]) -> None:
+    result = stored(reshape_picture(encode_png(portrait, PROFILE), OPTIONS).data)
+    (box,) = detect_faces(encode_png(portrait), RULES)
+    far = ~grown(box, 0.4, portrait.shape)
+    assert far.mean() > 0.1
+    assert np.array_equal(result[far], portrait[far])
+    assert (result != portrait)[~far].any(axis=1).mean() > 0.3
+
+
+def test_transparency_is_kept_and_moves_along(portrait: NDArray[np.uint8]) -> None:
+    alpha = np.full(portrait.shape[:2], 255, np.uint8)
+    alpha[: portrait.shape[0] // 2] = 130
+    data = encoded(np.dstack([portrait, alpha]), "PNG")
+    result = PillowImage.open(io.BytesIO(reshape_picture(data, OPTIONS).data))
+    assert result.mode == "RGBA"
+    pixels = np.asarray(result)
+    assert np.array_equal(pixels[0, :, 3], alpha[0])
+    # The line between the halves goes through what moves.
+    assert set(np.unique(pixels[:, :, 3])) >= {130, 255}
+    assert np.array_equal(pixels[:, :8], np.dstack([portrait, alpha])[:, :8])
+
+
+def test_a_grey_picture_stays_grey(portrait: NDArray[np.uint8]) -> None:
+    grey = np.asarray(PillowImage.fromarray(portrait).convert("L"))
+    for picture_format in ("PNG", "JPEG"):
+        result = PillowImage.open(io.BytesIO(reshape_picture(encoded(grey, picture_format), OPTIONS).data))
+        assert (result.format, result.mode) == (picture_format, "L")
+
+
+def test_a_profile_of_another_colour_space_is_dropped(portrait: NDArray[np.uint8]) -> None:
+    cmyk = np.asarray(PillowImage.fromarray(portrait).convert("CMYK"))
+    buffer = io.BytesIO()
+    alien = PROFILE[:16] + b"CMYK" + PROFILE[20:]
+    PillowImage.fromarray(cmyk, "CMYK").save(buffer, "JPEG", icc_profile=alien)
+    opened = PillowImage.open(io.BytesIO(reshape_picture(buffer.getvalue(), OPTIONS).data))
+    assert opened.mode == "RGB"
+    assert "icc_profile" not in opened.info
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_comes_back_as_it_was(orientation: int) -> None:
+    pixels = np.random.default_rng(orientation).integers(0, 256, (40, 64, 3), dtype=np.uint8)
+    data = encoded(pixels, "PNG", orientation)
+    original = decode_original(data, RULES)
+    assert original.orientation == orientation
+    again = encode_like(original, original.image)
+    assert np.array_equal(stored(again), pixels)
+    assert PillowImage.open(io.BytesIO(again)).getexif().get(ExifTags.Base.Orientation, 1) == orientation
+
+
+def test_a_turned_photo_is_reshaped_upright_and_stored_turned(portrait: NDArray[np.uint8]) -> None:
+    upright = stored(reshape_picture(encode_png(portrait), OPTIONS).data)
+    # 6: the camera was turned, the viewer turns the pixels clockwise.
+    turned = reshape_picture(encoded(np.ascontiguousarray(np.rot90(portrait)), "PNG", 6), OPTIONS).data
+    assert np.array_equal(stored(turned), np.rot90(upright))
+
+
+def test_nothing_to_do_returns_the_bytes(face_jpeg: bytes) -> None:
+    assert reshape_picture(face_jpeg, NOTHING).data == face_jpeg
+
+
+def test_the_same_bytes_give_the_same_bytes(face_jpeg: bytes) -> None:
+    assert reshape_picture(face_jpeg, OPTIONS).data == reshape_picture(face_jpeg, OPTIONS).data
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_index_picks_the_face_of_pre_process_and_leaves_the_other(two_faces_jpeg: bytes, index: int) -> None:
+    before = decode_picture(two_faces_jpeg, RULES).image
+    data = encode_png(before)
+    boxes = detect_faces(data, RULES)
+    after = stored(reshape_picture(data, replace(OPTIONS, index=index)).data)
+    changed = (after != before).any(axis=2)
+    assert changed[grown(boxes[index], 0.0, before.shape)].mean() > 0.5
+    assert not changed[grown(boxes[1 - index], 0.0, before.shape)].any()
+
+
+def test_what_cannot_be_worked_on_is_refused_with_data(
+    portrait: NDArray[np.uint8], face_jpeg: bytes, landscape_jpeg: bytes
+) -> None:
+    with pytest.raises(NoFaceFound):
+        reshape_picture(landscape_jpeg, OPTIONS)
+    for index in (-1, 1):
+        with pytest.raises(FaceIndexOutOfRange) as no_such_face:
+            reshape_picture(face_jpeg, replace(OPTIONS, index=index))
+        assert (no_such_face.value.index, no_such_face.value.count) == (index, 1)
+    (face,) = detector().detect(portrait)
+    fraction = min(face.box.width / portrait.shape[1], face.box.height / portrait.shape[0])
+    with pytest.raises(FaceTooSmall) as small:
+        reshape_picture(encode_png(portrait), replace(OPTIONS, smallest_fraction=0.95))
+    assert small.value.fraction == pytest.approx(fraction)
+    assert small.value.limit == 0.95
+    with pytest.raises(FaceAngleTooLarge) as turned:
+        reshape_picture(face_jpeg, replace(OPTIONS, largest_angle_deg=0.0))
+    assert turned.value.limit_deg == 0.0
