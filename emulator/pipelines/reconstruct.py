@@ -16,7 +16,7 @@ from emulator.face.identity import mesh as mesh_of
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.pose import WeakPerspective
-from emulator.face.texture import bake_texture
+from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
@@ -160,16 +160,9 @@ def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face
 
 
 def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
-    """Return the texture that all images agree on: each counts where it sees the head, by how well."""
-    baked = [
-        bake_texture(head, fit.camera.project(fit.landmarks_cm), image, size)
+    """Return the texture that all images agree on."""
+    views = [
+        TextureView(fit.camera.project(fit.landmarks_cm), image)
         for image, fit in zip(images, fits, strict=True)
     ]
-    if len(baked) == 1:
-        return baked[0].image
-    weights = np.stack([texture.coverage for texture in baked])[..., None]
-    # Where nobody sees the head, all guesses count alike.
-    weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)
-    blended = (weights * np.stack([texture.image for texture in baked])).sum(axis=0) / weights.sum(axis=0)
-    rounded: Image = np.rint(blended).astype(np.uint8)
-    return rounded
+    return bake_texture(head, views, size).image
