@@ -126,18 +126,17 @@ def bake_texture(mesh: Mesh, views: Sequence[TextureView], size: int = 1024) -> 
         check_image(view.image)
         check_points(view.camera_points, 3, "camera_points")
         if view.camera_points.shape != mesh.vertices.shape:
-            raise ValueError(
-                f"camera_points must be {mesh.vertices.shape}, not {view.camera_points.shape}"
-            )
+            raise ValueError(f"camera_points must be {mesh.vertices.shape}, not {view.camera_points.shape}")
     if size < 1:
         raise ValueError(f"size must be positive, not {size}")
 
-    layout = _layout(len(mesh.vertices), mesh.triangles.tobytes(), mesh.uv.tobytes(), mesh.uv_triangles.tobytes())
+    layout = _layout(
+        len(mesh.vertices), mesh.triangles.tobytes(), mesh.uv.tobytes(), mesh.uv_triangles.tobytes()
+    )
     stretches = [_stretches(view.camera_points, mesh, layout) for view in views]
     baked_size = _baked_size(stretches, size)
     sightings = [
-        _look(mesh, layout, view, stretch, baked_size)
-        for view, stretch in zip(views, stretches, strict=True)
+        _look(mesh, layout, view, stretch, baked_size) for view, stretch in zip(views, stretches, strict=True)
     ]
     color, color_grid, belief = _blended(sightings)
     filled = _filled(color, color_grid, belief)
@@ -217,7 +216,7 @@ def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[n
 
 def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
     """Return ``size``, halved as often as the photographs' resolution allows."""
-    needed = max(float(np.quantile(stretch, 0.8)) for stretch in stretches)
+    needed = max(float(np.median(stretch)) for stretch in stretches)
     baked = size
     while baked >= 2 * _GRID and needed <= _ALIASING * baked / 2:
         baked = (baked + 1) // 2
@@ -239,7 +238,8 @@ def _look(
     level = np.bincount(corner, np.repeat(octaves, 3), len(points)) / count
     channels = np.column_stack([points, cosine, level]).astype(np.float32)
     grid = _singles(layout.position @ channels).reshape(_GRID, _GRID, 5)
-    belief = _belief(layout.inside, points, grid, stretch, view.image.shape[:2])
+    reach = max(1.0, float(np.median(stretch)) / size)
+    belief = _belief(layout.inside, points, grid, reach, view.image.shape[:2])
     color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], belief)
     coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
     return _Sighting(belief, color, coarse.astype(np.float32))
@@ -277,7 +277,7 @@ def _belief(
     inside: NDArray[np.bool_],
     camera_points: Points3,
     grid: Singles,
-    stretch: NDArray[np.float64],
+    reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
     """Return how far each texel (G, G) is to be believed: facing, unoccluded, inside the photograph."""
@@ -295,17 +295,14 @@ def _belief(
         np.minimum(y + 0.5, height - 0.5 - y),
     )
     framed = _smoothstep(_singles(to_border), 0.0, 1.0)
-    # Nor may a sample reach over the outline: a texel gathers what lies around its centre.
-    reach = max(1.0, float(np.median(stretch)) / 1024.0)
+    # Nor may a sample reach over the outline: a texel gathers ``reach`` pixels around its centre.
     clear = _smoothstep(_singles(from_outline / np.float32(reach)), 1.5, 3.5)
     belief = _singles(facing * soft * visible * framed * clear)
     belief[~inside] = 0.0
     return belief
 
 
-def _unoccluded(
-    camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]
-) -> tuple[Singles, Singles]:
+def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
     """Return how the mesh hides itself at each texel, and how near its outline is: (G, G) twice.
 
     The first is 1 where the texel's point is the nearest along its ray, else 0. The second is
@@ -327,12 +324,13 @@ def _unoccluded(
     covered = cv2.morphologyEx((nearest < far).astype(np.uint8), cv2.MORPH_CLOSE, square)
     nearest = np.where((nearest == far) & (covered > 0), cv2.erode(nearest, square), nearest)
     # Of the 3 x 3 neighbours the farthest: a slanted surface must not hide itself.
-    farthest = cv2.dilate(nearest, square)
+    farthest = _singles(cv2.dilate(nearest, square))
     before = _remap_grid(farthest, place, cv2.INTER_NEAREST)
     tolerance = np.float32(2.0)  # a bit more than one percent of the face
     visible = _singles(place[..., 2] <= before + tolerance)
     distance = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    from_outline = _remap_grid(_singles(distance), place, cv2.INTER_LINEAR) / np.float32(scale)
+    # Less one cell: the outermost ones stand out over the outline.
+    from_outline = (_remap_grid(_singles(distance), place, cv2.INTER_LINEAR) - 1.0) / np.float32(scale)
     return visible, _singles(from_outline)
 
 
@@ -362,7 +360,12 @@ def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
         old, new = np.power(belief, np.float32(6.0)), np.power(view.belief, np.float32(6.0))
         total = old + new
         share = _singles(
-            np.divide(old, total, out=np.where(belief >= view.belief, 1.0, 0.0).astype(np.float32), where=total > 1e-12)
+            np.divide(
+                old,
+                total,
+                out=np.where(belief >= view.belief, 1.0, 0.0).astype(np.float32),
+                where=total > 1e-12,
+            )
         )
         share = _singles(cv2.GaussianBlur(share, (0, 0), 2.0))
         # What only one of them shows is that one's.
