@@ -1,6 +1,6 @@
 # `make run` and `make test` do all set-up by themselves; Python 3.11 or 3.12 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format clean
+.PHONY: help run test demo accuracy lint format clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -21,6 +21,9 @@ demo: .venv/runtime.stamp  ## Install, and send a face through all three vendors
 
 test: lint  ## Install what the tests need, check and test everything.
 	$(RUN)/pytest
+
+accuracy: .venv/dev.stamp  ## Print how true the head model is, on people of known shape (PHOTOS=folder).
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 lint: .venv/dev.stamp
 	$(RUN)/ruff check .

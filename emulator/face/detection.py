@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
 from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
 
 # The detectors look at 192 x 192 and 128 x 128 pixels, sampled without a low-pass filter. A
@@ -21,6 +21,10 @@ _DETECTION_SIDE = 512
 # mesh model looks at 192 x 192 pixels, 1.5 boxes wide, so every pixel that it wants is there.
 _CROP_SIDE = 512
 _CROP_BOXES = 2.0
+
+# Where a face is looked at several times, a crop of this many pixels does: the mesh model looks at 192
+# of its middle 1.5 boxes.
+_LOOK_SIDE = 256
 
 _MINIMUM_SCORE = 0.5
 
@@ -52,11 +56,35 @@ class Face:
 class FaceDetector(Protocol):
     """What finds faces. One instance serves one thread."""
 
-    def detect(self, image: Image) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first; empty if there are none."""
+    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
+        """Return the faces in ``image``, the largest first; empty if there are none.
+
+        More ``looks`` at each face make its landmarks steadier, and take longer.
+        """
 
     def segment_person(self, image: Image) -> Mask:
         """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a crop of a face differs from the plain one: moved and grown in parts of the face's size."""
+
+    right: float
+    down: float
+    size: float
+    roll: float
+    mirrored: bool
+
+
+# The mesh model answers a little differently to each crop of one face; the median is steadier. They
+# come in mirrored pairs, so a mirrored picture is looked at in the same way.
+_LOOKS = (
+    _Look(0.03, -0.02, 1.0, 0.05, mirrored=False),
+    _Look(-0.03, -0.02, 1.0, -0.05, mirrored=True),
+    _Look(-0.03, 0.03, 1.08, -0.05, mirrored=False),
+    _Look(0.03, 0.03, 1.08, 0.05, mirrored=True),
+)
 
 
 @dataclass(frozen=True)
@@ -100,17 +128,29 @@ class MediaPipeDetector:
         self._mesh: Any = face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.5
         )
+        self._one_mesh: Any = face_mesh.FaceMesh(
+            static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.5
+        )
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
-    def detect(self, image: Image) -> Sequence[Face]:
+    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first, ties from left to right, top to bottom.
+
+        Parameters
+        ----------
+        image : Image
+        looks : int
+            1 to 4: how many crops of each face the mesh model looks at. The landmarks are the median,
+            coordinate by coordinate. From 2 on they are as good for a mirrored picture.
 
         Raises
         ------
         ValueError
-            If ``image`` is no (H, W, 3) uint8 array.
+            If ``image`` is no (H, W, 3) uint8 array, or ``looks`` is another number.
         """
         check_image(image)
+        if not 1 <= looks <= len(_LOOKS):
+            raise ValueError(f"looks must be 1 to {len(_LOOKS)}, not {looks}")
         if image.size == 0:
             return ()
         faces: list[Face] = []
@@ -120,7 +160,10 @@ class MediaPipeDetector:
                 continue
             # Once more on a crop around the landmarks, which are surer than the detector's box: it
             # halves how much they depend on where in the picture the face is, and how large.
-            closer = self._landmarks(image, _around(landmarks, candidate.score))
+            around = _around(landmarks, candidate.score)
+            closer = (
+                self._landmarks(image, around) if looks == 1 else self._median(image, around, _LOOKS[:looks])
+            )
             landmarks = landmarks if closer is None else closer
             box = _box_around(landmarks)
             if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
@@ -159,21 +202,38 @@ class MediaPipeDetector:
                 kept.append(candidate)
         return kept
 
-    def _landmarks(self, image: Image, candidate: _Candidate) -> Points3 | None:
+    def _median(self, image: Image, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
+        """Return the median of the landmarks (478, 3) that several looks find; None if none finds any."""
+        seen = [
+            found
+            for look in looks
+            if (found := self._landmarks(image, _moved(around, look), look=look)) is not None
+        ]
+        return np.median(seen, axis=0) if seen else None
+
+    def _landmarks(self, image: Image, candidate: _Candidate, look: _Look | None = None) -> Points3 | None:
         """Return the landmarks (478, 3) in pixels of ``image``; None if the mesh model sees no face."""
-        crop, to_image = _upright_crop(image, candidate)
-        meshes = self._mesh.process(crop).multi_face_landmarks or ()
+        side = _CROP_SIDE if look is None else _LOOK_SIDE
+        crop, to_image = _upright_crop(image, candidate, side)
+        mirrored = look is not None and look.mirrored
+        if mirrored:
+            crop = np.ascontiguousarray(crop[:, ::-1])
+        model = self._mesh if look is None else self._one_mesh
+        meshes = model.process(crop).multi_face_landmarks or ()
         best: Points3 | None = None
         # Less overlap than this, and the mesh model found somebody else.
         best_overlap = 0.2
         for mesh in meshes:
             normalised = np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
             # MediaPipe has pixel edges at integers, we have the centres there.
-            flat = normalised[:, :2] * _CROP_SIDE - 0.5
+            flat = normalised[:, :2] * side - 0.5
+            if mirrored:
+                flat[:, 0] = side - 1 - flat[:, 0]
+                flat, normalised = flat[list(MIRROR)], normalised[list(MIRROR)]
             scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
             landmarks = np.empty_like(normalised)
             landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
-            landmarks[:, 2] = normalised[:, 2] * _CROP_SIDE * scale
+            landmarks[:, 2] = normalised[:, 2] * side * scale
             overlap = _overlap(_box_around(landmarks), candidate.box)
             if overlap > best_overlap:
                 best, best_overlap = landmarks, overlap
@@ -231,28 +291,38 @@ def _around(landmarks: Points3, score: float) -> _Candidate:
     return _Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
 
 
+def _moved(candidate: _Candidate, look: _Look) -> _Candidate:
+    """Return the candidate as ``look`` crops it."""
+    box = candidate.box
+    shift = _turn(candidate.roll) @ np.array([look.right, look.down]) * box.width
+    side = box.width * look.size
+    left = box.left + float(shift[0]) - (side - box.width) / 2
+    top = box.top + float(shift[1]) - (side - box.width) / 2
+    return _Candidate(Box(left, top, side, side), candidate.roll + look.roll, candidate.score)
+
+
 def _turn(roll: float) -> Matrix:
     """Return the matrix (2, 2) that turns pixels clockwise, as the viewer sees it, by ``roll`` radians."""
     cosine, sine = np.cos(roll), np.sin(roll)
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def _upright_crop(image: Image, candidate: _Candidate) -> tuple[Image, Matrix]:
+def _upright_crop(image: Image, candidate: _Candidate, crop_side: int = _CROP_SIDE) -> tuple[Image, Matrix]:
     """Return a square crop in which the candidate stands upright, and the way back.
 
     What lies outside the picture repeats its edge.
 
     Returns
     -------
-    crop : (_CROP_SIDE, _CROP_SIDE, 3) uint8
+    crop : (crop_side, crop_side, 3) uint8
     to_image : (2, 3) float64
         Takes (x, y, 1) in the crop to (x, y) in the picture.
     """
     box = candidate.box
     side = max(box.width, box.height, 1.0) * _CROP_BOXES
     # A large face is sampled at several times the crop's resolution and then averaged.
-    oversampling = max(1, int(side // _CROP_SIDE))
-    fine_side = _CROP_SIDE * oversampling
+    oversampling = max(1, int(side // crop_side))
+    fine_side = crop_side * oversampling
     turn = _turn(candidate.roll)
     centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
 
@@ -267,8 +337,8 @@ def _upright_crop(image: Image, candidate: _Candidate) -> tuple[Image, Matrix]:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    crop = cv2.resize(fine, (_CROP_SIDE, _CROP_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8), to_image(_CROP_SIDE)
+    crop = cv2.resize(fine, (crop_side, crop_side), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8), to_image(crop_side)
 
 
 def _box_around(landmarks: Points3) -> Box:
