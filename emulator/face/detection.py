@@ -19,12 +19,8 @@ _DETECTION_SIDE = 512
 
 # A crop is this many pixels on a side, and this many times as wide as the detector's box. The
 # mesh model looks at 192 x 192 pixels, 1.5 boxes wide, so every pixel that it wants is there.
-_CROP_SIDE = 512
+_CROP_SIDE = 256
 _CROP_BOXES = 2.0
-
-# Where a face is looked at several times, a crop of this many pixels does: the mesh model looks at 192
-# of its middle 1.5 boxes.
-_LOOK_SIDE = 256
 
 _MINIMUM_SCORE = 0.5
 
@@ -77,14 +73,36 @@ class _Look:
     mirrored: bool
 
 
-# The mesh model answers a little differently to each crop of one face; the median is steadier. They
-# come in mirrored pairs, so a mirrored picture is looked at in the same way.
+_PLAIN = _Look(0.0, 0.0, 1.0, 0.0, mirrored=False)
+
+# The mesh model answers a little differently to each crop of one face; the mean is steadier (and it
+# is steadier than the median: the answers scatter without outliers). The crops come in mirrored
+# pairs, so a mirrored picture is looked at in the same way.
 _LOOKS = (
     _Look(0.03, -0.02, 1.0, 0.05, mirrored=False),
     _Look(-0.03, -0.02, 1.0, -0.05, mirrored=True),
     _Look(-0.03, 0.03, 1.08, -0.05, mirrored=False),
     _Look(0.03, 0.03, 1.08, 0.05, mirrored=True),
+    _Look(0.0, -0.03, 1.04, 0.1, mirrored=False),
+    _Look(0.0, -0.03, 1.04, -0.1, mirrored=True),
 )
+
+_MIRROR = np.array(MIRROR)
+
+_MESH_GRAPH = """
+input_stream: "image"
+input_stream: "place"
+input_side_packet: "with_attention"
+output_stream: "landmarks"
+num_threads: 1
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:place"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -128,9 +146,7 @@ class MediaPipeDetector:
         self._mesh: Any = face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.5
         )
-        self._one_mesh: Any = face_mesh.FaceMesh(
-            static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.5
-        )
+        self._look_at = _MeshModel()
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
     def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
@@ -140,8 +156,8 @@ class MediaPipeDetector:
         ----------
         image : Image
         looks : int
-            1 to 4: how many crops of each face the mesh model looks at. The landmarks are the median,
-            coordinate by coordinate. From 2 on they are as good for a mirrored picture.
+            1 to 6: how many crops of each face the mesh model looks at. The landmarks are the mean.
+            An even number does the same to a picture and to its mirror image.
 
         Raises
         ------
@@ -161,9 +177,7 @@ class MediaPipeDetector:
             # Once more on a crop around the landmarks, which are surer than the detector's box: it
             # halves how much they depend on where in the picture the face is, and how large.
             around = _around(landmarks, candidate.score)
-            closer = (
-                self._landmarks(image, around) if looks == 1 else self._median(image, around, _LOOKS[:looks])
-            )
+            closer = self._mean(image, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
             landmarks = landmarks if closer is None else closer
             box = _box_around(landmarks)
             if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
@@ -202,42 +216,74 @@ class MediaPipeDetector:
                 kept.append(candidate)
         return kept
 
-    def _median(self, image: Image, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
-        """Return the median of the landmarks (478, 3) that several looks find; None if none finds any."""
-        seen = [
-            found
-            for look in looks
-            if (found := self._landmarks(image, _moved(around, look), look=look)) is not None
-        ]
-        return np.median(seen, axis=0) if seen else None
+    def _mean(self, image: Image, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
+        """Return the mean of the landmarks (478, 3) that several looks find; None if none finds any."""
+        seen = [found for look in looks if (found := self._seen(image, around, look)) is not None]
+        return np.mean(seen, axis=0) if seen else None
 
-    def _landmarks(self, image: Image, candidate: _Candidate, look: _Look | None = None) -> Points3 | None:
+    def _seen(self, image: Image, around: _Candidate, look: _Look) -> Points3 | None:
+        """Return the landmarks (478, 3) in pixels of ``image`` that one look finds; None if it finds none."""
+        crop, to_image = _upright_crop(image, _moved(around, look))
+        normalised = self._look_at(np.ascontiguousarray(crop[:, ::-1]) if look.mirrored else crop)
+        if normalised is None:
+            return None
+        if look.mirrored:
+            normalised = normalised[_MIRROR]
+            normalised[:, 0] = 1.0 - normalised[:, 0]
+        return _in_image(normalised, to_image)
+
+    def _landmarks(self, image: Image, candidate: _Candidate) -> Points3 | None:
         """Return the landmarks (478, 3) in pixels of ``image``; None if the mesh model sees no face."""
-        side = _CROP_SIDE if look is None else _LOOK_SIDE
-        crop, to_image = _upright_crop(image, candidate, side)
-        mirrored = look is not None and look.mirrored
-        if mirrored:
-            crop = np.ascontiguousarray(crop[:, ::-1])
-        model = self._mesh if look is None else self._one_mesh
-        meshes = model.process(crop).multi_face_landmarks or ()
+        crop, to_image = _upright_crop(image, candidate)
+        meshes = self._mesh.process(crop).multi_face_landmarks or ()
         best: Points3 | None = None
         # Less overlap than this, and the mesh model found somebody else.
         best_overlap = 0.2
         for mesh in meshes:
-            normalised = np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
-            # MediaPipe has pixel edges at integers, we have the centres there.
-            flat = normalised[:, :2] * side - 0.5
-            if mirrored:
-                flat[:, 0] = side - 1 - flat[:, 0]
-                flat, normalised = flat[list(MIRROR)], normalised[list(MIRROR)]
-            scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
-            landmarks = np.empty_like(normalised)
-            landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
-            landmarks[:, 2] = normalised[:, 2] * side * scale
+            landmarks = _in_image(_read_landmarks(mesh), to_image)
             overlap = _overlap(_box_around(landmarks), candidate.box)
             if overlap > best_overlap:
                 best, best_overlap = landmarks, overlap
         return best
+
+
+class _MeshModel:
+    """The mesh model alone, for crops in which the face's place is known: half as long as a search.
+
+    Looks at the middle of a square crop, upright, 1.5 faces wide.
+    """
+
+    def __init__(self) -> None:
+        from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - costs seconds, as above
+        from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
+        from mediapipe.python._framework_bindings import calculator_graph  # noqa: PLC0415 - as above
+
+        self._packets: Any = packet_creator
+        side = 1.5 / _CROP_BOXES
+        self._middle: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=side, height=side)
+        self._graph: Any = calculator_graph.CalculatorGraph(graph_config=_MESH_GRAPH)
+        self._found: list[Any] = []
+        self._graph.observe_output_stream("landmarks", lambda _name, packet: self._found.append(packet))
+        refined = True  # with irises, as the landmarks have them
+        self._graph.start_run({"with_attention": packet_creator.create_bool(refined)})
+        self._timestamp_us = 0
+
+    def __call__(self, crop: Image) -> Points3 | None:
+        """Return landmarks (478, 3) in parts of the crop's side; None if the model sees no face."""
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
+        from mediapipe.python._framework_bindings import image_frame  # noqa: PLC0415 - as above
+
+        # Pictures must follow each other in time, whatever the time.
+        self._timestamp_us += 1
+        self._found.clear()
+        picture = self._packets.create_image_frame(
+            image_format=image_frame.ImageFormat.SRGB, data=np.ascontiguousarray(crop)
+        )
+        place = self._packets.create_proto(self._middle)
+        self._graph.add_packet_to_input_stream("image", picture.at(self._timestamp_us))
+        self._graph.add_packet_to_input_stream("place", place.at(self._timestamp_us))
+        self._graph.wait_until_idle()
+        return _read_landmarks(packet_getter.get_proto(self._found[0])) if self._found else None
 
 
 def face_mesh_edges() -> NDArray[np.int32]:
@@ -251,6 +297,21 @@ def face_mesh_edges() -> NDArray[np.int32]:
 
     edges = np.sort(np.array(sorted(FACEMESH_TESSELATION), np.int32), axis=1)
     return np.unique(edges, axis=0)
+
+
+def _read_landmarks(mesh: Any) -> Points3:
+    """Return MediaPipe's landmarks (478, 3) in parts of the picture's side."""
+    return np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
+
+
+def _in_image(normalised: Points3, to_image: Matrix) -> Points3:
+    """Return landmarks (478, 3) in parts of a crop's side as pixels of the picture."""
+    # MediaPipe has pixel edges at integers, we have the centres there.
+    flat = normalised[:, :2] * _CROP_SIDE - 0.5
+    landmarks = np.empty_like(normalised)
+    landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
+    landmarks[:, 2] = normalised[:, 2] * _CROP_SIDE * float(np.hypot(to_image[0, 0], to_image[1, 0]))
+    return landmarks
 
 
 def _reduced(image: Image) -> Image:
@@ -307,22 +368,22 @@ def _turn(roll: float) -> Matrix:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def _upright_crop(image: Image, candidate: _Candidate, crop_side: int = _CROP_SIDE) -> tuple[Image, Matrix]:
+def _upright_crop(image: Image, candidate: _Candidate) -> tuple[Image, Matrix]:
     """Return a square crop in which the candidate stands upright, and the way back.
 
     What lies outside the picture repeats its edge.
 
     Returns
     -------
-    crop : (crop_side, crop_side, 3) uint8
+    crop : (_CROP_SIDE, _CROP_SIDE, 3) uint8
     to_image : (2, 3) float64
         Takes (x, y, 1) in the crop to (x, y) in the picture.
     """
     box = candidate.box
     side = max(box.width, box.height, 1.0) * _CROP_BOXES
     # A large face is sampled at several times the crop's resolution and then averaged.
-    oversampling = max(1, int(side // crop_side))
-    fine_side = crop_side * oversampling
+    oversampling = max(1, int(side // _CROP_SIDE))
+    fine_side = _CROP_SIDE * oversampling
     turn = _turn(candidate.roll)
     centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
 
@@ -337,8 +398,8 @@ def _upright_crop(image: Image, candidate: _Candidate, crop_side: int = _CROP_SI
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    crop = cv2.resize(fine, (crop_side, crop_side), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8), to_image(crop_side)
+    crop = cv2.resize(fine, (_CROP_SIDE, _CROP_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8), to_image(_CROP_SIDE)
 
 
 def _box_around(landmarks: Points3) -> Box:

@@ -36,7 +36,7 @@ _ALTERNATIONS = 4
 
 # The spread that coefficients are expected to have: less than 1, a stronger ridge, tells people
 # apart better, since what is left of a direction is then what can be relied on.
-_SPREAD = 0.6
+_SPREAD = 0.5
 
 # What of a landmark's error is its own, and neither its neighbours' nor an expression's.
 _NOISE_CM = 0.06
@@ -46,12 +46,14 @@ _NOISE_CM = 0.06
 # symmetry. Measured on a few people's photographs: within one person, even and odd, along x, y, z.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
-_EVEN_WITHIN = (0.8, 0.6, 0.5)
-_ODD_WITHIN = (0.85, 0.5, 0.5)
+_EVEN_WITHIN = (1.0, 0.75, 0.6)
+_ODD_WITHIN = (1.0, 0.6, 0.6)
 
 # One over the distance to the camera: photographs are taken from 80 cm, give or take; a camera
 # that is farther away than infinitely far comes from detectors that overdo it.
 _NEARNESS_PER_CM = 1.0 / 80.0
+
+_DEPTH_PRIOR = 10.0
 
 # A photograph that fits worse than usual is trusted less, one that fits better not much more.
 _LEAST_DOUBT, _MOST_DOUBT = 0.15, 10.0
@@ -173,11 +175,16 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
 
     Each view says where a vertex lies across its line of sight, by how much it faces the camera;
     along the line of sight it says little, and the identity's head decides. So a single view is
-    matched to the pixel, and several are intersected.
+    matched to the pixel. Views from all around are intersected; views that differ little do not
+    add up to a depth.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
-    known = np.broadcast_to(np.eye(3) * 1e-3, (len(vertices), 3, 3)).copy()
+    towards = np.sum([fit.camera.rotation[2] for fit in fits], axis=0)
+    towards = towards / np.linalg.norm(towards)
+    # The identity's depth counts like this many views from the side.
+    prior = 1e-3 * np.eye(3) + _DEPTH_PRIOR * len(fits) * np.outer(towards, towards)
+    known = np.broadcast_to(prior, (len(vertices), 3, 3)).copy()
     total = np.zeros((len(vertices), 3))
     for fit in fits:
         sight = fit.camera.rotation[2]

@@ -19,8 +19,8 @@ from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
 
-LOOKS = 4
-"""At each face: the landmarks' median is steady enough that one person stays one person."""
+LOOKS = 6
+"""At each face: the landmarks' mean is steady enough that one person stays one person."""
 
 MATERIAL = "face"
 """The material's name, in OBJ and MTL."""
@@ -132,7 +132,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     NoFaceFound
         If there is no face in it.
     """
-    image = decode_picture(photo, options.rules).image
+    image = decode_picture(photo, options.rules).in_srgb()
     faces = detector().detect(image, looks=LOOKS)
     if not faces:
         raise NoFaceFound
@@ -149,7 +149,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
 
 def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
     try:
-        image = decode_picture(data, rules).image
+        image = decode_picture(data, rules).in_srgb()
         faces = detector().detect(image, looks=LOOKS)
         if not faces:
             raise NoFaceFound
