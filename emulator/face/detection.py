@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUTER_CORNER
 from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
 
 # The detectors look at 192 x 192 and 128 x 128 pixels, sampled without a low-pass filter. A
@@ -79,12 +79,12 @@ _PLAIN = _Look(0.0, 0.0, 1.0, 0.0, mirrored=False)
 # is steadier than the median: the answers scatter without outliers). The crops come in mirrored
 # pairs, so a mirrored picture is looked at in the same way.
 _LOOKS = (
-    _Look(0.03, -0.02, 1.0, 0.05, mirrored=False),
-    _Look(-0.03, -0.02, 1.0, -0.05, mirrored=True),
-    _Look(-0.03, 0.03, 1.08, -0.05, mirrored=False),
-    _Look(0.03, 0.03, 1.08, 0.05, mirrored=True),
-    _Look(0.0, -0.03, 1.04, 0.1, mirrored=False),
-    _Look(0.0, -0.03, 1.04, -0.1, mirrored=True),
+    _Look(0.02, -0.01, 0.96, 0.03, mirrored=False),
+    _Look(-0.02, -0.01, 0.96, -0.03, mirrored=True),
+    _Look(-0.02, 0.01, 1.03, -0.03, mirrored=False),
+    _Look(0.02, 0.01, 1.03, 0.03, mirrored=True),
+    _Look(0.0, 0.0, 1.0, 0.06, mirrored=False),
+    _Look(0.0, 0.0, 1.0, -0.06, mirrored=True),
 )
 
 _MIRROR = np.array(MIRROR)
@@ -344,11 +344,19 @@ def _read_detections(result: Any, width: int, height: int) -> list[_Candidate]:
 
 
 def _around(landmarks: Points3, score: float) -> _Candidate:
-    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level."""
+    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level.
+
+    Where and as large as the detector would have it, for the mesh model is used to that: a little
+    smaller than the landmarks' extent and lower, since foreheads count less.
+    """
     across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
     roll = float(np.arctan2(across[1], across[0]))
-    centre = landmarks[:SURFACE_COUNT, :2].mean(axis=0)
-    side = float(np.ptp(landmarks[:, :2] @ _turn(roll), axis=0).max())
+    turn = _turn(roll)
+    upright = landmarks[:, :2] @ turn
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    extent = float((high - low).max())
+    centre = turn @ ((low + high) / 2 + (0.0, 0.033 * extent))
+    side = 0.91 * extent
     return _Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
 
 
