@@ -27,6 +27,9 @@ ROW = re.compile(
 TABLE = {row["name"]: row for row in ROW.finditer((ROOT / "README.md").read_text())}
 
 
+_STRINGS = re.compile(r'"([^"]+)"')
+
+
 def faceplusplus(client: httpx.Client, data: bytes) -> str:
     answer = client.post(
         "/facepp/v1/3dface",
@@ -42,7 +45,7 @@ def metahuman(client: httpx.Client, data: bytes) -> str:
     )
     if answer.status_code == httpx.codes.OK:
         return SUCCESS
-    return next(text for text in re.findall(r'"([^"]+)"', answer.text) if " " in text)
+    return str(next(text for text in _STRINGS.findall(answer.text) if " " in text))
 
 
 def perfectcorp(client: httpx.Client, data: bytes) -> str:
@@ -50,9 +53,8 @@ def perfectcorp(client: httpx.Client, data: bytes) -> str:
     new = {"content_type": "image/jpg", "file_name": "face.jpg", "file_size": len(data)}
     file = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()["data"]["files"][0]
     upload = file["requests"][0]
-    client.request(
-        upload["method"], upload["url"], headers=upload["headers"], content=data
-    ).raise_for_status()
+    sent = client.request(upload["method"], upload["url"], headers=upload["headers"], content=data)
+    sent.raise_for_status()
     body = {"version": "1.0", "src_file_id": file["file_id"], "features": {"eye_size": 60}, "global": {}}
     path = "/s2s/v2.0/task/face-reshape"
     task_id = client.post(path, json=body, headers=headers).json()["data"]["task_id"]
