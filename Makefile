@@ -22,6 +22,10 @@ demo: .venv/runtime.stamp  ## Install, and send a face through all three vendors
 test: lint  ## Install what the tests need, check and test everything.
 	$(RUN)/pytest
 
+accuracy: .venv/dev.stamp  ## Measure the head model on people of known shape, and the reshape in the pixels (PHOTOS=folder).
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
+	@$(RUN)/python -m benchmarks.reshape
+
 lint: .venv/dev.stamp
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -31,9 +35,6 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp  ## Put the code into its format.
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
-
-accuracy: .venv/dev.stamp  ## Measure what the reshape does to the pixels, and what it costs.
-	$(RUN)/python benchmarks/reshape.py
 
 clean:  ## Remove everything that was installed or made.
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo

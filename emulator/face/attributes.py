@@ -1,5 +1,10 @@
 """What a person looks like in a few words and colours, measured from one picture.
 
+None of this is a classifier, and nothing was trained: each is a plausible measurement. Colours are medians
+of pixels, as lit in the photo; the hair's length is where pixels of its colour are, its texture whether
+edges run alike; glasses are a line across the nose bridge; the gender is a guess from the brows' height and
+the hair, often wrong, and meant to be pinned by whoever wants it right.
+
 All measurements are taken in an upright crop of one size, in the head's own frame: x to the
 person's left, y up, in units of u, the distance of the outer eye corners. So a tilted head or a
 larger picture changes little.
@@ -50,6 +55,12 @@ _COHERENT = 0.5
 
 # Contrast of a line from which it counts as a frame: skin has 0.01 to 0.09, dark frames 0.7.
 _FRAME = 0.2
+
+# A background from which hair is told by its colour lies so many (squared) tolerances away.
+_OTHER_COLOR = 9.0
+
+# Hair below an ear belongs to the hair above it over so many u.
+_GAP = 0.55
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +138,8 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     frame = head_frame(landmarks)
     crop = _upright_crop(image, landmarks, person_mask, frame)
     skin = _skin_color(crop)
-    hair, color = _hair(crop, skin)
-    length = _hair_length(crop, hair)
+    hair, tails, color = _hair(crop, skin)
+    length = _hair_length(crop, hair | tails)
     return Attributes(
         skin_color=skin,
         hair_color=color,
@@ -166,13 +177,29 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
     offset = np.array([_ASIDE, _ABOVE]) * _SCALE - linear @ frame.origin[:2]
     affine = np.column_stack([linear, offset])
     size = round(2 * _ASIDE * _SCALE) + 1, round((_ABOVE + _BELOW) * _SCALE) + 1
-    # Large pictures are blurred first, as the crop would otherwise pick single pixels.
-    if scale < 1:
-        image = cv2.GaussianBlur(image, (0, 0), 0.5 / scale).astype(np.uint8)
-    cropped = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR).astype(np.uint8)
-    person = np.asarray(cv2.warpAffine(person_mask, affine, size, flags=cv2.INTER_LINEAR), dtype=np.float32)
+    # Large pictures are averaged first, as the crop would otherwise pick single pixels.
+    reduced, to_crop = _reduced(image, scale, affine)
+    cropped = cv2.warpAffine(reduced, to_crop, size, flags=cv2.INTER_LINEAR).astype(np.uint8)
+    # Beyond the picture there is neither a person nor a background.
+    person = np.asarray(
+        cv2.warpAffine(person_mask, affine, size, flags=cv2.INTER_LINEAR, borderValue=(-1.0,)),
+        dtype=np.float32,
+    )
     moved = np.column_stack([landmarks[:, :2] @ linear.T + offset, landmarks[:, 2] * scale])
     return _Crop(cropped, person, skin_mask(cropped, moved), moved[:, :2])
+
+
+def _reduced(image: Image, scale: float, affine: NDArray[np.float64]) -> tuple[Image, NDArray[np.float64]]:
+    """Return the picture reduced to the crop's scale, if that is smaller, and what takes it to the crop."""
+    if scale >= 1.0:
+        return image, affine
+    height, width = image.shape[:2]
+    sides = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, sides, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    # Pixel centres lie at integers in both: x = (x_small + 0.5) / ratio - 0.5.
+    ratio = np.array([sides[0] / width, sides[1] / height])
+    linear = affine[:, :2] / ratio
+    return small, np.column_stack([linear, affine[:, 2] + linear @ (0.5 - 0.5 * ratio)])
 
 
 def _skin_color(crop: _Crop) -> Color:
@@ -203,53 +230,70 @@ def _filled(crop: _Crop, rings: list[tuple[int, ...]]) -> NDArray[np.bool_]:
     return plane.astype(bool)
 
 
-def _lab(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _lab(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return CIELAB (..., 3) of RGB pixels (..., 3)."""
     as_image = (pixels.reshape(-1, 1, 3).astype(np.float32)) / np.float32(255)
-    return np.asarray(cv2.cvtColor(as_image, cv2.COLOR_RGB2LAB), dtype=np.float64).reshape(pixels.shape)
+    return np.asarray(cv2.cvtColor(as_image, cv2.COLOR_RGB2LAB), dtype=np.float32).reshape(pixels.shape)
 
 
-def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], Color]:
-    """Return where hair is (rows, columns) and its colour.
+def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Color]:
+    """Return where hair is (rows, columns), where more of it hangs apart, and its colour.
 
     The colour is measured in a band around the upper half of the face, on what belongs to the
     person and is not of the skin's colour; hair is then what has that colour and hangs together
     with the band.
     """
-    oval = _filled(crop, [FACE_OVAL]).astype(np.uint8)
-    band = _grown(oval, 0.45) & ~_grown(oval, 0.06)
+    oval = _filled(crop, [FACE_OVAL])
+    away = cv2.distanceTransform((~oval).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
     # Above the ears.
     band[crop.y(0.15) :] = False
     band &= crop.person > 0.7
-    lab = _lab(crop.image)
-    unlike_skin = np.linalg.norm((lab - _lab(skin)) * (0.6, 1.0, 1.0), axis=2) > 14
+    # A little softened: single strands decide nothing, and a picture's sharpness little.
+    lab = _lab(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
+    apart = ((lab - _lab(skin)) * np.array([0.6, 1.0, 1.0], np.float32)) ** 2
+    unlike_skin = apart[..., 0] + apart[..., 1] + apart[..., 2] > 14**2
     seed = band & unlike_skin
     # A bald head: nothing but scalp.
     if seed.sum() < 0.15 * max(int(band.sum()), 1):
         seed = band
     color = _robust_color(crop.image[seed], 0.15, 0.75)
     if not seed.any():
-        return seed, color
+        return seed, seed, color
 
     # Hair has shades: what counts is its distance against the spread in the band.
     center, spread = (
         np.median(lab[seed], axis=0),
         1.4826 * np.median(np.abs(lab[seed] - np.median(lab[seed], axis=0)), axis=0),
     )
-    tolerance = 2.2 * np.maximum(spread, (8.0, 3.0, 4.0))
-    alike = (((lab - center) / tolerance) ** 2).sum(axis=2) < 3.0
-    alike &= (crop.person > 0.5) & unlike_skin & ~oval.astype(bool)
+    tolerance = (2.2 * np.maximum(spread, (8.0, 3.0, 4.0))).astype(np.float32)
+    strange = ((lab - center) / tolerance) ** 2
+    alike = strange[..., 0] + strange[..., 1] + strange[..., 2] < 3.0
+    belongs = crop.person > 0.5
+    behind = (crop.person >= 0.0) & (crop.person < 0.1)
+    if behind.any():
+        # The segmentation often loses what hangs down; before a background of another colour, colour
+        # alone tells.
+        backdrop = (((np.median(lab[behind], axis=0) - center) / tolerance) ** 2).sum()
+        belongs |= (backdrop > _OTHER_COLOR) & (crop.person >= 0.0) & (away <= 0.7 * _SCALE)
+    alike &= belongs & unlike_skin & ~oval
     closed = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, labels = cv2.connectedComponents(closed.astype(np.uint8))
-    rooted = np.unique(np.asarray(labels)[seed & (closed > 0)])
-    return np.isin(labels, rooted[rooted > 0]), color
+    count, components = cv2.connectedComponents(closed.astype(np.uint8))
+    labels = np.asarray(components, dtype=np.int32)
+    rooted = _chosen(labels, seed, count)
+    # An ear or a shoulder may part a tail from the hair on the head.
+    from_hair = cv2.distanceTransform((~rooted).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    beside = (from_hair <= _GAP * _SCALE) & (away <= 0.6 * _SCALE)
+    return rooted, _chosen(labels, beside, count), color
 
 
-def _grown(mask: NDArray[np.uint8], by: float) -> NDArray[np.bool_]:
-    size = 2 * round(by * _SCALE) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return np.asarray(cv2.dilate(mask, kernel), dtype=np.uint8).astype(bool)
+def _chosen(labels: NDArray[np.int32], where: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """Return the components, 1 to ``count`` - 1, that have a pixel ``where``."""
+    kept = np.bincount(labels[where], minlength=count) > 0
+    kept[0] = False
+    chosen: NDArray[np.bool_] = kept[labels]
+    return chosen
 
 
 def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
@@ -282,10 +326,15 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_]) -> HairTexture:
         return "straight"
     luma = np.asarray(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     dx, dy = (np.asarray(cv2.Sobel(luma, cv2.CV_32F, *order)) * inner for order in ((1, 0), (0, 1)))
+    # Averages over a third of u are as good at half the resolution.
+    half = (luma.shape[1] // 2, luma.shape[0] // 2)
     xx, yy, xy = (
-        np.asarray(cv2.GaussianBlur(product, (0, 0), 0.15 * _SCALE))
+        np.asarray(
+            cv2.GaussianBlur(cv2.resize(product, half, interpolation=cv2.INTER_AREA), (0, 0), 0.075 * _SCALE)
+        )
         for product in (dx * dx, dy * dy, dx * dy)
     )
+    inner = cv2.resize(inner.astype(np.uint8), half, interpolation=cv2.INTER_NEAREST).astype(bool)
     energy = xx + yy
     coherence = np.sqrt((xx - yy) ** 2 + 4 * xy * xy) / np.maximum(energy, 1e-6)
     return (

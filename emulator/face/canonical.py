@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.mesh import Mesh
-from emulator.face.types import Points3
+from emulator.face.types import Points2, Points3, Triangles
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -43,8 +43,15 @@ class CanonicalData:
     frequencies : (H,) float64
         Their eigenvalues.
     deviation_law : (2,) float64
-        ``a`` and ``b``: faces differ from the canonical one by about ``a * frequency ** -b``
-        centimetres (standard deviation) along a unit harmonic.
+        ``a`` and ``b``: what a detector sees of faces differs from the canonical one by about
+        ``a * frequency ** -b`` centimetres (standard deviation) along a unit harmonic.
+    extension : (108, 3) float64
+        Three rings of 36 vertices around the face oval, from the inside out: on to the hairline,
+        the ears and below the jaw.
+    extension_triangles : (216, 3) int32
+        Into the mesh's vertices followed by ``extension``.
+    extended_uv : (576, 2) float64
+        Texture coordinates of the mesh's vertices followed by those of ``extension``.
     """
 
     mesh: Mesh
@@ -53,6 +60,9 @@ class CanonicalData:
     harmonics: NDArray[np.float64]
     frequencies: NDArray[np.float64]
     deviation_law: NDArray[np.float64]
+    extension: Points3
+    extension_triangles: Triangles
+    extended_uv: Points2
 
 
 @cache
@@ -63,10 +73,11 @@ def canonical_data() -> CanonicalData:
         np.load(stream, allow_pickle=False) as stored,
     ):
         triangles = _read_only(stored["triangles"].astype(np.int32))
+        extended_uv = _read_only(stored["uv"].astype(np.float64))
         mesh = Mesh(
             _read_only(stored["vertices"].astype(np.float64)),
             triangles,
-            _read_only(stored["uv"].astype(np.float64)),
+            extended_uv[: len(stored["vertices"])],
             triangles,
         )
         return CanonicalData(
@@ -76,6 +87,9 @@ def canonical_data() -> CanonicalData:
             _read_only(stored["harmonics"].astype(np.float64)),
             _read_only(stored["frequencies"].astype(np.float64)),
             _read_only(stored["deviation_law"].astype(np.float64)),
+            _read_only(stored["extension"].astype(np.float64)),
+            _read_only(stored["extension_triangles"].astype(np.int32)),
+            extended_uv,
         )
 
 

@@ -9,8 +9,9 @@ The steps, each a function here:
 2. the mirror image of each landmark: the triangulation's own reflection;
 3. the neutral head: what the mesh model sees in the photographs and their mirror images, brought
    to one pose, and carried to a closed mouth by linear regression on how far mouths are open;
-4. the texture layout: a flattening of the mesh of least symmetric Dirichlet energy;
-5. the harmonics: eigenvectors of the mesh's graph Laplacian, and how much faces vary along them.
+4. the extension: rings of vertices that carry the face on to the hairline, the ears and below the jaw;
+5. the texture layout: a flattening of the extended mesh of least symmetric Dirichlet energy;
+6. the harmonics: eigenvectors of the mesh's graph Laplacian, and how much faces vary along them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,15 @@ Corners = tuple[int, int, int]
 INTERPUPILLARY_CM = 6.3
 """Between the pupils of the canonical head: the mean of adults, which gives the mesh its scale."""
 
-HARMONIC_COUNT = 40
+HARMONIC_COUNT = 60
+
+EXTENSION_RINGS = 3
+
+# How wide the extension is, in centimetres: over the forehead, beside the ears, below the jaw.
+_FOREHEAD_WIDTH_CM, _EAR_WIDTH_CM, _JAW_WIDTH_CM = 2.9, 2.0, 1.3
+
+# The layout is made for a mouth that is as open as smiles open it: it needs room inside the mouth.
+_LAYOUT_OPENING_CM = 0.8
 
 # Positions and texture coordinates are rounded to these, so that a mirror image is exact in
 # binary and the file small.
@@ -295,11 +304,122 @@ def with_lips_touching(vertices: Points3, gap_cm: float = 0.03) -> Points3:
     return result
 
 
-# --- 4. The texture layout --------------------------------------------------------------------
+# --- 4. The extension -------------------------------------------------------------------------
+
+
+def extension(vertices: Points3, triangles: Triangles) -> Points3:
+    """Return the vertices (rings * 36, 3) that continue the face beyond its oval, ring by ring.
+
+    Each ring runs along the oval (``FACE_OVAL``). The surface leaves the face in the direction that
+    the face has there and bends backwards: over the forehead to where hair begins, to the ears, and
+    below the jaw towards the neck.
+    """
+    oval = list(FACE_OVAL)
+    border = vertices[oval]
+    neighbours: list[set[int]] = [set() for _ in oval]
+    for triangle in triangles.tolist():
+        for corner in set(triangle) & set(oval):
+            neighbours[oval.index(corner)].update(set(triangle) - set(oval))
+    outward = np.array(
+        [
+            border[row] - vertices[sorted(found)].mean(axis=0) if found else np.zeros(3)
+            for row, found in enumerate(neighbours)
+        ]
+    )
+    along = np.roll(border, -1, axis=0) - np.roll(border, 1, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    outward -= (outward * along).sum(axis=1, keepdims=True) * along
+    for _ in range(6):
+        outward = (np.roll(outward, 1, axis=0) + 2 * outward + np.roll(outward, -1, axis=0)) / 4
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+
+    # 1 at the forehead, 0 beside the ears, -1 at the chin.
+    height = border[:, 1] / np.where(border[:, 1] > 0, border[:, 1].max(), -border[:, 1].min())
+    up, down = np.clip(height, 0, 1), np.clip(-height, 0, 1)
+    side = border[:, 0] / np.abs(border[:, 0]).max()
+    # Jaws narrow towards the neck and rise to it.
+    backward = np.stack(
+        [
+            -0.12 * np.sign(side) * side**2 * down - 0.05 * side,
+            0.25 * up + 0.45 * down,
+            -np.ones(len(border)),
+        ],
+        axis=1,
+    )
+    backward /= np.linalg.norm(backward, axis=1, keepdims=True)
+    width = _EAR_WIDTH_CM + (_FOREHEAD_WIDTH_CM - _EAR_WIDTH_CM) * up**2
+    width = width[:, None] + (_JAW_WIDTH_CM - _EAR_WIDTH_CM) * down[:, None]
+    # A parabola from the one direction to the other.
+    steps = np.arange(1, EXTENSION_RINGS + 1) / EXTENSION_RINGS
+    rings = [border + width * ((s - s**2 / 2) * outward + s**2 / 2 * backward) for s in steps]
+    return np.concatenate(rings)
+
+
+def extension_triangles() -> list[Corners]:
+    """Return the triangles between the oval and the rings around it, symmetric like the face's."""
+    count = len(FACE_OVAL)
+    levels = [
+        list(FACE_OVAL),
+        *(
+            list(range(SURFACE_COUNT + ring * count, SURFACE_COUNT + (ring + 1) * count))
+            for ring in range(EXTENSION_RINGS)
+        ),
+    ]
+    found: list[Corners] = []
+    for inner, outer in pairwise(levels):
+        for here in range(count):
+            there = (here + 1) % count
+            # The diagonals of one side mirror those of the other.
+            if here < count // 2:
+                found += [(inner[here], outer[there], outer[here]), (inner[here], inner[there], outer[there])]
+            else:
+                found += [(inner[here], inner[there], outer[here]), (inner[there], outer[there], outer[here])]
+    return found
+
+
+def head_mirror() -> list[int]:
+    """Return the mirror image of each vertex of the extended mesh."""
+    count = len(FACE_OVAL)
+    rings = range(EXTENSION_RINGS)
+    return [
+        *MIRROR[:SURFACE_COUNT],
+        *(SURFACE_COUNT + ring * count + (-place) % count for ring in rings for place in range(count)),
+    ]
+
+
+def symmetric_extension(vertices: Points3, triangles: Triangles) -> Points3:
+    """Return ``extension``, rounded and symmetric to the bit like ``vertices``."""
+    beyond = np.round(extension(vertices, triangles) / _POSITION_STEP_CM) * _POSITION_STEP_CM
+    image = beyond[np.array(head_mirror()[SURFACE_COUNT:]) - SURFACE_COUNT] * (-1.0, 1.0, 1.0)
+    result: Points3 = (beyond + image) / 2 + 0.0
+    return result
+
+
+# --- 5. The texture layout --------------------------------------------------------------------
+
+
+def layout(
+    vertices: Points3, opening: Points3, triangles: Triangles, beyond: Points3, around: Triangles
+) -> Points2:
+    """Return the texture coordinates (576, 2) of the face and its extension."""
+    open_mouthed = np.concatenate([vertices + _LAYOUT_OPENING_CM * opening, beyond])
+    outermost = range(len(open_mouthed) - len(FACE_OVAL), len(open_mouthed))
+    return unwrapped(
+        open_mouthed,
+        np.concatenate([triangles, around]),
+        features_magnified(open_mouthed),
+        tuple(outermost),
+        head_mirror(),
+    )
 
 
 def unwrapped(
-    vertices: Points3, triangles: Triangles, magnification: NDArray[np.float64], iterations: int = 1500
+    vertices: Points3,
+    triangles: Triangles,
+    magnification: NDArray[np.float64],
+    border: Sequence[int],
+    mirror: Sequence[int],
+    iterations: int = 1500,
 ) -> Points2:
     """Return texture coordinates (V, 2): symmetric, nothing flipped, nothing overlapping.
 
@@ -314,6 +434,10 @@ def unwrapped(
     triangles : (T, 3)
     magnification : (V,)
         How much longer lengths shall be in the texture there than elsewhere.
+    border : sequence of int
+        The vertices around the mesh, from its top clockwise as the viewer sees it.
+    mirror : sequence of int
+        The mirror image of each vertex.
     """
     size = magnification[triangles].mean(axis=1)
     corners = vertices[triangles]
@@ -328,7 +452,7 @@ def unwrapped(
     from_flat = np.linalg.inv(flat)
 
     laplacian = graph_laplacian(triangles, len(vertices))
-    position = _tutte(laplacian, float(area.sum()))
+    position = _tutte(laplacian, float(area.sum()), np.array(border))
     # A free border may slide as a whole; the small diagonal holds it.
     precondition = np.linalg.inv(laplacian + 1e-3 * np.eye(len(vertices)))
     energy, gradient = _dirichlet(position, triangles, from_flat, area)
@@ -353,9 +477,9 @@ def unwrapped(
                 break
             rate /= 2
             if rate < 1e-12:
-                return _fitted(position)
+                return _fitted(position, np.array(mirror), np.array(border))
         position, energy, gradient = moved, moved_energy, moved_gradient
-    return _fitted(position)
+    return _fitted(position, np.array(mirror), np.array(border))
 
 
 def _inner(vectors: Points2, matrix: Matrix) -> float:
@@ -379,9 +503,8 @@ def graph_laplacian(triangles: Triangles, count: int) -> Matrix:
     return laplacian
 
 
-def _tutte(laplacian: Matrix, area: float) -> Points2:
-    """Return the vertices (V, 2) with the face oval on a circle and the others in balance."""
-    border = np.array(FACE_OVAL)
+def _tutte(laplacian: Matrix, area: float, border: NDArray[np.int64]) -> Points2:
+    """Return the vertices (V, 2) with the border on a circle and the others in balance."""
     inner = np.setdiff1d(np.arange(len(laplacian)), border)
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(border)) / len(border)
     position = np.zeros((len(laplacian), 2))
@@ -417,11 +540,11 @@ def _dirichlet(
     return energy, gradient
 
 
-def _fitted(position: Points2) -> Points2:
+def _fitted(position: Points2, mirror: NDArray[np.int64], border: NDArray[np.int64]) -> Points2:
     """Return a layout made symmetric to the bit and stretched to the square within its margin."""
-    image = position[list(MIRROR[:SURFACE_COUNT])] * (-1.0, 1.0)
-    across = position[454, 0] - position[234, 0]
-    if across <= 0:
+    image = position[mirror] * (-1.0, 1.0)
+    quarter = len(border) // 4
+    if position[border[quarter], 0] <= position[border[-quarter], 0]:
         raise ValueError("the layout must be upright")
     centred = (position + image) / 2
     half = np.abs(centred[:, 0]).max()
@@ -430,13 +553,15 @@ def _fitted(position: Points2) -> Points2:
     sideways = np.floor(centred[:, 0] / half * (room / 2) / _UV_STEP) * _UV_STEP
     # floor() treats the two signs differently: the left side is taken from the right.
     left = sideways > 0
-    sideways[left] = -sideways[np.array(MIRROR[:SURFACE_COUNT])[left]]
-    sideways[[index for index in range(SURFACE_COUNT) if MIRROR[index] == index]] = 0.0
+    sideways[left] = -sideways[mirror[left]]
+    sideways[mirror == np.arange(len(mirror))] = 0.0
     upward = np.round((_UV_MARGIN + (centred[:, 1] - low) / (high - low) * room) / _UV_STEP) * _UV_STEP
+    # The two halves' heights may differ in their last bit before rounding.
+    upward = np.minimum(upward, upward[mirror])
     return np.column_stack([0.5 + np.clip(sideways, -room / 2, room / 2), upward])
 
 
-# --- 5. The harmonics -------------------------------------------------------------------------
+# --- 6. The harmonics -------------------------------------------------------------------------
 
 
 def harmonics(triangles: Triangles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -529,14 +654,16 @@ def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray
     opening /= opening[_UPPER_LIP_MIDDLE, 1] - opening[_LOWER_LIP_MIDDLE, 1]
     neutral = symmetrised(in_model_space(neutral, neutral))[:SURFACE_COUNT]
     vertices = symmetrised(with_lips_touching(neutral))
-    # The texture needs room inside the mouth, so its layout comes from the open mouths' mean.
-    open_mouthed = symmetrised(heads.mean(axis=0))[:SURFACE_COUNT]
-    uv = unwrapped(open_mouthed, triangles, features_magnified(open_mouthed))
+    around = np.array(extension_triangles(), np.int32)
+    beyond = symmetric_extension(vertices, triangles)
+    uv = layout(vertices, opening[:SURFACE_COUNT], triangles, beyond, around)
     functions, frequencies = harmonics(triangles)
     return {
         "vertices": vertices,
         "triangles": triangles.astype(np.int16),
         "regions": regions,
+        "extension": beyond,
+        "extension_triangles": around.astype(np.int16),
         "uv": uv,
         "mouth_opening": opening[:SURFACE_COUNT].astype(np.float32),
         "harmonics": functions.astype(np.float32),

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUTER_CORNER
 from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
 
 # The detectors look at 192 x 192 and 128 x 128 pixels, sampled without a low-pass filter. A
@@ -19,7 +19,7 @@ _DETECTION_SIDE = 512
 
 # A crop is this many pixels on a side, and this many times as wide as the detector's box. The
 # mesh model looks at 192 x 192 pixels, 1.5 boxes wide, so every pixel that it wants is there.
-_CROP_SIDE = 512
+_CROP_SIDE = 256
 _CROP_BOXES = 2.0
 
 _MINIMUM_SCORE = 0.5
@@ -52,11 +52,57 @@ class Face:
 class FaceDetector(Protocol):
     """What finds faces. One instance serves one thread."""
 
-    def detect(self, image: Image) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first; empty if there are none."""
+    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
+        """Return the faces in ``image``, the largest first; empty if there are none.
+
+        More ``looks`` at each face make its landmarks steadier, and take longer.
+        """
 
     def segment_person(self, image: Image) -> Mask:
         """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a crop of a face differs from the plain one: moved and grown in parts of the face's size."""
+
+    right: float
+    down: float
+    size: float
+    roll: float
+    mirrored: bool
+
+
+_PLAIN = _Look(0.0, 0.0, 1.0, 0.0, mirrored=False)
+
+# The mesh model answers a little differently to each crop of one face; the mean is steadier (and it
+# is steadier than the median: the answers scatter without outliers). The crops come in mirrored
+# pairs, so a mirrored picture is looked at in the same way.
+_LOOKS = (
+    _Look(0.02, -0.01, 0.96, 0.03, mirrored=False),
+    _Look(-0.02, -0.01, 0.96, -0.03, mirrored=True),
+    _Look(-0.02, 0.01, 1.03, -0.03, mirrored=False),
+    _Look(0.02, 0.01, 1.03, 0.03, mirrored=True),
+    _Look(0.0, 0.0, 1.0, 0.06, mirrored=False),
+    _Look(0.0, 0.0, 1.0, -0.06, mirrored=True),
+)
+
+_MIRROR = np.array(MIRROR)
+
+_MESH_GRAPH = """
+input_stream: "image"
+input_stream: "place"
+input_side_packet: "with_attention"
+output_stream: "landmarks"
+num_threads: 1
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:place"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -100,17 +146,27 @@ class MediaPipeDetector:
         self._mesh: Any = face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.5
         )
+        self._look_at = _MeshModel()
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
-    def detect(self, image: Image) -> Sequence[Face]:
+    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first, ties from left to right, top to bottom.
+
+        Parameters
+        ----------
+        image : Image
+        looks : int
+            1 to 6: how many crops of each face the mesh model looks at. The landmarks are the mean.
+            An even number does the same to a picture and to its mirror image.
 
         Raises
         ------
         ValueError
-            If ``image`` is no (H, W, 3) uint8 array.
+            If ``image`` is no (H, W, 3) uint8 array, or ``looks`` is another number.
         """
         check_image(image)
+        if not 1 <= looks <= len(_LOOKS):
+            raise ValueError(f"looks must be 1 to {len(_LOOKS)}, not {looks}")
         if image.size == 0:
             return ()
         faces: list[Face] = []
@@ -120,7 +176,8 @@ class MediaPipeDetector:
                 continue
             # Once more on a crop around the landmarks, which are surer than the detector's box: it
             # halves how much they depend on where in the picture the face is, and how large.
-            closer = self._landmarks(image, _around(landmarks, candidate.score))
+            around = _around(landmarks, candidate.score)
+            closer = self._mean(image, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
             landmarks = landmarks if closer is None else closer
             box = _box_around(landmarks)
             if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
@@ -159,6 +216,22 @@ class MediaPipeDetector:
                 kept.append(candidate)
         return kept
 
+    def _mean(self, image: Image, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
+        """Return the mean of the landmarks (478, 3) that several looks find; None if none finds any."""
+        seen = [found for look in looks if (found := self._seen(image, around, look)) is not None]
+        return np.mean(seen, axis=0) if seen else None
+
+    def _seen(self, image: Image, around: _Candidate, look: _Look) -> Points3 | None:
+        """Return the landmarks (478, 3) in pixels of ``image`` that one look finds; None if it finds none."""
+        crop, to_image = _upright_crop(image, _moved(around, look))
+        normalised = self._look_at(np.ascontiguousarray(crop[:, ::-1]) if look.mirrored else crop)
+        if normalised is None:
+            return None
+        if look.mirrored:
+            normalised = normalised[_MIRROR]
+            normalised[:, 0] = 1.0 - normalised[:, 0]
+        return _in_image(normalised, to_image)
+
     def _landmarks(self, image: Image, candidate: _Candidate) -> Points3 | None:
         """Return the landmarks (478, 3) in pixels of ``image``; None if the mesh model sees no face."""
         crop, to_image = _upright_crop(image, candidate)
@@ -167,17 +240,50 @@ class MediaPipeDetector:
         # Less overlap than this, and the mesh model found somebody else.
         best_overlap = 0.2
         for mesh in meshes:
-            normalised = np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
-            # MediaPipe has pixel edges at integers, we have the centres there.
-            flat = normalised[:, :2] * _CROP_SIDE - 0.5
-            scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
-            landmarks = np.empty_like(normalised)
-            landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
-            landmarks[:, 2] = normalised[:, 2] * _CROP_SIDE * scale
+            landmarks = _in_image(_read_landmarks(mesh), to_image)
             overlap = _overlap(_box_around(landmarks), candidate.box)
             if overlap > best_overlap:
                 best, best_overlap = landmarks, overlap
         return best
+
+
+class _MeshModel:
+    """The mesh model alone, for crops in which the face's place is known: half as long as a search.
+
+    Looks at the middle of a square crop, upright, 1.5 faces wide.
+    """
+
+    def __init__(self) -> None:
+        from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - costs seconds, as above
+        from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
+        from mediapipe.python._framework_bindings import calculator_graph  # noqa: PLC0415 - as above
+
+        self._packets: Any = packet_creator
+        side = 1.5 / _CROP_BOXES
+        self._middle: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=side, height=side)
+        self._graph: Any = calculator_graph.CalculatorGraph(graph_config=_MESH_GRAPH)
+        self._found: list[Any] = []
+        self._graph.observe_output_stream("landmarks", lambda _name, packet: self._found.append(packet))
+        refined = True  # with irises, as the landmarks have them
+        self._graph.start_run({"with_attention": packet_creator.create_bool(refined)})
+        self._timestamp_us = 0
+
+    def __call__(self, crop: Image) -> Points3 | None:
+        """Return landmarks (478, 3) in parts of the crop's side; None if the model sees no face."""
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
+        from mediapipe.python._framework_bindings import image_frame  # noqa: PLC0415 - as above
+
+        # Pictures must follow each other in time, whatever the time.
+        self._timestamp_us += 1
+        self._found.clear()
+        picture = self._packets.create_image_frame(
+            image_format=image_frame.ImageFormat.SRGB, data=np.ascontiguousarray(crop)
+        )
+        place = self._packets.create_proto(self._middle)
+        self._graph.add_packet_to_input_stream("image", picture.at(self._timestamp_us))
+        self._graph.add_packet_to_input_stream("place", place.at(self._timestamp_us))
+        self._graph.wait_until_idle()
+        return _read_landmarks(packet_getter.get_proto(self._found[0])) if self._found else None
 
 
 def face_mesh_edges() -> NDArray[np.int32]:
@@ -191,6 +297,21 @@ def face_mesh_edges() -> NDArray[np.int32]:
 
     edges = np.sort(np.array(sorted(FACEMESH_TESSELATION), np.int32), axis=1)
     return np.unique(edges, axis=0)
+
+
+def _read_landmarks(mesh: Any) -> Points3:
+    """Return MediaPipe's landmarks (478, 3) in parts of the picture's side."""
+    return np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
+
+
+def _in_image(normalised: Points3, to_image: Matrix) -> Points3:
+    """Return landmarks (478, 3) in parts of a crop's side as pixels of the picture."""
+    # MediaPipe has pixel edges at integers, we have the centres there.
+    flat = normalised[:, :2] * _CROP_SIDE - 0.5
+    landmarks = np.empty_like(normalised)
+    landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
+    landmarks[:, 2] = normalised[:, 2] * _CROP_SIDE * float(np.hypot(to_image[0, 0], to_image[1, 0]))
+    return landmarks
 
 
 def _reduced(image: Image) -> Image:
@@ -223,12 +344,30 @@ def _read_detections(result: Any, width: int, height: int) -> list[_Candidate]:
 
 
 def _around(landmarks: Points3, score: float) -> _Candidate:
-    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level."""
+    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level.
+
+    Where and as large as the detector would have it, for the mesh model is used to that: a little
+    smaller than the landmarks' extent and lower, since foreheads count less.
+    """
     across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
     roll = float(np.arctan2(across[1], across[0]))
-    centre = landmarks[:SURFACE_COUNT, :2].mean(axis=0)
-    side = float(np.ptp(landmarks[:, :2] @ _turn(roll), axis=0).max())
+    turn = _turn(roll)
+    upright = landmarks[:, :2] @ turn
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    extent = float((high - low).max())
+    centre = turn @ ((low + high) / 2 + (0.0, 0.033 * extent))
+    side = 0.91 * extent
     return _Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
+
+
+def _moved(candidate: _Candidate, look: _Look) -> _Candidate:
+    """Return the candidate as ``look`` crops it."""
+    box = candidate.box
+    shift = _turn(candidate.roll) @ np.array([look.right, look.down]) * box.width
+    side = box.width * look.size
+    left = box.left + float(shift[0]) - (side - box.width) / 2
+    top = box.top + float(shift[1]) - (side - box.width) / 2
+    return _Candidate(Box(left, top, side, side), candidate.roll + look.roll, candidate.score)
 
 
 def _turn(roll: float) -> Matrix:

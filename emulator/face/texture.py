@@ -1,220 +1,434 @@
-"""A photograph, carried onto the mesh's texture."""
+"""Photographs, carried onto the mesh's texture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from emulator.face.mesh import Mesh, vertex_normals
-from emulator.face.rasterize import Raster, rasterize, uv_to_pixels
-from emulator.face.types import Image, Mask, Points3, Triangles, check_image, check_points
+from emulator.face.rasterize import rasterize, uv_to_pixels
+from emulator.face.types import Image, Mask, Points2, Points3, Triangles, check_image, check_points
 
 Singles: TypeAlias = NDArray[np.float32]
 
-GRAZING_COSINE = 0.2
+GRAZING_COSINE: Final = 0.2
 """A surface turned further away than this is not taken from the photograph: it shows background."""
 
-FACING_COSINE = 0.5
+FACING_COSINE: Final = 0.5
 """A surface turned less than this is taken as it is; between the two it fades."""
 
-OUTLINE_FRACTION = 0.04
+OUTLINE_FRACTION: Final = 0.04
 """Nearer to the face's outline than this fraction of its extent, more must face the camera: there the
 fit's small errors put background or hair on the skin."""
+
+# Whatever is smooth across the texture is computed on a grid of so many texels and enlarged:
+# where a texel lies in the photograph, how far it is believed, how the light differs.
+_GRID = 256
+
+# Steps across the face in the depth buffer. They tell a nose from a cheek; more would only cost.
+_DEPTH_STEPS = 160
+
+# A texel may cover so many of the photograph's pixels before the photograph is reduced for it.
+_ALIASING = 1.4
+
+
+@dataclass(frozen=True, eq=False)
+class TextureView:
+    """A photograph, and where it has the mesh.
+
+    Attributes
+    ----------
+    camera_points : (V, 3) float64
+        Where the mesh's vertices lie in the photograph: x right, y down, z away from the camera,
+        all in pixels.
+    image : Image
+    """
+
+    camera_points: Points3
+    image: Image
 
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """A mesh's texture, and how much of it the photograph showed.
+    """A mesh's texture, and how much of it the photographs showed.
 
     Attributes
     ----------
     image : (S, S, 3) uint8
         RGB, row 0 at v = 1. Filled everywhere, beyond the chart too, so that it can be minified.
     coverage : (S, S) float32
-        0 to 1: 1 where the colour is the photograph's own, 0 where it was filled in.
+        0 to 1: 1 where the colour is a photograph's own, 0 where it was filled in.
     """
 
     image: Image
     coverage: Mask
 
 
-def bake_texture(mesh: Mesh, camera_points: Points3, image: Image, size: int = 1024) -> Texture:
-    """Return the texture (``size``, ``size``) that makes ``mesh`` look as it does in ``image``.
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """What the texture's layout alone decides, on the grid."""
 
-    Each texel's surface point is looked up in the photograph where it faces the camera and nothing
-    lies before it. What the photograph does not show is taken from the other half of the face,
-    shifted in colour so that it meets its surroundings without a seam (a membrane, as in Poisson
-    image editing, DOI 10.1145/882262.882269), and what neither half shows is filled smoothly by
-    pull-push (DOI 10.1145/237170.237200).
+    position: sparse.csr_array
+    """(G * G, V): takes vertices to texels; beyond the chart it continues the nearest triangle."""
+
+    inside: NDArray[np.bool_]
+    """(G, G): the chart."""
+
+    charts: NDArray[np.float64]
+    """(T, 2, 2): takes a triangle's two edges to its change along u and along v."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sighting:
+    """What one photograph says about the texture: how far it is believed, on the grid, and colour."""
+
+    belief: Singles  # (G, G)
+    color: Image  # (B, B, 3)
+    color_grid: Singles  # (G, G, 3): the same, averaged over the grid's texels
+
+
+def bake_texture(mesh: Mesh, views: Sequence[TextureView], size: int = 1024) -> Texture:
+    """Return the texture (``size``, ``size``) that makes ``mesh`` look as it does in the photographs.
+
+    Each texel's surface point is looked up in the photographs where it faces the camera and nothing
+    of the mesh lies before it; of several photographs the one that it faces most counts most, and
+    the later ones are brought to the first one's light. What no photograph shows is taken from the
+    other half of the face, shifted in colour so that it meets its surroundings without a seam (a
+    membrane, as in Poisson image editing, DOI 10.1145/882262.882269), and what neither half shows
+    is filled smoothly by pull-push (DOI 10.1145/237170.237200).
+
+    It is computed at the resolution that the photographs have, and enlarged if ``size`` is more.
 
     Parameters
     ----------
     mesh : Mesh
         Its texture layout is mirrored left to right: u and 1 - u are the two halves' same place.
-    camera_points : (V, 3) float64
-        Where the mesh's vertices lie in the photograph: x right, y down, z away from the camera,
-        all in pixels.
-    image : Image
-        The photograph.
+    views : sequence of TextureView
+        At least one.
     size : int
         The texture's side in texels.
 
     Raises
     ------
     ValueError
-        If an array is malformed or does not match the mesh.
+        If there is no view, or an array is malformed or does not match the mesh.
     """
-    check_image(image)
-    check_points(camera_points, 3, "camera_points")
-    if camera_points.shape != mesh.vertices.shape:
-        raise ValueError(f"camera_points must be {mesh.vertices.shape}, not {camera_points.shape}")
+    if not views:
+        raise ValueError("views must not be empty")
+    for view in views:
+        check_image(view.image)
+        check_points(view.camera_points, 3, "camera_points")
+        if view.camera_points.shape != mesh.vertices.shape:
+            raise ValueError(f"camera_points must be {mesh.vertices.shape}, not {view.camera_points.shape}")
     if size < 1:
         raise ValueError(f"size must be positive, not {size}")
 
-    texels = np.zeros((len(mesh.uv), 3))
-    texels[:, :2] = uv_to_pixels(mesh.uv, size, size)
-    chart = rasterize(texels, mesh.uv_triangles, size, size)
-    inside = chart.triangle_index >= 0
-    position = chart.interpolate(camera_points, mesh.triangles)
-    level = chart.interpolate(_mip_levels(camera_points, texels, mesh), mesh.uv_triangles)
+    layout = _layout(
+        len(mesh.vertices), mesh.triangles.tobytes(), mesh.uv.tobytes(), mesh.uv_triangles.tobytes()
+    )
+    stretches = [_stretches(view.camera_points, mesh, layout) for view in views]
+    baked_size = _baked_size(stretches, size)
+    sightings = [
+        _look(mesh, layout, view, stretch, baked_size) for view, stretch in zip(views, stretches, strict=True)
+    ]
+    color, color_grid, belief = _blended(sightings)
+    filled = _filled(color, color_grid, belief)
+    if baked_size != size:
+        filled = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    inside = _inside(size, mesh.uv.tobytes(), mesh.uv_triangles.tobytes())
+    coverage: Mask = _resized(belief, size) * inside
+    return Texture(filled, coverage)
 
-    own = _sample(image, position[..., :2].astype(np.float32), level.astype(np.float32))
-    coverage = _coverage(mesh, camera_points, chart, position, level, image.shape[:2])
-    coverage[~inside] = 0.0
 
-    filled = _fill_from_the_mirror(own, coverage)
-    result: Image = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
-    return Texture(result, coverage)
-
-
-def _mip_levels(camera_points: Points3, texels: Points3, mesh: Mesh) -> NDArray[np.float64]:
-    """Return, for each uv (U,), the octaves by which the photograph is minified there; never below 0."""
-    photo = camera_points[mesh.triangles][:, :, :2]
-    chart = texels[mesh.uv_triangles][:, :, :2]
-    photo_edges = np.stack([photo[:, 1] - photo[:, 0], photo[:, 2] - photo[:, 0]], axis=2)
+# A handful of layouts and sizes are in use at a time; each holds a few megabytes.
+@lru_cache(maxsize=4)
+def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes) -> _Layout:
+    """Return what the layout (its arrays' bytes) decides."""
+    corners = np.frombuffer(triangles, np.int32).reshape(-1, 3)
+    places, uv_corners = _unpacked(uv, uv_triangles)
+    texels = np.zeros((len(places), 3))
+    texels[:, :2] = uv_to_pixels(places, _GRID, _GRID)
+    index = rasterize(texels, uv_corners, _GRID, _GRID).triangle_index
+    inside = index >= 0
+    if not inside.any():
+        raise ValueError("the mesh's texture layout covers nothing")
+    # Each texel beyond the chart goes with the nearest one inside.
+    _, labels = cv2.distanceTransformWithLabels(
+        (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros(int(labels.max()) + 1, np.int64)
+    nearest[np.asarray(labels)[inside]] = np.flatnonzero(inside)
+    triangle = index.reshape(-1)[nearest[np.asarray(labels).reshape(-1)]]
+    pixel = np.arange(_GRID * _GRID)
+    corner = texels[uv_corners[triangle], :2]
+    edges = corner[:, 1:] - corner[:, :1]
+    area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+    offset = np.stack([pixel % _GRID, pixel // _GRID], axis=1) - corner[:, 0]
+    one = (offset[:, 0] * edges[:, 1, 1] - offset[:, 1] * edges[:, 1, 0]) / area
+    two = (offset[:, 1] * edges[:, 0, 0] - offset[:, 0] * edges[:, 0, 1]) / area
+    weights = np.clip(np.stack([1.0 - one - two, one, two], axis=1), -2.0, 3.0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    position = sparse.csr_array(
+        (weights.reshape(-1).astype(np.float32), (np.repeat(pixel, 3), corners[triangle].reshape(-1))),
+        shape=(_GRID * _GRID, vertex_count),
+    )
+    # Triangles without area in the chart have no texel that could be minified.
+    chart = places[uv_corners]
     chart_edges = np.stack([chart[:, 1] - chart[:, 0], chart[:, 2] - chart[:, 0]], axis=2)
-    area = np.linalg.det(chart_edges)
-    # A triangle without area in the chart has no texel that could be minified.
-    chart_edges[area == 0] = np.eye(2)
-    stretch = np.linalg.svd(photo_edges @ np.linalg.inv(chart_edges), compute_uv=False)[:, 0]
-    octaves = np.where(area == 0, 0.0, np.log2(np.maximum(stretch, 1.0)))
-    # The mean over the triangles around a uv, so that sharpness does not jump between triangles.
-    total, count = np.zeros(len(texels)), np.zeros(len(texels))
-    for corner in range(3):
-        np.add.at(total, mesh.uv_triangles[:, corner], octaves)
-        np.add.at(count, mesh.uv_triangles[:, corner], 1.0)
-    levels: NDArray[np.float64] = total / np.maximum(count, 1.0)
-    return levels
+    flat = np.abs(np.linalg.det(chart_edges)) < 1e-12
+    chart_edges[flat] = np.eye(2)
+    charts = np.linalg.inv(chart_edges)
+    charts[flat] = 0.0
+    return _Layout(position, inside, charts)
 
 
-def _sample(image: Image, position: Singles, level: Singles) -> Singles:
-    """Return the photograph (S, S, 3) at pixel positions (S, S, 2), each from its own mip level."""
-    result = np.zeros((*level.shape, 3), np.float32)
-    pyramid = image
-    for octave in range(int(np.ceil(level.max())) + 1):
-        # Trilinear: a texel between two levels mixes both.
-        weight = np.maximum(0.0, 1.0 - np.abs(level - octave))
-        scale_x, scale_y = pyramid.shape[1] / image.shape[1], pyramid.shape[0] / image.shape[0]
-        sampled = cv2.remap(
-            pyramid,
-            (position[..., 0] + 0.5) * scale_x - 0.5,
-            (position[..., 1] + 0.5) * scale_y - 0.5,
-            cv2.INTER_CUBIC if octave == 0 else cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        result += weight[..., np.newaxis] * sampled
-        half = (max(1, (pyramid.shape[1] + 1) // 2), max(1, (pyramid.shape[0] + 1) // 2))
-        pyramid = cv2.resize(pyramid, half, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return result
+@lru_cache(maxsize=8)
+def _inside(size: int, uv: bytes, uv_triangles: bytes) -> Mask:
+    """Return 1 for the texels whose centres lie in the chart, else 0: (``size``, ``size``)."""
+    places, uv_corners = _unpacked(uv, uv_triangles)
+    texels = np.zeros((len(places), 3))
+    texels[:, :2] = uv_to_pixels(places, size, size)
+    inside: Mask = (rasterize(texels, uv_corners, size, size).triangle_index >= 0).astype(np.float32)
+    return inside
 
 
-def _coverage(
-    mesh: Mesh,
-    camera_points: Points3,
-    chart: Raster,
-    position: NDArray[np.float64],
-    level: NDArray[np.float64],
-    photo_shape: tuple[int, ...],
-) -> Mask:
-    """Return how far each texel (S, S) is to be believed: facing, unoccluded, inside the photograph."""
+def _unpacked(uv: bytes, uv_triangles: bytes) -> tuple[Points2, Triangles]:
+    return np.frombuffer(uv, np.float64).reshape(-1, 2), np.frombuffer(uv_triangles, np.int32).reshape(-1, 3)
+
+
+def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[np.float64]:
+    """Return, for each triangle (T,), the most pixels of the photograph that lie along a unit of uv."""
+    photo = camera_points[mesh.triangles][:, :, :2]
+    edges = np.stack([photo[:, 1] - photo[:, 0], photo[:, 2] - photo[:, 0]], axis=2)
+    linear = edges @ layout.charts
+    a, b, c, d = linear[:, 0, 0], linear[:, 0, 1], linear[:, 1, 0], linear[:, 1, 1]
+    # The larger singular value of a 2 x 2 matrix.
+    largest: NDArray[np.float64] = (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2
+    return largest
+
+
+def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
+    """Return ``size``, halved as often as the photographs' resolution allows."""
+    needed = max(float(np.median(stretch)) for stretch in stretches)
+    baked = size
+    while baked >= 2 * _GRID and needed <= _ALIASING * baked / 2:
+        baked = (baked + 1) // 2
+    return baked
+
+
+def _look(
+    mesh: Mesh, layout: _Layout, view: TextureView, stretch: NDArray[np.float64], size: int
+) -> _Sighting:
+    """Return what one photograph shows of the texture at ``size``."""
+    points = view.camera_points
     # y down and z away turn both: the camera looks along +z, a facing normal has z < 0. The axes'
     # handedness is that of model space, so the triangles' order still says what is outside.
-    cosine = -vertex_normals(camera_points, mesh.triangles)[:, 2]
-    visible, from_outline = _unoccluded(camera_points, mesh.triangles, position)
-    extent = np.ptp(camera_points[:, :2], axis=0).max()
-    doubt = 0.35 * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
-    facing = _smoothstep(chart.interpolate(cosine, mesh.triangles) - doubt, GRAZING_COSINE, FACING_COSINE)
-    size = visible.shape[0]
-    # Softened inwards only: never more than what was seen.
-    radius = max(1, size // 128)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    eroded = cv2.erode(np.where(chart.triangle_index >= 0, visible, 1.0).astype(np.float32), kernel)
-    soft = cv2.GaussianBlur(eroded, (0, 0), radius / 2) * visible
+    cosine = -vertex_normals(points, mesh.triangles)[:, 2]
+    # The mean over the triangles around a vertex, so that sharpness does not jump between triangles.
+    corner = mesh.triangles.reshape(-1)
+    count = np.maximum(np.bincount(corner, minlength=len(points)), 1)
+    octaves = np.log2(np.maximum(stretch / (_ALIASING * size), 1.0))
+    level = np.bincount(corner, np.repeat(octaves, 3), len(points)) / count
+    channels = np.column_stack([points, cosine, level]).astype(np.float32)
+    grid = _singles(layout.position @ channels).reshape(_GRID, _GRID, 5)
+    reach = max(1.0, float(np.median(stretch)) / size)
+    belief = _belief(layout.inside, points, grid, reach, view.image.shape[:2])
+    color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], belief)
+    coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+    return _Sighting(belief, color, coarse.astype(np.float32))
 
-    height, width = photo_shape[:2]
-    to_border = np.minimum(
-        np.minimum(position[..., 0] + 0.5, width - 0.5 - position[..., 0]),
-        np.minimum(position[..., 1] + 0.5, height - 0.5 - position[..., 1]),
-    )
-    framed = _smoothstep(to_border, 0.0, 1.0)
-    # Nor may a sample reach over the outline: the cubic kernel reaches two pixels of its mip level.
-    clear = _smoothstep(from_outline / np.exp2(level), 1.5, 3.5)
-    result: Mask = (facing * soft * framed * clear).astype(np.float32)
+
+def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:
+    """Return the photograph (B, B, 3) at pixel positions (B, B, 2), reduced where texels are coarse.
+
+    ``level`` (G, G) says by how many octaves; where nothing is believed it does not matter.
+    """
+    size = len(position)
+    result = _remapped(image, position, image.shape)
+    highest = float(np.max(np.where(belief > 0, level, 0.0)))
+    pyramid = image
+    for octave in range(1, int(np.ceil(highest - 0.25)) + 1):
+        half = (max(1, (pyramid.shape[1] + 1) // 2), max(1, (pyramid.shape[0] + 1) // 2))
+        pyramid = cv2.resize(pyramid, half, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        # Trilinear: a texel between two levels mixes both.
+        share = _resized(np.clip(level - np.float32(octave - 1), 0.0, 1.0).astype(np.float32), size)
+        result = _mixed(_remapped(pyramid, position, image.shape), result, share)
     return result
 
 
-def _unoccluded(
-    camera_points: Points3, triangles: Triangles, position: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], Singles]:
-    """Return how the mesh hides itself at each texel, and how near its outline is: (S, S) twice.
+def _remapped(pyramid: Image, position: Singles, shape: tuple[int, ...]) -> Image:
+    """Return what a reduced photograph shows at positions that are given in the whole one's pixels."""
+    if pyramid.shape != shape:
+        scale = np.array([pyramid.shape[1] / shape[1], pyramid.shape[0] / shape[0]], np.float32)
+        position = (position + np.float32(0.5)) * scale - np.float32(0.5)
+    return cv2.remap(
+        pyramid, position, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.uint8, copy=False)
 
-    The first is 1.0 where the texel's point is the nearest along its ray, else 0.0. The second is
+
+def _belief(
+    inside: NDArray[np.bool_],
+    camera_points: Points3,
+    grid: Singles,
+    reach: float,
+    photo_shape: tuple[int, ...],
+) -> Singles:
+    """Return how far each texel (G, G) is to be believed: facing, unoccluded, inside the photograph."""
+    x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
+    visible, from_outline = _unoccluded(camera_points, grid, inside)
+    extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
+    doubt = np.float32(0.35) * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
+    facing = _smoothstep(_singles(cosine - doubt), GRAZING_COSINE, FACING_COSINE)
+    # Softened inwards only: never more than what was seen.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    soft = cv2.GaussianBlur(cv2.erode(np.where(inside, visible, 1.0).astype(np.float32), kernel), (0, 0), 1.0)
+    height, width = photo_shape
+    to_border = np.minimum(
+        np.minimum(x + 0.5, width - 0.5 - x),
+        np.minimum(y + 0.5, height - 0.5 - y),
+    )
+    framed = _smoothstep(_singles(to_border), 0.0, 1.0)
+    # Nor may a sample reach over the outline: a texel gathers ``reach`` pixels around its centre.
+    clear = _smoothstep(_singles(from_outline / np.float32(reach)), 1.5, 3.5)
+    belief = _singles(facing * soft * visible * framed * clear)
+    belief[~inside] = 0.0
+    return belief
+
+
+def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
+    """Return how the mesh hides itself at each texel, and how near its outline is: (G, G) twice.
+
+    The first is 1 where the texel's point is the nearest along its ray, else 0. The second is
     the distance to the mesh's outline in the photograph, in its pixels.
     """
     low, high = camera_points.min(axis=0), camera_points.max(axis=0)
-    extent = float(max(high[0] - low[0], high[1] - low[1], 1e-9))
-    # 512 steps across the face tell a nose from a cheek; more would only cost.
-    scale = 511.0 / extent
-    points = (camera_points - low) * scale
-    points[:, :2] += 1.0
-    depth = rasterize(points, triangles, 514, 514).depth
+    scale = (_DEPTH_STEPS - 1) / float(max(high[0] - low[0], high[1] - low[1], 1e-9))
+    side = _DEPTH_STEPS + 4
+    place = ((grid[..., :3] - low.astype(np.float32)) * np.float32(scale)).astype(np.float32)
+    place[..., :2] += np.float32(2.0)
+    # The texels themselves are the depth buffer's samples: several fall on each of its cells.
+    cell = np.clip(np.rint(place[..., :2]), 0, side - 1).astype(np.int64)
+    far = np.float32(1e6)
+    depth = np.full(side * side, far, np.float32)
+    np.minimum.at(depth, (cell[..., 1] * side + cell[..., 0])[inside], place[..., 2][inside])
+    nearest = depth.reshape(side, side)
+    square = np.ones((3, 3), np.uint8)
+    # Single cells that no sample fell on.
+    covered = cv2.morphologyEx((nearest < far).astype(np.uint8), cv2.MORPH_CLOSE, square)
+    nearest = np.where((nearest == far) & (covered > 0), cv2.erode(nearest, square), nearest)
     # Of the 3 x 3 neighbours the farthest: a slanted surface must not hide itself.
-    farthest = cv2.dilate(
-        np.where(np.isfinite(depth), depth, 1e6).astype(np.float32), np.ones((3, 3), np.uint8)
-    )
-    place = ((position - low) * scale).astype(np.float32)
-    place[..., :2] += np.float32(1.0)
-    before = cv2.remap(
-        farthest, place[..., 0], place[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    )
-    tolerance = 6.0  # of 512: a bit more than one percent of the face
-    nearest: NDArray[np.float64] = (place[..., 2] <= before + tolerance).astype(np.float64)
-    # The frame of one empty pixel counts as outside too.
-    distance = cv2.distanceTransform(np.isfinite(depth).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    from_outline: Singles = cv2.remap(
-        distance, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    ) / np.float32(scale)
-    return nearest, from_outline
+    farthest = _singles(cv2.dilate(nearest, square))
+    before = _remap_grid(farthest, place, cv2.INTER_NEAREST)
+    tolerance = np.float32(2.0)  # a bit more than one percent of the face
+    visible = _singles(place[..., 2] <= before + tolerance)
+    distance = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    # Less one cell: the outermost ones stand out over the outline.
+    from_outline = (_remap_grid(_singles(distance), place, cv2.INTER_LINEAR) - 1.0) / np.float32(scale)
+    return visible, _singles(from_outline)
 
 
-def _fill_from_the_mirror(own: Singles, coverage: Mask) -> Singles:
-    """Return the texture (S, S, 3) with what was not seen filled from the mirrored half."""
-    mirrored, mirrored_coverage = own[:, ::-1], coverage[:, ::-1]
+def _remap_grid(values: Singles, place: Singles, interpolation: int) -> Singles:
+    return _singles(
+        cv2.remap(
+            values,
+            np.ascontiguousarray(place[..., 0]),
+            np.ascontiguousarray(place[..., 1]),
+            interpolation,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    )
+
+
+def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
+    """Return colour (B, B, 3), the same on the grid, and belief (G, G) that all photographs agree on."""
+    first = sightings[0]
+    color, coarse, belief = first.color, first.color_grid, first.belief
+    for view in sightings[1:]:
+        # How the photographs differ in light, known where both were seen, spread smoothly elsewhere.
+        both = _singles(np.power(belief * view.belief, np.float32(3.0)))
+        difference = _smooth_fill(coarse - view.color_grid, both)
+        matched = _shifted(view.color, difference)
+        matched_grid = _singles(np.clip(view.color_grid + difference, 0.0, 255.0))
+        # Sharply the better one: photographs never fit each other so well that a mean stays crisp.
+        old, new = np.power(belief, np.float32(6.0)), np.power(view.belief, np.float32(6.0))
+        total = old + new
+        share = _singles(
+            np.divide(
+                old,
+                total,
+                out=np.where(belief >= view.belief, 1.0, 0.0).astype(np.float32),
+                where=total > 1e-12,
+            )
+        )
+        share = _singles(cv2.GaussianBlur(share, (0, 0), 2.0))
+        # What only one of them shows is that one's.
+        share = _singles(np.where(view.belief <= 0, 1.0, np.where(belief <= 0, 0.0, share)))
+        color = _mixed(color, matched, _resized(share, len(color)))
+        coarse = _singles(coarse * share[..., None] + matched_grid * (1.0 - share[..., None]))
+        belief = _singles(np.maximum(belief, view.belief))
+    return color, coarse, belief
+
+
+def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
+    """Return the texture (B, B, 3) with what was not seen filled from the mirrored half, or smoothly."""
+    size = len(color)
+    mirrored, mirrored_belief = coarse[:, ::-1], belief[:, ::-1]
     # How the halves differ in light, known where both were seen, spread smoothly elsewhere.
-    difference = pull_push(own - mirrored, np.power(coverage * mirrored_coverage, np.float32(3.0)))
-    guess = np.clip(mirrored + difference, 0.0, 255.0)
-    weight: Mask = coverage + (1.0 - coverage) * mirrored_coverage
-    share = np.divide(coverage, weight, out=np.zeros_like(weight), where=weight > 0)[..., np.newaxis]
-    known = own * share + guess * (1.0 - share)
+    both = _singles(np.power(belief * mirrored_belief, np.float32(3.0)))
+    difference = _smooth_fill(_singles(coarse - mirrored), both)
+    guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
+    guess_grid = np.clip(mirrored + difference, 0.0, 255.0)
+    weight = _singles(belief + (1.0 - belief) * mirrored_belief)
+    share = _singles(np.divide(belief, weight, out=np.zeros_like(weight), where=weight > 0))
+    known = _mixed(color, guess, _resized(share, size))
+    known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
     # Doubtful texels are shown as far as they are believed, but are no ground to extrapolate from.
-    rest = pull_push(known, np.power(weight, np.float32(3.0)))
-    kept = weight[..., np.newaxis]
-    result: Singles = known * kept + rest * (1.0 - kept)
-    return result
+    rest = _smooth_fill(known_grid, _singles(np.power(weight, np.float32(3.0))))
+    rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
+    return _mixed(known, rest_image, _resized(weight, size))
+
+
+def _smooth_fill(values: Singles, weight: Singles) -> Singles:
+    """Return ``pull_push`` of grids (G, G, C) at half their resolution, enlarged: what is smooth anyway."""
+    half = (_GRID // 2, _GRID // 2)
+    gathered = _singles(cv2.resize(weight, half, interpolation=cv2.INTER_AREA))
+    sums = _singles(cv2.resize(values * weight[..., None], half, interpolation=cv2.INTER_AREA))
+    divisor = gathered[..., None]
+    means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
+    filled = pull_push(means, gathered)
+    return _singles(cv2.resize(filled, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
+
+
+def _shifted(image: Image, difference: Singles) -> Image:
+    """Return ``image`` (B, B, 3) plus a difference (G, G, 3)."""
+    steps = _resized(difference, len(image)).astype(np.int16)
+    return cv2.add(image, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+
+
+def _mixed(one: Image, other: Image, share: Singles) -> Image:
+    """Return ``one`` as far as ``share`` (B, B) says, and ``other`` for the rest."""
+    return cv2.blendLinear(one, other, share, np.float32(1.0) - share).astype(np.uint8, copy=False)
+
+
+def _resized(values: Singles, size: int) -> Singles:
+    """Return a grid enlarged or reduced to ``size``."""
+    if len(values) == size:
+        return values
+    interpolation = cv2.INTER_LINEAR if size > len(values) else cv2.INTER_AREA
+    return _singles(cv2.resize(values, (size, size), interpolation=interpolation))
+
+
+def _singles(values: object) -> Singles:
+    """Return an array in single precision, whatever the libraries' stubs say that it is."""
+    single: Singles = np.asarray(values, np.float32)
+    return single
 
 
 def pull_push(values: Singles, weight: Mask) -> Singles:
@@ -239,8 +453,7 @@ def pull_push(values: Singles, weight: Mask) -> Singles:
     return result
 
 
-def _smoothstep(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+def _smoothstep(values: Singles, low: float, high: float) -> Singles:
     """Return 0 up to ``low``, 1 from ``high`` on, and a smooth rise between."""
-    t = np.clip((values - low) / (high - low), 0.0, 1.0)
-    step: NDArray[np.float64] = t * t * (3.0 - 2.0 * t)
-    return step
+    t = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+    return _singles(t * t * (3.0 - 2.0 * t))

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import ExifTags, ImageOps
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    ImageCms,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 from PIL import Image as PillowImage
 
 from emulator.face.errors import (
+    FaceError,
     ImageEmpty,
     ImageFormatUnsupported,
     ImageTooLarge,
@@ -33,8 +47,32 @@ FORMATS = {
 }
 """Our names for Pillow's formats. What is not here is not recognised as a picture."""
 
-OPENED = [name for name in FORMATS if name != "MPO"]
-"""What Pillow is told to look for; it finds an MPO by itself, as a kind of JPEG."""
+# Importing a plug-in registers it; named here, so that no other kind is ever tried.
+_PLUGINS: Final = (
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    TiffImagePlugin,
+)
+_TRIED: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF")
+
+MOST_PIXELS: Final = 64_000_000
+"""What is decoded at most if a caller has no limit of its own: a picture of so many pixels takes some
+600 MB on its way through a worker."""
+
+# EXIF's orientation of pixels that are stored as they are to be seen, and how the others are undone.
+_UPRIGHT: Final = 1
+_UNDOING: Final = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -47,11 +85,14 @@ class ImageRules:
         Of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``; decided by the bytes, never by a name.
     longest_side, shortest_side : int or None
         Limits in pixels, inclusive; each holds for both sides.
+    most_pixels : int
+        A limit on width times height, inclusive, that protects memory.
     """
 
     formats: frozenset[str]
     longest_side: int | None = None
     shortest_side: int | None = None
+    most_pixels: int = MOST_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,43 +106,138 @@ class Picture:
     format : str
         What it was encoded as.
     icc_profile : bytes or None
-        The colour space that the pixels are in, if the file says one.
+        The RGB colour space that the pixels are in, if the file says one; else they count as sRGB.
     """
 
     image: Image
     format: str
     icc_profile: bytes | None
 
+    def in_srgb(self) -> Image:
+        """Return the pixels converted to sRGB: the picture's own if they are in it already."""
+        if self.icc_profile is None:
+            return self.image
+        picture = PillowImage.fromarray(self.image)
+        return np.asarray(_converted(picture, self.icc_profile) or picture)
+
 
 def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     """Return the picture in ``data``, turned upright as its EXIF orientation says.
 
-    Nothing is decompressed before format and size are known to be acceptable.
+    Grey, palette, 16-bit, CMYK and transparent pictures become 8-bit RGB; what is transparent is
+    laid over white. Nothing is decompressed before format and size are known to be acceptable.
 
     Raises
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
         As they say.
     """
+    opened = _accepted(data, rules)
+    with _damage_reported():
+        opened.load()
+        image, icc_profile = _rgb(_upright(opened), opened.info.get("icc_profile"))
+    return Picture(image, FORMATS[opened.format or ""], icc_profile)
+
+
+def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
+    """Return the picture with only its header read, once its format and size are acceptable."""
     if not data:
         raise ImageEmpty
-    pillow_heif.register_heif_opener()
+    with _damage_reported():
+        opened = _opened(data)
+    found = FORMATS[opened.format or ""]
+    if found not in rules.formats:
+        raise ImageFormatUnsupported(found, tuple(sorted(rules.formats)))
+    check_size(opened.width, opened.height, rules)
+    return opened
+
+
+@contextmanager
+def _damage_reported() -> Iterator[None]:
+    """Turn whatever goes wrong in the block into ImageUndecodable.
+
+    Damaged files make plug-ins trip over whatever comes first: OSError, SyntaxError, struct.error,
+    KeyError, IndexError, zlib.error, RuntimeError, ...
+    """
     try:
         with warnings.catch_warnings():
-            # The size is judged right below, by the caller's limit and not by Pillow's.
-            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
-            opened = PillowImage.open(io.BytesIO(data), formats=OPENED)
-            found = FORMATS[opened.format or ""]
-            if found not in rules.formats:
-                raise ImageFormatUnsupported(found, tuple(sorted(rules.formats)))
-            check_size(opened.width, opened.height, rules)
-            # Both would copy a picture that needs neither, which a large one takes long over.
-            upright = opened if _orientation(opened) == _UPRIGHT else ImageOps.exif_transpose(opened)
-            pixels = np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, PillowImage.DecompressionBombError) as error:
-        # Pillow's plug-ins report damage with all of these.
-        raise ImageUndecodable(str(error)) from error
-    return Picture(pixels, found, opened.info.get("icc_profile"))
+            # What Pillow finds odd and reads all the same is nothing to tell anybody about.
+            warnings.simplefilter("ignore")
+            yield
+    except FaceError:
+        raise
+    except Exception as error:
+        raise ImageUndecodable(f"{type(error).__name__}: {error}") from error
+
+
+def _opened(data: bytes) -> PillowImage.Image:
+    """Return the picture with only its header read.
+
+    Pillow's own ``open`` would judge the size by a limit of the whole process, and say no more
+    about a picture beyond it; here it is judged by the caller's.
+    """
+    pillow_heif.register_heif_opener()
+    for name in _TRIED:
+        factory, accept = PillowImage.OPEN[name]
+        if accept is None or accept(data[:64]) is not True:
+            continue
+        picture: PillowImage.Image = factory(io.BytesIO(data), "")
+        return picture
+    raise ImageUndecodable("it is no kind of picture that is known here")
+
+
+def _upright(picture: PillowImage.Image) -> PillowImage.Image:
+    """Return the picture as its EXIF orientation says it should be seen."""
+    orientation = _orientation(picture)
+    return picture if orientation == _UPRIGHT else picture.transpose(_UNDOING[orientation])
+
+
+def _orientation(picture: PillowImage.Image) -> int:
+    """Return EXIF's orientation, 1 to 8; 1 where a camera has written something else."""
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - a picture with damaged metadata is still a picture
+        return _UPRIGHT
+    return orientation if orientation in _UNDOING else _UPRIGHT
+
+
+def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes | None]:
+    """Return the pixels as 8-bit RGB, and the RGB profile that they are in, if any."""
+    profile = icc_profile if isinstance(icc_profile, bytes) else b""
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        # 16 bits, which Pillow would clip and not scale.
+        grey: NDArray[np.uint32] = np.asarray(picture).astype(np.uint32)
+        picture = PillowImage.fromarray((np.minimum(grey, 65535) >> 8).astype(np.uint8))
+    if picture.mode == "CMYK" and _space(profile) == "CMYK":
+        converted = _converted(picture, profile)
+        if converted is not None:
+            return np.asarray(converted), None
+    if picture.has_transparency_data:
+        transparent = picture.convert("RGBA")
+        white = PillowImage.new("RGBA", picture.size, "white")
+        picture = PillowImage.alpha_composite(white, transparent)
+    # Converting would copy a picture that needs none, which a large one takes long over.
+    rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return np.asarray(rgb), profile if _space(profile) == "RGB" else None
+
+
+def _space(profile: bytes) -> str:
+    """Return the colour space that an ICC profile describes; '' if it describes none."""
+    # ICC.1:2022, 7.2: the signature 'acsp' at byte 36, the data's colour space at byte 16.
+    return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
+
+
+def _converted(picture: PillowImage.Image, profile: bytes) -> PillowImage.Image | None:
+    """Return the picture in sRGB, or None if the profile is of no use."""
+    try:
+        return ImageCms.profileToProfile(
+            picture,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
 
 
 def check_size(width: int, height: int, rules: ImageRules) -> None:
@@ -110,10 +246,16 @@ def check_size(width: int, height: int, rules: ImageRules) -> None:
     Raises
     ------
     ImageTooLarge, ImageTooSmall
-        If a side is beyond its limit.
+        If a side, or the area, is beyond its limit.
+    ImageUndecodable
+        If there is not one pixel.
     """
+    if min(width, height) < 1:
+        raise ImageUndecodable(f"it is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:
         raise ImageTooLarge(width, height, rules.longest_side)
+    if width * height > rules.most_pixels:
+        raise ImageTooLarge(width, height, math.isqrt(rules.most_pixels))
     if rules.shortest_side is not None and min(width, height) < rules.shortest_side:
         raise ImageTooSmall(width, height, rules.shortest_side)
 
@@ -139,12 +281,6 @@ def _encode(image: Image, pillow_format: str, icc_profile: bytes | None, **optio
     buffer = io.BytesIO()
     PillowImage.fromarray(image).save(buffer, pillow_format, icc_profile=icc_profile, **options)
     return buffer.getvalue()
-
-
-# --- Pictures that are changed and given back ----------------------------------------------------
-
-_UPRIGHT = 1
-"""The EXIF orientation of pixels that are stored as they are to be seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,17 +319,23 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
         As they say.
     """
-    picture = decode_picture(data, rules)
-    opened = PillowImage.open(io.BytesIO(data), formats=OPENED)
-    alpha = None
-    if opened.has_transparency_data:
-        alpha = np.asarray(ImageOps.exif_transpose(opened).convert("RGBA").getchannel("A"))
-    grey = opened.mode in {"1", "L", "LA", "I", "I;16", "F"}
-    profile = picture.icc_profile
+    opened = _accepted(data, rules)
+    with _damage_reported():
+        opened.load()
+        upright = _upright(opened)
+        grey = opened.mode in {"1", "L", "LA", "I", "F"} or opened.mode.startswith("I;16")
+        profile = opened.info.get("icc_profile")
+        alpha = None
+        if opened.has_transparency_data:
+            # Its colours stay as they are, also where nobody sees them.
+            pixels = np.asarray(upright.convert("RGBA"))
+            image, alpha = np.ascontiguousarray(pixels[:, :, :3]), pixels[:, :, 3]
+        else:
+            image, _ = _rgb(upright, profile)
     # A profile of another colour space (CMYK's) says nothing about the pixels that we have.
-    if profile is not None and profile[16:20] != (b"GRAY" if grey else b"RGB "):
+    if profile is not None and _space(profile) != ("GRAY" if grey else "RGB"):
         profile = None
-    return Original(picture.image, alpha, picture.format, grey, _orientation(opened), profile)
+    return Original(image, alpha, FORMATS[opened.format or ""], grey, _orientation(opened), profile)
 
 
 def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | None = None) -> bytes:
@@ -216,12 +358,6 @@ def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | Non
     else:
         picture.save(buffer, "JPEG", icc_profile=original.icc_profile, exif=exif, quality=95, subsampling=0)
     return buffer.getvalue()
-
-
-def _orientation(opened: PillowImage.Image) -> int:
-    orientation = opened.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
-    # Cameras have written 0, and worse.
-    return orientation if orientation in range(1, 9) else _UPRIGHT
 
 
 # Whether pixels of an EXIF orientation are mirrored left to right, and by how many quarter turns

@@ -6,20 +6,21 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from emulator.face.attributes import Attributes, face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
-from emulator.face.fit import HeadFit, fit_head
-from emulator.face.identity import mesh as mesh_of
+from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
+from emulator.face.head import head_mesh
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.pose import WeakPerspective
-from emulator.face.texture import bake_texture
+from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
+
+LOOKS = 6
+"""At each face: the landmarks' mean is steady enough that one person stays one person."""
 
 MATERIAL = "face"
 """The material's name, in OBJ and MTL."""
@@ -103,8 +104,8 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
         If a photo is no acceptable picture, or shows no face or several.
     """
     observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
-    fits = [fit_head(face.landmarks) for _, face in observations]
-    head = mesh_of(np.mean([fit.identity_coefficients for fit in fits], axis=0))
+    fits = fit_views([face.landmarks for _, face in observations])
+    head = head_mesh(observed_shape(fits))
     texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
     scaled = head.with_vertices(head.vertices * options.units_per_cm)
     normals = vertex_normals(scaled.vertices, scaled.triangles)
@@ -131,14 +132,14 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     NoFaceFound
         If there is no face in it.
     """
-    image = decode_picture(photo, options.rules).image
-    faces = detector().detect(image)
+    image = decode_picture(photo, options.rules).in_srgb()
+    faces = detector().detect(image, looks=LOOKS)
     if not faces:
         raise NoFaceFound
     chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
     face = faces[chosen]
     fit = fit_head(face.landmarks)
-    texture = _bake(fit.mesh, [image], [fit], options.texture_size)
+    texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
     return HeadDescription(
         texture=encode_png(texture),
         identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
@@ -148,8 +149,8 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
 
 def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
     try:
-        image = decode_picture(data, rules).image
-        faces = detector().detect(image)
+        image = decode_picture(data, rules).in_srgb()
+        faces = detector().detect(image, looks=LOOKS)
         if not faces:
             raise NoFaceFound
         if len(faces) > 1:
@@ -160,16 +161,9 @@ def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face
 
 
 def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
-    """Return the texture that all images agree on: each counts where it sees the head, by how well."""
-    baked = [
-        bake_texture(head, fit.camera.project(fit.landmarks_cm), image, size)
+    """Return the texture that all images agree on."""
+    views = [
+        TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
         for image, fit in zip(images, fits, strict=True)
     ]
-    if len(baked) == 1:
-        return baked[0].image
-    weights = np.stack([texture.coverage for texture in baked])[..., None]
-    # Where nobody sees the head, all guesses count alike.
-    weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)
-    blended = (weights * np.stack([texture.image for texture in baked])).sum(axis=0) / weights.sum(axis=0)
-    rounded: Image = np.rint(blended).astype(np.uint8)
-    return rounded
+    return bake_texture(head, views, size).image

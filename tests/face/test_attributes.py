@@ -17,6 +17,7 @@ from emulator.face.landmarks import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
+from emulator.face.synthetic import SKIN_TONES, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Mask, Points3
 
 
@@ -64,8 +65,10 @@ def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) 
     landmarks, person = found
     first = face_attributes(image, landmarks, person)
     affine = cv2.getRotationMatrix2D((256.0, 200.0), 20, 1.6)
-    turned = np.asarray(cv2.warpAffine(image, affine, (700, 700)), dtype=np.uint8)
-    mask = np.asarray(cv2.warpAffine(person, affine, (700, 700)), dtype=np.float32)
+    # All of the hair stays in the picture.
+    affine = np.column_stack([affine[:, :2], affine[:, 2] + (60.0, 170.0)])
+    turned = np.asarray(cv2.warpAffine(image, affine, (860, 900)), dtype=np.uint8)
+    mask = np.asarray(cv2.warpAffine(person, affine, (860, 900)), dtype=np.float32)
     moved = np.column_stack([landmarks[:, :2] @ affine[:, :2].T + affine[:, 2], landmarks[:, 2] * 1.6])
     again = face_attributes(turned, moved, mask)
     assert kind(again) == kind(first)
@@ -137,3 +140,19 @@ def test_a_person_mask_of_another_size_is_refused(image: Image, found: tuple[Poi
 def test_an_empty_person_mask_still_gives_an_answer(image: Image, found: tuple[Points3, Mask]) -> None:
     attributes = face_attributes(image, found[0], np.zeros(image.shape[:2], dtype=np.float32))
     assert (attributes.hair_length, attributes.glasses) == ("short", False)
+
+
+@pytest.mark.parametrize("hair_type", ["short_straight", "long_straight", "ponytail_straight"])
+def test_the_length_of_a_synthetic_persons_hair_is_seen(hair_type: HairType) -> None:
+    face = render_face(
+        SyntheticFaceSpec(
+            seed=9, hair_type=hair_type, hair_color="dark_brown", gender="female", skin_tone=4, glasses=True
+        )
+    )
+    detector = MediaPipeDetector()
+    (found,) = detector.detect(face.image)
+    attributes = face_attributes(face.image, found.landmarks, detector.segment_person(face.image))
+    assert attributes.hair_length == hair_type.partition("_")[0]
+    assert attributes.glasses
+    tone = [int(SKIN_TONES[3][index : index + 2], 16) for index in (0, 2, 4)]
+    assert np.abs(attributes.skin_color.astype(int) - tone).max() < 40

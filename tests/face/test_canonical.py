@@ -92,13 +92,14 @@ def test_texture_has_no_seam_no_flip_and_no_overlap() -> None:
     turns = np.cross(ring, np.roll(ring, -1, axis=0))
     assert turns.min() > 0
     assert turns.sum() / 2 == pytest.approx(area.sum())
-    assert area.sum() > 0.7
+    # The rest is the extension's.
+    assert area.sum() > 0.45
 
 
 def test_texture_is_upright() -> None:
     mesh = canonical_mesh()
-    assert mesh.uv[FACE_OVAL[0], 1] > 0.97
-    assert mesh.uv[CHIN_TIP, 1] < 0.03
+    assert mesh.uv[FACE_OVAL[0], 1] > 0.8
+    assert mesh.uv[CHIN_TIP, 1] < 0.2
     assert (mesh.uv[list(RIGHT_EYE), 0] < 0.5).all()
 
 

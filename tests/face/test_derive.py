@@ -7,7 +7,7 @@ from emulator.face import derive, identity
 from emulator.face.canonical import canonical_data, canonical_mesh
 from emulator.face.detection import face_mesh_edges
 from emulator.face.identity import IDENTITY_COUNT
-from emulator.face.landmarks import LEFT_IRIS, MIRROR, RIGHT_IRIS, SURFACE_COUNT
+from emulator.face.landmarks import FACE_OVAL, LEFT_IRIS, MIRROR, RIGHT_IRIS, SURFACE_COUNT
 from emulator.face.pose import Pose, rotation_matrix
 from emulator.face.types import Points3, Triangles
 
@@ -100,8 +100,19 @@ def test_the_layout_of_a_flat_mesh_is_that_mesh_stretched_to_the_square() -> Non
     flat = np.zeros((SURFACE_COUNT, 3))
     flat[:, :2] = (canonical_mesh().uv - 0.5) * 1000
     flat[:, 0] = (flat[:, 0] - flat[SURFACE_MIRROR, 0]) / 2
-    layout = derive.unwrapped(flat, canonical_mesh().triangles, np.ones(SURFACE_COUNT))
-    assert np.abs(layout - canonical_mesh().uv).max() < 1e-4
+    layout = derive.unwrapped(
+        flat, canonical_mesh().triangles, np.ones(SURFACE_COUNT), FACE_OVAL, MIRROR[:SURFACE_COUNT]
+    )
+    # Stretched along each axis to the margins, and nothing else.
+    low, high = canonical_mesh().uv.min(axis=0), canonical_mesh().uv.max(axis=0)
+    expected = 0.02 + (canonical_mesh().uv - low) / (high - low) * 0.96
+    assert np.abs(layout - expected).max() < 1e-4
+
+
+def test_the_stored_extension_is_the_derived_one() -> None:
+    stored, mesh = canonical_data(), canonical_mesh()
+    np.testing.assert_array_equal(derive.symmetric_extension(mesh.vertices, mesh.triangles), stored.extension)
+    np.testing.assert_array_equal(np.array(derive.extension_triangles()), stored.extension_triangles)
 
 
 def test_derivation_refuses_photos_without_a_face() -> None:

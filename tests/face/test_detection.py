@@ -193,3 +193,21 @@ def test_the_mesh_edges_are_sorted_and_each_there_once() -> None:
     assert edges.dtype == np.int32
     assert (edges[:, 0] < edges[:, 1]).all()
     assert len({tuple(edge) for edge in edges.tolist()}) == len(edges) == 1322
+
+
+def test_several_looks_are_steadier_than_one(detector: MediaPipeDetector, photo: Image) -> None:
+    def unsteadiness(looks: int) -> float:
+        (plain,) = detector.detect(photo, looks=looks)
+        (moved,) = detector.detect(np.ascontiguousarray(photo[11:, 7:]), looks=looks)
+        (mirrored,) = detector.detect(np.ascontiguousarray(photo[:, ::-1]), looks=looks)
+        back = mirrored_landmarks(mirrored.landmarks, photo.shape[1])
+        there = moved.landmarks + np.array([7.0, 11.0, 0.0])
+        return distance_in_widths(there, plain.landmarks) + distance_in_widths(back, plain.landmarks)
+
+    assert unsteadiness(6) < 0.7 * unsteadiness(1)
+
+
+def test_looks_out_of_range_are_refused(detector: MediaPipeDetector, photo: Image) -> None:
+    for looks in (0, 7):
+        with pytest.raises(ValueError, match="looks"):
+            detector.detect(photo, looks=looks)

@@ -9,7 +9,7 @@ from emulator.face.canonical import canonical_mesh
 from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize, uv_to_pixels
-from emulator.face.texture import bake_texture, pull_push
+from emulator.face.texture import TextureView, bake_texture, pull_push
 from emulator.face.types import Image, Points3
 
 SIZE = 256
@@ -46,7 +46,7 @@ def chart(mesh: Mesh) -> NDArray[np.bool_]:
 def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(yaw).project(mesh.vertices)
-    baked = bake_texture(mesh, points, photograph(mesh, points, truth), SIZE)
+    baked = bake_texture(mesh, [TextureView(points, photograph(mesh, points, truth))], SIZE)
     difference = np.abs(baked.image.astype(int) - truth.astype(int)).max(axis=2)
     seen = baked.coverage > 0.99
     assert seen[chart(mesh)].mean() > 0.35
@@ -58,7 +58,7 @@ def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
 def test_what_is_hidden_is_taken_from_the_other_half() -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(40.0).project(mesh.vertices)
-    baked = bake_texture(mesh, points, photograph(mesh, points, truth), SIZE)
+    baked = bake_texture(mesh, [TextureView(points, photograph(mesh, points, truth))], SIZE)
     hidden = (baked.coverage == 0) & (baked.coverage[:, ::-1] > 0.99)
     assert hidden.sum() > 1000
     difference = np.abs(baked.image.astype(int) - truth.astype(int)).max(axis=2)
@@ -71,7 +71,7 @@ def test_the_background_does_not_reach_the_texture() -> None:
     for yaw in (0.0, 35.0):
         points = camera(yaw).project(mesh.vertices)
         flat = photograph(mesh, points, np.full((SIZE, SIZE, 3), 200, np.uint8))
-        baked = bake_texture(mesh, points, flat, SIZE)
+        baked = bake_texture(mesh, [TextureView(points, flat)], SIZE)
         assert baked.image.min() >= 190
         assert baked.coverage[~chart(mesh)].max() == 0
 
@@ -82,7 +82,7 @@ def test_a_minified_photograph_is_averaged() -> None:
     points = camera(0.0).project(mesh.vertices) * 8
     y, x = np.mgrid[0:3200, 0:3200]
     checks = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
-    baked = bake_texture(mesh, points, checks, SIZE)
+    baked = bake_texture(mesh, [TextureView(points, checks)], SIZE)
     assert np.abs(baked.image[baked.coverage > 0.99].astype(int) - 128).max() <= 6
 
 
@@ -91,7 +91,7 @@ def test_baking_is_deterministic_and_leaves_its_arguments() -> None:
     points = camera(20.0).project(mesh.vertices)
     picture = photograph(mesh, points, truth)
     before = points.copy(), picture.copy()
-    first, second = (bake_texture(mesh, points, picture, 128) for _ in range(2))
+    first, second = (bake_texture(mesh, [TextureView(points, picture)], 128) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.coverage, second.coverage)
     np.testing.assert_array_equal(points, before[0])
@@ -101,14 +101,14 @@ def test_baking_is_deterministic_and_leaves_its_arguments() -> None:
 def test_a_face_outside_the_photograph_has_no_coverage() -> None:
     mesh = canonical_mesh()
     points = camera(0.0).project(mesh.vertices) + np.array([5000.0, 0.0, 0.0])
-    baked = bake_texture(mesh, points, np.full((50, 50, 3), 90, np.uint8), 64)
+    baked = bake_texture(mesh, [TextureView(points, np.full((50, 50, 3), 90, np.uint8))], 64)
     assert not baked.coverage.any()
     assert not baked.image.any()
 
 
 def test_points_that_do_not_match_the_mesh_are_refused() -> None:
     with pytest.raises(ValueError, match="camera_points"):
-        bake_texture(canonical_mesh(), np.zeros((3, 3)), np.zeros((4, 4, 3), np.uint8), 16)
+        bake_texture(canonical_mesh(), [TextureView(np.zeros((3, 3)), np.zeros((4, 4, 3), np.uint8))], 16)
 
 
 def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
@@ -118,3 +118,66 @@ def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
     np.testing.assert_array_equal(pull_push(values, known)[known == 1], values[known == 1])
     constant = np.full((37, 50, 3), 7.0, np.float32)
     np.testing.assert_allclose(pull_push(constant * known[..., np.newaxis], known), constant, rtol=1e-5)
+
+
+def lopsided_texture() -> Image:
+    """Soft checks that the mirror does not tell: the left half is greener."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
+    pixels = np.stack([128 + 60 * checks, 130 + 40 * np.sin(x / 14.0), 190 - 60 * checks], axis=2)
+    texture: Image = np.rint(pixels).astype(np.uint8)
+    return texture
+
+
+def difference_on_chart(baked: Image, truth: Image) -> float:
+    inside = chart(canonical_mesh())
+    return float(np.abs(baked.astype(int) - truth.astype(int)).max(axis=2)[inside].mean())
+
+
+def test_more_photographs_show_more_and_each_half_comes_from_who_saw_it() -> None:
+    mesh, truth = canonical_mesh(), lopsided_texture()
+    views = [
+        TextureView(points, photograph(mesh, points, truth))
+        for points in (camera(yaw).project(mesh.vertices) for yaw in (0.0, 45.0, -45.0))
+    ]
+    one, three = (bake_texture(mesh, views[:count], SIZE) for count in (1, 3))
+    assert three.coverage.sum() > 1.1 * one.coverage.sum()
+    assert (three.coverage >= one.coverage - 1e-6).all()
+    assert difference_on_chart(three.image, truth) < 0.5 * difference_on_chart(one.image, truth)
+    seen = three.coverage > 0.99
+    difference = np.abs(three.image.astype(int) - truth.astype(int)).max(axis=2)
+    assert np.percentile(difference[seen], 99) <= 5
+
+
+def test_photographs_in_other_light_meet_without_a_seam() -> None:
+    mesh = canonical_mesh()
+    views = []
+    for yaw, grey in ((35.0, 120), (-35.0, 160)):
+        points = camera(yaw).project(mesh.vertices)
+        views.append(TextureView(points, photograph(mesh, points, np.full((SIZE, SIZE, 3), grey, np.uint8))))
+    baked = bake_texture(mesh, views, SIZE)
+    assert np.abs(baked.image.astype(int) - 120).max() <= 3
+
+
+def test_a_photograph_twice_is_the_photograph_once() -> None:
+    mesh, truth = canonical_mesh(), lopsided_texture()
+    points = camera(15.0).project(mesh.vertices)
+    view = TextureView(points, photograph(mesh, points, truth))
+    once, twice = (bake_texture(mesh, [view] * count, SIZE) for count in (1, 2))
+    assert np.abs(once.image.astype(int) - twice.image.astype(int)).max() <= 1
+    np.testing.assert_allclose(once.coverage, twice.coverage)
+
+
+def test_a_larger_texture_than_the_photograph_deserves_is_the_smaller_one_enlarged() -> None:
+    mesh, truth = canonical_mesh(), smooth_texture()
+    points = camera(0.0).project(mesh.vertices)
+    view = TextureView(points, photograph(mesh, points, truth))
+    small, large = (bake_texture(mesh, [view], size).image for size in (256, 1024))
+    assert large.shape == (1024, 1024, 3)
+    shrunk = cv2.resize(large, (256, 256), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(shrunk - small.astype(int))[chart(mesh)].mean() < 1.5
+
+
+def test_no_photograph_is_refused() -> None:
+    with pytest.raises(ValueError, match="views"):
+        bake_texture(canonical_mesh(), [], 16)

@@ -104,7 +104,7 @@ def test_the_transfer_matrix_puts_the_mesh_onto_the_face(
     projected = np.column_stack([width / 2 + x, height / 2 - y]) - 0.5
     eyes = np.linalg.norm(landmarks[33, :2] - landmarks[263, :2])
     errors = np.linalg.norm(projected - landmarks[:, :2], axis=1) / eyes
-    assert np.median(errors) < 0.03
+    assert np.median(errors) < 0.01
 
 
 def test_numbers_are_the_shortest_float32_forms_and_integers(client: httpx.Client, face_jpeg: bytes) -> None:

@@ -107,7 +107,7 @@ def test_orientation_and_profile_come_back(api: httpx.Client, face_jpeg: bytes) 
     turned, buffer = np.ascontiguousarray(np.rot90(pixels(face_jpeg))), io.BytesIO()
     PillowImage.fromarray(turned).save(buffer, "JPEG", quality=95, exif=exif, icc_profile=profile)
     data = wait(api, start(api, {**WIDER_EYES, "src_file_id": upload(api, buffer.getvalue())}))
-    with PillowImage.open(io.BytesIO(api.get(data["results"]["url"]).content)) as result:
+    with PillowImage.open(io.BytesIO(httpx.get(data["results"]["url"]).content)) as result:
         assert result.size == (turned.shape[1], turned.shape[0])
         assert result.getexif()[ExifTags.Base.Orientation] == 6
         assert result.info["icc_profile"] == profile

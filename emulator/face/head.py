@@ -1,0 +1,84 @@
+"""The head that is delivered: the face carried on to hairline and ears, and smooth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+
+from emulator.face.canonical import canonical_data
+from emulator.face.landmarks import FACE_OVAL, SURFACE_COUNT
+from emulator.face.mesh import Mesh
+from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, passing_through
+from emulator.face.types import Points2, Points3, Triangles, check_points
+
+
+@dataclass(frozen=True, eq=False)
+class _Topology:
+    """What does not depend on the person."""
+
+    resting: Points3
+    """The canonical extension."""
+
+    follow: sparse.csr_array
+    """Takes how the 468 vertices deviate to how the extension follows them."""
+
+    subdivision: sparse.csr_array
+    triangles: Triangles
+    uv: Points2
+
+
+def head_mesh(vertices: Points3) -> Mesh:
+    """Return the delivered head (2265 vertices, 4456 triangles) whose face has ``vertices`` (468, 3).
+
+    The first 468 vertices are the landmarks, to a micrometre; the next 108 extend the face over the
+    forehead to where hair begins, around to the ears and below the jaw, and follow the face's
+    outline; the others lie between, on a Loop subdivision surface through all of them. Eyes and
+    mouth are closed. The texture layout has no seam, no flip and no overlap.
+
+    The same map, applied to the landmarks in camera space, says where the head's vertices lie there.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one, or a coordinate is not finite.
+    """
+    check_points(vertices, 3, "vertices")
+    if len(vertices) != SURFACE_COUNT:
+        raise ValueError(f"vertices must be ({SURFACE_COUNT}, 3), not {vertices.shape}")
+    topology = _topology()
+    deviation = vertices - canonical_data().mesh.vertices
+    extended = np.concatenate([vertices, topology.resting + topology.follow @ deviation])
+    smooth = topology.subdivision @ passing_through(extended, topology.subdivision)
+    return Mesh(smooth, topology.triangles, topology.uv, topology.triangles)
+
+
+@cache
+def _topology() -> _Topology:
+    canonical = canonical_data()
+    control = np.concatenate([canonical.mesh.triangles, canonical.extension_triangles])
+    count = len(canonical.extended_uv)
+    subdivision, triangles = loop_subdivision(control, count)
+    # Linear in the texture, where smoothing could flip a thin triangle.
+    between, _ = midpoint_subdivision(control, count)
+    uv = between @ canonical.extended_uv
+    for array in (triangles, uv):
+        array.flags.writeable = False
+    return _Topology(canonical.extension, _follow(), subdivision, triangles, uv)
+
+
+def _follow() -> sparse.csr_array:
+    """Return (108, 468): each ring follows the oval, the outer ones more and more smoothly."""
+    oval = np.array(FACE_OVAL)
+    ring = np.arange(len(oval))
+    mixed = np.eye(len(oval))
+    rings = []
+    for _ in range(len(canonical_data().extension) // len(oval)):
+        for _ in range(2):
+            mixed = (mixed[ring - 1] + 2 * mixed + mixed[(ring + 1) % len(ring)]) / 4
+        rings.append(mixed)
+    follow = np.zeros((len(oval) * len(rings), SURFACE_COUNT))
+    follow[:, oval] = np.concatenate(rings)
+    return sparse.csr_array(follow)

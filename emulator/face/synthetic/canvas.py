@@ -1,0 +1,79 @@
+"""The supersampled picture that people are drawn onto."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.pose import WeakPerspective
+from emulator.face.rasterize import Raster
+from emulator.face.synthetic.color import Floats, Singles, single
+from emulator.face.types import Points3, Triangles
+
+SUPERSAMPLING: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """The supersampled picture under work: linear light (N, 3) and depth (N,), row by row.
+
+    Both arrays are drawn into.
+    """
+
+    picture: Singles
+    depth: Floats
+    height: int
+    width: int
+
+
+def fine_pixels(vertices: Points3, camera: WeakPerspective) -> Points3:
+    """Return camera-axes vertices as pixels of the supersampled picture."""
+    offset = (SUPERSAMPLING - 1) / 2
+    scale = camera.scale * SUPERSAMPLING
+    tx, ty = camera.translation * SUPERSAMPLING + offset
+    return np.stack(
+        [tx + scale * vertices[:, 0], ty - scale * vertices[:, 1], -scale * vertices[:, 2]], axis=1
+    )
+
+
+def look_up(layers: Singles, place: Singles) -> Singles:
+    """Return layers (h, w, C) at pixel places (N, 2): (N, C)."""
+    # OpenCV's maps may have no side above 32767: the list is folded.
+    count = len(place)
+    columns = 4096
+    rows = -(-count // columns)
+    folded = np.zeros((rows * columns, 2), np.float32)
+    folded[:count] = place
+    folded = folded.reshape(rows, columns, 2)
+    channels = [
+        cv2.remap(
+            np.ascontiguousarray(layers[..., first : first + 4]),
+            folded[..., 0],
+            folded[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).reshape(rows * columns, -1)[:count]
+        for first in range(0, layers.shape[2], 4)
+    ]
+    return np.concatenate(channels, axis=1)
+
+
+def unit(vectors: Singles) -> Singles:
+    """Return vectors (N, 3) of length 1."""
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, np.newaxis]
+    return single(vectors / np.maximum(length, np.float32(1e-9)))
+
+
+def interpolated(channels: Floats, raster: Raster, triangles: Triangles, pixel: NDArray[np.int64]) -> Singles:
+    """Return the vertices' channels (V, C) at some pixels of a raster: (N, C), in single precision."""
+    thin = channels.astype(np.float32)
+    corner = triangles[raster.triangle_index.reshape(-1)[pixel]]
+    weights = raster.barycentric.reshape(-1, 3)[pixel]
+    values = thin[corner[:, 0]] * weights[:, 0:1]
+    values += thin[corner[:, 1]] * weights[:, 1:2]
+    values += thin[corner[:, 2]] * weights[:, 2:3]
+    return single(values)

@@ -1,0 +1,150 @@
+"""What a face does: smile, open the mouth, close the eyes, raise the brows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from emulator.face.canonical import canonical_mesh
+from emulator.face.landmarks import (
+    LEFT_CHEEK,
+    LEFT_EYEBROW,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LIPS_INNER,
+    LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
+    RIGHT_CHEEK,
+    RIGHT_EYEBROW,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+)
+from emulator.face.synthetic.color import Floats
+from emulator.face.types import Points3
+
+
+@dataclass(frozen=True)
+class Expression:
+    """How far a face does what; each from 0, at rest, to 1.
+
+    Attributes
+    ----------
+    smile : float
+        The corners of the mouth go out and up, the cheeks follow.
+    open_mouth : float
+        The jaw goes down by 18 degrees about the ears' axis at 1.
+    closed_eyes : float
+        The upper lids meet the lower ones at 1.
+    raised_brows : float
+        The brows go up by a centimetre at 1, the forehead with them.
+    """
+
+    smile: float = 0.0
+    open_mouth: float = 0.0
+    closed_eyes: float = 0.0
+    raised_brows: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{field.name} is 0 to 1, not {value}")
+
+
+_JAW_DEG = 18.0
+
+
+def expressed(face: Points3, expression: Expression) -> Points3:
+    """Return the surface landmarks (468, 3), centimetres in model space, with the expression.
+
+    Without any it is the face itself, bit for bit.
+    """
+    moved = face.copy()
+    if expression.raised_brows:
+        brows = face[[*LEFT_EYEBROW, *RIGHT_EYEBROW]]
+        moved[:, 1] += expression.raised_brows * 0.75 * _near(face, brows, 0.9)
+    if expression.smile:
+        moved += expression.smile * _smile(face)
+    if expression.open_mouth:
+        moved = _with_open_jaw(face, moved, expression.open_mouth)
+    if expression.closed_eyes:
+        moved = _with_closed_eyes(moved, expression.closed_eyes)
+    return moved
+
+
+def _near(face: Points3, points: Points3, radius_cm: float) -> Floats:
+    distance = np.linalg.norm(face[:, np.newaxis] - np.atleast_2d(points), axis=2).min(axis=1)
+    bump: Floats = np.exp(-((distance / radius_cm) ** 2) / 2)
+    return bump
+
+
+def _smile(face: Points3) -> Points3:
+    field = np.zeros_like(face)
+    middle = face[LIPS_INNER[5], 0]
+    half = abs(face[UPPER_LIP_OUTER[0], 0] - middle)
+    for corner, cheek in ((UPPER_LIP_OUTER[0], RIGHT_CHEEK), (UPPER_LIP_OUTER[-1], LEFT_CHEEK)):
+        side = np.sign(face[corner, 0])
+        # Lips follow in proportion to how near they are to the corner; the middle stays.
+        lips = np.clip(np.abs(face[:, 0] - middle) / half, 0.0, 1.0) ** 1.5
+        pull = _near(face, face[corner], 1.5) * np.where(face[:, 0] * side > 0, np.maximum(lips, 0.15), 0.15)
+        field += pull[:, np.newaxis] * np.array([0.8 * side, 0.7, -0.45])
+        raised = _near(face, face[list(cheek)].mean(axis=0), 1.5)
+        field += raised[:, np.newaxis] * np.array([0.1 * side, 0.3, 0.28])
+    lower = _near(face, face[[*LEFT_LOWER_LID[2:-2], *RIGHT_LOWER_LID[2:-2]]], 0.4)
+    field[:, 1] += 0.1 * lower
+    # The lips are drawn thin over the teeth.
+    field[:, 1] -= 0.1 * _near(face, face[list(UPPER_LIP_OUTER[3:-3])], 0.4) * 0.6
+    return field
+
+
+def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
+    """Return ``moved`` with the lower lip, the chin and half the cheeks turned about the ears' axis."""
+    axis = face[[234, 454]].mean(axis=0) + np.array([0.0, -0.5, -0.5])
+    mouth = face[list(LIPS_INNER)].mean(axis=0)
+    below = np.clip((mouth[1] + 0.2 - face[:, 1]) / 1.6, 0.0, 1.0)
+    share = below * np.clip((face[:, 2] - axis[2] - 1.0) / 4.0, 0.0, 1.0)
+    lower = [*LOWER_LIP_INNER[1:-1], *LOWER_LIP_OUTER[1:-1]]
+    share[lower] = np.clip(1.15 - 0.35 * (np.abs(face[lower, 0]) / 2.2) ** 2, 0.0, 1.0)
+    # Whatever lies above the line between the lips stays with the skull. Somebody's closed lips may
+    # overlap: which lip a vertex belongs to is asked of the canonical mesh.
+    rest = canonical_mesh().vertices
+    edge = rest[list(UPPER_LIP_INNER)]
+    line = np.interp(rest[:, 0], edge[:, 0], edge[:, 1])
+    over_lips = (rest[:, 0] > edge[0, 0]) & (rest[:, 0] < edge[-1, 0]) & (rest[:, 2] > edge[0, 2] - 1.0)
+    above = over_lips & (rest[:, 1] >= line - 1e-9)
+    above[lower] = False
+    under = over_lips & ~above & (_near(rest, rest[lower], 0.35) > 0.3)
+    under[lower] = False
+    share[under] = np.maximum(share[under], 0.95)
+    share[above] = 0.0
+    share[list(UPPER_LIP_OUTER)] = 0.0
+    share[[UPPER_LIP_INNER[0], UPPER_LIP_INNER[-1]]] = 0.3
+    angle = np.radians(_JAW_DEG) * amount * share
+    offset = moved - axis
+    turned = moved.copy()
+    turned[:, 1] = axis[1] + np.cos(angle) * offset[:, 1] - np.sin(angle) * offset[:, 2]
+    turned[:, 2] = axis[2] + np.sin(angle) * offset[:, 1] + np.cos(angle) * offset[:, 2]
+    # The corners come in as the mouth opens.
+    pinch = amount * 0.25 * _near(face, face[[UPPER_LIP_OUTER[0], UPPER_LIP_OUTER[-1]]], 0.9)
+    turned[:, 0] -= np.sign(face[:, 0]) * pinch
+    return turned
+
+
+def _with_closed_eyes(face: Points3, amount: float) -> Points3:
+    """Return the face with the upper lids down over the eyes; the fold above follows by half."""
+    moved = face.copy()
+    for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
+        down = face[list(lower)] + np.array([0.0, 0.0, 0.06]) - face[list(upper)]
+        down[[0, -1]] = 0.0
+        lid = face[list(upper)]
+        near = np.linalg.norm(face[:, np.newaxis] - lid, axis=2)
+        closest, distance = near.argmin(axis=1), near.min(axis=1)
+        above = face[:, 1] >= lid[closest, 1] - 1e-9
+        share = np.where(above, np.exp(-((distance / 0.28) ** 2) / 2), 0.0)
+        share[list(lower)] = 0.0
+        share[list(upper)] = 1.0
+        moved += amount * share[:, np.newaxis] * down[closest]
+    return moved

@@ -1,0 +1,238 @@
+"""From a specification to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from emulator.face import identity
+from emulator.face.landmarks import SURFACE_COUNT
+from emulator.face.mesh import vertex_normals
+from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
+from emulator.face.rasterize import rasterize
+from emulator.face.synthetic.canvas import SUPERSAMPLING, Canvas, fine_pixels, interpolated, look_up, unit
+from emulator.face.synthetic.color import Floats, Singles, linear, single, smooth_noise, srgb
+from emulator.face.synthetic.expression import expressed
+from emulator.face.synthetic.figure import Material, figure
+from emulator.face.synthetic.hair import add_hair
+from emulator.face.synthetic.paint import paint_face, paint_pixels, skin_color
+from emulator.face.synthetic.person import Person, SyntheticFaceSpec, draw_person
+from emulator.face.synthetic.scene import backdrop, lamps, shaded
+from emulator.face.types import Box, Image, Points3
+
+# From here on an open mouth shows what is inside.
+_MOUTH_AJAR: Final = 0.04
+
+_MATERIALS: Final[dict[Material, tuple[str, float]]] = {
+    "mouth": ("1a0a09", 0.0),
+    "teeth": ("d9d3c6", 0.8),
+    "tongue": ("8a4a48", 0.8),
+    "mask": ("a9c6d6", 0.05),
+}
+
+# Skin's grain is painted unrolled around the head.
+_GRAIN_PER_CM: Final = 30.0
+_GRAIN_TOP_CM: Final = 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticFace:
+    """A picture of a face, and the truth about it.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8
+        RGB; of several people, the picture that shows them all.
+    landmarks : (468, 3) float64
+        Pixels: x right, y down, z away from the camera. Landmarks that the head itself hides are
+        given too.
+    box : Box
+        Around the landmarks.
+    camera : WeakPerspective
+        Model space to the picture.
+    pose : Pose
+        The head's.
+    identity_coefficients : (80,) float64
+        The face's shape.
+    person : Person
+        What was asked for, or drawn from the seed: skin tone, hair, gender, glasses, and so on.
+    spec : SyntheticFaceSpec
+        What was asked for.
+    """
+
+    image: Image
+    landmarks: Points3
+    box: Box
+    camera: WeakPerspective
+    pose: Pose
+    identity_coefficients: Floats
+    person: Person
+    spec: SyntheticFaceSpec
+
+
+def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
+    """Return the picture of a person as ``spec`` says, with landmarks, camera, pose and attributes.
+
+    The mesh is smoothed by Loop's subdivision (C. Loop, 1987), whose control points are moved first
+    so that the smooth surface passes through the landmarks.
+    """
+    return render_people([spec])[0]
+
+
+def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ...]:
+    """Return a picture of several people: for each the same image, and the truth about this one.
+
+    The first decides about the picture's size, background, light and blur. Smaller faces stand
+    farther away, behind larger ones.
+
+    Raises
+    ------
+    ValueError
+        If there is nobody.
+    """
+    if not specs:
+        raise ValueError("specs must name at least one person, not none")
+    first = specs[0]
+    people = [draw_person(spec) for spec in specs]
+    height, width = SUPERSAMPLING * first.height, SUPERSAMPLING * first.width
+    picture = backdrop(people[0], first.background, first.light, height, width).reshape(-1, 3)
+    faces: dict[int, tuple[Points3, WeakPerspective, Pose]] = {}
+    for index in sorted(range(len(specs)), key=lambda index: specs[index].face_fraction):
+        spec, person = specs[index], people[index]
+        rest = identity.mesh(person.identity_coefficients).vertices[:SURFACE_COUNT]
+        pose = Pose(spec.yaw, spec.pitch, spec.roll)
+        camera = _camera(rest, rotation_matrix(pose), spec, first)
+        face = expressed(rest, spec.expression)
+        canvas = Canvas(picture, np.full(height * width, np.inf), height, width)
+        _draw(canvas, person, rest, face, camera, spec, first)
+        faces[index] = camera.project(face), camera, pose
+    image = _developed(picture.reshape(height, width, 3), people[0], first)
+    results = []
+    for index, (spec, person) in enumerate(zip(specs, people, strict=True)):
+        landmarks, camera, pose = faces[index]
+        low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+        box = Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+        results.append(
+            SyntheticFace(image, landmarks, box, camera, pose, person.identity_coefficients, person, spec)
+        )
+    return tuple(results)
+
+
+def render_backdrop(spec: SyntheticFaceSpec) -> Image:
+    """Return the picture that ``spec`` describes without anybody in it."""
+    person = draw_person(spec)
+    height, width = SUPERSAMPLING * spec.height, SUPERSAMPLING * spec.width
+    return _developed(backdrop(person, spec.background, spec.light, height, width), person, spec)
+
+
+def _camera(
+    rest: Points3, rotation: Floats, spec: SyntheticFaceSpec, frame: SyntheticFaceSpec
+) -> WeakPerspective:
+    """Return the camera that shows the resting face at the size and place asked for."""
+    scale = spec.face_fraction * frame.width / float(np.ptp(rest[:, 0]))
+    seen = rest @ rotation.T
+    middle = (seen.min(axis=0) + seen.max(axis=0)) / 2
+    translation = np.array(
+        [
+            spec.center[0] * (frame.width - 1) - scale * middle[0],
+            spec.center[1] * (frame.height - 1) + scale * middle[1],
+        ]
+    )
+    return WeakPerspective(scale, rotation, translation)
+
+
+def _draw(
+    canvas: Canvas,
+    person: Person,
+    rest: Points3,
+    face: Points3,
+    camera: WeakPerspective,
+    spec: SyntheticFaceSpec,
+    frame: SyntheticFaceSpec,
+) -> None:
+    """Draw a person onto ``canvas``."""
+    ajar = spec.expression.open_mouth > _MOUTH_AJAR
+    parts = figure(person, rest, face, camera.rotation, open_mouth=ajar, covered_mouth=spec.covered_mouth)
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    vertices = np.concatenate([part.vertices for part in parts])
+    triangles = np.concatenate(
+        [part.triangles + np.int32(start) for part, start in zip(parts, starts, strict=False)]
+    ).astype(np.int32)
+    features = np.concatenate([part.features for part in parts])
+    normals = np.concatenate([vertex_normals(part.vertices, part.triangles) for part in parts])
+    part_of = np.concatenate([np.full(len(part.triangles), k) for k, part in enumerate(parts)])
+
+    raster = rasterize(fine_pixels(vertices, camera), triangles, canvas.height, canvas.width)
+    pixel = np.flatnonzero(raster.triangle_index.reshape(-1) >= 0)
+    part = part_of[raster.triangle_index.reshape(-1)[pixel]]
+    values = interpolated(np.concatenate([features, normals], axis=1), raster, triangles, pixel)
+    normal = unit(values[:, 5:8])
+
+    skin = skin_color(person)
+    paint = paint_face(person, open_mouth=ajar)
+    place = single(paint_pixels(values[:, :2].astype(np.float64)))
+    looked_up = look_up(np.dstack([paint.albedo, paint.gloss, paint.eye]), place)
+    grain = look_up(_skin_grain(person), _around_head(values[:, :3]))
+    on_face = np.clip(values[:, 3] * 1.6 - 0.3, 0, 1) * (part == 0)
+    albedo = skin * (1 - on_face[:, np.newaxis]) + looked_up[:, :3] * on_face[:, np.newaxis]
+    gloss = 0.6 * (1 - on_face) + looked_up[:, 3] * on_face
+    eye = looked_up[:, 4] * on_face
+    albedo *= 1.0 + grain
+    for index, piece in enumerate(parts):
+        if piece.material in ("face", "skin"):
+            continue
+        mine = part == index
+        if piece.material == "cloth":
+            albedo[mine], gloss[mine] = person.clothes, 0.05
+        elif piece.material == "frame":
+            albedo[mine], gloss[mine] = person.frame, 2.0
+        else:
+            color, shine = _MATERIALS[piece.material]
+            albedo[mine], gloss[mine] = linear(color), shine
+        # Thin sheets are seen from both sides.
+        away = mine & (normal[:, 2] < 0)
+        normal[away] *= -1
+
+    # Hollows get less of the sky; what is left of it is reddened by the skin around.
+    hollow = np.clip(np.where(part == 0, 9.0 * values[:, 4], values[:, 4]), -0.25, 0.8) * (1 - eye)
+    light = lamps(person, frame.light)
+    canvas.picture[pixel] = shaded(albedo, normal, single(gloss), single(hollow), light)
+    canvas.depth[pixel] = raster.depth.reshape(-1)[pixel]
+    add_hair(canvas, person, rest, parts[0], camera, light)
+
+
+def _developed(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Image:
+    """Return the finished picture: averaged, out of focus as asked for, in sRGB."""
+    small = single(cv2.resize(picture, (frame.width, frame.height), interpolation=cv2.INTER_AREA))
+    if frame.blur:
+        sigma = max(1e-3, frame.blur * frame.face_fraction * frame.width)
+        small = single(cv2.GaussianBlur(small, (0, 0), sigma))
+    values = srgb(small) * np.float32(255.0)
+    if frame.light == "dark":
+        # What little light there is, the sensor's noise nearly hides.
+        noise = np.random.default_rng(person.noise_seed + 4).standard_normal(values.shape, dtype=np.float32)
+        values = values + np.float32(2.0) * noise
+    result: Image = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return result
+
+
+def _around_head(resting: Singles) -> Singles:
+    """Return where places on the resting head lie in the skin grain, unrolled around the head."""
+    around = np.arctan2(resting[:, 0], resting[:, 2] + np.float32(2.0)) * 8.5 + 27.0
+    return single(np.stack([around, _GRAIN_TOP_CM - resting[:, 1]], axis=1) * _GRAIN_PER_CM)
+
+
+def _skin_grain(person: Person) -> Singles:
+    """Return how much lighter or darker skin is than its mean: (h, w, 1)."""
+    rng = np.random.default_rng(person.noise_seed + 3)
+    shape = (int(30 * _GRAIN_PER_CM), int(54 * _GRAIN_PER_CM))
+    grain = (
+        0.03 * smooth_noise(rng, shape, 38.0)
+        + 0.022 * smooth_noise(rng, shape, 10.0)
+        + 0.014 * smooth_noise(rng, shape, 2.6)
+    )
+    return single(grain[..., np.newaxis])

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import io
+import resource
+import struct
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from PIL import ImageCms
+
+from emulator.face.errors import (
+    ImageEmpty,
+    ImageError,
+    ImageFormatUnsupported,
+    ImageTooLarge,
+    ImageTooSmall,
+    ImageUndecodable,
+)
+from emulator.face.types import Image
+from emulator.pipelines.images import ImageRules, decode_picture, encode_as, encode_jpeg, encode_png
+
+ANY = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
+FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "HEIF"}
+
+
+def quadrants(height: int = 48, width: int = 64) -> Image:
+    """Red, green, blue, grey: no two alike, so that every turn shows."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = (200, 30, 30)
+    image[: height // 2, width // 2 :] = (30, 180, 40)
+    image[height // 2 :, : width // 2] = (40, 50, 210)
+    image[height // 2 :, width // 2 :] = (120, 120, 120)
+    return image
+
+
+def saved(picture: PillowImage.Image, pillow_format: str, **options: object) -> bytes:
+    pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    picture.save(buffer, pillow_format, **options)
+    return buffer.getvalue()
+
+
+def corners(image: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    height, width = image.shape[:2]
+    rows, columns = (height // 4, 3 * height // 4), (width // 4, 3 * width // 4)
+    return np.array([image[row, column] for row in rows for column in columns], np.int64)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_read(name: str) -> None:
+    data = saved(PillowImage.fromarray(quadrants()), FORMATS[name], quality=95)
+    picture = decode_picture(data, ANY)
+    assert (picture.format, picture.image.shape, picture.icc_profile) == (name, (48, 64, 3), None)
+    assert np.abs(corners(picture.image) - corners(quadrants())).max() <= (6 if name in FORMATS else 0)
+    if name in {"png", "bmp"}:
+        np.testing.assert_array_equal(picture.image, quadrants())
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_is_undone(name: str, orientation: int) -> None:
+    upright = quadrants()
+    as_stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    picture = PillowImage.fromarray(np.ascontiguousarray(as_stored))
+    data = saved(picture, FORMATS[name], exif=exif, quality=95)
+    decoded = decode_picture(data, ANY).image
+    assert decoded.shape == upright.shape
+    assert np.abs(corners(decoded) - corners(upright)).max() <= 6
+
+
+def test_damaged_or_senseless_exif_is_ignored() -> None:
+    plain = PillowImage.fromarray(quadrants())
+    for exif in (b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00MM", b"Exif\x00\x00" + b"\xee" * 40):
+        assert decode_picture(saved(plain, "JPEG", exif=exif), ANY).image.shape == (48, 64, 3)
+    senseless = PillowImage.Exif()
+    senseless[0x0112] = 77
+    assert decode_picture(saved(plain, "JPEG", exif=senseless), ANY).image.shape == (48, 64, 3)
+
+
+def test_a_16_bit_grey_picture_is_scaled_and_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[np.newaxis].repeat(8, axis=0)
+    decoded = decode_picture(saved(PillowImage.fromarray(ramp), "PNG"), ANY).image
+    expected = (ramp >> 8).astype(np.uint8)
+    np.testing.assert_array_equal(decoded, np.stack([expected] * 3, axis=2))
+
+
+def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
+    """A PNG made by hand, for what Pillow does not write."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_16_bit_colour_picture_keeps_its_upper_bits() -> None:
+    pixel = struct.pack(">HHH", 0xC812, 0x1E34, 0x0056)
+    data = png(4, 2, 16, 2, (b"\x00" + pixel * 4) * 2)
+    np.testing.assert_array_equal(
+        decode_picture(data, ANY).image, np.full((2, 4, 3), (0xC8, 0x1E, 0), np.uint8)
+    )
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P"])
+def test_grey_and_palette_pictures_become_rgb(mode: str) -> None:
+    picture = PillowImage.fromarray(quadrants()).convert(mode)
+    decoded = decode_picture(saved(picture, "PNG"), ANY).image
+    np.testing.assert_array_equal(decoded, np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("name", ["png", "webp"])
+def test_what_is_transparent_shows_white(mode: str, name: str) -> None:
+    if (mode, name) == ("LA", "webp"):
+        pytest.skip("WebP has no grey")
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:, 4:] = (10, 20, 30, 255)
+    picture = PillowImage.fromarray(pixels).convert(mode)
+    if mode == "P":
+        # The palette's colour 0 is transparent.
+        picture = PillowImage.fromarray((np.arange(64).reshape(8, 8) % 8 >= 4).astype(np.uint8), "P")
+        picture.putpalette([255, 0, 0, 10, 20, 30])
+        picture.info["transparency"] = 0
+    options = {"lossless": True} if name == "webp" else {}
+    decoded = decode_picture(saved(picture, FORMATS[name], **options), ANY).image
+    assert (decoded[:, :4] == 255).all()
+    assert decoded[:, 4:].max() <= 30
+
+
+def test_half_transparent_is_half_white() -> None:
+    pixels = np.full((4, 4, 4), (0, 0, 0, 128), np.uint8)
+    decoded = decode_picture(saved(PillowImage.fromarray(pixels), "PNG"), ANY).image
+    assert np.abs(decoded.astype(int) - 127).max() <= 1
+
+
+def test_a_cmyk_jpeg_is_read_in_its_colours() -> None:
+    picture = PillowImage.fromarray(quadrants()).convert("CMYK")
+    decoded = decode_picture(saved(picture, "JPEG", quality=95), ANY).image
+    assert np.abs(corners(decoded) - corners(quadrants())).max() <= 8
+
+
+def test_a_profile_is_carried_and_can_be_converted_away() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encode_png(quadrants(), srgb)
+    picture = decode_picture(data, ANY)
+    assert picture.icc_profile == srgb
+    np.testing.assert_array_equal(picture.image, quadrants())
+    assert np.abs(picture.in_srgb().astype(int) - quadrants()).max() <= 1
+    again = decode_picture(encode_as("png", picture.image, picture.icc_profile), ANY)
+    assert again.icc_profile == srgb
+
+
+def with_swapped_primaries(profile: bytes) -> bytes:
+    """An RGB profile whose red and blue primaries have changed places."""
+    count = struct.unpack(">I", profile[128:132])[0]
+    tags = {profile[132 + 12 * k : 136 + 12 * k]: 136 + 12 * k for k in range(count)}
+    data = bytearray(profile)
+    red, blue = tags[b"rXYZ"], tags[b"bXYZ"]
+    data[red : red + 8], data[blue : blue + 8] = profile[blue : blue + 8], profile[red : red + 8]
+    return bytes(data)
+
+
+def test_a_profile_is_obeyed() -> None:
+    swapped = with_swapped_primaries(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    picture = decode_picture(encode_png(quadrants(), swapped), ANY)
+    assert np.abs(corners(picture.in_srgb()) - corners(quadrants())[:, ::-1]).max() <= 3
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", b"\x00" * 200, b"\x00" * 36 + b"acsp" + b"\x00" * 90])
+def test_a_damaged_profile_is_dropped(profile: bytes) -> None:
+    picture = decode_picture(encode_jpeg(quadrants(), 95, profile), ANY)
+    assert picture.icc_profile is None
+    assert picture.in_srgb() is picture.image
+
+
+def test_a_profile_that_lies_about_being_usable_leaves_the_pixels() -> None:
+    profile = b"\x00" * 16 + b"RGB " + b"\x00" * 16 + b"acsp" + b"\x00" * 90
+    picture = decode_picture(encode_jpeg(quadrants(), 95, profile), ANY)
+    np.testing.assert_array_equal(picture.in_srgb(), picture.image)
+
+
+def test_no_bytes_and_no_picture_are_told_apart() -> None:
+    with pytest.raises(ImageEmpty):
+        decode_picture(b"", ANY)
+    for data in (
+        b"\x00",
+        b"hello",
+        b"<svg/>",
+        b"%PDF-1.7",
+        bytes(1000),
+        b"\xff\xd8",
+        b"RIFF\x00\x00\x00\x00WEBP",
+    ):
+        with pytest.raises(ImageUndecodable):
+            decode_picture(data, ANY)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.95])
+def test_a_truncated_file_is_refused(name: str, part: float) -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    data = saved(PillowImage.fromarray(noisy), FORMATS[name])
+    with pytest.raises(ImageUndecodable):
+        decode_picture(data[: int(len(data) * part)], ANY)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = bytearray(saved(PillowImage.fromarray(quadrants()), FORMATS[name]))
+    for _ in range(int(rng.integers(1, 12))):
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+    try:
+        image = decode_picture(bytes(data), ANY).image
+    except ImageError:
+        return
+    assert image.dtype == np.uint8
+    assert image.shape[2] == 3
+
+
+def test_what_is_not_accepted_is_named_by_its_bytes() -> None:
+    rules = ImageRules(frozenset({"jpeg"}))
+    for name, pillow_format in {**FORMATS, "gif": "GIF", "tiff": "TIFF"}.items():
+        if name == "jpeg":
+            continue
+        with pytest.raises(ImageFormatUnsupported) as caught:
+            decode_picture(saved(PillowImage.fromarray(quadrants()), pillow_format), rules)
+        assert (caught.value.found, caught.value.accepted) == (name, ("jpeg",))
+
+
+def test_sides_are_limited_inclusively() -> None:
+    data = encode_png(quadrants(48, 64))
+    formats = frozenset({"png"})
+    assert decode_picture(data, ImageRules(formats, longest_side=64, shortest_side=48)).format == "png"
+    with pytest.raises(ImageTooLarge) as large:
+        decode_picture(data, ImageRules(formats, longest_side=63))
+    assert (large.value.width, large.value.height, large.value.limit) == (64, 48, 63)
+    with pytest.raises(ImageTooSmall):
+        decode_picture(data, ImageRules(formats, shortest_side=49))
+    assert decode_picture(data, ImageRules(formats, most_pixels=48 * 64)).format == "png"
+    with pytest.raises(ImageTooLarge):
+        decode_picture(data, ImageRules(formats, most_pixels=48 * 64 - 1))
+
+
+def jpeg_header(width: int, height: int) -> bytes:
+    frame = struct.pack(">BHHB", 8, height, width, 3) + b"\x01\x11\x00\x02\x11\x01\x03\x11\x01"
+    return b"\xff\xd8\xff\xc0" + struct.pack(">H", len(frame) + 2) + frame + b"\xff\xd9"
+
+
+def bomb(name: str) -> bytes:
+    """A small file that says it holds more than a billion pixels."""
+    if name == "png":
+        # A gigabyte of zeros, as one would mail it.
+        squeezer = zlib.compressobj(9)
+        rows = b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(16)) + squeezer.flush()
+        return png(40_000, 40_000, 8, 2, zlib.decompress(rows)[:1000])
+    if name == "jpeg":
+        return jpeg_header(65_500, 65_500)
+    if name == "bmp":
+        info = struct.pack("<IiiHHIIiiII", 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0)
+        return b"BM" + struct.pack("<IHHI", 54 + 12, 0, 0, 54) + info + bytes(12)
+    canvas = struct.pack("<I", 16_382)[:3]
+    body = b"VP8X" + struct.pack("<I", 10) + b"\x10\x00\x00\x00" + canvas + canvas
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "bmp", "webp"])
+def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError) as caught:
+        decode_picture(bomb(name), ANY)
+    if name != "webp":  # libwebp itself does not open a canvas without a picture
+        assert isinstance(caught.value, ImageTooLarge)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mb < 200
