@@ -215,12 +215,9 @@ def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[n
 
 
 def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
-    """Return ``size``, halved as often as the photographs' resolution allows."""
+    """Return ``size``, or as much less as the photographs' resolution allows."""
     needed = max(float(np.median(stretch)) for stretch in stretches)
-    baked = size
-    while baked >= 2 * _GRID and needed <= _ALIASING * baked / 2:
-        baked = (baked + 1) // 2
-    return baked
+    return min(size, max(_GRID, 32 * round(needed / _ALIASING / 32)))
 
 
 def _look(

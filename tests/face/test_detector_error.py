@@ -27,10 +27,7 @@ def test_errors_that_depend_on_the_pose_are_found_again() -> None:
     def field(parity: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         raw = rng.normal(size=shape)
         raw = raw + parity * mirrored_field(raw)
-        free: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = (
-            raw.ravel() - raw.ravel() @ similarity.T @ similarity
-        )
-        return free.reshape(shape)
+        return np.asarray((raw.ravel() - raw.ravel() @ similarity.T @ similarity).reshape(shape))
 
     constant, turning = field(1.0), field(-1.0)
     poses = [Pose(yaw, pitch, 0.0) for yaw in (-30, -10, 0, 15, 30) for pitch in (-15, 0, 15)]
