@@ -53,6 +53,9 @@ _ODD_WITHIN = (1.0, 0.6, 0.6)
 # that is farther away than infinitely far comes from detectors that overdo it.
 _NEARNESS_PER_CM = 1.0 / 80.0
 
+# How much more the identity's head says about depth than a view from the side does. The detector's
+# errors turn with the head: on drawn people, views 30 degrees apart that were intersected gave a worse
+# head than one view alone.
 _DEPTH_PRIOR = 10.0
 
 # A photograph that fits worse than usual is trusted less, one that fits better not much more.

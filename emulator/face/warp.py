@@ -460,7 +460,7 @@ def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
             continue
         band = 4.0 * outward[edge]
         # The field may grow inwards: once more with the most that it has within the band.
-        band = 4.0 * float(outward[to_edge <= band].max())
+        band = max(band, 4.0 * float(outward[to_edge <= band].max(initial=0.0)))
         fade *= _smoothstep(to_edge / band)
     return fade
 

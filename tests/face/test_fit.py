@@ -183,7 +183,9 @@ def test_the_observed_shape_of_one_view_lands_on_its_landmarks(yaw: float) -> No
     )
 
 
-def test_several_views_intersect_their_lines_of_sight() -> None:
+def test_without_a_prior_several_views_would_intersect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On exact landmarks. A detector's errors do not intersect, so the identity decides the depth."""
+    monkeypatch.setattr("emulator.face.fit._DEPTH_PRIOR", 0.0)
     head = canonical_mesh().vertices + 0.3 * np.sin(canonical_mesh().vertices)
     fits = fit_views([seen(head, camera_with(Pose(yaw, 0, 0), 20)) for yaw in (-40, 0, 40)])
     error = {
@@ -193,7 +195,7 @@ def test_several_views_intersect_their_lines_of_sight() -> None:
             ("three", _onto(observed_shape(fits), head), head),
         )
     }
-    assert error["three"] < 0.5 * error["one"]
+    assert error["three"] < 0.1 * error["one"]
 
 
 def _onto(shape: Points3, goal: Points3) -> Points3:
