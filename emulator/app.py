@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -26,6 +27,7 @@ from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
 from emulator.web.fetch import HttpFetcher
+from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 
@@ -94,6 +96,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     applications = {vendor.name: vendor.build(services, vendor_settings[vendor.name]) for vendor in vendors}
     app.add_middleware(VendorDispatch, vendors=vendors, applications=applications)
+    app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
         weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return app
@@ -103,7 +106,9 @@ def clock_of(settings: Settings) -> Clock:
     """Return the clock that the settings ask for."""
     if settings.clock == "system":
         return SystemClock()
-    return FrozenClock(settings.clock.timestamp())
+    moment = settings.clock
+    # A moment without a zone is not this machine's: the same settings give the same answers everywhere.
+    return FrozenClock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str, VendorSettings]:
@@ -114,7 +119,8 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
-        strange = [name for name in found[vendor.name].errors if name not in vendor.errors]
-        if strange:
-            raise ValueError(f"{vendor.name} has no errors named {', '.join(strange)}")
+        for name, wording in found[vendor.name].errors.items():
+            if name not in vendor.errors:
+                raise ValueError(f"{vendor.name} has no error named {name}")
+            vendor.errors[name].check(wording)
     return found

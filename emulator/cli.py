@@ -28,7 +28,9 @@ def _describe() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 3468,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 3468,
 ) -> None:
     """Serve until stopped."""
     from pydantic import ValidationError
@@ -44,7 +46,7 @@ def serve(
     try:
         settings = Settings()
         asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
-    except (AddressInUse, ValidationError, ValueError) as error:
+    except (AddressInUse, ValidationError, ValueError, OSError) as error:
         typer.echo(f"face-emulator: {error}", err=True)
         raise typer.Exit(1) from error
     except WorkerLost as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -99,7 +100,10 @@ async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) ->
 
 def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
     # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
-    return uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+    # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
+    return uvicorn.Server(
+        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, forwarded_allow_ips="*")
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -108,6 +112,8 @@ def _bind(host: str, port: int) -> socket.socket:
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
         )
     except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
         raise AddressInUse(host, port) from error
 
 

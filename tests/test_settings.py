@@ -46,8 +46,20 @@ def test_an_unknown_setting_of_a_vendor_stops_the_start() -> None:
 
 
 def test_a_wording_for_an_unknown_error_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="metahuman has no errors named TYPO"):
+    with pytest.raises(ValueError, match="metahuman has no error named TYPO"):
         emulator.create_app(Settings(vendors={"metahuman": {"errors": {"TYPO": {"status": 400}}}}))
+
+
+@pytest.mark.parametrize("text", ["{oops}", "{", "}"])
+def test_a_wording_that_cannot_be_filled_stops_the_start(text: str) -> None:
+    wording = {"API_NOT_FOUND": {"text": text}}
+    with pytest.raises(ValueError, match=r"oops|[Ss]ingle|expected"):
+        emulator.create_app(Settings(vendors={"faceplusplus": {"errors": wording}}))
+
+
+def test_a_moment_without_a_zone_is_universal_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00")
+    assert clock_of(Settings()).now() == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 def test_the_public_names_are_these() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services
@@ -28,10 +28,16 @@ class Readiness(BaseModel):
     ready: bool
 
 
+def _encodable(text: str) -> str:
+    """Return ``text``, unless it has half a surrogate pair, which JSON can say and no encoding can."""
+    text.encode()
+    return text
+
+
 class ListedCredential(BaseModel):
     """A credential, and what it is."""
 
-    credential: str = Field(min_length=1)
+    credential: Annotated[str, Field(min_length=1), AfterValidator(_encodable)]
     state: CredentialState
 
 

@@ -87,6 +87,10 @@ class TaskRunner:
             return None
         return Task.from_document(record.document)
 
+    async def list(self, owner: str) -> list[Task]:
+        """Return an owner's tasks, in the order of creation."""
+        return [Task.from_document(record.document) for record in await self._records.find(KIND, owner)]
+
     async def perform(self, task_id: str) -> None:
         """Perform the task of that id, unless it is finished or gone."""
         record = await self._records.get(KIND, task_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from string import Formatter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,13 +65,31 @@ class CatalogueEntry:
         """
         return VendorError(self, places)
 
+    def check(self, wording: Wording) -> None:
+        """Raise unless ``wording`` can stand in for this entry's own.
+
+        Raises
+        ------
+        ValueError
+            If its text is no template, or has a place that this entry's text has not.
+        """
+        known, wanted = _places(self.text), _places(wording.text or "")
+        if not wanted <= known:
+            strange = ", ".join(sorted(wanted - known))
+            raise ValueError(f"the text for {self.name} has places that are never filled: {strange}")
+
+
+def _places(text: str) -> set[str]:
+    """Return the names of the ``{places}`` in a text."""
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
 
 class Wording(BaseModel):
     """Another status or text for an error of the catalogue; what is not given stays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: int | None = Field(default=None, ge=100, le=599)
+    status: int | None = Field(default=None, ge=200, le=599)
     text: str | None = None
 
 

@@ -113,10 +113,7 @@ class Credentials:
 
     async def put(self, credential: str, state: CredentialState) -> None:
         """List a credential, or change what it is."""
-        record = await self._records.get(KIND, credential)
-        if record is not None:
-            await self._records.delete(KIND, credential)
-        await self._records.create(KIND, credential, credential, {"state": state})
+        await self._records.put(KIND, credential, credential, {"state": state})
 
     async def remove(self, credential: str) -> bool:
         """Take back what was listed while it runs, and return whether there was anything."""

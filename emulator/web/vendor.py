@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import pkgutil
@@ -14,10 +15,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from pydantic import BaseModel, ConfigDict, Field, Json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
-from emulator.web.limits import BodyTooLarge
+from emulator.web.limits import BodyLimit, BodyTooLarge
 from emulator.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -82,24 +84,38 @@ class Dialect:
         Writes an error of the catalogue.
     defect : CatalogueEntry
         For what the emulator itself gets wrong.
+    too_large : VendorError
+        For a body that is longer than the limit.
     unknown_path, wrong_method : CatalogueEntry or None
         For paths and methods that are not served; None leaves them to FastAPI's words.
+    choose : (Request, VendorError) -> VendorError
+        Which error is told in place of another one, where layers answer differently.
     """
 
     render: Callable[[Request, VendorError], Awaitable[Response]]
     defect: CatalogueEntry
+    too_large: VendorError
     unknown_path: CatalogueEntry | None = None
     wrong_method: CatalogueEntry | None = None
+    choose: Callable[[Request, VendorError], VendorError] = lambda _request, error: error
 
 
 def vendor_application(
-    services: Services, settings: VendorSettings, router: APIRouter, dialect: Dialect
+    services: Services,
+    settings: VendorSettings,
+    router: APIRouter,
+    dialect: Dialect,
+    body_limit: Callable[[str], int | None],
 ) -> FastAPI:
-    """Return an application with a vendor's routes, which find services and settings in ``app.state``."""
+    """Return an application with a vendor's routes, which find services and settings in ``app.state``.
+
+    ``body_limit`` says how many bytes a request to a path may have, None for any number.
+    """
 
     # No documents and no redirects: the real service has neither.
     async def render(request: Request, error: VendorError) -> Response:
-        return await dialect.render(request, error.worded(settings.errors.get(error.entry.name)))
+        said = dialect.choose(request, error)
+        return await dialect.render(request, said.worded(settings.errors.get(said.entry.name)))
 
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.services = services
@@ -111,6 +127,7 @@ def vendor_application(
         return await render(request, error)
 
     app.add_middleware(AnsweredDefects, render=lambda request: render(request, dialect.defect.occur()))
+    app.add_middleware(BodyLimit, limit=body_limit, refuse=lambda request: render(request, dialect.too_large))
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:
@@ -145,7 +162,7 @@ class AnsweredDefects:
 
         try:
             await self._app(scope, receive, watch)
-        except BodyTooLarge:
+        except (BodyTooLarge, ClientDisconnect):
             raise
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
@@ -190,10 +207,14 @@ class VendorDispatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on."""
         app = self._app if scope["type"] == "lifespan" else self._choose(scope)
-        await app(scope, receive, send)
+        # Nobody is there to be answered any more.
+        with contextlib.suppress(ClientDisconnect):
+            await app(scope, receive, send)
 
     def _choose(self, scope: Scope) -> ASGIApp:
-        path: str = scope["path"]
+        # A base URL that ends in a slash makes two of them.
+        path = "/" + scope["path"].lstrip("/")
+        scope["path"] = path
         if path.startswith("/_emulator/"):
             return self._app
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()

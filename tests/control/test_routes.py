@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,7 +18,7 @@ def test_health_says_what_is_served(client: httpx.Client) -> None:
         "version": emulator.__version__,
         "vendors": {
             "faceplusplus": ["/facepp"],
-            "metahuman": ["/auth", "/face_recon", "/static"],
+            "metahuman": ["/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"],
             "perfectcorp": ["/s2s", "/yce-us"],
         },
     }
@@ -66,3 +69,63 @@ def test_with_a_data_dir_everything_is_there_after_a_restart(tmp_path: Path, fac
         texture = httpx.get(server.base_url + url).content
     with running_server(settings) as server:
         assert httpx.get(server.base_url + url).content == texture
+
+
+def test_a_credential_can_be_changed_by_many_at_once(client: httpx.Client) -> None:
+    body = {"credential": "busy", "state": "revoked"}
+
+    def put(_: int) -> int:
+        return client.put("/_emulator/credentials", json=body).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(put, range(80))) == {200}
+    assert body in client.get("/_emulator/credentials").json()
+    assert client.delete("/_emulator/credentials/busy").status_code == 204
+    gone = client.delete("/_emulator/credentials/busy")
+    assert (gone.status_code, gone.json()) == (404, {"error": "busy was not listed here"})
+    surrogate = client.put("/_emulator/credentials", content=b'{"credential": "\\ud800", "state": "valid"}')
+    assert surrogate.status_code == 422
+
+
+def test_an_answer_is_read_also_by_a_client_that_sends_first(client: httpx.Client) -> None:
+    """Not reset, though the connection is to be closed and nobody wants the body."""
+    url, size = client.base_url, 9_000_000
+    head = (
+        f"POST /facepp/v9/nothing HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+        f"Content-Length: {size}\r\nConnection: close\r\n\r\n"
+    )
+    for path in ("/facepp/v9/nothing", "/face_recon/nothing", "/yce-us/ttl30/x.jpg", "/nothing"):
+        with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
+            connection.sendall(head.replace("/facepp/v9/nothing", path).encode())
+            connection.sendall(bytes(size))
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 4"), path
+
+
+def test_a_slow_download_holds_up_no_other_task(client: httpx.Client, face_jpeg: bytes) -> None:
+    headers = {"Authorization": "Bearer sk-slow"}
+    task = "/s2s/v2.0/task/face-reshape"
+    body = {"version": "1.0", "features": {"jaw": 50}, "global": {}}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        slow = [
+            client.post(task, json={**body, "src_file_url": url}, headers=headers).json()["data"]["task_id"]
+            for _ in range(8)
+        ]
+        new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}
+        answer = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()
+        file = answer["data"]["files"][0]
+        request = file["requests"][0]
+        client.request(request["method"], request["url"], headers=request["headers"], content=face_jpeg)
+        quick = client.post(task, json={**body, "src_file_id": file["file_id"]}, headers=headers)
+        task_id = quick.json()["data"]["task_id"]
+
+        def status(number: str) -> str:
+            data = client.get(f"{task}/{number}", headers=headers).json()["data"]
+            return str(data["task_status"])
+
+        deadline = time.monotonic() + 60
+        while status(task_id) == "running" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert status(task_id) == "success"
+        assert {status(number) for number in slow} == {"running"}

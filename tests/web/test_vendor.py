@@ -23,7 +23,8 @@ router = APIRouter()
 async def render(request, error):
     return Response(error.text, error.entry.status)
 
-dialect = Dialect(render, CatalogueEntry("defect", 500, "sorry", "Never.", Mark.GUESS, "nowhere"))
+defect = CatalogueEntry("defect", 500, "sorry", "Never.", Mark.GUESS, "nowhere")
+dialect = Dialect(render, defect, too_large=defect.occur())
 
 @router.get("/fourth/ping")
 async def ping():
@@ -32,7 +33,9 @@ async def ping():
 vendor = Vendor(
     name="fourth", title="A fourth vendor", prefixes=("/fourth",), hosts=("api.fourth.example",),
     settings_model=VendorSettings, errors=ErrorCatalogue([]),
-    build=lambda services, settings: vendor_application(services, settings, router, dialect),
+    build=lambda services, settings: vendor_application(
+        services, settings, router, dialect, lambda path: None
+    ),
     openapi=dict,
 )
 """

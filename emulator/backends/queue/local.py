@@ -26,6 +26,9 @@ from emulator.backends.queue.protocol import WorkerLost
 
 logger = logging.getLogger(__name__)
 
+TASKS_AT_ONCE = 64
+"""Tasks that are under way at once. More than the workers can compute: some wait for a download."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -52,7 +55,7 @@ class LocalWorkers:
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Begin to warm the workers up, and to hand every enqueued task's id to ``perform``."""
         self._warming = asyncio.create_task(self._warm())
-        self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(self._count)]
+        self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(TASKS_AT_ONCE)]
 
     @property
     def is_warm(self) -> bool:

@@ -32,6 +32,9 @@ class Records(Protocol):
             If the key is taken.
         """
 
+    async def put(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+        """Store a document, in place of what was under the key."""
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
 

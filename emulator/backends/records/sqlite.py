@@ -57,6 +57,14 @@ class SqliteRecords:
         except aiosqlite.IntegrityError as error:
             raise KeyError(key) from error
 
+    async def put(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+        """Store a document, in place of what was under the key."""
+        await self._connection.execute(
+            "INSERT INTO records (kind, key, scope, document) VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) "
+            "DO UPDATE SET scope = excluded.scope, document = excluded.document, version = version + 1",
+            (kind, key, scope, json.dumps(document)),
+        )
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         rows = await self._connection.execute_fetchall(
