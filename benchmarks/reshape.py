@@ -45,7 +45,7 @@ def faces() -> dict[str, Image]:
     """Return the faces that are measured: drawn ones with speckle for the flow, and a photograph."""
     shown = {}
     for seed, yaw in ((3, 0), (14, 0), (17, 0), (17, 25)):
-        spec = SyntheticFaceSpec(seed=seed, yaw=yaw, width=640, height=700, face_fraction=0.48)
+        spec = SyntheticFaceSpec(seed=seed, yaw=yaw, skin_tone=5, width=640, height=700, face_fraction=0.48)
         shown[f"synthetic {seed}, yaw {yaw}"] = speckled(render_face(spec).image, grain=2.2)
     # The astronaut's face is small: what is finer than a pixel there has no flow.
     part = skimage.data.astronaut()[:260, 90:350]

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 import emulator.face.errors
 import emulator.vendors
 from emulator.app import create_app
-from emulator.face.errors import FaceError, RefusedImage
+from emulator.face.errors import FaceError, ImageEmpty, ImageUndecodable, NoFaceFound, RefusedImage
 from emulator.web.catalogue import ErrorCatalogue
 from emulator.web.vendor import Vendor, discover_vendors
 
@@ -46,10 +46,22 @@ def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, 
 
 
 @per_vendor
-def test_every_domain_error_is_in_the_table(vendor: Vendor) -> None:
-    for _, error in inspect.getmembers(emulator.face.errors, inspect.isclass):
-        if issubclass(error, FaceError) and error is not RefusedImage:
-            assert vendor.errors.for_cause(error.__new__(error)).status in {200, 400, 422, 500}
+def test_no_face_and_no_picture_have_errors_of_their_own(vendor: Vendor) -> None:
+    """The catch-all for domain errors is a defect's answer; what a user can cause must not get it."""
+    catch_all = vendor.errors.for_cause(FaceError())
+    for error in (NoFaceFound(), ImageEmpty(), ImageUndecodable("damaged")):
+        assert vendor.errors.for_cause(error) is not catch_all
+    for _, kind in inspect.getmembers(emulator.face.errors, inspect.isclass):
+        if issubclass(kind, FaceError) and kind is not RefusedImage:
+            assert vendor.errors.for_cause(kind.__new__(kind)).name in vendor.errors
+
+
+@per_vendor
+def test_ledger_and_table_mark_an_error_alike(vendor: Vendor) -> None:
+    for row in ROW.finditer((folder(vendor) / "contract.md").read_text()):
+        name = re.match(r"`(\w+)`", row["fact"])
+        if name is not None and name[1] in vendor.errors:
+            assert row["mark"] == vendor.errors[name[1]].mark, row["fact"]
 
 
 @per_vendor
@@ -78,18 +90,32 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
 def test_what_is_guessed_can_be_corrected_by_a_setting(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In every layer that answers: the limits, the gateway, the API and the store."""
     wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
-    requests: dict[str, tuple[str, dict[str, Any]]] = {
-        "faceplusplus": ("/facepp/v1/3dface", {"data": {"api_key": "k"}}),
-        "metahuman": ("/face_recon/run_pipeline", {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
-        "perfectcorp": ("/s2s/v2.0/task/face-reshape", {"json": {}}),
+    key = {"headers": {"Authorization": "Bearer k"}}
+    requests: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "faceplusplus": [
+            ("/facepp/v1/3dface", {"data": {"api_key": "k"}}),
+            ("/facepp/v1/3dface", {"data": {"api_key": "k", "api_secret": "s"}}),
+            ("/facepp/v1/3dface", {"content": bytes(3_000_000)}),
+            ("/facepp/nothing", {}),
+        ],
+        "metahuman": [
+            ("/face_recon/run_pipeline", {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
+            ("/face_recon/run_pipeline", {"content": bytes(12_000_000)}),
+        ],
+        "perfectcorp": [
+            ("/s2s/v2.0/task/face-reshape", {"json": {}}),
+            ("/s2s/v2.0/task/face-reshape", {"json": {}, **key}),
+            ("/s2s/v2.0/task/face-reshape", {"content": bytes(2_000_000), **key}),
+            ("/yce-us/ttl30/a.jpg", {}),
+        ],
     }
-    path, request = requests[vendor.name]
     with TestClient(create_app()) as client:
-        answer = client.post(path, **request)
-    assert answer.status_code == 499
-    assert "other words" in answer.text
+        for path, request in requests[vendor.name]:
+            answer = client.post(path, **request)
+            assert (answer.status_code, "other words" in answer.text) == (499, True), (path, answer.text)
 
 
 def test_the_tables_can_be_written_as_json() -> None:

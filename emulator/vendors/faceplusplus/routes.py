@@ -11,7 +11,7 @@ from emulator.face.errors import RefusedImage
 from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import Wavefront, WavefrontOptions, reconstruct_wavefront
 from emulator.vendors.faceplusplus.auth import authenticate
-from emulator.vendors.faceplusplus.errors import ERRORS
+from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
 from emulator.vendors.faceplusplus.wire import (
     MILLIMETRES_PER_CM,
@@ -25,7 +25,7 @@ from emulator.vendors.faceplusplus.wire import (
 )
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
-from emulator.web.limits import BodyLimit, SlidingWindow
+from emulator.web.limits import SlidingWindow
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -37,18 +37,12 @@ def build(services: Services, settings: FacePlusPlusSettings) -> FastAPI:
     dialect = Dialect(
         render=_render,
         defect=ERRORS["INTERNAL_ERROR"],
+        too_large=ERRORS["REQUEST_ENTITY_TOO_LARGE"].occur(),
         unknown_path=ERRORS["API_NOT_FOUND"],
         wrong_method=ERRORS["METHOD_NOT_ALLOWED"],
     )
-    app = vendor_application(services, settings, router, dialect)
+    app = vendor_application(services, settings, router, dialect, lambda _path: settings.body_bytes)
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
-    app.add_middleware(
-        BodyLimit,
-        limit=lambda _path: settings.body_bytes,
-        refuse=lambda _scope: render_error(
-            ERRORS["REQUEST_ENTITY_TOO_LARGE"].occur(), request_id="", time_used_ms=0
-        ),
-    )
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     return app
 
@@ -135,8 +129,8 @@ async def _draw_request_id(services: Services, scope: str) -> str:
 
 
 async def _render(request: Request, error: VendorError) -> Response:
-    state = request.state
-    if not hasattr(state, "request_id"):
-        state.request_id = await _draw_request_id(request.app.state.services, "")
-    time_used_ms = state.stopwatch.elapsed_ms() if hasattr(state, "stopwatch") else 0
-    return render_error(error, request_id=state.request_id, time_used_ms=time_used_ms)
+    request_id = getattr(request.state, "request_id", "")
+    if not request_id and (error.entry.extra or {})["layer"] is Layer.API:
+        request_id = await _draw_request_id(request.app.state.services, "")
+    time_used_ms = request.state.stopwatch.elapsed_ms() if hasattr(request.state, "stopwatch") else 0
+    return render_error(error, request_id=request_id, time_used_ms=time_used_ms)

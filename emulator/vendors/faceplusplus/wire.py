@@ -22,7 +22,7 @@ from emulator.pipelines.reconstruct import View, Wavefront
 from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.web.catalogue import VendorError
 
-OBJ_NAME, MTL_NAME, TEXTURE_NAME = "face.obj", "face.mtl", "tex.jpg"
+MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """The names under which clients must save the files (3D Face, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
@@ -73,7 +73,8 @@ class Fields:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 form = await stack.enter_async_context(request.form(max_part_size=longest_field))
-            except HTTPException:
+            except (HTTPException, UnicodeError, LookupError):
+                # Not a form, or one in a character set that nobody knows.
                 form = FormData()
             yield cls(form, request.query_params)
 
@@ -102,13 +103,10 @@ class Fields:
         file = self.file(name)
         if value is None and file is not None:
             value = (await file.read()).decode("latin-1")
-        try:
-            number = int(value or "0")
-        except ValueError:
-            number = -1
-        if number not in {0, 1}:
+        number = re.fullmatch(r"\s*[+-]?0*([01])\s*", value or "0", re.ASCII)
+        if number is None:
             raise ERRORS["BAD_ARGUMENTS"].occur(param=name)
-        return number == 1
+        return number[1] == "1"
 
     def image(self, number: int) -> ImageField | None:
         """Return image 1, 2 or 3, or None: a file goes before base64, base64 before a URL."""

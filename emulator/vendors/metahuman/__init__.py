@@ -9,7 +9,7 @@ from emulator.web.vendor import Vendor
 vendor = Vendor(
     name="metahuman",
     title="MetaHuman SDK face reconstruction",
-    prefixes=("/auth", "/face_recon", "/static"),
+    prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
     hosts=("api.metahumansdk.io",),
     settings_model=MetaHumanSettings,
     errors=ERRORS,

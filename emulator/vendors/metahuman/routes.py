@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi import APIRouter, FastAPI, Form, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import UploadFile
 
 from emulator.face.errors import FaceError
 from emulator.pipelines.images import ImageRules
@@ -13,10 +15,17 @@ from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
 from emulator.vendors.metahuman.auth import authenticate
 from emulator.vendors.metahuman.errors import ERRORS
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
-from emulator.vendors.metahuman.wire import render_error, render_success, render_token, texture_name
+from emulator.vendors.metahuman.wire import (
+    invalid_fields,
+    missing_field,
+    render_error,
+    render_invalid,
+    render_success,
+    render_token,
+    texture_name,
+)
 from emulator.web.catalogue import VendorError
 from emulator.web.credentials import CredentialState
-from emulator.web.limits import BodyLimit
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -35,13 +44,12 @@ def build(services: Services, settings: MetaHumanSettings) -> FastAPI:
     The service is a FastAPI application itself, as far as its error answers tell: what is not
     documented (a missing field, an unknown path) is answered as FastAPI answers.
     """
-    dialect = Dialect(render=_render, defect=ERRORS["INTERNAL_ERROR"])
-    app = vendor_application(services, settings, router, dialect)
-    app.add_middleware(
-        BodyLimit,
-        limit=lambda _path: settings.image_bytes + FORM_BYTES,
-        refuse=lambda _scope: render_error(ERRORS["FILE_TOO_LARGE"].occur()),
+    dialect = Dialect(
+        render=_render, defect=ERRORS["INTERNAL_ERROR"], too_large=ERRORS["FILE_TOO_LARGE"].occur()
     )
+    longest = settings.image_bytes + FORM_BYTES
+    app = vendor_application(services, settings, router, dialect, lambda _path: longest)
+    app.add_exception_handler(RequestValidationError, _invalid)
     return app
 
 
@@ -59,15 +67,16 @@ async def token(
 
 
 @router.post("/face_recon/run_pipeline")
-async def run_pipeline(
-    services: ServicesDep,
-    settings: SettingsDep,
-    token: Annotated[str, Form()],
-    image_bytes: Annotated[UploadFile, File()],
-) -> Response:
+async def run_pipeline(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
     """Get texture and parameters of a head from a photo."""
-    owner = await authenticate(token, services.credentials)
-    photo = await image_bytes.read(settings.image_bytes)
+    # Read here and not by parameters, since a part that is no file may be longer than a megabyte.
+    async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
+        token, upload = form.get("token"), form.get("image_bytes")
+        if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
+            return render_invalid(invalid_fields(token, upload))
+        owner = await authenticate(token, services.credentials)
+        photo = await upload.read(settings.image_bytes)
+        file_name = upload.filename
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
     options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size)
@@ -75,7 +84,7 @@ async def run_pipeline(
         head = await services.queue.run(describe_head, photo, options)
     except FaceError as error:
         raise ERRORS.for_cause(error).occur() from error
-    name = texture_name(image_bytes.filename, await services.ids.draw(owner, "metahuman/texture", 8))
+    name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
     await services.blobs.put(_blob_key(name), head.texture)
     return render_success(head, name)
 
@@ -97,6 +106,12 @@ async def static(request: Request, services: ServicesDep, name: str) -> Response
 
 async def _render(_request: Request, error: VendorError) -> Response:
     return render_error(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError(error)
+    return render_invalid([missing_field(str(item["loc"][-1])) for item in error.errors()])
 
 
 def _blob_key(name: str) -> str:

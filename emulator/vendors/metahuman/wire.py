@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -56,6 +57,35 @@ def render_error(error: VendorError) -> Response:
     return JSONResponse(
         {"error": {"code": error.entry.extra["code"], "message": error.text}}, error.entry.status
     )
+
+
+def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:
+    """Return what is wrong with the fields of a request whose types are not right."""
+    found = []
+    if token is None or token == "":
+        found.append(missing_field("token"))
+    elif not isinstance(token, str):
+        found.append(_wrong_field("token", "str type expected", "type_error.str"))
+    if upload is None:
+        found.append(missing_field("image_bytes"))
+    elif isinstance(upload, str):
+        message = "Expected UploadFile, received: <class 'str'>"
+        found.append(_wrong_field("image_bytes", message, "value_error"))
+    return found
+
+
+def missing_field(name: str) -> dict[str, Any]:
+    """Return what FastAPI said of a missing field in the days of the service."""
+    return _wrong_field(name, "field required", "value_error.missing")
+
+
+def render_invalid(fields: Sequence[Mapping[str, Any]]) -> Response:
+    """Return FastAPI's own answer to a request whose fields are not right."""
+    return JSONResponse({"detail": list(fields)}, 422)
+
+
+def _wrong_field(name: str, message: str, kind: str) -> dict[str, Any]:
+    return {"loc": ["body", name], "msg": message, "type": kind}
 
 
 def _accessories(attributes: Attributes) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -72,7 +73,8 @@ async def issue_access_token(client_id: str, id_token: str, services: Services) 
     """
     try:
         encrypted = base64.b64decode(id_token, validate=True)
-        await services.credentials.check(client_id)
+        with contextlib.suppress(CredentialOutOfBalance):
+            await services.credentials.check(client_id)
     except (binascii.Error, ValueError, CredentialRefused) as error:
         raise ERRORS["InvalidAuthentication"].occur() from error
     if len(encrypted) != RSA_BLOCK_BYTES:

@@ -37,6 +37,10 @@ PAGE = "https://docs.perfectcorp.com/reference/ai_face_reshape"
 GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"
 
 
+NEVER = "Never by itself."
+"""For what the vendor documents and this emulator has no occasion for."""
+
+
 class Layer(StrEnum):
     """Who answers."""
 
@@ -62,12 +66,18 @@ def _api(
 
 
 def _engine(
-    code: str, page_code: str, text: str, when: str, causes: tuple[type[Exception], ...] = ()
+    code: str,
+    page_code: str,
+    text: str,
+    when: str,
+    causes: tuple[type[Exception], ...] = (),
+    mark: Mark = Mark.GUESS,
 ) -> CatalogueEntry:
-    # The codes are the vendor's; which situation gets which code is our guess.
+    # The codes are the vendor's; which situation gets which code is mostly our guess.
     source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
     extra = {"layer": Layer.ENGINE, "code": code, "page_code": page_code}
-    return CatalogueEntry(code, 200, text, when, Mark.GUESS, source, causes, extra)
+    mark = Mark.CONFIRMED if when == NEVER else mark
+    return CatalogueEntry(code, 200, text, when, mark, source, causes, extra)
 
 
 def _store(
@@ -76,9 +86,6 @@ def _store(
     source = "behaviour of S3 presigned URLs"
     return CatalogueEntry(name, status, text, when, mark, source, (), {"layer": Layer.STORE, "code": code})
 
-
-NEVER = "Never by itself."
-"""For what the vendor documents and this emulator has no occasion for."""
 
 ERRORS = ErrorCatalogue(
     [
@@ -110,7 +117,7 @@ ERRORS = ErrorCatalogue(
         ),
         _api(
             "NotFound", 404, "NotFound", "The requested resource was not found.", "The path is unknown.",
-            Mark.GUESS, "the code is observed, in both spellings of its member; the text is not",
+            Mark.OBSERVED, "the code, in both spellings of its member; the text is a guess",
             code_members=("error_code", "errorCode"),
         ),
         _api(
@@ -196,7 +203,7 @@ ERRORS = ErrorCatalogue(
         ),
         _engine(
             "error_download_image", "INPUT_MAIN_IMAGE_EMPTY", "Download source image error",
-            "`src_file_url` leads nowhere.", (FetchFailed,),
+            "`src_file_url` leads nowhere.", (FetchFailed,), Mark.OBSERVED,
         ),
         _engine(
             "exceed_max_filesize", "INPUT_ERROR", "Input file size exceeds the maximum limit",

@@ -99,8 +99,8 @@ class Engine:
                 timeout_s=self.settings.download_timeout_s,
             )
         data = await self.services.blobs.get(key)
-        if data is None:
-            raise RuntimeError(f"the picture of task {task.id} is gone from the store")
+        if data is None:  # deleted, with the last of its other tasks, while this one waited
+            raise ERRORS["error_download_image"].occur()
         return data
 
     def _rules(self) -> ImageRules:

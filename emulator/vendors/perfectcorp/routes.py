@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,7 +41,7 @@ from emulator.vendors.perfectcorp.wire import (
     render_status,
 )
 from emulator.web.catalogue import VendorError
-from emulator.web.limits import BodyLimit, SlidingWindow
+from emulator.web.limits import SlidingWindow
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -63,20 +63,19 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     dialect = Dialect(
         render=_render,
         defect=ERRORS["InternalError"],
+        too_large=ERRORS["InvalidParameters"].occur(
+            sentence="The request body is above the allowed maximum."
+        ),
         unknown_path=ERRORS["NotFound"],
         wrong_method=ERRORS["MethodNotAllowed"],
+        choose=_in_the_stores_words,
     )
-    app = vendor_application(services, settings, router, dialect)
+    app = vendor_application(
+        services, settings, router, dialect, lambda path: None if _in_store(path) else BODY_BYTES
+    )
     app.include_router(store_router)
     app.state.units = units
     app.state.windows = (SlidingWindow(5, seconds=1), SlidingWindow(250, seconds=300))
-    app.add_middleware(
-        BodyLimit,
-        limit=lambda path: None if path.startswith(f"/{BUCKET}/") else BODY_BYTES,
-        refuse=lambda _scope: render_error(
-            ERRORS["InvalidParameters"].occur(sentence="The request body is above the allowed maximum.")
-        ),
-    )
     # Browsers upload to the presigned URL from any origin.
     app.add_middleware(
         CORSMiddleware,
@@ -99,14 +98,21 @@ UnitsDep = Annotated[Units, Depends(_units_of)]
 
 def _limit_rate(request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep) -> str:
     """Return the API key, unless it or its address calls too often."""
-    if settings.rate_limit:
-        address = request.client.host if request.client else ""
-        now = services.clock.now()
-        for window in request.app.state.windows:
-            for caller in (f"key {owner}", f"address {address}"):
-                if not window.allows(caller, now):
-                    raise ERRORS["TooManyRequests"].occur()
+    _check_rate(request, owner, services, settings)
     return owner
+
+
+def _check_rate(request: Request, owner: str, services: Services, settings: PerfectCorpSettings) -> None:
+    if not settings.rate_limit:
+        return
+    callers = (f"key {owner}", f"address {request.client.host if request.client else ''}")
+    now = services.clock.now()
+    pairs = [(window, caller) for window in request.app.state.windows for caller in callers]
+    # First all are asked, then all count: a call that is refused by one counts for none.
+    if not all(window.has_room(caller, now) for window, caller in pairs):
+        raise ERRORS["TooManyRequests"].occur()
+    for window, caller in pairs:
+        window.count(caller, now)
 
 
 CallerDep = Annotated[str, Depends(_limit_rate)]
@@ -146,13 +152,19 @@ async def create_pre_process(
     return await _start(task, services, units, settings.pre_process_units)
 
 
+@router.get("/s2s/v2.0/task/face-reshape/pre-process")
+async def pre_process_without_id() -> Response:
+    """Answer that the path is for POST: without this route, its name would pass for a task's id."""
+    raise HTTPException(405, headers={"Allow": "POST"})
+
+
 @router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}")
 async def check_pre_process(
     owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
 ) -> Response:
     """Tell how far the search for faces has come."""
     task = await _find_task(services, settings, owner, PRE_PROCESS, task_id)
-    return render_status(task, task.result, settings.engine_codes)
+    return render_status(task, task.result, settings)
 
 
 @router.post("/s2s/v2.0/task/face-reshape")
@@ -176,7 +188,7 @@ async def check_reshape(
     if task.result is not None:
         url = sign(request, services, settings, SignedRequest("GET", task.result["object"], {}))
         results = {"url": url, "timed": task.result["timed"], "timed_apply": task.result["timed_apply"]}
-    return render_status(task, results, settings.engine_codes)
+    return render_status(task, results, settings)
 
 
 @router.post("/s2s/v2.0/task/delete")
@@ -194,11 +206,14 @@ async def delete_task(request: Request, owner: CallerDep, services: ServicesDep)
     if not task.is_finished:
         raise ERRORS["OperationInvalid"].occur()
     await services.tasks.delete(task)
-    for key in (task.request["object"], (task.result or {}).get("object")):
-        if key is not None:
-            await services.blobs.delete(key)
-    if task.request["file_id"] is not None:
-        await services.records.delete(FILE, task.request["file_id"])
+    if task.result is not None:
+        await services.blobs.delete(task.result["object"])
+    file_id = task.request["file_id"]
+    # A picture that other tasks stand on stays until the last of them is deleted.
+    others = await services.tasks.list(owner)
+    if file_id is not None and all(other.request["file_id"] != file_id for other in others):
+        await services.blobs.delete(task.request["object"])
+        await services.records.delete(FILE, file_id)
     return render_done()
 
 
@@ -209,11 +224,13 @@ async def legacy_token(request: Request, services: ServicesDep) -> Response:
     return render_access_token(await issue_access_token(body.client_id, body.id_token, services))
 
 
-async def _legacy_owner(request: Request, services: ServicesDep) -> str:
+async def _legacy_owner(request: Request, services: ServicesDep, settings: SettingsDep) -> str:
     try:
-        return await authenticate(request.headers.get("authorization"), services)
+        owner = await authenticate(request.headers.get("authorization"), services)
     except VendorError as error:
         raise ERRORS["InvalidAccessToken"].occur() from error
+    _check_rate(request, owner, services, settings)
+    return owner
 
 
 LegacyOwnerDep = Annotated[str, Depends(_legacy_owner)]
@@ -331,9 +348,16 @@ async def _find_task(
     return task
 
 
+def _in_store(path: str) -> bool:
+    return path.startswith(f"/{BUCKET}/")
+
+
+def _in_the_stores_words(request: Request, error: VendorError) -> VendorError:
+    """Return the error that is told: whatever happens below the bucket is the store's to tell."""
+    if not _in_store(request.url.path) or (error.entry.extra or {})["layer"] is Layer.STORE:
+        return error
+    return ERRORS["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
+
+
 async def _render(request: Request, error: VendorError) -> Response:
-    in_store = request.url.path.startswith(f"/{BUCKET}/")
-    if in_store and (error.entry.extra or {})["layer"] is not Layer.STORE:
-        # Whatever happens below the bucket is told in the store's words.
-        error = ERRORS["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
     return render_error(error, request.state.number)

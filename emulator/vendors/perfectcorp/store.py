@@ -57,6 +57,9 @@ def sign(request: Request, services: Services, settings: PerfectCorpSettings, si
 def _verify(request: Request, services: Services, signed: SignedRequest) -> None:
     if "authorization" in request.headers:
         raise ERRORS["TwoAuthMechanisms"].occur()
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(names) != len(set(names)):
+        raise ERRORS["BadSignature"].occur()
     verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
 
 

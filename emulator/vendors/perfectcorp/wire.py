@@ -6,19 +6,27 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from xml.sax.saxutils import escape
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.face.reshape import ReshapeParameters
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.web.catalogue import VendorError
 
-Text = Annotated[str, Field(strict=True)]
+
+def _encodable(text: str) -> str:
+    """Return ``text``, unless it has half a surrogate pair, which JSON can say and no encoding can."""
+    text.encode()
+    return text
+
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
 Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
 Body = TypeVar("Body", bound="RequestBody")
@@ -158,10 +166,13 @@ class Page(RequestBody):
             return 0
         try:
             padded = self.starting_token + "=" * (-len(self.starting_token) % 4)
-            return int(base64.urlsafe_b64decode(padded).decode("ascii"))
+            offset = int(base64.urlsafe_b64decode(padded).decode("ascii"))
+            if offset < 0:
+                raise ValueError(offset)  # noqa: TRY301 - one answer to whatever is wrong with a token
         except (ValueError, binascii.Error) as error:
             sentence = "starting_token doesn't match the required format."
             raise ERRORS["InvalidParameters"].occur(sentence=sentence) from error
+        return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
         """Return the page of ``entries``, and the token of the next one or None."""
@@ -200,8 +211,8 @@ async def read_body(
         With the validator's sentence for the first thing that is wrong.
     """
     try:
-        document = json.loads(await request.body())
-    except ValueError as error:
+        document = json.loads((await request.body()).decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise ERRORS["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
     if check_first is not None and isinstance(document, dict):
         check_first(document)
@@ -209,6 +220,10 @@ async def read_body(
         return model.model_validate(document)
     except ValidationError as error:
         raise ERRORS["InvalidParameters"].occur(sentence=_sentence(error)) from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
@@ -287,14 +302,13 @@ def render_created(task_id: str) -> Response:
     return _data({"task_id": task_id})
 
 
-def render_status(
-    task: Task, results: Mapping[str, Any] | None, profile: Literal["schema", "page"]
-) -> Response:
+def render_status(task: Task, results: Mapping[str, Any] | None, settings: PerfectCorpSettings) -> Response:
     """Return the answer to a poll; queued and running are both ``running`` to a client."""
     if task.state is TaskState.FAILED:
-        entry = ERRORS[task.error or "unknown_internal_error"]
-        code = (entry.extra or {})["code" if profile == "schema" else "page_code"]
-        return _data({"error": code, "error_message": entry.text, "results": None, "task_status": "error"})
+        name = task.error or "unknown_internal_error"
+        error = ERRORS[name].occur().worded(settings.errors.get(name))
+        code = (error.entry.extra or {})["code" if settings.engine_codes == "schema" else "page_code"]
+        return _data({"error": code, "error_message": error.text, "results": None, "task_status": "error"})
     status = "success" if task.state is TaskState.SUCCEEDED else "running"
     return _data({"error": None, "results": results, "task_status": status})
 

@@ -130,8 +130,15 @@ def test_a_bad_photo_is_refused_in_the_documented_words(
 
 def test_a_missing_field_is_answered_as_fastapi_does(client: httpx.Client, face_jpeg: bytes) -> None:
     response = client.post(URL, files={"image_bytes": face_jpeg})
+    missing = {"msg": "field required", "type": "value_error.missing"}
     assert response.status_code == 422
-    assert response.json()["detail"][0]["loc"] == ["body", "token"]
+    assert response.json() == {"detail": [{"loc": ["body", "token"], **missing}]}
+    text = client.post(URL, data={"token": "t", "image_bytes": "x" * 2_000_000})
+    assert (text.status_code, text.json()["detail"][0]["loc"]) == (422, ["body", "image_bytes"])
+    file = client.post(URL, files={"token": b"t", "image_bytes": face_jpeg})
+    assert file.json()["detail"] == [
+        {"loc": ["body", "token"], "msg": "str type expected", "type": "type_error.str"}
+    ]
 
 
 def test_a_token_is_a_uuid_and_needs_only_a_mail(client: httpx.Client) -> None:
@@ -139,7 +146,8 @@ def test_a_token_is_a_uuid_and_needs_only_a_mail(client: httpx.Client) -> None:
     assert response.status_code == 200
     assert list(response.json()) == ["result"]
     assert uuid.UUID(response.json()["result"]["token"]).version == 4
-    assert client.post("/auth/token", data={"email": "me@example.com"}).status_code == 422
+    refused = client.post("/auth/token", data={"email": "me@example.com"})
+    assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "mail"])
 
 
 def test_a_texture_may_be_kept_and_asked_for_again(client: httpx.Client, result: dict[str, Any]) -> None:

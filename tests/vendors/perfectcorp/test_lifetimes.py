@@ -187,3 +187,39 @@ def test_tasks_may_fail_with_the_codes_of_the_page(
 def test_a_body_without_an_end_is_refused(emulate: Callable[..., Any]) -> None:
     answer = emulate().client.post(TASK, content=b'{"version": "' + bytes(2 * 1024 * 1024))
     assert (answer.status_code, answer.json()["error_code"]) == (400, "InvalidParameters")
+
+
+def test_a_picture_that_other_tasks_stand_on_stays(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate()
+    file_id = emulator.upload(face_jpeg)
+    first, second = (emulator.create(file_id).json()["data"]["task_id"] for _ in range(2))
+    emulator.wait(first)
+    assert emulator.client.post(DELETE, json={"task_id": first}).status_code == 200
+    assert emulator.wait(second)["task_status"] == "success"
+    assert emulator.create(file_id).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"files": [{"file_name": "\\ud800", "content_type": "image/png", "file_size": 1}]}',
+        b'{"files": [], "x": NaN}',
+        '{"files": []}'.encode("utf-16"),
+        b"",
+        b"null",
+        b'"files"',
+    ],
+    ids=range(8),
+)
+def test_a_body_that_nobody_can_use_is_refused_in_the_envelope(
+    emulate: Callable[..., Any], body: bytes
+) -> None:
+    answer = emulate().client.post("/s2s/v2.0/file", content=body)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "InvalidParameters")
+
+
+def test_the_bare_path_of_a_task_is_not_for_get(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    assert [emulator.client.get(path).status_code for path in (TASK, PRE_PROCESS)] == [405, 405]

@@ -16,6 +16,7 @@ from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Points3
 from emulator.tasks.task import Outcome, Task, finish, start
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
 from emulator.web.catalogue import CatalogueEntry
 
@@ -97,7 +98,9 @@ def test_a_failed_task_is_told_in_either_profile(
     entry: CatalogueEntry, profile: Literal["schema", "page"]
 ) -> None:
     task = finish(start(Task("t", "me", "k", {}, 1.0), 2.0), Outcome(error=entry.name), 3.0)
-    data = json.loads(bytes(render_status(task, None, profile).body))["data"]
+    data = json.loads(bytes(render_status(task, None, PerfectCorpSettings(engine_codes=profile)).body))[
+        "data"
+    ]
     assert data["error"] == (entry.extra or {})["code" if profile == "schema" else "page_code"]
     assert data["error"].isupper() == (profile == "page")
     assert data["task_status"] == "error"
