@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_other_block_runs(block: tuple[str, str], folder: Path, client: httpx.Client) -> None:
     language, source = block
     source = source.replace(BASE_URL, str(client.base_url).rstrip("/"))
-    commands = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": ["python", "-c"]}
+    commands = {"sh": ["sh", "-eu", "-c"], "bash": ["bash", "-euo", "pipefail", "-c"]}
     done = subprocess.run(  # noqa: S603 - the README's own commands
         [*commands[language], source],
         cwd=folder,
