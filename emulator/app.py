@@ -19,13 +19,15 @@ from emulator import __version__
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.clock import Clock, FrozenClock, SystemClock
+from emulator.clock import Clock
 from emulator.control.routes import answer_unknown_path, control_router
 from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
+from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
+from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
@@ -54,15 +56,23 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     queue = LocalWorkers(settings.workers, warm_up)
     fetcher = HttpFetcher()
     clock = clock or clock_of(settings)
+    targets = {vendor.name: vendor.target for vendor in vendors}
+    faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
     services = Services(
         clock=clock,
         ids=SeededIds(settings.seed, records.count_up),
-        credentials=Credentials(records, settings.credentials, strict=settings.strict),
+        credentials=Credentials(
+            records,
+            settings.credentials,
+            strict=settings.strict,
+            is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
+        ),
         records=records,
         blobs=FolderBlobs(folder / "blobs"),
         queue=queue,
-        tasks=TaskRunner(records, queue, clock),
+        tasks=TaskRunner(records, queue, clock, settings.progression),
         fetcher=fetcher,
+        faults=faults,
     )
 
     @contextlib.asynccontextmanager
@@ -71,7 +81,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             await records.open()
             stack.push_async_callback(records.close)
             stack.push_async_callback(fetcher.close)
+            await faults.load()
             await services.tasks.start()
+            stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(queue.close)
             yield
 
@@ -94,7 +106,12 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             return answer_unknown_path(request, vendors)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    applications = {vendor.name: vendor.build(services, vendor_settings[vendor.name]) for vendor in vendors}
+    applications = {
+        vendor.name: Calls(
+            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, faults
+        )
+        for vendor in vendors
+    }
     app.add_middleware(VendorDispatch, vendors=vendors, applications=applications)
     app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
@@ -105,10 +122,10 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 def clock_of(settings: Settings) -> Clock:
     """Return the clock that the settings ask for."""
     if settings.clock == "system":
-        return SystemClock()
+        return Clock()
     moment = settings.clock
     # A moment without a zone is not this machine's: the same settings give the same answers everywhere.
-    return FrozenClock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return Clock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str, VendorSettings]:

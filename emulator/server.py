@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import errno
 import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.app import create_app
 from emulator.settings import Settings
+from emulator.web.call import DROPPERS
 
 
 class AddressInUse(Exception):
@@ -102,8 +105,29 @@ def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
     # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
     # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
     return uvicorn.Server(
-        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, forwarded_allow_ips="*")
+        uvicorn.Config(
+            app,
+            http=DroppableProtocol,
+            log_config=None,
+            timeout_graceful_shutdown=5,
+            forwarded_allow_ips="*",
+        )
     )
+
+
+class DroppableProtocol(HttpToolsProtocol):
+    """HTTP, with connections that the application can close without an answer."""
+
+    def on_message_begin(self) -> None:
+        """Offer that in the request's scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {DROPPERS: {"close": self.transport.close, "reset": self._reset}}
+
+    def _reset(self) -> None:
+        # A connection that does not linger is not closed but reset.
+        bound = self.transport.get_extra_info("socket")
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from emulator.tasks.progression import REAL, Progression
 from emulator.web.credentials import CredentialState
 
 
@@ -47,6 +48,15 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         default=None, description="Where records and pictures are kept; if not set, they go with the process."
+    )
+    progression: Progression = Field(
+        default=REAL,
+        description='When tasks are over, as clients see it, as a JSON object: `{"mode": "real"}`, '
+        "`immediate`, `after_polls` with `polls`, `after_seconds` with `seconds` by the clock, or `manual`.",
+    )
+    in_band_faults: bool = Field(
+        default=True,
+        description="Whether the header `X-Emulator-Fault` and credentials that begin with `fault-` work.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="Settings of the vendors, by vendor and name."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from string import Formatter
 from typing import Any
@@ -44,6 +44,12 @@ class CatalogueEntry:
         The domain errors that this vendor reports so.
     extra : mapping
         What else the vendor's body says, in the vendor's words (an error code, a layer ...).
+    of_task : bool
+        Whether a task ends with it; it is then told by polls, and never by an answer of its own.
+    operations : tuple of str
+        The operations that can be answered so; empty if all can.
+    example : mapping
+        What may stand in the places of its text, where nothing else says so.
     """
 
     name: str
@@ -54,6 +60,9 @@ class CatalogueEntry:
     source: str
     causes: tuple[type[Exception], ...] = ()
     extra: Mapping[str, Any] | None = None
+    of_task: bool = False
+    operations: tuple[str, ...] = ()
+    example: Mapping[str, str] = field(default_factory=dict)
 
     def occur(self, **places: object) -> VendorError:
         """Return this error as an exception to raise, its places filled.

@@ -12,8 +12,10 @@ from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
 from emulator.clock import Clock
 from emulator.ids import SeededIds
+from emulator.pipelines.degrade import PictureFault, degrade
 from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
+from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
 
 
@@ -29,6 +31,11 @@ class Services:
     queue: WorkQueue
     tasks: TaskRunner
     fetcher: Fetcher
+    faults: Faults
+
+    async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
+        """Return a picture as ``fault`` leaves it."""
+        return data if fault is None else await self.queue.run(degrade, data, fault)
 
 
 def _services_of(request: Request) -> Services:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
+from emulator.web.call import CallDep
 from emulator.web.services import Services, ServicesDep
 
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
@@ -17,21 +18,23 @@ router = APIRouter()
 
 
 @router.put(f"/{BUCKET}/{{key:path}}")
-async def upload(request: Request, services: ServicesDep, key: str) -> Response:
+async def upload(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Take the bytes of a registered file."""
+    await call.identify(None)
     if "content-length" not in request.headers:
         raise ERRORS["MissingContentLength"].occur()
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
     _verify(request, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
-    data = await request.body()
+    data = await services.degraded(await request.body(), call.picture_fault)
     await services.blobs.put(key, data)
     return Response(headers={"ETag": _tag(data)})
 
 
 @router.get(f"/{BUCKET}/{{key:path}}")
-async def download(request: Request, services: ServicesDep, key: str) -> Response:
+async def download(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Hand out a result."""
+    await call.identify(None)
     _verify(request, services, SignedRequest("GET", key, {}))
     data = await services.blobs.get(key)
     if data is None:
@@ -40,7 +43,9 @@ async def download(request: Request, services: ServicesDep, key: str) -> Respons
     return Response(data, headers={"ETag": _tag(data)}, media_type=media_type)
 
 
-def sign(request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest) -> str:
+def sign(
+    request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest, owner: str
+) -> str:
     """Return a URL for ``signed``, on the host that the client named in ``request``.
 
     So it works wherever the request came through: a container, a port mapping, the host itself.
@@ -49,7 +54,7 @@ def sign(request: Request, services: Services, settings: PerfectCorpSettings, si
         signed,
         base_url=str(request.base_url),
         secret=_secret(services),
-        now=services.clock.now(),
+        now=services.clock.now(owner),
         seconds=settings.url_seconds,
     )
 
