@@ -51,6 +51,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
     records = SqliteRecords(folder / "records.sqlite3")
+    blobs = FolderBlobs(folder / "blobs")
     queue = LocalWorkers(settings.workers, warm_up)
     fetcher = HttpFetcher()
     clock = clock or clock_of(settings)
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         ids=SeededIds(settings.seed, records.count_up),
         credentials=Credentials(records, settings.credentials, strict=settings.strict),
         records=records,
-        blobs=FolderBlobs(folder / "blobs"),
+        blobs=blobs,
         queue=queue,
         tasks=TaskRunner(records, queue, clock),
         fetcher=fetcher,
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         async with contextlib.AsyncExitStack() as stack:
             await records.open()
             stack.push_async_callback(records.close)
+            await blobs.open()
             stack.push_async_callback(fetcher.close)
             await services.tasks.start()
             stack.push_async_callback(queue.close)

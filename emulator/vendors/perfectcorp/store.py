@@ -11,6 +11,9 @@ from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
 from emulator.web.services import Services, ServicesDep
 
+OBJECT = "perfectcorp/object"
+"""The kind of record that says whose an object is, as soon as there is a URL to upload it to."""
+
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 
 router = APIRouter()
@@ -25,7 +28,7 @@ async def upload(request: Request, services: ServicesDep, key: str) -> Response:
     _verify(request, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
     data = await request.body()
-    await services.blobs.put(key, data)
+    await services.blobs.put(key, data, await owner_of_object(services, key) or "")
     return Response(headers={"ETag": _tag(data)})
 
 
@@ -38,6 +41,17 @@ async def download(request: Request, services: ServicesDep, key: str) -> Respons
         raise ERRORS["NoSuchKey"].occur()
     media_type = MEDIA_TYPES.get(key.rpartition(".")[2], "binary/octet-stream")
     return Response(data, headers={"ETag": _tag(data)}, media_type=media_type)
+
+
+async def note_owner(services: Services, key: str, owner: str) -> None:
+    """Record whose an object is, before it is uploaded."""
+    await services.records.put(OBJECT, key, owner, {})
+
+
+async def owner_of_object(services: Services, key: str) -> str | None:
+    """Return the API key whose upload or result an object is, or None if nobody knows it."""
+    record = await services.records.get(OBJECT, key)
+    return await services.blobs.scope_of(key) if record is None else record.scope
 
 
 def sign(request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest) -> str:
