@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from emulator.backends.queue import WorkQueue
@@ -36,6 +38,14 @@ class Job:
     settle: Callable[[Task, Outcome], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """A task that is being performed: whose it is, and what performs it."""
+
+    owner: str
+    work: asyncio.Task[None]
+
+
 class TaskRunner:
     """Creates tasks, finds them again, and performs them when the queue says so."""
 
@@ -44,6 +54,8 @@ class TaskRunner:
         self._queue = queue
         self._clock = clock
         self._jobs: dict[str, Job] = {}
+        self._under_way: dict[str, _UnderWay] = {}
+        self._paused: list[str | None] = []
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs by the kind of task that they perform.
@@ -61,9 +73,34 @@ class TaskRunner:
     async def start(self) -> None:
         """Begin to perform tasks: those left over from before first, then those that come."""
         await self._queue.start(self.perform)
-        for record in await self._records.find(KIND):
+        await self.resume()
+
+    async def resume(self, owner: str | None = None) -> None:
+        """Take up an owner's tasks, or all, that are recorded and not finished."""
+        for record in await self._records.find(KIND, owner):
             if not Task.from_document(record.document).is_finished:
                 await self._queue.enqueue(record.key)
+
+    @contextlib.asynccontextmanager
+    async def paused(self, owner: str | None) -> AsyncIterator[None]:
+        """Perform no task of an owner, or none at all, as long as the block lasts.
+
+        What was under way is given up, and when the block begins nothing of it writes any more.
+        After the block, every task that is then recorded as unfinished is performed from its start.
+        """
+        self._paused.append(owner)
+        try:
+            given_up = [
+                under_way.work for under_way in self._under_way.values() if owner in {None, under_way.owner}
+            ]
+            for work in given_up:
+                work.cancel()
+            if given_up:
+                await asyncio.wait(given_up)
+            yield
+        finally:
+            self._paused.remove(owner)
+            await self.resume(owner)
 
     async def create(self, task: Task) -> None:
         """Record a new task and have it performed.
@@ -92,10 +129,24 @@ class TaskRunner:
         return [Task.from_document(record.document) for record in await self._records.find(KIND, owner)]
 
     async def perform(self, task_id: str) -> None:
-        """Perform the task of that id, unless it is finished or gone."""
+        """Perform the task of that id, unless it is finished or gone, under way or paused."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_finished:
             return
+        if task_id in self._under_way or not {None, record.scope}.isdisjoint(self._paused):
+            return
+        work = asyncio.create_task(self._perform(record))
+        self._under_way[task_id] = _UnderWay(record.scope, work)
+        work.add_done_callback(lambda _: self._under_way.pop(task_id))
+        try:
+            await asyncio.wait({work})
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()
+
+    async def _perform(self, record: Record) -> None:
         running = start(Task.from_document(record.document), self._clock.now())
         if not await self._store(record, running):
             return  # somebody else is at it
@@ -106,7 +157,7 @@ class TaskRunner:
             logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
             outcome = Outcome(error=job.unexpected_error)
         await job.settle(running, outcome)
-        await self._change(task_id, lambda task: finish(task, outcome, self._clock.now()))
+        await self._change(running.id, lambda task: finish(task, outcome, self._clock.now()))
 
     async def note_poll(self, task: Task) -> None:
         """Record that somebody asked for a task now."""
