@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
     records = SqliteRecords(folder / "records.sqlite3")
+    blobs = FolderBlobs(folder / "blobs")
     queue = LocalWorkers(settings.workers, warm_up)
     fetcher = HttpFetcher()
     clock = clock or clock_of(settings)
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
         ),
         records=records,
-        blobs=FolderBlobs(folder / "blobs"),
+        blobs=blobs,
         queue=queue,
         tasks=TaskRunner(records, queue, clock, settings.progression),
         fetcher=fetcher,
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         async with contextlib.AsyncExitStack() as stack:
             await records.open()
             stack.push_async_callback(records.close)
+            await blobs.open()
             stack.push_async_callback(fetcher.close)
             await faults.load()
             await services.tasks.start()

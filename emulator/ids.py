@@ -1,7 +1,8 @@
 """The one source of identifiers and other arbitrary bytes.
 
 Every id is a function of (seed, scope, kind, how many were drawn before): the same calls by the
-same credential get the same ids, whatever other credentials do meanwhile.
+same credential get the same ids, whatever other credentials do meanwhile. They get them again once
+what belongs to the credential was cleared.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ class SeededIds:
     ----------
     seed : int
         Another seed gives another world of ids.
-    count_up : async (name: str) -> int
-        Counts the draws under a name, atomically: 1, 2, 3 ... In the shared store, so that
-        several servers never hand out the same id.
+    count_up : async (name: str, scope: str) -> int
+        Counts the draws under a name in a scope, atomically: 1, 2, 3 ... In the shared store, so
+        that several servers never hand out the same id.
     """
 
-    def __init__(self, seed: int, count_up: Callable[[str], Awaitable[int]]) -> None:
+    def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:
         self._seed = seed
         self._count_up = count_up
 
     async def draw(self, scope: str, kind: str, length: int) -> bytes:
         """Return ``length`` bytes, the next ones of ``kind`` in ``scope`` (a credential, or "")."""
-        nth = await self._count_up(f"ids/{kind}/{hash_text(scope)}")
+        nth = await self._count_up(f"ids/{kind}", scope)
         return self._derive(f"{kind}\0{scope}\0{nth}", length)
 
     async def draw_uuid4(self, scope: str, kind: str) -> uuid.UUID:
@@ -42,8 +43,3 @@ class SeededIds:
 
     def _derive(self, message: str, length: int) -> bytes:
         return hashlib.shake_256(f"{self._seed}\0{message}".encode()).digest(length)
-
-
-def hash_text(text: str) -> str:
-    """Return 32 hexadecimal digits that stand for ``text``: a credential's name in the store."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -10,11 +10,11 @@ from emulator.ids import SeededIds
 
 
 def make_ids(seed: int) -> SeededIds:
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
 
-    async def count_up(name: str) -> int:
-        counts[name] += 1
-        return counts[name]
+    async def count_up(name: str, scope: str) -> int:
+        counts[name, scope] += 1
+        return counts[name, scope]
 
     return SeededIds(seed, count_up)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +67,14 @@ class TaskFault:
     announcement: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """What goes on for a task: whose that is, and what does it."""
+
+    owner: str
+    work: asyncio.Task[None]
+
+
 class TaskRunner:
     """Creates tasks, finds them again, performs them when the queue says so, and tells when they are over.
 
@@ -90,7 +98,9 @@ class TaskRunner:
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
         self._performed = asyncio.Condition()
-        self._timers: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, _UnderWay] = {}
+        self._timers: dict[str, _UnderWay] = {}
+        self._paused: list[str | None] = []
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs by the kind of task that they perform.
@@ -111,9 +121,9 @@ class TaskRunner:
         await self._queue.start(self.perform)
         await self.resume()
 
-    async def resume(self) -> None:
-        """Take up all tasks that are recorded and not finished."""
-        for record in await self._records.find(KIND):
+    async def resume(self, owner: str | None = None) -> None:
+        """Take up an owner's tasks, or all, that are recorded and not finished."""
+        for record in await self._records.find(KIND, owner):
             task = Task.from_document(record.document)
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
@@ -121,11 +131,24 @@ class TaskRunner:
                 await self._tell(task)
             self._set_timer(task)
 
+    @contextlib.asynccontextmanager
+    async def paused(self, owner: str | None) -> AsyncIterator[None]:
+        """Perform no task of an owner, or none at all, as long as the block lasts.
+
+        What was under way is given up, and when the block begins nothing of it writes any more.
+        After the block, every task that is then recorded as unfinished is performed from its start.
+        """
+        self._paused.append(owner)
+        try:
+            await self._give_up(owner)
+            yield
+        finally:
+            self._paused.remove(owner)
+            await self.resume(owner)
+
     async def close(self) -> None:
         """Stop waiting for moments; what is held then stays held in the records."""
-        for timer in list(self._timers):
-            timer.cancel()
-        await asyncio.gather(*self._timers, return_exceptions=True)
+        await _cancel([timer.work for timer in self._timers.values()])
 
     def progression(self, owner: str) -> Progression:
         """Return when the tasks of ``owner`` are over: its own setting, everybody's, or the default."""
@@ -171,10 +194,24 @@ class TaskRunner:
         return [Task.from_document(record.document) for record in await self._records.find(KIND, owner)]
 
     async def perform(self, task_id: str) -> None:
-        """Perform the task of that id, unless that is done or it is gone."""
+        """Perform the task of that id, unless that is done, it is gone, under way or paused."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
+        if task_id in self._under_way or not {None, record.scope}.isdisjoint(self._paused):
+            return
+        work = asyncio.create_task(self._perform(record))
+        self._under_way[task_id] = _UnderWay(record.scope, work)
+        work.add_done_callback(lambda _: self._under_way.pop(task_id))
+        try:
+            await asyncio.wait({work})
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()
+
+    async def _perform(self, record: Record) -> None:
         task = Task.from_document(record.document)
         running = start(task, self._clock.now(task.owner))
         if not await self._store(record, running):
@@ -188,7 +225,7 @@ class TaskRunner:
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        held = await self._change(task_id, lambda task: _held(task, outcome))
+        held = await self._change(running.id, lambda task: _held(task, outcome))
         if held is not None and held.is_due(self._clock.now(held.owner)):
             await self._tell(held)
         async with self._performed:
@@ -275,12 +312,29 @@ class TaskRunner:
             if performed is not None and performed.state is TaskState.HELD:
                 await self._tell(performed)
 
-        self._spawn(tell_in_time())
+        self._start_timer(task, tell_in_time())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        timer = asyncio.create_task(work)
-        self._timers.add(timer)
-        timer.add_done_callback(self._timers.discard)
+    def _start_timer(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
+        timer = _UnderWay(task.owner, asyncio.create_task(work))
+        before = self._timers.get(task.id)
+        if before is not None:
+            before.work.cancel()
+        self._timers[task.id] = timer
+
+        def forget(_done: asyncio.Task[None]) -> None:
+            if self._timers.get(task.id) is timer:
+                del self._timers[task.id]
+
+        timer.work.add_done_callback(forget)
+
+    async def _give_up(self, owner: str | None) -> None:
+        await _cancel(
+            [
+                each.work
+                for each in (*self._under_way.values(), *self._timers.values())
+                if owner in {None, each.owner}
+            ]
+        )
 
     async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Record ``change`` of a task, however often others are faster, and return it; None if it is gone."""
@@ -300,3 +354,10 @@ def _held(task: Task, outcome: Outcome) -> Task:
     if task.is_performed:
         return task
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
+
+
+async def _cancel(works: Sequence[asyncio.Task[None]]) -> None:
+    for work in works:
+        work.cancel()
+    if works:
+        await asyncio.wait(works)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.backends.blobs import Blobs
-from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.blobs import BlobKey, Blobs
+from emulator.backends.blobs.folder import UNFINISHED, FolderBlobs
 
 
 @pytest.fixture(params=["folder"])
@@ -19,9 +19,10 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
 
 def test_bytes_come_back_as_they_went_in(blobs: Blobs) -> None:
     async def scenario() -> None:
-        await blobs.put("a/b", b"\x00first")
-        await blobs.put("a/b", b"second")
-        assert await blobs.get("a/b") == b"second"
+        await blobs.put("a/b", b"\x00first\n", "me")
+        assert await blobs.get("a/b") == b"\x00first\n"
+        await blobs.put("a/b", b"", "me")
+        assert await blobs.get("a/b") == b""
         assert await blobs.exists("a/b")
 
     asyncio.run(scenario())
@@ -30,16 +31,18 @@ def test_bytes_come_back_as_they_went_in(blobs: Blobs) -> None:
 def test_what_is_not_there_is_none(blobs: Blobs) -> None:
     async def scenario() -> None:
         assert await blobs.get("a") is None
+        assert await blobs.scope_of("a") is None
         assert not await blobs.exists("a")
         assert not await blobs.delete("a")
+        assert await blobs.keys() == []
 
     asyncio.run(scenario())
 
 
 def test_deleting_takes_one_away(blobs: Blobs) -> None:
     async def scenario() -> None:
-        await blobs.put("a", b"1")
-        await blobs.put("A", b"2")
+        await blobs.put("a", b"1", "me")
+        await blobs.put("A", b"2", "me")
         assert await blobs.delete("a")
         assert await blobs.get("a") is None
         assert await blobs.get("A") == b"2"
@@ -47,15 +50,79 @@ def test_deleting_takes_one_away(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
+def test_the_last_who_stores_under_a_key_owns_it(blobs: Blobs) -> None:
+    async def scenario() -> None:
+        await blobs.put("a", b"1", "me")
+        assert await blobs.scope_of("a") == "me"
+        await blobs.put("a", b"2", "you\n\u00e4")
+        assert await blobs.scope_of("a") == "you\n\u00e4"
+        assert await blobs.keys("me") == []
+        assert await blobs.keys("you\n\u00e4") == await blobs.keys() == [BlobKey("a", "you\n\u00e4")]
+
+    asyncio.run(scenario())
+
+
+def test_clearing_a_scope_leaves_the_others(blobs: Blobs) -> None:
+    async def scenario() -> None:
+        for key, scope in [("c", "me"), ("a", ""), ("d", "you"), ("b", "me")]:
+            await blobs.put(key, key.encode(), scope)
+        assert await blobs.keys("me") == [BlobKey("b", "me"), BlobKey("c", "me")]
+        await blobs.clear("me")
+        assert await blobs.keys() == [BlobKey("a", ""), BlobKey("d", "you")]
+        assert [await blobs.get(key) for key in "abcd"] == [b"a", None, None, b"d"]
+        await blobs.clear("")
+        assert await blobs.keys() == [BlobKey("d", "you")]
+        await blobs.clear(None)
+        assert await blobs.keys() == []
+
+    asyncio.run(scenario())
+
+
+def test_clearing_also_takes_what_its_writer_gave_up_waiting_for(blobs: Blobs) -> None:
+    async def scenario() -> None:
+        writing = [asyncio.create_task(blobs.put(str(n), bytes(100_000), "me")) for n in range(20)]
+        await asyncio.sleep(0)  # each has begun
+        for writer in writing:
+            writer.cancel()
+        await asyncio.wait(writing)
+        await blobs.clear("me")
+        assert await blobs.keys() == []
+
+    asyncio.run(scenario())
+
+
+def test_everything_is_there_when_it_is_opened_again_but_nothing_half(tmp_path: Path) -> None:
+    async def store() -> None:
+        blobs = FolderBlobs(tmp_path)
+        await blobs.put("a", b"1", "me")
+
+    async def look() -> None:
+        blobs = FolderBlobs(tmp_path)
+        # What is being written is nobody's blob, and what a killed writer left goes.
+        assert await blobs.keys() == [BlobKey("a", "me")]
+        await blobs.open()
+        assert await blobs.get("a") == b"1"
+
+    asyncio.run(store())
+    (stored,) = files_below(tmp_path)
+    (stored.parent / f"half{UNFINISHED}").write_bytes(b"half")
+    asyncio.run(look())
+    assert files_below(tmp_path) == [stored]
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize("key", ["../outside", "/etc/passwd", "a/../../outside", "nul\0byte", "x" * 5000])
 def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
-    asyncio.run(FolderBlobs(tmp_path / "blobs").put(key, b"data"))
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert [path.read_bytes() for path in files] == [b"data"]
+    asyncio.run(FolderBlobs(tmp_path / "blobs").put(key, b"data", ""))
+    files = files_below(tmp_path)
+    assert [path.read_bytes().partition(b"\n")[2] for path in files] == [b"data"]
     assert files[0].is_relative_to(tmp_path / "blobs")
 
 
 def test_a_writer_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
-        asyncio.run(FolderBlobs(tmp_path).put("a", "no bytes"))  # type: ignore[arg-type] # which is the point
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        asyncio.run(FolderBlobs(tmp_path).put("a", "no bytes", ""))  # type: ignore[arg-type] # which is the point
+    assert files_below(tmp_path) == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from emulator.backends.records import Records
+from emulator.backends.records import Counter, Document, Records
 from emulator.backends.records.sqlite import SqliteRecords
 
 R = TypeVar("R")
@@ -82,6 +83,9 @@ def test_a_deleted_document_cannot_be_replaced(use: Use[None]) -> None:
         assert not await records.delete("task", "t")
         assert not await records.replace("task", record, {})
         assert await records.get("task", "t") is None
+        # Nor can another one, though it has its key and was changed as often.
+        await records.create("task", "t", "me", {})
+        assert not await records.replace("task", record, {"n": 1})
 
     use(scenario)
 
@@ -103,6 +107,111 @@ def test_counting_skips_and_repeats_nothing(use: Use[None]) -> None:
         counts = await asyncio.gather(*(records.count_up("a") for _ in range(50)))
         assert sorted(counts) == list(range(1, 51))
         assert await records.count_up("b") == 1
+        assert await records.count_up("a", "me") == 1
+        assert await records.count_up("a", "you") == 1
+        assert await records.count_up("a") == 51
+
+    use(scenario)
+
+
+async def everything_in(records: Records) -> list[Document | Counter]:
+    return [entry async for entry in records.export()]
+
+
+async def fill(records: Records) -> list[Document | Counter]:
+    """Store what is returned."""
+    await records.create("task", "t2", "me", {"n": [1, None, "ä"]})
+    await records.create("task", "t1", "you", {})
+    await records.create("file", "t1", "", {"f": 1.5})
+    for name, scope in [("a", ""), ("a", "me"), ("b", "me"), ("a", "me")]:
+        await records.count_up(name, scope)
+    return [
+        Document("task", "t2", "me", {"n": [1, None, "ä"]}),
+        Document("task", "t1", "you", {}),
+        Document("file", "t1", "", {"f": 1.5}),
+        Counter("a", "", 1),
+        Counter("a", "me", 2),
+        Counter("b", "me", 1),
+    ]
+
+
+@pytest.mark.parametrize("scope", ["me", "you", "", "nobody", None])
+def test_clearing_a_scope_takes_its_documents_and_counters_alone(use: Use[None], scope: str | None) -> None:
+    async def scenario(records: Records) -> None:
+        filled = await fill(records)
+        assert await everything_in(records) == filled
+        await records.clear(scope)
+        assert await everything_in(records) == [entry for entry in filled if scope not in {None, entry.scope}]
+        if scope == "me":
+            assert await records.count_up("a", "me") == 1
+
+    use(scenario)
+
+
+def test_what_was_exported_is_restored_in_place_of_all_else(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        filled = await fill(records)
+        await records.delete("task", "t1")
+        await records.put("task", "t2", "you", {})
+        await records.create("task", "t3", "me", {})
+        await records.count_up("c", "me")
+        stale = await records.get("task", "t2")
+        assert stale is not None
+        await records.restore(iter(filled))
+        assert await everything_in(records) == filled
+        assert not await records.replace("task", stale, {})
+        assert await records.count_up("a", "me") == 3
+
+    use(scenario)
+
+
+def test_a_restore_that_cannot_be_finished_changes_nothing(use: Use[None]) -> None:
+    def broken() -> Iterator[Document | Counter]:
+        yield Document("task", "t9", "me", {})
+        raise ZeroDivisionError
+
+    async def scenario(records: Records) -> None:
+        filled = await fill(records)
+        with pytest.raises(ZeroDivisionError):
+            await records.restore(broken())
+        with pytest.raises(KeyError, match="t8"):
+            await records.restore([Document("task", "t8", "me", {})] * 2)
+        assert await everything_in(records) == filled
+
+    use(scenario)
+
+
+def test_an_export_shows_one_moment(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        filled = await fill(records)
+        export = records.export()
+        seen = [await anext(export)]
+        await records.clear(None)
+        seen += [entry async for entry in export]
+        assert seen == filled
+        assert await everything_in(records) == []
+
+    use(scenario)
+
+
+def test_calls_wait_for_a_restore_and_see_what_it_stored(use: Use[None]) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[Document]:
+        begun.set()
+        assert go_on.wait(30)
+        yield Document("task", "t", "me", {"n": "restored"})
+
+    async def scenario(records: Records) -> None:
+        restoring = asyncio.create_task(records.restore(slow()))
+        assert await asyncio.to_thread(begun.wait, 30)
+        counting = asyncio.create_task(records.put("task", "t", "me", {"n": "later"}))
+        done, _ = await asyncio.wait({counting}, timeout=0.2)
+        assert not done
+        go_on.set()
+        await restoring
+        await counting
+        assert [record.version for record in await records.find("task")] == [2]
 
     use(scenario)
 

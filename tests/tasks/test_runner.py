@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,5 +203,84 @@ def test_a_deleted_task_is_gone_also_for_its_worker(tmp_path: Path) -> None:
         await runner.create(task("deleted"))
         await runner.perform("t")
         assert await runner.find("t", "me") is None
+
+    use(tmp_path, scenario)
+
+
+def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        performed = 0
+
+        async def come_again(running: Task) -> Outcome:
+            nonlocal performed
+            performed += 1
+            await runner.perform(running.id)
+            return Outcome({})
+
+        runner.register({"again": Job(come_again, "unknown", settle_nothing)})
+        await runner.create(task("again"))
+        await runner.perform("t")
+        assert performed == 1
+
+    use(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("paused", ["me", None])
+def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
+    tmp_path: Path, paused: str | None
+) -> None:
+    async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
+        settled: list[str] = []
+        begun, never = asyncio.Event(), asyncio.Event()
+
+        async def wait(_task: Task) -> Outcome:
+            begun.set()
+            await never.wait()
+            return Outcome({})
+
+        async def note(task: Task, _outcome: Outcome) -> None:
+            settled.append(task.id)
+
+        runner.register({"wait": Job(wait, "unknown", note), "quick": Job(fail, "unknown", note)})
+        await runner.create(task("wait"))
+        await runner.create(replace(task("quick"), id="q"))
+        await runner.create(replace(task("quick"), id="y", owner="you"))
+        performing = asyncio.create_task(runner.perform("t"))
+        await begun.wait()
+        async with runner.paused(paused):
+            # Who performs for the queue goes on with something else.
+            await performing
+            for task_id in ("t", "q", "y"):
+                await runner.perform(task_id)
+            assert settled == (["y"] if paused == "me" else [])
+        assert queue.enqueued == ["t", "q", "y", "t", "q", *(["y"] if paused is None else [])]
+        never.set()
+        for task_id in queue.enqueued[3:]:
+            await runner.perform(task_id)
+        assert sorted(settled) == ["q", "t", "y"]
+
+    use(tmp_path, scenario)
+
+
+def test_who_stops_performing_stops_the_work(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        begun, stopped = asyncio.Event(), asyncio.Event()
+
+        async def wait(_task: Task) -> Outcome:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+            raise AssertionError
+
+        runner.register({"wait": Job(wait, "unknown", settle_nothing)})
+        await runner.create(task("wait"))
+        performing = asyncio.create_task(runner.perform("t"))
+        await begun.wait()
+        performing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await performing
+        assert stopped.is_set()
 
     use(tmp_path, scenario)

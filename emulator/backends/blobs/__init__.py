@@ -1,5 +1,5 @@
 """Bytes that are looked up by key: uploads, textures, results."""
 
-from emulator.backends.blobs.protocol import Blobs
+from emulator.backends.blobs.protocol import BlobKey, Blobs
 
-__all__ = ["Blobs"]
+__all__ = ["BlobKey", "Blobs"]

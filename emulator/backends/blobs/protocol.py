@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
-class Blobs(Protocol):
-    """Bytes under keys such as ``perfectcorp/results/abc``. A reader sees a blob whole or not at all."""
+@dataclass(frozen=True)
+class BlobKey:
+    """A blob's key, and whose the blob is."""
 
-    async def put(self, key: str, data: bytes) -> None:
-        """Store ``data`` under ``key``, in place of what was there."""
+    key: str
+    scope: str
+
+
+class Blobs(Protocol):
+    """Bytes under keys such as ``perfectcorp/results/abc``. A reader sees a blob whole or not at all.
+
+    Each has a scope: the credential that owns it, or "" for what is nobody's. Keys are unique over
+    all scopes.
+    """
+
+    async def put(self, key: str, data: bytes, scope: str) -> None:
+        """Store ``data`` under ``key``, in place of what was there; it belongs to ``scope``."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
+
+    async def scope_of(self, key: str) -> str | None:
+        """Return whose the bytes under ``key`` are, or None if there are none."""
 
     async def exists(self, key: str) -> bool:
         """Return whether there are bytes under ``key``."""
 
     async def delete(self, key: str) -> bool:
         """Delete the bytes under ``key``, and return whether there were any."""
+
+    async def keys(self, scope: str | None = None) -> list[BlobKey]:
+        """Return the keys of a scope, or all there are, sorted by key."""
+
+    async def clear(self, scope: str | None) -> None:
+        """Delete all bytes of a scope, or all there are.
+
+        What somebody began to store before, and gave up waiting for, is deleted too.
+        """

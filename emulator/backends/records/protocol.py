@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
 class Record:
-    """A stored document and the version that it had when it was read."""
+    """A stored document, and which one it was when it was read.
+
+    Attributes
+    ----------
+    key, scope : str
+        Under which it is found, and whose it is.
+    document : mapping
+        A JSON object.
+    serial : int
+        Its own number: a document that is created anew under the same key has another one.
+    version : int
+        Counts its changes.
+    """
 
     key: str
     scope: str
     document: Mapping[str, Any]
+    serial: int
     version: int
 
 
-class Records(Protocol):
-    """Documents of several kinds: each has a key, and a scope (the credential that owns it).
+@dataclass(frozen=True)
+class Document:
+    """A document as it is copied from store to store."""
 
-    A document is a JSON object. Every call is atomic.
+    kind: str
+    key: str
+    scope: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A counter as it is copied from store to store: the last number that it gave."""
+
+    name: str
+    scope: str
+    value: int
+
+
+class Records(Protocol):
+    """Documents of several kinds, and counters.
+
+    Each has a scope: the credential that owns it, or "" for what is nobody's. Keys are unique over
+    all scopes, counters' names in theirs. A document is a JSON object. Every call is atomic.
     """
 
     async def create(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
@@ -41,7 +74,8 @@ class Records(Protocol):
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
         """Store ``document`` where ``record`` stood, and return whether it still stood there.
 
-        False means that somebody else has changed or deleted it since it was read: nothing is stored.
+        False means that somebody else has changed or deleted it since it was read, or created
+        another one under its key: nothing is stored.
         """
 
     async def find(self, kind: str, scope: str | None = None) -> list[Record]:
@@ -50,8 +84,25 @@ class Records(Protocol):
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether there was one."""
 
-    async def count_up(self, name: str) -> int:
-        """Return the next number under ``name``: 1, 2, 3 ..."""
+    async def count_up(self, name: str, scope: str = "") -> int:
+        """Return the next number under ``name`` in ``scope``: 1, 2, 3 ..."""
+
+    async def clear(self, scope: str | None) -> None:
+        """Delete all documents and counters of a scope, or all there are; these counters begin again."""
+
+    def export(self) -> AsyncIterator[Document | Counter]:
+        """Return everything, as it stands at one moment; documents in the order of creation."""
+
+    async def restore(self, entries: Iterable[Document | Counter]) -> None:
+        """Replace everything by ``entries``, or nothing if they raise or cannot be stored.
+
+        They are drawn one by one and in another thread, so that they need not fit into memory.
+
+        Raises
+        ------
+        KeyError
+            If a key or a counter's name comes twice.
+        """
 
     async def close(self) -> None:
         """Give everything back."""

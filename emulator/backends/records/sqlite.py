@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
+import anyio.to_thread
 
-from emulator.backends.records.protocol import Record
+from emulator.backends.records.protocol import Counter, Document, Record
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -17,14 +20,21 @@ CREATE TABLE IF NOT EXISTS records (
     version INTEGER NOT NULL DEFAULT 1, position INTEGER PRIMARY KEY AUTOINCREMENT,
     UNIQUE (kind, key));
 CREATE INDEX IF NOT EXISTS records_by_scope ON records (kind, scope, position);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS counters (
+    name TEXT NOT NULL, scope TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, scope));
 """
+
+PATIENCE_SECONDS = 120
+"""How long a statement waits for a restore, which locks the file until it is through."""
+
+COLUMNS = "key, scope, document, position, version"
 
 
 class SqliteRecords:
     """Records in a file; all statements run on the one thread that aiosqlite keeps.
 
-    Each call is one statement and commits by itself, so calls cannot interleave.
+    Each call is one statement and commits by itself, so calls cannot interleave. What takes several
+    has a connection of its own: to export is to read in one transaction, to restore is to write in one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +44,7 @@ class SqliteRecords:
     async def open(self) -> None:
         """Open the file, made if there is none; comes before every other call."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await aiosqlite.connect(self._path, isolation_level=None)
+        connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
         # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
@@ -68,7 +78,8 @@ class SqliteRecords:
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         rows = await self._connection.execute_fetchall(
-            "SELECT key, scope, document, version FROM records WHERE kind = ? AND key = ?", (kind, key)
+            f"SELECT {COLUMNS} FROM records WHERE kind = ? AND key = ?",  # noqa: S608 - a constant
+            (kind, key),
         )
         return next((_record(row) for row in rows), None)
 
@@ -76,16 +87,16 @@ class SqliteRecords:
         """Store ``document`` where ``record`` stood, and return whether it still stood there."""
         cursor = await self._connection.execute(
             "UPDATE records SET document = ?, version = version + 1 "
-            "WHERE kind = ? AND key = ? AND version = ?",
-            (json.dumps(document), kind, record.key, record.version),
+            "WHERE kind = ? AND position = ? AND version = ?",
+            (json.dumps(document), kind, record.serial, record.version),
         )
         return cursor.rowcount == 1
 
     async def find(self, kind: str, scope: str | None = None) -> list[Record]:
         """Return the documents of a kind, of one scope or of all, in the order of creation."""
         rows = await self._connection.execute_fetchall(
-            "SELECT key, scope, document, version FROM records WHERE kind = ? AND scope = coalesce(?, scope) "
-            "ORDER BY position",
+            f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
+            "WHERE kind = ? AND scope = coalesce(?, scope) ORDER BY position",
             (kind, scope),
         )
         return [_record(row) for row in rows]
@@ -95,14 +106,41 @@ class SqliteRecords:
         cursor = await self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
         return cursor.rowcount == 1
 
-    async def count_up(self, name: str) -> int:
-        """Return the next number under ``name``: 1, 2, 3 ..."""
+    async def count_up(self, name: str, scope: str = "") -> int:
+        """Return the next number under ``name`` in ``scope``: 1, 2, 3 ..."""
         rows = await self._connection.execute_fetchall(
-            "INSERT INTO counters (name, value) VALUES (?, 1) "
-            "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-            (name,),
+            "INSERT INTO counters (name, scope, value) VALUES (?, ?, 1) "
+            "ON CONFLICT (name, scope) DO UPDATE SET value = value + 1 RETURNING value",
+            (name, scope),
         )
         return int(next(iter(rows))[0])
+
+    async def clear(self, scope: str | None) -> None:
+        """Delete all documents and counters of a scope, or all there are."""
+        await self._finish_what_was_begun()
+        await anyio.to_thread.run_sync(_clear, self._path, scope)
+
+    async def export(self) -> AsyncIterator[Document | Counter]:
+        """Return everything, as it stands at one moment; documents in the order of creation."""
+        async with aiosqlite.connect(self._path, isolation_level=None) as connection:
+            await connection.execute("BEGIN")
+            documents = "SELECT kind, key, scope, document FROM records ORDER BY position"
+            async with connection.execute(documents) as rows:
+                async for kind, key, scope, document in rows:
+                    yield Document(kind, key, scope, json.loads(document))
+            counters = "SELECT name, scope, value FROM counters ORDER BY name, scope"
+            async with connection.execute(counters) as rows:
+                async for name, scope, value in rows:
+                    yield Counter(name, scope, value)
+
+    async def restore(self, entries: Iterable[Document | Counter]) -> None:
+        """Replace everything by ``entries``, or nothing if they raise or cannot be stored."""
+        await self._finish_what_was_begun()
+        await anyio.to_thread.run_sync(_restore, self._path, entries)
+
+    async def _finish_what_was_begun(self) -> None:
+        # Statements run in turn, also those that nobody waits for any more.
+        await self._connection.execute_fetchall("SELECT 1")
 
     async def close(self) -> None:
         """Close the file."""
@@ -112,5 +150,38 @@ class SqliteRecords:
 
 
 def _record(row: Any) -> Record:
-    key, scope, document, version = row
-    return Record(key=key, scope=scope, document=json.loads(document), version=version)
+    key, scope, document, position, version = row
+    return Record(key, scope, json.loads(document), serial=position, version=version)
+
+
+def _clear(path: Path, scope: str | None) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
+        _delete(connection, scope)
+
+
+def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
+        _delete(connection, None)
+        for entry in entries:
+            _insert(connection, entry)
+
+
+def _insert(connection: sqlite3.Connection, entry: Document | Counter) -> None:
+    try:
+        if isinstance(entry, Document):
+            connection.execute(
+                "INSERT INTO records (kind, key, scope, document) VALUES (?, ?, ?, ?)",
+                (entry.kind, entry.key, entry.scope, json.dumps(entry.document)),
+            )
+        else:
+            connection.execute(
+                "INSERT INTO counters (name, scope, value) VALUES (?, ?, ?)",
+                (entry.name, entry.scope, entry.value),
+            )
+    except sqlite3.IntegrityError as error:
+        raise KeyError(entry.key if isinstance(entry, Document) else entry.name) from error
+
+
+def _delete(connection: sqlite3.Connection, scope: str | None) -> None:
+    for table in ("records", "counters"):
+        connection.execute(f"DELETE FROM {table} WHERE scope = coalesce(?, scope)", (scope,))  # noqa: S608 - our own names

@@ -91,7 +91,7 @@ async def run_pipeline(
     except FaceError as error:
         raise ERRORS.for_cause(error).occur() from error
     name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
-    await services.blobs.put(_blob_key(name), head.texture)
+    await services.blobs.put(_blob_key(name), head.texture, owner)
     return render_success(head, name)
 
 
@@ -99,16 +99,21 @@ async def run_pipeline(
 @router.api_route("/face_recon/static/{name}", methods=["GET", "HEAD"])
 async def static(request: Request, call: CallDep, services: ServicesDep, name: str) -> Response:
     """Download a texture."""
-    await call.identify(None)
+    await call.identify(await owner_of_texture(services, name))
     texture = await services.blobs.get(_blob_key(name))
     if texture is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(texture).hexdigest()[:32]}"'
-    # A name is never given twice, so what it names never changes.
+    # No name is given twice, unless its owner's state was reset: what it names does not change.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(texture, headers=headers, media_type="image/png")
+
+
+async def owner_of_texture(services: Services, name: str) -> str | None:
+    """Return the token for which a texture was made, or None if there is no such texture."""
+    return await services.blobs.scope_of(_blob_key(name))
 
 
 async def _render(_request: Request, error: VendorError) -> Response:

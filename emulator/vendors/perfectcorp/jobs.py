@@ -66,7 +66,7 @@ class Engine:
         except VendorError as error:
             return Outcome(error=error.entry.name)
         key = f"ttl30/results/{task.id}.{EXTENSIONS[picture.format]}"
-        await self.services.blobs.put(key, picture.data)
+        await self.services.blobs.put(key, picture.data, task.owner)
         return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
 
     async def pre_process(self, task: Task) -> Outcome:

@@ -15,8 +15,8 @@ from emulator.vendors.perfectcorp.auth import OwnerDep, authenticate, check_bala
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer, UnitsInsufficient
 from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings, SettingsDep
+from emulator.vendors.perfectcorp.store import note_owner, sign
 from emulator.vendors.perfectcorp.store import router as store_router
-from emulator.vendors.perfectcorp.store import sign
 from emulator.vendors.perfectcorp.units import Units
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
 from emulator.vendors.perfectcorp.wire import (
@@ -137,6 +137,7 @@ async def create_file(
         key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
         document = {"object": key, "created_at": services.clock.now(owner), **file.model_dump()}
         await services.records.create(FILE, file_id, owner, document)
+        await note_owner(services, key, owner)
         headers = {"content-length": str(file.file_size), "content-type": file.content_type}
         url = sign(request, services, settings, SignedRequest("PUT", key, headers), owner)
         registered.append((file_id, file, url))

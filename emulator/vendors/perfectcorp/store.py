@@ -6,11 +6,15 @@ import hashlib
 
 from fastapi import APIRouter, Request, Response
 
+from emulator.clock import EVERYBODY
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
-from emulator.web.call import CallDep
+from emulator.web.call import Call, CallDep
 from emulator.web.services import Services, ServicesDep
+
+OBJECT = "perfectcorp/object"
+"""The kind of record that says whose an object is, as soon as there is a URL to upload it to."""
 
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 
@@ -20,27 +24,38 @@ router = APIRouter()
 @router.put(f"/{BUCKET}/{{key:path}}")
 async def upload(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Take the bytes of a registered file."""
-    await call.identify(None)
+    await call.identify(await owner_of_object(services, key))
     if "content-length" not in request.headers:
         raise ERRORS["MissingContentLength"].occur()
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
-    _verify(request, services, SignedRequest("PUT", key, headers))
+    _verify(request, call, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
     data = await services.degraded(await request.body(), call.picture_fault)
-    await services.blobs.put(key, data)
+    await services.blobs.put(key, data, call.credential or EVERYBODY)
     return Response(headers={"ETag": _tag(data)})
 
 
 @router.get(f"/{BUCKET}/{{key:path}}")
 async def download(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Hand out a result."""
-    await call.identify(None)
-    _verify(request, services, SignedRequest("GET", key, {}))
+    await call.identify(await owner_of_object(services, key))
+    _verify(request, call, services, SignedRequest("GET", key, {}))
     data = await services.blobs.get(key)
     if data is None:
         raise ERRORS["NoSuchKey"].occur()
     media_type = MEDIA_TYPES.get(key.rpartition(".")[2], "binary/octet-stream")
     return Response(data, headers={"ETag": _tag(data)}, media_type=media_type)
+
+
+async def note_owner(services: Services, key: str, owner: str) -> None:
+    """Record whose an object is, before it is uploaded."""
+    await services.records.put(OBJECT, key, owner, {})
+
+
+async def owner_of_object(services: Services, key: str) -> str | None:
+    """Return the API key whose upload or result an object is, or None if nobody knows it."""
+    record = await services.records.get(OBJECT, key)
+    return await services.blobs.scope_of(key) if record is None else record.scope
 
 
 def sign(
@@ -59,13 +74,14 @@ def sign(
     )
 
 
-def _verify(request: Request, services: Services, signed: SignedRequest) -> None:
+def _verify(request: Request, call: Call, services: Services, signed: SignedRequest) -> None:
     if "authorization" in request.headers:
         raise ERRORS["TwoAuthMechanisms"].occur()
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) != len(set(names)):
         raise ERRORS["BadSignature"].occur()
-    verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
+    now = services.clock.now(call.credential or EVERYBODY)
+    verify(signed, dict(request.query_params), secret=_secret(services), now=now)
 
 
 def _secret(services: Services) -> bytes:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 from PIL import Image as PillowImage
 
 from emulator.vendors.perfectcorp import routes, store
 from emulator.vendors.perfectcorp.jobs import Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.uploads import BUCKET
 
+KEY = "sk-test"
 TASK = "/s2s/v2.0/task/face-reshape"
 
 # Strict enough for the sample pictures to break every limit.
@@ -106,3 +109,20 @@ def test_the_documented_limits_are_the_defaults() -> None:
     settings = PerfectCorpSettings()
     assert (settings.file_bytes, settings.longest_side) == (10 * 1024 * 1024, 4096)
     assert (settings.face_fraction, settings.face_angle_deg) == (1 / 20, 30)
+
+
+def test_an_object_has_an_owner_from_its_url_on(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate()
+    services = emulator.client.app.state.services
+
+    def owner_of(url: str) -> str | None:
+        key = httpx.URL(url).path.removeprefix(f"/{BUCKET}/")
+        return emulator.client.portal.call(store.owner_of_object, services, key)  # type: ignore[no-any-return]
+
+    request = emulator.register(len(face_jpeg)).json()["data"]["files"][0]["requests"][0]
+    assert owner_of(request["url"]) == KEY
+    result = emulator.run(face_jpeg)["results"]["url"]
+    assert owner_of(result) == KEY
+    assert owner_of(f"/{BUCKET}/ttl30/unknown.jpg") is None
+    stored = emulator.client.portal.call(services.blobs.keys)
+    assert [found.scope for found in stored] == [KEY, KEY]

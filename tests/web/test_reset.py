@@ -1,0 +1,114 @@
+"""Two credentials on one server: what one forgets, the other keeps."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from emulator.app import create_app
+from emulator.settings import Settings
+from emulator.vendors.metahuman.routes import owner_of_texture
+from emulator.web.reset import reset
+from emulator.web.services import Services
+
+TASK = "/s2s/v2.0/task/face-reshape"
+CREDIT = "/s2s/v1.0/client/credit"
+FILE_NAME = re.compile(r"[^/]+$")
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(workers=1))) as client:
+        yield client
+
+
+def services_of(client: TestClient) -> Services:
+    services: Services = client.app.state.services  # type: ignore[attr-defined] # the application is ours
+    return services
+
+
+def forget(client: TestClient, credential: str | None) -> None:
+    assert client.portal is not None
+    client.portal.call(reset, services_of(client), credential)
+
+
+def stored(client: TestClient) -> dict[str, set[str]]:
+    """Return the scopes of all records and counters, and of all blobs."""
+    services = services_of(client)
+
+    async def look() -> dict[str, set[str]]:
+        return {
+            "records": {entry.scope async for entry in services.records.export()},
+            "blobs": {found.scope for found in await services.blobs.keys()},
+        }
+
+    assert client.portal is not None
+    return client.portal.call(look)
+
+
+def begin(client: TestClient, key: str, photo: bytes) -> str:
+    """Return the id of a new task."""
+    headers = {"Authorization": f"Bearer {key}"}
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
+    file = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()["data"]["files"][0]
+    upload = file["requests"][0]
+    assert client.put(upload["url"], headers=upload["headers"], content=photo).status_code == 200
+    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    task_id: str = client.post(TASK, json=body, headers=headers).json()["data"]["task_id"]
+    return task_id
+
+
+def poll(client: TestClient, key: str, task_id: str) -> Any:
+    return client.get(f"{TASK}/{task_id}", headers={"Authorization": f"Bearer {key}"})
+
+
+def wait(client: TestClient, key: str, task_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        data: dict[str, Any] = poll(client, key, task_id).json()["data"]
+        if data["task_status"] != "running":
+            return data
+        time.sleep(0.01)
+    raise AssertionError("the task did not finish")
+
+
+def test_resetting_one_credential_leaves_the_others_work(client: TestClient, face_jpeg: bytes) -> None:
+    # The worker still warms up: both tasks are under way when one of them is forgotten.
+    mine, yours = begin(client, "mine", face_jpeg), begin(client, "yours", face_jpeg)
+    client.put("/_emulator/credentials", json={"credential": "mine", "state": "no_balance"})
+    forget(client, "mine")
+    assert stored(client) == {"records": {"yours", ""}, "blobs": {"yours"}}
+    assert poll(client, "mine", mine).json()["error_code"] == "InvalidTaskId"
+    # The same calls get the same ids as the first time, and what was given up does not finish them.
+    assert begin(client, "mine", face_jpeg) == mine
+    assert wait(client, "yours", yours)["task_status"] == "success"
+    assert wait(client, "mine", mine)["task_status"] == "success"
+    for key in ("mine", "yours"):
+        (grant,) = client.get(CREDIT, headers={"Authorization": f"Bearer {key}"}).json()["results"]
+        assert grant["amount"] == 999
+    forget(client, None)
+    assert stored(client) == {"records": set(), "blobs": set()}
+
+
+def test_a_texture_belongs_to_the_token_that_it_was_made_for(client: TestClient, face_jpeg: bytes) -> None:
+    def texture(token: str) -> str:
+        answer = client.post(
+            "/face_recon/run_pipeline", data={"token": token}, files={"image_bytes": ("a.jpg", face_jpeg)}
+        )
+        url: str = answer.json()["result"]["face"]["textureUrl"]
+        return url
+
+    services = services_of(client)
+    mine, yours = texture("mine"), texture("yours")
+    for url, owner in ((mine, "mine"), (yours, "yours"), ("unknown", None)):
+        found = FILE_NAME.search(url)
+        assert found is not None
+        assert client.portal is not None
+        assert client.portal.call(owner_of_texture, services, found[0]) == owner
+    forget(client, "mine")
+    assert (client.get(mine).status_code, client.get(yours).status_code) == (404, 200)
