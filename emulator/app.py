@@ -20,14 +20,17 @@ from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
-from emulator.control.routes import answer_unknown_path, control_router
+from emulator.control.clock import ClockKeeper
+from emulator.control.gate import ControlGate
+from emulator.control.routes import Progress, answer_unknown_path, control_router
+from emulator.control.scenario import find_scenario, load_scenario
 from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
-from emulator.web.faults import Faults, is_reserved
+from emulator.web.faults import Faults, UnknownFault, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
@@ -46,6 +49,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     ------
     ValueError
         If a setting names a vendor that is not there, or a vendor's setting is wrong.
+    ScenarioUnreadable, UnknownFault
+        If a scenario of the settings cannot be read, or names what is not there.
     """
     settings = settings or Settings()
     vendors = discover_vendors(emulator.vendors)
@@ -76,6 +81,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         faults=faults,
     )
 
+    keeper = ClockKeeper(clock, records)
+    services.loaders.extend((keeper.load, faults.load, services.tasks.progressions.load))
+    scenarios = [find_scenario(name) for name in settings.scenarios]
+    for scenario in scenarios:
+        for rule in scenario.rules:
+            faults.check(rule)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
@@ -83,7 +95,10 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             stack.push_async_callback(records.close)
             await blobs.open()
             stack.push_async_callback(fetcher.close)
-            await faults.load()
+            for load in services.loaders:
+                await load()
+            for scenario in scenarios:
+                await load_scenario(services, scenario)
             await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(queue.close)
@@ -100,7 +115,17 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     )
     app.state.vendors = vendors
     app.state.services = services
-    app.include_router(control_router(services, vendors, __version__))
+    app.state.progress = Progress(hooks_run=settings.init_dir is None)
+    runs = {
+        "records": f"SQLite in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
+        "blobs": f"files in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
+        "queue": f"{settings.workers} local worker processes",
+    }
+    app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
+
+    @app.exception_handler(UnknownFault)
+    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
@@ -115,6 +140,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         for vendor in vendors
     }
     app.add_middleware(VendorDispatch, vendors=vendors, applications=applications)
+    app.add_middleware(ControlGate, mode=settings.control, port=settings.control_port)
     app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
         weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)

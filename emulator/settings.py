@@ -58,6 +58,26 @@ class Settings(BaseSettings):
         default=True,
         description="Whether the header `X-Emulator-Fault` and credentials that begin with `fault-` work.",
     )
+    scenarios: tuple[str, ...] = Field(
+        default=(),
+        description="Scenarios to load at the start, as a JSON list: shipped ones by name, own ones by path.",
+    )
+    init_dir: Path | None = Field(
+        default=None,
+        description="A folder of scenario files and scripts (`.sh`, `.py`) that run in the order of "
+        "their names before the emulator is ready; the first that fails stops it.",
+    )
+    control: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether `/_emulator` is served, beside health and readiness; `auto`: if the emulator "
+        "listens on a loopback address.",
+    )
+    control_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Serve it on a port of its own, on 127.0.0.1, and not beside the vendors.",
+    )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="Settings of the vendors, by vendor and name."
     )

@@ -117,7 +117,6 @@ class TaskRunner:
 
     async def start(self) -> None:
         """Begin to perform tasks: those left over from before first, then those that come."""
-        await self.progressions.load()
         await self._queue.start(self.perform)
         await self.resume()
 

@@ -158,8 +158,7 @@ class Calls:
             call.body, receive = await _read_ahead(receive)
         request = _Request(receive)
         answer = _Answer(call, request, scope, send)
-        with contextlib.suppress(_Cut):
-            await self._app(scope, request.receive, answer.send)
+        await self._app(scope, request.receive, answer.send)
 
 
 class Undecided:
@@ -198,10 +197,6 @@ class Undecided:
             await replaced(scope, receive, send)
 
 
-class _Cut(Exception):
-    """Nothing more of an answer goes out."""
-
-
 class _Request:
     """The way of a request to the application."""
 
@@ -232,11 +227,13 @@ class _Answer:
         self._send = send
         self._start: Message = {}
         self._body = bytearray()
-        self._is_replaced = False
+        self._is_over = False
 
     async def send(self, message: Message) -> None:
         """Pass a message of the application on, or what becomes of it."""
         effect = self._call.effect
+        if self._is_over:
+            return  # whatever the application still says, nobody hears it
         if self._call.unknown_fault is not None:
             await self._replace(JSONResponse({"error": str(self._call.unknown_fault)}, 400))
         elif effect is None:
@@ -258,6 +255,7 @@ class _Answer:
         body = bytes(self._body)
         if effect.connection == "answer_lost":
             await self._drop(reset=False)
+            return
         if effect.body in {"malformed", "empty"}:
             body = body[: len(body) // 2] if effect.body == "malformed" else b""
             _set_header(self._start, b"content-length", str(len(body)).encode())
@@ -265,7 +263,7 @@ class _Answer:
         if effect.body == "truncated" or effect.connection == "midway":
             await self._send(_part(body[: len(body) // 2], more=True))
             await self._drop(reset=effect.connection == "midway")
-        if effect.drip is not None:
+        elif effect.drip is not None:
             await self._drip(body, effect.drip)
         else:
             await self._send(_part(body, more=False))
@@ -277,16 +275,16 @@ class _Answer:
         await self._send(_part(b"", more=False))
 
     async def _replace(self, response: Response) -> None:
-        if not self._is_replaced:
-            self._is_replaced = True
+        self._is_over = True
 
-            async def marked(message: Message) -> None:
-                is_start = message["type"] == "http.response.start"
-                await self._send(_marked(message, self._call) if is_start else message)
+        async def marked(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            await self._send(_marked(message, self._call) if is_start else message)
 
-            await response(self._scope, self._request.receive, marked)
+        await response(self._scope, self._request.receive, marked)
 
     async def _drop(self, *, reset: bool) -> None:
+        self._is_over = True
         droppers = self._scope.get("extensions", {}).get(DROPPERS)
         if droppers is None:
             raise ConnectionDropped
@@ -296,7 +294,6 @@ class _Answer:
         # Until the server knows that the connection is gone, it would answer for us.
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        raise _Cut
 
 
 def _part(body: bytes, *, more: bool) -> Message:

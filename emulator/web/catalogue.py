@@ -22,6 +22,10 @@ class Mark(StrEnum):
     """Inferred. A default that may be wrong."""
 
 
+NEVER = "Never by itself"
+"""How the sentence begins for what a vendor documents and this emulator has no occasion for."""
+
+
 @dataclass(frozen=True)
 class CatalogueEntry:
     """One error that a vendor can answer with.
@@ -63,6 +67,11 @@ class CatalogueEntry:
     of_task: bool = False
     operations: tuple[str, ...] = ()
     example: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_natural(self) -> bool:
+        """Whether anything but a tester's wish brings it about."""
+        return not self.when.startswith(NEVER)
 
     def occur(self, **places: object) -> VendorError:
         """Return this error as an exception to raise, its places filled.

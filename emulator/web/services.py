@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -32,6 +33,10 @@ class Services:
     tasks: TaskRunner
     fetcher: Fetcher
     faults: Faults
+    forgetters: list[Callable[[str | None], None]] = field(default_factory=list)
+    """Called at a reset with its credential, or None for all: what holds state outside the records."""
+    loaders: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Called at the start, and when the records were replaced: what holds in memory what they say."""
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

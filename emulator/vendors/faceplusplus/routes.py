@@ -44,6 +44,8 @@ def build(services: Services, settings: FacePlusPlusSettings) -> FastAPI:
     )
     app = vendor_application(services, settings, router, dialect, lambda _path: settings.body_bytes)
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
+    if app.state.calls is not None:
+        services.forgetters.append(app.state.calls.forget)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     return app
 

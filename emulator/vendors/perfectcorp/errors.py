@@ -19,7 +19,7 @@ from emulator.face.errors import (
     ImageTooLarge,
     NoFaceFound,
 )
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark
 from emulator.web.credentials import (
     CredentialExpired,
     CredentialOfOtherRegion,
@@ -37,10 +37,6 @@ class UnitsInsufficient(Exception):
 
 PAGE = "https://docs.perfectcorp.com/reference/ai_face_reshape"
 GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"
-
-
-NEVER = "Never by itself."
-"""For what the vendor documents and this emulator has no occasion for."""
 
 
 TASK_OPERATIONS = ("create_reshape", "create_pre_process")
@@ -92,7 +88,7 @@ def _engine(
     # The codes are the vendor's; which situation gets which code is mostly our guess.
     source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
     extra = {"layer": Layer.ENGINE, "code": code, "page_code": page_code}
-    mark = Mark.CONFIRMED if when == NEVER else mark
+    mark = Mark.CONFIRMED if when.startswith(NEVER) else mark
     return CatalogueEntry(
         code, 200, text, when, mark, source, causes, extra, of_task=True, operations=TASK_OPERATIONS
     )
@@ -172,7 +168,7 @@ ERRORS = ErrorCatalogue(
             causes=(CredentialOutOfBalance, UnitsInsufficient), operations=TASK_OPERATIONS,
         ),
         _api(
-            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER} Unknown members are dropped.",
+            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER}: unknown members are dropped.",
             Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS,
         ),
         _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", NEVER, Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
@@ -77,6 +78,7 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     app.include_router(store_router)
     app.state.units = units
     app.state.windows = (SlidingWindow(5, seconds=1), SlidingWindow(250, seconds=300))
+    services.forgetters.extend(_forgets_calls(window) for window in app.state.windows)
     # Browsers upload to the presigned URL from any origin.
     app.add_middleware(
         CORSMiddleware,
@@ -95,6 +97,10 @@ def _units_of(request: Request) -> Units:
 
 
 UnitsDep = Annotated[Units, Depends(_units_of)]
+
+
+def _forgets_calls(window: SlidingWindow) -> Callable[[str | None], None]:
+    return lambda owner: window.forget(None if owner is None else f"key {owner}")
 
 
 def _limit_rate(request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep) -> str:
