@@ -1,0 +1,99 @@
+"""All state to one file, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import IO, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from emulator.backends.snapshot import Check, SnapshotInvalid, restore_snapshot, save_snapshot
+from emulator.tasks.runner import KIND as TASK
+from emulator.tasks.task import Task
+from emulator.web.credentials import KIND as CREDENTIAL
+from emulator.web.credentials import CredentialState
+from emulator.web.services import Services
+
+MEDIA_TYPE = "application/zip"
+CHUNK_BYTES = 1024 * 1024
+
+
+class Restored(BaseModel):
+    """What a snapshot held."""
+
+    emulator: str = Field(description="The version of the emulator that wrote it.")
+    documents: int
+    counters: int
+    blobs: int
+
+
+def snapshot_router(
+    services: Services,
+    version: str,
+    reload: Sequence[Callable[[], Awaitable[None]]] = (),
+    checks: Mapping[str, Check] | None = None,
+) -> APIRouter:
+    """Return the routes that save and restore everything.
+
+    Parameters
+    ----------
+    services
+        Whose records, blobs and tasks it is about.
+    version : str
+        Of the emulator, which a snapshot names.
+    reload : sequence of async callables
+        Called after a restore, by those who hold in memory what the records say.
+    checks : mapping of str to callable
+        By kind of document, what has to be true of one; besides tasks and credentials.
+    """
+    router = APIRouter()
+    checks = {TASK: Task.from_document, CREDENTIAL: _check_credential, **(checks or {})}
+    restoring = asyncio.Lock()
+
+    @router.get("/snapshot", response_class=StreamingResponse, responses={200: {"content": {MEDIA_TYPE: {}}}})
+    async def save() -> StreamingResponse:
+        """Download everything that is stored: tasks, files, units, credentials, settings of tests."""
+        # A file without a name: it is gone with the answer, however that ends.
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer is sent after this returns
+        await save_snapshot(services.records, services.blobs, file, version)
+        headers = {
+            "Content-Length": str(file.tell()),
+            "Content-Disposition": 'attachment; filename="snapshot.zip"',
+        }
+        file.seek(0)
+        return StreamingResponse(_chunks(file), media_type=MEDIA_TYPE, headers=headers)
+
+    @router.put("/snapshot", openapi_extra={"requestBody": {"content": {MEDIA_TYPE: {}}, "required": True}})
+    async def restore(request: Request) -> Restored:
+        """Replace everything by a snapshot; tasks that were not finished in it are performed again.
+
+        422 says why a file is no snapshot; then nothing has changed.
+        """
+        with tempfile.TemporaryFile() as file:
+            async for chunk in request.stream():
+                file.write(chunk)
+            async with restoring, services.tasks.paused(None):
+                try:
+                    manifest = await restore_snapshot(services.records, services.blobs, file, checks)
+                except SnapshotInvalid as error:
+                    raise HTTPException(422, str(error)) from error
+                for load in reload:
+                    await load()
+        return Restored.model_validate(manifest, from_attributes=True)
+
+    return router
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await anyio.to_thread.run_sync(file.read, CHUNK_BYTES):
+            yield chunk
+
+
+def _check_credential(document: Mapping[str, Any]) -> None:
+    CredentialState(document["state"])
