@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -69,6 +70,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
+            if settings.data_dir is None:
+                # Here, since a signal ends the process before anything is finalized.
+                stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
             await records.open()
             stack.push_async_callback(records.close)
             await blobs.open()

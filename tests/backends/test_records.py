@@ -135,6 +135,23 @@ async def fill(records: Records) -> list[Document | Counter]:
     ]
 
 
+def test_a_scope_is_itself_and_no_pattern_or_statement(use: Use[None]) -> None:
+    scopes = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
+
+    async def scenario(records: Records) -> None:
+        for scope in scopes:
+            await records.create("task", scope, scope, {})
+            await records.count_up("a", scope)
+        for done, scope in enumerate(scopes, start=1):
+            await records.clear(scope)
+            assert [entry.scope for entry in await everything_in(records)] == [
+                *scopes[done:],
+                *sorted(scopes[done:], key=str.encode),
+            ]
+
+    use(scenario)
+
+
 @pytest.mark.parametrize("scope", ["me", "you", "", "nobody", None])
 def test_clearing_a_scope_takes_its_documents_and_counters_alone(use: Use[None], scope: str | None) -> None:
     async def scenario(records: Records) -> None:
