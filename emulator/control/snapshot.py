@@ -68,12 +68,13 @@ def snapshot_router(
         file.seek(0)
         return StreamingResponse(_chunks(file), media_type=MEDIA_TYPE, headers=headers)
 
-    @router.put("/snapshot", openapi_extra={"requestBody": {"content": {MEDIA_TYPE: {}}, "required": True}})
+    @router.put(
+        "/snapshot",
+        openapi_extra={"requestBody": {"content": {MEDIA_TYPE: {}}, "required": True}},
+        responses={422: {"description": "The file is no snapshot; nothing has changed."}},
+    )
     async def restore(request: Request) -> Restored:
-        """Replace everything by a snapshot; tasks that were not finished in it are performed again.
-
-        422 says why a file is no snapshot; then nothing has changed.
-        """
+        """Replace everything by a snapshot; tasks that were not finished in it are performed."""
         with tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
                 file.write(chunk)

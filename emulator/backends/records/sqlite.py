@@ -12,7 +12,7 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
-from emulator.backends.records.protocol import Counter, Document, Record
+from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -24,6 +24,9 @@ CREATE INDEX IF NOT EXISTS records_by_owner ON records (scope);
 CREATE TABLE IF NOT EXISTS counters (
     name TEXT NOT NULL, scope TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, scope));
 """
+
+FORMAT = 1
+"""Of these tables, as the file's ``user_version``. A new file has 0, and no table."""
 
 PATIENCE_SECONDS = 120
 """How long a statement waits for a restore, which locks the file until it is through."""
@@ -43,13 +46,24 @@ class SqliteRecords:
         self._opened: aiosqlite.Connection | None = None
 
     async def open(self) -> None:
-        """Open the file, made if there is none; comes before every other call."""
+        """Open the file, made if there is none; comes before every other call.
+
+        Raises
+        ------
+        StoreUnreadable
+            If the tables in it are not this version's.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
+        tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
+        version = await _number(connection, "PRAGMA user_version")
+        if version != (FORMAT if tables else 0):
+            await connection.close()
+            raise StoreUnreadable(str(self._path), version)
         # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
-        await connection.executescript(SCHEMA)
+        await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
         self._opened = connection
 
     @property
@@ -155,6 +169,11 @@ class SqliteRecords:
         if self._opened is not None:
             await self._opened.close()
             self._opened = None
+
+
+async def _number(connection: aiosqlite.Connection, query: str) -> int:
+    rows = await connection.execute_fetchall(query)
+    return int(next(iter(rows))[0])
 
 
 def _record(row: Any) -> Record:
