@@ -97,20 +97,43 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
     return manifest
 
 
-async def restore_snapshot(
-    records: Records, blobs: Blobs, file: IO[bytes], checks: Mapping[str, Check]
-) -> Manifest:
-    """Replace everything by what ``file`` holds, and return what that is.
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that was read from end to end, and can be restored.
 
-    All of it is read and checked first. The records change in one moment, after the blobs that they
-    speak of have come and before those go that only the former ones spoke of. A process that is
-    killed in between leaves the former records, but may have put other bytes under their keys:
-    restoring once more mends that.
+    Attributes
+    ----------
+    file
+        Where it stands.
+    manifest : Manifest
+        What it says about itself.
+    """
+
+    file: IO[bytes]
+    manifest: Manifest
+
+    async def restore(self, records: Records, blobs: Blobs) -> None:
+        """Replace everything by what the snapshot holds.
+
+        The records change in one moment, after the blobs that they speak of have come and before
+        those go that only the former ones spoke of. A process that is killed in between leaves the
+        former records, but may have put other bytes under their keys: restoring once more mends that.
+        """
+        with zipfile.ZipFile(self.file) as archive:
+            kept = list(_keys(archive))
+            for number, found in enumerate(kept):
+                data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
+                await blobs.put(found.key, data, found.scope)
+            await records.restore(_entries(archive))
+        for found in set(await blobs.keys()).difference(kept):
+            await blobs.delete(found.key)
+
+
+async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapshot:
+    """Return the snapshot in ``file``, all of it read and checked.
 
     Parameters
     ----------
-    records, blobs
-        Where everything is replaced.
     file
         What ``save_snapshot`` wrote.
     checks : mapping of str to callable
@@ -119,18 +142,9 @@ async def restore_snapshot(
     Raises
     ------
     SnapshotInvalid
-        If the file is not a whole snapshot of a known format; then nothing has changed.
+        If the file is not a whole snapshot of a known format.
     """
-    manifest = await anyio.to_thread.run_sync(_validate, file, checks)
-    with zipfile.ZipFile(file) as archive:
-        kept = list(_keys(archive))
-        for number, found in enumerate(kept):
-            data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
-            await blobs.put(found.key, data, found.scope)
-        await records.restore(_entries(archive))
-        for found in set(await blobs.keys()).difference(kept):
-            await blobs.delete(found.key)
-    return manifest
+    return Snapshot(file, await anyio.to_thread.run_sync(_validate, file, checks))
 
 
 def _member(name: str, compression: int) -> zipfile.ZipInfo:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from emulator.backends.snapshot import Check, SnapshotInvalid, restore_snapshot, save_snapshot
+from emulator.backends.snapshot import Check, SnapshotInvalid, read_snapshot, save_snapshot
 from emulator.tasks.runner import KIND as TASK
 from emulator.tasks.task import Task
 from emulator.web.credentials import KIND as CREDENTIAL
@@ -78,14 +78,15 @@ def snapshot_router(
         with tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
                 file.write(chunk)
+            try:
+                snapshot = await read_snapshot(file, checks)
+            except SnapshotInvalid as error:
+                raise HTTPException(422, str(error)) from error
             async with restoring, services.tasks.paused(None):
-                try:
-                    manifest = await restore_snapshot(services.records, services.blobs, file, checks)
-                except SnapshotInvalid as error:
-                    raise HTTPException(422, str(error)) from error
+                await snapshot.restore(services.records, services.blobs)
                 for load in reload:
                     await load()
-        return Restored.model_validate(manifest, from_attributes=True)
+        return Restored.model_validate(snapshot.manifest, from_attributes=True)
 
     return router
 

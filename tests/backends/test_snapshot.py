@@ -6,8 +6,9 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -15,7 +16,7 @@ from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.records import Records
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.snapshot import Manifest, SnapshotInvalid, restore_snapshot, save_snapshot
+from emulator.backends.snapshot import Check, Manifest, SnapshotInvalid, read_snapshot, save_snapshot
 
 Scenario = Callable[[Records, Blobs], Awaitable[None]]
 
@@ -51,6 +52,12 @@ async def state(records: Records, blobs: Blobs) -> object:
     )
 
 
+async def restore(records: Records, blobs: Blobs, file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
+    snapshot = await read_snapshot(file, checks)
+    await snapshot.restore(records, blobs)
+    return snapshot.manifest
+
+
 def saved(folder: Path) -> bytes:
     file = io.BytesIO()
 
@@ -68,15 +75,13 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_everything_is_restored_in_place_of_all_else(tmp_path: Path, snapshot: bytes) -> None:
-    async def restore(records: Records, blobs: Blobs) -> None:
+    async def scenario(records: Records, blobs: Blobs) -> None:
         await records.create("task", "t2", "you", {})
         await records.create("file", "f", "me", {})
         await records.count_up("b")
         await blobs.put("b", b"other", "you")
         await blobs.put("d", b"more", "me")
-        assert await restore_snapshot(records, blobs, io.BytesIO(snapshot), {}) == Manifest(
-            1, "1.2.3", 2, 1, 3
-        )
+        assert await restore(records, blobs, io.BytesIO(snapshot), {}) == Manifest(1, "1.2.3", 2, 1, 3)
         restored = await state(records, blobs)
         again = io.BytesIO()
         await save_snapshot(records, blobs, again, "1.2.3")
@@ -86,7 +91,7 @@ def test_everything_is_restored_in_place_of_all_else(tmp_path: Path, snapshot: b
         await fill(records, blobs)
         assert await state(records, blobs) == restored
 
-    use(tmp_path, restore)
+    use(tmp_path, scenario)
 
 
 def test_the_same_state_gives_the_same_file(tmp_path: Path, snapshot: bytes) -> None:
@@ -173,20 +178,20 @@ def test_blobs_that_could_grow_are_refused(tmp_path: Path, snapshot: bytes) -> N
 
 
 def check_that_it_changes_nothing(folder: Path, data: bytes, reason: str | None) -> None:
-    async def restore(records: Records, blobs: Blobs) -> None:
+    async def scenario(records: Records, blobs: Blobs) -> None:
         await records.create("task", "mine", "me", {})
         await blobs.put("b", b"mine", "me")
         before = await state(records, blobs)
         if reason is None:
-            await restore_snapshot(records, blobs, io.BytesIO(data), CHECKS)
+            await restore(records, blobs, io.BytesIO(data), CHECKS)
             assert await state(records, blobs) != before
             return
         with pytest.raises(SnapshotInvalid, match=reason) as caught:
-            await restore_snapshot(records, blobs, io.BytesIO(data), CHECKS)
+            await restore(records, blobs, io.BytesIO(data), CHECKS)
         assert str(caught.value) == f"this snapshot cannot be restored: {caught.value.reason}"
         assert await state(records, blobs) == before
 
-    use(folder, restore)
+    use(folder, scenario)
 
 
 CHECKS = {"task": lambda document: document["n"]}
@@ -200,8 +205,8 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
         for place in range(0, len(small), 11)
     ]
 
-    async def restore(records: Records, blobs: Blobs) -> None:
-        await restore_snapshot(records, blobs, io.BytesIO(small), {})
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        await restore(records, blobs, io.BytesIO(small), {})
         whole = await state(records, blobs)
         await records.create("task", "mine", "me", {})
         await blobs.put("b", b"mine", "me")
@@ -209,7 +214,7 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
         refused = 0
         for damaged in [*cut, *flipped]:
             try:
-                await restore_snapshot(records, blobs, io.BytesIO(damaged), {})
+                await restore(records, blobs, io.BytesIO(damaged), {})
             except SnapshotInvalid:
                 refused += 1
                 assert await state(records, blobs) == before
@@ -221,7 +226,7 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
                 await blobs.put("b", b"mine", "me")
         assert refused >= len(cut) + len(flipped) / 2
 
-    use(tmp_path, restore)
+    use(tmp_path, scenario)
 
 
 def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
@@ -234,6 +239,6 @@ def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
         await fill(records, blobs)
         manifest = await save_snapshot(records, Vanishing(tmp_path / "blobs"), file, "1.2.3")
         assert manifest.blobs == 3
-        await restore_snapshot(records, blobs, file, {})
+        await restore(records, blobs, file, {})
 
     use(tmp_path, save)
