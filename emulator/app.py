@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -83,20 +84,22 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     keeper = ClockKeeper(clock, records)
     services.loaders.extend((keeper.load, faults.load, services.tasks.progressions.load))
+    services.kept.extend((keeper.kept, faults.kept, services.tasks.progressions))
     scenarios = [find_scenario(name) for name in settings.scenarios]
-    for scenario in scenarios:
-        for rule in scenario.rules:
-            faults.check(rule)
+    for rule in (rule for scenario in scenarios for rule in scenario.rules):
+        faults.check(rule)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
+            if settings.data_dir is None:
+                # Here, since a signal ends the process before anything is finalized.
+                stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
             await records.open()
             stack.push_async_callback(records.close)
             await blobs.open()
             stack.push_async_callback(fetcher.close)
-            for load in services.loaders:
-                await load()
+            await services.load()
             for scenario in scenarios:
                 await load_scenario(services, scenario)
             await services.tasks.start()
@@ -116,11 +119,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     app.state.vendors = vendors
     app.state.services = services
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    runs = {
-        "records": f"SQLite in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
-        "blobs": f"files in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
-        "queue": f"{settings.workers} local worker processes",
-    }
+    runs = _what_runs(settings)
     app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
 
     @app.exception_handler(UnknownFault)
@@ -145,6 +144,16 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     if settings.data_dir is None:
         weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return app
+
+
+def _what_runs(settings: Settings) -> dict[str, str]:
+    """Return what stands behind each port, for who asks after the emulator's health."""
+    folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
+    return {
+        "records": f"SQLite in {folder}",
+        "blobs": f"files in {folder}",
+        "queue": f"local worker processes: {settings.workers}",
+    }
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emulator import control_commands
+
 # What a command needs is imported in it: `--help` answers at once, and so does every worker
 # process, which loads this module as the main one.
 if TYPE_CHECKING:
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - the reason stands above
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(control_commands.clock, name="clock")
+app.add_typer(control_commands.faults, name="faults")
+app.add_typer(control_commands.scenario, name="scenario")
+app.add_typer(control_commands.snapshot, name="snapshot")
+app.add_typer(control_commands.tasks, name="tasks")
+app.command()(control_commands.reset)
 
 
 @app.callback()
@@ -31,6 +39,10 @@ def serve(
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = 3468,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Keep everything here over a stop; goes before FACE_EMULATOR_DATA_DIR."),
+    ] = None,
 ) -> None:
     """Serve until stopped."""
     from pydantic import ValidationError
@@ -47,7 +59,7 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = Settings()
+        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
         asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
     except (
         AddressInUse,

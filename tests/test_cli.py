@@ -42,12 +42,13 @@ def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
             "seed 0, clock system",
             "Ready.",
         ]
-        assert httpx.get(f"{base_url}/_emulator/ready").json() == {"ready": True}
+        ready = httpx.get(f"{base_url}/_emulator/ready").json()
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
         assert time.monotonic() - began < 10
         assert out == ""
+        assert ready == {"ready": True, "face_core_warm": True, "hooks_run": True}
         # One line for the one request, and no chatter of libraries.
         assert [line.partition(" ")[2] for line in err.splitlines()] == [
             line.partition(" ")[2] for line in err.splitlines() if "GET /_emulator/ready" in line
@@ -89,5 +90,6 @@ def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pill
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "faces"):
+    for command in ("serve", "demo", "faces", "snapshot"):
         assert command in done.stdout
+    assert "--data-dir" in run("serve", "--help").stdout

@@ -107,6 +107,10 @@ class Client:
         """Return every error of every vendor, and how to get it."""
         return TypeAdapter(list[ErrorDescription]).validate_python(self._call("GET", "/errors"))
 
+    def effects(self) -> Mapping[str, Any]:
+        """Return the effects that have a name."""
+        return TypeAdapter(dict[str, Any]).validate_python(self._call("GET", "/effects"))
+
     def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
         """List a credential, or change what it is."""
         self._call("PUT", "/credentials", json={"credential": credential, "state": state})

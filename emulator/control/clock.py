@@ -52,23 +52,23 @@ class ClockKeeper:
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
-        self._kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, Setting.from_document)
+        self.kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, Setting.from_document)
 
     async def load(self) -> None:
         """Set the clocks as the records say, and no others."""
-        await self._kept.load()
+        await self.kept.load()
         self._clock.reset()
-        for scope, entry in self._kept.items().items():
+        for scope, entry in self.kept.items().items():
             self._clock.set(entry.value, scope)
 
     async def keep(self, scope: str) -> None:
         """Record how the clock of ``scope`` is set."""
-        await self._kept.put(scope, scope, self._clock.setting(scope))
+        await self.kept.put(scope, scope, self._clock.setting(scope))
 
     async def forget(self, scope: str) -> None:
         """Have ``scope`` follow everybody's clock again, or everybody the settings'."""
         self._clock.reset(scope)
-        await self._kept.delete(scope)
+        await self.kept.delete(scope)
 
 
 def clock_router(clock: Clock, keeper: ClockKeeper) -> APIRouter:

@@ -13,6 +13,7 @@ from emulator.control.clock import ClockKeeper, clock_router
 from emulator.control.faults import faults_router
 from emulator.control.scenario import scenario_router
 from emulator.control.scope import CredentialText
+from emulator.control.snapshot import snapshot_router
 from emulator.control.tasks import tasks_router
 from emulator.web.catalogue import CatalogueEntry
 from emulator.web.credentials import CredentialState
@@ -103,6 +104,7 @@ def control_router(
         faults_router(services, vendors),
         scenario_router(services),
         tasks_router(services, vendors),
+        snapshot_router(services, version),
     ]
     router.include_router(_world_router(services, vendors, version, progress, runs, rooms))
     for room in rooms:

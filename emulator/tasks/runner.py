@@ -132,7 +132,7 @@ class TaskRunner:
 
     @contextlib.asynccontextmanager
     async def paused(self, owner: str | None) -> AsyncIterator[None]:
-        """Perform no task of an owner, or none at all, as long as the block lasts.
+        """Have this process perform no task of an owner, or none at all, as long as the block lasts.
 
         What was under way is given up, and when the block begins nothing of it writes any more.
         After the block, every task that is then recorded as unfinished is performed from its start.

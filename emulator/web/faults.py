@@ -347,17 +347,17 @@ class Faults:
         self._clock = clock
         self._targets = targets
         self.in_band = in_band
-        self._rules: Kept[ActiveRule] = Kept(records, KIND, _to_document, _from_document)
+        self.kept: Kept[ActiveRule] = Kept(records, KIND, _to_document, _from_document)
 
     async def load(self) -> None:
         """Read the rules from the records."""
-        await self._rules.load()
+        await self.kept.load()
 
     def rules(self, scope: str | None = None) -> dict[str, ActiveRule]:
         """Return the rules that may still fire, by id: of one scope, or all."""
         return {
             key: entry.value
-            for key, entry in self._rules.items().items()
+            for key, entry in self.kept.items().items()
             if scope in {None, entry.scope} and not entry.value.is_over(self._clock.now(entry.scope))
         }
 
@@ -371,16 +371,16 @@ class Faults:
         """
         self.check(rule)
         active = ActiveRule(rule, self._clock.now(rule.match.credential or EVERYBODY))
-        await self._rules.put(rule_id, active.scope, active)
+        await self.kept.put(rule_id, active.scope, active)
         return active
 
     async def remove(self, rule_id: str) -> bool:
         """Remove a rule, and return whether there was one."""
-        return await self._rules.delete(rule_id)
+        return await self.kept.delete(rule_id)
 
     async def clear(self, scope: str | None = None) -> None:
         """Remove the rules of one scope, or all."""
-        await self._rules.clear(scope)
+        await self.kept.clear(scope)
 
     def check(self, rule: FaultRule) -> None:
         """Raise unless vendor, operation and error of ``rule`` are known.
@@ -405,7 +405,7 @@ class Faults:
     @property
     def needs_bodies(self) -> bool:
         """Whether a rule looks into bodies."""
-        return any(entry.value.rule.match.body_contains is not None for entry in self._rules.items().values())
+        return any(entry.value.rule.match.body_contains is not None for entry in self.kept.items().values())
 
     async def decide(self, occasion: Occasion) -> Injection | None:
         """Return what happens on an occasion, and count it.
@@ -419,7 +419,7 @@ class Faults:
         if injection is not None:
             return injection
         mine, everybodys = [], []
-        for rule_id, entry in self._rules.items().items():
+        for rule_id, entry in self.kept.items().items():
             if entry.scope == EVERYBODY:
                 everybodys.append((rule_id, entry))
             elif entry.scope == occasion.credential:
@@ -464,7 +464,7 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        await self._rules.put(
+        await self.kept.put(
             rule_id,
             entry.scope,
             ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires),

@@ -16,5 +16,4 @@ async def reset(services: Services, credential: str | None) -> None:
         await services.blobs.clear(credential)
         for forget in services.forgetters:
             forget(credential)
-        for load in services.loaders:
-            await load()
+        await services.load()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from emulator.backends.blobs import Blobs
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
+from emulator.backends.records.kept import Kept
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.pipelines.degrade import PictureFault, degrade
@@ -35,8 +36,15 @@ class Services:
     faults: Faults
     forgetters: list[Callable[[str | None], None]] = field(default_factory=list)
     """Called at a reset with its credential, or None for all: what holds state outside the records."""
+    kept: list[Kept[Any]] = field(default_factory=list)
+    """What is held in memory as the records say."""
     loaders: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called at the start, and when the records were replaced: what holds in memory what they say."""
+
+    async def load(self) -> None:
+        """Have everybody read in memory what the records say."""
+        for load in self.loaders:
+            await load()
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -164,3 +167,38 @@ def test_errors_keep_their_text_across_processes(error: Exception) -> None:
     import pickle  # noqa: PLC0415 - the queue's means of transport, of interest here alone
 
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
+
+
+SERVER = """
+import asyncio, os
+from math import sqrt
+from time import sleep
+from emulator.backends.queue.local import LocalWorkers
+
+async def run():
+    workers = LocalWorkers(2, os.getpid)
+    print(await workers.run(os.getpid), flush=True)
+    await workers.run({work})
+    await asyncio.sleep(1000)
+
+asyncio.run(run())
+"""
+
+
+@pytest.mark.parametrize("work", ["sqrt, 1", "sleep, 1000"], ids=["idle", "busy"])
+def test_workers_end_with_a_server_that_is_killed(work: str) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-c", SERVER.format(work=work)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) != process.pid
+        process.kill()
+        try:
+            # The workers have it too: it ends when the last of them does.
+            assert process.communicate(timeout=30)[0] == ""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

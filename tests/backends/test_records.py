@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from emulator.backends.records import Counter, Document, Records
+from emulator.backends.records import Counter, Document, Records, StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 
 R = TypeVar("R")
@@ -135,6 +137,23 @@ async def fill(records: Records) -> list[Document | Counter]:
     ]
 
 
+def test_a_scope_is_itself_and_no_pattern_or_statement(use: Use[None]) -> None:
+    scopes = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
+
+    async def scenario(records: Records) -> None:
+        for scope in scopes:
+            await records.create("task", scope, scope, {})
+            await records.count_up("a", scope)
+        for done, scope in enumerate(scopes, start=1):
+            await records.clear(scope)
+            assert [entry.scope for entry in await everything_in(records)] == [
+                *scopes[done:],
+                *sorted(scopes[done:], key=str.encode),
+            ]
+
+    use(scenario)
+
+
 @pytest.mark.parametrize("scope", ["me", "you", "", "nobody", None])
 def test_clearing_a_scope_takes_its_documents_and_counters_alone(use: Use[None], scope: str | None) -> None:
     async def scenario(records: Records) -> None:
@@ -227,6 +246,17 @@ def test_everything_is_there_when_it_is_opened_again(use: Use[None]) -> None:
 
     use(store)
     use(look)
+
+
+def test_sqlite_leaves_alone_what_another_version_stored(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+    before = path.read_bytes()
+    with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 has format 0") as caught:
+        asyncio.run(SqliteRecords(path).open())
+    assert (caught.value.place, caught.value.version) == (str(path), 0)
+    assert path.read_bytes() == before
 
 
 def test_sqlite_says_that_it_is_not_open(tmp_path: Path) -> None:

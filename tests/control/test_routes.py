@@ -11,11 +11,20 @@ import emulator
 from emulator.server import running_server
 from emulator.settings import Settings
 
+READY = {"ready": True, "face_core_warm": True, "hooks_run": True}
+
 
 def test_health_says_what_is_served(client: httpx.Client) -> None:
-    assert client.get("/_emulator/health").json() == {
+    health = client.get("/_emulator/health").json()
+    runs = health.pop("runs")
+    assert runs["records"] == "SQLite in a temporary folder"
+    assert runs.keys() == {"records", "blobs", "queue"}
+    assert health == {
         "status": "ok",
         "version": emulator.__version__,
+        "capabilities": [
+            *("clock", "contracts", "credentials", "faults", "scenarios", "snapshot", "tasks", "world"),
+        ],
         "vendors": {
             "faceplusplus": ["/facepp"],
             "metahuman": ["/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"],
@@ -44,7 +53,10 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_core(face_
         early = client.get(f"{task}/{task_id}", headers=headers)
         assert early.json()["data"]["task_status"] == "running"
         not_ready = client.get("/_emulator/ready")
-        assert (not_ready.status_code, not_ready.json()) == (503, {"ready": False})
+        assert (not_ready.status_code, not_ready.json()) == (
+            503,
+            {**READY, "ready": False, "face_core_warm": False},
+        )
         # A request that needs the face core waits for it.
         answer = client.post(
             "/facepp/v1/3dface",
@@ -52,7 +64,7 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_core(face_
             files={"image_file_1": face_jpeg},
         )
         assert answer.status_code == 200
-        assert client.get("/_emulator/ready").json() == {"ready": True}
+        assert client.get("/_emulator/ready").json() == READY
         late = client.get(f"{task}/{task_id}", headers=headers)
         assert late.json()["data"]["task_status"] == "success"
 

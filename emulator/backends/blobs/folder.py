@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,9 @@ from emulator.backends.blobs.protocol import BlobKey
 
 UNFINISHED = ".part"
 """How the name of a file ends that is still being written."""
+
+NAME = re.compile(r"[0-9a-f]{64}")
+"""How a blob's file is called."""
 
 
 class FolderBlobs:
@@ -130,6 +133,7 @@ def _delete_unfinished(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    with contextlib.suppress(FileNotFoundError):
-        for part in folder.iterdir():
-            yield from part.iterdir()
+    # What others leave in a folder (thumbnails, desktop settings) has other names.
+    for path in folder.glob("[0-9a-f][0-9a-f]/*"):
+        if path.suffix == UNFINISHED or NAME.fullmatch(path.name):
+            yield path

@@ -15,7 +15,10 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import signal
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
@@ -28,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 64
 """Tasks that are under way at once. More than the workers can compute: some wait for a download."""
+
+ORPHANED_SECONDS = 0.5
+"""How often a worker looks whether its server is still there."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,7 +110,9 @@ class LocalWorkers:
         await asyncio.to_thread(self._pool.shutdown, wait=True, kill_workers=not warm)
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._count, initializer=_begin_worker, initargs=(self._warm_up,))
+        return ProcessPoolExecutor(
+            self._count, initializer=_begin_worker, initargs=(self._warm_up, os.getpid())
+        )
 
     async def _warm(self) -> None:
         # One piece of work for each worker makes the pool start them all.
@@ -120,10 +128,23 @@ class LocalWorkers:
                 logger.exception("task %s could not be performed", task_id)
 
 
-def _begin_worker(warm_up: Callable[[], None]) -> None:
+def _begin_worker(warm_up: Callable[[], None], server: int) -> None:
+    # First, since a server may be killed while its workers load the face core.
+    threading.Thread(target=_end_with, args=(server,), daemon=True).start()
     # Ctrl-C reaches the whole process group; the server alone decides when its workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up()
+
+
+def _end_with(server: int) -> None:
+    """End this process once the server is gone.
+
+    A worker waits at a pipe of which it holds both ends, as its neighbours do: that the server was
+    killed does not close it. But the system hands orphans on to another parent.
+    """
+    while os.getppid() == server:
+        time.sleep(ORPHANED_SECONDS)
+    os._exit(1)
 
 
 def _nothing() -> None:

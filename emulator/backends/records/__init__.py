@@ -1,5 +1,5 @@
 """Small documents that are looked up by key."""
 
-from emulator.backends.records.protocol import Counter, Document, Record, Records
+from emulator.backends.records.protocol import Counter, Document, Record, Records, StoreUnreadable
 
-__all__ = ["Counter", "Document", "Record", "Records"]
+__all__ = ["Counter", "Document", "Record", "Records", "StoreUnreadable"]

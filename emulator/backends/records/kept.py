@@ -39,17 +39,17 @@ class Kept(Generic[T]):
         encode: Callable[[T], Mapping[str, Any]],
         decode: Callable[[Mapping[str, Any]], T],
     ) -> None:
+        self.kind = kind
+        self.decode = decode
         self._records = records
-        self._kind = kind
         self._encode = encode
-        self._decode = decode
         self._entries: dict[str, Entry[T]] = {}
 
     async def load(self) -> None:
         """Read them all from the records: at the start, and after a restore."""
         self._entries = {
-            record.key: Entry(record.scope, self._decode(record.document))
-            for record in await self._records.find(self._kind)
+            record.key: Entry(record.scope, self.decode(record.document))
+            for record in await self._records.find(self.kind)
         }
 
     def get(self, key: str) -> T | None:
@@ -64,12 +64,12 @@ class Kept(Generic[T]):
     async def put(self, key: str, scope: str, value: T) -> None:
         """Keep a value, in place of what was under the key."""
         self._entries[key] = Entry(scope, value)
-        await self._records.put(self._kind, key, scope, self._encode(value))
+        await self._records.put(self.kind, key, scope, self._encode(value))
 
     async def delete(self, key: str) -> bool:
         """Forget the value under ``key``, and return whether there was one."""
         known = self._entries.pop(key, None) is not None
-        await self._records.delete(self._kind, key)
+        await self._records.delete(self.kind, key)
         return known
 
     async def clear(self, scope: str | None = None) -> None:

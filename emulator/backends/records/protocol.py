@@ -49,6 +49,18 @@ class Counter:
     value: int
 
 
+class StoreUnreadable(Exception):
+    """What is stored there is another version's, or somebody else's."""
+
+    def __init__(self, place: str, version: int) -> None:
+        super().__init__(place, version)
+        self.place = place
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"{self.place} has format {self.version}, which this version cannot read: name another folder"
+
+
 class Records(Protocol):
     """Documents of several kinds, and counters.
 

@@ -12,7 +12,7 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
-from emulator.backends.records.protocol import Counter, Document, Record
+from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -20,9 +20,13 @@ CREATE TABLE IF NOT EXISTS records (
     version INTEGER NOT NULL DEFAULT 1, position INTEGER PRIMARY KEY AUTOINCREMENT,
     UNIQUE (kind, key));
 CREATE INDEX IF NOT EXISTS records_by_scope ON records (kind, scope, position);
+CREATE INDEX IF NOT EXISTS records_by_owner ON records (scope);
 CREATE TABLE IF NOT EXISTS counters (
     name TEXT NOT NULL, scope TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, scope));
 """
+
+FORMAT = 1
+"""Of these tables, as the file's ``user_version``. A new file has 0, and no table."""
 
 PATIENCE_SECONDS = 120
 """How long a statement waits for a restore, which locks the file until it is through."""
@@ -33,8 +37,8 @@ COLUMNS = "key, scope, document, position, version"
 class SqliteRecords:
     """Records in a file; all statements run on the one thread that aiosqlite keeps.
 
-    Each call is one statement and commits by itself, so calls cannot interleave. What takes several
-    has a connection of its own: to export is to read in one transaction, to restore is to write in one.
+    Each call is one statement or script and commits by itself, so calls cannot interleave. To export
+    is to read in one transaction, and to restore is to write in one: these have connections of their own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,13 +46,24 @@ class SqliteRecords:
         self._opened: aiosqlite.Connection | None = None
 
     async def open(self) -> None:
-        """Open the file, made if there is none; comes before every other call."""
+        """Open the file, made if there is none; comes before every other call.
+
+        Raises
+        ------
+        StoreUnreadable
+            If the tables in it are not this version's.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
+        tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
+        version = await _number(connection, "PRAGMA user_version")
+        if version != (FORMAT if tables else 0):
+            await connection.close()
+            raise StoreUnreadable(str(self._path), version)
         # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
-        await connection.executescript(SCHEMA)
+        await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
         self._opened = connection
 
     @property
@@ -117,8 +132,18 @@ class SqliteRecords:
 
     async def clear(self, scope: str | None) -> None:
         """Delete all documents and counters of a scope, or all there are."""
-        await self._finish_what_was_begun()
-        await anyio.to_thread.run_sync(_clear, self._path, scope)
+        # One call to the connection's thread, so that no other statement gets in between. It takes no
+        # parameters; hexadecimal digits need no quotes, and no scope can break out of them.
+        whose = "scope" if scope is None else f"CAST(x'{scope.encode().hex()}' AS TEXT)"
+        script = (
+            f"BEGIN; DELETE FROM records WHERE scope = {whose}; "  # noqa: S608 - the reason stands above
+            f"DELETE FROM counters WHERE scope = {whose}; COMMIT"
+        )
+        try:
+            await self._connection.executescript(script)
+        except aiosqlite.Error:
+            await self._connection.rollback()
+            raise
 
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Return everything, as it stands at one moment; documents in the order of creation."""
@@ -135,12 +160,9 @@ class SqliteRecords:
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace everything by ``entries``, or nothing if they raise or cannot be stored."""
-        await self._finish_what_was_begun()
-        await anyio.to_thread.run_sync(_restore, self._path, entries)
-
-    async def _finish_what_was_begun(self) -> None:
-        # Statements run in turn, also those that nobody waits for any more.
+        # Statements run in turn, also those that nobody waits for any more: they go first.
         await self._connection.execute_fetchall("SELECT 1")
+        await anyio.to_thread.run_sync(_restore, self._path, entries)
 
     async def close(self) -> None:
         """Close the file."""
@@ -149,19 +171,20 @@ class SqliteRecords:
             self._opened = None
 
 
+async def _number(connection: aiosqlite.Connection, query: str) -> int:
+    rows = await connection.execute_fetchall(query)
+    return int(next(iter(rows))[0])
+
+
 def _record(row: Any) -> Record:
     key, scope, document, position, version = row
     return Record(key, scope, json.loads(document), serial=position, version=version)
 
 
-def _clear(path: Path, scope: str | None) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
-        _delete(connection, scope)
-
-
 def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
-        _delete(connection, None)
+        connection.execute("DELETE FROM records")
+        connection.execute("DELETE FROM counters")
         for entry in entries:
             _insert(connection, entry)
 
@@ -180,8 +203,3 @@ def _insert(connection: sqlite3.Connection, entry: Document | Counter) -> None:
             )
     except sqlite3.IntegrityError as error:
         raise KeyError(entry.key if isinstance(entry, Document) else entry.name) from error
-
-
-def _delete(connection: sqlite3.Connection, scope: str | None) -> None:
-    for table in ("records", "counters"):
-        connection.execute(f"DELETE FROM {table} WHERE scope = coalesce(?, scope)", (scope,))  # noqa: S608 - our own names

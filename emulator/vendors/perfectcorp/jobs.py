@@ -45,8 +45,10 @@ class Engine:
         }
 
     async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Give back the units of a task that failed."""
-        if outcome.error is not None:
+        """Give back the units of a task that failed, and spend those of the others."""
+        if outcome.error is None:
+            await self.units.spend(task.owner, task.id)
+        else:
             await self.units.refund(task.owner, task.id)
 
     async def reshape(self, task: Task) -> Outcome:

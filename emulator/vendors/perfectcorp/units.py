@@ -2,12 +2,15 @@
 
 A key has grants, each with an amount and an expiry. A charge takes from the grant that expires
 first, of several from the oldest.
+
+A grant knows by task what is reserved of it: to give back, or to spend, is to change one document,
+and a process that dies amid it can be followed by another that does it again.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,9 @@ from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.web.services import Services
 
 GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
+
+Change = Callable[[Mapping[str, Any]], dict[str, Any] | None]
+"""Returns what a grant is to become, or None if it is to stay as it is."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,10 @@ class Units:
         for record in await self.grants(owner):
             missing = cost - sum(part["amount"] for part in taken)
             amount = min(missing, record.document["amount"])
-            if amount > 0 and await self._change(record, -amount):
+            if amount > 0 and await self._change(record, _reserve(task_id, amount)):
                 taken.append({"id": record.document["id"], "amount": amount})
         if sum(part["amount"] for part in taken) < cost:
-            await self._give_back(owner, taken)
+            await self._end_reservation(owner, task_id, _give_back)
             raise UnitsInsufficient
         await self._note(owner, task_id, action, taken)
 
@@ -63,8 +69,12 @@ class Units:
         record = await self.services.records.get(CHARGE, task_id)
         if record is None or record.document["refunded"]:
             return
-        if await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True}):
-            await self._give_back(owner, record.document["parts"])
+        await self._end_reservation(owner, task_id, _give_back)
+        await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True})
+
+    async def spend(self, owner: str, task_id: str) -> None:
+        """Let go for good what a task took; a second time does nothing."""
+        await self._end_reservation(owner, task_id, _spend)
 
     async def history(self, owner: str) -> list[Record]:
         """Return a key's charges that were not given back, the newest first."""
@@ -78,24 +88,24 @@ class Units:
             "id": number,
             "amount": self.settings.units,
             "expires_at": now + self.settings.units_days * 86400,
+            "reserved": {},
         }
         # Of two first calls at once, one grants.
         with contextlib.suppress(KeyError):
             await self.services.records.create(GRANT, f"{owner}/first", owner, document)
 
-    async def _give_back(self, owner: str, parts: Sequence[dict[str, int]]) -> None:
-        records = {record.document["id"]: record for record in await self.services.records.find(GRANT, owner)}
-        for part in parts:
-            await self._change(records[part["id"]], part["amount"])
+    async def _end_reservation(self, owner: str, task_id: str, end: Callable[[str], Change]) -> None:
+        for record in await self.services.records.find(GRANT, owner):
+            await self._change(record, end(task_id))
 
-    async def _change(self, record: Record, by: int) -> bool:
-        """Change a grant's amount, and return whether it still covered the change."""
+    async def _change(self, record: Record, change: Change) -> bool:
+        """Change a grant, and return whether there was anything to change."""
         current: Record | None = record
         while current is not None:
-            amount = current.document["amount"] + by
-            if amount < 0:
+            changed = change(current.document)
+            if changed is None:
                 return False
-            if await self.services.records.replace(GRANT, current, {**current.document, "amount": amount}):
+            if await self.services.records.replace(GRANT, current, changed):
                 return True
             current = await self.services.records.get(GRANT, current.key)
         return False
@@ -110,3 +120,30 @@ class Units:
             "refunded": False,
         }
         await self.services.records.create(CHARGE, task_id, owner, document)
+
+
+def _reserve(task_id: str, amount: int) -> Change:
+    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
+        if grant["amount"] < amount:
+            return None
+        reserved = {**grant["reserved"], task_id: amount}
+        return {**grant, "amount": grant["amount"] - amount, "reserved": reserved}
+
+    return change
+
+
+def _give_back(task_id: str) -> Change:
+    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
+        spent = _spend(task_id)(grant)
+        return spent and {**spent, "amount": grant["amount"] + grant["reserved"][task_id]}
+
+    return change
+
+
+def _spend(task_id: str) -> Change:
+    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
+        if task_id not in grant["reserved"]:
+            return None
+        return {**grant, "reserved": {task: n for task, n in grant["reserved"].items() if task != task_id}}
+
+    return change

@@ -1,0 +1,335 @@
+"""Commands that talk to a running emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from emulator.control.client import Client
+    from emulator.control.clock import ClockReading
+
+# ruff: noqa: PLC0415 - a command imports what it needs, for the sake of a quick `--help`
+
+Url = Annotated[str, typer.Option("--url", envvar="FACE_EMULATOR_URL", help="Where the emulator listens.")]
+Credential = Annotated[
+    str | None, typer.Option("--credential", "-c", help="Whose world it is about; everybody's, if left out.")
+]
+BASE_URL = "http://127.0.0.1:3468"
+PATIENCE_SECONDS = 600
+CHUNK_BYTES = 1024 * 1024
+
+snapshot = typer.Typer(no_args_is_help=True, help="Keep everything that an emulator stores in one file.")
+faults = typer.Typer(no_args_is_help=True, help="Have things go wrong.")
+clock = typer.Typer(no_args_is_help=True, help="Tell the time, stop it and move it.")
+tasks = typer.Typer(no_args_is_help=True, help="See and end asynchronous tasks.")
+scenario = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings.")
+
+
+class CallFailed(Exception):
+    """The emulator did not do what it was asked."""
+
+
+@snapshot.command()
+def save(
+    file: Annotated[Path, typer.Argument(help="Where the snapshot goes; replaced if it is there.")],
+    url: Url = BASE_URL,
+) -> None:
+    """Write all state of a running emulator to FILE."""
+    import httpx
+
+    # Written beside and renamed, so that a download that breaks off leaves a former snapshot alone.
+    unfinished = file.with_name(f"{file.name}.part")
+    with _told(url):
+        try:
+            with (
+                httpx.stream(
+                    "GET", f"{url.rstrip('/')}/_emulator/snapshot", timeout=PATIENCE_SECONDS
+                ) as answer,
+                unfinished.open("wb") as written,
+            ):
+                _check(answer)
+                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                    written.write(chunk)
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes")
+
+
+@snapshot.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `snapshot save` wrote.")], url: Url = BASE_URL
+) -> None:
+    """Replace all state of a running emulator by what FILE holds."""
+    import httpx
+
+    with _told(url), file.open("rb") as opened:
+        answer = httpx.put(f"{url.rstrip('/')}/_emulator/snapshot", content=opened, timeout=PATIENCE_SECONDS)
+        _check(answer)
+    found = answer.json()
+    typer.echo(
+        f"{found['documents']} documents, {found['counters']} counters and {found['blobs']} blobs restored"
+    )
+
+
+@faults.command("add")
+def add_fault(
+    effect: Annotated[str, typer.Argument(help="An error, an effect with a name, or an effect as JSON.")],
+    *,
+    vendor: Annotated[str | None, typer.Option(help="Only its calls.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only this operation.")] = None,
+    nth: Annotated[int | None, typer.Option(help="Only the nth call of a credential.")] = None,
+    every: Annotated[int | None, typer.Option(help="Only each such call whose number it divides.")] = None,
+    probability: Annotated[float | None, typer.Option(help="Only so many, as the seed says.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed takes other calls.")] = 0,
+    body_contains: Annotated[str | None, typer.Option(help="Only calls with this text.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="NAME=REGEX: only calls with such a header; may be repeated.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="So often, and no more.")] = None,
+    ttl: Annotated[float | None, typer.Option(help="For so many seconds by the clock.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Add a rule, and print its id."""
+    import json
+
+    match = {
+        "vendor": vendor,
+        "operation": operation,
+        "nth": nth,
+        "every": every,
+        "probability": probability,
+        "seed": seed,
+        "body_contains": body_contains,
+        "headers": dict(each.partition("=")[::2] for each in header or ()),
+    }
+    with _talking(url, credential) as client:
+        wanted = json.loads(effect) if effect.startswith("{") else effect
+        typer.echo(client.add_fault(wanted, count=count, ttl_s=ttl, **match).id)
+
+
+@faults.command("list")
+def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the rules that may still fire."""
+    import json
+
+    with _talking(url, credential) as client:
+        for rule in client.faults():
+            typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
+
+
+@faults.command("remove")
+def remove_fault(rule_id: str, url: Url = BASE_URL) -> None:
+    """Remove a rule."""
+    with _talking(url, None) as client:
+        client.remove_fault(rule_id)
+
+
+@faults.command("clear")
+def clear_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Remove the rules of a credential, or all."""
+    with _talking(url, credential) as client:
+        client.clear_faults()
+
+
+@faults.command("names")
+def name_faults(url: Url = BASE_URL) -> None:
+    """List every error of every vendor, and the effects that have a name."""
+    with _talking(url, None) as client:
+        errors = client.errors()
+        for name in client.effects():
+            typer.echo(f"{'any vendor':<14} {name}")
+        for error in errors:
+            typer.echo(f"{error.vendor:<14} {error.name:<28} {error.when}")
+
+
+@clock.command("now")
+def read_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Tell the time."""
+    with _talking(url, credential) as client:
+        _tell(client.clock())
+
+
+@clock.command()
+def freeze(
+    at: Annotated[str | None, typer.Argument(help="ISO 8601; now, if left out.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Stop the clock."""
+    with _talking(url, credential) as client:
+        _tell(client.freeze(None if at is None else _moment(at)))
+
+
+@clock.command()
+def run(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Let the clock run on from where it is."""
+    with _talking(url, credential) as client:
+        _tell(client.run())
+
+
+@clock.command()
+def advance(
+    seconds: Annotated[float, typer.Argument(min=0)], credential: Credential = None, url: Url = BASE_URL
+) -> None:
+    """Move the clock on."""
+    with _talking(url, credential) as client:
+        _tell(client.advance(seconds))
+
+
+@clock.command()
+def travel(
+    to: Annotated[str, typer.Argument(help="ISO 8601.")], credential: Credential = None, url: Url = BASE_URL
+) -> None:
+    """Set the clock."""
+    with _talking(url, credential) as client:
+        _tell(client.travel(_moment(to)))
+
+
+@clock.command("reset")
+def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Go back to everybody's clock, or to the settings'."""
+    with _talking(url, credential) as client:
+        _tell(client.reset_clock())
+
+
+@tasks.command("list")
+def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the tasks as they really stand."""
+    with _talking(url, credential) as client:
+        for task in client.tasks():
+            typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
+
+
+@tasks.command("finish")
+def finish_task(
+    task_id: str,
+    error: Annotated[str | None, typer.Option(help="With this error, by name.")] = None,
+    url: Url = BASE_URL,
+) -> None:
+    """End a task."""
+    with _talking(url, None) as client:
+        typer.echo(client.finish_task(task_id, error).state)
+
+
+@tasks.command("progression")
+def set_progression(
+    mode: Annotated[str, typer.Argument(help="As the API calls it, or `reset`.")],
+    number: Annotated[float | None, typer.Argument(help="Of polls or of seconds.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Set when new tasks are over, as their clients see it."""
+    with _talking(url, credential) as client:
+        if mode == "reset":
+            found = client.reset_progression()
+        else:
+            name = {"after_polls": "polls", "after_seconds": "seconds"}.get(mode)
+            details = {} if name is None or number is None else {name: number}
+            found = client.set_progression(mode, **details)
+        typer.echo(found.model_dump_json(exclude_none=True))
+
+
+@scenario.command("list")
+def list_scenarios() -> None:
+    """List the scenarios that come along."""
+    from emulator.control.scenario import shipped_scenarios
+
+    for found in shipped_scenarios().values():
+        typer.echo(f"{found.name:<16} {found.description}")
+
+
+@scenario.command("load")
+def load_scenario(
+    name: Annotated[str, typer.Argument(help="One that comes along, or a file.")],
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Load a scenario."""
+    from emulator.control.scenario import find_scenario
+
+    with _talking(url, credential) as client:
+        loaded = client.load_scenario(find_scenario(name))
+        typer.echo(f"{loaded.name}: {len(loaded.rules)} rules")
+
+
+@scenario.command("unload")
+def unload_scenario(name: str, credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Remove the rules that a scenario added."""
+    with _talking(url, credential) as client:
+        client.unload_scenario(name)
+
+
+def reset(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Forget what a credential owns, or everything."""
+    with _talking(url, credential) as client:
+        client.reset()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CallFailed(f"{text} is no moment of ISO 8601, such as 2026-01-01T00:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _tell(reading: ClockReading) -> None:
+    typer.echo(f"{reading.iso}{' (it stands)' if reading.frozen else ''}")
+
+
+@contextmanager
+def _talking(url: str, credential: str | None) -> Iterator[Client]:
+    """Yield a client of a running emulator, and tell the user what went wrong."""
+    from pydantic import ValidationError
+
+    from emulator.control.client import Client, ControlError
+    from emulator.control.scenario import ScenarioUnreadable
+
+    with _told(url):
+        try:
+            with Client(url, credential) as client:
+                yield client
+        except (ControlError, ScenarioUnreadable) as error:
+            raise CallFailed(str(error)) from error
+        except ValidationError as error:
+            reasons = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise CallFailed("; ".join(reasons)) from error
+        except ValueError as error:
+            raise CallFailed(str(error)) from error
+
+
+def _check(answer: object) -> None:
+    import httpx
+
+    if not isinstance(answer, httpx.Response):
+        raise TypeError(answer)
+    if answer.is_error:
+        answer.read()
+        try:
+            reason = answer.json()["error"]
+        except (ValueError, LookupError, TypeError):
+            reason = f"it answered {answer.status_code}, as no emulator does"
+        raise CallFailed(str(reason))
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Tell the user what went wrong, without a traceback."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        typer.echo(f"face-emulator: no emulator answers at {url} ({error})", err=True)
+        raise typer.Exit(1) from error
+    except (CallFailed, OSError) as error:
+        typer.echo(f"face-emulator: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,244 @@
+"""A snapshot restores the same state through any adapters, and a file that is none changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import zipfile
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from emulator.backends.blobs import BlobKey, Blobs
+from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.records import Records
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.snapshot import Check, Manifest, SnapshotInvalid, read_snapshot, save_snapshot
+
+Scenario = Callable[[Records, Blobs], Awaitable[None]]
+
+BLOBS = {"b": (b"\xff\xd8 picture", "me"), "a/\n\u00e4": (b"", ""), "c": (bytes(3_000_000), "you")}
+
+
+def use(folder: Path, scenario: Scenario) -> None:
+    async def run() -> None:
+        records, blobs = SqliteRecords(folder / "records.sqlite3"), FolderBlobs(folder / "blobs")
+        await records.open()
+        try:
+            await scenario(records, blobs)
+        finally:
+            await records.close()
+
+    asyncio.run(run())
+
+
+async def fill(records: Records, blobs: Blobs) -> None:
+    await records.create("task", "t2", "me", {"n": [1, None, "\u00e4", 0.1]})
+    await records.create("task", "t1", "you", {"n": {}})
+    await records.count_up("a", "me")
+    await records.count_up("a", "me")
+    for key, (data, scope) in BLOBS.items():
+        await blobs.put(key, data, scope)
+
+
+async def state(records: Records, blobs: Blobs) -> object:
+    keys = await blobs.keys()
+    return (
+        [entry async for entry in records.export()],
+        [(found, await blobs.get(found.key)) for found in keys],
+    )
+
+
+async def restore(records: Records, blobs: Blobs, file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
+    snapshot = await read_snapshot(file, checks)
+    await snapshot.restore(records, blobs)
+    return snapshot.manifest
+
+
+def saved(folder: Path) -> bytes:
+    file = io.BytesIO()
+
+    async def save(records: Records, blobs: Blobs) -> None:
+        await fill(records, blobs)
+        assert await save_snapshot(records, blobs, file, "1.2.3") == Manifest(1, "1.2.3", 2, 1, 3)
+
+    use(folder, save)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return saved(tmp_path_factory.mktemp("saved"))
+
+
+def test_everything_is_restored_in_place_of_all_else(tmp_path: Path, snapshot: bytes) -> None:
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        await records.create("task", "t2", "you", {})
+        await records.create("file", "f", "me", {})
+        await records.count_up("b")
+        await blobs.put("b", b"other", "you")
+        await blobs.put("d", b"more", "me")
+        assert await restore(records, blobs, io.BytesIO(snapshot), {}) == Manifest(1, "1.2.3", 2, 1, 3)
+        restored = await state(records, blobs)
+        again = io.BytesIO()
+        await save_snapshot(records, blobs, again, "1.2.3")
+        assert again.getvalue() == snapshot
+        await records.clear(None)
+        await blobs.clear(None)
+        await fill(records, blobs)
+        assert await state(records, blobs) == restored
+
+    use(tmp_path, scenario)
+
+
+def test_the_same_state_gives_the_same_file(tmp_path: Path, snapshot: bytes) -> None:
+    assert saved(tmp_path) == snapshot
+
+
+def rewritten(
+    snapshot: bytes, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED
+) -> bytes:
+    """Return a snapshot with other members; None leaves one out."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(snapshot)) as old, zipfile.ZipFile(file, "w", compression) as new:
+        members = {name: old.read(name) for name in old.namelist()} | changes
+        for name, data in members.items():
+            if data is not None:
+                new.writestr(name, data)
+    return file.getvalue()
+
+
+def manifest(**changes: object) -> bytes:
+    good = {"format": 1, "emulator": "1.2.3", "documents": 2, "counters": 1, "blobs": 3}
+    return json.dumps(good | changes).encode()
+
+
+def line(**members: object) -> bytes:
+    return json.dumps(members).encode() + b"\n"
+
+
+TASK = line(kind="task", key="t", scope="", document={"n": 1})
+COUNTER = line(name="a", scope="", value=1)
+KEYS = b"".join(line(key=key, scope="") for key in "abc")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"records.jsonl": TASK + TASK.replace(b"task", b"file") + COUNTER, "blobs.jsonl": KEYS}, None),
+        ({"manifest.json": None}, "no manifest.json"),
+        ({"manifest.json": b"{"}, "no JSON"),
+        ({"manifest.json": b"[]"}, "no Manifest"),
+        ({"manifest.json": manifest(more=1)}, "no Manifest"),
+        ({"manifest.json": manifest(format=2)}, "format 2, of emulator 1.2.3"),
+        ({"manifest.json": manifest(documents=True)}, "documents is wrong"),
+        ({"manifest.json": manifest(documents=3)}, "how much"),
+        ({"manifest.json": manifest(blobs=2)}, "how much"),
+        ({"records.jsonl": None}, "no records.jsonl"),
+        ({"records.jsonl": TASK + b"nonsense\n" + COUNTER}, "no JSON"),
+        ({"records.jsonl": TASK + b"\xff\n" + COUNTER}, "no JSON"),
+        ({"records.jsonl": TASK + b"7\n"}, "no Counter"),
+        ({"records.jsonl": TASK + line(name="a", scope="")}, "no Counter"),
+        ({"records.jsonl": TASK + line(name="a", scope="", value=-1)}, "value is wrong"),
+        ({"records.jsonl": TASK + line(name="a", scope="", value=2**63)}, "value is wrong"),
+        ({"records.jsonl": TASK + line(name="\ud800", scope="", value=1)}, "name is wrong"),
+        ({"records.jsonl": line(kind="task", key="t", scope="", document=[])}, "document is wrong"),
+        ({"records.jsonl": line(kind="task", key="t", scope=None, document={})}, "scope is wrong"),
+        ({"records.jsonl": TASK + TASK + COUNTER}, "document twice: task 't'"),
+        ({"records.jsonl": TASK + COUNTER + COUNTER}, "counter twice"),
+        ({"records.jsonl": TASK.replace(b'"n"', b'"m"') + COUNTER}, "the task 't' cannot be read"),
+        ({"records.jsonl": b"[" * 100_000}, "damaged"),
+        ({"blobs.jsonl": None}, "no blobs.jsonl"),
+        ({"blobs.jsonl": KEYS.replace(b"b", b"a")}, "key twice"),
+        ({"blobs.jsonl": line(key=1, scope="")}, "key is wrong"),
+        ({"blobs/1": None}, "lacks blobs"),
+        ({"blobs/3": b""}, "no snapshot has"),
+        ({"../outside": b""}, "no snapshot has"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_a_file_that_is_no_snapshot_changes_nothing(
+    tmp_path: Path, snapshot: bytes, changes: dict[str, bytes | None], reason: str | None
+) -> None:
+    check_that_it_changes_nothing(tmp_path, rewritten(snapshot, changes), reason)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no zip file" * 1000], ids=lambda data: str(data[:8]))
+def test_what_is_no_zip_file_changes_nothing(tmp_path: Path, data: bytes) -> None:
+    check_that_it_changes_nothing(tmp_path, data, "no zip file, or a damaged one")
+
+
+def test_blobs_that_could_grow_are_refused(tmp_path: Path, snapshot: bytes) -> None:
+    grown = rewritten(snapshot, {}, zipfile.ZIP_DEFLATED)
+    check_that_it_changes_nothing(tmp_path, grown, "a blob is compressed")
+
+
+def check_that_it_changes_nothing(folder: Path, data: bytes, reason: str | None) -> None:
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        await records.create("task", "mine", "me", {})
+        await blobs.put("b", b"mine", "me")
+        before = await state(records, blobs)
+        if reason is None:
+            await restore(records, blobs, io.BytesIO(data), CHECKS)
+            assert await state(records, blobs) != before
+            return
+        with pytest.raises(SnapshotInvalid, match=reason) as caught:
+            await restore(records, blobs, io.BytesIO(data), CHECKS)
+        assert str(caught.value) == f"this snapshot cannot be restored: {caught.value.reason}"
+        assert await state(records, blobs) == before
+
+    use(folder, scenario)
+
+
+CHECKS = {"task": lambda document: document["n"]}
+
+
+def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes) -> None:
+    small = rewritten(snapshot, {"blobs/1": bytes(50), "blobs/2": bytes(50)})
+    cut = [small[:length] for length in range(0, len(small), 97)]
+    flipped = [
+        small[:place] + bytes([small[place] ^ (1 << (place % 8))]) + small[place + 1 :]
+        for place in range(0, len(small), 11)
+    ]
+
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        await restore(records, blobs, io.BytesIO(small), {})
+        whole = await state(records, blobs)
+        await records.create("task", "mine", "me", {})
+        await blobs.put("b", b"mine", "me")
+        before = await state(records, blobs)
+        refused = 0
+        for damaged in [*cut, *flipped]:
+            try:
+                await restore(records, blobs, io.BytesIO(damaged), {})
+            except SnapshotInvalid:
+                refused += 1
+                assert await state(records, blobs) == before
+            else:
+                # The bit was of no consequence, such as a date.
+                assert damaged in flipped
+                assert await state(records, blobs) == whole
+                await records.create("task", "mine", "me", {})
+                await blobs.put("b", b"mine", "me")
+        assert refused >= len(cut) + len(flipped) / 2
+
+    use(tmp_path, scenario)
+
+
+def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
+    class Vanishing(FolderBlobs):
+        async def keys(self, scope: str | None = None) -> list[BlobKey]:
+            return [*await super().keys(scope), BlobKey("gone", "me")]
+
+    async def save(records: Records, blobs: Blobs) -> None:
+        file = io.BytesIO()
+        await fill(records, blobs)
+        manifest = await save_snapshot(records, Vanishing(tmp_path / "blobs"), file, "1.2.3")
+        assert manifest.blobs == 3
+        await restore(records, blobs, file, {})
+
+    use(tmp_path, save)

@@ -1,0 +1,155 @@
+"""Snapshots over HTTP and from the command line, with tasks that are under way."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+
+KEY = {"Authorization": "Bearer sk-snapshot"}
+TASK = "/s2s/v2.0/task/face-reshape"
+CREDIT = "/s2s/v1.0/client/credit"
+SNAPSHOT = "/_emulator/snapshot"
+
+
+@pytest.fixture
+def own_server() -> Iterator[Listening]:
+    with running_server(Settings(workers=1)) as listening:
+        yield listening
+
+
+@pytest.fixture
+def own(own_server: Listening) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=own_server.base_url, headers=KEY, timeout=120) as client:
+        yield client
+
+
+def begin(client: httpx.Client, photo: bytes) -> str:
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
+    file = client.post("/s2s/v2.0/file", json={"files": [new]}).json()["data"]["files"][0]
+    upload = file["requests"][0]
+    assert httpx.put(upload["url"], headers=upload["headers"], content=photo).status_code == 200
+    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    task_id: str = client.post(TASK, json=body).json()["data"]["task_id"]
+    return task_id
+
+
+def wait(client: httpx.Client, task_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        data: dict[str, Any] = client.get(f"{TASK}/{task_id}").json()["data"]
+        if data["task_status"] != "running":
+            return data
+        time.sleep(0.01)
+    raise AssertionError("the task did not finish")
+
+
+def balance(client: httpx.Client) -> int:
+    return sum(grant["amount"] for grant in client.get(CREDIT).json()["results"])
+
+
+def test_a_snapshot_amid_work_is_restored_and_the_work_is_done(
+    own: httpx.Client, face_jpeg: bytes, landscape_jpeg: bytes
+) -> None:
+    # The worker still warms up: none of these is finished when the snapshot is taken.
+    good, bad = begin(own, face_jpeg), begin(own, landscape_jpeg)
+    own.put("/_emulator/credentials", json={"credential": "gone", "state": "revoked"})
+    taken = own.get(SNAPSHOT)
+    assert taken.headers["content-type"] == "application/zip"
+    assert int(taken.headers["content-length"]) == len(taken.content)
+    later = begin(own, face_jpeg)
+    assert own.delete("/_emulator/credentials/gone").status_code == 204
+    result = wait(own, good)["results"]["url"]
+    picture = httpx.get(result).content
+
+    restored = own.put(SNAPSHOT, content=taken.content)
+    assert restored.status_code == 200
+    assert restored.json()["blobs"] == 2
+    assert own.get(f"{TASK}/{later}").json()["error_code"] == "InvalidTaskId"
+    assert {"credential": "gone", "state": "revoked"} in own.get("/_emulator/credentials").json()
+    # What was not finished then is finished now, and it is the same picture.
+    assert httpx.get(wait(own, good)["results"]["url"]).content == picture
+    assert wait(own, bad)["error"] == "error_no_face"
+    assert balance(own) == 999
+    # The counters went back, too: what follows gets the ids that followed then.
+    assert begin(own, face_jpeg) == later
+
+
+def test_a_snapshot_is_restored_on_another_server(
+    own: httpx.Client, client: httpx.Client, face_jpeg: bytes
+) -> None:
+    task_id = begin(own, face_jpeg)
+    picture = httpx.get(wait(own, task_id)["results"]["url"]).content
+    taken = own.get(SNAPSHOT).content
+    with (
+        running_server(Settings(workers=1)) as other,
+        httpx.Client(base_url=other.base_url, headers=KEY, timeout=120) as there,
+    ):
+        assert there.put(SNAPSHOT, content=taken).status_code == 200
+        url = wait(there, task_id)["results"]["url"]
+        assert url.startswith(other.base_url)
+        assert httpx.get(url).content == picture
+        assert balance(there) == 999
+    assert client.get(f"{TASK}/{task_id}", headers=KEY).json()["error_code"] == "InvalidTaskId"
+
+
+def test_what_is_no_snapshot_is_refused_and_tasks_go_on(own: httpx.Client, face_jpeg: bytes) -> None:
+    task_id = begin(own, face_jpeg)
+    refused = own.put(SNAPSHOT, content=face_jpeg)
+    assert (refused.status_code, refused.json()) == (
+        422,
+        {"error": "this snapshot cannot be restored: it is no zip file, or a damaged one"},
+    )
+    assert wait(own, task_id)["task_status"] == "success"
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "emulator", "snapshot", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_command_saves_and_restores(own: httpx.Client, tmp_path: Path) -> None:
+    file, url = tmp_path / "all.zip", str(own.base_url)
+    own.put("/_emulator/credentials", json={"credential": "a", "state": "revoked"})
+    done = command("save", file, "--url", url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{file}: {file.stat().st_size:,} bytes\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["all.zip"]
+    own.delete("/_emulator/credentials/a")
+    done = command("restore", file, "--url", f"{url}/")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"1 documents, \d+ counters and 0 blobs restored\n", done.stdout)
+    assert own.get("/_emulator/credentials").json() == [{"credential": "a", "state": "revoked"}]
+
+
+def test_the_command_says_what_is_wrong(own: httpx.Client, tmp_path: Path) -> None:
+    file, url = tmp_path / "all.zip", str(own.base_url)
+    file.write_bytes(b"mine")
+    for arguments, message in (
+        (("restore", file, "--url", url), "it is no zip file"),
+        (("restore", tmp_path / "missing.zip", "--url", url), "missing.zip"),
+        (("save", file, "--url", "http://127.0.0.1:1"), "no emulator answers at http://127.0.0.1:1"),
+        (("save", file, "--url", f"{url}/facepp"), "as no emulator does"),
+        (("save", tmp_path / "no" / "folder.zip", "--url", url), "folder.zip"),
+    ):
+        done = command(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    # What could not be saved leaves alone what was there.
+    assert file.read_bytes() == b"mine"

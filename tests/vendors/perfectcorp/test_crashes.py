@@ -1,0 +1,187 @@
+"""Wherever a process dies over a task, the next one brings it to the same end, with its effects once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.face.errors import NoFaceFound
+from emulator.ids import SeededIds
+from emulator.pipelines.reshape import ReshapedPicture
+from emulator.tasks.runner import TaskRunner
+from emulator.tasks.task import Task
+from emulator.vendors.perfectcorp.jobs import RESHAPE, Engine
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units import Units
+from emulator.web.services import Services
+
+SETTINGS = PerfectCorpSettings(units=3, reshape_units=2)
+REQUEST = {
+    "file_id": None,
+    "url": None,
+    "object": "upload",
+    "body": {"version": "1.0", "features": {}, "global": {}},
+}
+
+
+class Died(BaseException):
+    """The process is no more: nothing in it answers for that."""
+
+
+class Life:
+    """Counts the steps that leave a trace outside of the process, and ends at one of them."""
+
+    def __init__(self, last_step: int | None) -> None:
+        self.steps: list[str] = []
+        self._last_step = last_step
+
+    def step(self, name: str) -> None:
+        self.steps.append(name)
+        if self._last_step is not None and len(self.steps) >= self._last_step:
+            raise Died(name)
+
+
+class Mortal:
+    """Another object whose calls are steps of a life: it may end before and after each."""
+
+    def __init__(self, target: object, life: Life, names: set[str]) -> None:
+        self._target = target
+        self._life = life
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._target, name)
+        if name not in self._names:
+            return call
+
+        async def mortal(*args: Any, **kwargs: Any) -> Any:
+            self._life.step(f"before {name}")
+            result = await call(*args, **kwargs)
+            self._life.step(f"after {name}")
+            return result
+
+        return mortal
+
+
+class Clock:
+    """Stands still, so that lives can be compared."""
+
+    def now(self, _owner: str = "") -> float:
+        return 9.0
+
+
+class Queue:
+    """Remembers the tasks, and has a result for what a worker would compute."""
+
+    def __init__(self, result: ReshapedPicture | Exception) -> None:
+        self.enqueued: list[str] = []
+        self._result = result
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        pass
+
+    async def enqueue(self, task_id: str) -> None:
+        self.enqueued.append(task_id)
+
+    async def run(self, *_: object) -> ReshapedPicture:
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+
+RESULTS: dict[str, ReshapedPicture | Exception] = {
+    "success": ReshapedPicture(b"\xff\xd8 result", "jpeg", 20, 10),
+    "failure": NoFaceFound(),
+}
+
+
+async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
+    """Perform what there is to perform, and return all that is stored; None if the life ended."""
+    records, blobs, queue = (
+        SqliteRecords(folder / "records.sqlite3"),
+        FolderBlobs(folder / "blobs"),
+        Queue(result),
+    )
+    await records.open()
+    mortal = Mortal(records, life, {"create", "put", "replace", "delete", "count_up"})
+    runner = TaskRunner(mortal, cast("Any", queue), cast("Any", Clock()))
+    services = cast(
+        "Services",
+        SimpleNamespace(
+            clock=Clock(),
+            ids=SeededIds(0, records.count_up),
+            records=mortal,
+            blobs=Mortal(blobs, life, {"put", "delete"}),
+            queue=Mortal(queue, life, {"run"}),
+        ),
+    )
+    units = Units(services, SETTINGS)
+    runner.register(Engine(services, SETTINGS, units).jobs())
+    try:
+        if is_first:
+            alive = Units(
+                cast("Services", SimpleNamespace(**{**vars(services), "records": records})), SETTINGS
+            )
+            await alive.reserve("me", "t", "reshape", 2)
+            await blobs.put("upload", b"photo", "me")
+            task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
+            await records.create("task", task.id, task.owner, task.to_document())
+        await runner.start()
+        for task_id in queue.enqueued:
+            await runner.perform(task_id)
+    except Died:
+        return None
+    else:
+        stored = {found.key: (found.scope, await blobs.get(found.key)) for found in await blobs.keys()}
+        return [entry async for entry in records.export()], stored
+    finally:
+        await records.close()
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
+    tmp_path: Path, result: ReshapedPicture | Exception
+) -> None:
+    whole = Life(None)
+    undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
+    assert undisturbed is not None
+    # It starts, is computed, its result is stored, its units are spent or given back, and it is finished.
+    assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
+        "replace",
+        "run",
+        *(["put", "replace"] if isinstance(result, ReshapedPicture) else ["replace", "replace"]),
+        "replace",
+    ]
+    for last_step in range(1, len(whole.steps) + 1):
+        folder = tmp_path / str(last_step)
+        # Each life dies at the same step of its own, and the last one may go on.
+        for is_first in (True, False):
+            assert asyncio.run(live(folder, result, Life(last_step), is_first=is_first)) in (
+                None,
+                undisturbed,
+            )
+        at_last = asyncio.run(live(folder, result, Life(None), is_first=False))
+        assert at_last == undisturbed, whole.steps[:last_step]
+
+
+def test_a_success_keeps_its_units_and_a_failure_gives_them_back_once(tmp_path: Path) -> None:
+    for name, left in (("success", 1), ("failure", 3)):
+        folder = tmp_path / name
+        asyncio.run(live(folder, RESULTS[name], Life(None), is_first=True))
+        assert asyncio.run(amount_left(folder)) == left
+
+
+async def amount_left(folder: Path) -> int:
+    records = SqliteRecords(folder / "records.sqlite3")
+    await records.open()
+    (grant,) = await records.find("perfectcorp/grant")
+    await records.close()
+    amount: int = grant.document["amount"]
+    return amount
