@@ -20,13 +20,18 @@ from emulator import __version__
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.clock import Clock, FrozenClock, SystemClock
-from emulator.control.routes import answer_unknown_path, control_router
+from emulator.clock import Clock
+from emulator.control.clock import ClockKeeper
+from emulator.control.gate import ControlGate
+from emulator.control.routes import Progress, answer_unknown_path, control_router
+from emulator.control.scenario import find_scenario, load_scenario
 from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
+from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
+from emulator.web.faults import Faults, UnknownFault, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
@@ -45,6 +50,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     ------
     ValueError
         If a setting names a vendor that is not there, or a vendor's setting is wrong.
+    ScenarioUnreadable, UnknownFault
+        If a scenario of the settings cannot be read, or names what is not there.
     """
     settings = settings or Settings()
     vendors = discover_vendors(emulator.vendors)
@@ -56,28 +63,47 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     queue = LocalWorkers(settings.workers, warm_up)
     fetcher = HttpFetcher()
     clock = clock or clock_of(settings)
+    targets = {vendor.name: vendor.target for vendor in vendors}
+    faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
     services = Services(
         clock=clock,
         ids=SeededIds(settings.seed, records.count_up),
-        credentials=Credentials(records, settings.credentials, strict=settings.strict),
+        credentials=Credentials(
+            records,
+            settings.credentials,
+            strict=settings.strict,
+            is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
+        ),
         records=records,
         blobs=blobs,
         queue=queue,
-        tasks=TaskRunner(records, queue, clock),
+        tasks=TaskRunner(records, queue, clock, settings.progression),
         fetcher=fetcher,
+        faults=faults,
     )
+
+    keeper = ClockKeeper(clock, records)
+    services.loaders.extend((keeper.load, faults.load, services.tasks.progressions.load))
+    scenarios = [find_scenario(name) for name in settings.scenarios]
+    for scenario in scenarios:
+        for rule in scenario.rules:
+            faults.check(rule)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            if settings.data_dir is None:
-                # Here, since a signal ends the process before anything is finalized.
-                stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
+            # Here, since a signal ends the process before anything is finalized.
+            stack.push_async_callback(_delete_temporary, settings, folder)
             await records.open()
             stack.push_async_callback(records.close)
             await blobs.open()
             stack.push_async_callback(fetcher.close)
+            for load in services.loaders:
+                await load()
+            for scenario in scenarios:
+                await load_scenario(services, scenario)
             await services.tasks.start()
+            stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(queue.close)
             yield
 
@@ -92,7 +118,17 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     )
     app.state.vendors = vendors
     app.state.services = services
-    app.include_router(control_router(services, vendors, __version__))
+    app.state.progress = Progress(hooks_run=settings.init_dir is None)
+    runs = {
+        "records": f"SQLite in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
+        "blobs": f"files in {'a temporary folder' if settings.data_dir is None else settings.data_dir}",
+        "queue": f"{settings.workers} local worker processes",
+    }
+    app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
+
+    @app.exception_handler(UnknownFault)
+    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
 
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
@@ -100,21 +136,33 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             return answer_unknown_path(request, vendors)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    applications = {vendor.name: vendor.build(services, vendor_settings[vendor.name]) for vendor in vendors}
+    applications = {
+        vendor.name: Calls(
+            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, faults
+        )
+        for vendor in vendors
+    }
     app.add_middleware(VendorDispatch, vendors=vendors, applications=applications)
+    app.add_middleware(ControlGate, mode=settings.control, port=settings.control_port)
     app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
         weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return app
 
 
+async def _delete_temporary(settings: Settings, folder: Path) -> None:
+    """Delete the folder of everything that is stored, unless the settings name it."""
+    if settings.data_dir is None:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
 def clock_of(settings: Settings) -> Clock:
     """Return the clock that the settings ask for."""
     if settings.clock == "system":
-        return SystemClock()
+        return Clock()
     moment = settings.clock
     # A moment without a zone is not this machine's: the same settings give the same answers everywhere.
-    return FrozenClock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return Clock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str, VendorSettings]:

@@ -43,9 +43,12 @@ def serve(
     from pydantic import ValidationError
 
     from emulator.backends.queue import WorkerLost
+    from emulator.control.init import InitFailed
+    from emulator.control.scenario import ScenarioUnreadable
     from emulator.server import AddressInUse
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings
+    from emulator.web.faults import UnknownFault
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -53,7 +56,15 @@ def serve(
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
         asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
-    except (AddressInUse, ValidationError, ValueError, OSError) as error:
+    except (
+        AddressInUse,
+        InitFailed,
+        ScenarioUnreadable,
+        UnknownFault,
+        ValidationError,
+        ValueError,
+        OSError,
+    ) as error:
         typer.echo(f"face-emulator: {error}", err=True)
         raise typer.Exit(1) from error
     except WorkerLost as error:
@@ -71,7 +82,8 @@ async def _announce(listening: Listening, settings: Settings) -> None:
     width = max(len(vendor.title) for vendor in vendors)
     for vendor in vendors:
         typer.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
-    typer.echo(f"{'Control':<{width}}  {listening.base_url}/_emulator")
+    control = f"{listening.control_url}/_emulator" if listening.control_url else "off (the setting `control`)"
+    typer.echo(f"{'Control':<{width}}  {control}")
     typer.echo(f"seed {settings.seed}, clock {listening.app.state.services.clock.describe()}")
     await listening.app.state.services.queue.wait_until_warm()
     typer.echo("Ready.")

@@ -1,51 +1,140 @@
-"""The one source of time. Nothing else in the project asks the operating system what time it is."""
+"""The one source of time. Nothing else in the project asks the operating system what time it is.
+
+Everybody shares one clock until somebody moves theirs: a credential's own clock is what isolates a
+test that lets a file expire from those that run beside it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any
+
+EVERYBODY = ""
+"""The scope whose clock those follow who have none of their own."""
 
 
-class Clock(Protocol):
-    """What tells the time to everything that expires, ages or is stamped."""
+@dataclass(frozen=True)
+class Setting:
+    """How a clock stands to the machine's.
 
-    def now(self) -> float:
-        """Return seconds since the Unix epoch."""
+    Attributes
+    ----------
+    offset_s : float
+        How far it goes ahead of the machine's clock, while it runs.
+    frozen_at : float or None
+        The moment at which it stands, seconds since the Unix epoch.
+    """
 
-    def describe(self) -> str:
-        """Return the state of the clock in a few words, for the banner."""
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        """Return seconds since the Unix epoch."""
-        return time.time()
-
-    def describe(self) -> str:
-        """Return ``system``."""
-        return "system"
-
-
-class FrozenClock:
-    """A clock that stands at one moment, until somebody moves it."""
-
-    def __init__(self, moment: float) -> None:
-        self._moment = moment
+    offset_s: float = 0.0
+    frozen_at: float | None = None
 
     def now(self) -> float:
-        """Return seconds since the Unix epoch."""
-        return self._moment
+        """Return what a clock that is set so says, in seconds since the Unix epoch."""
+        return time.time() + self.offset_s if self.frozen_at is None else self.frozen_at
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock."""
-        self._moment += seconds
+    def to_document(self) -> dict[str, Any]:
+        """Return the setting as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Any) -> Setting:
+        """Return the setting that ``to_document`` wrote."""
+        return cls(**document)
+
+
+class Clock:
+    """What tells the time to everything that expires, ages or is stamped.
+
+    Parameters
+    ----------
+    frozen_at : float or None
+        The moment at which it stands until somebody moves it; None for the machine's time.
+    """
+
+    def __init__(self, frozen_at: float | None = None) -> None:
+        self._initial = Setting(frozen_at=frozen_at)
+        self._settings: dict[str, Setting] = {}
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def now(self, scope: str = EVERYBODY) -> float:
+        """Return seconds since the Unix epoch, as ``scope`` (a credential) has it."""
+        return self.setting(scope).now()
+
+    def setting(self, scope: str = EVERYBODY) -> Setting:
+        """Return how the clock of ``scope`` is set."""
+        return self._settings.get(scope) or self._settings.get(EVERYBODY, self._initial)
+
+    def settings(self) -> dict[str, Setting]:
+        """Return the clocks that somebody has set, by scope."""
+        return dict(self._settings)
+
+    def set(self, setting: Setting, scope: str = EVERYBODY) -> None:
+        """Set the clock of ``scope``, and wake what waits for a moment."""
+        self._settings[scope] = setting
+        self._wake()
+
+    def freeze(self, scope: str = EVERYBODY, at: float | None = None) -> None:
+        """Stop the clock, now or ``at`` a moment."""
+        self.set(Setting(frozen_at=self.now(scope) if at is None else at), scope)
+
+    def run(self, scope: str = EVERYBODY) -> None:
+        """Let the clock run on from where it is."""
+        self.set(Setting(offset_s=self.now(scope) - time.time()), scope)
+
+    def travel(self, moment: float, scope: str = EVERYBODY) -> None:
+        """Set the clock to ``moment``; it stands or runs on as before."""
+        if self.setting(scope).frozen_at is None:
+            self.set(Setting(offset_s=moment - time.time()), scope)
+        else:
+            self.set(Setting(frozen_at=moment), scope)
+
+    def advance(self, seconds: float, scope: str = EVERYBODY) -> None:
+        """Move the clock on by ``seconds``; it stands or runs on as before."""
+        before = self.setting(scope)
+        if before.frozen_at is None:
+            self.set(Setting(offset_s=before.offset_s + seconds), scope)
+        else:
+            self.set(Setting(frozen_at=before.frozen_at + seconds), scope)
+
+    def reset(self, scope: str | None = None) -> None:
+        """Forget how ``scope`` has set its clock, or how anybody has."""
+        if scope is None:
+            self._settings.clear()
+        else:
+            self._settings.pop(scope, None)
+        self._wake()
+
+    async def wait_until(self, moment: float, scope: str = EVERYBODY) -> None:
+        """Return when the clock of ``scope`` has reached ``moment``, by itself or because it was moved."""
+        changed = asyncio.Event()
+        entry = (asyncio.get_running_loop(), changed)
+        self._waiting.add(entry)
+        try:
+            while (missing := moment - self.now(scope)) > 0:
+                changed.clear()
+                runs = self.setting(scope).frozen_at is None
+                with contextlib.suppress(TimeoutError):
+                    # A thread's longest wait is bounded, and waking once a day costs nothing.
+                    await asyncio.wait_for(changed.wait(), min(missing, 86400.0) if runs else None)
+        finally:
+            self._waiting.discard(entry)
 
     def describe(self) -> str:
-        """Return the moment at which the clock stands."""
-        return f"frozen at {datetime.fromtimestamp(self._moment, UTC).isoformat()}"
+        """Return the state of everybody's clock in a few words, for the banner."""
+        setting = self.setting()
+        if setting.frozen_at is not None:
+            return f"frozen at {datetime.fromtimestamp(setting.frozen_at, UTC).isoformat()}"
+        return "system" if not setting.offset_s else f"system {setting.offset_s:+.0f} s"
+
+    def _wake(self) -> None:
+        # Whoever moves the clock may be in another thread than those who wait.
+        for loop, changed in list(self._waiting):
+            with contextlib.suppress(RuntimeError):  # that loop is closed
+                loop.call_soon_threadsafe(changed.set)
 
 
 class Stopwatch:

@@ -6,15 +6,22 @@ import asyncio
 import contextlib
 import errno
 import socket
+import struct
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.app import create_app
+from emulator.control.gate import is_loopback
+from emulator.control.init import run_init_hooks
 from emulator.settings import Settings
+from emulator.web.call import DROPPERS
 
 
 class AddressInUse(Exception):
@@ -31,10 +38,11 @@ class AddressInUse(Exception):
 
 @dataclass(frozen=True)
 class Listening:
-    """A server that answers: its application and its base URL."""
+    """A server that answers: its application, its base URL and that of the control API, if that is on."""
 
     app: FastAPI
     base_url: str
+    control_url: str | None
 
 
 async def serve(
@@ -49,12 +57,17 @@ async def serve(
     Exception
         What ``on_listening`` raises stops the server, and is raised.
     """
-    with _bind(host, port) as bound:
+    if settings.control == "auto" and settings.control_port is None and not is_loopback(host):
+        settings = settings.model_copy(update={"control": "off"})
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_bind(host, port))
+        settings, sockets = _bind_control(settings, stack)
         app = create_app(settings)
         server = _uvicorn_server(app)
-        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        serving = asyncio.create_task(server.serve(sockets=[bound, *sockets]))
         await _until_started(server, serving)
-        announcing = asyncio.ensure_future(on_listening(Listening(app, _base_url(bound))))
+        listening = _listening(app, bound, sockets, settings)
+        announcing = asyncio.ensure_future(_begin(listening, settings, on_listening))
         await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
         if announcing.done() and not announcing.cancelled() and announcing.exception() is not None:
             server.should_exit = True
@@ -67,27 +80,75 @@ async def serve(
 @contextlib.contextmanager
 def running_server(settings: Settings | None = None) -> Iterator[Listening]:
     """Run an emulator in a thread, on a free port of the loopback interface, as long as the block lasts."""
-    with _bind("127.0.0.1", 0) as bound:
+    settings = settings or Settings()
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_bind("127.0.0.1", 0))
+        settings, sockets = _bind_control(settings, stack)
         app = create_app(settings)
         server = _uvicorn_server(app)
-        started = threading.Event()
+        listening = _listening(app, bound, sockets, settings)
+        started: Future[None] = Future()
 
         async def run() -> None:
-            serving = asyncio.create_task(server.serve(sockets=[bound]))
+            serving = asyncio.create_task(server.serve(sockets=[bound, *sockets]))
             try:
                 await _until_started(server, serving)
-            finally:
-                started.set()
+                await _begin(listening, settings, None)
+            except BaseException as error:
+                server.should_exit = True
+                await asyncio.wait({serving})
+                started.set_exception(error)
+                raise
+            started.set_result(None)
             await serving
 
-        thread = threading.Thread(target=asyncio.run, args=(run(),), name="face-emulator")
+        thread = threading.Thread(target=_run, args=(run, started), name="face-emulator")
         thread.start()
         try:
-            started.wait()
-            yield Listening(app, _base_url(bound))
+            started.result()
+            yield listening
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _run(run: Callable[[], Coroutine[Any, Any, None]], started: Future[None]) -> None:
+    """Run a server's thread."""
+    try:
+        asyncio.run(run())
+    except BaseException:
+        # Why it could not start is told to who waits for it, and to nobody else.
+        if not started.done() or started.exception() is None:
+            raise
+
+
+async def _begin(
+    listening: Listening,
+    settings: Settings,
+    on_listening: Callable[[Listening], Awaitable[None]] | None,
+) -> None:
+    """Run the init hooks, and then ``on_listening``."""
+    if settings.init_dir is not None:
+        url = listening.control_url or listening.base_url
+        await run_init_hooks(settings.init_dir, listening.app.state.services, url)
+        listening.app.state.progress.hooks_run = True
+    if on_listening is not None:
+        await on_listening(listening)
+
+
+def _listening(
+    app: FastAPI, bound: socket.socket, control: list[socket.socket], settings: Settings
+) -> Listening:
+    control_url = None if settings.control == "off" else _base_url(control[0] if control else bound)
+    return Listening(app, _base_url(bound), control_url)
+
+
+def _bind_control(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[socket.socket]]:
+    """Return the settings with the port that the control API got, and its socket, if it has one."""
+    if settings.control_port is None or settings.control == "off":
+        return settings, []
+    bound = stack.enter_context(_bind("127.0.0.1", settings.control_port))
+    return settings.model_copy(update={"control_port": bound.getsockname()[1]}), [bound]
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
@@ -102,19 +163,44 @@ def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
     # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
     # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
     return uvicorn.Server(
-        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, forwarded_allow_ips="*")
+        uvicorn.Config(
+            app,
+            http=DroppableProtocol,
+            log_config=None,
+            timeout_graceful_shutdown=5,
+            forwarded_allow_ips="*",
+        )
     )
+
+
+class DroppableProtocol(HttpToolsProtocol):
+    """HTTP, with connections that the application can close without an answer."""
+
+    def on_message_begin(self) -> None:
+        """Offer that in the request's scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {DROPPERS: {"close": self.transport.close, "reset": self._reset}}
+
+    def _reset(self) -> None:
+        # A connection that does not linger is not closed but reset.
+        bound = self.transport.get_extra_info("socket")
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server(
+        bound = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
         )
+        # Connections inherit it. An answer's head and body are two writes, and without it the second
+        # one waits for the client's delayed acknowledgement of the first: 40 ms a call.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise AddressInUse(host, port) from error
+    return bound
 
 
 def _base_url(bound: socket.socket) -> str:

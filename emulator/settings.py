@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from emulator.tasks.progression import REAL, Progression
 from emulator.web.credentials import CredentialState
 
 
@@ -47,6 +48,35 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         default=None, description="Where records and pictures are kept; if not set, they go with the process."
+    )
+    progression: Progression = Field(
+        default=REAL,
+        description='When tasks are over, as clients see it, as a JSON object: `{"mode": "real"}`, '
+        "`immediate`, `after_polls` with `polls`, `after_seconds` with `seconds` by the clock, or `manual`.",
+    )
+    in_band_faults: bool = Field(
+        default=True,
+        description="Whether the header `X-Emulator-Fault` and credentials that begin with `fault-` work.",
+    )
+    scenarios: tuple[str, ...] = Field(
+        default=(),
+        description="Scenarios to load at the start, as a JSON list: shipped ones by name, own ones by path.",
+    )
+    init_dir: Path | None = Field(
+        default=None,
+        description="A folder of scenario files and scripts (`.sh`, `.py`) that run in the order of "
+        "their names before the emulator is ready; the first that fails stops it.",
+    )
+    control: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether `/_emulator` is served, beside health and readiness; `auto`: if the emulator "
+        "listens on a loopback address.",
+    )
+    control_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Serve it on a port of its own, on 127.0.0.1, and not beside the vendors.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="Settings of the vendors, by vendor and name."

@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 
-from emulator.clock import FrozenClock, Stopwatch, SystemClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.clock import Clock, Setting, Stopwatch
 
 
 def test_the_system_clock_tells_the_machines_time() -> None:
     before = time.time()
-    assert before <= SystemClock().now() <= time.time()
+    assert before <= Clock().now() <= time.time()
 
 
 def test_a_frozen_clock_stands() -> None:
-    clock = FrozenClock(1_600_000_000.5)
+    clock = Clock(frozen_at=1_600_000_000.5)
     assert [clock.now(), clock.now()] == [1_600_000_000.5, 1_600_000_000.5]
     assert clock.describe() == "frozen at 2020-09-13T12:26:40.500000+00:00"
 
 
 def test_a_frozen_clock_moves_when_it_is_moved() -> None:
-    clock = FrozenClock(100.0)
+    clock = Clock(frozen_at=100.0)
     clock.advance(2.5)
     assert clock.now() == 102.5
 
@@ -27,3 +32,89 @@ def test_a_stopwatch_counts_whole_milliseconds_up() -> None:
     first = stopwatch.elapsed_ms()
     time.sleep(0.002)
     assert 0 <= first < stopwatch.elapsed_ms()
+
+
+def test_a_scope_without_a_clock_follows_everybodys() -> None:
+    clock = Clock(frozen_at=100.0)
+    clock.advance(5.0, "mine")
+    assert (clock.now(), clock.now("mine"), clock.now("yours")) == (100.0, 105.0, 100.0)
+    clock.travel(50.0)
+    assert (clock.now(), clock.now("mine"), clock.now("yours")) == (50.0, 105.0, 50.0)
+    clock.reset("mine")
+    assert clock.now("mine") == 50.0
+    clock.reset()
+    assert clock.now() == 100.0
+
+
+def test_a_running_clock_keeps_running_where_it_was_moved_to() -> None:
+    clock = Clock()
+    clock.travel(1000.0)
+    first = clock.now()
+    clock.advance(500.0)
+    assert 1000.0 <= first < 1001.0
+    assert 500.0 <= clock.now() - first < 501.0
+    assert clock.setting().frozen_at is None
+
+
+def test_a_frozen_clock_runs_on_from_where_it_stood() -> None:
+    clock = Clock(frozen_at=7.0)
+    clock.run()
+    assert 7.0 <= clock.now() < 8.0
+    clock.freeze()
+    assert clock.now() == clock.now()
+
+
+@given(
+    moves=st.lists(
+        st.tuples(
+            st.sampled_from(["advance", "travel", "freeze"]),
+            st.sampled_from(["", "a", "b"]),
+            st.floats(0, 1e9),
+        )
+    )
+)
+def test_nobody_elses_moves_move_a_clock_of_ones_own(moves: list[tuple[str, str, float]]) -> None:
+    clock, alone = Clock(frozen_at=0.0), Clock(frozen_at=0.0)
+    for each in (clock, alone):
+        each.freeze("b", at=0.0)
+    for move, scope, number in moves:
+        _move(clock, move, scope, number)
+        if scope == "b":
+            _move(alone, move, scope, number)
+    assert clock.now("b") == alone.now("b")
+
+
+def _move(clock: Clock, move: str, scope: str, number: float) -> None:
+    if move == "advance":
+        clock.advance(number, scope)
+    elif move == "travel":
+        clock.travel(number, scope)
+    else:
+        clock.freeze(scope, at=number)
+
+
+def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
+    async def run() -> None:
+        clock = Clock(frozen_at=0.0)
+        mine = asyncio.create_task(clock.wait_until(10.0, "me"))
+        theirs = asyncio.create_task(clock.wait_until(10.0, "them"))
+        await asyncio.sleep(0)
+        clock.advance(9.5, "me")
+        await asyncio.sleep(0.01)
+        assert not mine.done()
+        # From another thread, as a test moves the clock of a server.
+        await asyncio.to_thread(clock.advance, 0.5, "me")
+        await mine
+        assert not theirs.done()
+        clock.travel(11.0)
+        await theirs
+        running = Clock()
+        await running.wait_until(running.now() + 0.01)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+@given(offset=st.floats(-1e9, 1e9), frozen=st.none() | st.floats(0, 1e10))
+def test_a_setting_survives_as_a_document(offset: float, frozen: float | None) -> None:
+    setting = Setting(offset, frozen)
+    assert Setting.from_document(json.loads(json.dumps(setting.to_document()))) == setting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import IO, Any
 
 import anyio.to_thread
@@ -35,7 +35,6 @@ class Restored(BaseModel):
 def snapshot_router(
     services: Services,
     version: str,
-    reload: Sequence[Callable[[], Awaitable[None]]] = (),
     checks: Mapping[str, Check] | None = None,
 ) -> APIRouter:
     """Return the routes that save and restore everything.
@@ -43,15 +42,13 @@ def snapshot_router(
     Parameters
     ----------
     services
-        Whose records, blobs and tasks it is about.
+        Whose records, blobs and tasks it is about; its forgetters and loaders are called after a restore.
     version : str
         Of the emulator, which a snapshot names.
-    reload : sequence of async callables
-        Called after a restore, by those who hold in memory what the records say.
     checks : mapping of str to callable
         By kind of document, what has to be true of one; besides tasks and credentials.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["snapshot"])
     checks = {TASK: Task.from_document, CREDENTIAL: _check_credential, **(checks or {})}
     restoring = asyncio.Lock()
 
@@ -84,7 +81,9 @@ def snapshot_router(
                 raise HTTPException(422, str(error)) from error
             async with restoring, services.tasks.paused(None):
                 await snapshot.restore(services.records, services.blobs)
-                for load in reload:
+                for forget in services.forgetters:
+                    forget(None)
+                for load in services.loaders:
                     await load()
         return Restored.model_validate(snapshot.manifest, from_attributes=True)
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
-from emulator.clock import Clock
-from emulator.tasks.task import Outcome, Task, finish, start
+from emulator.backends.records.kept import Kept
+from emulator.clock import EVERYBODY, Clock
+from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
+from emulator.tasks.task import Outcome, Task, TaskState, finish, hold, note_poll, start
 
 logger = logging.getLogger(__name__)
 
 KIND = "task"
+PROGRESSION = "progression"
+
+LOOK_AGAIN_SECONDS = 0.5
+"""How often a task is looked at that another process may be performing."""
 
 
 @dataclass(frozen=True)
@@ -29,32 +36,70 @@ class Job:
     unexpected_error : str
         The name of the error, in the vendor's catalogue, for what ``perform`` raised all the same.
     settle : async (Task, Outcome) -> None
-        Does what the outcome entails, before it is recorded. May run twice for a task, if the
-        process dies in between: it must then do nothing the second time.
+        Does what the outcome entails, before it is recorded and the client is told. May run twice
+        for a task, if the process dies in between: it must then do nothing the second time.
+    announce : async (Task) -> None or None
+        Tells others that the task is finished, once that is recorded.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
     unexpected_error: str
     settle: Callable[[Task, Outcome], Awaitable[None]]
+    announce: Callable[[Task], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True)
+class TaskFault:
+    """What a tester wants to go wrong with a task.
+
+    Attributes
+    ----------
+    is_stuck : bool
+        Whether it runs until a call of the control API ends it.
+    error : str or None
+        The name of the error that it ends with.
+    announcement : mapping or None
+        What goes wrong with its announcement, as JSON that who announces understands.
+    """
+
+    is_stuck: bool = False
+    error: str | None = None
+    announcement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A task that is being performed: whose it is, and what performs it."""
+    """What goes on for a task: whose that is, and what does it."""
 
     owner: str
     work: asyncio.Task[None]
 
 
 class TaskRunner:
-    """Creates tasks, finds them again, and performs them when the queue says so."""
+    """Creates tasks, finds them again, performs them when the queue says so, and tells when they are over.
 
-    def __init__(self, records: Records, queue: WorkQueue, clock: Clock) -> None:
+    Parameters
+    ----------
+    records, queue, clock
+        What it stands on.
+    progression : Progression
+        When tasks are over whose owner has no progression of their own.
+    """
+
+    def __init__(
+        self, records: Records, queue: WorkQueue, clock: Clock, progression: Progression = REAL
+    ) -> None:
         self._records = records
         self._queue = queue
         self._clock = clock
+        self._default = progression
         self._jobs: dict[str, Job] = {}
+        self.progressions: Kept[Progression] = Kept(
+            records, PROGRESSION, Progression.to_document, Progression.from_document
+        )
+        self._performed = asyncio.Condition()
         self._under_way: dict[str, _UnderWay] = {}
+        self._timers: dict[str, _UnderWay] = {}
         self._paused: list[str | None] = []
 
     def register(self, jobs: Mapping[str, Job]) -> None:
@@ -78,8 +123,12 @@ class TaskRunner:
     async def resume(self, owner: str | None = None) -> None:
         """Take up an owner's tasks, or all, that are recorded and not finished."""
         for record in await self._records.find(KIND, owner):
-            if not Task.from_document(record.document).is_finished:
-                await self._queue.enqueue(record.key)
+            task = Task.from_document(record.document)
+            if not task.is_performed:
+                await self._queue.enqueue(task.id)
+            elif not task.is_finished and task.is_due(self._clock.now(task.owner)):
+                await self._tell(task)
+            self._set_timer(task)
 
     @contextlib.asynccontextmanager
     async def paused(self, owner: str | None) -> AsyncIterator[None]:
@@ -90,20 +139,24 @@ class TaskRunner:
         """
         self._paused.append(owner)
         try:
-            given_up = [
-                under_way.work for under_way in self._under_way.values() if owner in {None, under_way.owner}
-            ]
-            for work in given_up:
-                work.cancel()
-            if given_up:
-                await asyncio.wait(given_up)
+            await self._give_up(owner)
             yield
         finally:
             self._paused.remove(owner)
             await self.resume(owner)
 
-    async def create(self, task: Task) -> None:
+    async def close(self) -> None:
+        """Stop waiting for moments; what is held then stays held in the records."""
+        await _cancel([timer.work for timer in self._timers.values()])
+
+    def progression(self, owner: str) -> Progression:
+        """Return when the tasks of ``owner`` are over: its own setting, everybody's, or the default."""
+        return self.progressions.get(owner) or self.progressions.get(EVERYBODY) or self._default
+
+    async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and have it performed.
+
+        Where the owner's tasks are over immediately, it is when this returns.
 
         Raises
         ------
@@ -114,24 +167,35 @@ class TaskRunner:
         """
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
+        fault = fault or TaskFault()
+        progression = MANUAL if fault.is_stuck else self.progression(task.owner)
+        task = replace(
+            task,
+            progression=progression,
+            forced_error=fault.error,
+            announcement_fault=fault.announcement,
+        )
         await self._records.create(KIND, task.id, task.owner, task.to_document())
         await self._queue.enqueue(task.id)
+        self._set_timer(task)
+        if progression.mode is Mode.IMMEDIATE:
+            await self._until_performed(task.id)
 
-    async def find(self, task_id: str, owner: str) -> Task | None:
-        """Return the task of that id and owner, or None."""
+    async def find(self, task_id: str, owner: str | None = None) -> Task | None:
+        """Return the task of that id, if it is the owner's, or None."""
         record = await self._records.get(KIND, task_id)
-        if record is None or record.scope != owner:
+        if record is None or owner not in {None, record.scope}:
             return None
         return Task.from_document(record.document)
 
-    async def list(self, owner: str) -> list[Task]:
-        """Return an owner's tasks, in the order of creation."""
+    async def list(self, owner: str | None = None) -> list[Task]:
+        """Return an owner's tasks, or everybody's, in the order of creation."""
         return [Task.from_document(record.document) for record in await self._records.find(KIND, owner)]
 
     async def perform(self, task_id: str) -> None:
-        """Perform the task of that id, unless it is finished or gone, under way or paused."""
+        """Perform the task of that id, unless that is done, it is gone, under way or paused."""
         record = await self._records.get(KIND, task_id)
-        if record is None or Task.from_document(record.document).is_finished:
+        if record is None or Task.from_document(record.document).is_performed:
             return
         if task_id in self._under_way or not {None, record.scope}.isdisjoint(self._paused):
             return
@@ -147,34 +211,152 @@ class TaskRunner:
             work.result()
 
     async def _perform(self, record: Record) -> None:
-        running = start(Task.from_document(record.document), self._clock.now())
+        task = Task.from_document(record.document)
+        running = start(task, self._clock.now(task.owner))
         if not await self._store(record, running):
             return  # somebody else is at it
         job = self._jobs[running.kind]
-        try:
-            outcome = await job.perform(running)
-        except Exception:
-            logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
-            outcome = Outcome(error=job.unexpected_error)
-        await job.settle(running, outcome)
-        await self._change(running.id, lambda task: finish(task, outcome, self._clock.now()))
+        if running.forced_error is not None:
+            outcome = Outcome(error=running.forced_error)
+        else:
+            try:
+                outcome = await job.perform(running)
+            except Exception:
+                logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
+                outcome = Outcome(error=job.unexpected_error)
+        held = await self._change(running.id, lambda task: _held(task, outcome))
+        if held is not None and held.is_due(self._clock.now(held.owner)):
+            await self._tell(held)
+        async with self._performed:
+            self._performed.notify_all()
 
-    async def note_poll(self, task: Task) -> None:
-        """Record that somebody asked for a task now."""
-        now = self._clock.now()
-        await self._change(task.id, lambda current: replace(current, polled_at=now))
+    async def poll(self, task: Task, *, counts: bool = False) -> Task:
+        """Return ``task`` as the client is told of it, which may be that it is over now.
+
+        ``counts`` says that the vendor wants to know when it was polled; where the task is over after
+        so many polls, that is counted in any case.
+        """
+        now = self._clock.now(task.owner)
+        if task.is_finished and not counts:
+            return task
+        if counts or task.progression.mode is Mode.AFTER_POLLS:
+            task = await self._change(task.id, lambda current: note_poll(current, now)) or task
+        if not task.is_finished and task.progression.mode is not Mode.REAL and task.is_due(now):
+            # The tester was promised that it is over by now, however long the work takes.
+            held = await self._until_performed(task.id)
+            if held is not None and held.state is TaskState.HELD:
+                held = await self._tell(held)
+            task = held or task
+        return task
+
+    async def release(self, task_id: str, error: str | None = None) -> Task | None:
+        """Let a task end as soon as its work is done, and return it, or None if it is gone.
+
+        Whatever its progression was; with ``error``, if that is given and it has not ended.
+        """
+
+        def let_go(task: Task) -> Task:
+            if task.is_finished:
+                return task
+            task = replace(task, progression=REAL)
+            if error is None:
+                return task
+            result = None if task.state is TaskState.HELD else task.result
+            named = error if task.state is TaskState.HELD else task.error
+            return replace(task, forced_error=error, result=result, error=named)
+
+        task = await self._change(task_id, let_go)
+        if task is not None and task.state is TaskState.HELD:
+            task = await self._tell(task)
+        return task
 
     async def delete(self, task: Task) -> None:
         """Forget a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _change(self, task_id: str, change: Callable[[Task], Task]) -> None:
-        """Record ``change`` of a task, however often others are faster; nothing if it is gone."""
-        record = await self._records.get(KIND, task_id)
-        while record is not None and not await self._store(
-            record, change(Task.from_document(record.document))
-        ):
-            record = await self._records.get(KIND, task_id)
+    async def _tell(self, held: Task) -> Task | None:
+        """Record that a task whose work is done is over, and return it."""
+        outcome = Outcome(held.result, held.error)
+        job = self._jobs[held.kind]
+        await job.settle(held, outcome)
+        now = self._clock.now(held.owner)
+        finished_here = False
+
+        def end(task: Task) -> Task:
+            nonlocal finished_here
+            finished_here = not task.is_finished
+            return finish(task, Outcome(task.result, task.error), now) if finished_here else task
+
+        task = await self._change(held.id, end)
+        if task is not None and finished_here and job.announce is not None:
+            await job.announce(task)
+        return task
+
+    async def _until_performed(self, task_id: str) -> Task | None:
+        """Return the task as soon as its work is done, or None as soon as it is gone."""
+        async with self._performed:
+            while (task := await self.find(task_id)) is not None and not task.is_performed:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._performed.wait(), LOOK_AGAIN_SECONDS)
+        return task
+
+    def _set_timer(self, task: Task) -> None:
+        if task.is_finished or task.progression.mode is not Mode.AFTER_SECONDS:
+            return
+
+        async def tell_in_time() -> None:
+            moment = task.created_at + (task.progression.seconds or 0.0)
+            await self._clock.wait_until(moment, task.owner)
+            performed = await self._until_performed(task.id)
+            if performed is not None and performed.state is TaskState.HELD:
+                await self._tell(performed)
+
+        self._start_timer(task, tell_in_time())
+
+    def _start_timer(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
+        timer = _UnderWay(task.owner, asyncio.create_task(work))
+        before = self._timers.get(task.id)
+        if before is not None:
+            before.work.cancel()
+        self._timers[task.id] = timer
+
+        def forget(_done: asyncio.Task[None]) -> None:
+            if self._timers.get(task.id) is timer:
+                del self._timers[task.id]
+
+        timer.work.add_done_callback(forget)
+
+    async def _give_up(self, owner: str | None) -> None:
+        await _cancel(
+            [
+                each.work
+                for each in (*self._under_way.values(), *self._timers.values())
+                if owner in {None, each.owner}
+            ]
+        )
+
+    async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
+        """Record ``change`` of a task, however often others are faster, and return it; None if it is gone."""
+        while (record := await self._records.get(KIND, task_id)) is not None:
+            before = Task.from_document(record.document)
+            after = change(before)
+            if after == before or await self._store(record, after):
+                return after
+        return None
 
     async def _store(self, record: Record, task: Task) -> bool:
         return await self._records.replace(KIND, record, task.to_document())
+
+
+def _held(task: Task, outcome: Outcome) -> Task:
+    """Return ``task`` with the work done, unless it is; what was forced meanwhile goes before ``outcome``."""
+    if task.is_performed:
+        return task
+    return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
+
+
+async def _cancel(works: Sequence[asyncio.Task[None]]) -> None:
+    for work in works:
+        work.cancel()
+    if works:
+        await asyncio.wait(works)

@@ -7,12 +7,16 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from emulator.tasks.progression import REAL, Progression
+
 
 class TaskState(StrEnum):
     """Where a task stands."""
 
     QUEUED = "queued"
     RUNNING = "running"
+    HELD = "held"
+    """The work is done, and the client is not told yet."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
@@ -21,6 +25,7 @@ class TaskEvent(StrEnum):
     """What can happen to a task."""
 
     STARTED = "started"
+    HELD = "held"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
@@ -29,8 +34,11 @@ TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.QUEUED, TaskEvent.STARTED): TaskState.RUNNING,
     # A worker that died leaves its task running, and another one starts it again.
     (TaskState.RUNNING, TaskEvent.STARTED): TaskState.RUNNING,
+    (TaskState.RUNNING, TaskEvent.HELD): TaskState.HELD,
     (TaskState.RUNNING, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
     (TaskState.RUNNING, TaskEvent.FAILED): TaskState.FAILED,
+    (TaskState.HELD, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
+    (TaskState.HELD, TaskEvent.FAILED): TaskState.FAILED,
 }
 """Every step that a task may take. What is not here is illegal."""
 
@@ -65,15 +73,23 @@ class Task:
     request : mapping
         What the job needs, as JSON.
     created_at : float
-        Seconds since the epoch, by the Clock; so are ``started_at`` and ``finished_at``.
+        Seconds since the epoch, by the owner's clock; so are ``started_at`` and ``finished_at``.
+    progression : Progression
+        When the client is told that it is over.
+    forced_error : str or None
+        The error that it ends with, whatever the work would come to.
+    announcement_fault : mapping or None
+        What goes wrong with its announcement, as JSON that who announces understands.
     state : TaskState
         Where it stands.
     result : mapping or None
-        What the job made, as JSON, once it has succeeded.
+        What the job made, as JSON, once the work has succeeded.
     error : str or None
-        The name of the error in the vendor's catalogue, once it has failed.
+        The name of the error in the vendor's catalogue, once the work has failed.
+    polls : int
+        How often somebody asked for it, where that matters.
     polled_at : float or None
-        When somebody last asked for it, where the vendor counts that.
+        When somebody last asked for it, where that matters.
     """
 
     id: str
@@ -81,11 +97,15 @@ class Task:
     kind: str
     request: Mapping[str, Any]
     created_at: float
+    progression: Progression = REAL
+    forced_error: str | None = None
+    announcement_fault: Mapping[str, Any] | None = None
     state: TaskState = TaskState.QUEUED
     started_at: float | None = None
     finished_at: float | None = None
     result: Mapping[str, Any] | None = None
     error: str | None = None
+    polls: int = 0
     polled_at: float | None = None
 
     @property
@@ -93,14 +113,24 @@ class Task:
         """Whether nothing more can happen to it."""
         return self.state in TERMINAL
 
+    @property
+    def is_performed(self) -> bool:
+        """Whether the work is done, told or not."""
+        return self.is_finished or self.state is TaskState.HELD
+
+    def is_due(self, now: float) -> bool:
+        """Return whether the client may be told by ``now`` that it is over, as soon as the work is done."""
+        return self.progression.is_due(polls=self.polls, elapsed_s=now - self.created_at)
+
     def to_document(self) -> dict[str, Any]:
         """Return the task as a JSON object."""
-        return asdict(self)
+        return {**asdict(replace(self, progression=REAL)), "progression": self.progression.to_document()}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Task:
         """Return the task that ``to_document`` wrote."""
-        return cls(**{**document, "state": TaskState(document["state"])})
+        progression = Progression.from_document(document["progression"])
+        return cls(**{**document, "state": TaskState(document["state"]), "progression": progression})
 
 
 @dataclass(frozen=True)
@@ -123,9 +153,21 @@ def start(task: Task, now: float) -> Task:
     Raises
     ------
     IllegalTransition
-        If it is finished.
+        If it is held or finished.
     """
     return replace(task, state=step(task.state, TaskEvent.STARTED), started_at=now)
+
+
+def hold(task: Task, outcome: Outcome) -> Task:
+    """Return ``task`` with the work done, and ``outcome`` still kept from the client.
+
+    Raises
+    ------
+    IllegalTransition
+        If it is not running.
+    """
+    state = step(task.state, TaskEvent.HELD)
+    return replace(task, state=state, result=outcome.result, error=outcome.error)
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Task:
@@ -134,7 +176,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
     Raises
     ------
     IllegalTransition
-        If it is not running.
+        If it is neither running nor held.
     """
     return replace(
         task,
@@ -143,6 +185,11 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
         result=outcome.result,
         error=outcome.error,
     )
+
+
+def note_poll(task: Task, now: float) -> Task:
+    """Return ``task`` as asked for once more, at ``now``."""
+    return replace(task, polls=task.polls + 1, polled_at=now)
 
 
 def step(state: TaskState, event: TaskEvent) -> TaskState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from string import Formatter
 from typing import Any
@@ -20,6 +20,10 @@ class Mark(StrEnum):
     """Real clients or recorded answers rely on it."""
     GUESS = "GUESS"
     """Inferred. A default that may be wrong."""
+
+
+NEVER = "Never by itself"
+"""How the sentence begins for what a vendor documents and this emulator has no occasion for."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class CatalogueEntry:
         The domain errors that this vendor reports so.
     extra : mapping
         What else the vendor's body says, in the vendor's words (an error code, a layer ...).
+    of_task : bool
+        Whether a task ends with it; it is then told by polls, and never by an answer of its own.
+    operations : tuple of str
+        The operations that can be answered so; empty if all can.
+    example : mapping
+        What may stand in the places of its text, where nothing else says so.
     """
 
     name: str
@@ -54,6 +64,14 @@ class CatalogueEntry:
     source: str
     causes: tuple[type[Exception], ...] = ()
     extra: Mapping[str, Any] | None = None
+    of_task: bool = False
+    operations: tuple[str, ...] = ()
+    example: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_natural(self) -> bool:
+        """Whether anything but a tester's wish brings it about."""
+        return not self.when.startswith(NEVER)
 
     def occur(self, **places: object) -> VendorError:
         """Return this error as an exception to raise, its places filled.

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from emulator.backends.records import Records
@@ -81,10 +81,20 @@ class Credentials:
     strict : bool
         Whether only listed ones are good. If not, every credential that is not empty is: a test
         needs no account, and can still list one as revoked.
+    is_reserved : (credential: str) -> bool
+        Which ones are good all the same: those that ask for a fault.
     """
 
-    def __init__(self, records: Records, listed: Mapping[str, CredentialState], *, strict: bool) -> None:
+    def __init__(
+        self,
+        records: Records,
+        listed: Mapping[str, CredentialState],
+        *,
+        strict: bool,
+        is_reserved: Callable[[str], bool] = lambda _credential: False,
+    ) -> None:
         self._records = records
+        self._is_reserved = is_reserved
         self._listed = dict(listed)
         self._strict = strict
 
@@ -99,7 +109,7 @@ class Credentials:
         if not all(spellings):
             raise CredentialUnknown
         state = await self._find(spellings)
-        if state is None and self._strict:
+        if state is None and self._strict and not self._is_reserved(spellings[-1]):
             raise CredentialUnknown
         if state is not None and state is not CredentialState.VALID:
             raise REFUSALS[state]

@@ -40,6 +40,13 @@ class SlidingWindow:
         """Count a call at ``now``."""
         self._calls.setdefault(caller, deque()).append(now)
 
+    def forget(self, caller: str | None) -> None:
+        """Forget the calls of one caller, or all."""
+        if caller is None:
+            self._calls.clear()
+        else:
+            self._calls.pop(caller, None)
+
     def allows(self, caller: str, now: float) -> bool:
         """Return whether a call at ``now`` is within the limit, and count it if it is."""
         room = self.has_room(caller, now)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-
 from emulator.web.services import Services
 
 
-async def reset(
-    services: Services, credential: str | None, reload: Sequence[Callable[[], Awaitable[None]]] = ()
-) -> None:
+async def reset(services: Services, credential: str | None) -> None:
     """Forget what a credential owns, or everything: its records, counters and blobs.
 
     Tasks that are under way are given up, and leave nothing behind. Since the counters begin again,
-    the same calls get the same ids as the first time. ``reload`` are called at the end, by those who
-    hold in memory what the records say.
+    the same calls get the same ids as the first time.
     """
     async with services.tasks.paused(credential):
         await services.records.clear(credential)
         await services.blobs.clear(credential)
-        for load in reload:
+        for forget in services.forgetters:
+            forget(credential)
+        for load in services.loaders:
             await load()

@@ -18,7 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.web.call import Intercepted, Undecided
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
+from emulator.web.faults import Target
 from emulator.web.limits import BodyLimit, BodyTooLarge
 from emulator.web.services import Services
 
@@ -62,6 +64,10 @@ class Vendor:
         with ``services.tasks``.
     openapi : () -> dict
         Describes the application, as an OpenAPI 3.1 document.
+    operations : tuple of str
+        What clients can call: the names of its routes.
+    task_operations, picture_operations : tuple of str
+        Those that create a task, and those that take a picture.
     """
 
     name: str
@@ -72,6 +78,14 @@ class Vendor:
     errors: ErrorCatalogue
     build: Callable[[Services, Any], FastAPI]
     openapi: Callable[[], dict[str, Any]]
+    operations: tuple[str, ...] = ()
+    task_operations: tuple[str, ...] = ()
+    picture_operations: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What faults have to know of it."""
+        return Target(self.errors, self.operations, self.task_operations, self.picture_operations)
 
 
 @dataclass(frozen=True)
@@ -126,8 +140,13 @@ def vendor_application(
     async def in_catalogue(request: Request, error: VendorError) -> Response:
         return await render(request, error)
 
+    @app.exception_handler(Intercepted)
+    async def intercepted(_request: Request, _error: Intercepted) -> Response:
+        return Response()  # which nobody gets to see
+
     app.add_middleware(AnsweredDefects, render=lambda request: render(request, dialect.defect.occur()))
     app.add_middleware(BodyLimit, limit=body_limit, refuse=lambda request: render(request, dialect.too_large))
+    app.add_middleware(Undecided, render=render)
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:

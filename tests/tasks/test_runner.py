@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.clock import FrozenClock
+from emulator.clock import Clock
 from emulator.tasks.runner import Job, TaskRunner
 from emulator.tasks.task import Outcome, Task, TaskState
 
@@ -70,7 +70,7 @@ def use(path: Path, scenario: Callable[[TaskRunner, ListQueue], Awaitable[None]]
     async def run() -> None:
         records, queue = SqliteRecords(path / "records.sqlite3"), ListQueue()
         await records.open()
-        runner = TaskRunner(records, queue, FrozenClock(9.0))
+        runner = TaskRunner(records, queue, Clock(9.0))
         runner.register(JOBS)
         try:
             await scenario(runner, queue)
@@ -172,7 +172,7 @@ def test_an_outcome_is_settled_before_it_is_recorded(tmp_path: Path) -> None:
         runner.register({"settled": Job(fail, "unknown", settle)})
         await runner.create(task("settled"))
         await runner.perform("t")
-        assert seen == [(TaskState.RUNNING, "error_no_face")]
+        assert seen == [(TaskState.HELD, "error_no_face")]
 
     use(tmp_path, scenario)
 
@@ -180,7 +180,7 @@ def test_an_outcome_is_settled_before_it_is_recorded(tmp_path: Path) -> None:
 def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(tmp_path: Path) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def poll_amid(running: Task) -> Outcome:
-            await runner.note_poll(running)
+            await runner.poll(running, counts=True)
             return Outcome({})
 
         runner.register({"polled": Job(poll_amid, "unknown", settle_nothing)})

@@ -13,6 +13,8 @@ vendor = Vendor(
     hosts=("api-us.faceplusplus.com", "api-cn.faceplusplus.com"),
     settings_model=FacePlusPlusSettings,
     errors=ERRORS,
+    operations=("3dface",),
+    picture_operations=("3dface",),
     build=build,
     openapi=describe,
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from emulator.vendors.faceplusplus.errors import ERRORS
 from emulator.vendors.faceplusplus.wire import Fields
+from emulator.web.call import Call
 from emulator.web.credentials import CredentialRefused, Credentials
 
 
-async def authenticate(fields: Fields, credentials: Credentials) -> str:
+async def authenticate(fields: Fields, call: Call, credentials: Credentials) -> str:
     """Return the ``api_key`` of the request.
 
     Raises
@@ -20,6 +21,7 @@ async def authenticate(fields: Fields, credentials: Credentials) -> str:
         raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_key")
     if not api_secret:
         raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_secret")
+    await call.identify(api_key)
     try:
         await credentials.check(f"{api_key}:{api_secret}", api_key)
     except CredentialRefused as error:

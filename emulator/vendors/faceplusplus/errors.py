@@ -47,7 +47,8 @@ def _gateway(
     source: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> CatalogueEntry:
-    return CatalogueEntry(name, status, text, when, mark, source, causes, {"layer": Layer.GATEWAY})
+    extra = {"layer": Layer.GATEWAY}
+    return CatalogueEntry(name, status, text, when, mark, source, causes, extra, example={"param": "api_key"})
 
 
 def _api(
@@ -59,7 +60,10 @@ def _api(
     source: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> CatalogueEntry:
-    return CatalogueEntry(name, status, text, when, mark, source, causes, {"layer": Layer.API})
+    extra = {"layer": Layer.API}
+    return CatalogueEntry(
+        name, status, text, when, mark, source, causes, extra, example={"param": "image_file_1"}
+    )
 
 
 ERRORS = ErrorCatalogue(

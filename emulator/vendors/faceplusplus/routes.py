@@ -23,6 +23,7 @@ from emulator.vendors.faceplusplus.wire import (
     render_error,
     render_success,
 )
+from emulator.web.call import Call, CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
 from emulator.web.limits import SlidingWindow
@@ -43,25 +44,29 @@ def build(services: Services, settings: FacePlusPlusSettings) -> FastAPI:
     )
     app = vendor_application(services, settings, router, dialect, lambda _path: settings.body_bytes)
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
+    if app.state.calls is not None:
+        services.forgetters.append(app.state.calls.forget)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     return app
 
 
-@router.post("/facepp/v1/3dface")
-async def three_d_face(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
+@router.post("/facepp/v1/3dface", name="3dface")
+async def three_d_face(
+    request: Request, call: CallDep, services: ServicesDep, settings: SettingsDep
+) -> Response:
     """Reconstruct a head from one to three photos."""
     request.state.stopwatch = Stopwatch()
     async with Fields.reading(request, longest_field=settings.body_bytes) as fields:
-        api_key = await authenticate(fields, services.credentials)
+        api_key = await authenticate(fields, call, services.credentials)
         calls: SlidingWindow | None = request.app.state.calls
-        if calls is not None and not calls.allows(api_key, services.clock.now()):
+        if calls is not None and not calls.allows(api_key, services.clock.now(api_key)):
             raise ERRORS["CONCURRENCY_LIMIT_EXCEEDED"].occur()
         request.state.request_id = await _draw_request_id(services, api_key)
         if fields.image(1) is None:
             raise ERRORS["MISSING_ARGUMENTS"].occur(param="image_url_1, image_file_1, image_base64_1")
         texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
         images = [image for image in map(fields.image, (1, 2, 3)) if image is not None]
-        head = await _reconstruct(images, services, settings)
+        head = await _reconstruct(images, call, services, settings)
     return render_success(
         head,
         request_id=request.state.request_id,
@@ -73,7 +78,7 @@ async def three_d_face(request: Request, services: ServicesDep, settings: Settin
 
 
 async def _reconstruct(
-    images: list[ImageField], services: Services, settings: FacePlusPlusSettings
+    images: list[ImageField], call: Call, services: Services, settings: FacePlusPlusSettings
 ) -> Wavefront:
     options = WavefrontOptions(
         rules=ImageRules(frozenset({"jpeg"}), settings.longest_side, settings.shortest_side),
@@ -93,7 +98,7 @@ async def _reconstruct(
     photos: list[bytes] = []
     for image in images:
         try:
-            photos.append(await _read_image(image, services, settings))
+            photos.append(await _read_image(image, call, services, settings))
         except VendorError:
             # Images are judged one after the other: what is wrong with an earlier one is said first.
             if photos:
@@ -102,7 +107,9 @@ async def _reconstruct(
     return await run(photos)
 
 
-async def _read_image(field: ImageField, services: Services, settings: FacePlusPlusSettings) -> bytes:
+async def _read_image(
+    field: ImageField, call: Call, services: Services, settings: FacePlusPlusSettings
+) -> bytes:
     if isinstance(field.value, UploadFile):
         data = await field.value.read()
     elif field.kind == "url":
@@ -119,13 +126,13 @@ async def _read_image(field: ImageField, services: Services, settings: FacePlusP
         data = decoded
     if len(data) > settings.image_bytes:
         raise ERRORS["IMAGE_FILE_TOO_LARGE"].occur(param=field.name)
-    return data
+    return await services.degraded(data, call.picture_fault)
 
 
 async def _draw_request_id(services: Services, scope: str) -> str:
     """Return the next request id: the second of the request, and a UUID."""
     number = await services.ids.draw_uuid4(scope, "faceplusplus/request")
-    return f"{int(services.clock.now())},{number}"
+    return f"{int(services.clock.now(scope))},{number}"
 
 
 async def _render(request: Request, error: VendorError) -> Response:

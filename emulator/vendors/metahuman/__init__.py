@@ -13,6 +13,8 @@ vendor = Vendor(
     hosts=("api.metahumansdk.io",),
     settings_model=MetaHumanSettings,
     errors=ERRORS,
+    operations=("token", "run_pipeline", "static"),
+    picture_operations=("run_pipeline",),
     build=build,
     openapi=describe,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from emulator.vendors.metahuman.errors import ERRORS
+from emulator.web.call import Call
 from emulator.web.credentials import CredentialRefused, Credentials
 
 
-async def authenticate(token: str, credentials: Credentials) -> str:
+async def authenticate(token: str, call: Call, credentials: Credentials) -> str:
     """Return the token.
 
     Raises
@@ -14,6 +15,7 @@ async def authenticate(token: str, credentials: Credentials) -> str:
     VendorError
         If it is not registered, or its access is limited.
     """
+    await call.identify(token)
     try:
         await credentials.check(token)
     except CredentialRefused as error:

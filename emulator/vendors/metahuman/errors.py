@@ -16,7 +16,9 @@ def _entry(
     when: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> CatalogueEntry:
-    return CatalogueEntry(name, 422, text, when, Mark.CONFIRMED, PAGE, causes, {"code": code})
+    return CatalogueEntry(
+        name, 422, text, when, Mark.CONFIRMED, PAGE, causes, {"code": code}, operations=("run_pipeline",)
+    )
 
 
 ERRORS = ErrorCatalogue(

@@ -24,6 +24,7 @@ from emulator.vendors.metahuman.wire import (
     render_token,
     texture_name,
 )
+from emulator.web.call import CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services, ServicesDep
@@ -55,30 +56,35 @@ def build(services: Services, settings: MetaHumanSettings) -> FastAPI:
 
 @router.post("/auth/token")
 async def token(
+    call: CallDep,
     services: ServicesDep,
     mail: Annotated[str, Form()],
     name: Annotated[str, Form()] = "",
     comment: Annotated[str, Form()] = "",
 ) -> Response:
     """Register, and get a token."""
+    await call.identify(None)
     issued = str(await services.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
     await services.credentials.put(issued, CredentialState.VALID)
     return render_token(issued)
 
 
 @router.post("/face_recon/run_pipeline")
-async def run_pipeline(request: Request, services: ServicesDep, settings: SettingsDep) -> Response:
+async def run_pipeline(
+    request: Request, call: CallDep, services: ServicesDep, settings: SettingsDep
+) -> Response:
     """Get texture and parameters of a head from a photo."""
     # Read here and not by parameters, since a part that is no file may be longer than a megabyte.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
             return render_invalid(invalid_fields(token, upload))
-        owner = await authenticate(token, services.credentials)
+        owner = await authenticate(token, call, services.credentials)
         photo = await upload.read(settings.image_bytes)
         file_name = upload.filename
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
+    photo = await services.degraded(photo, call.picture_fault)
     options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size)
     try:
         head = await services.queue.run(describe_head, photo, options)
@@ -91,8 +97,9 @@ async def run_pipeline(request: Request, services: ServicesDep, settings: Settin
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
 @router.api_route("/face_recon/static/{name}", methods=["GET", "HEAD"])
-async def static(request: Request, services: ServicesDep, name: str) -> Response:
+async def static(request: Request, call: CallDep, services: ServicesDep, name: str) -> Response:
     """Download a texture."""
+    await call.identify(await owner_of_texture(services, name))
     texture = await services.blobs.get(_blob_key(name))
     if texture is None:
         raise HTTPException(404)

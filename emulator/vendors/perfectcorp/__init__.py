@@ -1,6 +1,6 @@
 """Perfect Corp AI Face Reshape: register, upload, start a task, poll, download."""
 
-from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.vendors.perfectcorp.errors import API_OPERATIONS, ERRORS, STORE_OPERATIONS, TASK_OPERATIONS
 from emulator.vendors.perfectcorp.openapi import describe
 from emulator.vendors.perfectcorp.routes import build
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
@@ -14,6 +14,9 @@ vendor = Vendor(
     hosts=("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com"),
     settings_model=PerfectCorpSettings,
     errors=ERRORS,
+    operations=(*API_OPERATIONS, *STORE_OPERATIONS),
+    task_operations=TASK_OPERATIONS,
+    picture_operations=("upload",),
     build=build,
     openapi=describe,
 )

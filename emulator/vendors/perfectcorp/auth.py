@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from emulator.vendors.perfectcorp.errors import ERRORS
+from emulator.web.call import Call, CallDep
 from emulator.web.credentials import (
     CredentialOutOfBalance,
     CredentialRefused,
@@ -23,8 +24,8 @@ RSA_BLOCK_BYTES = 128
 """What RSA with a key of 1024 bits makes of anything."""
 
 
-async def authenticate(authorization: str | None, services: Services) -> str:
-    """Return the API key of an ``Authorization`` header.
+async def authenticate(authorization: str | None, call: Call, services: Services) -> str:
+    """Return the API key of an ``Authorization`` header, which ``call`` is told.
 
     A key whose balance is gone is still good: only what costs units is refused.
 
@@ -37,6 +38,7 @@ async def authenticate(authorization: str | None, services: Services) -> str:
     bearer = bearer.strip() if scheme.lower() == "bearer" else ""
     token = await services.records.get(ACCESS_TOKEN, bearer) if bearer else None
     api_key: str = token.document["client_id"] if token is not None else bearer
+    await call.identify(api_key or None)
     try:
         await services.credentials.check(api_key)
     except CredentialOutOfBalance:
@@ -60,7 +62,7 @@ async def check_balance(api_key: str, credentials: Credentials) -> None:
         raise ERRORS.for_cause(error).occur() from error
 
 
-async def issue_access_token(client_id: str, id_token: str, services: Services) -> str:
+async def issue_access_token(client_id: str, id_token: str, call: Call, services: Services) -> str:
     """Return an access token for a key, as legacy clients use.
 
     The real service decrypts ``id_token`` with the private half of the client's secret, which is
@@ -71,6 +73,7 @@ async def issue_access_token(client_id: str, id_token: str, services: Services) 
     VendorError
         If it does not, or the key is not good.
     """
+    await call.identify(client_id)
     try:
         encrypted = base64.b64decode(id_token, validate=True)
         with contextlib.suppress(CredentialOutOfBalance):
@@ -84,8 +87,8 @@ async def issue_access_token(client_id: str, id_token: str, services: Services) 
     return token
 
 
-async def _owner_of(request: Request, services: ServicesDep) -> str:
-    return await authenticate(request.headers.get("authorization"), services)
+async def _owner_of(request: Request, call: CallDep, services: ServicesDep) -> str:
+    return await authenticate(request.headers.get("authorization"), call, services)
 
 
 OwnerDep = Annotated[str, Depends(_owner_of)]

@@ -6,7 +6,9 @@ object store behind the presigned URLs with XML.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 from emulator.face.errors import (
     FaceAngleTooLarge,
@@ -17,7 +19,7 @@ from emulator.face.errors import (
     ImageTooLarge,
     NoFaceFound,
 )
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.web.catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark
 from emulator.web.credentials import (
     CredentialExpired,
     CredentialOfOtherRegion,
@@ -37,8 +39,14 @@ PAGE = "https://docs.perfectcorp.com/reference/ai_face_reshape"
 GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"
 
 
-NEVER = "Never by itself."
-"""For what the vendor documents and this emulator has no occasion for."""
+TASK_OPERATIONS = ("create_reshape", "create_pre_process")
+CHECK_OPERATIONS = ("check_reshape", "check_pre_process")
+UNIT_OPERATIONS = ("credit", "credit_history")
+STORE_OPERATIONS = ("upload", "download")
+API_OPERATIONS = (
+    "create_file", *TASK_OPERATIONS, *CHECK_OPERATIONS, "delete_task", "legacy_token", *UNIT_OPERATIONS, "feature_cost",
+)  # fmt: skip
+"""The operations, by who answers them."""
 
 
 class Layer(StrEnum):
@@ -60,9 +68,13 @@ def _api(
     *,
     causes: tuple[type[Exception], ...] = (),
     code_members: tuple[str, ...] = ("error_code",),
+    operations: tuple[str, ...] = API_OPERATIONS,
+    example: Mapping[str, str] = MappingProxyType({}),
 ) -> CatalogueEntry:
     extra = {"layer": Layer.API, "code": code, "code_members": code_members}
-    return CatalogueEntry(name, status, text, when, mark, source, causes, extra)
+    return CatalogueEntry(
+        name, status, text, when, mark, source, causes, extra, operations=operations, example=example
+    )
 
 
 def _engine(
@@ -76,15 +88,24 @@ def _engine(
     # The codes are the vendor's; which situation gets which code is mostly our guess.
     source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
     extra = {"layer": Layer.ENGINE, "code": code, "page_code": page_code}
-    mark = Mark.CONFIRMED if when == NEVER else mark
-    return CatalogueEntry(code, 200, text, when, mark, source, causes, extra)
+    mark = Mark.CONFIRMED if when.startswith(NEVER) else mark
+    return CatalogueEntry(
+        code, 200, text, when, mark, source, causes, extra, of_task=True, operations=TASK_OPERATIONS
+    )
 
 
 def _store(
-    name: str, status: int, code: str, text: str, when: str, mark: Mark = Mark.GUESS
+    name: str,
+    status: int,
+    code: str,
+    text: str,
+    when: str,
+    mark: Mark = Mark.GUESS,
+    operations: tuple[str, ...] = STORE_OPERATIONS,
 ) -> CatalogueEntry:
     source = "behaviour of S3 presigned URLs"
-    return CatalogueEntry(name, status, text, when, mark, source, (), {"layer": Layer.STORE, "code": code})
+    extra = {"layer": Layer.STORE, "code": code}
+    return CatalogueEntry(name, status, text, when, mark, source, (), extra, operations=operations)
 
 
 ERRORS = ErrorCatalogue(
@@ -104,11 +125,11 @@ ERRORS = ErrorCatalogue(
         ),
         _api(
             "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
-            "A v1.0 path is called without a good key or access token.", Mark.CONFIRMED, "unit API",
+            "A v1.0 path is called without a good key or access token.", Mark.CONFIRMED, "unit API", operations=UNIT_OPERATIONS,
         ),
         _api(
             "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
-            "The `id_token` of a legacy client is corrupt.", Mark.OBSERVED, "live reports; the text is a guess",
+            "The `id_token` of a legacy client is corrupt.", Mark.OBSERVED, "live reports; the text is a guess", operations=("legacy_token",),
         ),
         _api(
             "TooManyRequests", 429, "", "Too many requests",
@@ -126,59 +147,59 @@ ERRORS = ErrorCatalogue(
         ),
         _api(
             "InvalidParameters", 400, "InvalidParameters", "{sentence}", "A member of the body is missing or wrong.",
-            Mark.OBSERVED, "logged answers of 2026, by the validator's sentence",
+            Mark.OBSERVED, "logged answers of 2026, by the validator's sentence", example={"sentence": "One or more parameters in this request are invalid."},
         ),
         _api(
             "UnresolvableFile", 400, "InvalidParameters", "One or more parameters in this request are invalid.",
-            "`src_file_id` names no file.", Mark.OBSERVED, "logged answers of 2026",
+            "`src_file_id` names no file.", Mark.OBSERVED, "logged answers of 2026", operations=TASK_OPERATIONS,
         ),
         _api(
             "FileNotUploaded", 500, "unknown_internal_error", "Server Error",
-            "`src_file_id` names a file whose bytes were never uploaded.", Mark.CONFIRMED, GUIDE,
+            "`src_file_id` names a file whose bytes were never uploaded.", Mark.CONFIRMED, GUIDE, operations=TASK_OPERATIONS,
         ),
         _api(
             "FileNotUploaded404", 404, "NotFound", "The requested resource was not found.",
-            "The same, if the setting `missing_upload_status` says so.", Mark.CONFIRMED, GUIDE,
+            "The same, if the setting `missing_upload_status` says so.", Mark.CONFIRMED, GUIDE, operations=TASK_OPERATIONS,
         ),
         _api(
             "CreditInsufficiency", 400, "CreditInsufficiency",
             "Your account doesn't have enough credits to complete this request.",
             "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged answer",
-            causes=(CredentialOutOfBalance, UnitsInsufficient),
+            causes=(CredentialOutOfBalance, UnitsInsufficient), operations=TASK_OPERATIONS,
         ),
         _api(
-            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER} Unknown members are dropped.",
-            Mark.CONFIRMED, f"{PAGE}, RunError",
+            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER}: unknown members are dropped.",
+            Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS,
         ),
-        _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", NEVER, Mark.CONFIRMED, f"{PAGE}, RunError"),
+        _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", NEVER, Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS),
         _api(
             "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", NEVER,
-            Mark.CONFIRMED, f"{PAGE}, RunError",
+            Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS,
         ),
         _api(
             "TaskTimeout", 500, "TaskTimeout", "Task execution timed out",
             "The task is older than the settings `task_days` or, still running, `task_timeout_s` allow.",
-            Mark.CONFIRMED, f"{PAGE}, TaskTimeout",
+            Mark.CONFIRMED, f"{PAGE}, TaskTimeout", operations=CHECK_OPERATIONS,
         ),
         _api(
             "DeleteWithoutTaskId", 400, "InvalidParameters", "Operation not supported",
-            "task/delete without `task_id`.", Mark.CONFIRMED, "task management API",
+            "task/delete without `task_id`.", Mark.CONFIRMED, "task management API", operations=("delete_task",),
         ),
         _api(
             "DeleteUnknownTask", 400, "InvalidTaskId", "Operation not supported",
-            "task/delete of a task that is not there.", Mark.CONFIRMED, "task management API",
+            "task/delete of a task that is not there.", Mark.CONFIRMED, "task management API", operations=("delete_task",),
         ),
         _api(
             "OperationInvalid", 400, "OperationInvalid", "Operation not supported",
-            "task/delete of a task that still runs.", Mark.CONFIRMED, "task management API",
+            "task/delete of a task that still runs.", Mark.CONFIRMED, "task management API", operations=("delete_task",),
         ),
         _api(
             "OperationNotSupport", 400, "OperationNotSupport", "Operation not supported",
-            "task/delete of a pre-process task.", Mark.CONFIRMED, "task management API; which tasks is a guess",
+            "task/delete of a pre-process task.", Mark.CONFIRMED, "task management API; which tasks is a guess", operations=("delete_task",),
         ),
         _api(
             "InvalidTaskId", 400, "InvalidTaskId", "Invalid task ID", "There is no such task.",
-            Mark.CONFIRMED, f"{PAGE}, InvalidTaskId",
+            Mark.CONFIRMED, f"{PAGE}, InvalidTaskId", operations=CHECK_OPERATIONS,
         ),
         _api(
             "InternalError", 500, "unknown_internal_error", "Server Error",
@@ -239,9 +260,9 @@ ERRORS = ErrorCatalogue(
         _store("SignatureExpired", 403, "AccessDenied", "Request has expired", "The URL is older than two hours."),
         _store(
             "MissingContentLength", 411, "MissingContentLength", "You must provide the Content-Length HTTP header.",
-            "An upload does not say how long it is.",
+            "An upload does not say how long it is.", operations=("upload",),
         ),
-        _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The object is gone."),
+        _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The object is gone.", operations=("download",)),
         _store("StoreError", 500, "InternalError", "We encountered an internal error. Please try again.", "The emulator has a defect; its log says which."),
         _store(
             "StoreMethodNotAllowed", 405, "MethodNotAllowed",

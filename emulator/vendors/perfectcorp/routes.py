@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
@@ -40,6 +41,7 @@ from emulator.vendors.perfectcorp.wire import (
     render_history,
     render_status,
 )
+from emulator.web.call import Call, CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.limits import SlidingWindow
 from emulator.web.services import Services, ServicesDep
@@ -76,6 +78,7 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     app.include_router(store_router)
     app.state.units = units
     app.state.windows = (SlidingWindow(5, seconds=1), SlidingWindow(250, seconds=300))
+    services.forgetters.extend(_forgets_calls(window) for window in app.state.windows)
     # Browsers upload to the presigned URL from any origin.
     app.add_middleware(
         CORSMiddleware,
@@ -96,6 +99,10 @@ def _units_of(request: Request) -> Units:
 UnitsDep = Annotated[Units, Depends(_units_of)]
 
 
+def _forgets_calls(window: SlidingWindow) -> Callable[[str | None], None]:
+    return lambda owner: window.forget(None if owner is None else f"key {owner}")
+
+
 def _limit_rate(request: Request, owner: OwnerDep, services: ServicesDep, settings: SettingsDep) -> str:
     """Return the API key, unless it or its address calls too often."""
     _check_rate(request, owner, services, settings)
@@ -106,7 +113,7 @@ def _check_rate(request: Request, owner: str, services: Services, settings: Perf
     if not settings.rate_limit:
         return
     callers = (f"key {owner}", f"address {request.client.host if request.client else ''}")
-    now = services.clock.now()
+    now = services.clock.now(owner)
     pairs = [(window, caller) for window in request.app.state.windows for caller in callers]
     # First all are asked, then all count: a call that is refused by one counts for none.
     if not all(window.has_room(caller, now) for window, caller in pairs):
@@ -134,23 +141,28 @@ async def create_file(
         kind = file.content_type.rpartition("/")[2]
         extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
         key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
-        document = {"object": key, "created_at": services.clock.now(), **file.model_dump()}
+        document = {"object": key, "created_at": services.clock.now(owner), **file.model_dump()}
         await services.records.create(FILE, file_id, owner, document)
         await note_owner(services, key, owner)
         headers = {"content-length": str(file.file_size), "content-type": file.content_type}
-        url = sign(request, services, settings, SignedRequest("PUT", key, headers))
+        url = sign(request, services, settings, SignedRequest("PUT", key, headers), owner)
         registered.append((file_id, file, url))
     return render_files(registered)
 
 
 @router.post("/s2s/v2.0/task/face-reshape/pre-process")
 async def create_pre_process(
-    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, units: UnitsDep
+    request: Request,
+    owner: CallerDep,
+    call: CallDep,
+    services: ServicesDep,
+    settings: SettingsDep,
+    units: UnitsDep,
 ) -> Response:
     """Start to look for faces."""
     body = await read_body(request, Source, check_source)
     task = await _new_task(services, settings, owner, PRE_PROCESS, body)
-    return await _start(task, services, units, settings.pre_process_units)
+    return await _start(task, call, services, units, settings.pre_process_units)
 
 
 @router.get("/s2s/v2.0/task/face-reshape/pre-process")
@@ -170,13 +182,18 @@ async def check_pre_process(
 
 @router.post("/s2s/v2.0/task/face-reshape")
 async def create_reshape(
-    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, units: UnitsDep
+    request: Request,
+    owner: CallerDep,
+    call: CallDep,
+    services: ServicesDep,
+    settings: SettingsDep,
+    units: UnitsDep,
 ) -> Response:
     """Start to reshape a face."""
     body = await read_body(request, ReshapeRequest, check_source)
     check_features(body.features)
     task = await _new_task(services, settings, owner, RESHAPE, body)
-    return await _start(task, services, units, settings.reshape_units)
+    return await _start(task, call, services, units, settings.reshape_units)
 
 
 @router.get("/s2s/v2.0/task/face-reshape/{task_id}")
@@ -187,7 +204,7 @@ async def check_reshape(
     task = await _find_task(services, settings, owner, RESHAPE, task_id)
     results: dict[str, Any] | None = None
     if task.result is not None:
-        url = sign(request, services, settings, SignedRequest("GET", task.result["object"], {}))
+        url = sign(request, services, settings, SignedRequest("GET", task.result["object"], {}), owner)
         results = {"url": url, "timed": task.result["timed"], "timed_apply": task.result["timed_apply"]}
     return render_status(task, results, settings)
 
@@ -219,16 +236,18 @@ async def delete_task(request: Request, owner: CallerDep, services: ServicesDep)
 
 
 @router.post("/s2s/v1.0/client/auth")
-async def legacy_token(request: Request, services: ServicesDep) -> Response:
+async def legacy_token(request: Request, call: CallDep, services: ServicesDep) -> Response:
     """Give a legacy client the token that it sends in place of its key."""
     body = await read_body(request, LegacyClient)
-    return render_access_token(await issue_access_token(body.client_id, body.id_token, services))
+    return render_access_token(await issue_access_token(body.client_id, body.id_token, call, services))
 
 
-async def _legacy_owner(request: Request, services: ServicesDep, settings: SettingsDep) -> str:
+async def _legacy_owner(request: Request, call: CallDep, services: ServicesDep, settings: SettingsDep) -> str:
     try:
-        owner = await authenticate(request.headers.get("authorization"), services)
+        owner = await authenticate(request.headers.get("authorization"), call, services)
     except VendorError as error:
+        if call.effect is not None:
+            raise
         raise ERRORS["InvalidAccessToken"].occur() from error
     _check_rate(request, owner, services, settings)
     return owner
@@ -294,7 +313,7 @@ async def _new_task(
     key = None
     if body.src_file_id is not None:
         file = await services.records.get(FILE, body.src_file_id)
-        now = services.clock.now()
+        now = services.clock.now(owner)
         if (
             file is None
             or file.scope != owner
@@ -313,17 +332,17 @@ async def _new_task(
         # Which features were sent matters, not only their values.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
-    return Task(task_id, owner, kind, request, services.clock.now())
+    return Task(task_id, owner, kind, request, services.clock.now(owner))
 
 
-async def _start(task: Task, services: Services, units: Units, cost: int) -> Response:
+async def _start(task: Task, call: Call, services: Services, units: Units, cost: int) -> Response:
     await check_balance(task.owner, services.credentials)
     if cost:
         try:
             await units.reserve(task.owner, task.id, ACTIONS[task.kind], cost)
         except UnitsInsufficient as error:
             raise ERRORS.for_cause(error).occur() from error
-    await services.tasks.create(task)
+    await services.tasks.create(task, call.task_fault)
     return render_created(task.id)
 
 
@@ -333,7 +352,7 @@ async def _find_task(
     task = await services.tasks.find(task_id, owner)
     if task is None or task.kind != kind:
         raise ERRORS["InvalidTaskId"].occur()
-    now = services.clock.now()
+    now = services.clock.now(owner)
     if now >= task.created_at + settings.task_days * SECONDS_A_DAY:
         raise ERRORS["TaskTimeout"].occur()
     ended = task.finished_at if task.finished_at is not None else now
@@ -345,8 +364,7 @@ async def _find_task(
         told = task.finished_at is not None and last >= task.finished_at
         if not told and now > last + settings.unpolled_expiry_s:
             raise ERRORS["InvalidTaskId"].occur()
-        await services.tasks.note_poll(task)
-    return task
+    return await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
 
 
 def _in_store(path: str) -> bool:

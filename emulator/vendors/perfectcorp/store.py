@@ -6,9 +6,11 @@ import hashlib
 
 from fastapi import APIRouter, Request, Response
 
+from emulator.clock import EVERYBODY
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
+from emulator.web.call import Call, CallDep
 from emulator.web.services import Services, ServicesDep
 
 OBJECT = "perfectcorp/object"
@@ -20,22 +22,24 @@ router = APIRouter()
 
 
 @router.put(f"/{BUCKET}/{{key:path}}")
-async def upload(request: Request, services: ServicesDep, key: str) -> Response:
+async def upload(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Take the bytes of a registered file."""
+    await call.identify(await owner_of_object(services, key))
     if "content-length" not in request.headers:
         raise ERRORS["MissingContentLength"].occur()
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
-    _verify(request, services, SignedRequest("PUT", key, headers))
+    _verify(request, call, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
-    data = await request.body()
-    await services.blobs.put(key, data, await owner_of_object(services, key) or "")
+    data = await services.degraded(await request.body(), call.picture_fault)
+    await services.blobs.put(key, data, call.credential or EVERYBODY)
     return Response(headers={"ETag": _tag(data)})
 
 
 @router.get(f"/{BUCKET}/{{key:path}}")
-async def download(request: Request, services: ServicesDep, key: str) -> Response:
+async def download(request: Request, call: CallDep, services: ServicesDep, key: str) -> Response:
     """Hand out a result."""
-    _verify(request, services, SignedRequest("GET", key, {}))
+    await call.identify(await owner_of_object(services, key))
+    _verify(request, call, services, SignedRequest("GET", key, {}))
     data = await services.blobs.get(key)
     if data is None:
         raise ERRORS["NoSuchKey"].occur()
@@ -54,7 +58,9 @@ async def owner_of_object(services: Services, key: str) -> str | None:
     return await services.blobs.scope_of(key) if record is None else record.scope
 
 
-def sign(request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest) -> str:
+def sign(
+    request: Request, services: Services, settings: PerfectCorpSettings, signed: SignedRequest, owner: str
+) -> str:
     """Return a URL for ``signed``, on the host that the client named in ``request``.
 
     So it works wherever the request came through: a container, a port mapping, the host itself.
@@ -63,18 +69,19 @@ def sign(request: Request, services: Services, settings: PerfectCorpSettings, si
         signed,
         base_url=str(request.base_url),
         secret=_secret(services),
-        now=services.clock.now(),
+        now=services.clock.now(owner),
         seconds=settings.url_seconds,
     )
 
 
-def _verify(request: Request, services: Services, signed: SignedRequest) -> None:
+def _verify(request: Request, call: Call, services: Services, signed: SignedRequest) -> None:
     if "authorization" in request.headers:
         raise ERRORS["TwoAuthMechanisms"].occur()
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) != len(set(names)):
         raise ERRORS["BadSignature"].occur()
-    verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
+    now = services.clock.now(call.credential or EVERYBODY)
+    verify(signed, dict(request.query_params), secret=_secret(services), now=now)
 
 
 def _secret(services: Services) -> bytes:

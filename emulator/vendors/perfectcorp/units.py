@@ -41,7 +41,7 @@ class Units:
         if not records:
             await self._grant(owner)
             records = await self.services.records.find(GRANT, owner)
-        now = self.services.clock.now()
+        now = self.services.clock.now(owner)
         good = [record for record in records if record.document["expires_at"] > now]
         return sorted(good, key=lambda record: float(record.document["expires_at"]))
 
@@ -83,7 +83,7 @@ class Units:
 
     async def _grant(self, owner: str) -> None:
         number = int.from_bytes(await self.services.ids.draw(owner, GRANT, 8), "big") % 10**17
-        now = self.services.clock.now()
+        now = self.services.clock.now(owner)
         document = {
             "id": number,
             "amount": self.settings.units,
@@ -114,7 +114,7 @@ class Units:
         number = int.from_bytes(await self.services.ids.draw(owner, CHARGE, 8), "big") % 10**17
         document: dict[str, Any] = {
             "id": number,
-            "timestamp": self.services.clock.now(),
+            "timestamp": self.services.clock.now(owner),
             "action": action,
             "parts": list(parts),
             "refunded": False,

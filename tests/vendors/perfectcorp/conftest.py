@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from emulator.app import create_app
-from emulator.clock import FrozenClock
+from emulator.clock import Clock
 from emulator.settings import Settings
 from emulator.web.credentials import CredentialState
 
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 60
 class Emulator:
     """A client with a key, one without, and a clock."""
 
-    def __init__(self, client: TestClient, clock: FrozenClock) -> None:
+    def __init__(self, client: TestClient, clock: Clock) -> None:
         self.client = client
         self.anonymous = TestClient(client.app, raise_server_exceptions=False)
         self.clock = clock
@@ -64,7 +64,7 @@ def emulate() -> Iterator[Callable[..., Emulator]]:
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
-            clock = FrozenClock(NOW)
+            clock = Clock(NOW)
             given = Settings(workers=1, credentials=credentials or {}, vendors={"perfectcorp": settings})
             app = create_app(given, clock=clock)
             headers = {"Authorization": f"Bearer {KEY}"}

@@ -1,0 +1,79 @@
+"""A few documents in memory, written through to the records: read at every call, changed seldom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from emulator.backends.records.protocol import Records
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A value, and the scope (a credential) that it belongs to."""
+
+    scope: str
+    value: T
+
+
+class Kept(Generic[T]):
+    """The documents of one kind, as values in memory.
+
+    Parameters
+    ----------
+    records : Records
+        Where they survive, if the records do.
+    kind : str
+        Their kind there.
+    encode, decode : callables
+        From a value to a JSON object, and back.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        kind: str,
+        encode: Callable[[T], Mapping[str, Any]],
+        decode: Callable[[Mapping[str, Any]], T],
+    ) -> None:
+        self._records = records
+        self._kind = kind
+        self._encode = encode
+        self._decode = decode
+        self._entries: dict[str, Entry[T]] = {}
+
+    async def load(self) -> None:
+        """Read them all from the records: at the start, and after a restore."""
+        self._entries = {
+            record.key: Entry(record.scope, self._decode(record.document))
+            for record in await self._records.find(self._kind)
+        }
+
+    def get(self, key: str) -> T | None:
+        """Return the value under ``key``, or None."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
+
+    def items(self) -> dict[str, Entry[T]]:
+        """Return all, by key, in the order in which they were first put."""
+        return dict(self._entries)
+
+    async def put(self, key: str, scope: str, value: T) -> None:
+        """Keep a value, in place of what was under the key."""
+        self._entries[key] = Entry(scope, value)
+        await self._records.put(self._kind, key, scope, self._encode(value))
+
+    async def delete(self, key: str) -> bool:
+        """Forget the value under ``key``, and return whether there was one."""
+        known = self._entries.pop(key, None) is not None
+        await self._records.delete(self._kind, key)
+        return known
+
+    async def clear(self, scope: str | None = None) -> None:
+        """Forget the values of one scope, or all."""
+        for key, entry in self.items().items():
+            if scope is None or entry.scope == scope:
+                await self.delete(key)

@@ -1,0 +1,243 @@
+"""The control API from Python, for tests and scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pydantic import TypeAdapter
+
+from emulator.control.clock import ClockReading
+from emulator.control.faults import ListedRule
+from emulator.control.routes import ErrorDescription, Health, Readiness
+from emulator.control.scenario import LoadedScenario, Scenario
+from emulator.control.tasks import ListedTask
+from emulator.tasks.progression import Progression
+from emulator.web.credentials import CredentialState
+from emulator.web.faults import Effect, FaultRule, Match
+
+POLL_SECONDS = 0.02
+
+
+class ControlError(Exception):
+    """The control API refused a call."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.detail} (HTTP {self.status})"
+
+
+class Client:
+    """A tester's hold on a running emulator.
+
+    Parameters
+    ----------
+    base_url : str
+        Of the emulator, or of its control port.
+    credential : str or None
+        Whose world is seen and bent; everybody's if None.
+    transport : httpx.BaseTransport or None
+        For an emulator that is not behind a socket.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:3468",
+        credential: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.credential = credential
+        self._http = httpx.Client(
+            base_url=f"{base_url.rstrip('/')}/_emulator", timeout=60, transport=transport, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # --- The world ---
+
+    def health(self) -> Health:
+        """Return what is served."""
+        return Health.model_validate(self._call("GET", "/health"))
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
+        """Return when init hooks have run and the face core is warm.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self._http.get("/ready")
+                if answer.status_code == httpx.codes.OK:
+                    return Readiness.model_validate(answer.json())
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._http.base_url} was not ready after {timeout_s} s")
+            time.sleep(POLL_SECONDS)
+
+    def reset(self) -> None:
+        """Forget what the credential owns, or everything."""
+        self._call("POST", "/reset", json={"credential": self.credential})
+
+    def errors(self) -> list[ErrorDescription]:
+        """Return every error of every vendor, and how to get it."""
+        return TypeAdapter(list[ErrorDescription]).validate_python(self._call("GET", "/errors"))
+
+    def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
+        """List a credential, or change what it is."""
+        self._call("PUT", "/credentials", json={"credential": credential, "state": state})
+
+    # --- The clock ---
+
+    def clock(self) -> ClockReading:
+        """Return what the clock says."""
+        return self._clock("GET", "")
+
+    def freeze(self, at: datetime | float | None = None) -> ClockReading:
+        """Stop the clock, now or at a moment."""
+        return self._clock("POST", "/freeze", {"at": _moment(at)})
+
+    def run(self) -> ClockReading:
+        """Let the clock run on from where it is."""
+        return self._clock("POST", "/run")
+
+    def advance(self, seconds: float) -> ClockReading:
+        """Move the clock on."""
+        return self._clock("POST", "/advance", {"seconds": seconds})
+
+    def travel(self, to: datetime | float) -> ClockReading:
+        """Set the clock."""
+        return self._clock("POST", "/travel", {"to": _moment(to)})
+
+    def reset_clock(self) -> ClockReading:
+        """Give up the clock of one's own."""
+        return self._clock("DELETE", "")
+
+    # --- Faults and scenarios ---
+
+    def add_fault(
+        self,
+        effect: str | Mapping[str, Any] | Effect,
+        *,
+        count: int | None = None,
+        ttl_s: float | None = None,
+        **match: Any,
+    ) -> ListedRule:
+        """Return a rule that was added, for the client's credential unless ``match`` names one.
+
+        ``effect`` is the name of an error or of an effect, or an object; ``match`` as in ``Match``.
+        """
+        if self.credential is not None:
+            match.setdefault("credential", self.credential)
+        rule = FaultRule(match=Match(**match), effect=effect, count=count, ttl_s=ttl_s)  # type: ignore[arg-type]  # names become effects
+        body = rule.model_dump(mode="json", exclude_defaults=True)
+        return ListedRule.model_validate(self._call("POST", "/faults", json=body))
+
+    @contextlib.contextmanager
+    def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
+        """Have something go wrong as long as the block lasts; options as of ``add_fault``."""
+        rule = self.add_fault(effect, **options)
+        try:
+            yield rule
+        finally:
+            with contextlib.suppress(ControlError):  # it was removed meanwhile
+                self.remove_fault(rule.id)
+
+    def faults(self) -> list[ListedRule]:
+        """Return the rules that may still fire."""
+        return TypeAdapter(list[ListedRule]).validate_python(self._call("GET", "/faults", scoped=True))
+
+    def remove_fault(self, rule_id: str) -> None:
+        """Remove a rule."""
+        self._call("DELETE", f"/faults/{rule_id}")
+
+    def clear_faults(self) -> None:
+        """Remove the credential's rules, or all."""
+        self._call("DELETE", "/faults", scoped=True)
+
+    def load_scenario(self, scenario: str | Scenario) -> LoadedScenario:
+        """Return what was added: a scenario that comes along, by its name, or one's own."""
+        if isinstance(scenario, str):
+            answer = self._call("POST", f"/scenarios/{scenario}", scoped=True)
+        else:
+            body = scenario.model_dump(mode="json", exclude_defaults=True)
+            answer = self._call("POST", "/scenarios", json=body, scoped=True)
+        return LoadedScenario.model_validate(answer)
+
+    def unload_scenario(self, name: str) -> None:
+        """Remove the rules that a scenario added."""
+        self._call("DELETE", f"/scenarios/{name}", scoped=True)
+
+    # --- Tasks ---
+
+    def set_progression(self, mode: str, **details: float) -> Progression:
+        """Set when new tasks are over: ``after_polls`` with ``polls``, ``after_seconds`` with ``seconds``."""
+        body = {"mode": mode, **details}
+        return Progression.model_validate(self._call("PUT", "/progression", json=body, scoped=True))
+
+    def reset_progression(self) -> Progression:
+        """Go back to everybody's progression, or the settings'."""
+        return Progression.model_validate(self._call("DELETE", "/progression", scoped=True))
+
+    def tasks(self) -> list[ListedTask]:
+        """Return the tasks, the oldest first."""
+        return TypeAdapter(list[ListedTask]).validate_python(self._call("GET", "/tasks", scoped=True))
+
+    def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
+        """End a task, as its work comes to or with an error."""
+        return ListedTask.model_validate(
+            self._call("POST", f"/tasks/{task_id}/finish", json={"error": error})
+        )
+
+    def _clock(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> ClockReading:
+        return ClockReading.model_validate(self._call(method, f"/clock{path}", json=body, scoped=True))
+
+    def _call(
+        self, method: str, path: str, *, json: Mapping[str, Any] | None = None, scoped: bool = False
+    ) -> Any:
+        params = {"credential": self.credential} if scoped and self.credential is not None else None
+        answer = self._http.request(method, path, json=json, params=params)
+        if answer.is_error:
+            raise ControlError(answer.status_code, _detail(answer))
+        return answer.json() if answer.content else None
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        document = answer.json()
+    except ValueError:
+        return answer.text
+    if not isinstance(document, dict):
+        return answer.text
+    detail = document.get("detail", document.get("error", answer.text))
+    if isinstance(detail, list):
+        return "; ".join(f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in detail)
+    return str(detail)
+
+
+def _moment(moment: datetime | float | None) -> str | float | None:
+    return moment.isoformat() if isinstance(moment, datetime) else moment

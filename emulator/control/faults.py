@@ -1,0 +1,99 @@
+"""Fault rules: add, list, remove; the effects that have a name; the operations that they can name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, Field
+
+from emulator.clock import EVERYBODY
+from emulator.control.scope import FilterDep
+from emulator.web.faults import PRESETS, WEBHOOK, ActiveRule, FaultRule
+from emulator.web.services import Services
+from emulator.web.vendor import Vendor
+
+
+class ListedRule(BaseModel):
+    """A fault rule, and what has become of it."""
+
+    id: str
+    rule: dict[str, Any] = Field(description="As it was added, without what is at its default.")
+    matched: int = Field(description="How many calls it has matched.")
+    fired: int = Field(description="How often it has done something.")
+
+    @classmethod
+    def of(cls, rule_id: str, active: ActiveRule) -> ListedRule:
+        """Return how a rule is listed."""
+        rule = active.rule.model_dump(mode="json", exclude_defaults=True)
+        return cls(id=rule_id, rule=rule, matched=sum(active.seen.values()), fired=active.fired)
+
+
+class Operations(BaseModel):
+    """What the clients of a vendor can call, by the names that rules use."""
+
+    operations: list[str]
+    creating_tasks: list[str] = Field(description="Where a task's fault can be named.")
+    taking_pictures: list[str] = Field(description="Where a picture's fault can be named.")
+
+
+def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
+    """Return the routes of the faults."""
+    router = APIRouter(tags=["faults"])
+    faults = services.faults
+
+    @router.get("/operations")
+    async def list_operations() -> dict[str, Operations]:
+        """List what can be called, by vendor; `webhook` is the emulator's own call of a client."""
+        return {
+            vendor.name: Operations(
+                operations=[*vendor.operations, *([WEBHOOK] if vendor.task_operations else [])],
+                creating_tasks=list(vendor.task_operations),
+                taking_pictures=list(vendor.picture_operations),
+            )
+            for vendor in vendors
+        }
+
+    @router.get("/faults")
+    async def list_faults(credential: FilterDep) -> list[ListedRule]:
+        """List the rules that may still fire, the oldest first."""
+        return [ListedRule.of(rule_id, active) for rule_id, active in faults.rules(credential).items()]
+
+    @router.post("/faults", status_code=201)
+    async def add_fault(rule: FaultRule) -> ListedRule:
+        """Add a rule."""
+        return await add_rule(services, rule)
+
+    @router.delete("/faults", status_code=204)
+    async def clear_faults(credential: FilterDep) -> None:
+        """Remove the rules of a credential, or all."""
+        await faults.clear(credential)
+
+    @router.delete("/faults/{rule_id}", status_code=204)
+    async def remove_fault(rule_id: str) -> None:
+        """Remove a rule."""
+        if not await faults.remove(rule_id):
+            raise HTTPException(404, f"there is no rule {rule_id}; GET /_emulator/faults lists them")
+
+    @router.get("/effects")
+    async def list_effects() -> Mapping[str, dict[str, Any]]:
+        """List the effects that have a name, beside the errors of `GET /_emulator/errors`."""
+        return {
+            name: effect.model_dump(mode="json", exclude_defaults=True) for name, effect in PRESETS.items()
+        }
+
+    return router
+
+
+async def add_rule(services: Services, rule: FaultRule) -> ListedRule:
+    """Return a rule that was added, with its id.
+
+    Raises
+    ------
+    UnknownFault
+        If it names what is not there.
+    """
+    services.faults.check(rule)
+    rule_id = (await services.ids.draw(rule.match.credential or EVERYBODY, "fault", 4)).hex()
+    return ListedRule.of(rule_id, await services.faults.add(rule_id, rule))

@@ -1,0 +1,68 @@
+"""Who may reach the control API."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
+"""What is told to everybody: an orchestrator has to know."""
+
+
+class ControlGate:
+    """ASGI middleware that serves ``/_emulator`` where it was asked for, and nowhere else.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What serves it.
+    mode : {"auto", "on", "off"}
+        ``auto``: to connections that reach a loopback address of this machine.
+    port : int or None
+        The one port on which it is served, if there is one of its own.
+    """
+
+    def __init__(self, app: ASGIApp, mode: str, port: int | None) -> None:
+        self._app = app
+        self._mode = mode
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, or say why not."""
+        path = "/" + scope.get("path", "").lstrip("/")
+        if scope["type"] == "http" and path.startswith("/_emulator/") and path not in OPEN:
+            reason = self._reason(scope.get("server"))
+            if reason is not None:
+                await JSONResponse({"error": reason}, 404)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _reason(self, server: tuple[str, int | None] | None) -> str | None:
+        """Return why it is not served to who connects to ``server``, or None if it is."""
+        if self._mode == "off":
+            return "the control API is off: the setting `control` says so"
+        if self._port is not None:
+            here = server is not None and server[1] == self._port
+            return None if here else "the control API is served on a port of its own: see `control_port`"
+        if self._mode == "auto" and not _is_local(server):
+            return (
+                "the control API is off, since this is no loopback address; the setting `control` serves it"
+            )
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether nothing but this machine can reach ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_local(server: tuple[str, int | None] | None) -> bool:
+    # Without an address there is no network: a Unix socket, or an application that is called directly.
+    if server is None or server[1] is None or server[0] == "testserver":
+        return True
+    return is_loopback(server[0])

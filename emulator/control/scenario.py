@@ -1,0 +1,204 @@
+"""Scenarios: named sets of fault rules and settings, from files that come along or are one's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emulator.clock import EVERYBODY
+from emulator.control.faults import ListedRule, add_rule
+from emulator.control.scope import FilterDep, ScopeDep
+from emulator.tasks.progression import Progression
+from emulator.web.credentials import CredentialState
+from emulator.web.faults import FaultRule
+from emulator.web.services import Services
+
+SUFFIXES = (".toml", ".yaml", ".yml")
+
+
+class ScenarioUnreadable(Exception):
+    """The file holds no scenario."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the scenario {self.name} cannot be read: {self.reason}"
+
+
+class Scenario(BaseModel):
+    """A named set of fault rules and settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    progression: Progression | None = Field(default=None, description="When new tasks are over.")
+    credentials: Mapping[str, CredentialState] = Field(
+        default_factory=dict, description="Credentials to list, and what they are."
+    )
+    rules: tuple[FaultRule, ...] = Field(default=(), description="What goes wrong.")
+
+
+class ListedScenario(BaseModel):
+    """A scenario that comes along."""
+
+    name: str
+    description: str
+
+
+class LoadedScenario(BaseModel):
+    """A scenario that was loaded, and the rules that it added."""
+
+    name: str
+    rules: list[ListedRule]
+
+
+@cache
+def shipped_scenarios() -> Mapping[str, Scenario]:
+    """Return the scenarios that come along, by name."""
+    folder = resources.files("emulator.control").joinpath("scenarios")
+    found = [parse_scenario(file.name, file.read_text("utf-8")) for file in folder.iterdir()]
+    return {scenario.name: scenario for scenario in sorted(found, key=lambda each: each.name)}
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Return the scenario in a file, TOML or YAML by its name's ending.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If there is none in it.
+    """
+    try:
+        return parse_scenario(path.name, path.read_text("utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise ScenarioUnreadable(str(path), str(error)) from error
+
+
+def find_scenario(name: str) -> Scenario:
+    """Return a scenario that comes along, by its name, or one's own, by its path.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If there is neither.
+    """
+    if name in shipped_scenarios():
+        return shipped_scenarios()[name]
+    if not name.endswith(SUFFIXES):
+        known = ", ".join(shipped_scenarios())
+        raise ScenarioUnreadable(
+            name, f"there are {known}; a file of your own ends in {' or '.join(SUFFIXES)}"
+        )
+    return read_scenario(Path(name))
+
+
+def parse_scenario(file_name: str, text: str) -> Scenario:
+    """Return the scenario that ``text`` describes; one without a name has its file's.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If it is neither TOML nor YAML, as its name says, or something in it is wrong.
+    """
+    try:
+        document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise ScenarioUnreadable(file_name, str(error)) from error
+    if not isinstance(document, dict):
+        raise ScenarioUnreadable(file_name, "it holds no table")
+    try:
+        return Scenario.model_validate({"name": Path(file_name).stem, **document})
+    except ValidationError as error:
+        raise ScenarioUnreadable(file_name, str(error)) from error
+
+
+async def load_scenario(services: Services, scenario: Scenario, scope: str = EVERYBODY) -> LoadedScenario:
+    """Return what was added: the scenario's rules; for one credential, if ``scope`` is one.
+
+    Loading it again replaces what it had added.
+
+    Raises
+    ------
+    UnknownFault
+        If a rule names what is not there; then nothing is changed.
+    """
+    rules = [
+        rule.model_copy(
+            update={
+                "scenario": scenario.name,
+                "match": rule.match.model_copy(update={"credential": scope} if scope else {}),
+            }
+        )
+        for rule in scenario.rules
+    ]
+    for rule in rules:
+        services.faults.check(rule)
+    await unload_scenario(services, scenario.name, scope)
+    for credential, state in scenario.credentials.items():
+        await services.credentials.put(credential, state)
+    if scenario.progression is not None:
+        await services.tasks.progressions.put(scope, scope, scenario.progression)
+    return LoadedScenario(name=scenario.name, rules=[await add_rule(services, rule) for rule in rules])
+
+
+async def unload_scenario(services: Services, name: str, scope: str | None) -> int:
+    """Return how many rules of a scenario were removed: of one scope, or of all."""
+    removed = [
+        rule_id for rule_id, active in services.faults.rules(scope).items() if active.rule.scenario == name
+    ]
+    for rule_id in removed:
+        await services.faults.remove(rule_id)
+    return len(removed)
+
+
+def scenario_router(services: Services) -> APIRouter:
+    """Return the routes of the scenarios."""
+    router = APIRouter(prefix="/scenarios", tags=["scenarios"])
+
+    @router.get("")
+    async def list_scenarios() -> list[ListedScenario]:
+        """List the scenarios that come along."""
+        return [
+            ListedScenario(name=scenario.name, description=scenario.description)
+            for scenario in shipped_scenarios().values()
+        ]
+
+    @router.get("/{name}")
+    async def read_scenario_(name: str) -> Scenario:
+        """Show a scenario that comes along."""
+        return _shipped(name)
+
+    @router.post("/{name}")
+    async def load_shipped(name: str, scope: ScopeDep) -> LoadedScenario:
+        """Load a scenario that comes along, for everybody or one credential."""
+        return await load_scenario(services, _shipped(name), scope)
+
+    @router.post("")
+    async def load_own(scenario: Scenario, scope: ScopeDep) -> LoadedScenario:
+        """Load a scenario of one's own."""
+        return await load_scenario(services, scenario, scope)
+
+    @router.delete("/{name}", status_code=204)
+    async def unload(name: str, credential: FilterDep) -> None:
+        """Remove the rules that a scenario added; what it set stays."""
+        if not await unload_scenario(services, name, credential):
+            raise HTTPException(404, f"no rule of a scenario {name} is active")
+
+    return router
+
+
+def _shipped(name: str) -> Scenario:
+    if name not in shipped_scenarios():
+        raise HTTPException(404, f"there is no scenario {name}; there are {', '.join(shipped_scenarios())}")
+    return shipped_scenarios()[name]

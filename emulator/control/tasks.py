@@ -1,0 +1,111 @@
+"""Asynchronous tasks: when they are over, what there are, and ending one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from emulator.control.scope import FilterDep, ScopeDep
+from emulator.tasks.progression import Progression
+from emulator.tasks.task import Task, TaskState
+from emulator.web.services import Services
+from emulator.web.vendor import Vendor
+
+
+class ListedTask(BaseModel):
+    """A task, in no vendor's words."""
+
+    id: str
+    kind: str
+    credential: str
+    state: TaskState = Field(description="`held`: the work is done, and the client is not told yet.")
+    progression: Progression
+    polls: int = Field(description="Counted where it matters.")
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    error: str | None
+    result: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, task: Task) -> ListedTask:
+        """Return how a task is listed."""
+        return cls(
+            id=task.id,
+            kind=task.kind,
+            credential=task.owner,
+            state=task.state,
+            progression=task.progression,
+            polls=task.polls,
+            created_at=task.created_at,
+            started_at=task.started_at,
+            finished_at=task.finished_at,
+            error=task.error,
+            result=None if task.result is None else dict(task.result),
+        )
+
+
+class Ending(BaseModel):
+    """How a task is to end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    error: str | None = Field(
+        default=None, description="With this error of a task, by name; as the work comes to, if left out."
+    )
+
+
+def tasks_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
+    """Return the routes of tasks and their progression."""
+    router = APIRouter(tags=["tasks"])
+    tasks = services.tasks
+    errors = [entry.name for vendor in vendors for entry in vendor.errors if entry.of_task]
+
+    @router.get("/progression")
+    async def read_progression(scope: ScopeDep) -> Progression:
+        """Tell when new tasks are over, as their clients see it."""
+        return tasks.progression(scope)
+
+    @router.put("/progression")
+    async def set_progression(scope: ScopeDep, progression: Progression) -> Progression:
+        """Set when new tasks are over. Those that there are keep what they were created with."""
+        await tasks.progressions.put(scope, scope, progression)
+        return progression
+
+    @router.delete("/progression")
+    async def reset_progression(scope: ScopeDep) -> Progression:
+        """Go back to everybody's progression; without a credential, to the settings'."""
+        await tasks.progressions.delete(scope)
+        return tasks.progression(scope)
+
+    @router.get("/tasks")
+    async def list_tasks(credential: FilterDep) -> list[ListedTask]:
+        """List the tasks, the oldest first."""
+        return [ListedTask.of(task) for task in await tasks.list(credential)]
+
+    @router.get("/tasks/{task_id}")
+    async def read_task(task_id: str) -> ListedTask:
+        """Tell how a task stands, without polling it."""
+        return ListedTask.of(_found(await tasks.find(task_id), task_id))
+
+    @router.post("/tasks/{task_id}/finish")
+    async def finish_task(task_id: str, body: Ending | None = None) -> ListedTask:
+        """End a task, as soon as its work is done, whatever its progression is."""
+        error = None if body is None else body.error
+        if error is not None and error not in errors:
+            raise HTTPException(422, f"no task ends with {error}; there are {', '.join(errors)}")
+        task = _found(await tasks.find(task_id), task_id)
+        if task.is_finished:
+            raise HTTPException(409, f"task {task_id} has {task.state} already")
+        return ListedTask.of(_found(await tasks.release(task_id, error), task_id))
+
+    return router
+
+
+def _found(task: Task | None, task_id: str) -> Task:
+    if task is None:
+        raise HTTPException(404, f"there is no task {task_id}; GET /_emulator/tasks lists them")
+    return task

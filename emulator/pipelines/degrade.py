@@ -1,0 +1,67 @@
+"""Pictures made worse on purpose, before the core sees them: what a client's preprocessing may have done."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+from PIL import Image, ImageFilter, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
+
+QUALITY = 95
+
+
+class PictureFault(BaseModel):
+    """What is done to a picture, in this order; what is not given is not done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    drop_exif: bool = Field(default=False, description="Take away all metadata, the orientation too.")
+    rotate_deg: Literal[0, 90, 180, 270] = Field(
+        default=0, description="Turn the pixels clockwise, and leave the orientation as it is."
+    )
+    swap_channels: bool = Field(default=False, description="Take red for blue, as BGR taken for RGB does.")
+    shrink: float = Field(default=1.0, gt=0, le=1, description="To this part of width and height.")
+    blur: float = Field(default=0.0, ge=0, le=256, description="Standard deviation of a Gaussian, in pixels.")
+    truncate: float = Field(default=1.0, ge=0, le=1, description="Keep this part of the file's bytes.")
+
+
+def degrade(data: bytes, fault: PictureFault) -> bytes:
+    """Return the picture ``data`` as ``fault`` leaves it, in its own format.
+
+    What cannot be decoded is only truncated.
+    """
+    changed = _change(data, fault) if _touches_pixels(fault) else data
+    return changed[: round(len(changed) * fault.truncate)]
+
+
+def _touches_pixels(fault: PictureFault) -> bool:
+    return fault.model_copy(update={"truncate": 1.0}) != PictureFault()
+
+
+def _change(data: bytes, fault: PictureFault) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            opened.load()
+            picture_format, exif, profile = opened.format, opened.getexif(), opened.info.get("icc_profile")
+            image = opened.copy()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return data
+    if fault.rotate_deg:
+        image = image.rotate(-fault.rotate_deg, expand=True)
+    if fault.swap_channels or fault.blur or fault.shrink < 1:
+        # A palette can be neither mixed nor swapped.
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if fault.swap_channels:
+        red, green, blue, *alpha = image.split()
+        image = Image.merge(image.mode, (blue, green, red, *alpha))
+    if fault.shrink < 1:
+        width, height = (max(1, round(side * fault.shrink)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    if fault.blur:
+        image = image.filter(ImageFilter.GaussianBlur(fault.blur))
+    written = io.BytesIO()
+    kept = {} if fault.drop_exif else {"exif": exif.tobytes(), "icc_profile": profile}
+    image.info.clear()
+    image.save(written, format=picture_format, quality=QUALITY, **kept)
+    return written.getvalue()
