@@ -1,21 +1,31 @@
-"""The README is true: its commands run, and it names every setting."""
+"""README and docs are true: their commands run, and they name every setting and effect."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import httpx
 import pytest
 
 import emulator.vendors
+from emulator.control.scenario import parse_scenario, shipped_scenarios
 from emulator.settings import Settings
+from emulator.web.faults import PRESETS, Effect, Match
 from emulator.web.vendor import discover_vendors
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+DOCS = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", "\n".join((README, *DOCS.values())), re.MULTILINE | re.DOTALL)
+COMMANDS = {
+    "sh": ["sh", "-eu", "-c"],
+    "bash": ["bash", "-euo", "pipefail", "-c"],
+    "python": [sys.executable, "-c"],
+}
 BASE_URL = "http://127.0.0.1:3468"
 
 
@@ -44,13 +54,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if not is_make(block)], ids=names)
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block[0] in COMMANDS and not is_make(block)], ids=names
+)
 def test_every_other_block_runs(block: tuple[str, str], folder: Path, client: httpx.Client) -> None:
     language, source = block
     source = source.replace(BASE_URL, str(client.base_url).rstrip("/"))
-    commands = {"sh": ["sh", "-eu", "-c"], "bash": ["bash", "-euo", "pipefail", "-c"]}
-    done = subprocess.run(  # noqa: S603 - the README's own commands
-        [*commands[language], source],
+    done = subprocess.run(  # noqa: S603 - the documents' own commands
+        [*COMMANDS[language], source],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -87,3 +98,16 @@ def test_the_totals_of_the_ledgers_are_counted() -> None:
         title = f"[{vendor.title}](emulator/vendors/{vendor.name}/contract.md)"
         row = f"| {title} | {counts[0]} | {counts[1]} | {counts[2]} |"
         assert row in README, row
+
+
+def test_every_named_effect_and_scenario_is_in_the_docs() -> None:
+    for name in (*PRESETS, *shipped_scenarios(), *Effect.model_fields, *Match.model_fields):
+        if name != "places":
+            assert f"`{name}`" in DOCS["bend-reality.md"], name
+
+
+def test_scenarios_in_the_docs_are_scenarios() -> None:
+    sources = [source for language, source in BLOCKS if language == "toml"]
+    assert sources
+    for source in sources:
+        assert parse_scenario("docs.toml", source).rules, tomllib.loads(source)

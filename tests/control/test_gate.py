@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from emulator.control.gate import is_loopback
+from emulator.server import running_server
+from emulator.settings import Settings
+
+VENDOR = "/s2s/v1.0/client/credit"
+
+
+def test_a_server_on_loopback_serves_the_control_api(client: httpx.Client) -> None:
+    assert client.get("/_emulator/clock").status_code == 200
+
+
+def test_a_control_port_is_the_only_one_that_serves_it() -> None:
+    with running_server(Settings(workers=1, control_port=0)) as server:
+        assert server.control_url not in {None, server.base_url}
+        beside = httpx.get(f"{server.base_url}/_emulator/clock")
+        assert (beside.status_code, "control_port" in beside.json()["error"]) == (404, True)
+        assert httpx.get(f"{server.base_url}/_emulator/health").status_code == 200
+        assert httpx.get(f"{server.base_url}//_emulator/clock").status_code == 404
+        assert httpx.get(f"{server.control_url}/_emulator/clock").status_code == 200
+
+
+def test_it_can_be_off() -> None:
+    with running_server(Settings(workers=1, control="off")) as server:
+        assert server.control_url is None
+        for path in ("/_emulator/clock", "/_emulator/openapi.json", "/_emulator/reset"):
+            assert httpx.get(f"{server.base_url}{path}").status_code == 404
+        assert httpx.get(f"{server.base_url}/_emulator/health").status_code == 200
+        assert httpx.get(f"{server.base_url}{VENDOR}").status_code == 401
+
+
+@pytest.mark.parametrize(("control", "status"), [("auto", 404), ("on", 200)])
+def test_a_server_for_everybody_serves_it_only_if_asked_for(control: str, status: int) -> None:
+    with serving("0.0.0.0", control) as url:  # noqa: S104 - what is tested
+        assert httpx.get(f"{url}/_emulator/health").status_code == 200
+        assert httpx.get(f"{url}/_emulator/clock").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - data
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
+)
+def test_what_is_loopback(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert is_loopback(host) is expected
+
+
+@contextmanager
+def serving(host: str, control: str) -> Iterator[str]:
+    """Serve as the command line does, and yield the URL on this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-m", "emulator", "serve", "--host", host, "--port", str(port)],
+        env={"FACE_EMULATOR_CONTROL": control, "FACE_EMULATOR_WORKERS": "1", "PATH": ""},
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                httpx.get(f"{url}/_emulator/health")
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator.control import Client
+from emulator.control.init import InitFailed
+from emulator.server import running_server
+from emulator.settings import Settings
+
+CALL = """\
+import json, os, sys, urllib.request
+url = os.environ["FACE_EMULATOR_URL"] + "/_emulator/"
+request = urllib.request.Request(url + sys.argv[0].rpartition("-")[2].removesuffix(".py"), method="PUT",
+    data=json.dumps({"credential": "from-a-script", "state": "revoked"}).encode(),
+    headers={"Content-Type": "application/json"})
+urllib.request.urlopen(request)
+"""
+
+
+def test_hooks_run_in_the_order_of_their_names(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "20-second.sh").write_text(f"echo second >>'{log}'\n")
+    (hooks / "10-first.py").write_text(f"open({str(log)!r}, 'a').write('first\\n')\n")
+    (hooks / "30-credentials.py").write_text(CALL)
+    (hooks / "40-busy.toml").write_text("[[rules]]\nmatch = { credential = 'x' }\neffect = 'unavailable'\n")
+    (hooks / "50-poll.yaml").write_text("progression: {mode: manual}\n")
+    (hooks / "README.md").write_text("not a hook")
+    with running_server(Settings(workers=1, init_dir=hooks)) as server, Client(server.base_url) as client:
+        assert log.read_text() == "first\nsecond\n"
+        assert client.wait_until_ready().hooks_run
+        assert [rule.rule["scenario"] for rule in client.faults()] == ["40-busy"]
+        listed = httpx.get(f"{server.base_url}/_emulator/credentials").json()
+        assert listed == [{"credential": "from-a-script", "state": "revoked"}]
+        assert httpx.get(f"{server.base_url}/_emulator/progression").json()["mode"] == "manual"
+
+
+def test_the_emulator_is_not_ready_before_they_are_through(tmp_path: Path) -> None:
+    (tmp_path / "wait.py").write_text(
+        "import os, pathlib, urllib.error, urllib.request\n"
+        "try:\n"
+        "    urllib.request.urlopen(os.environ['FACE_EMULATOR_URL'] + '/_emulator/ready')\n"
+        "except urllib.error.HTTPError as error:\n"
+        f"    seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+        "    seen.write_text(f'{error.code} {error.read().decode()}')\n"
+    )
+    with running_server(Settings(workers=1, init_dir=tmp_path)):
+        pass
+    status, _, body = (tmp_path / "seen").read_text().partition(" ")
+    assert (status, '"hooks_run":false' in body) == ("503", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("bad.sh", "echo it went wrong >&2; exit 3", "exit status 3: it went wrong"),
+        ("bad.py", "raise SystemExit('no')", "exit status 1: no"),
+        (
+            "bad.toml",
+            "[[rules]]\neffect = 'no-such-thing'",
+            "there is no error or effect named no-such-thing",
+        ),
+        ("bad.yaml", "rules: [", "cannot be read"),
+    ],
+)
+def test_the_first_that_fails_stops_the_emulator(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "zzz.sh").write_text(f"touch '{tmp_path / 'ran'}'\n")
+    before = servers()
+    with (
+        pytest.raises(InitFailed, match=reason),
+        running_server(Settings(workers=1, init_dir=tmp_path)),
+    ):
+        pytest.fail("it must not start")
+    assert not (tmp_path / "ran").exists()
+    assert servers() == before
+
+
+def servers() -> int:
+    """Return how many emulators run in this process."""
+    return sum(thread.name == "face-emulator" for thread in threading.enumerate())
+
+
+def test_the_command_line_says_which_one_failed(tmp_path: Path) -> None:
+    (tmp_path / "bad.sh").write_text("exit 1")
+    done = subprocess.run(
+        [sys.executable, "-m", "emulator", "serve", "--port", "0"],
+        env={"FACE_EMULATOR_INIT_DIR": str(tmp_path), "FACE_EMULATOR_WORKERS": "1", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert f"face-emulator: the init hook {tmp_path / 'bad.sh'} failed: exit status 1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InitFailed, match="No such file"),
+        running_server(Settings(workers=1, init_dir=tmp_path / "nowhere")),
+    ):
+        pytest.fail("it must not start")
