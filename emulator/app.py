@@ -92,9 +92,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            if settings.data_dir is None:
-                # Here, since a signal ends the process before anything is finalized.
-                stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
+            # Here, since a signal ends the process before anything is finalized.
+            stack.push_async_callback(_delete_temporary, settings, folder)
             await records.open()
             stack.push_async_callback(records.close)
             await blobs.open()
@@ -154,6 +153,12 @@ def _what_runs(settings: Settings) -> dict[str, str]:
         "blobs": f"files in {folder}",
         "queue": f"local worker processes: {settings.workers}",
     }
+
+
+async def _delete_temporary(settings: Settings, folder: Path) -> None:
+    """Delete the folder of everything that is stored, unless the settings name it."""
+    if settings.data_dir is None:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def clock_of(settings: Settings) -> Clock:

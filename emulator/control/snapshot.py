@@ -66,6 +66,8 @@ def snapshot_router(services: Services, version: str) -> APIRouter:
                 raise HTTPException(422, str(error)) from error
             async with restoring, services.tasks.paused(None):
                 await snapshot.restore(services.records, services.blobs)
+                for forget in services.forgetters:
+                    forget(None)
                 await services.load()
         return Restored.model_validate(snapshot.manifest, from_attributes=True)
 

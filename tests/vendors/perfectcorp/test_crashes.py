@@ -152,11 +152,14 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     whole = Life(None)
     undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
     assert undisturbed is not None
-    # It starts, is computed, its result is stored, its units are spent or given back, and it is finished.
+    # It starts, is computed, its result is stored, it is held, its units are spent or given back, and it
+    # is finished.
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "replace",
         "run",
-        *(["put", "replace"] if isinstance(result, ReshapedPicture) else ["replace", "replace"]),
+        *(["put"] if isinstance(result, ReshapedPicture) else []),
+        "replace",
+        *(["replace"] if isinstance(result, ReshapedPicture) else ["replace", "replace"]),
         "replace",
     ]
     for last_step in range(1, len(whole.steps) + 1):
