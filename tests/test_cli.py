@@ -89,5 +89,5 @@ def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pill
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "faces"):
+    for command in ("serve", "demo", "faces", "drift"):
         assert command in done.stdout

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from emulator.drift.comparison import Difference
+from emulator.drift.correction import Correction
+from emulator.drift.samples import Step
+from emulator.web.catalogue import Wording
+
+STEP = Step.model_validate({"request": {"method": "GET", "path": "/"}, "response": {}})
+GATEWAY = {"error_message": "MISSING_ARGUMENTS: api_key"}
+
+
+def answer(status: int, body: Any) -> dict[str, Any]:
+    return {"status": status, "type": "application/json", "headers": [], "body": body}
+
+
+def test_an_error_is_known_by_its_words_and_its_places_are_put_back(corrector: Callable[..., Any]) -> None:
+    told = answer(400, {"error_message": "NO_FACE_FOUND: image_file_1"})
+    difference = Difference(
+        "value", "body.error_message", "Nobody {here}: image_file_1", "NO_FACE_FOUND: image_file_1"
+    )
+    found = corrector("faceplusplus").correct(difference, STEP, told)
+    assert found == Correction(
+        "FACE_EMULATOR_VENDORS__FACEPLUSPLUS__ERRORS; NO_FACE_FOUND is CONFIRMED: "
+        "https://console.faceplusplus.com/documents/ 3D Face, common errors",
+        "NO_FACE_FOUND",
+        Wording(text="Nobody {{here}}: {param}"),
+    )
+
+
+def test_an_error_is_known_by_the_words_that_are_set(corrector: Callable[..., Any]) -> None:
+    made = corrector("metahuman", errors={"FACE_NOT_FOUND": {"text": "nobody", "status": 404}})
+    told = answer(404, {"error": {"code": 4, "message": "nobody"}})
+    status = made.correct(Difference("status", "status", 410, 404), STEP, told)
+    assert (status.error, status.wording) == ("FACE_NOT_FOUND", Wording(status=410))
+    # The setting holds what was set before too: it takes the place of the old one.
+    assert made.together([status]) == (
+        """FACE_EMULATOR_VENDORS__METAHUMAN__ERRORS='{"FACE_NOT_FOUND": {"status": 410, "text": "nobody"}}'"""
+    )
+
+
+def test_a_quote_survives_the_shell(corrector: Callable[..., Any]) -> None:
+    made = corrector("metahuman")
+    difference = Difference("value", "body.error.message", "can't see", "face not found")
+    found = made.correct(difference, STEP, answer(422, {"error": {"code": 4, "message": "face not found"}}))
+    assert made.together([found]).endswith("""{"text": "can'\\''t see"}}'""")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "difference", "told", "advice"),
+    [
+        # Two errors of the gateway and the API read alike.
+        (
+            "faceplusplus",
+            Difference("status", "status", 401, 400),
+            answer(400, GATEWAY),
+            "FACE_EMULATOR_VENDORS__FACEPLUSPLUS__ERRORS, for one of MISSING_CREDENTIAL, MISSING_ARGUMENTS",
+        ),
+        # One text for all sentences of the validator would be wrong.
+        (
+            "perfectcorp",
+            Difference("value", "body.error", "jaw is too big.", "jaw is above the allowed maximum."),
+            answer(400, {"error": "jaw is above the allowed maximum.", "error_code": "InvalidParameters"}),
+            "the words of InvalidParameters in emulator/vendors/perfectcorp; InvalidParameters is OBSERVED",
+        ),
+        # A code is no text.
+        (
+            "perfectcorp",
+            Difference("value", "body.error_code", "NoTask", "InvalidTaskId"),
+            answer(400, {"error": "Invalid task ID", "error_code": "InvalidTaskId"}),
+            "no setting changes this, but the code in emulator/vendors/perfectcorp; see its contract.md",
+        ),
+        # What has a pattern in it has no text to set.
+        (
+            "metahuman",
+            Difference("value", "body.error.message", {"$matches": r"no face in \d{9}"}, "face not found"),
+            answer(422, {"error": {"code": 4, "message": "face not found"}}),
+            "the words of FACE_NOT_FOUND in emulator/vendors/metahuman; FACE_NOT_FOUND is CONFIRMED",
+        ),
+        (
+            "metahuman",
+            Difference("missing member", "body.age", {"$type": "integer"}, None),
+            answer(200, {}),
+            "no setting changes this, but the code in emulator/vendors/metahuman; see its contract.md",
+        ),
+    ],
+)
+def test_where_no_wording_helps_it_is_said_what_does(
+    corrector: Callable[..., Any], vendor: str, difference: Difference, told: dict[str, Any], advice: str
+) -> None:
+    made = corrector(vendor)
+    found = made.correct(difference, STEP, told)
+    assert (found.error, found.wording, found.advice.startswith(advice)) == (None, Wording(), True)
+    assert made.together([found]) is None
+
+
+def test_a_sample_may_name_the_setting_that_decides(corrector: Callable[..., Any]) -> None:
+    step = STEP.model_copy(update={"settings": {"body.data.error": "engine_codes"}})
+    difference = Difference("value", "body.data.error", "PHOTO_DETECTION_FAIL", "error_no_face")
+    found = corrector("perfectcorp").correct(difference, step, answer(200, {}))
+    assert found.advice == (
+        "FACE_EMULATOR_VENDORS__PERFECTCORP__ENGINE_CODES (now schema): "
+        "Codes of failed tasks: of the OpenAPI `schema`, or of the table on the `page`."
+    )
