@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import ValidationError
 from rich.console import Console
 
 import emulator.vendors
@@ -175,7 +174,7 @@ def _vendor(name: str) -> Vendor:
 def _chosen(vendor: Vendor, options: DriftOptions) -> dict[str, Sample]:
     try:
         samples = read_samples(options.golden or golden_folder(vendor))
-    except (ValidationError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise DriftFailed(f"the samples cannot be read: {error}") from error
     unknown = [name for name in options.only if name not in samples]
     if unknown:
@@ -235,7 +234,7 @@ def _say_what_is_missing(
     lines = [f"{name} was not sent: {reason}" for name, reason in skipped.items()]
     if folder is not None:
         whole = [one for one in compared if one.recorded is not None]
-        lines.append(f"{len(whole)} samples recorded in {folder}")
+        lines.append(f"recorded in {folder}: {len(whole)} of {len(compared)}")
         lines += [
             f"{one.name} was not recorded: its answers end early" for one in compared if one not in whole
         ]

@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import Any
+from typing import Any, Final
 
 from emulator.drift.comparison import Difference, is_pattern
 from emulator.drift.samples import Step
 from emulator.web.catalogue import CatalogueEntry, Wording
 from emulator.web.vendor import Vendor, VendorSettings
+
+PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses that tell of the moment, and nothing of the contract."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,12 @@ class Corrector:
         self._vendor = vendor
         self._settings = settings
 
-    def correct(self, difference: Difference, step: Step, emulated: Mapping[str, Any]) -> Correction:
-        """Return what to do about a difference between a real and an ``emulated`` answer."""
+    def correct(
+        self, difference: Difference, step: Step, real: Mapping[str, Any], emulated: Mapping[str, Any]
+    ) -> Correction:
+        """Return what to do about a difference between a ``real`` (masked) and an ``emulated`` answer."""
+        if real["status"] in PASSING and real["status"] != emulated["status"]:
+            return Correction(f"a {real['status']} passes: nothing, before it has been compared again")
         setting = next(
             (name for place, name in step.settings.items() if f"{difference.place}.".startswith(f"{place}.")),
             None,
@@ -55,10 +62,15 @@ class Corrector:
         worded = difference.what == "value" and isinstance(difference.found, str)
         if difference.what == "status" or worded or difference.place == "body.status":
             entries = list(self._told(emulated))
+            names = ", ".join(entry.name for entry, _ in entries)
+            others = ", ".join(entry.name for entry, _ in self._told(real))
+            if others and others != names:
+                # To word one error as another would be wrong wherever else it is told.
+                where = f"when it is, stands in emulator/vendors/{self._vendor.name}"
+                return Correction(f"{others} is told in place of {names or 'no error'}; {where}")
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
             if entries:
-                names = ", ".join(entry.name for entry, _ in entries)
                 return Correction(f"{self._variable('errors')}, for one of {names}: they look alike here")
         return self._nothing_to_set()
 
@@ -76,7 +88,7 @@ class Corrector:
         }
         for name, said in due.items():
             errors[name] = {**errors.get(name, {}), **said}
-        quoted = json.dumps(errors, ensure_ascii=False).replace("'", "'\\''")
+        quoted = json.dumps(errors).replace("'", "'\\''")
         return f"{self._variable('errors')}='{quoted}'"
 
     def _variable(self, setting: str) -> str:

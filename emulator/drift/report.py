@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emulator.drift.comparison import IGNORED_HEADERS
+from emulator.drift.comparison import IGNORED_HEADERS, Difference
 from emulator.drift.run import Compared, Finding
 from emulator.drift.samples import Sample
 
@@ -35,11 +37,15 @@ def print_findings(console: Console, compared: Sequence[Compared], together: str
     """Print what differs and what to correct, or that nothing differs."""
     findings = [finding for one in compared for finding in one.findings]
     if findings:
-        table = Table("sample", "step", "differs", "where", "real", "emulated", show_lines=True)
-        for finding in findings:
-            # As text: a bracket in an answer is no markup.
-            table.add_row(*map(Text, _cells(finding)))
-        console.print(table)
+        for title, group in groupby(findings, key=_step_of):
+            console.print(Text(title, style="bold"), soft_wrap=True)
+            table = Table(box=SIMPLE)
+            for column in ("differs", "where", "real", "emulated"):
+                table.add_column(column, overflow="fold")
+            for finding in group:
+                # As text: a bracket in an answer is no markup.
+                table.add_row(*map(Text, _cells(finding.difference)))
+            console.print(table)
         console.print("What to correct:")
         for advice, places in _by_advice(findings).items():
             console.print(Text(f"- {advice} [{', '.join(places)}]"), soft_wrap=True)
@@ -47,8 +53,8 @@ def print_findings(console: Console, compared: Sequence[Compared], together: str
             console.print("All words and statuses that a setting can correct:")
             console.print(Text(together), soft_wrap=True)
     calls = sum(one.calls for one in compared)
-    differences = "difference" if len(findings) == 1 else "differences"
-    console.print(f"{len(compared)} samples, {calls} calls, {len(findings)} {differences}")
+    counts = {"sample": len(compared), "call": calls, "difference": len(findings)}
+    console.print(", ".join(f"{count} {thing}{'' if count == 1 else 's'}" for thing, count in counts.items()))
 
 
 def as_json(
@@ -110,19 +116,23 @@ def told(value: Any) -> str:
             text = value
         case _:
             text = json.dumps(value, ensure_ascii=False)
+    # What a stranger says must not move the cursor.
+    text = text if text.isprintable() else json.dumps(text)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
-    difference = finding.difference
+def _step_of(finding: Finding) -> str:
+    return f"{finding.sample}, step {finding.step + 1}: {finding.request}"
+
+
+def _cells(difference: Difference) -> tuple[str, str, str, str]:
     real, emulated = told(difference.expected), told(difference.found)
     # A member that is null is there; one that is missing is not.
     if difference.what == "extra member" or (difference.what == "header" and difference.expected is None):
         real = ABSENT
     if difference.what == "missing member" or (difference.what == "header" and difference.found is None):
         emulated = ABSENT
-    step = f"{finding.step + 1} {finding.request}"
-    return finding.sample, step, difference.what, difference.place, real, emulated
+    return difference.what, difference.place, real, emulated
 
 
 def _by_advice(findings: Iterable[Finding]) -> dict[str, list[str]]:

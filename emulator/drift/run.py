@@ -66,7 +66,9 @@ def compare(
             for difference in differences(answer, own):
                 shown = masks[number].difference(difference, own["status"])
                 findings.append(
-                    Finding(name, number, _called(step), shown, corrector.correct(difference, step, own))
+                    Finding(
+                        name, number, _called(step), shown, corrector.correct(difference, step, answer, own)
+                    )
                 )
         if theirs.stopped != ours.stopped:
             number = min(len(theirs.answers), len(ours.answers)) - 1

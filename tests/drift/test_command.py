@@ -16,7 +16,10 @@ from typer.testing import CliRunner
 import emulator.vendors
 from emulator.cli import app
 from emulator.drift.command import POLITE_SECONDS, DriftFailed, DriftOptions, run_drift
-from emulator.drift.report import told
+from emulator.drift.comparison import Difference
+from emulator.drift.correction import Correction
+from emulator.drift.report import print_findings, told
+from emulator.drift.run import Compared, Finding
 from emulator.drift.samples import golden_folder, read_samples
 from emulator.web.vendor import discover_vendors
 
@@ -81,7 +84,7 @@ def test_differences_end_with_1_and_the_printed_setting_makes_them_go(set_apart:
 def test_recorded_samples_can_be_sent_in_place_of_the_own(real: Any, tmp_path: Path) -> None:
     assert drift(real.base_url, "--only", "unknown-key", "--record", str(tmp_path)).exit_code == 0
     again = drift(real.base_url, "--golden", str(tmp_path))
-    assert (again.exit_code, "1 samples, 2 calls, 0 differences" in again.stdout) == (0, True)
+    assert (again.exit_code, "1 sample, 2 calls, 0 differences" in again.stdout) == (0, True)
 
 
 def test_the_list_says_what_there_is_and_what_is_not_sent() -> None:
@@ -130,6 +133,15 @@ def test_a_service_that_is_not_there_ends_with_2_and_is_called_once() -> None:
     )
 
 
+def test_what_is_agreed_to_is_sent(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.drift.command._is_loopback", lambda _host: False)
+    refused = drift(real.base_url, "--only", "unknown-key", "--pace", "0.01")
+    assert (refused.exit_code, real.bent.calls) == (2, [])
+    agreed = drift(real.base_url, "--only", "unknown-key", "--pace", "0.01", "--yes")
+    assert (agreed.exit_code, len(real.bent.calls)) == (0, 2)
+    assert "0.01 s apart" in agreed.stdout
+
+
 def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
     printed = io.StringIO()
     asked: list[str] = []
@@ -149,6 +161,25 @@ def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
     ]
 
 
+def test_on_a_narrow_terminal_nothing_is_cut_and_nothing_is_markup() -> None:
+    printed = io.StringIO()
+    text = "[bold]no[/bold] " + "x" * 60
+    difference = Difference("value", "body.a_rather_long_name_of_a_member", text, None)
+    finding = Finding("unknown", 2, "GET /a/{task_id}", difference, Correction("nothing"))
+    print_findings(Console(file=printed, width=60), [Compared("unknown", (finding,), 3, None)], None)
+    lines = printed.getvalue().splitlines()
+    assert lines[0] == "unknown, step 3: GET /a/{task_id}"
+    assert lines[-3:] == [
+        "What to correct:",
+        "- nothing [unknown: body.a_rather_long_name_of_a_member]",
+        "1 sample, 3 calls, 1 difference",
+    ]
+    shown = "".join("".join(lines[4:-3]).split())
+    assert "…" not in shown
+    assert shown.count("x") == 60
+    assert "[bold]no[/bold]" in shown
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -165,6 +196,7 @@ def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
         ({"a": [1]}, '{"a": [1]}'),
         ("[bold]x", "[bold]x"),
         ("x" * 200, "x" * 120 + "…"),
+        ("\x1b[2J\ud800", r'"\u001b[2J\ud800"'),
     ],
 )
 def test_values_are_told_in_a_few_words(value: Any, text: str) -> None:

@@ -18,12 +18,15 @@ def answer(status: int, body: Any) -> dict[str, Any]:
     return {"status": status, "type": "application/json", "headers": [], "body": body}
 
 
+UNKNOWN = answer(410, {"message": "words that no catalogue has"})
+
+
 def test_an_error_is_known_by_its_words_and_its_places_are_put_back(corrector: Callable[..., Any]) -> None:
     told = answer(400, {"error_message": "NO_FACE_FOUND: image_file_1"})
     difference = Difference(
         "value", "body.error_message", "Nobody {here}: image_file_1", "NO_FACE_FOUND: image_file_1"
     )
-    found = corrector("faceplusplus").correct(difference, STEP, told)
+    found = corrector("faceplusplus").correct(difference, STEP, UNKNOWN, told)
     assert found == Correction(
         "FACE_EMULATOR_VENDORS__FACEPLUSPLUS__ERRORS; NO_FACE_FOUND is CONFIRMED: "
         "https://console.faceplusplus.com/documents/ 3D Face, common errors",
@@ -35,7 +38,7 @@ def test_an_error_is_known_by_its_words_and_its_places_are_put_back(corrector: C
 def test_an_error_is_known_by_the_words_that_are_set(corrector: Callable[..., Any]) -> None:
     made = corrector("metahuman", errors={"FACE_NOT_FOUND": {"text": "nobody", "status": 404}})
     told = answer(404, {"error": {"code": 4, "message": "nobody"}})
-    status = made.correct(Difference("status", "status", 410, 404), STEP, told)
+    status = made.correct(Difference("status", "status", 410, 404), STEP, UNKNOWN, told)
     assert (status.error, status.wording) == ("FACE_NOT_FOUND", Wording(status=410))
     # The setting holds what was set before too: it takes the place of the old one.
     assert made.together([status]) == (
@@ -46,7 +49,9 @@ def test_an_error_is_known_by_the_words_that_are_set(corrector: Callable[..., An
 def test_a_quote_survives_the_shell(corrector: Callable[..., Any]) -> None:
     made = corrector("metahuman")
     difference = Difference("value", "body.error.message", "can't see", "face not found")
-    found = made.correct(difference, STEP, answer(422, {"error": {"code": 4, "message": "face not found"}}))
+    found = made.correct(
+        difference, STEP, UNKNOWN, answer(422, {"error": {"code": 4, "message": "face not found"}})
+    )
     assert made.together([found]).endswith("""{"text": "can'\\''t see"}}'""")
 
 
@@ -93,7 +98,7 @@ def test_where_no_wording_helps_it_is_said_what_does(
     corrector: Callable[..., Any], vendor: str, difference: Difference, told: dict[str, Any], advice: str
 ) -> None:
     made = corrector(vendor)
-    found = made.correct(difference, STEP, told)
+    found = made.correct(difference, STEP, UNKNOWN, told)
     assert (found.error, found.wording, found.advice.startswith(advice)) == (None, Wording(), True)
     assert made.together([found]) is None
 
@@ -101,8 +106,31 @@ def test_where_no_wording_helps_it_is_said_what_does(
 def test_a_sample_may_name_the_setting_that_decides(corrector: Callable[..., Any]) -> None:
     step = STEP.model_copy(update={"settings": {"body.data.error": "engine_codes"}})
     difference = Difference("value", "body.data.error", "PHOTO_DETECTION_FAIL", "error_no_face")
-    found = corrector("perfectcorp").correct(difference, step, answer(200, {}))
+    found = corrector("perfectcorp").correct(difference, step, UNKNOWN, answer(200, {}))
     assert found.advice == (
         "FACE_EMULATOR_VENDORS__PERFECTCORP__ENGINE_CODES (now schema): "
         "Codes of failed tasks: of the OpenAPI `schema`, or of the table on the `page`."
     )
+
+
+def test_one_error_in_place_of_another_is_no_matter_of_wording(corrector: Callable[..., Any]) -> None:
+    made = corrector("faceplusplus")
+    real = answer(401, {"error_message": "AUTHENTICATION_ERROR"})
+    told = answer(400, {"error_message": "NO_FACE_FOUND: image_file_1"})
+    for difference in (
+        Difference("status", "status", 401, 400),
+        Difference("value", "body.error_message", "AUTHENTICATION_ERROR", "NO_FACE_FOUND: image_file_1"),
+    ):
+        found = made.correct(difference, STEP, real, told)
+        assert found == Correction(
+            "AUTHENTICATION_ERROR is told in place of NO_FACE_FOUND; "
+            "when it is, stands in emulator/vendors/faceplusplus"
+        )
+
+
+def test_what_passes_is_compared_again(corrector: Callable[..., Any]) -> None:
+    told = answer(422, {"error": {"code": 4, "message": "face not found"}})
+    found = corrector("metahuman").correct(
+        Difference("status", "status", 503, 422), STEP, answer(503, "busy"), told
+    )
+    assert found == Correction("a 503 passes: nothing, before it has been compared again")

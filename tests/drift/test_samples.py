@@ -76,3 +76,10 @@ def test_every_upload_is_registered_with_its_length() -> None:
             for step in sample.steps:
                 if step.request.content is not None:
                     assert f'"file_size": {len(picture(step.request.content))}' in registered
+
+
+def test_half_a_character_in_an_answer_can_be_recorded(tmp_path: Path) -> None:
+    step = {"request": {"method": "GET", "path": "/"}, "response": {"body": {"name": "\ud800"}}}
+    sample = Sample.model_validate({"title": "t", "steps": [step]})
+    write_sample(tmp_path, "half", sample)
+    assert read_samples(tmp_path) == {"half": sample}
