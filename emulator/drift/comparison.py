@@ -29,6 +29,9 @@ VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 
+FIRST_FAILURE: Final = 400
+"""The first status that refuses a request."""
+
 IGNORED_HEADERS: Final = frozenset(
     {
         # Of the connection and the way a body travels.

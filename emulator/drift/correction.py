@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any, Final
 
-from emulator.drift.comparison import Difference, is_pattern
+from emulator.drift.comparison import FIRST_FAILURE, Difference, is_pattern
 from emulator.drift.samples import Step
 from emulator.web.catalogue import CatalogueEntry, Wording
 from emulator.web.vendor import Vendor, VendorSettings
@@ -64,10 +64,12 @@ class Corrector:
             entries = list(self._told(emulated))
             names = ", ".join(entry.name for entry, _ in entries)
             others = ", ".join(entry.name for entry, _ in self._told(real))
-            if others and others != names:
+            refuses, refused = (answer["status"] >= FIRST_FAILURE for answer in (real, emulated))
+            if refuses != refused or (others and others != names):
                 # To word one error as another would be wrong wherever else it is told.
-                where = f"when it is, stands in emulator/vendors/{self._vendor.name}"
-                return Correction(f"{others} is told in place of {names or 'no error'}; {where}")
+                told = (others or "an unknown error") if refuses else others or "no error"
+                where = f"when, stands in emulator/vendors/{self._vendor.name}"
+                return Correction(f"{told} is told in place of {names or 'no error'}: {where}")
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
             if entries:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from emulator.drift.comparison import VALUES, Difference, type_name
+from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_name
 from emulator.drift.files import describe_file, in_base64
 
-FIRST_FAILURE: Final = 400
 LONGEST_CODE: Final = 1000
 """Numbers below this are codes, where a request was refused."""
 FEW: Final = 4

@@ -123,9 +123,38 @@ def test_one_error_in_place_of_another_is_no_matter_of_wording(corrector: Callab
     ):
         found = made.correct(difference, STEP, real, told)
         assert found == Correction(
-            "AUTHENTICATION_ERROR is told in place of NO_FACE_FOUND; "
-            "when it is, stands in emulator/vendors/faceplusplus"
+            "AUTHENTICATION_ERROR is told in place of NO_FACE_FOUND: "
+            "when, stands in emulator/vendors/faceplusplus"
         )
+
+
+@pytest.mark.parametrize(
+    ("real", "told", "advice"),
+    [
+        (
+            answer(200, {"status": 200}),
+            answer(401, {"error": "This API key is not recognized.", "error_code": "InvalidApiKey"}),
+            "no error is told in place of InvalidApiKey",
+        ),
+        (
+            answer(403, {"error": "words that no catalogue has"}),
+            answer(200, {"data": {"error": "error_no_face", "error_message": "No face detected"}}),
+            "an unknown error is told in place of error_no_face",
+        ),
+        (
+            answer(403, {"error": "words that no catalogue has"}),
+            answer(200, {"data": {}}),
+            "an unknown error is told in place of no error",
+        ),
+    ],
+)
+def test_a_success_is_no_other_wording_of_an_error(
+    corrector: Callable[..., Any], real: dict[str, Any], told: dict[str, Any], advice: str
+) -> None:
+    difference = Difference("status", "status", real["status"], told["status"])
+    assert corrector("perfectcorp").correct(difference, STEP, real, told) == Correction(
+        f"{advice}: when, stands in emulator/vendors/perfectcorp"
+    )
 
 
 def test_what_passes_is_compared_again(corrector: Callable[..., Any]) -> None:
