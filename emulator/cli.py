@@ -205,6 +205,58 @@ def faces(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def drift(
+    *,
+    vendor: Annotated[str, typer.Option(help="Its name; a wrong one is answered with the right ones.")],
+    base_url: Annotated[str, typer.Option(help="Of the real service, such as https://api.example.com.")] = "",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FACE_DRIFT_KEY",
+            help="In the vendor's form: `api_key:api_secret`, a token or a bearer key.",
+        ),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A sample; may be said several times.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Say which samples there are.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Write the real answers into this folder, as golden samples.")
+    ] = None,
+    golden: Annotated[Path | None, typer.Option(help="A folder of samples, in place of the own.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write what differs into this file, as JSON.")] = None,
+    pace: Annotated[
+        float | None, typer.Option(help="Seconds between calls; 1.25, if the service is elsewhere.", min=0)
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that a call may take.", min=0.001)] = 30.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that may be billed.")] = False,
+) -> None:
+    """Send the golden requests to a real service and to the emulator, and say in what they differ.
+
+    The exit code is 0 if in nothing, 1 if in anything, 2 if it could not be found out.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from emulator.drift.command import DriftFailed, DriftOptions, list_samples, run_drift
+
+    options = DriftOptions(vendor, base_url, key, tuple(only or ()), golden, record, json, pace, timeout)
+    console = Console()
+    try:
+        if list_:
+            list_samples(options, console)
+            return
+        differs = run_drift(
+            options, console, lambda: yes or (sys.stdin.isatty() and typer.confirm("Send them?"))
+        )
+    # A wrong setting is a ValueError.
+    except (DriftFailed, ValueError, OSError) as error:
+        typer.echo(f"face-emulator: {error}", err=True)
+        raise typer.Exit(2) from error
+    if differs:
+        raise typer.Exit(1)
+
+
 def _identity_in(document: object) -> tuple[float, ...]:
     """Return the 80 numbers that a JSON document holds: bare, or as ``faces`` writes them."""
     if isinstance(document, dict):

@@ -90,6 +90,17 @@ def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pill
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "faces", "snapshot"):
+    for command in (
+        "serve",
+        "demo",
+        "faces",
+        "drift",
+        "reset",
+        "clock",
+        "faults",
+        "scenario",
+        "snapshot",
+        "tasks",
+    ):
         assert command in done.stdout
     assert "--data-dir" in run("serve", "--help").stdout

@@ -1,0 +1,1 @@
+"""Golden samples, and how far a real service has drifted from what they say."""

@@ -1,0 +1,242 @@
+"""The command ``drift``: a real service held against a private emulator."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+from rich.console import Console
+
+import emulator.vendors
+from emulator.drift.correction import Corrector
+from emulator.drift.exchange import Pace, Side, Unanswered
+from emulator.drift.mask import Mask
+from emulator.drift.report import as_json, print_findings, print_samples
+from emulator.drift.run import Compared, compare
+from emulator.drift.samples import LISTED, Sample, golden_folder, read_samples, write_sample
+from emulator.server import running_server
+from emulator.settings import Settings
+from emulator.web.vendor import Vendor, discover_vendors
+
+POLITE_SECONDS: Final = 1.25
+"""Between calls to a real service: the slowest published rate is Perfect Corp's, 250 calls in 300 s."""
+
+WARM_UP_SECONDS: Final = 120.0
+"""How long the emulator may take for its first picture."""
+
+
+class DriftFailed(Exception):
+    """The comparison cannot be made, or not to its end."""
+
+
+@dataclass(frozen=True)
+class DriftOptions:
+    """What to compare, and how.
+
+    Attributes
+    ----------
+    vendor : str
+        The vendor's name.
+    base_url : str
+        The real service's.
+    key : str, optional
+        In the vendor's form: its parts joined by colons.
+    only : tuple of str
+        Names of samples; all, if empty.
+    golden : Path, optional
+        A folder of samples, in place of the vendor's own.
+    record : Path, optional
+        A folder for the real service's answers, as samples.
+    report : Path, optional
+        A file for the findings, as JSON.
+    pace_seconds : float, optional
+        Between two calls to the real service; `POLITE_SECONDS`, and none on this machine, if left out.
+    timeout_seconds : float
+        For each call to it.
+    """
+
+    vendor: str
+    base_url: str = ""
+    key: str | None = None
+    only: tuple[str, ...] = ()
+    golden: Path | None = None
+    record: Path | None = None
+    report: Path | None = None
+    pace_seconds: float | None = None
+    timeout_seconds: float = 30.0
+
+
+def list_samples(options: DriftOptions, console: Console) -> None:
+    """Print a vendor's samples.
+
+    Raises
+    ------
+    DriftFailed
+        If there is no such vendor, or no such folder.
+    """
+    print_samples(console, _chosen(_vendor(options.vendor), options))
+
+
+def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], bool]) -> bool:
+    """Return whether the real service differs from the emulator; print in what.
+
+    ``confirm`` is asked before anything leaves this machine.
+
+    Raises
+    ------
+    DriftFailed
+        If the comparison cannot be made, or not to its end. What was found until then is printed.
+    """
+    vendor = _vendor(options.vendor)
+    chosen = _chosen(vendor, options)
+    sent = {name: sample for name, sample in chosen.items() if sample.only_emulated is None}
+    skipped = {
+        name: sample.only_emulated for name, sample in chosen.items() if sample.only_emulated is not None
+    }
+    if not sent:
+        raise DriftFailed(f"nothing is left to send: {json.dumps(skipped)}")
+    real = _real_side(options, sent)
+    _announce(console, vendor, sent, real)
+    if not _is_loopback(_host(options.base_url)) and not confirm():
+        raise DriftFailed("not sent: say --yes, or confirm where you are asked")
+
+    settings = _settings()
+    corrector = Corrector(vendor, vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {})))
+    compared: list[Compared] = []
+    failed: str | None = None
+    with real.client, _private_emulator(settings) as emulated, console.status("") as status:
+        try:
+            for one in compare(sent, real, emulated, corrector):
+                compared.append(one)
+                status.update(f"{len(compared)} of {len(sent)} samples")
+                if options.record is not None and one.recorded is not None:
+                    write_sample(options.record, one.name, one.recorded)
+        except Unanswered as error:
+            failed = Mask(tuple((real.credential or {}).values())).without_secrets(str(error))
+    together = corrector.together([finding.correction for one in compared for finding in one.findings])
+    print_findings(console, compared, together)
+    _say_what_is_missing(console, compared, skipped, options.record)
+    if options.report is not None:
+        document = as_json(vendor.name, options.base_url, compared, skipped, together, failed)
+        options.report.write_text(document)
+    if failed is not None:
+        raise DriftFailed(failed)
+    return any(one.findings for one in compared)
+
+
+def _real_side(options: DriftOptions, samples: Mapping[str, Sample]) -> Side:
+    is_here = _is_loopback(_host(options.base_url))
+    seconds = options.pace_seconds
+    if seconds is None:
+        seconds = 0.0 if is_here else POLITE_SECONDS
+    credential = _credential(samples, options.key)
+    client = httpx.Client(base_url=options.base_url, timeout=options.timeout_seconds)
+    return Side(options.base_url, client, Pace(seconds), credential)
+
+
+@contextmanager
+def _private_emulator(settings: Settings) -> Iterator[Side]:
+    with (
+        running_server(settings) as listening,
+        # Whatever proxy leads to the real service, this machine is reached without.
+        httpx.Client(base_url=listening.base_url, timeout=WARM_UP_SECONDS, trust_env=False) as client,
+    ):
+        yield Side("the emulator", client, Pace(0))
+
+
+def _settings() -> Settings:
+    """Return the settings of the private emulator: the user's own, as far as answers depend on them."""
+    given = Settings()
+    return given.model_copy(
+        update={
+            "credentials": {**given.credentials, **LISTED},
+            "strict": False,
+            "workers": 1,
+            "data_dir": None,
+        }
+    )
+
+
+def _vendor(name: str) -> Vendor:
+    vendors = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
+    if name not in vendors:
+        raise DriftFailed(f"there is no vendor {name}, but {', '.join(vendors)}")
+    return vendors[name]
+
+
+def _chosen(vendor: Vendor, options: DriftOptions) -> dict[str, Sample]:
+    try:
+        samples = read_samples(options.golden or golden_folder(vendor))
+    except (ValueError, OSError) as error:
+        raise DriftFailed(f"the samples cannot be read: {error}") from error
+    unknown = [name for name in options.only if name not in samples]
+    if unknown:
+        raise DriftFailed(f"there is no sample {', '.join(unknown)}, but {', '.join(samples)}")
+    return {name: sample for name, sample in samples.items() if not options.only or name in options.only}
+
+
+def _host(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise DriftFailed(f"{base_url!r} is no base URL, such as https://api.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise DriftFailed(
+            "a base URL is no place for credentials or a query: the key has an option of its own"
+        )
+    return parts.hostname
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _credential(samples: Mapping[str, Sample], key: str | None) -> dict[str, str]:
+    """Return the parts of a key by their names in the samples."""
+    names = next((list(sample.credential) for sample in samples.values() if sample.credential), [])
+    if not names:
+        return {}
+    form = ":".join(names)
+    if not key:
+        raise DriftFailed(f"a key is needed: {form}, by --key or in FACE_DRIFT_KEY")
+    parts = key.split(":", len(names) - 1)
+    if len(parts) != len(names) or not all(parts):
+        raise DriftFailed(f"the key is not in the vendor's form: {form}")
+    return dict(zip(names, parts, strict=True))
+
+
+def _announce(console: Console, vendor: Vendor, samples: Mapping[str, Sample], real: Side) -> None:
+    calls = sum(len(sample.steps) for sample in samples.values())
+    pause = f"{real.pace.seconds:g} s apart"
+    lines = [
+        f"{vendor.title}: {len(samples)} samples, at least {calls} calls to {real.name}, {pause}.",
+        "The vendor bills your key for them as for any others.",
+        "The pictures are drawn: nobody's face is sent. The key is neither printed nor kept.",
+    ]
+    if urlsplit(real.name).scheme == "http" and not _is_loopback(_host(real.name)):
+        lines.append("The address is not https: the key can be read on its way.")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_what_is_missing(
+    console: Console, compared: list[Compared], skipped: Mapping[str, str], folder: Path | None
+) -> None:
+    lines = [f"{name} was not sent: {reason}" for name, reason in skipped.items()]
+    if folder is not None:
+        whole = [one for one in compared if one.recorded is not None]
+        lines.append(f"recorded in {folder}: {len(whole)} of {len(compared)}")
+        lines += [
+            f"{one.name} was not recorded: its answers end early" for one in compared if one not in whole
+        ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

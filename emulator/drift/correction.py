@@ -1,0 +1,171 @@
+"""What to correct in the emulator, so that it answers as the real service did."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any, Final
+
+from emulator.drift.comparison import FIRST_FAILURE, Difference, is_pattern
+from emulator.drift.samples import Step
+from emulator.web.catalogue import CatalogueEntry, Wording
+from emulator.web.vendor import Vendor, VendorSettings
+
+PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses that tell of the moment, and nothing of the contract."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What to do about a difference.
+
+    Attributes
+    ----------
+    advice : str
+        In a sentence.
+    error : str, optional
+        The error of the catalogue whose wording is to be set.
+    wording : Wording
+        What of it.
+    """
+
+    advice: str
+    error: str | None = None
+    wording: Wording = field(default_factory=Wording)
+
+
+class Corrector:
+    """Knows what can be set of a vendor, and how it is set now."""
+
+    def __init__(self, vendor: Vendor, settings: VendorSettings) -> None:
+        self._vendor = vendor
+        self._settings = settings
+
+    def correct(
+        self, difference: Difference, step: Step, real: Mapping[str, Any], emulated: Mapping[str, Any]
+    ) -> Correction:
+        """Return what to do about a difference between a ``real`` (masked) and an ``emulated`` answer."""
+        if real["status"] in PASSING and real["status"] != emulated["status"]:
+            return Correction(f"a {real['status']} passes: nothing, before it has been compared again")
+        setting = next(
+            (name for place, name in step.settings.items() if f"{difference.place}.".startswith(f"{place}.")),
+            None,
+        )
+        if setting is not None:
+            return Correction(
+                f"{self._variable(setting)} (now {getattr(self._settings, setting)}): "
+                f"{self._vendor.settings_model.model_fields[setting].description}"
+            )
+        worded = difference.what == "value" and isinstance(difference.found, str)
+        if difference.what == "status" or worded or difference.place == "body.status":
+            entries = list(self._told(emulated))
+            names = ", ".join(entry.name for entry, _ in entries)
+            others = ", ".join(entry.name for entry, _ in self._told(real))
+            refuses, refused = (answer["status"] >= FIRST_FAILURE for answer in (real, emulated))
+            if refuses != refused or (others and others != names):
+                # To word one error as another would be wrong wherever else it is told.
+                told = (others or "an unknown error") if refuses else others or "no error"
+                where = f"when, stands in emulator/vendors/{self._vendor.name}"
+                return Correction(f"{told} is told in place of {names or 'no error'}: {where}")
+            if len(entries) == 1:
+                return self._reword(difference, *entries[0])
+            if entries:
+                return Correction(f"{self._variable('errors')}, for one of {names}: they look alike here")
+        return self._nothing_to_set()
+
+    def together(self, corrections: Sequence[Correction]) -> str | None:
+        """Return the setting with all the wordings, and those set already; None if none is due."""
+        due: dict[str, dict[str, Any]] = {}
+        for correction in corrections:
+            said = correction.wording.model_dump(exclude_none=True)
+            if correction.error is not None and said:
+                due.setdefault(correction.error, {}).update(said)
+        if not due:
+            return None
+        errors = {
+            name: wording.model_dump(exclude_none=True) for name, wording in self._settings.errors.items()
+        }
+        for name, said in due.items():
+            errors[name] = {**errors.get(name, {}), **said}
+        quoted = json.dumps(errors).replace("'", "'\\''")
+        return f"{self._variable('errors')}='{quoted}'"
+
+    def _variable(self, setting: str) -> str:
+        return f"FACE_EMULATOR_VENDORS__{self._vendor.name.upper()}__{setting.upper()}"
+
+    def _nothing_to_set(self) -> Correction:
+        folder = f"emulator/vendors/{self._vendor.name}"
+        return Correction(f"no setting changes this, but the code in {folder}; see its contract.md")
+
+    def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
+        """Return how to word ``entry``, whose text was ``found`` in the emulated answer."""
+        known = f"{entry.name} is {entry.mark}: {entry.source}"
+        if difference.what == "status":
+            wording = Wording(status=difference.expected)
+            return Correction(f"{self._variable('errors')}; {known}", entry.name, wording)
+        if not isinstance(difference.found, str):
+            # An envelope that repeats the status is right as soon as the status is.
+            return Correction(f"{self._variable('errors')}; {known}")
+        if found[0] not in difference.found:
+            return self._nothing_to_set()
+        if difference.found != found[0]:
+            # A text among others, in markup.
+            return Correction(f"{self._variable('errors')}; {known}")
+        if is_pattern(difference.expected) or not _literal(entry.text):
+            # Its words come with the case, and one text for all cases would be wrong for the others.
+            return Correction(f"the words of {entry.name} in emulator/vendors/{self._vendor.name}; {known}")
+        text = difference.expected.replace("{", "{{").replace("}", "}}")
+        for place, value in found.groupdict().items():
+            text = text.replace(value, f"{{{place}}}") if value else text
+        return Correction(f"{self._variable('errors')}; {known}", entry.name, Wording(text=text))
+
+    def _told(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
+        """Yield the errors that an emulated answer may be telling, those that say most in fixed words."""
+        strings = list(_strings(answer["body"]))
+        told = []
+        for entry in self._vendor.errors:
+            wording = self._settings.errors.get(entry.name, Wording())
+            if (wording.status or entry.status) != answer["status"]:
+                continue
+            template = entry.text if wording.text is None else wording.text
+            extra = (entry.extra or {}).items()
+            codes = {value for name, value in extra if name.endswith("code") and isinstance(value, str)}
+            if codes and codes.isdisjoint(strings):
+                continue
+            pattern = _expression(template)
+            for text in strings:
+                found = pattern.fullmatch(text)
+                if found is not None:
+                    told.append((entry, found, len(_literal(template))))
+                    break
+        most = max((length for _, _, length in told), default=0)
+        yield from ((entry, found) for entry, found, length in told if length == most)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        # Markup tells its texts between tags.
+        yield from re.findall(r">([^<>]+)<", value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _literal(template: str) -> str:
+    return "".join(text for text, _, _, _ in Formatter().parse(template))
+
+
+def _expression(template: str) -> re.Pattern[str]:
+    pieces = []
+    for text, place, _, _ in Formatter().parse(template):
+        pieces.append(re.escape(text))
+        if place is not None:
+            pieces.append(f"(?P<{place}>.*)")
+    return re.compile("".join(pieces), re.DOTALL)

@@ -1,0 +1,195 @@
+"""A sample's requests, sent one after the other, each side with ids and URLs of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import httpx
+
+from emulator.drift.comparison import IGNORED_HEADERS
+from emulator.drift.files import describe_file
+from emulator.drift.samples import NotAnswered, Request, Sample, Step, filled, filled_path, look_up, picture
+
+PATIENCE_SECONDS: Final = 120.0
+"""How long a task may run before its last answer counts as the last."""
+
+
+class Unanswered(Exception):
+    """The service cannot be reached, or does not answer in time; the cause says why.
+
+    Attributes
+    ----------
+    name : str
+        Who did not answer.
+    request : Request
+        What was sent, before its places were filled.
+    """
+
+    def __init__(self, name: str, request: Request, cause: Exception) -> None:
+        super().__init__(name, request, cause)
+        self.name = name
+        self.request = request
+        self.cause = cause
+
+    def __str__(self) -> str:
+        # The path as the sample has it: what is filled in may be signed.
+        reason = f"{type(self.cause).__name__}: {self.cause}"
+        return f"{self.name} did not answer {self.request.method} {self.request.path}: {reason}"
+
+
+@dataclass
+class Pace:
+    """Keeps calls apart.
+
+    Attributes
+    ----------
+    seconds : float
+        From the beginning of one call to that of the next, at least.
+    """
+
+    seconds: float
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _next: float = field(default=float("-inf"), init=False)
+
+    def wait(self) -> None:
+        """Return when the next call may be made."""
+        early = self._next - self.now()
+        if early > 0:
+            self.sleep(early)
+        self._next = self.now() + self.seconds
+
+
+@dataclass(frozen=True)
+class Side:
+    """A service and how it is spoken to.
+
+    Attributes
+    ----------
+    name : str
+        What it is called where it does not answer.
+    client : httpx.Client
+        Knows the base URL and the time-out.
+    pace : Pace
+        How often it may be called.
+    credential : mapping of str to str, optional
+        Takes the place of each sample's own.
+    """
+
+    name: str
+    client: httpx.Client
+    pace: Pace
+    credential: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Played:
+    """What was answered to a sample.
+
+    Attributes
+    ----------
+    answers : tuple of mapping
+        For each step that was sent ``status``, ``type``, ``headers``, ``body``.
+    stopped : str, optional
+        Why the later steps could not be sent.
+    calls : int
+        How many requests were sent, polls included.
+    """
+
+    answers: tuple[Mapping[str, Any], ...]
+    stopped: str | None
+    calls: int
+
+
+def play(sample: Sample, side: Side) -> Played:
+    """Send a sample's requests, and return the answers.
+
+    Raises
+    ------
+    Unanswered
+        If the service cannot be reached. Nothing is tried again.
+    """
+    names: dict[str, Any] = dict(sample.credential if side.credential is None else side.credential)
+    answers: list[Mapping[str, Any]] = []
+    calls = 0
+    for step in sample.steps:
+        answer, sent = _last_answer(step, names, side)
+        calls += sent
+        answers.append(answer)
+        try:
+            names |= {name: look_up(answer, place) for name, place in step.keep.items()}
+        except NotAnswered as error:
+            return Played(tuple(answers), str(error), calls)
+    return Played(tuple(answers), None, calls)
+
+
+def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapping[str, Any], int]:
+    """Return the answer to a step, and how many calls it took."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    calls = 0
+    while True:
+        side.pace.wait()
+        answer = _send(step.request, names, side)
+        calls += 1
+        if not step.waits or not _says(answer, step.waits) or time.monotonic() > deadline:
+            return answer, calls
+        # An emulator is not paced, and still not asked without pause.
+        time.sleep(0.02)
+
+
+def _says(answer: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    try:
+        return all(look_up(answer, place) == value for place, value in expected.items())
+    except NotAnswered:
+        return False
+
+
+def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str, Any]:
+    headers = filled(request.headers, names)
+    files = [(name, (PurePosixPath(file).name, picture(file))) for name, file in request.files]
+    try:
+        response = side.client.request(
+            request.method,
+            filled_path(request.path, names),
+            # Some services say numbers where header values belong.
+            headers={name: str(value) for name, value in headers.items()} if headers else None,
+            data=filled(request.form, names),
+            json=filled(request.body, names),
+            files=files or None,
+            content=None if request.content is None else picture(request.content),
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unanswered(side.name, request, error) from error
+    return {
+        "status": response.status_code,
+        "type": _media_type(response.headers.get("content-type")),
+        "headers": sorted(set(response.headers) - IGNORED_HEADERS - {"content-type"}),
+        "body": _body(response.headers.get("content-type"), response.content),
+    }
+
+
+def _media_type(header: str | None) -> str | None:
+    """Return a media type without its parameters."""
+    return None if header is None else header.partition(";")[0].strip().lower()
+
+
+def _body(header: str | None, data: bytes) -> Any:
+    """Return a body as what it is: JSON, text, or the bytes of a file."""
+    media_type = _media_type(header) or ""
+    if media_type.partition("/")[0] in {"image", "audio", "video", "model"}:
+        return data
+    if media_type == "application/json" or media_type.endswith("+json"):
+        try:
+            return json.loads(data)
+        except ValueError:
+            pass
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return data
+    return data if describe_file(data)["$file"] != "unknown" else text

@@ -1,0 +1,55 @@
+"""What kind of file some bytes are, and how it is built."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from typing import Any, Final
+
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+SHORTEST_BASE64: Final = 64
+"""Characters below which nothing is taken for a file in base64. An id may have as many, and is none."""
+
+LONG_BASE64: Final = 512
+"""Characters from which on a string in base64 is a file, whatever its kind."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+_BEGINNINGS: Final = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"glTF": "glb"}
+_STATEMENT = re.compile(r"^([A-Za-z_]+)[ \t]", re.MULTILINE)
+
+
+def describe_file(data: bytes) -> dict[str, Any]:
+    """Return what a file is (``$file``, ``unknown`` if nothing else) and how it is built.
+
+    Pictures have ``width`` and ``height``, OBJ and MTL the ``statements`` that they use.
+    """
+    kind = next((kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), None)
+    if kind in {"jpeg", "png"}:
+        try:
+            with PillowImage.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as opened:
+                return {"$file": kind, "width": opened.width, "height": opened.height}
+        except (UnidentifiedImageError, OSError, ValueError, PillowImage.DecompressionBombError):
+            return {"$file": f"damaged {kind}"}
+    if kind is not None:
+        return {"$file": kind}
+    statements = set(_STATEMENT.findall(data.decode("latin-1")))
+    if "newmtl" in statements:
+        return {"$file": "mtl", "statements": sorted(statements)}
+    if {"v", "f"} <= statements:
+        return {"$file": "obj", "statements": sorted(statements)}
+    return {"$file": "unknown"}
+
+
+def in_base64(text: str) -> bytes | None:
+    """Return the file that a string holds, or None if it holds none."""
+    if len(text) < SHORTEST_BASE64 or not _BASE64.fullmatch(text):
+        return None
+    try:
+        data = base64.b64decode(text)
+    except binascii.Error:
+        return None
+    return data if len(text) >= LONG_BASE64 or describe_file(data)["$file"] != "unknown" else None
