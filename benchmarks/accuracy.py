@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 from skimage import data as photographs
+from skimage.util import img_as_ubyte
 
 from emulator.face import identity
 from emulator.face.attributes import face_attributes
@@ -307,28 +308,44 @@ def _seen_from(head: Points3, distance_cm: float) -> Points3:
 
 
 def detection_table(people: Sequence[int]) -> None:
-    """Print how many faces are found by size and pose, and in pictures without one."""
-    say("Detection: pictures of one person in which exactly one face is found")
+    """Print how many faces are found by size, pose and light, and in pictures without one."""
+    say("Detection: pictures of one person, angles -30..30, in which exactly one face is found")
+    say(f"{'of the width':>24} {'as drawn':>10} {'at 1/4 of the light':>20}")
     for fraction in (0.05, 0.08, 0.15, 0.4):
-        found = 0
-        for person in people:
-            rng = np.random.default_rng([person, round(fraction * 100)])
-            yaw, pitch, roll = rng.uniform(-30, 30, 3)
-            spec = SyntheticFaceSpec(
-                seed=FIRST_SEED + person, yaw=yaw, pitch=pitch, roll=roll,
-                width=1024, height=1024, face_fraction=fraction,
-            )  # fmt: skip
-            found += len(detector().detect(render_face(spec).image)) == 1
-        say(f"{fraction:9.0%} of the width, angles -30..30: {found} of {len(people)}")
+        _detection_row(f"{fraction:.0%}", people, fraction)
+    _detection_row("5%, the darkest skins", people, 0.05, darkest=True)
     pictures = list(_without_faces())
     wrong = sum(bool(detector().detect(picture)) for picture in pictures)
     say(f"{'':>9} pictures without a face: {wrong} of {len(pictures)} show one")
 
 
+def _detection_row(name: str, people: Sequence[int], fraction: float, *, darkest: bool = False) -> None:
+    found, dim = 0, 0
+    for person in people:
+        rng = np.random.default_rng([person, round(fraction * 100)])
+        yaw, pitch, roll = rng.uniform(-30, 30, 3)
+        spec = SyntheticFaceSpec(
+            seed=FIRST_SEED + person, yaw=yaw, pitch=pitch, roll=roll,
+            width=1024, height=1024, face_fraction=fraction,
+            skin_tone=9 + person % 2 if darkest else None,
+        )  # fmt: skip
+        image = render_face(spec).image
+        found += len(detector().detect(image)) == 1
+        dim += len(detector().detect(image // 4)) == 1
+    say(f"{name:>24} {f'{found} of {len(people)}':>10} {f'{dim} of {len(people)}':>20}")
+
+
 def _without_faces() -> Iterator[Image]:
     rng = np.random.default_rng(0)
-    for name in ("coffee", "rocket", "chelsea", "hubble_deep_field", "retina", "immunohistochemistry"):
-        yield np.ascontiguousarray(getattr(photographs, name)()[..., :3])
+    names = (
+        "brick", "cat", "clock", "coffee", "coins", "colorwheel", "grass", "gravel", "horse",
+        "hubble_deep_field", "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
+    )  # fmt: skip
+    for name in names:
+        picture = np.atleast_3d(img_as_ubyte(getattr(photographs, name)()))
+        yield np.ascontiguousarray(
+            np.repeat(picture, 3, axis=2)[..., :3] if picture.shape[2] == 1 else picture[..., :3]
+        )
     for side in (64, 300, 1024):
         yield np.zeros((side, side, 3), np.uint8)
         yield rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
