@@ -209,10 +209,11 @@ class MediaPipeDetector:
         if image.size == 0:
             return np.zeros((height, width), np.float32)
         reduced = _reduced(image)
-        mask = np.array(self._segmentation.process(reduced).segmentation_mask, np.float32)
+        mask: Mask = np.clip(self._segmentation.process(reduced).segmentation_mask, 0.0, 1.0)
         if mask.shape != (height, width):
+            # Between two values from 0 to 1 there are no others.
             mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return np.clip(mask, 0.0, 1.0)
+        return mask
 
     def _candidates(self, image: Image) -> Sequence[_Candidate]:
         """Return where faces may be, the surest first, each once."""
