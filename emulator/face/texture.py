@@ -35,6 +35,10 @@ _GRID = 256
 # Steps across the face in the depth buffer. They tell a nose from a cheek; more would only cost.
 _DEPTH_STEPS = 160
 
+# How far skin's green, red to green and blue to green lie from the cheeks' in one face, in octaves. In
+# brightness, light and shadow differ; hair, grey or blond, mostly differs in the ratios.
+_SKIN_OCTAVES = (0.65, 0.2, 0.3)
+
 # A texel may cover so many of the photograph's pixels before the photograph is reduced for it.
 _ALIASING = 1.4
 
@@ -53,6 +57,22 @@ class TextureView:
 
     camera_points: Points3
     image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class SkinPlaces:
+    """Where a mesh is skin, whatever hangs before it in a photograph.
+
+    Attributes
+    ----------
+    reference : (V,) float64
+        Above 0.5 where skin's colour is measured, the cheeks.
+    bare : (V,) float64
+        0 to 1: how far only skin's colours are taken there, as at forehead and temples.
+    """
+
+    reference: NDArray[np.float64]
+    bare: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +114,9 @@ class _Sighting:
     color_grid: Singles  # (G, G, 3): the same, averaged over the grid's texels
 
 
-def bake_texture(mesh: Mesh, views: Sequence[TextureView], size: int = 1024) -> Texture:
+def bake_texture(
+    mesh: Mesh, views: Sequence[TextureView], size: int = 1024, skin: SkinPlaces | None = None
+) -> Texture:
     """Return the texture (``size``, ``size``) that makes ``mesh`` look as it does in the photographs.
 
     Each texel's surface point is looked up in the photographs where it faces the camera and nothing
@@ -114,6 +136,9 @@ def bake_texture(mesh: Mesh, views: Sequence[TextureView], size: int = 1024) -> 
         At least one.
     size : int
         The texture's side in texels.
+    skin : SkinPlaces, optional
+        Where hair and whatever else has not the skin's colour is not taken from a photograph but
+        filled in like what it does not show.
 
     Raises
     ------
@@ -136,7 +161,8 @@ def bake_texture(mesh: Mesh, views: Sequence[TextureView], size: int = 1024) -> 
     stretches = [_stretches(view.camera_points, mesh, layout) for view in views]
     baked_size = _baked_size(stretches, size)
     sightings = [
-        _look(mesh, layout, view, stretch, baked_size) for view, stretch in zip(views, stretches, strict=True)
+        _look(mesh, layout, view, stretch, baked_size, skin)
+        for view, stretch in zip(views, stretches, strict=True)
     ]
     color, color_grid, belief = _blended(sightings)
     filled = _filled(color, color_grid, belief)
@@ -221,7 +247,12 @@ def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
 
 
 def _look(
-    mesh: Mesh, layout: _Layout, view: TextureView, stretch: NDArray[np.float64], size: int
+    mesh: Mesh,
+    layout: _Layout,
+    view: TextureView,
+    stretch: NDArray[np.float64],
+    size: int,
+    skin: SkinPlaces | None,
 ) -> _Sighting:
     """Return what one photograph shows of the texture at ``size``."""
     points = view.camera_points
@@ -238,8 +269,33 @@ def _look(
     reach = max(1.0, float(np.median(stretch)) / size)
     belief = _belief(layout.inside, points, grid, reach, view.image.shape[:2])
     color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], belief)
-    coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
-    return _Sighting(belief, color, coarse.astype(np.float32))
+    coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+    if skin is not None:
+        places = np.column_stack([skin.reference, skin.bare]).astype(np.float32)
+        reference, bare = cv2.split(_singles(layout.position @ places).reshape(_GRID, _GRID, 2))
+        belief = _singles(belief * (1.0 - bare * _covered(coarse, _singles(belief * (reference > 0.5)))))
+    return _Sighting(belief, color, coarse)
+
+
+def _covered(color: Singles, weight: Singles) -> Singles:
+    """Return how far colours (G, G, 3) are not those of the skin where ``weight`` (G, G) is high: 0 to 1."""
+    # In octaves of brightness and of colour's ratios, so that dark skin is judged as light skin is.
+    red, green, blue = (np.log2(channel + np.float32(8.0)) for channel in cv2.split(color))
+    sure = weight > 0.5
+    if not sure.any():
+        return np.zeros_like(weight)
+    apart = np.zeros_like(weight)
+    for values, tolerance in zip((green, red - green, blue - green), _SKIN_OCTAVES, strict=True):
+        away = (values - np.median(values[sure])) * np.float32(1.0 / tolerance)
+        apart += away * away
+    strange = _smoothstep(np.sqrt(apart), 1.0, 2.0)
+    # What shines like skin but does not hang together with the cheeks is hair too.
+    _, labels = cv2.connectedComponents((strange < 0.5).astype(np.uint8), connectivity=4)
+    islands = ~np.isin(labels, np.unique(np.asarray(labels)[sure & (strange < 0.5)]))
+    strange[islands] = 1.0
+    # Strands are thin, and throw shadows: what lies beside them goes too.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
+    return _singles(cv2.GaussianBlur(cv2.dilate(strange, kernel), (0, 0), 1.5))
 
 
 def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:

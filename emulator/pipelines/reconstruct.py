@@ -10,7 +10,7 @@ from emulator.face.attributes import Attributes, face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
 from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
-from emulator.face.head import head_mesh
+from emulator.face.head import head_mesh, skin_places
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.pose import WeakPerspective
@@ -166,4 +166,4 @@ def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: in
         TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
         for image, fit in zip(images, fits, strict=True)
     ]
-    return bake_texture(head, views, size).image
+    return bake_texture(head, views, size, skin_places()).image
