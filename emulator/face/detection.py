@@ -31,6 +31,7 @@ _SECOND_SEARCH_SCORE = 0.65
 
 # Two boxes that overlap by more are one face. Faces of two people cheek to cheek overlap less.
 _SAME_FACE_IOU = 0.4
+_SAME_PLACE_IOU = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,6 @@ class MediaPipeDetector:
     def __init__(self) -> None:
         from mediapipe.python.solutions import (  # noqa: PLC0415 - costs seconds: only who detects pays
             face_detection,
-            face_mesh,
             selfie_segmentation,
         )
 
@@ -151,10 +151,6 @@ class MediaPipeDetector:
         )
         self._short_range: Any = face_detection.FaceDetection(
             min_detection_confidence=_MINIMUM_SCORE, model_selection=0
-        )
-        # Two, since a crop may show a neighbour that the mesh model's own detector likes better.
-        self._mesh: Any = face_mesh.FaceMesh(
-            static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.5
         )
         self._look_at = _MeshModel()
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
@@ -248,17 +244,11 @@ class MediaPipeDetector:
 
     def _landmarks(self, part: Part, candidate: _Candidate) -> Points3 | None:
         """Return the landmarks (478, 3) in pixels of the picture; None if the mesh model sees no face."""
-        crop, to_image = _upright_crop(part, candidate)
-        meshes = self._mesh.process(crop).multi_face_landmarks or ()
-        best: Points3 | None = None
+        landmarks = self._seen(part, candidate, _PLAIN)
         # Less overlap than this, and the mesh model found somebody else.
-        best_overlap = 0.2
-        for mesh in meshes:
-            landmarks = _in_image(_read_landmarks(mesh), to_image)
-            overlap = _overlap(_box_around(landmarks), candidate.box)
-            if overlap > best_overlap:
-                best, best_overlap = landmarks, overlap
-        return best
+        if landmarks is None or _overlap(_box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
+            return None
+        return landmarks
 
 
 class _MeshModel:

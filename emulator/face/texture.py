@@ -30,7 +30,10 @@ fit's small errors put background or hair on the skin."""
 
 # Whatever is smooth across the texture is computed on a grid of so many texels and enlarged:
 # where a texel lies in the photograph, how far it is believed, how the light differs.
-_GRID = 256
+_GRID = 192
+
+# What is filled in smoothly is computed on so many: a power of two, for a pyramid without remainders.
+_FILL_GRID = 128
 
 # Steps across the face in the depth buffer. They tell a nose from a cheek; more would only cost.
 _DEPTH_STEPS = 160
@@ -279,12 +282,14 @@ def _look(
 
 def _covered(color: Singles, weight: Singles) -> Singles:
     """Return how far colours (G, G, 3) are not those of the skin where ``weight`` (G, G) is high: 0 to 1."""
-    # In octaves of brightness and of colour's ratios, so that dark skin is judged as light skin is.
-    red, green, blue = (np.log2(channel + np.float32(8.0)) for channel in cv2.split(color))
-    sure = weight > 0.5
+    half = (_GRID // 2, _GRID // 2)
+    sure = cv2.resize(weight, half, interpolation=cv2.INTER_AREA) > 0.5
     if not sure.any():
         return np.zeros_like(weight)
-    apart = np.zeros_like(weight)
+    # In octaves of brightness and of colour's ratios, so that dark skin is judged as light skin is.
+    octaves = np.log2(cv2.resize(color, half, interpolation=cv2.INTER_AREA) + np.float32(8.0))
+    red, green, blue = cv2.split(octaves)
+    apart = np.zeros_like(green)
     for values, tolerance in zip((green, red - green, blue - green), _SKIN_OCTAVES, strict=True):
         away = (values - np.median(values[sure])) * np.float32(1.0 / tolerance)
         apart += away * away
@@ -294,8 +299,9 @@ def _covered(color: Singles, weight: Singles) -> Singles:
     islands = ~np.isin(labels, np.unique(np.asarray(labels)[sure & (strange < 0.5)]))
     strange[islands] = 1.0
     # Strands are thin, and throw shadows: what lies beside them goes too.
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
-    return _singles(cv2.GaussianBlur(cv2.dilate(strange, kernel), (0, 0), 1.5))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+    wider = cv2.GaussianBlur(cv2.dilate(strange, kernel), (0, 0), 0.8)
+    return _singles(cv2.resize(wider, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
 
 
 def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:
@@ -449,10 +455,10 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
 
 
 def _smooth_fill(values: Singles, weight: Singles) -> Singles:
-    """Return ``pull_push`` of grids (G, G, C) at half their resolution, enlarged: what is smooth anyway."""
-    half = (_GRID // 2, _GRID // 2)
-    gathered = _singles(cv2.resize(weight, half, interpolation=cv2.INTER_AREA))
-    sums = _singles(cv2.resize(values * weight[..., None], half, interpolation=cv2.INTER_AREA))
+    """Return ``pull_push`` of grids (G, G, C) on a coarser grid, enlarged: what is smooth anyway."""
+    coarser = (_FILL_GRID, _FILL_GRID)
+    gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_AREA))
+    sums = _singles(cv2.resize(values * weight[..., None], coarser, interpolation=cv2.INTER_AREA))
     divisor = gathered[..., None]
     means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
     filled = pull_push(means, gathered)

@@ -219,6 +219,7 @@ def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone(
 
     covered = (10, 338, 109, 297, 67)
     assert np.abs(at(with_hair, *covered) - hair).max() <= 12
-    assert np.abs(at(bare, *covered) - skin).max() <= 25
+    assert np.abs(at(bare, *covered) - skin).max() <= 30
     kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK)
-    np.testing.assert_array_equal(at(bare, *kept), at(with_hair, *kept))
+    # Far from the hair; up to rounding, since what was filled in elsewhere blends with it.
+    assert np.abs(at(bare, *kept) - at(with_hair, *kept)).max() <= 1
