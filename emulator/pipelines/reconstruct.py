@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from emulator.face.attributes import Attributes, face_attributes
+from emulator.face.attributes import Attributes, Gender, face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
 from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
@@ -17,7 +17,7 @@ from emulator.face.pose import WeakPerspective
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
+from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png_below
 
 LOOKS = 6
 """At each face: the landmarks' mean is steady enough that one person stays one person."""
@@ -70,10 +70,23 @@ class Wavefront:
 
 @dataclass(frozen=True)
 class DescriptionOptions:
-    """How a head is described: which photos are accepted, and the texture's pixels on a side."""
+    """How a head is described.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Which photos are accepted.
+    texture_size : int
+        Pixels on a side, fewer where the PNG would not have less than ``texture_bytes``.
+    texture_bytes : int
+    gender : {'female', 'male'} or None
+        Of everybody; if None, guessed.
+    """
 
     rules: ImageRules
     texture_size: int
+    texture_bytes: int
+    gender: Gender | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +153,11 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     face = faces[chosen]
     fit = fit_head(face.landmarks)
     texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
+    attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
     return HeadDescription(
-        texture=encode_png(texture),
+        texture=encode_png_below(texture, options.texture_bytes),
         identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
-        attributes=face_attributes(image, face.landmarks, detector().segment_person(image)),
+        attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
     )
 
 

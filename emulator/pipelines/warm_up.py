@@ -14,5 +14,5 @@ def warm_up() -> None:
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():
-        describe_head(photo, DescriptionOptions(rules, texture_size=256))
+        describe_head(photo, DescriptionOptions(rules, texture_size=256, texture_bytes=1_000_000))
         reshape_picture(photo, ReshapeOptions(rules, 0, ReshapeParameters(jaw=0.5), 0.5, 0.5, 0.05, 89.0))

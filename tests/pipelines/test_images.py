@@ -22,7 +22,14 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
-from emulator.pipelines.images import ImageRules, decode_picture, encode_as, encode_jpeg, encode_png
+from emulator.pipelines.images import (
+    ImageRules,
+    decode_picture,
+    encode_as,
+    encode_jpeg,
+    encode_png,
+    encode_png_below,
+)
 
 ANY = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "HEIF"}
@@ -298,3 +305,21 @@ def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
         assert isinstance(caught.value, ImageTooLarge)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mb < 200
+
+
+def test_a_png_stays_below_its_limit_whatever_it_shows() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    data = encode_png_below(noise, 100_000)
+    with PillowImage.open(io.BytesIO(data)) as opened:
+        assert opened.width == opened.height
+        # As large as noise can be: three bytes a pixel, and hardly less than the limit.
+        assert 0.9 * 100_000 < len(data) < 100_000 < 3.3 * opened.width**2 * 1.1
+    assert encode_png_below(noise, 100_000) == data
+    assert encode_png_below(noise, 400_000) == encode_png(noise)
+    with pytest.raises(ValueError, match="10 bytes"):
+        encode_png_below(noise, 10)
+
+
+def test_a_texture_of_768_pixels_has_less_than_2_mb_whatever_it_shows() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (768, 768, 3), dtype=np.uint8)
+    assert len(encode_png(noise)) < 2_000_000

@@ -35,6 +35,9 @@ FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
 FORM_BYTES = 1024 * 1024
 """What a form may have beside its photo."""
 
+TEXTURE_BYTES = 2_000_000
+"""A texture has fewer: what the GLB constructor takes."""
+
 router = APIRouter()
 
 
@@ -79,7 +82,7 @@ async def run_pipeline(request: Request, services: ServicesDep, settings: Settin
         file_name = upload.filename
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
-    options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size)
+    options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size, TEXTURE_BYTES, settings.gender)
     try:
         head = await services.queue.run(describe_head, photo, options)
     except FaceError as error:
