@@ -23,7 +23,7 @@ HAIR = {f"{length}_{texture}" for length in ("long", "short", "ponytail") for te
 COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
-def post(client: httpx.Client, photo: bytes, name: str = "input_image.jpg") -> httpx.Response:
+def post(client: Any, photo: bytes, name: str = "input_image.jpg") -> Any:
     return client.post(URL, data={"token": "t"}, files={"image_bytes": (name, photo)})
 
 
