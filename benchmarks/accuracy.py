@@ -39,8 +39,9 @@ from emulator.face.synthetic import Expression, SyntheticFace, SyntheticFaceSpec
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector, silenced_stderr
-from emulator.pipelines.images import ImageRules, encode_jpeg, encode_png
+from emulator.pipelines.images import encode_jpeg, encode_png
 from emulator.pipelines.reconstruct import LOOKS, WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.rules import ImageRules
 from emulator.vendors.faceplusplus.wire import transfer_matrix
 
 Floats = NDArray[np.float64]
@@ -411,7 +412,7 @@ def cost_table(_people: Sequence[int]) -> None:
         p50, p95 = np.percentile(times, (50, 95))
         total += p50 if counted else 0.0
         say(f"{name:>16} {p50:7.1f} {p95:7.1f}")
-        if name == "attributes":
+        if name in {"normals", "attributes"}:
             say(f"{'together':>16} {total:7.1f}")
 
 

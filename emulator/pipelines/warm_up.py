@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.pipelines.core import sample_photo, silenced_stderr
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 
 
 def warm_up() -> None:

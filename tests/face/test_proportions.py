@@ -17,7 +17,8 @@ from emulator.face.proportions import (
     optical_flow,
     speckled,
 )
-from emulator.face.reshape import ONE_SIDED, ReshapeParameters, head_frame, reshape_field
+from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import MINIMUM_JACOBIAN, warp_image

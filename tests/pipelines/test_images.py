@@ -25,14 +25,8 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
-from emulator.pipelines.images import (
-    ImageRules,
-    decode_picture,
-    encode_as,
-    encode_jpeg,
-    encode_png,
-    encode_png_below,
-)
+from emulator.pipelines.images import decode_picture, encode_as, encode_jpeg, encode_png, encode_png_below
+from emulator.pipelines.rules import ImageRules
 
 ANY = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "HEIF"}

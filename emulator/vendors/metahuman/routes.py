@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import UploadFile
 
 from emulator.face.errors import FaceError
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
+from emulator.pipelines.rules import ImageRules
 from emulator.vendors.metahuman.auth import authenticate
 from emulator.vendors.metahuman.errors import ERRORS
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
