@@ -9,12 +9,15 @@ The people are drawn from seeds that nothing was tuned on. The table of costs me
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -40,7 +43,13 @@ from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector, silenced_stderr
 from emulator.pipelines.images import encode_jpeg, encode_png
-from emulator.pipelines.reconstruct import LOOKS, WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.reconstruct import (
+    LOOKS,
+    DescriptionOptions,
+    WavefrontOptions,
+    describe_head,
+    reconstruct_wavefront,
+)
 from emulator.pipelines.rules import ImageRules
 from emulator.vendors.faceplusplus.wire import transfer_matrix
 
@@ -367,6 +376,30 @@ def determinism_table(people: Sequence[int]) -> None:
         different += one.identity_coefficients.tobytes() != other.identity_coefficients.tobytes()
         different += sight.landmarks.tobytes() != found[0].landmarks.tobytes()
     say(f"Determinism: {different} of {2 * len(people)} answers differ in a bit from another detector's")
+    photos = [encode_jpeg(look_at(person, 0).drawn.image) for person in people[:10]]
+    here = [_digest(photo) for photo in photos]
+    with ThreadPoolExecutor(1) as thread:
+        there = list(thread.map(_digest, reversed(photos)))[::-1]
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        elsewhere = list(process.map(_digest, reversed(photos)))[::-1]
+    for name, others in (("thread", there), ("process", elsewhere)):
+        wrong = sum(one != other for one, other in zip(here, others, strict=True))
+        say(f"{'':>13}{wrong} of {len(photos)} heads as files differ in a byte from another {name}'s")
+
+
+def _digest(photo: bytes) -> str:
+    """Return a hash of all that is delivered for a photo: OBJ, texture, camera, numbers, attributes."""
+    head = reconstruct_wavefront([photo], WavefrontOptions(JPEG, 512, 10.0, "face.mtl", "tex.jpg"))
+    description = describe_head(photo, DescriptionOptions(JPEG, 512, 2_000_000))
+    everything = (
+        head.obj,
+        head.texture,
+        transfer_matrix(head.views[0]).tolist(),
+        description.texture,
+        description.identity_coefficients,
+        description.attributes,
+    )
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
 def cost_table(_people: Sequence[int]) -> None:
