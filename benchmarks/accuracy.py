@@ -9,12 +9,15 @@ The people are drawn from seeds that nothing was tuned on. The table of costs me
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -23,13 +26,14 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 from skimage import data as photographs
+from skimage.util import img_as_ubyte
 
 from emulator.face import identity
 from emulator.face.attributes import face_attributes
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
-from emulator.face.head import head_mesh
+from emulator.face.head import head_mesh, skin_places
 from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER, SURFACE_COUNT
 from emulator.face.mesh import vertex_normals
 from emulator.face.obj import write_obj
@@ -38,8 +42,15 @@ from emulator.face.synthetic import Expression, SyntheticFace, SyntheticFaceSpec
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector, silenced_stderr
-from emulator.pipelines.images import ImageRules, encode_jpeg, encode_png
-from emulator.pipelines.reconstruct import LOOKS, WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.images import encode_jpeg, encode_png
+from emulator.pipelines.reconstruct import (
+    LOOKS,
+    DescriptionOptions,
+    WavefrontOptions,
+    describe_head,
+    reconstruct_wavefront,
+)
+from emulator.pipelines.rules import ImageRules
 from emulator.vendors.faceplusplus.wire import transfer_matrix
 
 Floats = NDArray[np.float64]
@@ -307,28 +318,44 @@ def _seen_from(head: Points3, distance_cm: float) -> Points3:
 
 
 def detection_table(people: Sequence[int]) -> None:
-    """Print how many faces are found by size and pose, and in pictures without one."""
-    say("Detection: pictures of one person in which exactly one face is found")
+    """Print how many faces are found by size, pose and light, and in pictures without one."""
+    say("Detection: pictures of one person, angles -30..30, in which exactly one face is found")
+    say(f"{'of the width':>24} {'as drawn':>10} {'at 1/4 of the light':>20}")
     for fraction in (0.05, 0.08, 0.15, 0.4):
-        found = 0
-        for person in people:
-            rng = np.random.default_rng([person, round(fraction * 100)])
-            yaw, pitch, roll = rng.uniform(-30, 30, 3)
-            spec = SyntheticFaceSpec(
-                seed=FIRST_SEED + person, yaw=yaw, pitch=pitch, roll=roll,
-                width=1024, height=1024, face_fraction=fraction,
-            )  # fmt: skip
-            found += len(detector().detect(render_face(spec).image)) == 1
-        say(f"{fraction:9.0%} of the width, angles -30..30: {found} of {len(people)}")
+        _detection_row(f"{fraction:.0%}", people, fraction)
+    _detection_row("5%, the darkest skins", people, 0.05, darkest=True)
     pictures = list(_without_faces())
     wrong = sum(bool(detector().detect(picture)) for picture in pictures)
     say(f"{'':>9} pictures without a face: {wrong} of {len(pictures)} show one")
 
 
+def _detection_row(name: str, people: Sequence[int], fraction: float, *, darkest: bool = False) -> None:
+    found, dim = 0, 0
+    for person in people:
+        rng = np.random.default_rng([person, round(fraction * 100)])
+        yaw, pitch, roll = rng.uniform(-30, 30, 3)
+        spec = SyntheticFaceSpec(
+            seed=FIRST_SEED + person, yaw=yaw, pitch=pitch, roll=roll,
+            width=1024, height=1024, face_fraction=fraction,
+            skin_tone=9 + person % 2 if darkest else None,
+        )  # fmt: skip
+        image = render_face(spec).image
+        found += len(detector().detect(image)) == 1
+        dim += len(detector().detect(image // 4)) == 1
+    say(f"{name:>24} {f'{found} of {len(people)}':>10} {f'{dim} of {len(people)}':>20}")
+
+
 def _without_faces() -> Iterator[Image]:
     rng = np.random.default_rng(0)
-    for name in ("coffee", "rocket", "chelsea", "hubble_deep_field", "retina", "immunohistochemistry"):
-        yield np.ascontiguousarray(getattr(photographs, name)()[..., :3])
+    names = (
+        "brick", "cat", "clock", "coffee", "coins", "colorwheel", "grass", "gravel", "horse",
+        "hubble_deep_field", "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
+    )  # fmt: skip
+    for name in names:
+        picture = np.atleast_3d(img_as_ubyte(getattr(photographs, name)()))
+        yield np.ascontiguousarray(
+            np.repeat(picture, 3, axis=2)[..., :3] if picture.shape[2] == 1 else picture[..., :3]
+        )
     for side in (64, 300, 1024):
         yield np.zeros((side, side, 3), np.uint8)
         yield rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
@@ -349,6 +376,30 @@ def determinism_table(people: Sequence[int]) -> None:
         different += one.identity_coefficients.tobytes() != other.identity_coefficients.tobytes()
         different += sight.landmarks.tobytes() != found[0].landmarks.tobytes()
     say(f"Determinism: {different} of {2 * len(people)} answers differ in a bit from another detector's")
+    photos = [encode_jpeg(look_at(person, 0).drawn.image) for person in people[:10]]
+    here = [_digest(photo) for photo in photos]
+    with ThreadPoolExecutor(1) as thread:
+        there = list(thread.map(_digest, reversed(photos)))[::-1]
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        elsewhere = list(process.map(_digest, reversed(photos)))[::-1]
+    for name, others in (("thread", there), ("process", elsewhere)):
+        wrong = sum(one != other for one, other in zip(here, others, strict=True))
+        say(f"{'':>13}{wrong} of {len(photos)} heads as files differ in a byte from another {name}'s")
+
+
+def _digest(photo: bytes) -> str:
+    """Return a hash of all that is delivered for a photo: OBJ, texture, camera, numbers, attributes."""
+    head = reconstruct_wavefront([photo], WavefrontOptions(JPEG, 512, 10.0, "face.mtl", "tex.jpg"))
+    description = describe_head(photo, DescriptionOptions(JPEG, 512, 2_000_000))
+    everything = (
+        head.obj,
+        head.texture,
+        transfer_matrix(head.views[0]).tolist(),
+        description.texture,
+        description.identity_coefficients,
+        description.attributes,
+    )
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
 def cost_table(_people: Sequence[int]) -> None:
@@ -363,7 +414,8 @@ def cost_table(_people: Sequence[int]) -> None:
     vertices = observed_shape([fit])
     head = head_mesh(vertices)
     points = fit.camera.project(head_mesh(fit.landmarks_cm).vertices)
-    texture = bake_texture(head, [TextureView(points, photo)], 1024).image
+    view = TextureView(points, photo)
+    texture = bake_texture(head, [view], 1024, skin_places()).image
     normals = vertex_normals(head.vertices, head.triangles)
     mask = faces.segment_person(photo)
     jpeg = encode_jpeg(photo)
@@ -371,14 +423,14 @@ def cost_table(_people: Sequence[int]) -> None:
         ("detect", True, lambda: faces.detect(photo, looks=LOOKS)),
         ("fit", True, lambda: fit_head(face.landmarks)),
         ("head", True, lambda: (observed_shape([fit]), head_mesh(vertices), head_mesh(fit.landmarks_cm))),
-        ("texture 1024", True, lambda: bake_texture(head, [TextureView(points, photo)], 1024)),
+        ("texture 1024", True, lambda: bake_texture(head, [view], 1024, skin_places())),
         ("normals", True, lambda: vertex_normals(head.vertices, head.triangles)),
+        ("segment person", True, lambda: faces.segment_person(photo)),
+        ("attributes", True, lambda: face_attributes(photo, face.landmarks, mask)),
         ("decode JPEG", False, lambda: np.asarray(PillowImage.open(io.BytesIO(jpeg)).convert("RGB"))),
         ("write OBJ", False, lambda: write_obj(head, normals)),
         ("encode JPEG", False, lambda: encode_jpeg(texture)),
         ("encode PNG", False, lambda: encode_png(texture)),
-        ("segment person", False, lambda: faces.segment_person(photo)),
-        ("attributes", False, lambda: face_attributes(photo, face.landmarks, mask)),
     )
     say("Cost on one core, a photograph of 1024 x 1024 pixels, ms")
     say(f"{'':>16} {'p50':>7} {'p95':>7}")
@@ -393,7 +445,7 @@ def cost_table(_people: Sequence[int]) -> None:
         p50, p95 = np.percentile(times, (50, 95))
         total += p50 if counted else 0.0
         say(f"{name:>16} {p50:7.1f} {p95:7.1f}")
-        if name == "normals":
+        if name in {"normals", "attributes"}:
             say(f"{'together':>16} {total:7.1f}")
 
 

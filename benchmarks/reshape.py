@@ -23,13 +23,15 @@ from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.proportions import PROPORTIONS, measured_effect, speckled
-from emulator.face.reshape import ONE_SIDED, ReshapeParameters, head_frame, reshape_field
+from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.skin import smooth_skin
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import minimum_jacobian, warp_image
-from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg
+from emulator.pipelines.images import decode_picture, encode_jpeg
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 
 # ruff: noqa: T201 - tables are the purpose
 

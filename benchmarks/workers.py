@@ -14,11 +14,12 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
-from emulator.pipelines.images import ImageRules, encode_jpeg
+from emulator.pipelines.images import encode_jpeg
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 from emulator.pipelines.warm_up import warm_up
 
 RULES = ImageRules(frozenset({"jpeg"}))

@@ -9,10 +9,24 @@ import numpy as np
 from scipy import sparse
 
 from emulator.face.canonical import canonical_data
-from emulator.face.landmarks import FACE_OVAL, SURFACE_COUNT
+from emulator.face.landmarks import (
+    FACE_OVAL,
+    LEFT_CHEEK,
+    LEFT_EYEBROW_UPPER,
+    LEFT_TEMPLE,
+    LIPS_OUTER,
+    RIGHT_CHEEK,
+    RIGHT_EYEBROW_UPPER,
+    RIGHT_TEMPLE,
+    SURFACE_COUNT,
+)
 from emulator.face.mesh import Mesh
 from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, passing_through
+from emulator.face.texture import SkinPlaces
 from emulator.face.types import Points2, Points3, Triangles, check_points
+
+# So far above the brows' highest landmarks no brow has a hair.
+_ABOVE_BROWS_CM = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +67,30 @@ def head_mesh(vertices: Points3) -> Mesh:
     extended = np.concatenate([vertices, topology.resting + topology.follow @ deviation])
     smooth = topology.subdivision @ passing_through(extended, topology.subdivision)
     return Mesh(smooth, topology.triangles, topology.uv, topology.triangles)
+
+
+@cache
+def skin_places() -> SkinPlaces:
+    """Return where the delivered head is skin: cheeks, and, bare of hair, forehead, temples and sides.
+
+    A beard stays: below the brows only what lies at the face's outline and beyond counts as bare.
+    """
+    topology = _topology()
+    canonical = canonical_data()
+    count = len(canonical.extended_uv)
+    reference, bare = np.zeros(count), np.zeros(count)
+    reference[list(LEFT_CHEEK + RIGHT_CHEEK)] = 1.0
+    bare[SURFACE_COUNT:] = 1.0
+    height = canonical.mesh.vertices[:, 1]
+    brows = list(LEFT_EYEBROW_UPPER + RIGHT_EYEBROW_UPPER)
+    bare[:SURFACE_COUNT][height > height[brows].max() + _ABOVE_BROWS_CM] = 1.0
+    oval = np.array(FACE_OVAL)
+    bare[oval[height[oval] > height[list(LIPS_OUTER)].max()]] = 1.0
+    bare[list(LEFT_TEMPLE[:3] + RIGHT_TEMPLE[:3])] = 1.0
+    places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare)]
+    for values in places:
+        values.flags.writeable = False
+    return SkinPlaces(*places)
 
 
 @cache

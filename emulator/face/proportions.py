@@ -27,7 +27,8 @@ from emulator.face.landmarks import (
     RIGHT_EYEBROW,
     RIGHT_IRIS,
 )
-from emulator.face.reshape import HeadFrame, ReshapeParameters, head_frame, reshape_field
+from emulator.face.reshape import HeadFrame, head_frame, reshape_field
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Points3, check_image, check_points
 from emulator.face.warp import minimum_jacobian, warp_image
 

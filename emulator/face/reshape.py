@@ -47,107 +47,13 @@ from emulator.face.landmarks import (
     UPPER_LIP_OUTER,
 )
 from emulator.face.mesh import vertex_normals
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Matrix, Points3, check_image, check_points
 from emulator.face.warp import DisplacementField, Spared, Window, displacement_field, warp_image
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
 """Along the head's x, y and z."""
-
-
-@dataclass(frozen=True)
-class ReshapeParameters:
-    """What to change, each from -1 to 1 (``cheekbones`` and ``jaw`` from 0); 0 changes nothing.
-
-    Left and right are the person's own. Parameters that act on both sides have no side in their
-    name.
-
-    Attributes
-    ----------
-    cheekbones, jaw : float
-        Tucks in the cheekbones, the jaw's corners (0 to 1).
-    face_reshape_left, face_reshape_right : float
-        A smaller or larger side of the face.
-    face_width : float
-        A narrower or wider face; eyes, nose and mouth stay.
-    chin_reshape_left, chin_reshape_right : float
-        A narrower or wider chin.
-    chin_length : float
-        A shorter or longer chin.
-    eye_size_left, eye_size_right : float
-        Smaller or larger, as an area.
-    eye_width, eye_height : float
-        Narrower or wider, flatter or taller.
-    eye_distance : float
-        Closer together or further apart.
-    eye_angle : float
-        Outer corners down or, positive, up. The vendor calls the ends inward and outward tilt; that
-        outward means up is a guess.
-    nose_bridge_width, nose_tip_width, nose_wing : float
-        Narrower or wider.
-    nose_lift : float
-        The lower nose lower or higher.
-    nose_size : float
-        Smaller or larger.
-    nose_tip : float
-        The tip up or, positive, down.
-    lip_size : float
-        Smaller or larger, as an area.
-    lip_width : float
-        Narrower or wider.
-    lip_height_top, lip_height_bottom : float
-        A thinner or fuller lip.
-    lip_peak : float
-        A smoother or more defined Cupid's bow.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range or not finite.
-    """
-
-    cheekbones: float = 0.0
-    jaw: float = 0.0
-    face_reshape_left: float = 0.0
-    face_reshape_right: float = 0.0
-    face_width: float = 0.0
-    chin_reshape_left: float = 0.0
-    chin_reshape_right: float = 0.0
-    chin_length: float = 0.0
-    eye_size_left: float = 0.0
-    eye_size_right: float = 0.0
-    eye_width: float = 0.0
-    eye_height: float = 0.0
-    eye_distance: float = 0.0
-    eye_angle: float = 0.0
-    nose_bridge_width: float = 0.0
-    nose_lift: float = 0.0
-    nose_size: float = 0.0
-    nose_tip: float = 0.0
-    nose_tip_width: float = 0.0
-    nose_wing: float = 0.0
-    lip_size: float = 0.0
-    lip_width: float = 0.0
-    lip_height_top: float = 0.0
-    lip_height_bottom: float = 0.0
-    lip_peak: float = 0.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            lowest = 0.0 if field.name in ONE_SIDED else -1.0
-            # Written so that NaN is refused too.
-            if not lowest <= value <= 1.0:
-                raise ValueError(f"{field.name} must be {lowest:g} to 1, not {value}")
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether nothing is to be changed."""
-        return not any(getattr(self, field.name) for field in fields(self))
-
-
-ONE_SIDED = frozenset({"cheekbones", "jaw"})
-"""The parameters that go from 0 to 1 only."""
 
 
 # --- Landmarks that move together ---------------------------------------------------------------

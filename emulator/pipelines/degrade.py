@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Literal
 
-from PIL import Image, ImageFilter, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 QUALITY = 95
@@ -40,6 +39,8 @@ def _touches_pixels(fault: PictureFault) -> bool:
 
 
 def _change(data: bytes, fault: PictureFault) -> bytes:
+    from PIL import Image, ImageFilter, UnidentifiedImageError  # noqa: PLC0415 - only workers decode
+
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.load()

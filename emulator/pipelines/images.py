@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
@@ -34,6 +36,7 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
+from emulator.pipelines.rules import ImageRules
 
 FORMATS = {
     "JPEG": "jpeg",
@@ -58,9 +61,8 @@ _PLUGINS: Final = (
 )
 _TRIED: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF")
 
-MOST_PIXELS: Final = 64_000_000
-"""What is decoded at most if a caller has no limit of its own. The worst kind, a transparent PNG of
-8,000 x 8,000 pixels, took a worker 1.6 GB at its peak."""
+# Conversions are done on so many at a time.
+_BAND_PIXELS: Final = 1 << 21
 
 # EXIF's orientation of pixels that are stored as they are to be seen, and how the others are undone.
 _UPRIGHT: Final = 1
@@ -73,26 +75,6 @@ _UNDOING: Final = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_90,
 }
-
-
-@dataclass(frozen=True)
-class ImageRules:
-    """What a caller accepts.
-
-    Attributes
-    ----------
-    formats : frozenset of str
-        Of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``; decided by the bytes, never by a name.
-    longest_side, shortest_side : int or None
-        Limits in pixels, inclusive; each holds for both sides.
-    most_pixels : int
-        A limit on width times height, inclusive, that protects memory.
-    """
-
-    formats: frozenset[str]
-    longest_side: int | None = None
-    shortest_side: int | None = None
-    most_pixels: int = MOST_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +99,10 @@ class Picture:
         """Return the pixels converted to sRGB: the picture's own if they are in it already."""
         if self.icc_profile is None:
             return self.image
-        picture = PillowImage.fromarray(self.image)
-        return np.asarray(_converted(picture, self.icc_profile) or picture)
+        height, width = self.image.shape[:2]
+        bands = ((rows, PillowImage.fromarray(self.image[rows])) for rows in _rows(height, width))
+        converted = _converted(bands, (height, width), "RGB", self.icc_profile)
+        return self.image if converted is None else converted
 
 
 def decode_picture(data: bytes, rules: ImageRules) -> Picture:
@@ -204,21 +188,40 @@ def _orientation(picture: PillowImage.Image) -> int:
 def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes | None]:
     """Return the pixels as 8-bit RGB, and the RGB profile that they are in, if any."""
     profile = icc_profile if isinstance(icc_profile, bytes) else b""
+    if picture.mode == "CMYK" and _space(profile) == "CMYK":
+        converted = _converted(_bands(picture), (picture.height, picture.width), "CMYK", profile)
+        if converted is not None:
+            return converted, None
+    image = np.empty((picture.height, picture.width, 3), np.uint8)
+    for rows, band in _bands(picture):
+        image[rows] = np.asarray(_over_white(band).convert("RGB"))
+    return image, profile if _space(profile) == "RGB" else None
+
+
+def _rows(height: int, width: int) -> Iterator[slice]:
+    """Yield the rows of a picture from top to bottom, some at a time: conversions shall copy little."""
+    some = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, some):
+        yield slice(top, min(top + some, height))
+
+
+def _bands(picture: PillowImage.Image) -> Iterator[tuple[slice, PillowImage.Image]]:
+    """Yield rows and the picture there."""
+    for rows in _rows(picture.height, picture.width):
+        whole = rows == slice(0, picture.height)
+        yield rows, picture if whole else picture.crop((0, rows.start, picture.width, rows.stop))
+
+
+def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
+    """Return the picture in 8 bits a channel, laid over white where it is transparent."""
     if picture.mode == "I" or picture.mode.startswith("I;16"):
         # 16 bits, which Pillow would clip and not scale.
         grey: NDArray[np.uint32] = np.asarray(picture).astype(np.uint32)
-        picture = PillowImage.fromarray((np.minimum(grey, 65535) >> 8).astype(np.uint8))
-    if picture.mode == "CMYK" and _space(profile) == "CMYK":
-        converted = _converted(picture, profile)
-        if converted is not None:
-            return np.asarray(converted), None
-    if picture.has_transparency_data:
-        transparent = picture.convert("RGBA")
-        white = PillowImage.new("RGBA", picture.size, "white")
-        picture = PillowImage.alpha_composite(white, transparent)
-    # Converting would copy a picture that needs none, which a large one takes long over.
-    rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
-    return np.asarray(rgb), profile if _space(profile) == "RGB" else None
+        return PillowImage.fromarray((np.minimum(grey, 65535) >> 8).astype(np.uint8))
+    if not picture.has_transparency_data:
+        return picture
+    white = PillowImage.new("RGBA", picture.size, "white")
+    return PillowImage.alpha_composite(white, picture.convert("RGBA"))
 
 
 def _space(profile: bytes) -> str:
@@ -227,17 +230,20 @@ def _space(profile: bytes) -> str:
     return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
 
 
-def _converted(picture: PillowImage.Image, profile: bytes) -> PillowImage.Image | None:
-    """Return the picture in sRGB, or None if the profile is of no use."""
+def _converted(
+    bands: Iterable[tuple[slice, PillowImage.Image]], shape: tuple[int, int], mode: str, profile: bytes
+) -> Image | None:
+    """Return the picture (``shape``) of ``bands`` in sRGB, or None if the profile is of no use."""
+    image = np.empty((*shape, 3), np.uint8)
     try:
-        return ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), mode, "RGB"
         )
+        for rows, band in bands:
+            image[rows] = np.asarray(transform.apply(band))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
+    return image
 
 
 def check_size(width: int, height: int, rules: ImageRules) -> None:
@@ -267,7 +273,28 @@ def encode_jpeg(image: Image, quality: int = 92, icc_profile: bytes | None = Non
 
 def encode_png(image: Image, icc_profile: bytes | None = None) -> bytes:
     """Return ``image`` as a PNG."""
-    return _encode(image, "PNG", icc_profile, compress_level=6)
+    # What photographs leave after PNG's filters has runs, no phrases: to look for them costs four times
+    # the time, and saves nothing.
+    return _encode(image, "PNG", icc_profile, compress_level=6, compress_type=zlib.Z_RLE)
+
+
+def encode_png_below(image: Image, limit: int) -> bytes:
+    """Return ``image``, a square, as a PNG of less than ``limit`` bytes, made smaller until it has.
+
+    Raises
+    ------
+    ValueError
+        If not even one pixel has so few.
+    """
+    data = encode_png(image)
+    side = len(image)
+    while len(data) >= limit:
+        if side == 1:
+            raise ValueError(f"a PNG has more than {limit} bytes")
+        side = max(1, min(side - 1, int(0.98 * side * (limit / len(data)) ** 0.5)))
+        smaller = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        data = encode_png(np.asarray(smaller, np.uint8))
+    return data
 
 
 def encode_as(picture_format: str, image: Image, icc_profile: bytes | None = None) -> bytes:
@@ -328,8 +355,11 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
         alpha = None
         if opened.has_transparency_data:
             # Its colours stay as they are, also where nobody sees them.
-            pixels = np.asarray(upright.convert("RGBA"))
-            image, alpha = np.ascontiguousarray(pixels[:, :, :3]), pixels[:, :, 3]
+            image = np.empty((upright.height, upright.width, 3), np.uint8)
+            alpha = np.empty(image.shape[:2], np.uint8)
+            for rows, band in _bands(upright):
+                pixels = np.asarray(band.convert("RGBA"))
+                image[rows], alpha[rows] = pixels[:, :, :3], pixels[:, :, 3]
         else:
             image, _ = _rgb(upright, profile)
     # A profile of another colour space (CMYK's) says nothing about the pixels that we have.

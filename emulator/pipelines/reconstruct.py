@@ -1,23 +1,13 @@
-"""From photos to a head."""
+"""From photos to a head: what is asked and answered, for processes that let others do the work."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emulator.face.attributes import Attributes, face_attributes
-from emulator.face.detection import Face
-from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
-from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
-from emulator.face.head import head_mesh
-from emulator.face.mesh import Mesh, vertex_normals
-from emulator.face.obj import write_mtl, write_obj
+from emulator.face.appearance import Attributes, Gender
 from emulator.face.pose import WeakPerspective
-from emulator.face.texture import TextureView, bake_texture
-from emulator.face.types import Image
-from emulator.pipelines.core import detector
-from emulator.pipelines.images import ImageRules, decode_picture, encode_jpeg, encode_png
+from emulator.pipelines.rules import ImageRules
 
 LOOKS = 6
 """At each face: the landmarks' mean is steady enough that one person stays one person."""
@@ -70,10 +60,23 @@ class Wavefront:
 
 @dataclass(frozen=True)
 class DescriptionOptions:
-    """How a head is described: which photos are accepted, and the texture's pixels on a side."""
+    """How a head is described.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Which photos are accepted.
+    texture_size : int
+        Pixels on a side, fewer where the PNG would not have less than ``texture_bytes``.
+    texture_bytes : int
+    gender : {'female', 'male'} or None
+        Of everybody; if None, guessed.
+    """
 
     rules: ImageRules
     texture_size: int
+    texture_bytes: int
+    gender: Gender | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,21 +106,10 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
     RefusedImage
         If a photo is no acceptable picture, or shows no face or several.
     """
-    observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
-    fits = fit_views([face.landmarks for _, face in observations])
-    head = head_mesh(observed_shape(fits))
-    texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
-    scaled = head.with_vertices(head.vertices * options.units_per_cm)
-    normals = vertex_normals(scaled.vertices, scaled.triangles)
-    return Wavefront(
-        obj=write_obj(scaled, normals, options.material_library, MATERIAL),
-        mtl=write_mtl(MATERIAL, options.texture_name),
-        texture=encode_jpeg(texture),
-        views=tuple(
-            View(fit.camera, image.shape[1], image.shape[0])
-            for fit, (image, _) in zip(fits, observations, strict=True)
-        ),
-    )
+    # The face core is for workers: a server that imported it would start three times as slowly.
+    from emulator.pipelines import reconstruction  # noqa: PLC0415 - the line above
+
+    return reconstruction.wavefront(photos, options)
 
 
 def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
@@ -132,38 +124,6 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     NoFaceFound
         If there is no face in it.
     """
-    image = decode_picture(photo, options.rules).in_srgb()
-    faces = detector().detect(image, looks=LOOKS)
-    if not faces:
-        raise NoFaceFound
-    chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
-    face = faces[chosen]
-    fit = fit_head(face.landmarks)
-    texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
-    return HeadDescription(
-        texture=encode_png(texture),
-        identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
-        attributes=face_attributes(image, face.landmarks, detector().segment_person(image)),
-    )
+    from emulator.pipelines import reconstruction  # noqa: PLC0415 - as above
 
-
-def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
-    try:
-        image = decode_picture(data, rules).in_srgb()
-        faces = detector().detect(image, looks=LOOKS)
-        if not faces:
-            raise NoFaceFound
-        if len(faces) > 1:
-            raise SeveralFacesFound(len(faces))
-    except FaceError as error:
-        raise RefusedImage(position, error) from error
-    return image, faces[0]
-
-
-def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
-    """Return the texture that all images agree on."""
-    views = [
-        TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
-        for image, fit in zip(images, fits, strict=True)
-    ]
-    return bake_texture(head, views, size).image
+    return reconstruction.description(photo, options)

@@ -1,19 +1,11 @@
-"""A photo with another face shape."""
+"""A photo with another face shape: what is asked and answered, for processes that let others do the work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.clock import Stopwatch
-from emulator.face.detection import Face
-from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
-from emulator.face.fit import fit_head
-from emulator.face.reshape import ReshapeParameters, reshape_field
-from emulator.face.skin import smooth_skin
-from emulator.face.types import Image
-from emulator.face.warp import warp_cutout, warp_image
-from emulator.pipelines.core import detector
-from emulator.pipelines.images import ImageRules, decode_original, encode_like
+from emulator.face.reshape_parameters import ReshapeParameters
+from emulator.pipelines.rules import ImageRules
 
 
 @dataclass(frozen=True)
@@ -67,44 +59,7 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     NoFaceFound, FaceIndexOutOfRange, FaceTooSmall, FaceAngleTooLarge
         If there is no such face, or none that can be worked on.
     """
-    total = Stopwatch()
-    original = decode_original(data, options.rules)
-    face, others = _choose(original.image, options)
-    apply = Stopwatch()
-    if options.parameters.is_zero and not (options.smoothing or options.color_evening):
-        return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
-    # The landmarks are the input's: the skin is smoothed where they say, and only then moved.
-    image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
-    alpha = original.alpha
-    if not options.parameters.is_zero:
-        shape = image.shape[0], image.shape[1]
-        field = reshape_field(
-            face.landmarks, options.parameters, shape, [other.landmarks for other in others]
-        )
-        if alpha is None:
-            image = warp_image(image, field)
-        else:
-            image, alpha = warp_cutout(image, alpha, field)
-    apply_ms = apply.elapsed_ms()
-    result_format = "png" if original.format == "png" else "jpeg"
-    encoded = encode_like(original, image, alpha)
-    return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
+    # The face core is for workers: a server that imported it would start three times as slowly.
+    from emulator.pipelines import reshaping  # noqa: PLC0415 - the line above
 
-
-def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
-    """Return the face that is asked for, and the other ones."""
-    faces = tuple(detector().detect(image))
-    if not faces:
-        raise NoFaceFound
-    if not 0 <= options.index < len(faces):
-        raise FaceIndexOutOfRange(options.index, len(faces))
-    face = faces[options.index]
-    height, width = image.shape[:2]
-    fraction = min(face.box.width / width, face.box.height / height)
-    if fraction <= options.smallest_fraction:
-        raise FaceTooSmall(fraction, options.smallest_fraction)
-    pose = fit_head(face.landmarks).pose
-    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
-    if angle_deg >= options.largest_angle_deg:
-        raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
-    return face, (*faces[: options.index], *faces[options.index + 1 :])
+    return reshaping.reshaped(data, options)

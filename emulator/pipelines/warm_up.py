@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.pipelines.core import sample_photo, silenced_stderr
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 
 
 def warm_up() -> None:
@@ -14,5 +14,5 @@ def warm_up() -> None:
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():
-        describe_head(photo, DescriptionOptions(rules, texture_size=256))
+        describe_head(photo, DescriptionOptions(rules, texture_size=256, texture_bytes=1_000_000))
         reshape_picture(photo, ReshapeOptions(rules, 0, ReshapeParameters(jaw=0.5), 0.5, 0.5, 0.05, 89.0))

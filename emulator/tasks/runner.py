@@ -261,9 +261,8 @@ class TaskRunner:
             task = replace(task, progression=REAL)
             if error is None:
                 return task
-            result = None if task.state is TaskState.HELD else task.result
-            named = error if task.state is TaskState.HELD else task.error
-            return replace(task, forced_error=error, result=result, error=named)
+            held = None if task.held is None else Outcome(error=error)
+            return replace(task, forced_error=error, held=held)
 
         task = await self._change(task_id, let_go)
         if task is not None and task.state is TaskState.HELD:
@@ -276,16 +275,17 @@ class TaskRunner:
 
     async def _tell(self, held: Task) -> Task | None:
         """Record that a task whose work is done is over, and return it."""
-        outcome = Outcome(held.result, held.error)
+        if held.held is None:
+            raise ValueError(f"task {held.id} is {held.state}, and nothing of it is held")
         job = self._jobs[held.kind]
-        await job.settle(held, outcome)
+        await job.settle(held, held.held)
         now = self._clock.now(held.owner)
         finished_here = False
 
         def end(task: Task) -> Task:
             nonlocal finished_here
-            finished_here = not task.is_finished
-            return finish(task, Outcome(task.result, task.error), now) if finished_here else task
+            finished_here = task.held is not None
+            return task if task.held is None else finish(task, task.held, now)
 
         task = await self._change(held.id, end)
         if task is not None and finished_here and job.announce is not None:

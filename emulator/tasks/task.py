@@ -59,6 +59,20 @@ class IllegalTransition(Exception):
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What came of a job: a result, or the name of an error."""
+
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+    event: TaskEvent = field(init=False)
+
+    def __post_init__(self) -> None:
+        if (self.result is None) == (self.error is None):
+            raise ValueError("an outcome is either a result or an error")
+        object.__setattr__(self, "event", TaskEvent.SUCCEEDED if self.error is None else TaskEvent.FAILED)
+
+
+@dataclass(frozen=True)
 class Task:
     """A piece of asynchronous work.
 
@@ -82,10 +96,12 @@ class Task:
         What goes wrong with its announcement, as JSON that who announces understands.
     state : TaskState
         Where it stands.
+    held : Outcome or None
+        What the work came to, while the client is not told.
     result : mapping or None
-        What the job made, as JSON, once the work has succeeded.
+        What the job made, as JSON, once it has succeeded.
     error : str or None
-        The name of the error in the vendor's catalogue, once the work has failed.
+        The name of the error in the vendor's catalogue, once it has failed.
     polls : int
         How often somebody asked for it, where that matters.
     polled_at : float or None
@@ -103,6 +119,7 @@ class Task:
     state: TaskState = TaskState.QUEUED
     started_at: float | None = None
     finished_at: float | None = None
+    held: Outcome | None = None
     result: Mapping[str, Any] | None = None
     error: str | None = None
     polls: int = 0
@@ -124,27 +141,19 @@ class Task:
 
     def to_document(self) -> dict[str, Any]:
         """Return the task as a JSON object."""
-        return {**asdict(replace(self, progression=REAL)), "progression": self.progression.to_document()}
+        held = None if self.held is None else {"result": self.held.result, "error": self.held.error}
+        plain = asdict(replace(self, progression=REAL, held=None))
+        return {**plain, "progression": self.progression.to_document(), "held": held}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Task:
         """Return the task that ``to_document`` wrote."""
-        progression = Progression.from_document(document["progression"])
-        return cls(**{**document, "state": TaskState(document["state"]), "progression": progression})
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a job: a result, or the name of an error."""
-
-    result: Mapping[str, Any] | None = None
-    error: str | None = None
-    event: TaskEvent = field(init=False)
-
-    def __post_init__(self) -> None:
-        if (self.result is None) == (self.error is None):
-            raise ValueError("an outcome is either a result or an error")
-        object.__setattr__(self, "event", TaskEvent.SUCCEEDED if self.error is None else TaskEvent.FAILED)
+        values = {
+            "state": TaskState(document["state"]),
+            "progression": Progression.from_document(document["progression"]),
+            "held": None if document["held"] is None else Outcome(**document["held"]),
+        }
+        return cls(**{**document, **values})
 
 
 def start(task: Task, now: float) -> Task:
@@ -166,8 +175,7 @@ def hold(task: Task, outcome: Outcome) -> Task:
     IllegalTransition
         If it is not running.
     """
-    state = step(task.state, TaskEvent.HELD)
-    return replace(task, state=state, result=outcome.result, error=outcome.error)
+    return replace(task, state=step(task.state, TaskEvent.HELD), held=outcome)
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Task:
@@ -182,6 +190,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
         task,
         state=step(task.state, outcome.event),
         finished_at=now,
+        held=None,
         result=outcome.result,
         error=outcome.error,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import httpx
+if TYPE_CHECKING:
+    from emulator.web.download import HttpDownloads
 
 
 class FetchFailed(Exception):
@@ -45,36 +45,18 @@ class HttpFetcher:
     """Downloads over HTTP."""
 
     def __init__(self) -> None:
-        self._client = httpx.AsyncClient(follow_redirects=True, trust_env=False)
+        self._downloads: HttpDownloads | None = None
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
         """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read."""
-        body = bytearray()
-        try:
-            _check(httpx.URL(url))
-            # One deadline holds for the whole download, so that a server that drips cannot stretch it.
-            async with (
-                asyncio.timeout(timeout_s),
-                self._client.stream("GET", url, timeout=timeout_s) as response,
-            ):
-                if response.status_code != httpx.codes.OK:
-                    raise FetchFailed(url, f"HTTP status {response.status_code}")
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > limit:
-                        break
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise FetchTimedOut(url, "timed out") from error
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise FetchFailed(url, str(error)) from error
-        return bytes(body[: limit + 1])
+        if self._downloads is None:
+            # A third of a second, that only a server pays that downloads something.
+            from emulator.web.download import HttpDownloads  # noqa: PLC0415 - the line above
+
+            self._downloads = HttpDownloads()
+        return await self._downloads.fetch(url, limit=limit, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-
-
-def _check(url: httpx.URL) -> None:
-    # What the client would report in a group of errors, or not at all.
-    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 65536:
-        raise httpx.InvalidURL("not a URL of the web")
+        if self._downloads is not None:
+            await self._downloads.close()

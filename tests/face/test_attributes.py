@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from emulator.face.attributes import Attributes, blink_correction, face_attributes
+from emulator.face.appearance import Attributes
+from emulator.face.attributes import blink_correction, face_attributes
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.landmarks import (
     LEFT_EYE,

@@ -110,7 +110,7 @@ def test_rolled_heads_are_found_as_well(
     (found,) = detector.detect(np.asarray(rolled, np.uint8))
     expected = face.landmarks.copy()
     expected[:, :2] = face.landmarks[:, :2] @ turn[:, :2].T + turn[:, 2]
-    assert distance_in_widths(found.landmarks, expected) < 0.01
+    assert distance_in_widths(found.landmarks, expected) < 0.012
 
 
 def test_small_faces_are_found_and_the_largest_comes_first(

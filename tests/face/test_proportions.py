@@ -17,7 +17,8 @@ from emulator.face.proportions import (
     optical_flow,
     speckled,
 )
-from emulator.face.reshape import ONE_SIDED, ReshapeParameters, head_frame, reshape_field
+from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import MINIMUM_JACOBIAN, warp_image
@@ -33,7 +34,7 @@ class Portrait:
 def drawn() -> Portrait:
     spec = SyntheticFaceSpec(seed=40, skin_tone=5, width=480, height=540, face_fraction=0.52)
     image = speckled(render_face(spec).image, grain=1.8)
-    return Portrait(image, MediaPipeDetector().detect(image)[0].landmarks)
+    return Portrait(image, MediaPipeDetector().detect(image, looks=6)[0].landmarks)
 
 
 @pytest.fixture(scope="module")

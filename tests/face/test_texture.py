@@ -6,6 +6,16 @@ import pytest
 from numpy.typing import NDArray
 
 from emulator.face.canonical import canonical_mesh
+from emulator.face.head import head_mesh, skin_places
+from emulator.face.landmarks import (
+    CHIN_TIP,
+    LEFT_CHEEK,
+    LEFT_EYE,
+    LEFT_EYEBROW,
+    LEFT_EYEBROW_UPPER,
+    LIPS_OUTER,
+    RIGHT_EYE,
+)
 from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize, uv_to_pixels
@@ -181,3 +191,35 @@ def test_a_larger_texture_than_the_photograph_deserves_is_the_smaller_one_enlarg
 def test_no_photograph_is_refused() -> None:
     with pytest.raises(ValueError, match="views"):
         bake_texture(canonical_mesh(), [], 16)
+
+
+def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone() -> None:
+    mesh = head_mesh(canonical_mesh().vertices)
+    points = WeakPerspective(18.0, rotation_matrix(Pose(0.0, 0.0, 0.0)), np.array([200.0, 200.0])).project(
+        mesh.vertices
+    )
+    skin, hair = (205, 165, 140), (60, 40, 25)
+    picture = np.full((400, 400, 3), skin, np.uint8)
+    brows = int(points[list(LEFT_EYEBROW_UPPER), 1].min())
+    left, right = points[list(LEFT_EYE), 0].max() + 35, points[list(RIGHT_EYE), 0].min() - 35
+    picture[: brows - 35] = hair
+    picture[:, int(left) :] = picture[:, : int(right)] = hair
+    # What is darker in the face itself stays as it is: brows and eyes, a beard.
+    picture[brows : brows + 12] = (70, 50, 40)
+    picture[int(points[CHIN_TIP, 1]) - 30 :] = (90, 70, 60)
+
+    view = TextureView(points, picture)
+    with_hair = bake_texture(mesh, [view], SIZE).image
+    bare = bake_texture(mesh, [view], SIZE, skin_places()).image
+
+    def at(image: Image, *landmarks: int) -> NDArray[np.int64]:
+        columns, rows = np.rint(uv_to_pixels(mesh.uv[list(landmarks)], SIZE, SIZE)).astype(int).T
+        colors: NDArray[np.int64] = image[rows, columns].astype(np.int64)
+        return colors
+
+    covered = (10, 338, 109, 297, 67)
+    assert np.abs(at(with_hair, *covered) - hair).max() <= 12
+    assert np.abs(at(bare, *covered) - skin).max() <= 30
+    kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK)
+    # Far from the hair; up to rounding, since what was filled in elsewhere blends with it.
+    assert np.abs(at(bare, *kept) - at(with_hair, *kept)).max() <= 1

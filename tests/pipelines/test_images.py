@@ -3,7 +3,10 @@ from __future__ import annotations
 import io
 import resource
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -22,7 +25,8 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
-from emulator.pipelines.images import ImageRules, decode_picture, encode_as, encode_jpeg, encode_png
+from emulator.pipelines.images import decode_picture, encode_as, encode_jpeg, encode_png, encode_png_below
+from emulator.pipelines.rules import ImageRules
 
 ANY = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "HEIF"}
@@ -298,3 +302,92 @@ def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
         assert isinstance(caught.value, ImageTooLarge)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mb < 200
+
+
+def test_a_png_stays_below_its_limit_whatever_it_shows() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    data = encode_png_below(noise, 100_000)
+    with PillowImage.open(io.BytesIO(data)) as opened:
+        assert opened.width == opened.height
+        # As large as noise can be: three bytes a pixel, and hardly less than the limit.
+        assert 0.9 * 100_000 < len(data) < 100_000 < 3.3 * opened.width**2 * 1.1
+    assert encode_png_below(noise, 100_000) == data
+    assert encode_png_below(noise, 400_000) == encode_png(noise)
+    with pytest.raises(ValueError, match="10 bytes"):
+        encode_png_below(noise, 10)
+
+
+def test_a_texture_of_768_pixels_has_less_than_2_mb_whatever_it_shows() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (768, 768, 3), dtype=np.uint8)
+    assert len(encode_png(noise)) < 2_000_000
+
+
+def cmyk_profile() -> bytes:
+    """A profile of a press whose cyan is printed as red; its other inks add nothing but black."""
+    lab = {(0, 0): (255, 128, 128), (1, 0): (136, 208, 195), (0, 1): (0, 128, 128), (1, 1): (0, 128, 128)}
+    table = bytes(
+        value for c in (0, 1) for _m in (0, 1) for _y in (0, 1) for k in (0, 1) for value in lab[c, k]
+    )
+    identity = struct.pack(">9i", *(65536 if place % 4 == 0 else 0 for place in range(9)))
+    lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + bytes(range(256)) * 4 + table
+    lut += bytes(range(256)) * 3
+    text = b"a press"
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", len(text) + 1) + text + bytes(1 + 4 + 4 + 2 + 1 + 67),
+        b"wtpt": b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061),
+        b"A2B0": lut,
+    }
+    index, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, tag in tags.items():
+        padded = tag + bytes(-len(tag) % 4)
+        index += name + struct.pack(">II", start + len(body), len(tag))
+        body += padded
+    header = struct.pack(">I", start + len(body)) + bytes(4) + b"\x02\x40\x00\x00prtrCMYKLab " + bytes(12)
+    header += b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
+    return header + struct.pack(">I", len(tags)) + index + body
+
+
+def test_a_cmyk_picture_is_read_in_the_colours_of_its_profile() -> None:
+    cyan = np.zeros((16, 16, 4), np.uint8)
+    cyan[..., 0] = 255
+    picture = PillowImage.fromarray(cyan, "CMYK")
+    without = decode_picture(saved(picture, "JPEG", quality=95), ANY)
+    obeyed = decode_picture(saved(picture, "JPEG", quality=95, icc_profile=cmyk_profile()), ANY)
+    assert without.image[8, 8, 0] < 40
+    red, green, blue = obeyed.image[8, 8].tolist()
+    assert red > 220
+    assert max(green, blue) < 60
+    # What has been converted is in sRGB.
+    assert obeyed.icc_profile is None
+
+
+def test_a_heic_that_says_it_is_huge_is_refused_by_its_header() -> None:
+    data = saved(PillowImage.fromarray(quadrants()), "HEIF")
+    place = data.index(b"ispe") + 8
+    for width, height in ((60_000, 60_000), (2**32 - 1, 2**32 - 1), (1, 2**31), (0, 0)):
+        lie = data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(ImageError):
+            decode_picture(lie, ANY)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells of no peak")
+def test_a_large_transparent_picture_takes_little_more_than_itself(tmp_path: Path) -> None:
+    megapixels = 16
+    picture = PillowImage.new("RGBA", (4000, 4000), (10, 20, 30, 128))
+    path = tmp_path / "large.png"
+    path.write_bytes(saved(picture, "PNG", compress_level=1))
+    program = (
+        "import re, sys; from pathlib import Path\n"
+        "from emulator.pipelines.images import ImageRules, decode_picture\n"
+        "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "data, before = Path(sys.argv[1]).read_bytes(), peak()\n"
+        "decode_picture(data, ImageRules(frozenset({'png'})))\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True
+    )
+    # Four bytes a pixel as decoded, three as returned, and a few bands.
+    assert int(done.stdout) * 1024 < (4 + 3 + 4) * megapixels * 1_000_000

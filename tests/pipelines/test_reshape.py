@@ -11,19 +11,13 @@ from PIL import Image as PillowImage
 from PIL.JpegImagePlugin import JpegImageFile
 
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box
 from emulator.pipelines.core import detector
 from emulator.pipelines.detect import detect_faces
-from emulator.pipelines.images import (
-    ImageRules,
-    decode_original,
-    decode_picture,
-    encode_jpeg,
-    encode_like,
-    encode_png,
-)
+from emulator.pipelines.images import decode_original, decode_picture, encode_jpeg, encode_like, encode_png
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 
 RULES = ImageRules(frozenset({"jpeg", "png"}), longest_side=4096)
 OPTIONS = ReshapeOptions(

@@ -8,8 +8,8 @@ from starlette.datastructures import UploadFile
 
 from emulator.clock import Stopwatch
 from emulator.face.errors import RefusedImage
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import Wavefront, WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.rules import ImageRules
 from emulator.vendors.faceplusplus.auth import authenticate
 from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep

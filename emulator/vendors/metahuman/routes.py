@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import UploadFile
 
 from emulator.face.errors import FaceError
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
+from emulator.pipelines.rules import ImageRules
 from emulator.vendors.metahuman.auth import authenticate
 from emulator.vendors.metahuman.errors import ERRORS
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
@@ -35,6 +35,9 @@ FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
 
 FORM_BYTES = 1024 * 1024
 """What a form may have beside its photo."""
+
+TEXTURE_BYTES = 2_000_000
+"""A texture has fewer: what the GLB constructor takes."""
 
 router = APIRouter()
 
@@ -85,7 +88,7 @@ async def run_pipeline(
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
     photo = await services.degraded(photo, call.picture_fault)
-    options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size)
+    options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size, TEXTURE_BYTES, settings.gender)
     try:
         head = await services.queue.run(describe_head, photo, options)
     except FaceError as error:

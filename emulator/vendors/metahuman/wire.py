@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from emulator.face.attributes import Attributes
+from emulator.face.appearance import Attributes
 from emulator.pipelines.reconstruct import HeadDescription
 from emulator.web.catalogue import VendorError
 

@@ -171,9 +171,9 @@ ERRORS = ErrorCatalogue(
             "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER}: unknown members are dropped.",
             Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS,
         ),
-        _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", NEVER, Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS),
+        _api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}.", Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS),
         _api(
-            "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", NEVER,
+            "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", f"{NEVER}.",
             Mark.CONFIRMED, f"{PAGE}, RunError", operations=TASK_OPERATIONS,
         ),
         _api(
@@ -234,16 +234,16 @@ ERRORS = ErrorCatalogue(
             "unknown_internal_error", "RUNTIME_ERROR", "Others", "The emulator has a defect; its log says which.",
             (FaceError,),
         ),
-        _engine("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit", NEVER),
-        _engine("error_download_mask", "RUNTIME_ERROR", "Download mask image error", NEVER),
-        _engine("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error", NEVER),
-        _engine("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image", NEVER),
-        _engine("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image", NEVER),
-        _engine("error_inference", "RUNTIME_ERROR", "Inference pipeline error", NEVER),
+        _engine("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit", f"{NEVER}."),
+        _engine("error_download_mask", "RUNTIME_ERROR", "Download mask image error", f"{NEVER}."),
+        _engine("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error", f"{NEVER}."),
+        _engine("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image", f"{NEVER}."),
+        _engine("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image", f"{NEVER}."),
+        _engine("error_inference", "RUNTIME_ERROR", "Inference pipeline error", f"{NEVER}."),
         _engine(
-            "exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image", NEVER
+            "exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image", f"{NEVER}."
         ),
-        _engine("error_upload", "RUNTIME_ERROR", "Upload result image error", NEVER),
+        _engine("error_upload", "RUNTIME_ERROR", "Upload result image error", f"{NEVER}."),
         _store(
             "TwoAuthMechanisms", 400, "InvalidArgument",
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "

@@ -9,8 +9,8 @@ from typing import TypeVar
 from emulator.clock import Stopwatch
 from emulator.face.errors import FaceError
 from emulator.pipelines.detect import detect_faces
-from emulator.pipelines.images import ImageRules
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
+from emulator.pipelines.rules import ImageRules
 from emulator.tasks.runner import Job
 from emulator.tasks.task import Outcome, Task
 from emulator.vendors.perfectcorp.errors import ERRORS

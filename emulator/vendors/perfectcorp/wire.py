@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.face.reshape import ReshapeParameters
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings

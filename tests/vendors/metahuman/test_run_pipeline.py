@@ -11,14 +11,19 @@ import httpx
 import numpy as np
 import pillow_heif
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image as PillowImage
+from pydantic import ValidationError
+
+from emulator.app import create_app
+from emulator.settings import Settings
 
 URL = "/face_recon/run_pipeline"
 HAIR = {f"{length}_{texture}" for length in ("long", "short", "ponytail") for texture in ("straight", "wavy")}
 COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
-def post(client: httpx.Client, photo: bytes, name: str = "input_image.jpg") -> httpx.Response:
+def post(client: Any, photo: bytes, name: str = "input_image.jpg") -> Any:
     return client.post(URL, data={"token": "t"}, files={"image_bytes": (name, photo)})
 
 
@@ -94,6 +99,27 @@ def test_of_several_people_one_is_chosen_and_always_the_same(
 ) -> None:
     first, second = (post(client, two_faces_jpeg).json()["result"] for _ in range(2))
     assert first["face"]["blendShapes"] == second["face"]["blendShapes"]
+
+
+def test_the_gender_can_be_pinned_and_a_large_texture_stays_below_the_limit(
+    face_jpeg: bytes, result: dict[str, Any]
+) -> None:
+    other = {"Female": "male", "Male": "female"}[result["gender"]]
+    wanted = {"metahuman": {"gender": other, "texture_size": 2048}}
+    with TestClient(create_app(Settings(workers=1, vendors=wanted))) as client:
+        pinned = post(client, face_jpeg).json()["result"]
+        texture = client.get(pinned["face"]["textureUrl"]).content
+    assert pinned["gender"] == other.capitalize()
+    pinned["face"]["textureUrl"] = result["face"]["textureUrl"]
+    assert pinned == {**result, "gender": pinned["gender"]}
+    assert len(texture) < 2_000_000
+    with PillowImage.open(io.BytesIO(texture)) as opened:
+        assert 768 <= opened.width <= 2048
+
+
+def test_only_two_genders_can_be_pinned() -> None:
+    with pytest.raises(ValidationError, match="gender"):
+        create_app(Settings(vendors={"metahuman": {"gender": "other"}}))
 
 
 def test_a_name_with_anything_in_it_gives_a_plain_texture_name(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from emulator.face.landmarks import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 from emulator.face.proportions import PROPORTIONS
-from emulator.face.reshape import ReshapeParameters, displaced_landmarks, head_frame
+from emulator.face.reshape import displaced_landmarks, head_frame
+from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Points3
 from emulator.tasks.task import Outcome, Task, finish, start

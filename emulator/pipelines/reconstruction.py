@@ -1,0 +1,104 @@
+"""The work of `emulator.pipelines.reconstruct`: what only a worker imports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from emulator.face.attributes import face_attributes
+from emulator.face.detection import Face
+from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
+from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
+from emulator.face.head import head_mesh, skin_places
+from emulator.face.mesh import Mesh, vertex_normals
+from emulator.face.obj import write_mtl, write_obj
+from emulator.face.texture import TextureView, bake_texture
+from emulator.face.types import Image
+from emulator.pipelines.core import detector
+from emulator.pipelines.images import decode_picture, encode_jpeg, encode_png_below
+from emulator.pipelines.reconstruct import (
+    LOOKS,
+    MATERIAL,
+    DescriptionOptions,
+    HeadDescription,
+    View,
+    Wavefront,
+    WavefrontOptions,
+)
+from emulator.pipelines.rules import ImageRules
+
+
+def wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
+    """Return the head that all photos show, one person in each.
+
+    Raises
+    ------
+    RefusedImage
+        If a photo is no acceptable picture, or shows no face or several.
+    """
+    observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
+    fits = fit_views([face.landmarks for _, face in observations])
+    head = head_mesh(observed_shape(fits))
+    texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
+    scaled = head.with_vertices(head.vertices * options.units_per_cm)
+    normals = vertex_normals(scaled.vertices, scaled.triangles)
+    return Wavefront(
+        obj=write_obj(scaled, normals, options.material_library, MATERIAL),
+        mtl=write_mtl(MATERIAL, options.texture_name),
+        texture=encode_jpeg(texture),
+        views=tuple(
+            View(fit.camera, image.shape[1], image.shape[0])
+            for fit, (image, _) in zip(fits, observations, strict=True)
+        ),
+    )
+
+
+def description(photo: bytes, options: DescriptionOptions) -> HeadDescription:
+    """Return the description of one head in the photo.
+
+    Of several people one is chosen by the photo's bytes: arbitrary, and always the same.
+
+    Raises
+    ------
+    ImageError
+        If the photo is no acceptable picture.
+    NoFaceFound
+        If there is no face in it.
+    """
+    image = decode_picture(photo, options.rules).in_srgb()
+    faces = detector().detect(image, looks=LOOKS)
+    if not faces:
+        raise NoFaceFound
+    chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
+    face = faces[chosen]
+    fit = fit_head(face.landmarks)
+    texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
+    attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
+    return HeadDescription(
+        texture=encode_png_below(texture, options.texture_bytes),
+        identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
+        attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
+    )
+
+
+def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
+    try:
+        image = decode_picture(data, rules).in_srgb()
+        faces = detector().detect(image, looks=LOOKS)
+        if not faces:
+            raise NoFaceFound
+        if len(faces) > 1:
+            raise SeveralFacesFound(len(faces))
+    except FaceError as error:
+        raise RefusedImage(position, error) from error
+    return image, faces[0]
+
+
+def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
+    """Return the texture that all images agree on."""
+    views = [
+        TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
+        for image, fit in zip(images, fits, strict=True)
+    ]
+    return bake_texture(head, views, size, skin_places()).image

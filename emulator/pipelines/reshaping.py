@@ -1,0 +1,70 @@
+"""The work of `emulator.pipelines.reshape`: what only a worker imports."""
+
+from __future__ import annotations
+
+from emulator.clock import Stopwatch
+from emulator.face.detection import Face
+from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
+from emulator.face.fit import fit_head
+from emulator.face.reshape import reshape_field
+from emulator.face.skin import smooth_skin
+from emulator.face.types import Image
+from emulator.face.warp import warp_cutout, warp_image
+from emulator.pipelines.core import detector
+from emulator.pipelines.images import decode_original, encode_like
+from emulator.pipelines.reshape import ReshapedPicture, ReshapeOptions
+
+
+def reshaped(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
+    """Return the picture with one face changed, in its own size, format, orientation and colour space.
+
+    Nothing to change returns the bytes as they came.
+
+    Raises
+    ------
+    ImageError
+        If the bytes are no acceptable picture.
+    NoFaceFound, FaceIndexOutOfRange, FaceTooSmall, FaceAngleTooLarge
+        If there is no such face, or none that can be worked on.
+    """
+    total = Stopwatch()
+    original = decode_original(data, options.rules)
+    face, others = _choose(original.image, options)
+    apply = Stopwatch()
+    if options.parameters.is_zero and not (options.smoothing or options.color_evening):
+        return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
+    # The landmarks are the input's: the skin is smoothed where they say, and only then moved.
+    image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
+    alpha = original.alpha
+    if not options.parameters.is_zero:
+        shape = image.shape[0], image.shape[1]
+        field = reshape_field(
+            face.landmarks, options.parameters, shape, [other.landmarks for other in others]
+        )
+        if alpha is None:
+            image = warp_image(image, field)
+        else:
+            image, alpha = warp_cutout(image, alpha, field)
+    apply_ms = apply.elapsed_ms()
+    result_format = "png" if original.format == "png" else "jpeg"
+    encoded = encode_like(original, image, alpha)
+    return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
+
+
+def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
+    """Return the face that is asked for, and the other ones."""
+    faces = tuple(detector().detect(image))
+    if not faces:
+        raise NoFaceFound
+    if not 0 <= options.index < len(faces):
+        raise FaceIndexOutOfRange(options.index, len(faces))
+    face = faces[options.index]
+    height, width = image.shape[:2]
+    fraction = min(face.box.width / width, face.box.height / height)
+    if fraction <= options.smallest_fraction:
+        raise FaceTooSmall(fraction, options.smallest_fraction)
+    pose = fit_head(face.landmarks).pose
+    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
+    if angle_deg >= options.largest_angle_deg:
+        raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
+    return face, (*faces[: options.index], *faces[options.index + 1 :])
