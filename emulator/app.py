@@ -32,6 +32,8 @@ from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
+from emulator.webhooks.outbox import Outbox
+from emulator.webhooks.sender import HttpSender
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> FastAPI:
@@ -58,9 +60,10 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     clock = clock or clock_of(settings)
     targets = {vendor.name: vendor.target for vendor in vendors}
     faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
+    ids = SeededIds(settings.seed, records.count_up)
     services = Services(
         clock=clock,
-        ids=SeededIds(settings.seed, records.count_up),
+        ids=ids,
         credentials=Credentials(
             records,
             settings.credentials,
@@ -73,6 +76,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         tasks=TaskRunner(records, queue, clock, settings.progression),
         fetcher=fetcher,
         faults=faults,
+        webhooks=Outbox(records, clock, ids, HttpSender()),
     )
 
     @contextlib.asynccontextmanager
@@ -82,6 +86,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             stack.push_async_callback(records.close)
             stack.push_async_callback(fetcher.close)
             await faults.load()
+            await services.webhooks.start()
+            stack.push_async_callback(services.webhooks.close)
             await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(queue.close)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
+from emulator.control.webhooks import webhooks_router
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor
@@ -112,6 +113,7 @@ def control_router(services: Services, vendors: Sequence[Vendor], version: str) 
             raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
         return by_name[name].openapi()
 
+    router.include_router(webhooks_router(services))
     return router
 
 

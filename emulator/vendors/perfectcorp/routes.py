@@ -19,6 +19,7 @@ from emulator.vendors.perfectcorp.store import router as store_router
 from emulator.vendors.perfectcorp.store import sign
 from emulator.vendors.perfectcorp.units import Units
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
+from emulator.vendors.perfectcorp.webhooks import VENDOR, Announcer
 from emulator.vendors.perfectcorp.wire import (
     DeleteRequest,
     LegacyClient,
@@ -60,7 +61,9 @@ router = APIRouter()
 def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     """Return the application that answers for Perfect Corp."""
     units = Units(services, settings)
-    services.tasks.register(Engine(services, settings, units).jobs())
+    announcer = Announcer(services, settings)
+    services.webhooks.register(VENDOR, announcer.source())
+    services.tasks.register(Engine(services, settings, units, announcer).jobs())
     dialect = Dialect(
         render=_render,
         defect=ERRORS["InternalError"],
