@@ -30,6 +30,7 @@ from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
+from emulator.web.plans import Plans
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
@@ -61,6 +62,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     targets = {vendor.name: vendor.target for vendor in vendors}
     faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
     ids = SeededIds(settings.seed, records.count_up)
+    tasks = TaskRunner(records, queue, clock, settings.progression)
+    webhooks = Outbox(records, clock, ids, HttpSender())
     services = Services(
         clock=clock,
         ids=ids,
@@ -73,10 +76,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         records=records,
         blobs=FolderBlobs(folder / "blobs"),
         queue=queue,
-        tasks=TaskRunner(records, queue, clock, settings.progression),
+        tasks=tasks,
         fetcher=fetcher,
         faults=faults,
-        webhooks=Outbox(records, clock, ids, HttpSender()),
+        webhooks=webhooks,
+        plans=Plans(tasks, webhooks),
     )
 
     @contextlib.asynccontextmanager
@@ -86,10 +90,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             stack.push_async_callback(records.close)
             stack.push_async_callback(fetcher.close)
             await faults.load()
-            await services.webhooks.start()
-            stack.push_async_callback(services.webhooks.close)
-            await services.tasks.start()
-            stack.push_async_callback(services.tasks.close)
+            await webhooks.start()
+            stack.push_async_callback(webhooks.close)
+            stack.push_async_callback(services.plans.close)
+            await tasks.start()
+            stack.push_async_callback(tasks.close)
             stack.push_async_callback(queue.close)
             yield
 

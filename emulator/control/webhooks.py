@@ -8,11 +8,15 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.clock import EVERYBODY
+from emulator.web.plans import Plan, Plans, Step
 from emulator.web.services import Services
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint
 from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
 
 Credential = Annotated[str | None, Query(description="Only this credential's; everybody's if left out.")]
+
+
+OneCredential = Annotated[str, Query(min_length=1)]
 
 
 class NewEndpoint(BaseModel):
@@ -68,11 +72,26 @@ class DeliveryDescription(BaseModel):
     attempts: list[AttemptDescription]
 
 
+class TaskSteps(BaseModel):
+    """What happened to a task, in this order."""
+
+    task: str
+    steps: list[Step]
+
+
+class PlanDescription(BaseModel):
+    """A plan, and what has happened since it was made."""
+
+    plan: Plan
+    tasks: list[TaskSteps]
+
+
 def webhooks_router(services: Services) -> APIRouter:
     """Return the routes below ``/webhooks``."""
     router = APIRouter(prefix="/webhooks", tags=["webhooks"])
     router.include_router(_endpoints_router(services.webhooks))
     router.include_router(_deliveries_router(services.webhooks))
+    router.include_router(_plan_router(services.plans))
     return router
 
 
@@ -136,6 +155,33 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
         if delivery is None:
             raise HTTPException(404, f"there is no delivery {delivery_id}")
         return _delivery(delivery)
+
+    return router
+
+
+def _plan_router(plans: Plans) -> APIRouter:
+    router = APIRouter()
+
+    @router.put("/plan")
+    async def put_plan(plan: Plan, credential: OneCredential) -> Plan:
+        """Prescribe when a credential's tasks end and when their webhooks come, seen from its polls."""
+        await plans.put(credential, plan)
+        return plan
+
+    @router.get("/plan")
+    async def get_plan(credential: OneCredential) -> PlanDescription:
+        """Tell a credential's plan, and what has happened since it was made."""
+        plan = plans.get(credential)
+        if plan is None:
+            raise HTTPException(404, f"{credential} has no plan")
+        tasks = [TaskSteps(task=task, steps=steps) for task, steps in plans.steps(credential).items()]
+        return PlanDescription(plan=plan, tasks=tasks)
+
+    @router.delete("/plan", status_code=204)
+    async def remove_plan(credential: OneCredential) -> None:
+        """Forget a credential's plan."""
+        if not await plans.remove(credential):
+            raise HTTPException(404, f"{credential} has no plan")
 
     return router
 

@@ -17,6 +17,7 @@ from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
+from emulator.web.plans import Plans
 from emulator.webhooks.outbox import Outbox
 
 
@@ -34,6 +35,7 @@ class Services:
     fetcher: Fetcher
     faults: Faults
     webhooks: Outbox
+    plans: Plans
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

@@ -339,12 +339,14 @@ async def _start(task: Task, call: Call, services: Services, units: Units, cost:
         except UnitsInsufficient as error:
             raise ERRORS.for_cause(error).occur() from error
     await services.tasks.create(task, call.task_fault)
+    await services.plans.note_creation(task)
     return render_created(task.id)
 
 
 async def _find_task(
     services: Services, settings: PerfectCorpSettings, owner: str, kind: str, task_id: str
 ) -> Task:
+    await services.plans.before_poll(task_id, owner)
     task = await services.tasks.find(task_id, owner)
     if task is None or task.kind != kind:
         raise ERRORS["InvalidTaskId"].occur()
@@ -360,7 +362,9 @@ async def _find_task(
         told = task.finished_at is not None and last >= task.finished_at
         if not told and now > last + settings.unpolled_expiry_s:
             raise ERRORS["InvalidTaskId"].occur()
-    return await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
+    task = await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
+    await services.plans.note_poll(task)
+    return task
 
 
 def _in_store(path: str) -> bool:

@@ -55,8 +55,14 @@ class Announcer:
         """Announce a task whose end is recorded."""
         if self._is_announced(task):
             await self.services.webhooks.announce(
-                VENDOR, task.owner, task.id, compose(task), self._decision(task)
+                VENDOR,
+                task.owner,
+                task.id,
+                compose(task),
+                self._decision(task),
+                hold=self.services.plans.holds(task.id),
             )
+        self.services.plans.note_end(task.id)
 
     async def _announce_again(self, task_id: str) -> None:
         task = await self.services.tasks.find(task_id)
