@@ -89,5 +89,12 @@ def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pill
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "faces"):
+    for command in ("serve", "demo", "faces", "explore"):
         assert command in done.stdout
+
+
+def test_what_cannot_be_explored_is_said_without_a_traceback() -> None:
+    done = run("explore", "--url", "http://127.0.0.1:9", "--", "true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("face-emulator: http://127.0.0.1:9: ")
+    assert "Traceback" not in done.stderr
