@@ -41,6 +41,12 @@ ENDPOINT, DELIVERY = "webhook/endpoint", "webhook/delivery"
 IN_FLIGHT = 8
 """How many requests are under way to one endpoint."""
 
+HEAD_START_SECONDS = 0.1
+"""How long the next request to an endpoint waits for the answer to the one before, in real time.
+
+Two that arrive together may be handled in any order by an endpoint with several threads.
+"""
+
 
 class EndpointRefused(Exception):
     """The endpoint cannot be added; ``reason`` says why."""
@@ -370,16 +376,19 @@ class Outbox:
         source = self._sources[delivery.vendor]
         is_out = False
 
-        def on_sent() -> None:
+        def let_next() -> None:
             nonlocal is_out
             if not is_out:
                 is_out = True
                 lane.going_out.release()
 
+        def on_sent() -> None:
+            asyncio.get_running_loop().call_later(HEAD_START_SECONDS, let_next)
+
         answered: dict[str, Any]
         async with lane.in_flight:
-            # Requests to one endpoint go out in the order of events: the next begins once this one
-            # is on the wire, and does not wait for its answer.
+            # Requests to one endpoint go out in the order of events: the next begins a moment after
+            # this one is on the wire, whether it is answered or not.
             await lane.going_out.acquire()
             try:
                 at = self._clock.now(delivery.owner)
@@ -396,7 +405,7 @@ class Outbox:
             except SendFailed as error:
                 answered = {"error": error.reason}
             finally:
-                on_sent()
+                let_next()
         return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
 
     async def _disable(self, endpoint_id: str) -> None:
