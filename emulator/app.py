@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
@@ -34,8 +35,23 @@ from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, UnknownFault, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.limits import DrainedBodies
+from emulator.web.plans import Plans
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
+from emulator.webhooks.outbox import Outbox
+from emulator.webhooks.sender import HttpSender
+
+
+@dataclass(frozen=True)
+class _Adapters:
+    """What was picked to stand behind the ports."""
+
+    folder: Path
+    is_temporary: bool
+    records: SqliteRecords
+    blobs: FolderBlobs
+    queue: LocalWorkers
+    fetcher: HttpFetcher
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> FastAPI:
@@ -56,54 +72,26 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     settings = settings or Settings()
     vendors = discover_vendors(emulator.vendors)
     vendor_settings = _vendor_settings(settings, vendors)
-
-    folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
-    records = SqliteRecords(folder / "records.sqlite3")
-    blobs = FolderBlobs(folder / "blobs")
-    queue = LocalWorkers(settings.workers, warm_up)
-    fetcher = HttpFetcher()
-    clock = clock or clock_of(settings)
-    targets = {vendor.name: vendor.target for vendor in vendors}
-    faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
-    services = Services(
-        clock=clock,
-        ids=SeededIds(settings.seed, records.count_up),
-        credentials=Credentials(
-            records,
-            settings.credentials,
-            strict=settings.strict,
-            is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
-        ),
-        records=records,
-        blobs=blobs,
-        queue=queue,
-        tasks=TaskRunner(records, queue, clock, settings.progression),
-        fetcher=fetcher,
-        faults=faults,
-    )
-
-    keeper = ClockKeeper(clock, records)
-    services.loaders.extend((keeper.load, faults.load, services.tasks.progressions.load))
-    services.kept.extend((keeper.kept, faults.kept, services.tasks.progressions))
+    adapters = _adapters(settings)
+    services = _services(settings, adapters, clock or clock_of(settings), vendors)
+    keeper = ClockKeeper(services.clock, services.records)
+    services.hold(keeper.kept, keeper.load, keeper.clear)
     scenarios = [find_scenario(name) for name in settings.scenarios]
     for rule in (rule for scenario in scenarios for rule in scenario.rules):
-        faults.check(rule)
+        services.faults.check(rule)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            # Here, since a signal ends the process before anything is finalized.
-            stack.push_async_callback(_delete_temporary, settings, folder)
-            await records.open()
-            stack.push_async_callback(records.close)
-            await blobs.open()
-            stack.push_async_callback(fetcher.close)
+            await _open(adapters, stack)
             await services.load()
             for scenario in scenarios:
                 await load_scenario(services, scenario)
+            stack.push_async_callback(services.webhooks.close)
+            stack.push_async_callback(services.plans.close)
             await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
-            stack.push_async_callback(queue.close)
+            stack.push_async_callback(services.queue.close)
             yield
 
     app = FastAPI(
@@ -133,7 +121,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     applications = {
         vendor.name: Calls(
-            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, faults
+            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, services.faults
         )
         for vendor in vendors
     }
@@ -141,8 +129,65 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     app.add_middleware(ControlGate, mode=settings.control, port=settings.control_port)
     app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
-        weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
+        weakref.finalize(app, shutil.rmtree, adapters.folder, ignore_errors=True)
     return app
+
+
+def _adapters(settings: Settings) -> _Adapters:
+    folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
+    return _Adapters(
+        folder=folder,
+        is_temporary=settings.data_dir is None,
+        records=SqliteRecords(folder / "records.sqlite3"),
+        blobs=FolderBlobs(folder / "blobs"),
+        queue=LocalWorkers(settings.workers, warm_up),
+        fetcher=HttpFetcher(),
+    )
+
+
+async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
+    """Open what has to be opened, and have ``stack`` close it."""
+    if adapters.is_temporary:
+        # Here, since a signal ends the process before anything is finalized.
+        stack.push_async_callback(asyncio.to_thread, shutil.rmtree, adapters.folder, ignore_errors=True)
+    await adapters.records.open()
+    stack.push_async_callback(adapters.records.close)
+    await adapters.blobs.open()
+    stack.push_async_callback(adapters.fetcher.close)
+
+
+def _services(settings: Settings, adapters: _Adapters, clock: Clock, vendors: Sequence[Vendor]) -> Services:
+    records = adapters.records
+    targets = {vendor.name: vendor.target for vendor in vendors}
+    faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
+    ids = SeededIds(settings.seed, records.count_up)
+    tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
+    webhooks = Outbox(records, clock, ids, HttpSender())
+    plans = Plans(tasks, webhooks)
+    services = Services(
+        clock=clock,
+        ids=ids,
+        credentials=Credentials(
+            records,
+            settings.credentials,
+            strict=settings.strict,
+            is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
+        ),
+        records=records,
+        blobs=adapters.blobs,
+        queue=adapters.queue,
+        tasks=tasks,
+        fetcher=adapters.fetcher,
+        faults=faults,
+        webhooks=webhooks,
+        plans=plans,
+    )
+    services.hold(faults.kept)
+    services.hold(tasks.progressions)
+    services.kept.append(webhooks.kept)
+    services.loaders.append(webhooks.start)
+    services.forgetters.extend((plans.remove, webhooks.clear))
+    return services
 
 
 def _what_runs(settings: Settings) -> dict[str, str]:
@@ -153,12 +198,6 @@ def _what_runs(settings: Settings) -> dict[str, str]:
         "blobs": f"files in {folder}",
         "queue": f"local worker processes: {settings.workers}",
     }
-
-
-async def _delete_temporary(settings: Settings, folder: Path) -> None:
-    """Delete the folder of everything that is stored, unless the settings name it."""
-    if settings.data_dir is None:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -114,6 +114,57 @@ def demo(
 
 
 @app.command()
+def explore(
+    command: Annotated[
+        list[str], typer.Argument(help="The client, after `--`: it fails by its exit status.")
+    ],
+    *,
+    url: Annotated[
+        str | None, typer.Option(help="An emulator that runs already; a private one if left out.")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Where webhooks go; left out if the client adds its endpoint itself."),
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option(help="What they are signed with, for `--endpoint`; made up if left out.")
+    ] = None,
+    polls: Annotated[
+        int, typer.Option(help="How many polls are told at most that a task runs.", min=0, max=20)
+    ] = 2,
+    limit: Annotated[int, typer.Option(help="How many orders are tried at most.", min=1)] = 100,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the client may take; one that takes longer is broken.", min=1)
+    ] = 60.0,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that a poll is waited for: more than lie between two.", min=0)
+    ] = 3.0,
+) -> None:
+    """Run a client under every order of polls and webhooks, and name the order that breaks it.
+
+    It finds the emulator at FACE_EMULATOR_URL, and calls it with the key FACE_EMULATOR_CREDENTIAL.
+    """
+    from emulator.explore import CannotExplore, Exploration, explore_orders
+
+    asked = Exploration(
+        tuple(command),
+        endpoint=endpoint,
+        secret=secret,
+        most_polls=polls,
+        limit=limit,
+        timeout_s=timeout,
+        patience_s=patience,
+    )
+    try:
+        broken = explore_orders(asked, url)
+    except (CannotExplore, OSError) as error:
+        typer.echo(f"face-emulator: {error}", err=True)
+        raise typer.Exit(2) from error
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
 def faces(
     *,
     output: Annotated[

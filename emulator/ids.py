@@ -43,3 +43,8 @@ class SeededIds:
 
     def _derive(self, message: str, length: int) -> bytes:
         return hashlib.shake_256(f"{self._seed}\0{message}".encode()).digest(length)
+
+
+def hash_text(text: str) -> str:
+    """Return 32 hexadecimal digits that stand for ``text``."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

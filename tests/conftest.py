@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -16,6 +21,105 @@ from emulator.settings import Settings
 ROOT = Path(__file__).parent.parent
 FACES = ROOT / "fixtures" / "faces"
 WARM_UP_SECONDS = 120
+PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request that came to a receiver."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Receiver:
+    """A client's endpoint: remembers what it is sent, and answers 200, or what it is told to."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.answers: list[tuple[int, Mapping[str, str]]] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self._arrived = threading.Condition()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status, extra = outer._note(Received(self.path, headers, body))
+                outer.may_answer.wait(PATIENCE_SECONDS)
+                self.send_response(status)
+                for name, value in {**extra, "Content-Length": "0"}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def _note(self, received: Received) -> tuple[int, Mapping[str, str]]:
+        with self._arrived:
+            self.received.append(received)
+            self._arrived.notify_all()
+            return self.answers.pop(0) if self.answers else (200, {})
+
+    def wait(self, count: int) -> list[Received]:
+        """Return all requests as soon as there are so many."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
+            return list(self.received)
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self.may_answer.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receivers() -> Iterator[Callable[[], Receiver]]:
+    """Start endpoints that webhooks can be sent to."""
+    with ExitStack() as stack:
+
+        def start() -> Receiver:
+            receiver = Receiver()
+            stack.callback(receiver.close)
+            return receiver
+
+        yield start
+
+
+@pytest.fixture
+def receiver(receivers: Callable[[], Receiver]) -> Receiver:
+    """An endpoint that webhooks can be sent to."""
+    return receivers()
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], object]:
+    """Wait until something is so, and return it."""
+
+    def wait(look: Callable[[], object]) -> object:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.005)
+        raise AssertionError("it never was so")
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def test_help_names_every_command() -> None:
         "demo",
         "faces",
         "drift",
+        "explore",
         "reset",
         "clock",
         "faults",
@@ -104,3 +105,10 @@ def test_help_names_every_command() -> None:
     ):
         assert command in done.stdout
     assert "--data-dir" in run("serve", "--help").stdout
+
+
+def test_what_cannot_be_explored_is_said_without_a_traceback() -> None:
+    done = run("explore", "--url", "http://127.0.0.1:9", "--", "true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("face-emulator: http://127.0.0.1:9: ")
+    assert "Traceback" not in done.stderr

@@ -65,6 +65,11 @@ class ClockKeeper:
         """Record how the clock of ``scope`` is set."""
         await self.kept.put(scope, scope, self._clock.setting(scope))
 
+    async def clear(self, scope: str | None) -> None:
+        """Forget how one scope, or anybody, has set its clock."""
+        self._clock.reset(scope)
+        await self.kept.clear(scope)
+
     async def forget(self, scope: str) -> None:
         """Have ``scope`` follow everybody's clock again, or everybody the settings'."""
         self._clock.reset(scope)

@@ -15,6 +15,7 @@ from emulator.control.scenario import scenario_router
 from emulator.control.scope import CredentialText
 from emulator.control.snapshot import snapshot_router
 from emulator.control.tasks import tasks_router
+from emulator.control.webhooks import webhooks_router
 from emulator.web.catalogue import CatalogueEntry
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import RESERVED
@@ -195,6 +196,7 @@ def _contract_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter
             raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
         return by_name[name].openapi()
 
+    router.include_router(webhooks_router(services))
     return router
 
 

@@ -18,6 +18,8 @@ from emulator.tasks.task import Task
 from emulator.web.credentials import KIND as CREDENTIAL
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services
+from emulator.webhooks.delivery import Delivery
+from emulator.webhooks.outbox import DELIVERY
 
 MEDIA_TYPE = "application/zip"
 CHUNK_BYTES = 1024 * 1024
@@ -65,9 +67,9 @@ def snapshot_router(services: Services, version: str) -> APIRouter:
             except SnapshotInvalid as error:
                 raise HTTPException(422, str(error)) from error
             async with restoring, services.tasks.paused(None):
-                await snapshot.restore(services.records, services.blobs)
                 for forget in services.forgetters:
-                    forget(None)
+                    await forget(None)
+                await snapshot.restore(services.records, services.blobs)
                 await services.load()
         return Restored.model_validate(snapshot.manifest, from_attributes=True)
 
@@ -83,7 +85,8 @@ async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
 def _checks(services: Services) -> Mapping[str, Check]:
     """Return, by kind of document, what has to understand one."""
     kept = {each.kind: each.decode for each in services.kept}
-    return {TASK: Task.from_document, CREDENTIAL: _check_credential, **kept}
+    rest = {TASK: Task.from_document, CREDENTIAL: _check_credential, DELIVERY: Delivery.from_document}
+    return {**rest, **kept}
 
 
 def _check_credential(document: Mapping[str, Any]) -> None:

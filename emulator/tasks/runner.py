@@ -211,10 +211,9 @@ class TaskRunner:
             work.result()
 
     async def _perform(self, record: Record) -> None:
-        task = Task.from_document(record.document)
-        running = start(task, self._clock.now(task.owner))
-        if not await self._store(record, running):
-            return  # somebody else is at it
+        running = await self._begin(record)
+        if running is None:
+            return  # somebody else is at it, or it is gone
         job = self._jobs[running.kind]
         if running.forced_error is not None:
             outcome = Outcome(error=running.forced_error)
@@ -229,6 +228,21 @@ class TaskRunner:
             await self._tell(held)
         async with self._performed:
             self._performed.notify_all()
+
+    async def _begin(self, record: Record) -> Task | None:
+        """Return a task as begun, or None if somebody else has begun it since ``record`` was read."""
+        before = Task.from_document(record.document)
+        found: Record | None = record
+        while found is not None:
+            task = Task.from_document(found.document)
+            if task.state is not before.state:
+                return None
+            running = start(task, self._clock.now(task.owner))
+            if await self._store(found, running):
+                return running
+            # A poll or a tester's call has changed it; that is no reason to leave it alone.
+            found = await self._records.get(KIND, record.key)
+        return None
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return ``task`` as the client is told of it, which may be that it is over now.

@@ -21,6 +21,7 @@ from emulator.backends.records.kept import Entry, Kept
 from emulator.clock import EVERYBODY, Clock
 from emulator.pipelines.degrade import PictureFault
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.webhooks.fault import WebhookFault
 
 KIND = "fault"
 
@@ -75,17 +76,6 @@ class Drip(_Data):
 
     chunk_bytes: int = Field(default=16, ge=1)
     pause_s: Seconds = Field(default=0.1, description="Between two chunks, in real time.")
-
-
-class WebhookFault(_Data):
-    """What goes wrong with a webhook."""
-
-    lost: bool = Field(default=False, description="Never sent, and no attempt of it is made again.")
-    copies: int = Field(default=1, ge=1, le=10, description="How often each attempt is sent.")
-    delay_s: float = Field(default=0.0, ge=0, description="By the clock, before the first attempt.")
-    signature: Literal["good", "wrong", "missing", "stale"] = Field(
-        default="good", description="`stale`: signed well, with a timestamp of an hour ago."
-    )
 
 
 def _latency(value: object) -> object:

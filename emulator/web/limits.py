@@ -40,7 +40,7 @@ class SlidingWindow:
         """Count a call at ``now``."""
         self._calls.setdefault(caller, deque()).append(now)
 
-    def forget(self, caller: str | None) -> None:
+    async def forget(self, caller: str | None) -> None:
         """Forget the calls of one caller, or all."""
         if caller is None:
             self._calls.clear()

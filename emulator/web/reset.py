@@ -15,5 +15,4 @@ async def reset(services: Services, credential: str | None) -> None:
         await services.records.clear(credential)
         await services.blobs.clear(credential)
         for forget in services.forgetters:
-            forget(credential)
-        await services.load()
+            await forget(credential)

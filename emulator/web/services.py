@@ -19,6 +19,8 @@ from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
+from emulator.web.plans import Plans
+from emulator.webhooks.outbox import Outbox
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,25 @@ class Services:
     tasks: TaskRunner
     fetcher: Fetcher
     faults: Faults
-    forgetters: list[Callable[[str | None], None]] = field(default_factory=list)
-    """Called at a reset with its credential, or None for all: what holds state outside the records."""
+    webhooks: Outbox
+    plans: Plans
+    forgetters: list[Callable[[str | None], Awaitable[object]]] = field(default_factory=list)
+    """Called at a reset with its credential, or None for all: what holds state in memory too."""
     kept: list[Kept[Any]] = field(default_factory=list)
     """What is held in memory as the records say."""
     loaders: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called at the start, and when the records were replaced: what holds in memory what they say."""
+
+    def hold(
+        self,
+        kept: Kept[Any],
+        load: Callable[[], Awaitable[None]] | None = None,
+        forget: Callable[[str | None], Awaitable[None]] | None = None,
+    ) -> None:
+        """Have ``kept`` loaded, checked and forgotten with everything else."""
+        self.kept.append(kept)
+        self.loaders.append(load or kept.load)
+        self.forgetters.append(forget or kept.clear)
 
     async def load(self) -> None:
         """Have everybody read in memory what the records say."""

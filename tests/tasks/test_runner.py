@@ -11,6 +11,7 @@ import pytest
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
+from emulator.tasks.progression import Mode, Progression
 from emulator.tasks.runner import Job, TaskRunner
 from emulator.tasks.task import Outcome, Task, TaskState
 
@@ -282,5 +283,20 @@ def test_who_stops_performing_stops_the_work(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await performing
         assert stopped.is_set()
+
+    use(tmp_path, scenario)
+
+
+def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.progressions.put("me", "me", Progression(mode=Mode.AFTER_POLLS, polls=0))
+        await runner.create(task())
+        created = await runner.find("t", "me")
+        assert created is not None
+        # The first poll is over only when the work is; each step of both is tried in turn.
+        await asyncio.gather(runner.poll(created), runner.perform("t"))
+        done = await runner.find("t", "me")
+        assert done is not None
+        assert done.state is TaskState.SUCCEEDED
 
     use(tmp_path, scenario)

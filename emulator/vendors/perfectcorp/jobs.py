@@ -16,6 +16,7 @@ from emulator.tasks.task import Outcome, Task
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units import Units
+from emulator.vendors.perfectcorp.webhooks import Announcer
 from emulator.vendors.perfectcorp.wire import ReshapeRequest
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
@@ -36,20 +37,22 @@ class Engine:
     services: Services
     settings: PerfectCorpSettings
     units: Units
+    announcer: Announcer
 
     def jobs(self) -> dict[str, Job]:
         """Return the jobs by the kind of task that they perform."""
         return {
-            RESHAPE: Job(self.reshape, "unknown_internal_error", self.settle),
-            PRE_PROCESS: Job(self.pre_process, "unknown_internal_error", self.settle),
+            kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
+            for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
     async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Give back the units of a task that failed, and spend those of the others."""
+        """Give back or spend a task's units, and take down whom to tell."""
         if outcome.error is None:
             await self.units.spend(task.owner, task.id)
         else:
             await self.units.refund(task.owner, task.id)
+        await self.announcer.prepare(task)
 
     async def reshape(self, task: Task) -> Outcome:
         """Reshape one face, and keep the picture."""

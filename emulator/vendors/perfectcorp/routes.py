@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
@@ -20,6 +20,7 @@ from emulator.vendors.perfectcorp.store import note_owner, sign
 from emulator.vendors.perfectcorp.store import router as store_router
 from emulator.vendors.perfectcorp.units import Units
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
+from emulator.vendors.perfectcorp.webhooks import VENDOR, Announcer
 from emulator.vendors.perfectcorp.wire import (
     DeleteRequest,
     LegacyClient,
@@ -61,7 +62,9 @@ router = APIRouter()
 def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     """Return the application that answers for Perfect Corp."""
     units = Units(services, settings)
-    services.tasks.register(Engine(services, settings, units).jobs())
+    announcer = Announcer(services, settings)
+    services.webhooks.register(VENDOR, announcer.source())
+    services.tasks.register(Engine(services, settings, units, announcer).jobs())
     dialect = Dialect(
         render=_render,
         defect=ERRORS["InternalError"],
@@ -99,7 +102,7 @@ def _units_of(request: Request) -> Units:
 UnitsDep = Annotated[Units, Depends(_units_of)]
 
 
-def _forgets_calls(window: SlidingWindow) -> Callable[[str | None], None]:
+def _forgets_calls(window: SlidingWindow) -> Callable[[str | None], Awaitable[None]]:
     return lambda owner: window.forget(None if owner is None else f"key {owner}")
 
 
@@ -343,12 +346,14 @@ async def _start(task: Task, call: Call, services: Services, units: Units, cost:
         except UnitsInsufficient as error:
             raise ERRORS.for_cause(error).occur() from error
     await services.tasks.create(task, call.task_fault)
+    await services.plans.note_creation(task)
     return render_created(task.id)
 
 
 async def _find_task(
     services: Services, settings: PerfectCorpSettings, owner: str, kind: str, task_id: str
 ) -> Task:
+    await services.plans.before_poll(task_id, owner)
     task = await services.tasks.find(task_id, owner)
     if task is None or task.kind != kind:
         raise ERRORS["InvalidTaskId"].occur()
@@ -364,7 +369,9 @@ async def _find_task(
         told = task.finished_at is not None and last >= task.finished_at
         if not told and now > last + settings.unpolled_expiry_s:
             raise ERRORS["InvalidTaskId"].occur()
-    return await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
+    task = await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
+    await services.plans.note_poll(task)
+    return task
 
 
 def _in_store(path: str) -> bool:

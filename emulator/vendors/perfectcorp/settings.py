@@ -5,9 +5,27 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, Json
 
 from emulator.web.vendor import VendorSettings
+
+STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+"""The schedule that Standard Webhooks suggests: at once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h."""
+
+
+WebhookTask = Literal["face-reshape", "face-reshape/pre-process"]
+Gap = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Gaps = Annotated[tuple[Gap, ...], Field(min_length=1)]
+
+
+class WebhookEndpoint(BaseModel):
+    """An endpoint that is there from the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    secret: str
+    credential: str = ""
 
 
 class PerfectCorpSettings(VendorSettings):
@@ -56,6 +74,24 @@ class PerfectCorpSettings(VendorSettings):
     rate_limit: bool = Field(
         default=False,
         description="Whether a key and an IP may make 5 calls a second and 250 in 300 s, no more.",
+    )
+    # From the environment these three arrive as the text of a JSON list.
+    webhook_endpoints: tuple[WebhookEndpoint, ...] | Json[tuple[WebhookEndpoint, ...]] = Field(
+        default=(),
+        description="Where webhooks go from the start, as a JSON list of objects: `url`, `secret` and, "
+        "for the tasks of one key alone, `credential`.",
+    )
+    webhook_tasks: tuple[WebhookTask, ...] | Json[tuple[WebhookTask, ...]] = Field(
+        default=("face-reshape", "face-reshape/pre-process"),
+        description="The kinds of task that are announced, as a JSON list.",
+    )
+    webhook_gaps_s: Gaps | Json[Gaps] = Field(
+        default=STANDARD_GAPS_S,
+        description="Seconds before each attempt, by the clock, since the one before it, as a JSON list: "
+        "as many as there are attempts.",
+    )
+    webhook_timeout_s: float = Field(
+        default=15.0, gt=0, description="How long an attempt may take, in real time."
     )
 
 

@@ -102,6 +102,16 @@ RESULTS: dict[str, ReshapedPicture | Exception] = {
 }
 
 
+class Silent:
+    """Tells nobody that a task is over."""
+
+    async def prepare(self, task: Task) -> None:
+        """Take nobody down."""
+
+    async def announce(self, task: Task) -> None:
+        """Say nothing."""
+
+
 async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
     """Perform what there is to perform, and return all that is stored; None if the life ended."""
     records, blobs, queue = (
@@ -123,7 +133,7 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
         ),
     )
     units = Units(services, SETTINGS)
-    runner.register(Engine(services, SETTINGS, units).jobs())
+    runner.register(Engine(services, SETTINGS, units, cast("Any", Silent())).jobs())
     try:
         if is_first:
             alive = Units(

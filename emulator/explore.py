@@ -1,0 +1,342 @@
+"""Runs a client under every order of polls and webhooks, and names the order that breaks it.
+
+The client is any command. It is run once as things come, and then once for each order, each time
+with a credential of its own, so that no run can see another's tasks. An order says how many polls
+are told that a task runs, and when its webhook comes: seen from the client's own calls, so that the
+order holds however fast the client is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import IO
+
+import httpx
+from rich.console import Console
+
+from emulator.server import running_server
+from emulator.web.plans import Step, When
+
+WARM_UP_SECONDS = 120
+LAST_LINES = 15
+"""How much of the output of a client that broke is shown."""
+
+PATTERNS: tuple[tuple[When, ...], ...] = (
+    (When.BEFORE_END,),
+    (When.AFTER_END,),
+    (),
+    (When.BEFORE_CREATION,),
+    (When.BEFORE_END, When.AFTER_END),
+    (When.BEFORE_END, When.BEFORE_END),
+    (When.AFTER_END, When.AFTER_END),
+    (When.BEFORE_CREATION, When.BEFORE_END),
+    (When.BEFORE_CREATION, When.AFTER_END),
+    (When.BEFORE_CREATION, When.BEFORE_CREATION),
+)
+"""The ways in which a webhook can come once, twice or never, the most common ones first."""
+
+WORDS: Mapping[Step, str] = {
+    Step.CREATED: "created",
+    Step.POLL_RUNNING: "poll: running",
+    Step.POLL_END: "poll: over",
+    Step.WEBHOOK_SENT: "webhook (not answered)",
+    Step.WEBHOOK_TAKEN: "webhook",
+    Step.WEBHOOK_REFUSED: "webhook (refused)",
+}
+
+
+class CannotExplore(Exception):
+    """There is nothing to explore; the message says why."""
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What is asked for.
+
+    Attributes
+    ----------
+    command : tuple of str
+        The client.
+    endpoint : str or None
+        Where webhooks go; None if the client adds its endpoint itself.
+    secret : str or None
+        What they are signed with, for ``endpoint``; None for one that is made up.
+    most_polls, limit : int
+        How far orders go, and how many are tried.
+    timeout_s : float
+        What a run may take.
+    patience_s : float
+        How long a poll is waited for before things go on without it.
+    """
+
+    command: tuple[str, ...]
+    endpoint: str | None = None
+    secret: str | None = None
+    most_polls: int = 2
+    limit: int = 100
+    timeout_s: float = 60.0
+    patience_s: float = 3.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every task of a run goes through."""
+
+    running_polls: int
+    webhooks: tuple[When, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What the client sees, if it polls until the end."""
+        return (
+            *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.BEFORE_CREATION),
+            Step.CREATED,
+            *(Step.POLL_RUNNING,) * self.running_polls,
+            *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.BEFORE_END),
+            Step.POLL_END,
+            *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.AFTER_END),
+        )
+
+    def __str__(self) -> str:
+        return spell(self.steps) + ("" if self.webhooks else ", no webhook")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes
+    ----------
+    order : Order or None
+        What was prescribed; None where things went as they come.
+    tasks : tuple of tuple of Step
+        What happened to each task.
+    failure : str or None
+        How the client broke.
+    elapsed_s : float
+        How long it took.
+    deliveries : int
+        How many webhooks there were to send.
+    output : tuple of str
+        The last lines that it printed.
+    """
+
+    order: Order | None
+    tasks: tuple[tuple[Step, ...], ...]
+    failure: str | None
+    elapsed_s: float
+    deliveries: int = 0
+    output: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def running_polls(self) -> int:
+        """How many polls of a task were told at most that it runs."""
+        return max((steps.count(Step.POLL_RUNNING) for steps in self.tasks), default=0)
+
+    def happened(self) -> str:
+        """Return what happened, in words; once, if it was the same for all tasks."""
+        distinct = dict.fromkeys(self.tasks)
+        return "; ".join(spell(steps) for steps in distinct) or "no task"
+
+
+def orders(most_polls: int) -> list[Order]:
+    """Return all orders in which up to ``most_polls`` polls tell that a task runs, the shortest first."""
+    found = [
+        Order(polls, webhooks)
+        for polls in range(most_polls + 1)
+        for webhooks in PATTERNS
+        if polls == 0 or When.BEFORE_CREATION not in webhooks
+    ]
+    # The sort is stable: among orders of one length, the most common ways stay first.
+    return sorted(found, key=lambda order: len(order.steps))
+
+
+def spell(steps: Sequence[Step]) -> str:
+    """Return steps in words."""
+    counted = [(WORDS[step], sum(1 for _ in same)) for step, same in groupby(steps)]
+    return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
+
+
+def explore_orders(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
+    """Return the runs that broke the client, the shortest order first, and print what is found.
+
+    Raises
+    ------
+    CannotExplore
+        If the client creates no task, or nobody hears of it by a webhook.
+    """
+    console = console or Console()
+    with contextlib.ExitStack() as stack:
+        base_url = url.rstrip("/") if url else stack.enter_context(running_server()).base_url
+        client = stack.enter_context(httpx.Client(base_url=base_url, timeout=WARM_UP_SECONDS))
+        with console.status("waiting for the emulator"):
+            _wait_until_ready(client)
+        runs = _Runs(client, base_url, asked)
+        with console.status("as things come"):
+            plain = runs.run(None)
+        if not plain.tasks or not plain.deliveries:
+            _show_output(console, plain)
+            raise CannotExplore(_why_nothing(plain))
+        console.print(
+            f"as things come: {plain.failure or 'ok'}; {len(plain.tasks)} task(s), "
+            f"{plain.deliveries} webhook(s): {plain.happened()}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        results = []
+        for result in _explore(runs, asked, console):
+            results.append(result)
+            console.print(
+                f"{len(results):3}  {_spell_result(result)}", highlight=False, markup=False, soft_wrap=True
+            )
+    broken = [result for result in results if result.failure is not None]
+    _show(console, results, broken)
+    return broken
+
+
+def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
+    """Run every order, as long as it differs from those before."""
+    most = asked.most_polls
+    for order in orders(asked.most_polls)[: asked.limit]:
+        if order.running_polls > most:
+            continue  # the client does not poll so often: it would see what it has seen before
+        with console.status(str(order)):
+            result = runs.run(order)
+        if result.failure is None and result.running_polls < order.running_polls:
+            most = min(most, result.running_polls)
+        yield result
+
+
+@dataclass
+class _Runs:
+    """Runs of the client, each with a credential of its own."""
+
+    client: httpx.Client
+    base_url: str
+    asked: Exploration
+    # A server that has run for long may have seen other explorations.
+    name: str = field(default_factory=lambda: f"explore-{secrets.token_hex(4)}")
+    count: int = 0
+
+    def run(self, order: Order | None) -> Result:
+        """Run the client once."""
+        self.count += 1
+        mine = {"credential": f"{self.name}-{self.count}"}
+        body: dict[str, object] = {"patience_s": self.asked.patience_s}
+        if order is not None:
+            body |= {"polls": order.running_polls, "webhooks": list(order.webhooks)}
+        self.client.put("/_emulator/webhooks/plan", params=mine, json=body).raise_for_status()
+        try:
+            environment = {
+                **os.environ,
+                "FACE_EMULATOR_URL": self.base_url,
+                "FACE_EMULATOR_CREDENTIAL": mine["credential"],
+                **self._listen(mine),
+            }
+            with tempfile.TemporaryFile() as output:
+                began = time.perf_counter()
+                failure = _execute(self.asked, environment, output)
+                elapsed_s = time.perf_counter() - began
+                lines = _last_lines(output)
+            told = self.client.get("/_emulator/webhooks/plan", params=mine).raise_for_status().json()
+            sent = self.client.get("/_emulator/webhooks/deliveries", params=mine).raise_for_status().json()
+        finally:
+            self._forget(mine)
+        tasks = tuple(tuple(Step(step) for step in task["steps"]) for task in told["tasks"])
+        return Result(order, tasks, failure, elapsed_s, len(sent), lines)
+
+    def _listen(self, mine: Mapping[str, str]) -> dict[str, str]:
+        if self.asked.endpoint is None:
+            return {}
+        new = {"url": self.asked.endpoint, "secret": self.asked.secret}
+        answer = self.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
+        if answer.is_error:
+            raise CannotExplore(f"the endpoint is refused: {answer.json()['error']}")
+        return {"FACE_EMULATOR_WEBHOOK_SECRET": answer.json()["secret"]}
+
+    def _forget(self, mine: Mapping[str, str]) -> None:
+        self.client.delete("/_emulator/webhooks/plan", params=mine)
+        for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=mine).json():
+            self.client.delete(f"/_emulator/webhooks/endpoints/{endpoint['id']}")
+
+
+def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
+    """Run the command, and return how it failed, or None."""
+    with subprocess.Popen(  # noqa: S603 - the user's own command
+        asked.command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            status = process.wait(asked.timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"not done after {asked.timeout_s:g} s"
+        finally:
+            # What it started must not listen on into the next run.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return None if status == 0 else f"exit status {status}"
+
+
+def _last_lines(output: IO[bytes]) -> tuple[str, ...]:
+    output.seek(0)
+    return tuple(output.read().decode(errors="replace").splitlines()[-LAST_LINES:])
+
+
+def _wait_until_ready(client: httpx.Client) -> None:
+    deadline = time.monotonic() + WARM_UP_SECONDS
+    try:
+        while client.get("/_emulator/ready").status_code != httpx.codes.OK:
+            if time.monotonic() > deadline:
+                raise CannotExplore(f"{client.base_url} is not ready after {WARM_UP_SECONDS} s")
+            time.sleep(0.1)
+    except httpx.TransportError as error:
+        raise CannotExplore(f"{client.base_url}: {error}") from error
+
+
+def _why_nothing(plain: Result) -> str:
+    if plain.failure is not None:
+        return f"the client fails before anything can come in another order: {plain.failure}"
+    if not plain.tasks:
+        return (
+            "the client created no task; it has to call FACE_EMULATOR_URL with the key "
+            "FACE_EMULATOR_CREDENTIAL"
+        )
+    return (
+        "no webhook was sent; the client has to add its endpoint for FACE_EMULATOR_CREDENTIAL, "
+        "or --endpoint has to name it"
+    )
+
+
+def _spell_result(result: Result) -> str:
+    """Return the row of a run: whether it broke the client, the order, and what happened if not that."""
+    row = f"{'ok' if result.failure is None else 'broken':6}  {result.order}"
+    if result.order is not None and set(result.tasks) != {result.order.steps}:
+        row += f"  (what happened: {result.happened()})"
+    return row if result.failure is None else f"{row}  [{result.failure}]"
+
+
+def _show(console: Console, results: Sequence[Result], broken: Sequence[Result]) -> None:
+    if not broken:
+        console.print(f"none of {len(results)} orders breaks the client", style="green")
+        return
+    shortest = f"{len(broken)} of {len(results)} orders break the client. The shortest: {broken[0].order}"
+    console.print(shortest, style="red", soft_wrap=True)
+    _show_output(console, broken[0])
+
+
+def _show_output(console: Console, result: Result) -> None:
+    for line in result.output:
+        console.print(f"  | {line}", markup=False, highlight=False, soft_wrap=True)

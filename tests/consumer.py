@@ -1,0 +1,91 @@
+"""A client of Perfect Corp that hears of the end of its task by polls and by webhooks.
+
+Run as a command by the tests of ``face-emulator explore``; its argument says which mistake it makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+URL = os.environ["FACE_EMULATOR_URL"]
+KEY = os.environ["FACE_EMULATOR_CREDENTIAL"]
+TASK = f"{URL}/s2s/v2.0/task/face-reshape"
+MISTAKE = sys.argv[1]
+PATIENCE_SECONDS = 3
+LATE_SECONDS = 0.5
+
+seen: set[str] = set()
+tasks: set[str] = set()
+polled: set[str] = set()
+over = threading.Event()
+broken: list[str] = []
+
+
+def call(url: str, body: object = None) -> Any:
+    # A task that ends with an error at once: nothing has to be computed for it.
+    headers = {
+        "Authorization": f"Bearer {KEY}",
+        "Content-Type": "application/json",
+        "X-Emulator-Fault": "error_no_face",
+    }
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - the emulator's own URL
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - likewise
+        return json.load(answer)
+
+
+def status_of(task_id: str) -> str:
+    return str(call(f"{TASK}/{task_id}")["data"]["task_status"])
+
+
+class Hook(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        task_id, message_id = body["data"]["task_id"], self.headers["webhook-id"]
+        if MISTAKE == "duplicates" and message_id in seen:
+            broken.append(f"{message_id} came twice")
+        if MISTAKE == "early" and task_id not in polled:
+            broken.append(f"{task_id} was never polled")
+        if MISTAKE == "looks-up" and status_of(task_id) == "running":
+            broken.append(f"{task_id} still runs")
+        seen.add(message_id)
+        over.set()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def main() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook = {"url": f"http://127.0.0.1:{server.server_address[1]}/"}
+    if MISTAKE != "deaf":
+        call(f"{URL}/_emulator/webhooks/endpoints?credential={KEY}", hook)
+    body = {"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}
+    task_id = call(TASK, body)["data"]["task_id"]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not over.wait(0 if MISTAKE == "waits" else 0.05) and time.monotonic() < deadline:
+        if MISTAKE != "waits" and status_of(task_id) != "running":
+            over.set()
+        polled.add(task_id)
+        if MISTAKE == "waits":
+            over.wait(PATIENCE_SECONDS)
+    time.sleep(LATE_SECONDS)
+    if not over.is_set():
+        broken.append("nobody said that the task is over")
+    if broken:
+        sys.exit("; ".join(broken))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from emulator.control.webhooks import mask
+
+TASK = "/s2s/v2.0/task/face-reshape"
+BODY = {"src_file_url": "http://127.0.0.1:9/a.jpg", "version": "1.0", "features": {"jaw": 1}, "global": {}}
+ENDPOINTS = "/_emulator/webhooks/endpoints"
+DELIVERIES = "/_emulator/webhooks/deliveries"
+
+
+def fail(client: httpx.Client, key: str) -> str:
+    headers = {"Authorization": f"Bearer {key}", "X-Emulator-Fault": "error_no_face"}
+    task_id: str = client.post(TASK, json=BODY, headers=headers).json()["data"]["task_id"]
+    return task_id
+
+
+def test_a_secret_is_shown_once(client: httpx.Client) -> None:
+    mine = {"credential": "sk-shown-once"}
+    added = client.post(ENDPOINTS, params=mine, json={"url": "http://127.0.0.1:9/"}).json()
+    assert added["secret"].startswith("whsec_")
+    assert len(added["secret"]) == 45
+    assert client.get(ENDPOINTS, params=mine).json() == [{**added, "secret": mask(added["secret"])}]
+    assert added["secret"] not in client.get(ENDPOINTS).text
+    assert client.get(ENDPOINTS, params={"credential": "sk-nobody"}).json() == []
+    assert client.delete(f"{ENDPOINTS}/{added['id']}").status_code == 204
+    gone = client.delete(f"{ENDPOINTS}/{added['id']}")
+    assert (gone.status_code, gone.json()) == (404, {"error": f"there is no endpoint {added['id']}"})
+
+
+def test_a_mask_hides_all_of_a_short_secret() -> None:
+    assert mask("whsec_NDQzMzYxNzkzMzE0NjYy") == "whsec_...NjYy"
+    assert mask("whsec_abcdef") == "whsec_..."
+    assert mask("abcdef") == "..."
+
+
+def test_what_is_no_endpoint_is_refused_with_the_reason(client: httpx.Client) -> None:
+    for new in (
+        {"url": "nonsense"},
+        {"url": "http://a/", "secret": "whsec_A"},
+        {"url": "http://a/", "vendor": "x"},
+    ):
+        refused = client.post(ENDPOINTS, json=new)
+        assert refused.status_code == 422
+        assert new["url"] in refused.json()["error"]
+
+
+def test_deliveries_are_found_by_credential_task_endpoint_and_state_and_replayed(
+    client: httpx.Client, receiver: Any, eventually: Callable[..., Any]
+) -> None:
+    keys = ("sk-log-1", "sk-log-2")
+    endpoints = [
+        client.post(ENDPOINTS, params={"credential": key}, json={"url": receiver.url}).json() for key in keys
+    ]
+    tasks = [fail(client, key) for key in keys]
+    for key, endpoint, task in zip(keys, endpoints, tasks, strict=True):
+        mine = {"credential": key}
+        (delivery,) = eventually(
+            lambda mine=mine: client.get(DELIVERIES, params={**mine, "state": "delivered"}).json()
+        )
+        assert (delivery["task"], delivery["endpoint"], delivery["url"]) == (
+            task,
+            endpoint["id"],
+            receiver.url,
+        )
+        assert delivery["webhook_id"].startswith(f"msg_{task}:")
+        (attempt,) = delivery["attempts"]
+        assert (attempt["number"], attempt["status"], attempt["error"], attempt["replay"]) == (
+            1,
+            200,
+            None,
+            False,
+        )
+        assert client.get(DELIVERIES, params={"task": task}).json() == [delivery]
+        assert client.get(DELIVERIES, params={"endpoint": endpoint["id"]}).json() == [delivery]
+        assert client.get(DELIVERIES, params={**mine, "state": "failed"}).json() == []
+        replayed = client.post(f"{DELIVERIES}/{delivery['id']}/replay").json()
+        assert [made["replay"] for made in replayed["attempts"]] == [False, True]
+    ids = [received.headers["webhook-id"] for received in receiver.wait(4)]
+    assert len(set(ids)) == 2
+    assert client.post(f"{DELIVERIES}/nothing/replay").status_code == 404

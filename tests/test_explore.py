@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from standardwebhooks import Webhook
+
+from emulator.explore import CannotExplore, Exploration, Order, Result, explore_orders, orders
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+from emulator.tasks.progression import Mode, Progression
+from emulator.web.plans import Step, When
+
+CONSUMER = str(Path(__file__).parent / "consumer.py")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """An emulator where, as things come, one poll is told that a task runs."""
+    progression = Progression(mode=Mode.AFTER_POLLS, polls=1)
+    with running_server(Settings(workers=1, progression=progression)) as listening:
+        yield listening.base_url
+
+
+def explore(
+    url: str, *command: str, polls: int = 1, limit: int = 100, timeout_s: float = 30.0, **more: str
+) -> tuple[list[Result], str]:
+    printed = io.StringIO()
+    console = Console(file=printed, width=400)
+    asked = Exploration(
+        (sys.executable, *command), most_polls=polls, limit=limit, timeout_s=timeout_s, patience_s=0.1, **more
+    )
+    return explore_orders(asked, url, console), printed.getvalue()
+
+
+def test_every_order_comes_once_and_the_shortest_first() -> None:
+    found = orders(3)
+    assert len({order.steps for order in found}) == len(found) == 10 + 3 * 6
+    lengths = [len(order.steps) for order in found]
+    assert lengths == sorted(lengths)
+    assert orders(2) == [order for order in found if order.running_polls <= 2]
+
+
+def test_an_order_is_spelled_as_the_client_sees_it() -> None:
+    assert str(Order(2, (When.BEFORE_END, When.AFTER_END))) == (
+        "created, 2 x poll: running, webhook, poll: over, webhook"
+    )
+    assert str(Order(0, ())) == "created, poll: over, no webhook"
+    assert str(Order(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
+
+
+def test_a_correct_client_breaks_under_no_order(url: str) -> None:
+    broken, printed = explore(url, CONSUMER, "looks-up", polls=0)
+    assert broken == []
+    assert "as things come: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed
+    assert "none of 10 orders breaks the client" in printed
+
+
+def test_a_client_that_takes_no_duplicate_is_found(url: str) -> None:
+    broken, printed = explore(url, CONSUMER, "duplicates", polls=0)
+    assert {result.order for result in broken} == {order for order in orders(0) if len(order.webhooks) == 2}
+    assert "6 of 10 orders break the client. The shortest: created, webhook, poll: over, webhook" in printed
+    assert "came twice" in printed
+
+
+def test_a_client_that_must_poll_first_is_found(url: str) -> None:
+    broken, printed = explore(url, CONSUMER, "early", limit=7)
+    assert broken[0].order == Order(0, (When.BEFORE_END,))
+    assert all(
+        result.order is not None
+        and result.order.running_polls == 0
+        and result.order.webhooks[0] is not When.AFTER_END
+        for result in broken
+    )
+    assert "The shortest: created, webhook, poll: over" in printed
+
+
+def test_a_client_that_never_polls_is_found_by_the_webhook_that_is_lost(server: Listening) -> None:
+    broken, printed = explore(server.base_url, CONSUMER, "waits", limit=2)
+    assert [result.order for result in broken] == [Order(0, ())]
+    assert "nobody said that the task is over" in printed
+
+
+def test_a_client_that_hangs_is_broken(server: Listening) -> None:
+    broken, _ = explore(server.base_url, CONSUMER, "waits", limit=1, timeout_s=2.0)
+    assert [result.failure for result in broken] == ["not done after 2 s"]
+
+
+def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> None:
+    secret = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the one of the vendor's page
+    broken, _ = explore(url, CONSUMER, "deaf", limit=2, endpoint=receiver.url, secret=secret)
+    assert broken == []
+    # As things come, never, and once.
+    received = receiver.wait(2)
+    assert len({one.headers["webhook-id"] for one in received}) == len(received) == 2
+    for one in received:
+        Webhook(secret).verify(one.body, one.headers)
+    with pytest.raises(CannotExplore, match="the endpoint is refused: ftp://a/: that is no URL of the web"):
+        explore(url, CONSUMER, "deaf", endpoint="ftp://a/")
+
+
+def test_what_cannot_be_explored_is_said(url: str) -> None:
+    with pytest.raises(CannotExplore, match="before anything can come in another order: exit status 3"):
+        explore(url, "-c", "raise SystemExit(3)")
+    with pytest.raises(CannotExplore, match="the client created no task"):
+        explore(url, "-c", "")
+    with pytest.raises(CannotExplore, match="no webhook was sent"):
+        explore(url, CONSUMER, "deaf")
+    with pytest.raises(CannotExplore, match=r"127\.0\.0\.1:9"):
+        explore("http://127.0.0.1:9", "-c", "")
+
+
+def test_the_steps_of_an_order_are_what_a_result_is_held_against() -> None:
+    order = Order(1, (When.AFTER_END,))
+    assert order.steps == (Step.CREATED, Step.POLL_RUNNING, Step.POLL_END, Step.WEBHOOK_TAKEN)
+    assert Result(order, (order.steps, order.steps), None, 1.0).happened() == (
+        "created, poll: running, poll: over, webhook"
+    )
