@@ -29,6 +29,7 @@ from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
+from emulator.web.journal import Journal
 from emulator.web.limits import DrainedBodies
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
@@ -58,6 +59,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     clock = clock or clock_of(settings)
     targets = {vendor.name: vendor.target for vendor in vendors}
     faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
+    journal = Journal(
+        records,
+        clock,
+        calls=settings.journal_calls,
+        size=settings.journal_bytes,
+        secrets={vendor.name: vendor.secrets for vendor in vendors},
+        survives=settings.data_dir is not None,
+    )
     services = Services(
         clock=clock,
         ids=SeededIds(settings.seed, records.count_up),
@@ -73,6 +82,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         tasks=TaskRunner(records, queue, clock, settings.progression),
         fetcher=fetcher,
         faults=faults,
+        journal=journal,
     )
 
     @contextlib.asynccontextmanager
@@ -82,6 +92,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             stack.push_async_callback(records.close)
             stack.push_async_callback(fetcher.close)
             await faults.load()
+            await journal.load()
+            journal.start()
+            stack.push_async_callback(journal.close)
             await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(queue.close)
@@ -108,7 +121,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     applications = {
         vendor.name: Calls(
-            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, faults
+            vendor.build(services, vendor_settings[vendor.name]),
+            vendor.name,
+            vendor.target,
+            faults,
+            journal,
         )
         for vendor in vendors
     }

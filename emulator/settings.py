@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         default=True,
         description="Whether the header `X-Emulator-Fault` and credentials that begin with `fault-` work.",
     )
+    journal_calls: int = Field(
+        default=1000, ge=0, description="How many of the last calls the journal keeps; with 0 it keeps none."
+    )
+    journal_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=0, description="How many bytes these calls may take in memory, roughly."
+    )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="Settings of the vendors, by vendor and name."
     )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
+from emulator.control.journal import journal_router
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor
@@ -112,7 +113,11 @@ def control_router(services: Services, vendors: Sequence[Vendor], version: str) 
             raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
         return by_name[name].openapi()
 
-    return router
+    # Beside and not below the prefix, which each of them says by itself.
+    whole = APIRouter()
+    whole.include_router(router)
+    whole.include_router(journal_router(services, version))
+    return whole
 
 
 def answer_unknown_path(request: Request, vendors: Sequence[Vendor]) -> JSONResponse:

@@ -17,6 +17,7 @@ from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
+from emulator.web.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Services:
     tasks: TaskRunner
     fetcher: Fetcher
     faults: Faults
+    journal: Journal
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

@@ -68,6 +68,8 @@ class Vendor:
         What clients can call: the names of its routes.
     task_operations, picture_operations : tuple of str
         Those that create a task, and those that take a picture.
+    secrets : tuple of str
+        The fields, members and query parameters that carry credentials or signatures.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Vendor:
     operations: tuple[str, ...] = ()
     task_operations: tuple[str, ...] = ()
     picture_operations: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:
