@@ -17,6 +17,11 @@ EVERYBODY = ""
 """The scope whose clock those follow who have none of their own."""
 
 
+def machine_time() -> float:
+    """Return what the machine's own clock says: for what is measured, and not for what expires."""
+    return time.time()
+
+
 @dataclass(frozen=True)
 class Setting:
     """How a clock stands to the machine's.
@@ -34,7 +39,7 @@ class Setting:
 
     def now(self) -> float:
         """Return what a clock that is set so says, in seconds since the Unix epoch."""
-        return self.at(time.time())
+        return self.at(machine_time())
 
     def at(self, real: float) -> float:
         """Return what it says when the machine's clock says ``real``."""

@@ -142,12 +142,13 @@ class Call:
         return None if self.effect is None else self.effect.picture
 
 
-def _call_of(request: Request) -> Call:
+def call_of(request: Request) -> Call:
+    """Return the call that a request is."""
     call: Call = request.state.call
     return call
 
 
-CallDep = Annotated[Call, Depends(_call_of)]
+CallDep = Annotated[Call, Depends(call_of)]
 """What a route asks for to say whose call it is."""
 
 

@@ -21,7 +21,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
 from starlette.types import Message, Receive, Scope, Send
 
-from emulator.clock import Setting, Stopwatch
+from emulator.clock import Stopwatch, machine_time
 from emulator.web.redaction import Redaction, mask
 
 JSON_BYTES = 64 * 1024
@@ -296,7 +296,7 @@ class Capture:
     """
 
     scope: Scope
-    started: float = field(default_factory=lambda: Setting().now())
+    started: float = field(default_factory=machine_time)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     duration_s: float = 0.0
     sent: Body | None = None

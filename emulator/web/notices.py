@@ -76,6 +76,13 @@ NOTICES: Mapping[str, NoticeCode] = {
 """Every warning, by code."""
 
 
+def contradicts(content_type: str | None, data: bytes) -> bool:
+    """Return whether a picture is of another kind than the ``Content-Type`` says, which may say nothing."""
+    said = (content_type or "").partition(";")[0].strip().lower().replace("image/jpg", "image/jpeg")
+    found = picture_type(data)
+    return said.startswith("image/") and found is not None and said != found
+
+
 def picture_type(data: bytes) -> str | None:
     """Return the media type of a picture by its first bytes, or None if they are of no kind that is known."""
     for magic, media_type in (

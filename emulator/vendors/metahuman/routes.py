@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from emulator.face.errors import FaceError
 from emulator.pipelines.images import ImageRules
@@ -24,9 +25,10 @@ from emulator.vendors.metahuman.wire import (
     render_token,
     texture_name,
 )
-from emulator.web.call import CallDep
+from emulator.web.call import Call, CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.credentials import CredentialState
+from emulator.web.notices import contradicts, picture_type
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -56,6 +58,7 @@ def build(services: Services, settings: MetaHumanSettings) -> FastAPI:
 
 @router.post("/auth/token")
 async def token(
+    request: Request,
     call: CallDep,
     services: ServicesDep,
     mail: Annotated[str, Form()],
@@ -64,6 +67,7 @@ async def token(
 ) -> Response:
     """Register, and get a token."""
     await call.identify(None)
+    _warn_of_dropped(await request.form(), {"mail", "name", "comment"}, call)
     issued = str(await services.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
     await services.credentials.put(issued, CredentialState.VALID)
     return render_token(issued)
@@ -80,8 +84,12 @@ async def run_pipeline(
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
             return render_invalid(invalid_fields(token, upload))
         owner = await authenticate(token, call, services.credentials)
+        _warn_of_dropped(form, {"token", "image_bytes"}, call)
         photo = await upload.read(settings.image_bytes)
         file_name = upload.filename
+        if contradicts(upload.content_type, photo):
+            said = f"image_bytes: {upload.content_type} is said, {picture_type(photo)} was sent"
+            call.warn("upload-content-type-mismatch", said)
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
     photo = await services.degraded(photo, call.picture_fault)
@@ -109,6 +117,12 @@ async def static(request: Request, call: CallDep, services: ServicesDep, name: s
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(texture, headers=headers, media_type="image/png")
+
+
+def _warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
+    for name in dict.fromkeys(form.keys()):
+        if name not in known:
+            call.warn("field-dropped", f"there is no field {name}")
 
 
 async def _render(_request: Request, error: VendorError) -> Response:

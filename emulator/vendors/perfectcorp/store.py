@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request, Response
 from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
-from emulator.web.call import CallDep
+from emulator.web.call import CallDep, call_of
+from emulator.web.catalogue import VendorError
+from emulator.web.notices import contradicts, picture_type
 from emulator.web.services import Services, ServicesDep
 
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
@@ -26,7 +28,11 @@ async def upload(request: Request, call: CallDep, services: ServicesDep, key: st
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
     _verify(request, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
-    data = await services.degraded(await request.body(), call.picture_fault)
+    sent = await request.body()
+    content_type = headers["content-type"]
+    if contradicts(content_type, sent):
+        call.warn("upload-content-type-mismatch", f"{content_type} is said, {picture_type(sent)} was sent")
+    data = await services.degraded(sent, call.picture_fault)
     await services.blobs.put(key, data)
     return Response(headers={"ETag": _tag(data)})
 
@@ -65,7 +71,13 @@ def _verify(request: Request, services: Services, signed: SignedRequest) -> None
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) != len(set(names)):
         raise ERRORS["BadSignature"].occur()
-    verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
+    try:
+        verify(signed, dict(request.query_params), secret=_secret(services), now=services.clock.now())
+    except VendorError as error:
+        if error.entry.name == "SignatureExpired":
+            what = "result" if signed.method == "GET" else "upload"
+            call_of(request).warn(f"{what}-url-expired", signed.key)
+        raise
 
 
 def _secret(services: Services) -> bytes:
