@@ -31,6 +31,7 @@ from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.journal import Journal
 from emulator.web.limits import DrainedBodies
+from emulator.web.meter import Meter, check_prices
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         secrets={vendor.name: vendor.secrets for vendor in vendors},
         survives=settings.data_dir is not None,
     )
+    meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})
     services = Services(
         clock=clock,
         ids=SeededIds(settings.seed, records.count_up),
@@ -83,6 +85,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         fetcher=fetcher,
         faults=faults,
         journal=journal,
+        meter=meter,
     )
 
     @contextlib.asynccontextmanager
@@ -93,6 +96,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             stack.push_async_callback(fetcher.close)
             await faults.load()
             await journal.load()
+            await meter.load()
             journal.start()
             stack.push_async_callback(journal.close)
             await services.tasks.start()
@@ -153,6 +157,7 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
+        check_prices(found[vendor.name].prices, vendor.operations)
         for name, wording in found[vendor.name].errors.items():
             if name not in vendor.errors:
                 raise ValueError(f"{vendor.name} has no error named {name}")

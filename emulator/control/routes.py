@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
+from emulator.control.costs import costs_router
 from emulator.control.journal import journal_router
 from emulator.web.credentials import CredentialState
 from emulator.web.services import Services
@@ -117,6 +118,7 @@ def control_router(services: Services, vendors: Sequence[Vendor], version: str) 
     whole = APIRouter()
     whole.include_router(router)
     whole.include_router(journal_router(services, version))
+    whole.include_router(costs_router(services))
     return whole
 
 

@@ -18,6 +18,7 @@ from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
 from emulator.web.journal import Journal
+from emulator.web.meter import Meter
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Services:
     fetcher: Fetcher
     faults: Faults
     journal: Journal
+    meter: Meter
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

@@ -22,6 +22,7 @@ from emulator.web.call import Intercepted, Undecided
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
 from emulator.web.faults import Target
 from emulator.web.limits import BodyLimit, BodyTooLarge
+from emulator.web.meter import PriceTable
 from emulator.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,11 @@ class VendorSettings(BaseModel):
         default_factory=dict,
         description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object: "
         "what is guessed can be corrected.",
+    )
+    prices: PriceTable | Json[PriceTable] = Field(
+        default_factory=dict,
+        description="What a billed call of an operation costs, or a `unit`, as a JSON object: "
+        '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
     )
 
 

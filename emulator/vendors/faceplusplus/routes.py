@@ -69,6 +69,8 @@ async def three_d_face(
         texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
         images = [image for image in map(fields.image, (1, 2, 3)) if image is not None]
         head = await _reconstruct(images, call, services, settings)
+        # What failed is not billed: a guess.
+        await services.meter.bill("faceplusplus", "3dface", api_key)
     return render_success(
         head,
         request_id=request.state.request_id,

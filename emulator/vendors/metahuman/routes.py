@@ -100,6 +100,7 @@ async def run_pipeline(
         raise ERRORS.for_cause(error).occur() from error
     name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
     await services.blobs.put(_blob_key(name), head.texture)
+    await services.meter.bill("metahuman", "run_pipeline", owner)
     return render_success(head, name)
 
 

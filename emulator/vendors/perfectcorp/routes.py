@@ -18,7 +18,7 @@ from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings, SettingsDep
 from emulator.vendors.perfectcorp.store import router as store_router
 from emulator.vendors.perfectcorp.store import sign
-from emulator.vendors.perfectcorp.units import Units
+from emulator.vendors.perfectcorp.units import PRE_PROCESS_ACTION, RESHAPE_ACTION, Units
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
 from emulator.vendors.perfectcorp.wire import (
     DeleteRequest,
@@ -52,8 +52,7 @@ SECONDS_A_DAY = 86400
 BODY_BYTES = 1024 * 1024
 """What a JSON body may have. Pictures travel to the store, which knows their length beforehand."""
 
-ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+ACTIONS = {RESHAPE: RESHAPE_ACTION, PRE_PROCESS: PRE_PROCESS_ACTION}
 
 router = APIRouter()
 

@@ -18,6 +18,11 @@ from emulator.web.services import Services
 
 GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
 
+RESHAPE_ACTION, PRE_PROCESS_ACTION = "api_face_reshape", "api_face_reshape_pre_process"
+"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+
+OPERATIONS = {RESHAPE_ACTION: "create_reshape", PRE_PROCESS_ACTION: "create_pre_process"}
+
 
 @dataclass(frozen=True)
 class Units:
@@ -57,6 +62,7 @@ class Units:
             await self._give_back(owner, taken)
             raise UnitsInsufficient
         await self._note(owner, task_id, action, taken)
+        await self.services.meter.bill("perfectcorp", OPERATIONS[action], owner, units=cost)
 
     async def refund(self, owner: str, task_id: str) -> None:
         """Give back what a task took; a second time does nothing."""
@@ -64,7 +70,11 @@ class Units:
         if record is None or record.document["refunded"]:
             return
         if await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True}):
-            await self._give_back(owner, record.document["parts"])
+            parts = record.document["parts"]
+            await self._give_back(owner, parts)
+            units = sum(part["amount"] for part in parts)
+            operation = OPERATIONS[record.document["action"]]
+            await self.services.meter.bill("perfectcorp", operation, owner, calls=-1, units=-units)
 
     async def history(self, owner: str) -> list[Record]:
         """Return a key's charges that were not given back, the newest first."""
