@@ -335,7 +335,7 @@ class Journal:
                 entry = Entry(**document)
                 size = len(json.dumps(document))
                 self._append(Noted(entry.number, entry.owner, size, None, entry))
-            self._chunks.append((record.key, self._last))
+            self._chunks.append((record.key, int(record.key)))
             self._last = max(self._last, record.document["last"])
         self._written = self._last
 
@@ -517,7 +517,8 @@ class Journal:
     async def _write(self, calls: Sequence[Noted]) -> None:
         last = calls[-1].number if calls else self._last
         key = str(last)
-        document = {"last": last, "calls": [asdict(noted.entry) for noted in calls]}
+        # Those that were cleared were counted all the same.
+        document = {"last": self._last, "calls": [asdict(noted.entry) for noted in calls]}
         # Several credentials' calls stand in one record, which is why it is nobody's.
         await self._records.put(KIND, key, EVERYBODY, document)
         self._chunks.append((key, last))
