@@ -6,7 +6,6 @@ its fields. What is shown of it is made later, when somebody asks.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import contextlib
 import hashlib
@@ -33,7 +32,7 @@ TEXT_BYTES = 4 * 1024
 FIELDS = 100
 """How many fields of a form are kept."""
 
-BLOB = re.compile(rb'"(?:data:[^,"]*,)?[A-Za-z0-9+/_=\\rn-]{1024,}"')
+BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
 """A JSON string that can only be base64: a picture, a mesh."""
 
 
@@ -45,10 +44,15 @@ def blob(data: bytes) -> dict[str, Any]:
 def decoded_blob(text: bytes) -> dict[str, Any]:
     """Return what is shown of base64: the bytes that it stands for."""
     plain = text.partition(b",")[2] if text.startswith(b"data:") else text
-    compact = re.sub(rb"\\[rn]|\s", b"", plain)
+    # Megabytes, as a rule: nothing is copied that need not be.
+    if b"\\" in plain:
+        plain = plain.replace(b"\\r", b"").replace(b"\\n", b"")
+    if len(plain) % 4:
+        plain += b"=" * (-len(plain) % 4)
     try:
-        return {**blob(base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)), "base64": True}
-    except (binascii.Error, ValueError):
+        # The alphabet is known to be right; looking at it again takes longer than everything else.
+        return {**blob(binascii.a2b_base64(plain)), "base64": True}
+    except binascii.Error:
         return blob(text)
 
 
