@@ -32,6 +32,9 @@ TEXT_BYTES = 4 * 1024
 FIELDS = 100
 """How many fields of a form are kept."""
 
+SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
+"""What is kept of a request's scope."""
+
 BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
 """A JSON string that can only be base64: a picture, a mesh."""
 
@@ -284,7 +287,7 @@ class Capture:
     Attributes
     ----------
     scope : Scope
-        The request's.
+        The request's, as far as it is shown.
     started : float
         Seconds since the epoch by the machine's clock.
     duration_s : float
@@ -311,6 +314,10 @@ class Capture:
     answer_bytes: int = 0
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The rest of it is the whole application, and would live as long as the journal.
+        self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
 
     def reading(self, receive: Receive) -> Receive:
         """Return ``receive``, read along."""

@@ -33,7 +33,9 @@ def test_credentials_in_the_query(client: httpx.Client) -> None:
         ("credential-in-query", "api_key"),
         ("credential-in-query", "api_secret"),
     ]
-    (call,) = client.get("/_emulator/calls", params={"warning": "credential-in-query"}).json()["calls"]
+    (call,) = client.get(
+        "/_emulator/calls", params={"credential": key, "warning": warnings(client, key)[0][0]}
+    ).json()["calls"]
     assert key not in str(call)
 
 
