@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -34,7 +34,9 @@ from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, UnknownFault, is_reserved
 from emulator.web.fetch import HttpFetcher
+from emulator.web.journal import Journal
 from emulator.web.limits import DrainedBodies
+from emulator.web.meter import Meter, check_prices
 from emulator.web.plans import Plans
 from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
@@ -73,7 +75,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     vendors = discover_vendors(emulator.vendors)
     vendor_settings = _vendor_settings(settings, vendors)
     adapters = _adapters(settings)
-    services = _services(settings, adapters, clock or clock_of(settings), vendors)
+    services = _services(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
     keeper = ClockKeeper(services.clock, services.records)
     services.hold(keeper.kept, keeper.load, keeper.clear)
     scenarios = [find_scenario(name) for name in settings.scenarios]
@@ -87,6 +89,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
             await services.load()
             for scenario in scenarios:
                 await load_scenario(services, scenario)
+            services.journal.start()
+            stack.push_async_callback(services.journal.close)
             stack.push_async_callback(services.webhooks.close)
             stack.push_async_callback(services.plans.close)
             await services.tasks.start()
@@ -121,7 +125,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     applications = {
         vendor.name: Calls(
-            vendor.build(services, vendor_settings[vendor.name]), vendor.name, vendor.target, services.faults
+            vendor.build(services, vendor_settings[vendor.name]),
+            vendor.name,
+            vendor.target,
+            services.faults,
+            services.journal,
         )
         for vendor in vendors
     }
@@ -156,7 +164,13 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     stack.push_async_callback(adapters.fetcher.close)
 
 
-def _services(settings: Settings, adapters: _Adapters, clock: Clock, vendors: Sequence[Vendor]) -> Services:
+def _services(
+    settings: Settings,
+    adapters: _Adapters,
+    clock: Clock,
+    vendors: Sequence[Vendor],
+    vendor_settings: Mapping[str, VendorSettings],
+) -> Services:
     records = adapters.records
     targets = {vendor.name: vendor.target for vendor in vendors}
     faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
@@ -164,6 +178,15 @@ def _services(settings: Settings, adapters: _Adapters, clock: Clock, vendors: Se
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
     webhooks = Outbox(records, clock, ids, HttpSender())
     plans = Plans(tasks, webhooks)
+    journal = Journal(
+        records,
+        clock,
+        calls=settings.journal_calls,
+        size=settings.journal_bytes,
+        secrets={vendor.name: vendor.secrets for vendor in vendors},
+        survives=settings.data_dir is not None,
+    )
+    meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})
     services = Services(
         clock=clock,
         ids=ids,
@@ -179,6 +202,8 @@ def _services(settings: Settings, adapters: _Adapters, clock: Clock, vendors: Se
         tasks=tasks,
         fetcher=adapters.fetcher,
         faults=faults,
+        journal=journal,
+        meter=meter,
         webhooks=webhooks,
         plans=plans,
     )
@@ -186,7 +211,8 @@ def _services(settings: Settings, adapters: _Adapters, clock: Clock, vendors: Se
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
     services.loaders.append(webhooks.start)
-    services.forgetters.extend((plans.remove, webhooks.clear))
+    services.loaders.extend((journal.load, meter.load))
+    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear, meter.clear))
     return services
 
 
@@ -217,6 +243,7 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
+        check_prices(found[vendor.name].prices, vendor.operations)
         for name, wording in found[vendor.name].errors.items():
             if name not in vendor.errors:
                 raise ValueError(f"{vendor.name} has no error named {name}")

@@ -17,6 +17,11 @@ EVERYBODY = ""
 """The scope whose clock those follow who have none of their own."""
 
 
+def machine_time() -> float:
+    """Return what the machine's own clock says: for what is measured, and not for what expires."""
+    return time.time()
+
+
 @dataclass(frozen=True)
 class Setting:
     """How a clock stands to the machine's.
@@ -34,7 +39,11 @@ class Setting:
 
     def now(self) -> float:
         """Return what a clock that is set so says, in seconds since the Unix epoch."""
-        return time.time() + self.offset_s if self.frozen_at is None else self.frozen_at
+        return self.at(machine_time())
+
+    def at(self, real: float) -> float:
+        """Return what it says when the machine's clock says ``real``."""
+        return real + self.offset_s if self.frozen_at is None else self.frozen_at
 
     def to_document(self) -> dict[str, Any]:
         """Return the setting as a JSON object."""
@@ -149,4 +158,8 @@ class Stopwatch:
 
     def elapsed_ms(self) -> int:
         """Return whole milliseconds since construction."""
-        return round((time.perf_counter() - self._started) * 1000)
+        return round(self.elapsed_s() * 1000)
+
+    def elapsed_s(self) -> float:
+        """Return seconds since construction."""
+        return time.perf_counter() - self._started

@@ -22,6 +22,7 @@ from emulator.control.gate import is_loopback
 from emulator.control.init import run_init_hooks
 from emulator.settings import Settings
 from emulator.web.call import DROPPERS
+from emulator.web.endings import ENDINGS
 
 
 class AddressInUse(Exception):
@@ -174,12 +175,26 @@ def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
 
 
 class DroppableProtocol(HttpToolsProtocol):
-    """HTTP, with connections that the application can close without an answer."""
+    """HTTP, with connections that the application can close without an answer.
+
+    And with answers that never end by themselves, which hear when the server stops.
+    """
 
     def on_message_begin(self) -> None:
         """Offer that in the request's scope."""
         super().on_message_begin()
-        self.scope["extensions"] = {DROPPERS: {"close": self.transport.close, "reset": self._reset}}
+        self._endings: set[Callable[[], None]] = set()
+        self.scope["extensions"] = {
+            DROPPERS: {"close": self.transport.close, "reset": self._reset},
+            # Functions, which the types of ASGI do not foresee: uvicorn hands on what it is given.
+            ENDINGS: {"add": self._endings.add},
+        }
+
+    def shutdown(self) -> None:
+        """Tell who waits for it that the server stops, and go on stopping."""
+        for end in list(getattr(self, "_endings", ())):
+            end()
+        super().shutdown()
 
     def _reset(self) -> None:
         # A connection that does not linger is not closed but reset.

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         le=65535,
         description="Serve it on a port of its own, on 127.0.0.1, and not beside the vendors.",
     )
+    journal_calls: int = Field(
+        default=1000, ge=0, description="How many of the last calls the journal keeps; with 0 it keeps none."
+    )
+    journal_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=0, description="How many bytes these calls may take in memory, roughly."
+    )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="Settings of the vendors, by vendor and name."
     )

@@ -15,7 +15,8 @@ import emulator.vendors
 from emulator.control.scenario import parse_scenario, shipped_scenarios
 from emulator.settings import Settings
 from emulator.web.faults import PRESETS, Effect, Match
-from emulator.web.vendor import discover_vendors
+from emulator.web.notices import NOTICES
+from emulator.web.vendor import VendorSettings, discover_vendors
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -78,10 +79,15 @@ def test_every_setting_is_named() -> None:
         assert f"`FACE_EMULATOR_{name.upper()}" in README, name
     for vendor in discover_vendors(emulator.vendors):
         for name, field in vendor.settings_model.model_fields.items():
-            owner = "<VENDOR>" if name == "errors" else vendor.name.upper()
+            owner = "<VENDOR>" if name in VendorSettings.model_fields else vendor.name.upper()
             assert f"`{owner}__{name.upper()}`" in README, (vendor.name, name)
             assert field.description is not None
             assert field.description in README, field.description
+
+
+def test_every_warning_is_named() -> None:
+    for code in NOTICES:
+        assert f"| `{code}` |" in README, code
 
 
 def test_every_picture_and_file_that_is_linked_is_there() -> None:

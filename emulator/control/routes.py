@@ -10,7 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control.clock import ClockKeeper, clock_router
+from emulator.control.costs import costs_router
 from emulator.control.faults import faults_router
+from emulator.control.journal import journal_router
 from emulator.control.scenario import scenario_router
 from emulator.control.scope import CredentialText
 from emulator.control.snapshot import snapshot_router
@@ -105,6 +107,9 @@ def control_router(
         faults_router(services, vendors),
         scenario_router(services),
         tasks_router(services, vendors),
+        webhooks_router(services),
+        journal_router(services, version),
+        costs_router(services),
         snapshot_router(services, version),
     ]
     router.include_router(_world_router(services, vendors, version, progress, runs, rooms))
@@ -196,7 +201,6 @@ def _contract_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter
             raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
         return by_name[name].openapi()
 
-    router.include_router(webhooks_router(services))
     return router
 
 

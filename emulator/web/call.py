@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -14,9 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.pipelines.degrade import PictureFault
 from emulator.tasks.runner import TaskFault
+from emulator.web.capture import Capture, recording
 from emulator.web.catalogue import VendorError
 from emulator.web.faults import Drip, Effect, Faults, Injection, Occasion, Target, UnknownFault
+from emulator.web.journal import Journal
 from emulator.web.limits import IDLE_SECONDS
+from emulator.web.notices import NOTICES, Notice
 
 DROPPERS = "face_emulator.droppers"
 """The extension of the ASGI scope that can close a connection: a mapping of ``close`` and ``reset``."""
@@ -53,6 +56,8 @@ class Call:
         Empty unless a rule looks into bodies.
     unknown_fault : UnknownFault or None
         Why what the client asked for in band cannot be.
+    notices : list of Notice
+        What the client did wrong though it got through.
     """
 
     vendor: str
@@ -65,6 +70,17 @@ class Call:
     is_decided: bool = False
     body: bytes = b""
     unknown_fault: UnknownFault | None = None
+    notices: list[Notice] = field(default_factory=list)
+
+    def warn(self, code: str, detail: str) -> None:
+        """Take down that the client does something wrong, though it gets through.
+
+        Raises
+        ------
+        KeyError
+            If there is no such code.
+        """
+        self.notices.append(Notice(NOTICES[code].code, detail))
 
     async def identify(self, credential: str | None) -> None:
         """Take down whose call it is, and let happen what is to happen to it.
@@ -126,26 +142,28 @@ class Call:
         return None if self.effect is None else self.effect.picture
 
 
-def _call_of(request: Request) -> Call:
+def call_of(request: Request) -> Call:
+    """Return the call that a request is."""
     call: Call = request.state.call
     return call
 
 
-CallDep = Annotated[Call, Depends(_call_of)]
+CallDep = Annotated[Call, Depends(call_of)]
 """What a route asks for to say whose call it is."""
 
 
 class Calls:
-    """ASGI middleware around one vendor's application: makes the ``Call``, and bends its answer.
+    """ASGI middleware around one vendor's application: makes the ``Call``, bends its answer, keeps it.
 
     The outermost one, so that what goes wrong with an answer goes wrong with all of it.
     """
 
-    def __init__(self, app: ASGIApp, vendor: str, target: Target, faults: Faults) -> None:
+    def __init__(self, app: ASGIApp, vendor: str, target: Target, faults: Faults, journal: Journal) -> None:
         self._app = app
         self._vendor = vendor
         self._target = target
         self._faults = faults
+        self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the call, or let something go wrong with it."""
@@ -154,6 +172,31 @@ class Calls:
             return
         call = Call(self._vendor, self._target, self._faults, scope)
         scope.setdefault("state", {})["call"] = call
+        if not self._journal.is_on:
+            await self._bend(call, scope, receive, send)
+            return
+        capture = Capture(scope)
+        is_noted = False
+
+        def note() -> None:
+            nonlocal is_noted
+            if not is_noted:
+                is_noted = True
+                self._journal.note(
+                    capture,
+                    vendor=self._vendor,
+                    operation=call.operation,
+                    credential=call.credential,
+                    fault=_fault_of(call),
+                    notices=call.notices,
+                )
+
+        try:
+            await self._bend(call, scope, capture.reading(receive), recording(capture, send, note))
+        finally:
+            note()
+
+    async def _bend(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         if self._faults.needs_bodies:
             call.body, receive = await _read_ahead(receive)
         request = _Request(receive)
@@ -294,6 +337,13 @@ class _Answer:
         # Until the server knows that the connection is gone, it would answer for us.
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
+
+
+def _fault_of(call: Call) -> dict[str, Any] | None:
+    if call.injection is None:
+        return None
+    effect = call.injection.effect.model_dump(mode="json", exclude_defaults=True)
+    return {"source": call.injection.source, "effect": effect}
 
 
 def _part(body: bytes, *, more: bool) -> Message:

@@ -19,6 +19,8 @@ from emulator.tasks.runner import TaskRunner
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
+from emulator.web.journal import Journal
+from emulator.web.meter import Meter
 from emulator.web.plans import Plans
 from emulator.webhooks.outbox import Outbox
 
@@ -36,6 +38,8 @@ class Services:
     tasks: TaskRunner
     fetcher: Fetcher
     faults: Faults
+    journal: Journal
+    meter: Meter
     webhooks: Outbox
     plans: Plans
     forgetters: list[Callable[[str | None], Awaitable[object]]] = field(default_factory=list)

@@ -22,6 +22,7 @@ from emulator.web.call import Intercepted, Undecided
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
 from emulator.web.faults import Target
 from emulator.web.limits import BodyLimit, BodyTooLarge
+from emulator.web.meter import PriceTable
 from emulator.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,11 @@ class VendorSettings(BaseModel):
         default_factory=dict,
         description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object: "
         "what is guessed can be corrected.",
+    )
+    prices: PriceTable | Json[PriceTable] = Field(
+        default_factory=dict,
+        description="What a billed call of an operation costs, or a `unit`, as a JSON object: "
+        '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
     )
 
 
@@ -68,6 +74,8 @@ class Vendor:
         What clients can call: the names of its routes.
     task_operations, picture_operations : tuple of str
         Those that create a task, and those that take a picture.
+    secrets : tuple of str
+        The fields, members and query parameters that carry credentials or signatures.
     """
 
     name: str
@@ -81,6 +89,7 @@ class Vendor:
     operations: tuple[str, ...] = ()
     task_operations: tuple[str, ...] = ()
     picture_operations: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:

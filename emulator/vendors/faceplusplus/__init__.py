@@ -15,6 +15,7 @@ vendor = Vendor(
     errors=ERRORS,
     operations=("3dface",),
     picture_operations=("3dface",),
+    secrets=("api_key", "api_secret"),
     build=build,
     openapi=describe,
 )

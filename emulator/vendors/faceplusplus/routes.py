@@ -14,6 +14,8 @@ from emulator.vendors.faceplusplus.auth import authenticate
 from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
 from emulator.vendors.faceplusplus.wire import (
+    FIELDS,
+    IMAGE_KINDS,
     MILLIMETRES_PER_CM,
     MTL_NAME,
     TEXTURE_NAME,
@@ -27,6 +29,7 @@ from emulator.web.call import Call, CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.fetch import FetchFailed
 from emulator.web.limits import SlidingWindow
+from emulator.web.notices import contradicts, picture_type
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -58,6 +61,7 @@ async def three_d_face(
     request.state.stopwatch = Stopwatch()
     async with Fields.reading(request, longest_field=settings.body_bytes) as fields:
         api_key = await authenticate(fields, call, services.credentials)
+        _warn(request, fields, call)
         calls: SlidingWindow | None = request.app.state.calls
         if calls is not None and not calls.allows(api_key, services.clock.now(api_key)):
             raise ERRORS["CONCURRENCY_LIMIT_EXCEEDED"].occur()
@@ -67,6 +71,8 @@ async def three_d_face(
         texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
         images = [image for image in map(fields.image, (1, 2, 3)) if image is not None]
         head = await _reconstruct(images, call, services, settings)
+        # What failed is not billed: a guess.
+        await services.meter.bill("faceplusplus", "3dface", api_key)
     return render_success(
         head,
         request_id=request.state.request_id,
@@ -75,6 +81,21 @@ async def three_d_face(
         time_used_ms=request.state.stopwatch.elapsed_ms(),
         absent_members=settings.absent_members,
     )
+
+
+def _warn(request: Request, fields: Fields, call: Call) -> None:
+    """Warn of fields that nobody reads, and of credentials where they should not be."""
+    names = fields.names()
+    for name in names:
+        if name not in FIELDS:
+            call.warn("field-dropped", f"there is no field {name}")
+    for number in (1, 2, 3):
+        sent = [name for kind in IMAGE_KINDS if (name := f"image_{kind}_{number}") in names]
+        for name in sent[1:]:
+            call.warn("field-dropped", f"{sent[0]} goes before {name}")
+    for name in ("api_key", "api_secret"):
+        if name in request.query_params:
+            call.warn("credential-in-query", name)
 
 
 async def _reconstruct(
@@ -112,6 +133,9 @@ async def _read_image(
 ) -> bytes:
     if isinstance(field.value, UploadFile):
         data = await field.value.read()
+        if contradicts(field.value.content_type, data):
+            said = f"{field.name}: {field.value.content_type} is said, {picture_type(data)} was sent"
+            call.warn("upload-content-type-mismatch", said)
     elif field.kind == "url":
         try:
             data = await services.fetcher.fetch(

@@ -39,6 +39,17 @@ _PROXY_PAGE = (
     "<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 
+IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")
+"""The fields that may carry an image, the one that counts first."""
+
+FIELDS = frozenset(
+    {
+        *("api_key", "api_secret", "texture", "mtl"),
+        *(f"image_{kind}_{number}" for kind in IMAGE_KINDS for number in (1, 2, 3)),
+    }
+)
+"""All that the page documents."""
+
 DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
@@ -77,6 +88,11 @@ class Fields:
                 # Not a form, or one in a character set that nobody knows.
                 form = FormData()
             yield cls(form, request.query_params)
+
+    def names(self) -> list[str]:
+        """Return the names of all fields that are not empty, each once."""
+        queried = [name for name, value in self._query.multi_items() if value]
+        return list(dict.fromkeys([*(name for name, _ in self._parts), *queried]))
 
     def text(self, name: str) -> str | None:
         """Return a field's text, or None."""

@@ -15,6 +15,7 @@ vendor = Vendor(
     errors=ERRORS,
     operations=("token", "run_pipeline", "static"),
     picture_operations=("run_pipeline",),
+    secrets=("token",),
     build=build,
     openapi=describe,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from emulator.face.errors import FaceError
 from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
@@ -24,9 +25,10 @@ from emulator.vendors.metahuman.wire import (
     render_token,
     texture_name,
 )
-from emulator.web.call import CallDep
+from emulator.web.call import Call, CallDep
 from emulator.web.catalogue import VendorError
 from emulator.web.credentials import CredentialState
+from emulator.web.notices import contradicts, picture_type
 from emulator.web.services import Services, ServicesDep
 from emulator.web.vendor import Dialect, vendor_application
 
@@ -59,6 +61,7 @@ def build(services: Services, settings: MetaHumanSettings) -> FastAPI:
 
 @router.post("/auth/token")
 async def token(
+    request: Request,
     call: CallDep,
     services: ServicesDep,
     mail: Annotated[str, Form()],
@@ -67,6 +70,7 @@ async def token(
 ) -> Response:
     """Register, and get a token."""
     await call.identify(None)
+    _warn_of_dropped(await request.form(), {"mail", "name", "comment"}, call)
     issued = str(await services.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
     await services.credentials.put(issued, CredentialState.VALID)
     return render_token(issued)
@@ -83,8 +87,12 @@ async def run_pipeline(
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
             return render_invalid(invalid_fields(token, upload))
         owner = await authenticate(token, call, services.credentials)
+        _warn_of_dropped(form, {"token", "image_bytes"}, call)
         photo = await upload.read(settings.image_bytes)
         file_name = upload.filename
+        if contradicts(upload.content_type, photo):
+            said = f"image_bytes: {upload.content_type} is said, {picture_type(photo)} was sent"
+            call.warn("upload-content-type-mismatch", said)
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()
     photo = await services.degraded(photo, call.picture_fault)
@@ -95,6 +103,7 @@ async def run_pipeline(
         raise ERRORS.for_cause(error).occur() from error
     name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
     await services.blobs.put(_blob_key(name), head.texture, owner)
+    await services.meter.bill("metahuman", "run_pipeline", owner)
     return render_success(head, name)
 
 
@@ -117,6 +126,12 @@ async def static(request: Request, call: CallDep, services: ServicesDep, name: s
 async def owner_of_texture(services: Services, name: str) -> str | None:
     """Return the token for which a texture was made, or None if there is no such texture."""
     return await services.blobs.scope_of(_blob_key(name))
+
+
+def _warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
+    for name in dict.fromkeys(form.keys()):
+        if name not in known:
+            call.warn("field-dropped", f"there is no field {name}")
 
 
 async def _render(_request: Request, error: VendorError) -> Response:

@@ -17,6 +17,7 @@ vendor = Vendor(
     operations=(*API_OPERATIONS, *STORE_OPERATIONS),
     task_operations=TASK_OPERATIONS,
     picture_operations=("upload",),
+    secrets=("client_id", "id_token", "access_token", "X-Amz-Signature"),
     build=build,
     openapi=describe,
 )

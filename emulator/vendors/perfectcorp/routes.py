@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.clock import machine_time
 from emulator.ids import SeededIds
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.auth import OwnerDep, authenticate, check_balance, issue_access_token
@@ -18,7 +19,7 @@ from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings, SettingsDep
 from emulator.vendors.perfectcorp.store import note_owner, sign
 from emulator.vendors.perfectcorp.store import router as store_router
-from emulator.vendors.perfectcorp.units import Units
+from emulator.vendors.perfectcorp.units import PRE_PROCESS_ACTION, RESHAPE_ACTION, Units
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
 from emulator.vendors.perfectcorp.webhooks import VENDOR, Announcer
 from emulator.vendors.perfectcorp.wire import (
@@ -53,8 +54,7 @@ SECONDS_A_DAY = 86400
 BODY_BYTES = 1024 * 1024
 """What a JSON body may have. Pictures travel to the store, which knows their length beforehand."""
 
-ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+ACTIONS = {RESHAPE: RESHAPE_ACTION, PRE_PROCESS: PRE_PROCESS_ACTION}
 
 router = APIRouter()
 
@@ -82,6 +82,8 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     app.state.units = units
     app.state.windows = (SlidingWindow(5, seconds=1), SlidingWindow(250, seconds=300))
     services.forgetters.extend(_forgets_calls(window) for window in app.state.windows)
+    app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
+    services.forgetters.extend(_forgets_calls(window) for window in app.state.polls)
     # Browsers upload to the presigned URL from any origin.
     app.add_middleware(
         CORSMiddleware,
@@ -129,12 +131,27 @@ CallerDep = Annotated[str, Depends(_limit_rate)]
 """The API key of a call that is within the rate limits."""
 
 
+def _note_poll(
+    request: Request, owner: CallerDep, call: CallDep, services: ServicesDep, settings: SettingsDep
+) -> None:
+    """Warn of a key that polls more often than the vendor wants."""
+    # Who waits by the emulator's clock waits, and so does who waits by the machine's.
+    moments = (services.clock.now(owner), machine_time())
+    polls: tuple[SlidingWindow, ...] = request.app.state.polls
+    allowed = [window.allows(owner, now) for window, now in zip(polls, moments, strict=True)]
+    if not any(allowed):
+        limit = settings.polls_per_second
+        call.warn("polled-too-often", f"more than {limit} polls within a second")
+
+
 @router.post("/s2s/v2.0/file")
 @router.post("/s2s/v2.0/file/{feature}")
 async def create_file(
-    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep
+    request: Request, owner: CallerDep, call: CallDep, services: ServicesDep, settings: SettingsDep
 ) -> Response:
     """Register files, and get a URL to upload each to."""
+    if request.path_params:
+        call.warn("deprecated-path", f"{request.url.path} is /s2s/v2.0/file since v1.14")
     body = await read_body(request, NewFiles)
     for file in body.files:
         check_file(file, settings.file_bytes, settings.video_bytes)
@@ -174,7 +191,7 @@ async def pre_process_without_id() -> Response:
     raise HTTPException(405, headers={"Allow": "POST"})
 
 
-@router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}")
+@router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}", dependencies=[Depends(_note_poll)])
 async def check_pre_process(
     owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
 ) -> Response:
@@ -199,7 +216,7 @@ async def create_reshape(
     return await _start(task, call, services, units, settings.reshape_units)
 
 
-@router.get("/s2s/v2.0/task/face-reshape/{task_id}")
+@router.get("/s2s/v2.0/task/face-reshape/{task_id}", dependencies=[Depends(_note_poll)])
 async def check_reshape(
     request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
 ) -> Response:
@@ -241,6 +258,7 @@ async def delete_task(request: Request, owner: CallerDep, services: ServicesDep)
 @router.post("/s2s/v1.0/client/auth")
 async def legacy_token(request: Request, call: CallDep, services: ServicesDep) -> Response:
     """Give a legacy client the token that it sends in place of its key."""
+    call.warn("deprecated-path", "the API key itself is good for every call")
     body = await read_body(request, LegacyClient)
     return render_access_token(await issue_access_token(body.client_id, body.id_token, call, services))
 
@@ -339,6 +357,8 @@ async def _new_task(
 
 
 async def _start(task: Task, call: Call, services: Services, units: Units, cost: int) -> Response:
+    if task.request["file_id"] is not None and task.request["url"] is not None:
+        call.warn("field-dropped", "src_file_id goes before src_file_url")
     await check_balance(task.owner, services.credentials)
     if cost:
         try:

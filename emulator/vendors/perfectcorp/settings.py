@@ -71,6 +71,9 @@ class PerfectCorpSettings(VendorSettings):
     units_days: float = Field(default=365.0, gt=0, description="Life of these units, by the clock.")
     reshape_units: int = Field(default=1, ge=0, description="What a face-reshape costs.")
     pre_process_units: int = Field(default=0, ge=0, description="What a pre-process costs.")
+    polls_per_second: int = Field(
+        default=5, ge=1, description="Polls within a second of which a key is not warned in the journal."
+    )
     rate_limit: bool = Field(
         default=False,
         description="Whether a key and an IP may make 5 calls a second and 250 in 300 s, no more.",

@@ -11,6 +11,8 @@ from emulator.vendors.perfectcorp.errors import ERRORS
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest, presign, verify
 from emulator.web.call import Call, CallDep
+from emulator.web.catalogue import VendorError
+from emulator.web.notices import contradicts, picture_type
 from emulator.web.services import Services, ServicesDep
 
 OBJECT = "perfectcorp/object"
@@ -30,7 +32,11 @@ async def upload(request: Request, call: CallDep, services: ServicesDep, key: st
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
     _verify(request, call, services, SignedRequest("PUT", key, headers))
     # The signature covers the length, and the server reads no more than the length that was said.
-    data = await services.degraded(await request.body(), call.picture_fault)
+    sent = await request.body()
+    content_type = headers["content-type"]
+    if contradicts(content_type, sent):
+        call.warn("upload-content-type-mismatch", f"{content_type} is said, {picture_type(sent)} was sent")
+    data = await services.degraded(sent, call.picture_fault)
     await services.blobs.put(key, data, call.credential or EVERYBODY)
     return Response(headers={"ETag": _tag(data)})
 
@@ -81,7 +87,13 @@ def _verify(request: Request, call: Call, services: Services, signed: SignedRequ
     if len(names) != len(set(names)):
         raise ERRORS["BadSignature"].occur()
     now = services.clock.now(call.credential or EVERYBODY)
-    verify(signed, dict(request.query_params), secret=_secret(services), now=now)
+    try:
+        verify(signed, dict(request.query_params), secret=_secret(services), now=now)
+    except VendorError as error:
+        if error.entry.name == "SignatureExpired":
+            what = "result" if signed.method == "GET" else "upload"
+            call.warn(f"{what}-url-expired", signed.key)
+        raise
 
 
 def _secret(services: Services) -> bytes:

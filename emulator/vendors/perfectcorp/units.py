@@ -24,6 +24,11 @@ GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
 Change = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 """Returns what a grant is to become, or None if it is to stay as it is."""
 
+RESHAPE_ACTION, PRE_PROCESS_ACTION = "api_face_reshape", "api_face_reshape_pre_process"
+"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+
+OPERATIONS = {RESHAPE_ACTION: "create_reshape", PRE_PROCESS_ACTION: "create_pre_process"}
+
 
 @dataclass(frozen=True)
 class Units:
@@ -63,6 +68,7 @@ class Units:
             await self._end_reservation(owner, task_id, _give_back)
             raise UnitsInsufficient
         await self._note(owner, task_id, action, taken)
+        await self.services.meter.bill("perfectcorp", OPERATIONS[action], owner, units=cost)
 
     async def refund(self, owner: str, task_id: str) -> None:
         """Give back what a task took; a second time does nothing."""
@@ -70,7 +76,10 @@ class Units:
         if record is None or record.document["refunded"]:
             return
         await self._end_reservation(owner, task_id, _give_back)
-        await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True})
+        if await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True}):
+            units = sum(part["amount"] for part in record.document["parts"])
+            operation = OPERATIONS[record.document["action"]]
+            await self.services.meter.bill("perfectcorp", operation, owner, calls=-1, units=-units)
 
     async def spend(self, owner: str, task_id: str) -> None:
         """Let go for good what a task took; a second time does nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from xml.sax.saxutils import escape
 
@@ -17,6 +17,7 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.web.call import call_of
 from emulator.web.catalogue import VendorError
 
 
@@ -203,7 +204,8 @@ async def read_body(
 ) -> Body:
     """Return the JSON body of ``request``, validated.
 
-    ``check_first`` sees the body before its members are validated one by one.
+    ``check_first`` sees the body before its members are validated one by one. The members that nobody
+    reads are warned of.
 
     Raises
     ------
@@ -217,9 +219,26 @@ async def read_body(
     if check_first is not None and isinstance(document, dict):
         check_first(document)
     try:
-        return model.model_validate(document)
+        body = model.model_validate(document)
     except ValidationError as error:
         raise ERRORS["InvalidParameters"].occur(sentence=_sentence(error)) from error
+    for name in _dropped(document, body):
+        call_of(request).warn("field-dropped", f"there is no member {name}")
+    return body
+
+
+def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
+    """Give the members of ``document`` that ``body`` has no place for."""
+    fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
+    for member, given in document.items():
+        value = getattr(body, fields[member]) if member in fields else None
+        if member not in fields:
+            yield f"{path}{member}"
+        elif isinstance(value, RequestBody):
+            yield from _dropped(given, value, f"{path}{member}.")
+        elif isinstance(value, list):
+            for position, (inner, part) in enumerate(zip(given, value, strict=True)):
+                yield from _dropped(inner, part, f"{path}{member}[{position}].")
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,0 +1,85 @@
+"""What must not be read by whoever reads a journal: credentials and signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-amz-security-token"}
+)
+"""Header fields that carry credentials, whoever's they are."""
+
+SHORTEST = 6
+"""A credential shorter than this is not looked for in other texts, which would be full of it."""
+
+
+def mask(secret: str) -> str:
+    """Return what may be shown of a credential: how it begins, and by what to tell it from others."""
+    shown = secret[:3] if len(secret) >= 2 * SHORTEST else ""
+    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{shown}…#{digest[:8]}"
+
+
+class Redaction:
+    """Takes the secrets of one call out of what is shown of it.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The fields, members and query parameters that carry secrets, in any case.
+    credential : str or None
+        Whose call it is: masked wherever it stands.
+    """
+
+    def __init__(self, names: Iterable[str], credential: str | None) -> None:
+        self._names = frozenset(name.lower() for name in names)
+        listed = "|".join(re.escape(name) for name in sorted(self._names))
+        self._in_urls = re.compile(rf"\b({listed})=([^&\s\"'<>]+)", re.IGNORECASE) if listed else None
+        self._credential = credential if credential is not None and len(credential) >= SHORTEST else None
+
+    def is_secret(self, name: str) -> bool:
+        """Return whether a field of that name carries a secret."""
+        return name.lower() in self._names
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without the secrets that stand in it."""
+        if self._in_urls is not None and "=" in text:
+            text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)
+        if self._credential is not None and self._credential in text:
+            text = text.replace(self._credential, mask(self._credential))
+        return text
+
+    def headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
+        """Return the headers as pairs of name and value."""
+        shown = []
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            if name.lower() in HEADERS or self.is_secret(name):
+                scheme, space, secret = value.partition(" ")
+                value = f"{scheme} {mask(secret)}" if space else mask(value)
+            shown.append([name, self.text(value)])
+        return shown
+
+    def query(self, query: bytes) -> list[list[str]]:
+        """Return the query's parameters as pairs of name and value."""
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
+        return [[name, mask(value) if self.is_secret(name) else self.text(value)] for name, value in pairs]
+
+    def document(self, value: Any) -> Any:
+        """Return a JSON value without the secrets in it."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                self.text(name): mask(member)
+                if isinstance(member, str) and member and self.is_secret(name)
+                else self.document(member)
+                for name, member in value.items()
+            }
+        if isinstance(value, list):
+            return [self.document(member) for member in value]
+        return value

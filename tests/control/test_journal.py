@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+
+TASK = "/s2s/v2.0/task/face-reshape"
+CALLS = "/_emulator/calls"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with running_server(Settings(workers=1)) as server:
+        yield server.base_url
+
+
+@pytest.fixture
+def tester(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=120) as client:
+        yield client
+
+
+class Caller:
+    """A client of Perfect Corp's with a key of its own."""
+
+    def __init__(self, client: httpx.Client, key: str) -> None:
+        self.client = client
+        self.key = key
+        self.headers = {"Authorization": f"Bearer {key}"}
+
+    def register(self, **more: object) -> httpx.Response:
+        new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
+        return self.client.post("/s2s/v2.0/file", json={"files": [new], **more}, headers=self.headers)
+
+    def poll(self, task: str = "nowhere") -> httpx.Response:
+        return self.client.get(f"{TASK}/{task}", headers=self.headers)
+
+    def calls(self, **filters: Any) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.client.get(
+            CALLS, params={"credential": self.key, **filters}
+        ).json()["calls"]
+        return listed
+
+    def verify(self, count: object = None, **match: object) -> dict[str, Any]:
+        body: dict[str, object] = {"match": {"credential": self.key, **match}}
+        if count is not None:
+            body["count"] = count
+        answer = self.client.post(f"{CALLS}/verify", json=body)
+        assert answer.status_code == 200
+        verdict: dict[str, Any] = answer.json()
+        return verdict
+
+
+@contextmanager
+def calling(server: Listening, key: str) -> Iterator[Caller]:
+    with httpx.Client(base_url=server.base_url, timeout=30) as client:
+        yield Caller(client, key)
+
+
+@pytest.fixture
+def caller(tester: httpx.Client, request: pytest.FixtureRequest) -> Caller:
+    return Caller(tester, f"sk-{request.node.name}")
+
+
+def test_a_call_is_taken_down_with_its_secrets_masked(caller: Caller) -> None:
+    answer = caller.register()
+    (call,) = caller.calls()
+    assert (call["vendor"], call["operation"], call["method"]) == ("perfectcorp", "create_file", "POST")
+    assert (call["path"], call["status"], call["is_complete"]) == ("/s2s/v2.0/file", 200, True)
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
+    assert call["sent"]["json"] == {"files": [new]}
+    answered = call["answer"]["json"]["data"]["files"][0]
+    assert answered["file_id"] == answer.json()["data"]["files"][0]["file_id"]
+    assert call["duration_ms"] > 0
+    assert abs(call["real_started_at"] - time.time()) < 60
+    assert call["started_at"] == call["real_started_at"]
+    signature = httpx.URL(answer.json()["data"]["files"][0]["requests"][0]["url"]).params["X-Amz-Signature"]
+    shown = json.dumps(call, ensure_ascii=False)
+    assert caller.key not in shown
+    assert signature not in shown
+    assert "X-Amz-Signature=" in shown
+
+
+def test_pictures_are_given_by_their_digest(tester: httpx.Client, face_jpeg: bytes) -> None:
+    key = "key-of-the-digest-test"
+    secret = "a-secret-of-my-own"  # noqa: S105 - nobody's
+    answer = tester.post(
+        "/facepp/v1/3dface",
+        data={"api_key": key, "api_secret": secret, "mtl": "1"},
+        files={"image_file_1": ("me.jpg", face_jpeg, "image/jpeg")},
+    )
+    assert answer.status_code == 200
+    (call,) = tester.get(CALLS, params={"credential": key}).json()["calls"]
+    fields = call["sent"]["fields"]
+    assert fields["image_file_1"] == {
+        "bytes": len(face_jpeg),
+        "sha256": hashlib.sha256(face_jpeg).hexdigest(),
+        "file_name": "me.jpg",
+        "content_type": "image/jpeg",
+    }
+    assert fields["mtl"] == "1"
+    text = json.dumps(call)
+    assert key not in text
+    assert secret not in text
+    obj = call["answer"]["json"]["obj_file"]
+    assert set(obj) == {"base64", "bytes", "sha256"}
+    assert obj["bytes"] > 10_000
+    assert len(text) < 20_000
+
+
+def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -> None:
+    text = "+/ab" * 5000
+    data = {"api_key": "form-key-1", "api_secret": "s", "image_base64_1": text, "mtl": "ä &="}
+    tester.post("/facepp/v1/3dface", data=data)
+    (call,) = tester.get(CALLS, params={"credential": "form-key-1"}).json()["calls"]
+    digest = {"bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    assert call["sent"]["kind"] == "form"
+    assert call["sent"]["fields"]["image_base64_1"] == digest
+    assert call["sent"]["fields"]["mtl"] == "ä &="
+
+
+def test_filters_and_pages(caller: Caller) -> None:
+    caller.register()
+    for _ in range(4):
+        caller.poll()
+    caller.client.get("/s2s/v2.0/nowhere", headers={**caller.headers, "X-Emulator-Fault": "InternalError"})
+    everything = caller.calls()
+    assert [call["operation"] for call in everything] == ["create_file", *["check_reshape"] * 4]
+    assert len(caller.calls(operation="check_reshape")) == 4
+    assert len(caller.calls(status="4xx")) == 4
+    assert len(caller.calls(status="400")) == 4
+    assert caller.calls(status="5xx") == []
+    assert caller.calls(vendor="metahuman") == []
+    assert caller.calls(since=everything[2]["started_at"]) == everything[2:]
+    assert caller.calls(until=everything[2]["started_at"]) == everything[:2]
+    assert caller.calls(last=2) == everything[-2:]
+    page = caller.client.get(CALLS, params={"credential": caller.key, "limit": 2}).json()
+    assert (page["calls"], page["total"]) == (everything[:2], 5)
+    assert caller.calls(limit=2, after=page["next_after"]) == everything[2:4]
+    assert caller.client.get(CALLS, params={"status": "abc"}).status_code == 422
+    number = everything[0]["number"]
+    assert caller.client.get(f"{CALLS}/{number}").json() == everything[0]
+    assert caller.client.get(f"{CALLS}/999999").status_code == 404
+
+
+def test_what_went_wrong_on_purpose_is_said(caller: Caller) -> None:
+    caller.headers["X-Emulator-Fault"] = "TooManyRequests"
+    assert caller.register().status_code == 429
+    caller.headers["X-Emulator-Fault"] = "connection-closed"
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.register()
+    caller.headers["X-Emulator-Fault"] = "truncated"
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.register()
+    refused, dropped, truncated = caller.calls(fault=True)
+    assert refused["fault"] == {"source": "header", "effect": {"error": "TooManyRequests"}}
+    assert (refused["status"], refused["is_complete"]) == (429, True)
+    assert (dropped["status"], dropped["is_complete"]) == (None, False)
+    assert (truncated["status"], truncated["is_complete"]) == (200, False)
+    assert caller.calls(status="none") == [dropped]
+    assert caller.calls(fault=False) == []
+
+
+def test_verify_counts_what_matches(caller: Caller) -> None:
+    caller.register()
+    caller.register(source="yco")
+    assert caller.verify(2, operation="create_file")["ok"]
+    assert caller.verify({"at_least": 1, "at_most": 2}, path="/s2s/v2.0/file", method="post")["ok"]
+    assert caller.verify(1, body={"source": "yco"})["ok"]
+    assert caller.verify(2, body={"files": [{"file_name": "a.jpg"}]})["ok"]
+    assert caller.verify(1, body_contains="yco")["ok"]
+    assert caller.verify(2, headers={"Content-Type": "^application/json$"})["ok"]
+    assert caller.verify(0, status=404)["ok"]
+    assert caller.verify(path_matches="file$")["ok"]
+    verdict = caller.verify(1, operation="create_file")
+    first, second = (call["number"] for call in caller.calls())
+    assert verdict == {
+        "ok": False,
+        "message": f"expected exactly 1 calls, but 2 matched ({first}, {second})",
+        "count": 2,
+        "matching": [first, second],
+        "near_misses": [],
+    }
+
+
+def test_verify_names_the_near_misses_and_what_they_lack(caller: Caller) -> None:
+    caller.poll()
+    caller.register()
+    poll, registration = (call["number"] for call in caller.calls())
+    verdict = caller.verify(1, operation="create_file", status="200", body={"files": [{"file_size": 6}]})
+    assert not verdict["ok"]
+    assert verdict["near_misses"] == [
+        {
+            "number": registration,
+            "failures": [{"condition": "body.files[0].file_size", "expected": 6, "actual": 5}],
+        },
+        {
+            "number": poll,
+            "failures": [
+                {"condition": "operation", "expected": "create_file", "actual": "check_reshape"},
+                {"condition": "status", "expected": "200", "actual": "400"},
+                {"condition": "body", "expected": {"files": [{"file_size": 6}]}, "actual": None},
+            ],
+        },
+    ]
+    assert verdict["message"] == (
+        f"expected exactly 1 calls, but 0 matched; the closest is call {registration}, which fails 1 of 4"
+        " conditions: body.files[0].file_size is 5, not 6"
+    )
+
+
+def test_verify_never_shows_the_calls_of_another_credential(caller: Caller) -> None:
+    caller.register()
+    other = Caller(caller.client, "sk-quite-another")
+    verdict = other.verify(1, operation="create_file")
+    assert (verdict["count"], verdict["near_misses"]) == (0, [])
+    assert verdict["message"].endswith("there are no calls of this credential")
+
+
+def test_the_calls_of_one_credential_can_be_forgotten(caller: Caller) -> None:
+    other = Caller(caller.client, "sk-kept-all-the-same")
+    caller.register()
+    other.register()
+    assert caller.client.delete(CALLS, params={"credential": caller.key}).status_code == 204
+    assert caller.calls() == []
+    assert len(other.calls()) == 1
+
+
+def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    event: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = value
+        elif event:
+            yield event
+            event = {}
+
+
+def test_the_stream_sends_calls_as_they_come_and_resumes(caller: Caller) -> None:
+    params = {"credential": caller.key}
+    with caller.client.stream("GET", f"{CALLS}/stream", params=params) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        coming = events(stream.iter_lines())
+        next(coming)  # the comment with which it begins
+        caller.register()
+        first = next(coming)
+    assert first["event"] == "call"
+    (call,) = caller.calls()
+    assert json.loads(first["data"]) == call
+    assert first["id"] == str(call["number"])
+    caller.poll()
+    with caller.client.stream(
+        "GET", f"{CALLS}/stream", params=params, headers={"Last-Event-ID": first["id"]}
+    ) as stream:
+        resumed = next(event for event in events(stream.iter_lines()) if "event" in event)
+    assert json.loads(resumed["data"])["operation"] == "check_reshape"
+
+
+def test_a_stream_ends_when_the_server_stops() -> None:
+    ended = threading.Event()
+    connected = threading.Event()
+    with running_server(Settings(workers=1)) as server:
+
+        def read() -> None:
+            with httpx.stream("GET", f"{server.base_url}{CALLS}/stream", timeout=30) as stream:
+                for _ in stream.iter_lines():
+                    connected.set()
+            ended.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert connected.wait(10)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 4
+    assert ended.wait(5)
+    reader.join()
+
+
+def test_who_comes_back_too_late_is_told_what_was_missed() -> None:
+    few = Settings(workers=1, journal_calls=3)
+    with running_server(few) as server, calling(server, "sk-late") as caller:
+        for _ in range(8):
+            caller.poll()
+        assert [call["number"] for call in caller.calls()] == [6, 7, 8]
+        with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
+            coming = (event for event in events(stream.iter_lines()) if "event" in event)
+            assert next(coming) == {"event": "gap", "data": '{"missed": 3}', "id": "5"}
+            assert next(coming)["id"] == "6"
+
+
+def test_the_journal_is_bounded_in_bytes_and_can_be_off() -> None:
+    few = Settings(workers=1, journal_bytes=20_000)
+    with running_server(few) as server, calling(server, "sk-bounded") as caller:
+        for _ in range(50):
+            caller.poll()
+        assert 1 <= len(caller.calls()) < 20
+        assert caller.calls()[-1]["number"] == 50
+    none = Settings(workers=1, journal_calls=0)
+    with running_server(none) as server, calling(server, "sk-off") as caller:
+        assert caller.poll().status_code == 400
+        assert caller.calls() == []
+
+
+def test_with_a_data_dir_calls_are_there_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(workers=1, data_dir=tmp_path / "data", journal_calls=5)
+    with running_server(settings) as server, calling(server, "sk-survivor") as caller:
+        other = Caller(caller.client, "sk-forgotten")
+        for _ in range(7):
+            caller.poll()
+        other.poll()
+        caller.client.delete(CALLS, params={"credential": other.key})
+        caller.register()
+        before = caller.calls()
+    with running_server(settings) as server, calling(server, "sk-survivor") as caller:
+        assert caller.calls() == before
+        assert [call["number"] for call in before] == [4, 5, 6, 7, 9]
+        caller.poll()
+        assert caller.calls()[-1]["number"] == 10
+        assert Caller(caller.client, "sk-forgotten").calls() == []
+
+
+def test_the_archive_has_every_member_that_har_requires(caller: Caller, face_jpeg: bytes) -> None:
+    caller.register()
+    files = {"image_bytes": ("me.jpg", face_jpeg, "image/jpeg")}
+    caller.client.post("/face_recon/run_pipeline", data={"token": caller.key}, files=files)
+    caller.headers["X-Emulator-Fault"] = "connection-closed"
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.poll()
+    answer = caller.client.get("/_emulator/calls.har", params={"credential": caller.key})
+    log = answer.json()["log"]
+    assert caller.key not in answer.text
+    assert log["version"] == "1.2"
+    assert set(log["creator"]) == {"name", "version"}
+    assert len(log["entries"]) == 3
+    for entry in log["entries"]:
+        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
+        assert entry["time"] == sum(entry["timings"][name] for name in ("send", "wait", "receive"))
+        request, response = entry["request"], entry["response"]
+        assert set(request) - {"postData"} == {
+            *("method", "url", "httpVersion", "cookies", "headers", "queryString"),
+            *("headersSize", "bodySize"),
+        }
+        assert set(response) - {"_error"} == {
+            *("status", "statusText", "httpVersion", "cookies", "headers", "content"),
+            *("redirectURL", "headersSize", "bodySize"),
+        }
+        assert {"size", "mimeType"} <= set(response["content"])
+        for pair in (*request["headers"], *request["queryString"], *response["headers"]):
+            assert set(pair) == {"name", "value"}
+        if "postData" in request:
+            assert "mimeType" in request["postData"]
+            assert ("params" in request["postData"]) != ("text" in request["postData"])
+    params = {param["name"]: param for param in log["entries"][1]["request"]["postData"]["params"]}
+    assert params["image_bytes"]["fileName"] == "me.jpg"
+    assert params["image_bytes"]["_sha256"] == hashlib.sha256(face_jpeg).hexdigest()
+    assert (log["entries"][2]["response"]["status"], log["entries"][2]["_fault"] is not None) == (0, True)

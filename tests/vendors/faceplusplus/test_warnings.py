@@ -1,0 +1,54 @@
+"""What clients of Face++ do wrong though they get through."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+
+PATH = "/facepp/v1/3dface"
+
+
+def warnings(client: httpx.Client, key: str) -> list[tuple[str, str]]:
+    calls = client.get("/_emulator/calls", params={"credential": key}).json()["calls"]
+    return [(warning["code"], warning["detail"]) for warning in calls[-1]["warnings"]]
+
+
+def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> None:
+    key = "warned-of-fields"
+    data = {"api_key": key, "api_secret": "s", "return_gesture": "1", "mtl": "1"}
+    files = {"image_file_1": face_jpeg}
+    both = {**data, "image_base64_1": base64.b64encode(face_jpeg).decode()}
+    assert client.post(PATH, data=both, files=files).status_code == 200
+    assert warnings(client, key) == [
+        ("field-dropped", "there is no field return_gesture"),
+        ("field-dropped", "image_file_1 goes before image_base64_1"),
+    ]
+
+
+def test_credentials_in_the_query(client: httpx.Client) -> None:
+    key = "warned-of-query"
+    client.post(PATH, params={"api_key": key, "api_secret": "s"}, data={"mtl": "1"})
+    assert warnings(client, key) == [
+        ("credential-in-query", "api_key"),
+        ("credential-in-query", "api_secret"),
+    ]
+    (call,) = client.get(
+        "/_emulator/calls", params={"credential": key, "warning": warnings(client, key)[0][0]}
+    ).json()["calls"]
+    assert key not in str(call)
+
+
+def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg: bytes) -> None:
+    key = "warned-of-type"
+    data = {"api_key": key, "api_secret": "s"}
+    for said, expected in (
+        (
+            "image/png",
+            [("upload-content-type-mismatch", "image_file_1: image/png is said, image/jpeg was sent")],
+        ),
+        ("application/octet-stream", []),
+    ):
+        files = {"image_file_1": ("a", face_jpeg, said)}
+        assert client.post(PATH, data=data, files=files).status_code == 200
+        assert warnings(client, key) == expected

@@ -1,0 +1,35 @@
+"""What clients of MetaHuman SDK do wrong though they get through."""
+
+from __future__ import annotations
+
+import httpx
+
+PATH = "/face_recon/run_pipeline"
+
+
+def warnings(client: httpx.Client, **filters: str) -> list[tuple[str, str]]:
+    calls = client.get("/_emulator/calls", params={"vendor": "metahuman", **filters}).json()["calls"]
+    return [(warning["code"], warning["detail"]) for warning in calls[-1]["warnings"]]
+
+
+def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> None:
+    token = "warned-of-fields"  # noqa: S105 - nobody's
+    data = {"token": token, "mode": "card"}
+    assert client.post(PATH, data=data, files={"image_bytes": face_jpeg}).status_code == 200
+    assert warnings(client, credential=token) == [("field-dropped", "there is no field mode")]
+    client.post("/auth/token", data={"mail": "a@b", "name": "n", "email": "a@b"})
+    assert warnings(client, operation="token") == [("field-dropped", "there is no field email")]
+
+
+def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg: bytes) -> None:
+    token = "warned-of-type"  # noqa: S105 - nobody's
+    for said, expected in (
+        (
+            "image/webp",
+            [("upload-content-type-mismatch", "image_bytes: image/webp is said, image/jpeg was sent")],
+        ),
+        ("image/jpg", []),
+    ):
+        files = {"image_bytes": ("a.jpg", face_jpeg, said)}
+        assert client.post(PATH, data={"token": token}, files=files).status_code == 200
+        assert warnings(client, credential=token) == expected

@@ -1,0 +1,87 @@
+"""What clients of Perfect Corp do wrong though they get through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+PICTURE = b"\xff\xd8\xff\xe0 the beginning of a JPEG"
+TASK = "/s2s/v2.0/task/face-reshape"
+
+
+def warnings(emulator: Any) -> list[tuple[str, str]]:
+    (call,) = emulator.client.get("/_emulator/calls", params={"last": 1}).json()["calls"]
+    return [(warning["code"], warning["detail"]) for warning in call["warnings"]]
+
+
+def test_members_that_nobody_reads(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    file_id = emulator.upload(PICTURE)
+    assert warnings(emulator) == []
+    body = {
+        "src_file_id": file_id,
+        "src_file_url": "http://127.0.0.1:9/a.jpg",
+        "version": "1.0",
+        "features": {"jaw": 10, "eye_sise": 20},
+        "global": {"blur": 1},
+        "source": "yco",
+    }
+    assert emulator.client.post(TASK, json=body).status_code == 200
+    assert warnings(emulator) == [
+        ("field-dropped", "there is no member features.eye_sise"),
+        ("field-dropped", "there is no member global.blur"),
+        ("field-dropped", "there is no member source"),
+        ("field-dropped", "src_file_id goes before src_file_url"),
+    ]
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5, "md5": "x"}
+    emulator.client.post("/s2s/v2.0/file", json={"files": [new]})
+    assert warnings(emulator) == [("field-dropped", "there is no member files[0].md5")]
+
+
+def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(polls_per_second=3)
+    for _ in range(3):
+        emulator.client.get(f"{TASK}/nowhere")
+        assert warnings(emulator) == []
+    emulator.client.get(f"{TASK}/nowhere")
+    assert warnings(emulator) == [("polled-too-often", "more than 3 polls within a second")]
+    # Who lets the emulator's clock go on has waited.
+    emulator.clock.advance(1)
+    emulator.client.get(f"{TASK}/nowhere")
+    assert warnings(emulator) == []
+
+
+def test_urls_that_are_used_past_their_life(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate(url_seconds=60)
+    file = emulator.register(len(PICTURE)).json()["data"]["files"][0]
+    url = emulator.run(face_jpeg)["results"]["url"]
+    assert emulator.anonymous.get(url).status_code == 200
+    assert warnings(emulator) == []
+    emulator.clock.advance(60)
+    assert emulator.anonymous.get(url).status_code == 403
+    assert [code for code, _ in warnings(emulator)] == ["result-url-expired"]
+    request = file["requests"][0]
+    assert emulator.anonymous.put(request["url"], headers=request["headers"], content=PICTURE).is_error
+    assert [code for code, _ in warnings(emulator)] == ["upload-url-expired"]
+
+
+def test_a_picture_of_another_kind_than_is_said(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    for said, warned in (("image/jpg", False), ("image/png", True)):
+        file = emulator.register(len(PICTURE), said).json()["data"]["files"][0]["requests"][0]
+        answer = emulator.anonymous.put(file["url"], headers=file["headers"], content=PICTURE)
+        assert answer.status_code == 200
+        expected = [("upload-content-type-mismatch", "image/png is said, image/jpeg was sent")]
+        assert warnings(emulator) == (expected if warned else [])
+
+
+def test_paths_that_are_not_documented_any_more(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    emulator.register(5)
+    assert warnings(emulator) == []
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
+    assert emulator.client.post("/s2s/v2.0/file/face-reshape", json={"files": [new]}).status_code == 200
+    detail = "/s2s/v2.0/file/face-reshape is /s2s/v2.0/file since v1.14"
+    assert warnings(emulator) == [("deprecated-path", detail)]
+    emulator.client.post("/s2s/v1.0/client/auth", json={"client_id": "a", "id_token": "b"})
+    assert warnings(emulator) == [("deprecated-path", "the API key itself is good for every call")]

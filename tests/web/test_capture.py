@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from typing import Any
+
+import pytest
+
+from emulator.web.capture import JSON_BYTES, TEXT_BYTES, Capture, FormBody, PlainBody, without_blobs
+from emulator.web.redaction import Redaction
+
+NOTHING = Redaction((), None)
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nsecret-token\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="image"; filename="m.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\n"
+    b"\xff\xd8\r\n--not the end\r\n--b\r\n"
+    b'Content-Disposition: form-data; name="mode"\r\n\r\na\r\n--b\r\n'
+    b'Content-Disposition: form-data; name="mode"\r\n\r\nb\r\n--b--\r\n'
+)
+URLENCODED = b"token=secret-token&image=%2B%2Fab&mode=a+b&mode=%C3%A4&empty=&last"
+
+
+def chunked(body: Any, data: bytes, size: int) -> Any:
+    for begin in range(0, len(data), size):
+        body.feed(data[begin : begin + size])
+    return body.shown(Redaction(("token",), None))["fields"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+def test_a_multipart_form_is_the_same_however_it_is_cut(size: int) -> None:
+    photo = b"\xff\xd8\r\n--not the end"
+    fields = chunked(FormBody("multipart/form-data; boundary=b"), MULTIPART, size)
+    token = fields.pop("token")
+    assert token.startswith("sec…#")
+    assert "secret-token" not in token
+    assert fields == {
+        "image": {
+            "bytes": len(photo),
+            "sha256": hashlib.sha256(photo).hexdigest(),
+            "file_name": "m.jpg",
+            "content_type": "image/jpeg",
+        },
+        "mode": ["a", "b"],
+    }
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+def test_an_urlencoded_form_is_the_same_however_it_is_cut(size: int) -> None:
+    fields = chunked(FormBody("application/x-www-form-urlencoded"), URLENCODED, size)
+    del fields["token"]
+    assert fields == {"image": "+/ab", "mode": ["a b", "ä"], "empty": "", "last": ""}
+
+
+def test_a_form_that_breaks_off_shows_what_came_before() -> None:
+    body = FormBody("multipart/form-data; boundary=b")
+    body.feed(MULTIPART[:80] + b"\r\n--bro")
+    body.feed(b"ken")
+    assert list(body.shown(NOTHING)["fields"]) == ["token"]
+    broken = FormBody("multipart/form-data; boundary=b")
+    broken.feed(b"no boundary at all")
+    assert broken.shown(NOTHING) == {"kind": "multipart", "bytes": 18, "fields": {}, "is_broken": True}
+
+
+def test_of_a_picture_nothing_is_kept() -> None:
+    data = os.urandom(300_000)
+    body = PlainBody("image/jpeg", data[:10])
+    for begin in range(0, len(data), 65536):
+        body.feed(data[begin : begin + 65536])
+    assert body.kept_bytes == 0
+    digest = {"bytes": 300_000, "sha256": hashlib.sha256(data).hexdigest()}
+    assert body.shown(NOTHING) == {"kind": "binary", **digest, "content_type": "image/jpeg"}
+
+
+def test_long_json_is_only_counted_and_long_fields_too() -> None:
+    text = json.dumps({"a": "ö" * JSON_BYTES}).encode()
+    body = PlainBody("application/json", text)
+    body.feed(text)
+    assert body.kept_bytes == JSON_BYTES
+    assert body.shown(NOTHING)["bytes"] == len(text)
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(b"a=" + b"x" * (TEXT_BYTES + 1))
+    assert form.kept_bytes <= TEXT_BYTES + 1
+    assert form.shown(NOTHING)["fields"]["a"]["bytes"] == TEXT_BYTES + 1
+
+
+def test_base64_in_json_is_given_by_what_it_stands_for() -> None:
+    data = os.urandom(3000)
+    digest = {"bytes": 3000, "sha256": hashlib.sha256(data).hexdigest(), "base64": True}
+    for text in (
+        base64.b64encode(data).decode(),
+        "data:image/png;base64," + base64.b64encode(data).decode(),
+        base64.encodebytes(data).decode(),
+    ):
+        document = json.loads(
+            without_blobs(json.dumps({"a": text, "b": "short", "c": "x y " * 900}).encode())
+        )
+        assert document == {"a": digest, "b": "short", "c": "x y " * 900}
+
+
+def answered(body: bytes, content_type: bytes) -> Capture:
+    scope = {"type": "http", "headers": [], "query_string": b"", "path": "/", "method": "GET"}
+    capture = Capture(scope)
+    headers = [(b"content-type", content_type)]
+    assert not capture.note_sent({"type": "http.response.start", "status": 200, "headers": headers})
+    assert capture.note_sent({"type": "http.response.body", "body": body})
+    return capture
+
+
+def test_an_answer_is_kept_without_its_pictures() -> None:
+    picture = base64.b64encode(os.urandom(1_000_000)).decode()
+    capture = answered(json.dumps({"texture": picture, "n": 1}).encode(), b"application/json")
+    assert capture.close() < 3000
+    shown = capture.shown_answer(NOTHING)
+    assert shown is not None
+    assert (shown["json"]["n"], shown["json"]["texture"]["bytes"]) == (1, 1_000_000)
+    capture = answered(os.urandom(1_000_000), b"image/png")
+    assert capture.close() < 3000
+    shown = capture.shown_answer(NOTHING)
+    assert shown is not None
+    assert (shown["kind"], shown["bytes"]) == ("binary", 1_000_000)

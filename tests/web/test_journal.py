@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.clock import Clock
+from emulator.web.capture import Capture
+from emulator.web.journal import CHUNK, KIND, CallMatch, Entry, Gap, Journal
+
+EVERYTHING = CallMatch()
+
+
+def in_journal(
+    path: Path, test: Callable[[Journal, SqliteRecords], Awaitable[None]], calls: int = 10
+) -> None:
+    async def run() -> None:
+        records = SqliteRecords(path / "records.sqlite3")
+        await records.open()
+        journal = Journal(records, Clock(), calls=calls, size=10**9, secrets={}, survives=True)
+        await journal.load()
+        await test(journal, records)
+        await records.close()
+
+    asyncio.run(run())
+
+
+def note(journal: Journal, credential: str = "k") -> None:
+    headers: list[tuple[bytes, bytes]] = []
+    scope = {"type": "http", "scheme": "http", "method": "GET", "path": "/a", "query_string": b""}
+    capture = Capture({**scope, "headers": headers})
+    journal.note(capture, vendor="v", operation="o", credential=credential, fault=None, notices=())
+
+
+def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        reader = journal.follow(EVERYTHING, 0)
+        note(journal)
+        first = await anext(reader)
+        assert isinstance(first, Entry)
+        assert first.number == 1
+        for _ in range(100):
+            note(journal)
+        assert await anext(reader) == Gap(missed=90, last=91)
+        following = [await anext(reader) for _ in range(10)]
+        assert [item.number for item in following if isinstance(item, Entry)] == list(range(92, 102))
+        await reader.aclose()
+
+    in_journal(tmp_path, test)
+
+
+def test_a_reader_that_ends_is_forgotten(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        is_over = False
+
+        async def read() -> list[Entry | Gap]:
+            return [item async for item in journal.follow(EVERYTHING, 0, lambda: is_over)]
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        note(journal)
+        await asyncio.sleep(0)
+        is_over = True
+        journal.wake()
+        assert len(await reading) == 1
+
+    in_journal(tmp_path, test)
+
+
+def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
+    async def test(journal: Journal, records: SqliteRecords) -> None:
+        for _ in range(20):
+            for _ in range(CHUNK):
+                note(journal)
+            await journal.flush()
+        assert len(await records.find(KIND)) <= 3
+        again = Journal(records, Clock(), calls=150, size=10**9, secrets={}, survives=True)
+        await again.load()
+        assert again.entries() == journal.entries()
+        assert [entry.number for entry in again.entries()] == list(range(1851, 2001))
+
+    in_journal(tmp_path, test, calls=150)
+
+
+def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        await journal.flush()
+        note(journal)  # and here it is killed
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        assert [entry.number for entry in journal.entries()] == [1]
+        assert journal.last == 1
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+
+
+def test_clearing_one_credential_clears_its_records_and_keeps_the_count(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        for credential in ("a", "b", "a"):
+            note(journal, credential)
+        await journal.flush()
+        await journal.clear("a")
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        assert [entry.number for entry in journal.entries()] == [2]
+        await journal.clear()
+
+    async def read_nothing(journal: Journal, _records: SqliteRecords) -> None:
+        assert journal.entries() == []
+        note(journal)
+        assert [entry.number for entry in journal.entries()] == [4]
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+    in_journal(tmp_path, read_nothing)
