@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Literal
 
-from PIL import Image, ImageFilter, UnidentifiedImageError
+import pillow_heif
+from PIL import Image, ImageFilter
 from pydantic import BaseModel, ConfigDict, Field
 
 QUALITY = 95
@@ -29,9 +31,13 @@ class PictureFault(BaseModel):
 def degrade(data: bytes, fault: PictureFault) -> bytes:
     """Return the picture ``data`` as ``fault`` leaves it, in its own format.
 
-    What cannot be decoded is only truncated.
+    What cannot be decoded, or is of a kind that cannot be written, is only truncated.
     """
-    changed = _change(data, fault) if _touches_pixels(fault) else data
+    changed = data
+    if _touches_pixels(fault):
+        # Damaged files make plug-ins trip over whatever comes first, and some kinds are only read.
+        with contextlib.suppress(Exception):
+            changed = _change(data, fault)
     return changed[: round(len(changed) * fault.truncate)]
 
 
@@ -40,13 +46,11 @@ def _touches_pixels(fault: PictureFault) -> bool:
 
 
 def _change(data: bytes, fault: PictureFault) -> bytes:
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            opened.load()
-            picture_format, exif, profile = opened.format, opened.getexif(), opened.info.get("icc_profile")
-            image = opened.copy()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return data
+    pillow_heif.register_heif_opener()
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.load()
+        picture_format, exif, profile = opened.format, opened.getexif(), opened.info.get("icc_profile")
+        image = opened.copy()
     if fault.rotate_deg:
         image = image.rotate(-fault.rotate_deg, expand=True)
     if fault.swap_channels or fault.blur or fault.shrink < 1:
