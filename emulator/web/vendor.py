@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.call import Intercepted, Undecided
+from emulator.web.call import ConnectionDropped, Intercepted, Undecided
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
 from emulator.web.faults import Target
 from emulator.web.limits import BodyLimit, BodyTooLarge
@@ -181,7 +181,7 @@ class AnsweredDefects:
 
         try:
             await self._app(scope, receive, watch)
-        except (BodyTooLarge, ClientDisconnect):
+        except (BodyTooLarge, ClientDisconnect, ConnectionDropped):
             raise
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])

@@ -157,9 +157,7 @@ def test_the_order_is_that_of_the_fields() -> None:
     """Truncated last: what is cut is the degraded file."""
     data = encoded(noise(), "JPEG")
     whole = degrade(data, EVERYTHING)
-    assert (
-        degrade(data, EVERYTHING.model_copy(update={"truncate": 0.5})) == whole[: round(len(whole) * 0.5)]
-    )
+    assert degrade(data, EVERYTHING.model_copy(update={"truncate": 0.5})) == whole[: round(len(whole) * 0.5)]
 
 
 @pytest.mark.parametrize(
