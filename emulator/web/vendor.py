@@ -8,6 +8,7 @@ import logging
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any
 
@@ -138,7 +139,11 @@ def vendor_application(
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
-        return await render(request, error)
+        response = await render(request, error)
+        if error.entry.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Asked for, on a route: an answer with this status has to name the methods (RFC 9110, 15.5.6).
+            response.headers["Allow"] = ", ".join(sorted(request.scope["route"].methods))
+        return response
 
     @app.exception_handler(Intercepted)
     async def intercepted(_request: Request, _error: Intercepted) -> Response:
