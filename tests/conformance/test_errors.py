@@ -115,6 +115,9 @@ def world(server: Listening, client: httpx.Client, strict: tuple[TestClient, Clo
     with Client(server.base_url, key) as control:
         yield World(key, client, control, strict[0])
         control.reset()
+        for rule in client.get("/_emulator/faults").json():
+            if rule["rule"]["match"].get("headers") == {"x-mark": f"^{key}$"}:
+                control.remove_fault(rule["id"])
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +183,10 @@ def asked_for(world: World, entry: CatalogueEntry, way: str, vendor: Vendor) -> 
         return world, {"X-Emulator-Fault": entry.name}
     if way == "credential":
         return replace(world, key=f"fault-{entry.name}.{world.key}"), {}
-    rule = {"vendor": vendor.name, "headers": {"x-mark": f"^{world.key}$"}}
-    world.control.add_fault(entry.name, **rule)
+    # Everybody's, since some operations know no credential.
+    world.control.add_fault(
+        entry.name, vendor=vendor.name, credential=None, headers={"x-mark": f"^{world.key}$"}
+    )
     return world, {"X-Mark": world.key}
 
 
