@@ -31,8 +31,11 @@ def _within_reach(moment: float | datetime) -> float | datetime:
     return moment
 
 
+Seconds = Annotated[float, Field(strict=True)]
+"""A number: not `true`, and no text."""
+
 # A number is never a date: pydantic would take a large one for milliseconds.
-Moment = Annotated[float | datetime, AfterValidator(_within_reach)]
+Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
 """Seconds since the epoch, or ISO 8601; UTC, if it names no zone."""
 
 
@@ -58,7 +61,7 @@ class Freeze(_Body):
 class Advance(_Body):
     """How far a clock is to be moved on."""
 
-    seconds: float = Field(ge=0, le=LAST, allow_inf_nan=False)
+    seconds: Seconds = Field(ge=0, le=LAST, allow_inf_nan=False)
 
 
 class Travel(_Body):
