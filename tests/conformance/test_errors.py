@@ -7,7 +7,7 @@ import importlib.util
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ VENDORS = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
 WAYS = ("rule", "header", "credential")
 
 # What the defaults do not make errors of.
-STRICT = {
+STRICT: Mapping[str, Mapping[str, Any]] = {
     "faceplusplus": {"qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05},
     "perfectcorp": {"rate_limit": True, "missing_upload_status": 404},
 }

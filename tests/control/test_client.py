@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import httpx
@@ -318,7 +319,7 @@ def test_progression_is_ones_own_and_given_up_again(me: Client) -> None:
     assert me.set_progression("manual").mode is Mode.MANUAL
     assert me.reset_progression().mode is Mode.REAL
     for mode, details in (("after_polls", {}), ("manual", {"polls": 3}), ("after_polls", {"polls": -1})):
-        assert refusal(lambda mode=mode, details=details: me.set_progression(mode, **details))[0] == 422
+        assert refusal(partial(me.set_progression, mode, **details))[0] == 422
     assert "goes with the mode" in refusal(lambda: me.set_progression("after_seconds"))[1]
 
 

@@ -367,5 +367,5 @@ Life.TestCase.settings = settings(
 )
 
 
-class TestLife(Life.TestCase):  # type: ignore[misc,name-defined] # a class that Hypothesis makes
+class TestLife(Life.TestCase):  # type: ignore[misc,valid-type] # a class that Hypothesis makes
     """Any life that tasks may have is a legal one."""

@@ -224,10 +224,11 @@ def test_headers_are_searched_and_all_must_be_there(
 def test_a_body_is_looked_into_as_utf8_and_only_if_a_rule_does(tmp_path: Path) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("a", rule())
-        assert not faults.needs_bodies
+        needs_bodies = [faults.needs_bodies]
         await faults.clear()
         await faults.add("b", rule(body_contains="Zoë"))
-        assert faults.needs_bodies
+        needs_bodies.append(faults.needs_bodies)
+        assert needs_bodies == [False, True]
         bodies = [b"zoe", "Zoë".encode(), b"\xff" * 3_000_000 + "x Zoë".encode(), "Zoë".encode("latin-1")]
         assert await errors_of(faults, [call(body=body) for body in bodies]) == [None, "broke", "broke", None]
 
