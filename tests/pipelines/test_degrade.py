@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, ImageCms, ImageFilter
 from PIL import Image as PillowImage
@@ -65,6 +65,7 @@ def test_red_is_taken_for_blue_and_twice_undoes_it() -> None:
     np.testing.assert_array_equal(decoded(degrade(once, swap)), noise())
 
 
+@settings(deadline=None)
 @given(shrink=st.floats(0.001, 1, exclude_max=True))
 def test_a_picture_is_shrunk_to_whole_pixels_and_never_to_none(shrink: float) -> None:
     changed = opened(degrade(encoded(noise(12, 20)), PictureFault(shrink=shrink)))
@@ -131,6 +132,7 @@ def test_transparency_survives_a_swap() -> None:
     np.testing.assert_array_equal(changed, pixels[:, :, [2, 1, 0, 3]])
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), keep=st.floats(0, 1))
 def test_what_is_no_picture_is_only_truncated(data: bytes, keep: float) -> None:
     fault = EVERYTHING.model_copy(update={"truncate": keep})

@@ -106,6 +106,7 @@ class Life(RuleBasedStateMachine):
         self._known: dict[str, Known] = {}
         self._settled: dict[str, list[str | None]] = {}
         self._announced: dict[str, int] = {}
+        self._interrupted: set[str] = set()
         self._created = 0
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -142,7 +143,11 @@ class Life(RuleBasedStateMachine):
         replace_ = records.replace
 
         async def replace(kind: str, record: Any, document: Any) -> bool:
-            stored = await replace_(kind, record, document)
+            try:
+                stored = await replace_(kind, record, document)
+            except asyncio.CancelledError:
+                self._interrupted.add(record.key)  # it may be stored all the same
+                raise
             if stored and kind == KIND:
                 self._see(record.key, TaskState(document["state"]))
             return stored
@@ -334,6 +339,10 @@ class Life(RuleBasedStateMachine):
             return
         for task in self._do(self._runner.list()):
             known = self._known[task.id]
+            if task.id in self._interrupted:
+                self._interrupted.remove(task.id)
+                self._see(task.id, task.state)
+                known.kills += 1
             assert sum(state in ENDS for state in known.states) == task.is_finished
             assert known.states[-1] is task.state
             assert not known.is_over or task.is_finished
@@ -360,7 +369,7 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -498,6 +498,7 @@ def test_a_latency_is_drawn_from_its_profile(latency: Latency, chance: float, se
     assert latency.drawn(chance) == pytest.approx(seconds)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.floats(0, 100), st.floats(0, 3600), min_size=1, max_size=6),
     st.floats(0, 1, exclude_max=True),
@@ -507,6 +508,7 @@ def test_a_drawn_latency_is_never_beyond_the_profile(profile: dict[float, float]
     assert min(0.0, *profile.values()) <= drawn <= max(profile.values()) * (1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 def test_a_higher_percentile_is_no_quicker(one: float, another: float) -> None:
     latency = Latency(percentiles={50: 0.2, 95: 1.5, 99: 4.0})
@@ -573,6 +575,7 @@ rules = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(rules)
 def test_a_rule_survives_json(given_rule: FaultRule) -> None:
     document = json.loads(
