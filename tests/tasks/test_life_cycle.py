@@ -255,7 +255,8 @@ class Life(RuleBasedStateMachine):
         progression = REAL if known.is_released else known.progression
         elapsed = self._clock.now(known.owner) - known.created_at
         return {
-            Mode.REAL: told.is_performed,
+            # As soon as the work is done; a poll amid that may still say that it runs.
+            Mode.REAL: told.is_finished,
             Mode.IMMEDIATE: True,
             Mode.MANUAL: False,
             Mode.AFTER_POLLS: known.polls > (progression.polls or 0),
@@ -346,6 +347,7 @@ class Life(RuleBasedStateMachine):
             assert sum(state in ENDS for state in known.states) == task.is_finished
             assert known.states[-1] is task.state
             assert not known.is_over or task.is_finished
+            assert task.state is not TaskState.HELD or task.progression != REAL
             if task.is_finished:
                 known.is_over = True
                 self._check_end(known, task)
