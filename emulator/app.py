@@ -113,16 +113,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     runs = _what_runs(settings)
     app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
 
-    @app.exception_handler(UnknownFault)
-    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
-
-    @app.exception_handler(HTTPException)
-    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404 and error.detail == "Not Found":
-            return answer_unknown_path(request, vendors)
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
+    _answer_refusals(app, vendors)
     applications = {
         vendor.name: Calls(
             vendor.build(services, vendor_settings[vendor.name]),
@@ -224,6 +215,27 @@ def _what_runs(settings: Settings) -> dict[str, str]:
         "blobs": f"files in {folder}",
         "queue": f"local worker processes: {settings.workers}",
     }
+
+
+def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
+    """Have the control API say why it refuses a call."""
+
+    @app.exception_handler(UnknownFault)
+    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
+        return _refused(str(error))
+
+    @app.exception_handler(HTTPException)
+    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404 and error.detail == "Not Found":
+            return answer_unknown_path(request, vendors)
+        if error.status_code == 422:
+            return _refused(error.detail)
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _refused(reason: str) -> JSONResponse:
+    """Return a refusal in the one form that FastAPI documents for it."""
+    return JSONResponse({"detail": [{"loc": ["body"], "msg": reason, "type": "value_error"}]}, 422)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -239,8 +239,13 @@ def _detail(answer: httpx.Response) -> str:
         return answer.text
     detail = document.get("detail", document.get("error", answer.text))
     if isinstance(detail, list):
-        return "; ".join(f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in detail)
+        return "; ".join(": ".join([*_place(item["loc"]), item["msg"]]) for item in detail)
     return str(detail)
+
+
+def _place(loc: Sequence[str | int]) -> list[str]:
+    """Return where in a body something is wrong; nothing if it is all of it."""
+    return [".".join(map(str, loc[1:]))] if loc[1:] else []
 
 
 def _moment(moment: datetime | float | None) -> str | float | None:

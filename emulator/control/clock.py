@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.clock import Clock, Setting
 from emulator.control.scope import ScopeDep
 
-LAST = 253402300799.0
-"""The end of the year 9999, the last that a date can say."""
+LAST = 253370764800.0
+"""The beginning of the year 9999: a clock that runs on from there stays within what a date can say."""
+
+
+def _seconds(moment: float | datetime) -> float:
+    """Return a moment in seconds since the epoch."""
+    if isinstance(moment, datetime):
+        # A moment without a zone is not this machine's: the same call means the same everywhere.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return moment
+
+
+def _within_reach(moment: float | datetime) -> float | datetime:
+    if not 0 <= _seconds(moment) <= LAST:
+        raise ValueError("a clock can be set to moments from 1970 to the beginning of 9999")
+    return moment
+
+
+Seconds = Annotated[float, Field(strict=True)]
+"""A number: not `true`, and no text."""
+
+# A number is never a date: pydantic would take a large one for milliseconds.
+Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
+"""Seconds since the epoch, or ISO 8601; UTC, if it names no zone."""
 
 
 class ClockReading(BaseModel):
@@ -32,19 +55,19 @@ class _Body(BaseModel):
 class Freeze(_Body):
     """Where a clock is to stand."""
 
-    at: datetime | None = Field(default=None, description="Seconds or ISO 8601; now, if left out.")
+    at: Moment | None = Field(default=None, description="Seconds or ISO 8601; now, if left out.")
 
 
 class Advance(_Body):
     """How far a clock is to be moved on."""
 
-    seconds: float = Field(ge=0, le=LAST, allow_inf_nan=False)
+    seconds: Seconds = Field(ge=0, le=LAST, allow_inf_nan=False)
 
 
 class Travel(_Body):
     """Where a clock is to be set."""
 
-    to: datetime = Field(description="Seconds since the epoch or ISO 8601; UTC, if it names no zone.")
+    to: Moment = Field(description="Seconds since the epoch or ISO 8601; UTC, if it names no zone.")
 
 
 class ClockKeeper:
@@ -115,7 +138,7 @@ def clock_router(clock: Clock, keeper: ClockKeeper) -> APIRouter:
     async def advance(scope: ScopeDep, body: Advance) -> ClockReading:
         """Move the clock on; it stands or runs as before."""
         if clock.now(scope) + body.seconds > LAST:
-            raise HTTPException(422, "no calendar goes beyond the year 9999")
+            raise HTTPException(422, "a clock goes no further than to the beginning of the year 9999")
         clock.advance(body.seconds, scope)
         return await keep(scope)
 
@@ -132,8 +155,3 @@ def clock_router(clock: Clock, keeper: ClockKeeper) -> APIRouter:
         return read(scope)
 
     return router
-
-
-def _seconds(moment: datetime) -> float:
-    # A moment without a zone is not this machine's: the same call means the same everywhere.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -5,24 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from emulator.clock import EVERYBODY
+from emulator.web.text import Text
 
-
-def encodable(text: str) -> str:
-    """Return ``text``, unless it has half a surrogate pair, which JSON can say and no encoding can.
-
-    Raises
-    ------
-    ValueError
-        If it has.
-    """
-    text.encode()
-    return text
-
-
-CredentialText = Annotated[str, Field(min_length=1), AfterValidator(encodable)]
+CredentialText = Annotated[Text, Field(min_length=1)]
 """A credential, as the vendor's clients send it."""
 
 

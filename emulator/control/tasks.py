@@ -12,6 +12,7 @@ from emulator.control.scope import FilterDep, ScopeDep
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import Task, TaskState
 from emulator.web.services import Services
+from emulator.web.text import Text
 from emulator.web.vendor import Vendor
 
 
@@ -53,7 +54,7 @@ class Ending(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    error: str | None = Field(
+    error: Text | None = Field(
         default=None, description="With this error of a task, by name; as the work comes to, if left out."
     )
 

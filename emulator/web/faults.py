@@ -17,10 +17,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Entry, Kept
+from emulator.backends.records.kept import Kept
 from emulator.clock import EVERYBODY, Clock
 from emulator.pipelines.degrade import PictureFault
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.web.catalogue import ErrorCatalogue
+from emulator.web.text import Text
 from emulator.webhooks.fault import WebhookFault
 
 KIND = "fault"
@@ -86,10 +87,10 @@ def _latency(value: object) -> object:
 class Effect(_Data):
     """What happens to a call that a rule matches; several can happen to one."""
 
-    error: str | None = Field(
+    error: Text | None = Field(
         default=None, description="An error of the vendor's catalogue, by name; of a task, for a new task."
     )
-    places: Mapping[str, str] = Field(
+    places: Mapping[Text, Text] = Field(
         default_factory=dict, description="What stands in the places of the error's text."
     )
     latency: Annotated[Latency | None, BeforeValidator(_latency)] = Field(
@@ -106,7 +107,9 @@ class Effect(_Data):
         "`empty`: no body at all.",
     )
     drip: Drip | None = Field(default=None, description="The body comes slowly.")
-    content_type: str | None = Field(default=None, description="Said in place of the right one.")
+    content_type: str | None = Field(
+        default=None, pattern=r"^[ -~]+$", description="Said in place of the right one."
+    )
     proxy_page: int | None = Field(
         default=None,
         ge=500,
@@ -123,7 +126,7 @@ class Effect(_Data):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self == Effect.model_construct():
+        if self.model_copy(update={"places": {}}) == Effect.model_construct():
             raise ValueError("the effect does nothing")
         if self.error is not None and self.proxy_page is not None:
             raise ValueError("an answer is either an `error` or a `proxy_page`")
@@ -169,9 +172,9 @@ def _named(value: object) -> object:
 class Match(_Data):
     """Which calls a rule is for; what is not given matches all."""
 
-    vendor: str | None = None
-    operation: str | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
-    credential: str | None = Field(
+    vendor: Text | None = None
+    operation: Text | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
+    credential: Text | None = Field(
         default=None, min_length=1, description="The rule is this credential's, and is reset with it."
     )
     nth: int | None = Field(default=None, ge=1, description="Only the nth such call of a credential.")
@@ -180,10 +183,10 @@ class Match(_Data):
         default=None, ge=0, le=1, description="Only so many; which ones follows from `seed` alone."
     )
     seed: int = 0
-    headers: Mapping[str, str] = Field(
+    headers: Mapping[Text, Text] = Field(
         default_factory=dict, description="Regular expressions that are found in headers, by name."
     )
-    body_contains: str | None = Field(default=None, min_length=1)
+    body_contains: Text | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -203,8 +206,10 @@ class FaultRule(_Data):
         description="An object, or the name of an error or of a preset effect."
     )
     count: int | None = Field(default=None, ge=1, description="It fires so often, and no more.")
-    ttl_s: float | None = Field(default=None, gt=0, description="It is gone so much later, by the clock.")
-    scenario: str | None = Field(default=None, description="The scenario that it came with.")
+    ttl_s: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="It is gone so much later, by the clock."
+    )
+    scenario: Text | None = Field(default=None, description="The scenario that it came with.")
 
 
 @dataclass(frozen=True)
@@ -411,11 +416,11 @@ class Faults:
         mine, everybodys = [], []
         for rule_id, entry in self.kept.items().items():
             if entry.scope == EVERYBODY:
-                everybodys.append((rule_id, entry))
+                everybodys.append(rule_id)
             elif entry.scope == occasion.credential:
-                mine.append((rule_id, entry))
-        for rule_id, entry in (*mine, *everybodys):
-            injection = await self._try(rule_id, entry, occasion)
+                mine.append(rule_id)
+        for rule_id in (*mine, *everybodys):
+            injection = await self._try(rule_id, occasion)
             if injection is not None:
                 return injection
         return None
@@ -436,11 +441,14 @@ class Faults:
             return None
         return Injection(effect, source, _chance(named, occasion.credential, 0, 0))
 
-    async def _try(self, rule_id: str, entry: Entry[ActiveRule], occasion: Occasion) -> Injection | None:
-        active = entry.value
+    async def _try(self, rule_id: str, occasion: Occasion) -> Injection | None:
+        # As it stands now: while the rules before it were tried, it may have fired for another call.
+        active = self.kept.get(rule_id)
+        if active is None:
+            return None
         match = active.rule.match
         if (
-            active.is_over(self._clock.now(entry.scope))
+            active.is_over(self._clock.now(active.scope))
             or not _matches(match, occasion)
             or not self._applies(active.rule.effect, occasion)
         ):
@@ -456,7 +464,7 @@ class Faults:
         )
         await self.kept.put(
             rule_id,
-            entry.scope,
+            active.scope,
             ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires),
         )
         if not fires:
@@ -464,21 +472,17 @@ class Faults:
         return Injection(active.rule.effect, f"rule {rule_id}", _chance(str(match.seed), whose, nth, 1))
 
     def _applies(self, effect: Effect, occasion: Occasion) -> bool:
-        """Return whether ``effect`` can happen there at all."""
+        """Return whether all of ``effect`` can happen there."""
         target = self._targets[occasion.vendor]
-        if effect.webhook is not None and occasion.operation in {WEBHOOK, *target.task_operations}:
-            return True
         if occasion.operation == WEBHOOK:
-            return False
-        if effect.error is not None:
-            return effect.error in target.errors and _can_occur(
-                target.errors[effect.error], target, occasion.operation
-            )
-        if effect.task is not None:
-            return occasion.operation in target.task_operations
-        if effect.picture is not None:
-            return occasion.operation in target.picture_operations
-        return effect.webhook is None
+            return effect.webhook is not None
+        creates_a_task = occasion.operation in target.task_operations
+        return (
+            (effect.error is None or _can_occur(effect.error, target, occasion.operation))
+            and (effect.task is None or creates_a_task)
+            and (effect.webhook is None or creates_a_task)
+            and (effect.picture is None or occasion.operation in target.picture_operations)
+        )
 
 
 def is_reserved(credential: str | None) -> bool:
@@ -486,7 +490,10 @@ def is_reserved(credential: str | None) -> bool:
     return credential is not None and credential.startswith(RESERVED)
 
 
-def _can_occur(entry: CatalogueEntry, target: Target, operation: str | None) -> bool:
+def _can_occur(error: str, target: Target, operation: str | None) -> bool:
+    if error not in target.errors:
+        return False
+    entry = target.errors[error]
     if entry.of_task:
         return operation in (entry.operations or target.task_operations)
     return not entry.operations or operation in entry.operations

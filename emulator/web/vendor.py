@@ -8,6 +8,7 @@ import logging
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.call import Intercepted, Undecided
+from emulator.web.call import ConnectionDropped, Intercepted, Undecided
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
 from emulator.web.faults import Target
 from emulator.web.limits import BodyLimit, BodyTooLarge
@@ -147,7 +148,11 @@ def vendor_application(
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
-        return await render(request, error)
+        response = await render(request, error)
+        if error.entry.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Asked for, on a route: an answer with this status has to name the methods (RFC 9110, 15.5.6).
+            response.headers["Allow"] = ", ".join(sorted(request.scope["route"].methods))
+        return response
 
     @app.exception_handler(Intercepted)
     async def intercepted(_request: Request, _error: Intercepted) -> Response:
@@ -190,7 +195,7 @@ class AnsweredDefects:
 
         try:
             await self._app(scope, receive, watch)
-        except (BodyTooLarge, ClientDisconnect):
+        except (BodyTooLarge, ClientDisconnect, ConnectionDropped):
             raise
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])

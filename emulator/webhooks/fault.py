@@ -20,7 +20,9 @@ class WebhookFault(BaseModel):
 
     lost: bool = Field(default=False, description="Never sent, and no attempt of it is made again.")
     copies: int = Field(default=1, ge=1, le=10, description="How often each attempt is sent.")
-    delay_s: float = Field(default=0.0, ge=0, description="By the clock, before the first attempt.")
+    delay_s: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="By the clock, before the first attempt."
+    )
     signature: Signature = Field(
         default="good", description="`stale`: signed well, with a timestamp of an hour ago."
     )

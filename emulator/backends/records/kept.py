@@ -39,18 +39,31 @@ class Kept(Generic[T]):
         encode: Callable[[T], Mapping[str, Any]],
         decode: Callable[[Mapping[str, Any]], T],
     ) -> None:
-        self.kind = kind
-        self.decode = decode
         self._records = records
+        self.kind = kind
         self._encode = encode
+        self.decode = decode
         self._entries: dict[str, Entry[T]] = {}
+        self._changed: list[dict[str, Entry[T] | None]] = []
 
     async def load(self) -> None:
-        """Read them all from the records: at the start, and after a restore."""
-        self._entries = {
-            record.key: Entry(record.scope, self.decode(record.document))
-            for record in await self._records.find(self.kind)
-        }
+        """Read them all from the records: at the start, and after a restore.
+
+        What is put or deleted meanwhile stays so, whether the records had it already or not.
+        """
+        changed: dict[str, Entry[T] | None] = {}
+        self._changed.append(changed)
+        try:
+            found = await self._records.find(self.kind)
+        finally:
+            self._changed.remove(changed)
+        entries = {record.key: Entry(record.scope, self.decode(record.document)) for record in found}
+        for key, entry in changed.items():
+            if entry is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = entry
+        self._entries = entries
 
     def get(self, key: str) -> T | None:
         """Return the value under ``key``, or None."""
@@ -63,12 +76,15 @@ class Kept(Generic[T]):
 
     async def put(self, key: str, scope: str, value: T) -> None:
         """Keep a value, in place of what was under the key."""
-        self._entries[key] = Entry(scope, value)
+        entry = Entry(scope, value)
+        self._entries[key] = entry
+        self._note(key, entry)
         await self._records.put(self.kind, key, scope, self._encode(value))
 
     async def delete(self, key: str) -> bool:
         """Forget the value under ``key``, and return whether there was one."""
         known = self._entries.pop(key, None) is not None
+        self._note(key, None)
         await self._records.delete(self.kind, key)
         return known
 
@@ -77,3 +93,7 @@ class Kept(Generic[T]):
         for key, entry in self.items().items():
             if scope is None or entry.scope == scope:
                 await self.delete(key)
+
+    def _note(self, key: str, entry: Entry[T] | None) -> None:
+        for changed in self._changed:
+            changed[key] = entry

@@ -267,7 +267,7 @@ async def _legacy_owner(request: Request, call: CallDep, services: ServicesDep, 
     try:
         owner = await authenticate(request.headers.get("authorization"), call, services)
     except VendorError as error:
-        if call.effect is not None:
+        if call.effect is not None and call.effect.error is not None:
             raise
         raise ERRORS["InvalidAccessToken"].occur() from error
     _check_rate(request, owner, services, settings)

@@ -328,8 +328,10 @@ def render_status(task: Task, results: Mapping[str, Any] | None, settings: Perfe
         error = ERRORS[name].occur().worded(settings.errors.get(name))
         code = (error.entry.extra or {})["code" if settings.engine_codes == "schema" else "page_code"]
         return _data({"error": code, "error_message": error.text, "results": None, "task_status": "error"})
-    status = "success" if task.state is TaskState.SUCCEEDED else "running"
-    return _data({"error": None, "results": results, "task_status": status})
+    if task.state is not TaskState.SUCCEEDED:
+        # Also where the work is done and the client is not to know yet.
+        return _data({"error": None, "results": None, "task_status": "running"})
+    return _data({"error": None, "results": results, "task_status": "success"})
 
 
 def render_done() -> Response:

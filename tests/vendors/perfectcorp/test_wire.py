@@ -15,7 +15,7 @@ from emulator.face.reshape import displaced_landmarks, head_frame
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Points3
-from emulator.tasks.task import Outcome, Task, finish, start
+from emulator.tasks.task import Outcome, Task, finish, hold, start
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
@@ -105,3 +105,9 @@ def test_a_failed_task_is_told_in_either_profile(
     assert data["error"] == (entry.extra or {})["code" if profile == "schema" else "page_code"]
     assert data["error"].isupper() == (profile == "page")
     assert data["task_status"] == "error"
+
+
+def test_a_task_whose_end_is_held_back_shows_no_results() -> None:
+    task = hold(start(Task("t", "me", "k", {}, 1.0), 2.0), Outcome({"object": "key"}))
+    answer = json.loads(bytes(render_status(task, {"url": "u"}, PerfectCorpSettings()).body))
+    assert answer["data"] == {"error": None, "results": None, "task_status": "running"}

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from emulator.backends.records.kept import Entry, Kept
+from emulator.backends.records.sqlite import SqliteRecords
+
+
+def use(path: Path, scenario: Callable[[Kept[int], SqliteRecords], Awaitable[None]]) -> None:
+    async def run() -> None:
+        records = SqliteRecords(path / "records.sqlite3")
+        await records.open()
+        try:
+            await scenario(
+                Kept(records, "number", lambda n: {"n": n}, lambda found: int(found["n"])), records
+            )
+        finally:
+            await records.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_kept_is_there_again_after_a_load_and_in_order(tmp_path: Path) -> None:
+    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+        for key, scope, value in (("b", "me", 1), ("a", "you", 2), ("b", "me", 3)):
+            await kept.put(key, scope, value)
+        again: Kept[int] = Kept(records, "number", lambda n: {"n": n}, lambda found: int(found["n"]))
+        assert again.items() == {}
+        await again.load()
+        assert list(again.items().items()) == [("b", Entry("me", 3)), ("a", Entry("you", 2))]
+        assert (again.get("a"), again.get("c")) == (2, None)
+
+    use(tmp_path, scenario)
+
+
+def test_what_is_forgotten_is_gone_from_both(tmp_path: Path) -> None:
+    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+        for key, scope in (("a", "me"), ("b", "you"), ("c", "me")):
+            await kept.put(key, scope, 0)
+        assert await kept.delete("a")
+        assert not await kept.delete("a")
+        await kept.clear("me")
+        assert list(kept.items()) == ["b"]
+        assert [record.key for record in await records.find("number")] == ["b"]
+        await kept.clear()
+        assert await records.find("number") == []
+
+    use(tmp_path, scenario)
+
+
+def test_what_changes_while_the_records_are_read_stays_changed(tmp_path: Path) -> None:
+    """A reset of one credential reads all again, while others go on setting theirs."""
+
+    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+        for key in ("changed", "deleted", "same", "gone"):
+            await kept.put(key, "", 0)
+        await records.delete("number", "gone")
+        loading = asyncio.create_task(kept.load())
+        await asyncio.sleep(0)
+        # The records are asked already: what they answer is from before.
+        await asyncio.gather(kept.put("changed", "", 1), kept.put("new", "", 2), kept.delete("deleted"))
+        await loading
+        assert {key: entry.value for key, entry in kept.items().items()} == {
+            "changed": 1,
+            "same": 0,
+            "new": 2,
+        }
+        await kept.load()
+        assert {key: entry.value for key, entry in kept.items().items()} == {
+            "changed": 1,
+            "same": 0,
+            "new": 2,
+        }
+
+    use(tmp_path, scenario)

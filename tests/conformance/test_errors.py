@@ -1,0 +1,332 @@
+"""Every error of every vendor comes about by itself, by a rule and in band, and looks the same."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from string import Formatter
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+import emulator.vendors
+from emulator.app import create_app
+from emulator.clock import Clock
+from emulator.control import Client
+from emulator.control.routes import ErrorDescription
+from emulator.server import Listening
+from emulator.settings import Settings
+from emulator.web.catalogue import CatalogueEntry
+from emulator.web.vendor import Vendor, discover_vendors
+
+ROOT = Path(__file__).parent.parent.parent
+VENDORS = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
+WAYS = ("rule", "header", "credential")
+
+# What the defaults do not make errors of.
+STRICT: Mapping[str, Mapping[str, Any]] = {
+    "faceplusplus": {"qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05},
+    "perfectcorp": {"rate_limit": True, "missing_upload_status": 404},
+}
+
+
+def _load(vendor: str) -> ModuleType:
+    path = ROOT / "tests" / "vendors" / vendor / "natural.py"
+    spec = importlib.util.spec_from_file_location(f"natural_{vendor}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+DATA = {name: _load(name) for name in VENDORS}
+ENTRIES = [(vendor, entry) for vendor in VENDORS.values() for entry in vendor.errors]
+ANSWERED = [(vendor, entry) for vendor, entry in ENTRIES if not entry.of_task]
+OF_TASKS = [(vendor, entry) for vendor, entry in ENTRIES if entry.of_task]
+NATURAL = [(vendor, entry) for vendor, entry in ENTRIES if entry.is_natural]
+
+numbers = itertools.count()
+
+
+def named(value: object) -> str | None:
+    return value.name if isinstance(value, Vendor | CatalogueEntry) else None
+
+
+@dataclass(frozen=True)
+class World:
+    """What an error needs to come about.
+
+    Attributes
+    ----------
+    key
+        A credential that nobody else has.
+    client
+        A client of the session's emulator, which is at its defaults.
+    control
+        The hold of that credential on it.
+    strict
+        A client of an emulator in this process, whose settings make errors of more.
+    """
+
+    key: str
+    client: httpx.Client
+    control: Client
+    strict: TestClient
+
+    def face(self, name: str) -> bytes:
+        """Return a test face."""
+        return (ROOT / "fixtures" / "faces" / f"{name}.jpg").read_bytes()
+
+    @contextmanager
+    def failing(self, place: object, name: str) -> Iterator[None]:
+        """Break a function of the emulator in this process."""
+
+        def fail(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(place, name, fail)
+            yield
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[tuple[TestClient, Clock]]:
+    clock = Clock(1_790_000_000.0)
+    app = create_app(Settings(workers=1, vendors=STRICT), clock=clock)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client, clock
+
+
+@pytest.fixture
+def world(server: Listening, client: httpx.Client, strict: tuple[TestClient, Clock]) -> Iterator[World]:
+    strict[1].advance(1000)  # beyond all limits of calls
+    key = f"sk-errors-{next(numbers)}"
+    with Client(server.base_url, key) as control:
+        yield World(key, client, control, strict[0])
+        control.reset()
+        for rule in client.get("/_emulator/faults").json():
+            if rule["rule"]["match"].get("headers") == {"x-mark": f"^{key}$"}:
+                control.remove_fault(rule["id"])
+
+
+@pytest.fixture(scope="module")
+def described(server: Listening) -> dict[tuple[str, str], ErrorDescription]:
+    """What `GET /_emulator/errors` says, by vendor and name."""
+    with Client(server.base_url) as control:
+        return {(each.vendor, each.name): each for each in control.errors()}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What an answer looks like, but for what differs from call to call."""
+
+    status: int
+    headers: frozenset[str]
+    content_type: str
+    body: str
+
+
+VARIES = [
+    (re.compile(r'(?<="time_used": )\d+'), "<milliseconds>"),
+    (re.compile(r"\d+,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<request id>"),
+    (re.compile(r"(?<=<RequestId>)\d{18}"), "<request id>"),
+]
+
+
+def looks_of(answer: Any, entry: CatalogueEntry) -> Looks:
+    """Return what an answer with that error looks like, with its places empty."""
+    body = answer.text
+    said = said_in(answer, entry)
+    for written in (json.dumps(said)[1:-1], html.escape(said, quote=False)):
+        body = body.replace(written, entry.text, 1)
+    for pattern, name in VARIES:
+        body = pattern.sub(name, body)
+    names = frozenset(answer.headers) - {"x-emulator-fault", "date", "server", "content-length", "connection"}
+    return Looks(answer.status_code, names, answer.headers["content-type"], body)
+
+
+def said_in(answer: Any, entry: CatalogueEntry) -> str:
+    """Return the error's text as it stands in an answer, its places filled."""
+    parts = Formatter().parse(entry.text)
+    pattern = "".join(re.escape(text) + ("" if name is None else ".+") for text, name, _, _ in parts)
+    if "json" in answer.headers["content-type"]:
+        texts = list(strings_in(answer.json()))
+    else:
+        texts = re.findall(r"[^<>\r\n]+", html.unescape(answer.text))
+    found = [text for text in texts if re.fullmatch(pattern, text)]
+    assert found, f"{answer.text} does not say {entry.text}"
+    return max(found, key=len)
+
+
+def strings_in(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict):
+        for value in document.values():
+            yield from strings_in(value)
+
+
+def asked_for(world: World, entry: CatalogueEntry, way: str, vendor: Vendor) -> tuple[World, dict[str, str]]:
+    """Return a world in which an error is asked for, and the headers of the calls that ask for it."""
+    if way == "header":
+        return world, {"X-Emulator-Fault": entry.name}
+    if way == "credential":
+        return replace(world, key=f"fault-{entry.name}.{world.key}"), {}
+    # Everybody's, since some operations know no credential.
+    world.control.add_fault(
+        entry.name, vendor=vendor.name, credential=None, headers={"x-mark": f"^{world.key}$"}
+    )
+    return world, {"X-Mark": world.key}
+
+
+def natural_looks(world: World, vendor: Vendor, entry: CatalogueEntry) -> Looks | None:
+    how = DATA[vendor.name].NATURAL.get(entry.name)
+    return None if how is None else looks_of(how(world), entry)
+
+
+@pytest.fixture(scope="module")
+def natural(
+    server: Listening, client: httpx.Client, strict: tuple[TestClient, Clock]
+) -> dict[tuple[str, str], Looks]:
+    """What every error looks like that came about by itself."""
+    found = {}
+    for vendor, entry in NATURAL:
+        strict[1].advance(1000)
+        key = f"sk-natural-{next(numbers)}"
+        with Client(server.base_url, key) as control:
+            looks = natural_looks(World(key, client, control, strict[0]), vendor, entry)
+            if looks is not None:
+                found[vendor.name, entry.name] = looks
+            control.reset()
+    return found
+
+
+def test_every_error_is_listed_with_every_way_to_get_it(
+    described: dict[tuple[str, str], ErrorDescription],
+) -> None:
+    assert list(described) == [(vendor.name, entry.name) for vendor, entry in ENTRIES]
+    for vendor, entry in ENTRIES:
+        one = described[vendor.name, entry.name]
+        assert (one.status, one.text, one.when, one.mark) == (
+            entry.status, entry.text, entry.when, entry.mark,
+        )  # fmt: skip
+        assert one.of_task == entry.of_task
+        assert set(one.operations) <= set(vendor.operations)
+        assert one.by_nature == (entry.when if entry.is_natural else None)
+        assert one.by_rule == {"match": {"vendor": vendor.name}, "effect": entry.name}
+        assert one.in_band is not None
+        assert one.in_band.header == f"X-Emulator-Fault: {entry.name}"
+        assert one.in_band.credential == f"fault-{entry.name}"
+
+
+def test_every_rule_that_is_listed_is_accepted_as_it_stands(
+    server: Listening, client: httpx.Client, described: dict[tuple[str, str], ErrorDescription]
+) -> None:
+    with Client(server.base_url) as control:
+        for one in described.values():
+            added = client.post("/_emulator/faults", json=one.by_rule)
+            assert added.status_code == 201, added.text
+            control.remove_fault(added.json()["id"])
+
+
+def test_the_tables_cover_every_operation_and_every_error_that_comes_about_by_itself() -> None:
+    for vendor in VENDORS.values():
+        data = DATA[vendor.name]
+        assert list(data.NATURAL) == [entry.name for entry in vendor.errors if entry.is_natural]
+        assert list(data.CALLS) == list(vendor.operations)
+        assert set(vendor.operations) >= data.NOBODYS
+
+
+@pytest.mark.parametrize(("vendor", "entry"), NATURAL, ids=named)
+def test_an_error_comes_about_by_itself(
+    natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry
+) -> None:
+    looks = natural[vendor.name, entry.name]
+    assert looks.status == entry.status
+    assert "x-emulator-fault" not in looks.headers
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("vendor", "entry"), ANSWERED, ids=named)
+def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
+    world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
+) -> None:
+    """At every operation that can be answered so."""
+    data = DATA[vendor.name]
+    operations = set(entry.operations or vendor.operations)
+    if way == "credential":
+        operations -= data.NOBODYS
+    there, headers = asked_for(world, entry, way, vendor)
+    expected = natural.get((vendor.name, entry.name))
+    for operation in sorted(operations):
+        answer = data.CALLS[operation](there, **headers)
+        assert answer.headers["x-emulator-fault"].partition(" ")[0] == way, operation
+        looks = looks_of(answer, entry)
+        assert looks.status == entry.status
+        if expected is not None:
+            assert looks == expected, operation
+    assert operations
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("vendor", "entry"), OF_TASKS, ids=named)
+def test_a_task_ends_with_the_error_that_was_asked_for_and_costs_nothing(
+    world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
+) -> None:
+    data = DATA[vendor.name]
+    there, headers = asked_for(world, entry, way, vendor)
+    before = data.accounts(there)
+    for operation in entry.operations or vendor.task_operations:
+        answer = data.flow(there, operation, **headers)
+        assert answer.json()["data"] == {
+            "error": (entry.extra or {})["code"],
+            "error_message": entry.text,
+            "results": None,
+            "task_status": "error",
+        }
+        expected = natural.get((vendor.name, entry.name))
+        if expected is not None:
+            assert looks_of(answer, entry) == expected
+    assert data.accounts(there) == before == ([1000], [])
+
+
+@pytest.mark.parametrize("way", ["rule", "header"])
+def test_an_error_of_a_task_happens_to_no_other_call(world: World, way: str) -> None:
+    vendor = VENDORS["perfectcorp"]
+    there, headers = asked_for(world, vendor.errors["error_no_face"], way, vendor)
+    for operation, call in DATA["perfectcorp"].CALLS.items():
+        if operation not in vendor.task_operations:
+            assert "x-emulator-fault" not in call(there, **headers).headers, operation
+
+
+@pytest.mark.parametrize(("vendor", "entry"), ENTRIES, ids=named)
+def test_every_place_of_an_error_can_be_filled_by_its_example(vendor: Vendor, entry: CatalogueEntry) -> None:
+    assert entry.occur(**entry.example).text, vendor.name
+
+
+def test_a_rule_can_say_what_stands_in_an_errors_places(world: World) -> None:
+    world.control.add_fault(
+        {"error": "MISSING_ARGUMENTS", "places": {"param": "my_field"}}, headers={"x-mark": world.key}
+    )
+    answer = DATA["faceplusplus"].CALLS["3dface"](world, **{"X-Mark": world.key})
+    assert answer.json()["error_message"] == "MISSING_ARGUMENTS: my_field"
+
+
+def test_latency_does_not_change_the_words_of_a_refusal(world: World) -> None:
+    """The v1.0 paths word a bad key in their own way, slow or not."""
+    world.control.list_credential(world.key, "revoked")  # type: ignore[arg-type] # names are states too
+    world.control.add_fault({"latency": 0.01})
+    answer = DATA["perfectcorp"].CALLS["credit"](world)
+    assert answer.headers["x-emulator-fault"].startswith("rule ")
+    assert answer.json()["error_code"] == "InvalidAccessToken"

@@ -1,0 +1,382 @@
+"""Tasks, whatever happens to them in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.clock import Clock
+from emulator.tasks.progression import REAL, Mode, Progression
+from emulator.tasks.runner import KIND, Job, TaskFault, TaskRunner
+from emulator.tasks.task import TRANSITIONS, Outcome, Task, TaskState
+
+T = TypeVar("T")
+OWNERS = ("me", "you")
+ENDS = (TaskState.SUCCEEDED, TaskState.FAILED)
+
+progressions = st.one_of(
+    st.builds(Progression, mode=st.sampled_from([Mode.REAL, Mode.MANUAL, Mode.IMMEDIATE])),
+    st.builds(Progression, mode=st.just(Mode.AFTER_POLLS), polls=st.integers(0, 3)),
+    st.builds(Progression, mode=st.just(Mode.AFTER_SECONDS), seconds=st.sampled_from([0.0, 5.0, 60.0])),
+)
+
+
+class Queue:
+    """A queue that hands tasks out when the test says so, or somebody waits for one."""
+
+    is_warm = True
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        """Leave it to the test to perform."""
+
+    async def wait_until_warm(self) -> None:
+        """Return."""
+
+    async def enqueue(self, task_id: str) -> None:
+        """Take a task down."""
+        self.waiting.append(task_id)
+
+    async def run(self, pipeline: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run a pipeline here."""
+        return pipeline(*args, **kwargs)
+
+    async def close(self) -> None:
+        """Return."""
+
+
+@dataclass
+class Known:
+    """What the test knows of a task.
+
+    Attributes
+    ----------
+    polls : int
+        How often its client has asked for it before it was over.
+    kills : int
+        How often a server died over it.
+    states : list of TaskState
+        All that were recorded, one after the other.
+    """
+
+    id: str
+    owner: str
+    progression: Progression
+    created_at: float
+    forced: str | None
+    fails: bool
+    polls: int = 0
+    is_released: bool = False
+    error_asked_for: str | None = None
+    is_over: bool = False
+    kills: int = 0
+    states: list[TaskState] = field(default_factory=list)
+
+
+class Life(RuleBasedStateMachine):
+    """Tasks of two owners over the same records, through any number of servers."""
+
+    tasks: Bundle[Known] = Bundle("tasks")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._loop = asyncio.new_event_loop()
+        self._clock = Clock(1000.0)
+        self._known: dict[str, Known] = {}
+        self._settled: dict[str, list[str | None]] = {}
+        self._announced: dict[str, int] = {}
+        self._interrupted: set[str] = set()
+        self._created = 0
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
+
+    def teardown(self) -> None:
+        """Stop."""
+        self._do(self._stop())
+        self._loop.close()
+        self._folder.cleanup()
+
+    @initialize()
+    def begin(self) -> None:
+        """Start the first server."""
+        self._do(self._start())
+
+    async def _start(self) -> None:
+        self._records = SqliteRecords(Path(self._folder.name) / "records.sqlite3")
+        await self._records.open()
+        self._store_watched(self._records)
+        self._queue = Queue()
+        self._runner = TaskRunner(self._records, self._queue, self._clock)
+        self._runner.register({"job": Job(self._perform, "unexpected", self._settle, self._announce)})
+        await self._runner.progressions.load()
+        await self._runner.start()
+        await self._breathe()
+
+    async def _stop(self) -> None:
+        await self._runner.close()
+        await self._records.close()
+
+    def _store_watched(self, records: SqliteRecords) -> None:
+        """See every state that is recorded, also those between two steps of the test."""
+        replace_ = records.replace
+
+        async def replace(kind: str, record: Any, document: Any) -> bool:
+            try:
+                stored = await replace_(kind, record, document)
+            except asyncio.CancelledError:
+                self._interrupted.add(record.key)  # it may be stored all the same
+                raise
+            if stored and kind == KIND:
+                self._see(record.key, TaskState(document["state"]))
+            return stored
+
+        records.replace = replace  # type: ignore[method-assign] # what is watched
+
+    def _see(self, task_id: str, state: TaskState) -> None:
+        states = self._known[task_id].states
+        before = states[-1]
+        if state is not before:
+            assert state in {after for (at, _), after in TRANSITIONS.items() if at is before}, (before, state)
+            states.append(state)
+
+    async def _perform(self, task: Task) -> Outcome:
+        if task.request["raises"]:
+            raise ZeroDivisionError
+        return Outcome(error="failed") if task.request["fails"] else Outcome({"n": 1})
+
+    async def _settle(self, task: Task, outcome: Outcome) -> None:
+        recorded = await self._runner.find(task.id)
+        assert recorded is not None
+        assert not recorded.is_finished, "it was told before it was settled"
+        self._settled.setdefault(task.id, []).append(outcome.error)
+
+    async def _announce(self, task: Task) -> None:
+        recorded = await self._runner.find(task.id)
+        assert recorded == task
+        assert task.is_finished, "it was announced before the end was recorded"
+        self._announced[task.id] = self._announced.get(task.id, 0) + 1
+
+    async def _breathe(self) -> None:
+        """Let timers run that are due."""
+        for _ in range(40):
+            await asyncio.sleep(0)
+        # What they wait for comes from the store's thread.
+        for _ in range(3):
+            await self._records.find(KIND)
+            await asyncio.sleep(0)
+
+    async def _perform_next(self) -> None:
+        if self._queue.waiting:
+            await self._runner.perform(self._queue.waiting.pop(0))
+
+    async def _while_performing(self, work: Awaitable[T]) -> T:
+        """Return what work comes to that may wait for tasks to be performed."""
+        doing = asyncio.ensure_future(work)
+        while not doing.done():
+            await self._perform_next()
+            await asyncio.wait({doing}, timeout=0.002)
+        return doing.result()
+
+    @rule(owner=st.sampled_from(OWNERS), progression=progressions)
+    def set_progression(self, owner: str, progression: Progression) -> None:
+        """Set when the new tasks of an owner are over."""
+        self._do(self._runner.progressions.put(owner, owner, progression))
+
+    @rule(
+        target=tasks,
+        owner=st.sampled_from(OWNERS),
+        fault=st.sampled_from([None, TaskFault(is_stuck=True), TaskFault(error="forced")]),
+        outcome=st.sampled_from(["succeeds", "fails", "raises"]),
+    )
+    def create(self, owner: str, fault: TaskFault | None, outcome: str) -> Known:
+        """Create a task."""
+        self._created += 1
+        now = self._clock.now(owner)
+        request = {"fails": outcome == "fails", "raises": outcome == "raises"}
+        task = Task(f"t{self._created}", owner, "job", request, now)
+        progression = self._runner.progression(owner)
+        if fault is not None and fault.is_stuck:
+            progression = Progression(mode=Mode.MANUAL)
+        forced = None if fault is None else fault.error
+        known = Known(task.id, owner, progression, now, forced, fails=outcome != "succeeds")
+        known.states.append(TaskState.QUEUED)
+        self._known[task.id] = known
+        self._do(self._while_performing(self._runner.create(task, fault)))
+        if progression.mode is Mode.IMMEDIATE:
+            created = self._do(self._runner.find(task.id))
+            assert created is not None
+            assert created.is_performed
+            assert self._do(self._while_performing(self._runner.poll(created))).is_finished
+        return known
+
+    @rule()
+    def perform(self) -> None:
+        """Have a worker perform the task that waits longest."""
+        self._do(self._perform_next())
+
+    @rule(known=tasks, counts=st.booleans())
+    def poll(self, known: Known, *, counts: bool) -> None:
+        """Ask for a task, as its client does."""
+        found = self._do(self._runner.find(known.id))
+        if known.id not in self._known:
+            assert found is None
+            return
+        assert found is not None
+        known.polls += not found.is_finished
+        told = self._do(self._while_performing(self._runner.poll(found, counts=counts)))
+        assert told.is_finished == self._is_told(known, told), (known, told)
+
+    def _is_told(self, known: Known, told: Task) -> bool:
+        """Return whether the client must know by now that its task is over."""
+        if known.is_over:
+            return True
+        progression = REAL if known.is_released else known.progression
+        elapsed = self._clock.now(known.owner) - known.created_at
+        return {
+            # As soon as the work is done; a poll amid that may still say that it runs.
+            Mode.REAL: told.is_finished,
+            Mode.IMMEDIATE: True,
+            Mode.MANUAL: False,
+            Mode.AFTER_POLLS: known.polls > (progression.polls or 0),
+            Mode.AFTER_SECONDS: elapsed >= (progression.seconds or 0.0),
+        }[progression.mode]
+
+    @rule(known=tasks, error=st.none() | st.just("released"))
+    def release(self, known: Known, error: str | None) -> None:
+        """End a task, as a tester does."""
+        before = self._do(self._runner.find(known.id))
+        after = self._do(self._runner.release(known.id, error))
+        assert (after is None) == (before is None) == (known.id not in self._known)
+        if before is None or after is None or before.is_finished:
+            assert after == before
+            return
+        known.is_released = True
+        known.error_asked_for = error or known.error_asked_for
+        assert after.is_finished == (before.state is TaskState.HELD)
+        assert after.progression == REAL
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 55.0]), owner=st.sampled_from(["", *OWNERS]))
+    def advance(self, seconds: float, owner: str) -> None:
+        """Move a clock on: what is held until then is told without a poll."""
+        self._clock.advance(seconds, owner)
+        self._do(self._breathe())
+
+    @rule(killed_after=st.none() | st.integers(0, 12))
+    def restart(self, killed_after: int | None) -> None:
+        """Stop the server, or kill it while it performs, and start another one over the same records."""
+
+        async def restart() -> None:
+            if killed_after is not None and self._queue.waiting:
+                task_id = self._queue.waiting[0]
+                if task_id in self._known:
+                    self._known[task_id].kills += 1
+                performing = asyncio.create_task(self._runner.perform(task_id))
+                for _ in range(killed_after):
+                    await asyncio.sleep(0)
+                    await self._records.get(KIND, task_id)
+                performing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await performing
+            await self._stop()
+            await self._start()
+
+        self._do(restart())
+        recorded = {
+            record.key: Task.from_document(record.document) for record in self._do(self._records.find(KIND))
+        }
+        unperformed = [task_id for task_id, task in recorded.items() if not task.is_performed]
+        assert self._queue.waiting == unperformed
+
+    @precondition(lambda self: bool(self._known))
+    @rule(owner=st.none() | st.sampled_from(OWNERS))
+    def reset(self, owner: str | None) -> None:
+        """Forget an owner's tasks, or all, whatever goes on with them."""
+
+        async def reset() -> None:
+            async with self._runner.paused(owner):
+                await self._records.clear(owner)
+                await self._runner.progressions.load()
+
+        self._do(reset())
+        for task_id, known in list(self._known.items()):
+            if owner in {None, known.owner}:
+                del self._known[task_id]
+        assert {task.id for task in self._do(self._runner.list())} == set(self._known)
+
+    @rule(known=consumes(tasks))
+    def delete(self, known: Known) -> None:
+        """Delete a task, whatever goes on with it."""
+        found = self._do(self._runner.find(known.id))
+        if found is not None:
+            self._do(self._runner.delete(found))
+            del self._known[known.id]
+
+    @invariant()
+    def every_task_is_as_it_must_be(self) -> None:
+        """Hold what was recorded against what happened."""
+        if not self._known:
+            return
+        for task in self._do(self._runner.list()):
+            known = self._known[task.id]
+            if task.id in self._interrupted:
+                self._interrupted.remove(task.id)
+                self._see(task.id, task.state)
+                known.kills += 1
+            assert sum(state in ENDS for state in known.states) == task.is_finished
+            assert known.states[-1] is task.state
+            assert not known.is_over or task.is_finished
+            assert task.state is not TaskState.HELD or task.progression != REAL
+            if task.is_finished:
+                known.is_over = True
+                self._check_end(known, task)
+            else:
+                assert task.id not in self._settled or task.state is TaskState.HELD
+                assert task.id not in self._announced
+
+    def _check_end(self, known: Known, task: Task) -> None:
+        errors = {known.forced, known.error_asked_for} - {None}
+        if errors:
+            assert task.error in errors
+        else:
+            assert (task.error is not None) == known.fails
+        assert (task.state is TaskState.FAILED) == (task.error is not None)
+        # What was settled is what was told, and once; only a death in between has it settled again,
+        # or loses what others were to be told.
+        settled, announced = self._settled[task.id], self._announced.get(task.id, 0)
+        assert set(settled) == {task.error}
+        assert len(settled) <= 1 + known.kills
+        assert announced == 1 or (known.kills and announced == 0)
+
+
+Life.TestCase.settings = settings(
+    max_examples=30,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+class TestLife(Life.TestCase):  # type: ignore[misc,valid-type] # a class that Hypothesis makes
+    """Any life that tasks may have is a legal one."""

@@ -1,0 +1,90 @@
+"""How each error of Face++ comes about by itself; ``tests/conformance/test_errors.py`` reads it."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from PIL import Image as PillowImage
+
+from emulator.vendors.faceplusplus import routes
+
+URL = "/facepp/v1/3dface"
+
+
+def jpeg(width: int, height: int) -> bytes:
+    written = io.BytesIO()
+    PillowImage.new("RGB", (width, height), "grey").save(written, "JPEG")
+    return written.getvalue()
+
+
+def post(
+    world: Any, data: Mapping[str, str] | None = None, file: bytes | None = None, *, client: Any = None
+) -> Any:
+    fields = {"api_key": world.key, "api_secret": "s", **(data or {})}
+    files = None if file is None else {"image_file_1": ("a.jpg", file, "image/jpeg")}
+    return (client or world.client).post(URL, data=fields, files=files)
+
+
+def listed(world: Any, state: str) -> Any:
+    world.control.list_credential(world.key, state)
+    return post(world)
+
+
+def face(world: Any, name: str) -> Any:
+    return post(world, file=world.face(name))
+
+
+def too_often(world: Any) -> Any:
+    post(world, client=world.strict)
+    return post(world, client=world.strict)
+
+
+def too_slow(world: Any) -> Any:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        return post(world, {"image_url_1": url}, client=world.strict)
+
+
+def defect(world: Any) -> Any:
+    with world.failing(routes, "authenticate"):
+        return post(world, client=world.strict)
+
+
+NATURAL: Mapping[str, Callable[[Any], Any]] = {
+    "REQUEST_ENTITY_TOO_LARGE": lambda world: world.client.post(URL, content=bytes(3_000_000)),
+    "API_NOT_FOUND": lambda world: world.client.post("/facepp/nothing"),
+    "METHOD_NOT_ALLOWED": lambda world: world.client.get(URL),
+    "MISSING_CREDENTIAL": lambda world: world.client.post(URL),
+    "AUTHENTICATION_ERROR": partial(listed, state="expired"),
+    "DENIED_BY_CLIENT": partial(listed, state="restricted"),
+    "DENIED_BY_ADMIN": partial(listed, state="revoked"),
+    "INSUFFICIENT_BALANCE": partial(listed, state="no_balance"),
+    "CONCURRENCY_LIMIT_EXCEEDED": too_often,
+    "MISSING_ARGUMENTS": post,
+    "BAD_ARGUMENTS": partial(post, data={"texture": "2"}, file=b"x"),
+    "INVALID_IMAGE_URL": partial(post, data={"image_url_1": "nonsense"}),
+    "IMAGE_DOWNLOAD_TIMEOUT": too_slow,
+    "IMAGE_ERROR_UNSUPPORTED_FORMAT": partial(post, file=b"no picture"),
+    "IMAGE_FILE_TOO_LARGE": lambda world: post(world, file=bytes(2000), client=world.strict),
+    "INVALID_IMAGE_SIZE": partial(post, file=jpeg(199, 400)),
+    "NO_FACE_FOUND": partial(face, name="no-face"),
+    "MULTIPLE_FACE_FOUND": partial(face, name="two-faces"),
+    "INTERNAL_ERROR": defect,
+}
+
+
+def three_d_face(world: Any, **headers: str) -> Any:
+    return world.client.post(
+        URL, data={"api_key": world.key, "api_secret": "s"}, files={"image_file_1": b"x"}, headers=headers
+    )
+
+
+CALLS: Mapping[str, Callable[..., Any]] = {"3dface": three_d_face}
+"""A call of each operation that gets as far as to say whose it is."""
+
+NOBODYS: frozenset[str] = frozenset()
+"""The operations that know no credential."""

@@ -1,0 +1,250 @@
+"""How each error of Perfect Corp comes about by itself; ``tests/conformance/test_errors.py`` reads it."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from PIL import Image as PillowImage
+
+from emulator.vendors.perfectcorp import routes, store
+from emulator.vendors.perfectcorp.jobs import Engine
+
+FILE = "/s2s/v2.0/file"
+TASK = "/s2s/v2.0/task/face-reshape"
+PRE_PROCESS = f"{TASK}/pre-process"
+DELETE = "/s2s/v2.0/task/delete"
+CREDIT = "/s2s/v1.0/client/credit"
+HISTORY = f"{CREDIT}/history"
+AUTH = "/s2s/v1.0/client/auth"
+COST = "/s2s/v2.0/credit/feature-cost"
+BODY: Mapping[str, Any] = {"version": "1.0", "features": {"jaw": 10}, "global": {}}
+NOWHERE = {"src_file_url": "http://127.0.0.1:9/a.jpg"}
+PATIENCE_SECONDS = 60
+
+
+def headers(world: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {world.key}"}
+
+
+def register(world: Any, size: int = 10, *, client: Any = None) -> Any:
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": size}
+    answer = (client or world.client).post(FILE, json={"files": [new]}, headers=headers(world))
+    return answer.json()["data"]["files"][0]
+
+
+def upload(world: Any, data: bytes, *, client: Any = None) -> str:
+    client = client or world.client
+    file = register(world, len(data), client=client)
+    request = file["requests"][0]
+    client.put(request["url"], headers=request["headers"], content=data).raise_for_status()
+    return str(file["file_id"])
+
+
+def create(world: Any, source: Mapping[str, Any], path: str = TASK, *, client: Any = None) -> Any:
+    return (client or world.client).post(path, json={**BODY, **source}, headers=headers(world))
+
+
+def task_id_of(answer: Any) -> str:
+    return str(answer.json()["data"]["task_id"])
+
+
+def poll(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> Any:
+    return (client or world.client).get(f"{path}/{task_id}", headers=headers(world))
+
+
+def wait(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> Any:
+    """Return the poll that tells how a task ended."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = poll(world, task_id, path, client=client)
+        if answer.json()["data"]["task_status"] != "running":
+            return answer
+        assert time.monotonic() < deadline, "the task did not finish"
+        time.sleep(0.01)
+
+
+def delete(world: Any, body: Mapping[str, Any]) -> Any:
+    return world.client.post(DELETE, json=body, headers=headers(world))
+
+
+def listed(world: Any, state: str) -> Any:
+    world.control.list_credential(world.key, state)
+    return create(world, NOWHERE)
+
+
+def too_often(world: Any) -> Any:
+    return [world.strict.get(COST, headers=headers(world)) for _ in range(6)][-1]
+
+
+def timed_out(world: Any) -> Any:
+    world.control.set_progression("manual")
+    task_id = task_id_of(create(world, NOWHERE))
+    world.control.advance(30 * 86400)
+    return poll(world, task_id)
+
+
+def still_running(world: Any) -> Any:
+    world.control.set_progression("manual")
+    return delete(world, {"task_id": task_id_of(create(world, NOWHERE))})
+
+
+def of_another_kind(world: Any) -> Any:
+    return delete(world, {"task_id": task_id_of(create(world, NOWHERE, PRE_PROCESS))})
+
+
+def defect(world: Any) -> Any:
+    with world.failing(routes, "check_features"):
+        return create(world, NOWHERE, client=world.strict)
+
+
+def engine(world: Any, data: bytes, **body: Any) -> Any:
+    return wait(world, task_id_of(create(world, {"src_file_id": upload(world, data), **body})))
+
+
+def face(world: Any, name: str, **body: Any) -> Any:
+    return engine(world, world.face(name), **body)
+
+
+def defect_of_the_engine(world: Any) -> Any:
+    with world.failing(Engine, "_read_picture"):
+        task_id = task_id_of(create(world, NOWHERE, client=world.strict))
+        return wait(world, task_id, client=world.strict)
+
+
+def put(world: Any, *, query: str | None = None, **changed: Any) -> Any:
+    """Return the answer to an upload that differs from what was registered."""
+    request = register(world)["requests"][0]
+    url = request["url"] if query is None else request["url"].partition("?")[0] + query
+    return world.client.put(url, headers={**request["headers"], **changed}, content=bytes(10))
+
+
+def expired(world: Any) -> Any:
+    request = register(world)["requests"][0]
+    world.control.advance(7200)
+    return world.client.put(request["url"], headers=request["headers"], content=bytes(10))
+
+
+def of_unknown_length(world: Any) -> Any:
+    url = register(world)["requests"][0]["url"]
+    return world.client.put(url, headers={"Content-Type": "image/jpeg"}, content=iter([bytes(10)]))
+
+
+def deleted(world: Any) -> Any:
+    task_id = task_id_of(create(world, {"src_file_id": upload(world, world.face("ok-frontal"))}))
+    url = wait(world, task_id).json()["data"]["results"]["url"]
+    delete(world, {"task_id": task_id})
+    return world.client.get(url)
+
+
+def defect_of_the_store(world: Any) -> Any:
+    with world.failing(store, "verify"):
+        return world.strict.get("/yce-us/ttl30/a.jpg")
+
+
+def jpeg(width: int, height: int) -> bytes:
+    written = io.BytesIO()
+    PillowImage.new("RGB", (width, height), "grey").save(written, "JPEG")
+    return written.getvalue()
+
+
+NATURAL: Mapping[str, Callable[[Any], Any]] = {
+    "InvalidApiKey": lambda world: world.client.post(FILE, json={}),
+    "InactiveApiKey": partial(listed, state="revoked"),
+    "ExpiredApiKey": partial(listed, state="expired"),
+    "InvalidAccessToken": lambda world: world.client.get(CREDIT),
+    "InvalidAuthentication": lambda world: world.client.post(
+        AUTH, json={"client_id": world.key, "id_token": "corrupt"}
+    ),
+    "TooManyRequests": too_often,
+    "NotFound": lambda world: world.client.get("/s2s/v2.0/nothing"),
+    "MethodNotAllowed": lambda world: world.client.get(TASK, headers=headers(world)),
+    "InvalidParameters": partial(create, source={}),
+    "UnresolvableFile": partial(create, source={"src_file_id": "unknown"}),
+    "FileNotUploaded": lambda world: create(world, {"src_file_id": register(world)["file_id"]}),
+    "FileNotUploaded404": lambda world: create(
+        world, {"src_file_id": register(world, client=world.strict)["file_id"]}, client=world.strict
+    ),
+    "CreditInsufficiency": partial(listed, state="no_balance"),
+    "TaskTimeout": timed_out,
+    "DeleteWithoutTaskId": partial(delete, body={}),
+    "DeleteUnknownTask": partial(delete, body={"task_id": "unknown"}),
+    "OperationInvalid": still_running,
+    "OperationNotSupport": of_another_kind,
+    "InvalidTaskId": partial(poll, task_id="unknown"),
+    "InternalError": defect,
+    "error_no_face": partial(face, name="no-face"),
+    "error_pose": partial(face, name="turned-45"),
+    "invalid_parameter": partial(face, name="ok-frontal", index=1),
+    "error_decode_image": partial(engine, data=b"no picture"),
+    "error_download_image": lambda world: wait(world, task_id_of(create(world, NOWHERE))),
+    "exceed_max_filesize": partial(engine, data=jpeg(4097, 300)),
+    "unknown_internal_error": defect_of_the_engine,
+    "TwoAuthMechanisms": lambda world: put(world, Authorization="Bearer x"),
+    "NotSigned": partial(put, query=""),
+    "BadSignature": partial(put, query="?X-Amz-Signature=forged"),
+    "SignatureExpired": expired,
+    "MissingContentLength": of_unknown_length,
+    "NoSuchKey": deleted,
+    "StoreError": defect_of_the_store,
+    "StoreMethodNotAllowed": lambda world: world.client.delete(register(world)["requests"][0]["url"]),
+}
+
+
+def api(method: str, path: str) -> Callable[..., Any]:
+    def call(world: Any, **given: str) -> Any:
+        return world.client.request(method, path, headers={**headers(world), **given})
+
+    return call
+
+
+def legacy_token(world: Any, **given: str) -> Any:
+    return world.client.post(AUTH, json={"client_id": world.key, "id_token": ""}, headers=given)
+
+
+def upload_call(world: Any, **given: str) -> Any:
+    request = register(world)["requests"][0]
+    return world.client.put(request["url"], headers={**request["headers"], **given}, content=bytes(10))
+
+
+def download(world: Any, **given: str) -> Any:
+    """What was registered has an owner, whether it was uploaded or not."""
+    return world.client.get(register(world)["requests"][0]["url"], headers=given)
+
+
+CALLS: Mapping[str, Callable[..., Any]] = {
+    "create_file": api("POST", FILE),
+    "create_reshape": api("POST", TASK),
+    "create_pre_process": api("POST", PRE_PROCESS),
+    "check_reshape": api("GET", f"{TASK}/unknown"),
+    "check_pre_process": api("GET", f"{PRE_PROCESS}/unknown"),
+    "delete_task": api("POST", DELETE),
+    "legacy_token": legacy_token,
+    "credit": api("GET", CREDIT),
+    "credit_history": api("GET", HISTORY),
+    "feature_cost": api("GET", COST),
+    "upload": upload_call,
+    "download": download,
+}
+"""A call of each operation that gets as far as to say whose it is."""
+
+NOBODYS: frozenset[str] = frozenset()
+"""The operations that know no credential."""
+
+
+def flow(world: Any, operation: str, **given: str) -> Any:
+    """Return the poll that tells how a task ended that was asked for with headers beside the key's."""
+    path = {"create_reshape": TASK, "create_pre_process": PRE_PROCESS}[operation]
+    body = {**BODY, "src_file_id": upload(world, b"no picture, and nobody will look")}
+    created = world.client.post(path, json=body, headers={**headers(world), **given})
+    assert created.status_code == 200, created.text
+    return wait(world, task_id_of(created), path)
+
+
+def accounts(world: Any) -> tuple[Any, Any]:
+    """Return what units a key has, and what it spent."""
+    credit, history = (world.client.get(path, headers=headers(world)) for path in (CREDIT, HISTORY))
+    return [grant["amount"] for grant in credit.json()["results"]], history.json()["result"]["history"]
