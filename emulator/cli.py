@@ -25,6 +25,9 @@ app.add_typer(control_commands.faults, name="faults")
 app.add_typer(control_commands.scenario, name="scenario")
 app.add_typer(control_commands.snapshot, name="snapshot")
 app.add_typer(control_commands.tasks, name="tasks")
+app.add_typer(control_commands.calls, name="calls")
+app.add_typer(control_commands.webhooks, name="webhooks")
+app.command()(control_commands.costs)
 app.command()(control_commands.reset)
 
 

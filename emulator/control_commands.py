@@ -21,13 +21,13 @@ Credential = Annotated[
     str | None, typer.Option("--credential", "-c", help="Whose world it is about; everybody's, if left out.")
 ]
 BASE_URL = "http://127.0.0.1:3468"
-PATIENCE_SECONDS = 600
-CHUNK_BYTES = 1024 * 1024
 
 snapshot = typer.Typer(no_args_is_help=True, help="Keep everything that an emulator stores in one file.")
 faults = typer.Typer(no_args_is_help=True, help="Have things go wrong.")
 clock = typer.Typer(no_args_is_help=True, help="Tell the time, stop it and move it.")
 tasks = typer.Typer(no_args_is_help=True, help="See and end asynchronous tasks.")
+calls = typer.Typer(no_args_is_help=True, help="See what clients did.")
+webhooks = typer.Typer(no_args_is_help=True, help="Have the ends of tasks announced.")
 scenario = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings.")
 
 
@@ -41,21 +41,11 @@ def save(
     url: Url = BASE_URL,
 ) -> None:
     """Write all state of a running emulator to FILE."""
-    import httpx
-
     # Written beside and renamed, so that a download that breaks off leaves a former snapshot alone.
     unfinished = file.with_name(f"{file.name}.part")
-    with _told(url):
+    with _talking(url, None) as client:
         try:
-            with (
-                httpx.stream(
-                    "GET", f"{url.rstrip('/')}/_emulator/snapshot", timeout=PATIENCE_SECONDS
-                ) as answer,
-                unfinished.open("wb") as written,
-            ):
-                _check(answer)
-                for chunk in answer.iter_bytes(CHUNK_BYTES):
-                    written.write(chunk)
+            client.save_snapshot(unfinished)
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -67,15 +57,109 @@ def restore(
     file: Annotated[Path, typer.Argument(help="What `snapshot save` wrote.")], url: Url = BASE_URL
 ) -> None:
     """Replace all state of a running emulator by what FILE holds."""
-    import httpx
+    with _talking(url, None) as client:
+        found = client.restore_snapshot(file)
+    typer.echo(f"{found.documents} documents, {found.counters} counters and {found.blobs} blobs restored")
 
-    with _told(url), file.open("rb") as opened:
-        answer = httpx.put(f"{url.rstrip('/')}/_emulator/snapshot", content=opened, timeout=PATIENCE_SECONDS)
-        _check(answer)
-    found = answer.json()
-    typer.echo(
-        f"{found['documents']} documents, {found['counters']} counters and {found['blobs']} blobs restored"
-    )
+
+@calls.command("list")
+def list_calls(
+    *,
+    vendor: Annotated[str | None, typer.Option(help="Only its calls.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only this operation.")] = None,
+    status: Annotated[str | None, typer.Option(help="404, 4xx, or `none` for a dropped connection.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """List the last calls, and what the client did wrong in them."""
+    match = {"vendor": vendor, "operation": operation, "status": status}
+    with _talking(url, credential) as client:
+        given = {name: value for name, value in match.items() if value is not None}
+        for call in client.calls(**given):
+            answered = "dropped" if call.status is None else str(call.status)
+            fault = "" if call.fault is None else f"  [{call.fault['source']}]"
+            took = f"{call.duration_ms:8.1f} ms"
+            typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.path}{fault}")
+            for warning in call.warnings:
+                typer.echo(f"{'':>6}  {warning['code']}: {warning['detail']}")
+
+
+@calls.command("har")
+def export_har(
+    file: Annotated[Path, typer.Argument(help="Where the archive goes.")],
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Write the last calls to FILE, for browsers' developer tools."""
+    import json
+
+    with _talking(url, credential) as client:
+        file.write_text(json.dumps(client.har(), indent=1))
+
+
+@calls.command("clear")
+def clear_calls(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Forget the calls of a credential, or all."""
+    with _talking(url, credential) as client:
+        client.clear_calls()
+
+
+@webhooks.command("add")
+def add_endpoint(
+    endpoint: Annotated[str, typer.Argument(help="Where webhooks are to go.")],
+    secret: Annotated[str | None, typer.Option(help="`whsec_...`; made up, if left out.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Add an endpoint, and print its id and its secret."""
+    with _talking(url, credential) as client:
+        added = client.add_endpoint(endpoint, secret)
+        typer.echo(f"{added.id}  {added.secret}")
+
+
+@webhooks.command("list")
+def list_endpoints(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the endpoints."""
+    with _talking(url, credential) as client:
+        for found in client.endpoints():
+            state = "" if found.disabled is None else f"  ({found.disabled})"
+            typer.echo(f"{found.id}  {found.url}{state}")
+
+
+@webhooks.command("remove")
+def remove_endpoint(endpoint_id: str, url: Url = BASE_URL) -> None:
+    """Remove an endpoint."""
+    with _talking(url, None) as client:
+        client.remove_endpoint(endpoint_id)
+
+
+@webhooks.command("deliveries")
+def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List what was delivered, and every attempt."""
+    with _talking(url, credential) as client:
+        for found in client.deliveries():
+            typer.echo(f"{found.id}  {found.state}  {found.url}  {found.task}")
+            for attempt in found.attempts:
+                typer.echo(f"  {attempt.number}: {attempt.status or attempt.error}  {attempt.ms} ms")
+
+
+@webhooks.command("replay")
+def replay(delivery_id: str, url: Url = BASE_URL) -> None:
+    """Send a delivery once more."""
+    with _talking(url, None) as client:
+        typer.echo(client.replay(delivery_id).state)
+
+
+def costs(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Say what the calls would have cost at the vendors."""
+    with _talking(url, credential) as client:
+        found = client.costs()
+        for each in found.operations:
+            money = ", ".join(f"{amount} {currency}" for currency, amount in each.amounts.items())
+            billed = f"{each.calls} calls, {each.units} units" if each.units else f"{each.calls} calls"
+            typer.echo(f"{each.vendor:<14} {each.operation:<20} {billed}  {money or 'no price is set'}")
+        for currency, amount in found.totals.items():
+            typer.echo(f"together {amount} {currency}")
 
 
 @faults.command("add")
@@ -304,20 +388,6 @@ def _talking(url: str, credential: str | None) -> Iterator[Client]:
             raise CallFailed("; ".join(reasons)) from error
         except ValueError as error:
             raise CallFailed(str(error)) from error
-
-
-def _check(answer: object) -> None:
-    import httpx
-
-    if not isinstance(answer, httpx.Response):
-        raise TypeError(answer)
-    if answer.is_error:
-        answer.read()
-        try:
-            reason = answer.json()["error"]
-        except (ValueError, LookupError, TypeError):
-            reason = f"it answered {answer.status_code}, as no emulator does"
-        raise CallFailed(str(reason))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from emulator.cli import app
-from emulator.control import Client
-from emulator.server import Listening
+from emulator.control import Client, ControlError
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
 
 ME = "commander"
 
@@ -133,3 +135,65 @@ def test_names_lists_every_error(tell: Callable[..., str]) -> None:
     said = tell("faults", "names")
     for name in ("connection-reset", "MULTIPLE_FACE_FOUND", "FACE_NOT_FOUND", "error_no_face"):
         assert name in said
+
+
+def test_calls_are_listed_exported_and_forgotten(
+    tell: Callable[..., str], me: Client, client: httpx.Client, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {ME}"}
+    client.get("/s2s/v1.0/client/credit", headers=headers)
+    with me.fault("TooManyRequests"):
+        client.get("/s2s/v1.0/client/credit", headers=headers)
+    lines = tell("calls", "list", "-c", ME).splitlines()
+    first, second = (line for line in lines if "GET" in line)
+    assert " 200 " in first
+    assert " 429 " in second
+    assert second.endswith("GET /s2s/v1.0/client/credit  [rule " + second.rpartition(" ")[2])
+    assert tell("calls", "list", "-c", ME, "--status", "4xx") == second.strip()
+    tell("calls", "har", str(tmp_path / "calls.har"), "-c", ME)
+    archive = json.loads((tmp_path / "calls.har").read_text())
+    assert [entry["response"]["status"] for entry in archive["log"]["entries"]] == [200, 429]
+    assert me.verify(count=2, operation="credit").ok
+    missing = me.verify(count=3, operation="credit", status="200")
+    assert (missing.ok, missing.count) == (False, 1)
+    assert missing.near_misses[0].failures[0].condition == "status"
+    tell("calls", "clear", "-c", ME)
+    assert me.calls() == []
+
+
+def test_endpoints_of_webhooks_are_added_listed_and_removed(tell: Callable[..., str], me: Client) -> None:
+    added = tell("webhooks", "add", "http://127.0.0.1:9/hook", "-c", ME)
+    endpoint_id, _, secret = added.partition("  ")
+    assert secret.startswith("whsec_")
+    assert tell("webhooks", "list", "-c", ME) == f"{endpoint_id}  http://127.0.0.1:9/hook"
+    assert tell("webhooks", "deliveries", "-c", ME) == ""
+    tell("webhooks", "remove", endpoint_id)
+    assert me.endpoints() == []
+    said = tell("webhooks", "replay", "nothing", fails=True)
+    assert "there is no delivery nothing" in said
+
+
+def test_costs_are_told(tell: Callable[..., str], client: httpx.Client, face_jpeg: bytes, me: Client) -> None:
+    keys, files = {"api_key": ME, "api_secret": "s"}, {"image_file_1": face_jpeg}
+    client.post("/facepp/v1/3dface", data=keys, files=files).raise_for_status()
+    assert tell("costs", "-c", ME).split() == [
+        "faceplusplus",
+        "3dface",
+        "1",
+        "calls",
+        "no",
+        "price",
+        "is",
+        "set",
+    ]
+    assert me.costs().unpriced == ["faceplusplus/3dface"]
+
+
+def test_a_snapshot_is_saved_and_restored_from_python(server: Listening, tmp_path: Path) -> None:
+    with running_server(Settings(workers=1)) as other, Client(other.base_url) as there:
+        with Client(server.base_url) as here:
+            here.save_snapshot(tmp_path / "state.zip")
+            assert there.restore_snapshot(tmp_path / "state.zip").emulator == here.health().version
+        (tmp_path / "state.zip").write_bytes(b"nothing")
+        with pytest.raises(ControlError, match="snapshot"):
+            there.restore_snapshot(tmp_path / "state.zip")

@@ -87,7 +87,7 @@ def test_every_setting_is_named() -> None:
 
 def test_every_warning_is_named() -> None:
     for code in NOTICES:
-        assert f"| `{code}` |" in README, code
+        assert f"| `{code}` |" in DOCS["bend-reality.md"], code
 
 
 def test_every_picture_and_file_that_is_linked_is_there() -> None:

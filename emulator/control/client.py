@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,10 +14,14 @@ import httpx
 from pydantic import TypeAdapter
 
 from emulator.control.clock import ClockReading
+from emulator.control.costs import Costs
 from emulator.control.faults import ListedRule
+from emulator.control.journal import RecordedCall, RecordedCalls, VerdictDescription
 from emulator.control.routes import ErrorDescription, Health, Readiness
 from emulator.control.scenario import LoadedScenario, Scenario
+from emulator.control.snapshot import Restored
 from emulator.control.tasks import ListedTask
+from emulator.control.webhooks import DeliveryDescription, EndpointDescription
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import Effect, FaultRule, Match
@@ -217,13 +222,109 @@ class Client:
             self._call("POST", f"/tasks/{task_id}/finish", json={"error": error})
         )
 
+    # --- The journal ---
+
+    def calls(self, **match: Any) -> list[RecordedCall]:
+        """Return the last calls that match, the oldest first; ``match`` as in ``CallFilter``."""
+        found = self._call("GET", "/calls", params={"limit": 1000, **self._mine(), **match})
+        return RecordedCalls.model_validate(found).calls
+
+    def clear_calls(self) -> None:
+        """Forget the credential's calls, or all."""
+        self._call("DELETE", "/calls", scoped=True)
+
+    def verify(
+        self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
+    ) -> VerdictDescription:
+        """Return whether so many calls match, and if not what comes closest.
+
+        One or more, if no number is given; ``match`` as in ``VerifyMatch``.
+        """
+        wanted: Any = {"at_least": at_least, "at_most": at_most}
+        if count is not None:
+            wanted = count
+        elif not at_least and at_most is None:
+            wanted = {"at_least": 1}
+        body = {"match": {**self._mine(), **match}, "count": wanted}
+        return VerdictDescription.model_validate(self._call("POST", "/calls/verify", json=body))
+
+    def har(self) -> dict[str, Any]:
+        """Return the credential's calls, or all, as an HTTP archive."""
+        return TypeAdapter(dict[str, Any]).validate_python(self._call("GET", "/calls.har", scoped=True))
+
+    def costs(self) -> Costs:
+        """Return what the credential's calls, or all, would have cost."""
+        return Costs.model_validate(self._call("GET", "/costs", scoped=True))
+
+    # --- Webhooks ---
+
+    def add_endpoint(self, url: str, secret: str | None = None) -> EndpointDescription:
+        """Return an endpoint that was added, with its secret."""
+        body = {"url": url, "secret": secret}
+        return EndpointDescription.model_validate(
+            self._call("POST", "/webhooks/endpoints", json=body, scoped=True)
+        )
+
+    def endpoints(self) -> list[EndpointDescription]:
+        """Return the endpoints, their secrets masked."""
+        found = self._call("GET", "/webhooks/endpoints", scoped=True)
+        return TypeAdapter(list[EndpointDescription]).validate_python(found)
+
+    def remove_endpoint(self, endpoint_id: str) -> None:
+        """Remove an endpoint."""
+        self._call("DELETE", f"/webhooks/endpoints/{endpoint_id}")
+
+    def deliveries(self, **match: str) -> list[DeliveryDescription]:
+        """Return what was delivered; ``match`` names a ``task``, ``endpoint`` or ``state``."""
+        found = self._call("GET", "/webhooks/deliveries", params={**self._mine(), **match})
+        return TypeAdapter(list[DeliveryDescription]).validate_python(found)
+
+    def replay(self, delivery_id: str) -> DeliveryDescription:
+        """Return a delivery that was sent once more."""
+        return DeliveryDescription.model_validate(
+            self._call("POST", f"/webhooks/deliveries/{delivery_id}/replay")
+        )
+
+    def plan(self, polls: int, webhooks: Sequence[str]) -> None:
+        """Prescribe how many polls are told that a task runs, and when its webhooks come."""
+        body = {"polls": polls, "webhooks": list(webhooks)}
+        self._call("PUT", "/webhooks/plan", json=body, scoped=True)
+
+    # --- Snapshots ---
+
+    def save_snapshot(self, file: Path) -> None:
+        """Write all state to ``file``."""
+        with self._http.stream("GET", "/snapshot") as answer, file.open("wb") as written:
+            if answer.is_error:
+                answer.read()
+                raise ControlError(answer.status_code, _detail(answer))
+            for chunk in answer.iter_bytes():
+                written.write(chunk)
+
+    def restore_snapshot(self, file: Path) -> Restored:
+        """Return what a snapshot held, by which all state was replaced."""
+        with file.open("rb") as opened:
+            answer = self._http.put("/snapshot", content=opened)
+        if answer.is_error:
+            raise ControlError(answer.status_code, _detail(answer))
+        return Restored.model_validate(answer.json())
+
+    def _mine(self) -> dict[str, str]:
+        return {} if self.credential is None else {"credential": self.credential}
+
     def _clock(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> ClockReading:
         return ClockReading.model_validate(self._call(method, f"/clock{path}", json=body, scoped=True))
 
     def _call(
-        self, method: str, path: str, *, json: Mapping[str, Any] | None = None, scoped: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        scoped: bool = False,
     ) -> Any:
-        params = {"credential": self.credential} if scoped and self.credential is not None else None
+        params = self._mine() if scoped else params
         answer = self._http.request(method, path, json=json, params=params)
         if answer.is_error:
             raise ControlError(answer.status_code, _detail(answer))

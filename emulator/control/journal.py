@@ -163,7 +163,7 @@ def journal_router(services: Services, version: str) -> APIRouter:
 
     _add_exports(router, journal, version)
 
-    @router.get("/calls/{number}")
+    @router.get("/calls/{number:int}")
     async def get_call(number: int) -> RecordedCall:
         """Return one call."""
         entry = journal.get(number)
