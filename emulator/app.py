@@ -234,8 +234,9 @@ def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
 
 def _refused(reason: str) -> JSONResponse:
-    """Return a refusal in the one form that FastAPI documents for it."""
-    return JSONResponse({"detail": [{"loc": ["body"], "msg": reason, "type": "value_error"}]}, 422)
+    """Return a refusal in the form that FastAPI documents, and with the ``error`` of all the others."""
+    detail = [{"loc": ["body"], "msg": reason, "type": "value_error"}]
+    return JSONResponse({"error": reason, "detail": detail}, 422)
 
 
 def clock_of(settings: Settings) -> Clock:

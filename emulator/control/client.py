@@ -338,7 +338,9 @@ def _detail(answer: httpx.Response) -> str:
         return answer.text
     if not isinstance(document, dict):
         return answer.text
-    detail = document.get("detail", document.get("error", answer.text))
+    detail = document.get("error", document.get("detail"))
+    if detail is None:
+        return f"{answer.url} answers as no emulator does"
     if isinstance(detail, list):
         return "; ".join(": ".join([*_place(item["loc"]), item["msg"]]) for item in detail)
     return str(detail)

@@ -19,7 +19,7 @@ from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.jobs import RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.units import Units
+from emulator.vendors.perfectcorp.units import RESHAPE_ACTION, Units
 from emulator.web.services import Services
 
 SETTINGS = PerfectCorpSettings(units=3, reshape_units=2)
@@ -102,6 +102,13 @@ RESULTS: dict[str, ReshapedPicture | Exception] = {
 }
 
 
+class Free:
+    """Bills nobody."""
+
+    async def bill(self, *_what: object, **_how_much: object) -> None:
+        """Count nothing."""
+
+
 class Silent:
     """Tells nobody that a task is over."""
 
@@ -130,6 +137,7 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
             records=mortal,
             blobs=Mortal(blobs, life, {"put", "delete"}),
             queue=Mortal(queue, life, {"run"}),
+            meter=Free(),
         ),
     )
     units = Units(services, SETTINGS)
@@ -139,7 +147,7 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
             alive = Units(
                 cast("Services", SimpleNamespace(**{**vars(services), "records": records})), SETTINGS
             )
-            await alive.reserve("me", "t", "reshape", 2)
+            await alive.reserve("me", "t", RESHAPE_ACTION, 2)
             await blobs.put("upload", b"photo", "me")
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
             await records.create("task", task.id, task.owner, task.to_document())
