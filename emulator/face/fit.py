@@ -49,6 +49,9 @@ _WITHIN_PERSON = 0.8
 _LASTING = 0.5
 _EXPRESSIONS = 0.1
 
+# Smiles of photographed people (the last expression) are drawn ones' only in part.
+_SMILE = 0.3
+
 # How surely a face is told to be at rest by one likelihood against the other: they are told in more
 # numbers than are independent of one another.
 _TEMPER = 0.25
@@ -56,7 +59,7 @@ _TEMPER = 0.25
 # What is recovered of a coefficient varies less over many faces than the coefficient does, and the
 # finest hardly at all. This power of the ratio is given back: with 1 all would vary as drawn ones
 # do, and the finest with nothing but noise; with 0 they would be dead.
-_WIDENING = 0.7
+_WIDENING = 0.6
 
 # How much of what a view shows beside the identity's head is delivered: more than half of it is the
 # detector's error.
@@ -245,10 +248,12 @@ def _solver() -> _Solver:
     lasting = measured.lasting + _LASTING * photographs
     noise = _NOISE_CM**2 * np.eye(count)
     everywhere = (1.0 - _LASTING) * photographs + perspective.T @ perspective + noise
+    shares = np.full(len(expressions), _EXPRESSIONS**2)
+    shares[-1] = _SMILE**2
     kinds = np.array(
         [
             measured.at_rest - measured.lasting + everywhere,
-            measured.acting - measured.lasting + everywhere + _EXPRESSIONS**2 * expressions.T @ expressions,
+            measured.acting - measured.lasting + everywhere + (shares * expressions.T) @ expressions,
         ]
     )
     # Two samples' difference may lack a little to being a covariance.

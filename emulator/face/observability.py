@@ -153,7 +153,8 @@ def varied_head(rng: np.random.Generator) -> Points3:
 def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
     """Return a head's deviation (468, 3), cm, for the third step: 80 coefficients drawn from N(0, 1)."""
     drawn = np.clip(rng.standard_normal(IDENTITY_COUNT), -LIMIT, LIMIT)
-    return np.tensordot(drawn * modes.deviations_cm, modes.modes, axes=1)
+    head: Points3 = np.tensordot(drawn * modes.deviations_cm, modes.modes, axes=1)
+    return head
 
 
 def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
