@@ -172,8 +172,8 @@ def views_table(people: Sequence[int]) -> None:
         first, all_three = np.array(one)[:, column], np.array(three)[:, column]
         gain = first - all_three
         say(
-            f"{name:>12} one {first.mean():.2f}   three {all_three.mean():.2f}   less by {gain.mean():.2f} "
-            f"+- {gain.std() / np.sqrt(len(gain)):.2f} (standard error), for {(gain > 0).sum()} of {len(gain)}"
+            f"{name:>12} one {first.mean():.2f}   three {all_three.mean():.2f}   by {gain.mean():.2f} less "
+            f"(standard error {gain.std() / np.sqrt(len(gain)):.2f}), for {(gain > 0).mean():.0%} of people"
         )
 
 
@@ -277,7 +277,8 @@ def _recognition(fits: Sequence[HeadFit], names: Sequence[str]) -> None:
     say(
         f"{'coefficients':>26} {coefficients.min():.2f}..{coefficients.max():.2f}, standard deviations "
         f"{spread.min():.2f}..{spread.max():.2f}, median {np.median(spread):.2f}, means "
-        f"{np.abs(coefficients.mean(axis=0)).max():.2f} at most; {same.sum()} pairs of one person, {(~same).sum()} of two"
+        f"{np.abs(coefficients.mean(axis=0)).max():.2f} at most; "
+        f"{same.sum()} pairs of one person, {(~same).sum()} of two"
     )
 
 

@@ -134,7 +134,8 @@ def variations() -> Floats:
             sizes.append(factors[axis] * frequency**-_HARMONICS_EXPONENT)
     scale = _HARMONICS_CM * np.sqrt(SURFACE_COUNT) / np.linalg.norm(sizes)
     smooth = np.array(harmonics) * (scale * np.array(sizes))[:, None, None]
-    return np.concatenate([smooth, _TRAITS * traits()[0]]).reshape(-1, 3 * SURFACE_COUNT)
+    found: Floats = np.concatenate([smooth, _TRAITS * traits()[0]]).reshape(-1, 3 * SURFACE_COUNT)
+    return found
 
 
 def varied_head(rng: np.random.Generator) -> Points3:
