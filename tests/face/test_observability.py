@@ -79,6 +79,6 @@ def test_the_detectors_answer_and_its_errors_are_found_again() -> None:
     expected = directions @ answer.reshape(IDENTITY_COUNT, -1).T
     off = np.linalg.norm(error.response - expected, axis=0) / np.linalg.norm(expected, axis=0)
     assert off[:8].max() < 0.1
-    # Neither poses nor expressions change anything here, and nothing lasts.
+    # Poses change nothing here, and nothing lasts.
     np.testing.assert_allclose(powers @ error.bias, 0, atol=0.1)
-    assert np.trace(error.acting) == pytest.approx(np.trace(error.at_rest), rel=0.2)
+    assert np.trace(error.lasting) < 0.25 * np.trace(error.at_rest)
