@@ -44,7 +44,7 @@ from emulator.vendors.faceplusplus.wire import transfer_matrix
 
 Floats = NDArray[np.float64]
 
-FIRST_SEED = 700_000
+FIRST_SEED = 900_000
 YAWS = (-30, -15, 0, 15, 30)
 MILLIMETRES = 10.0
 JPEG = ImageRules(frozenset({"jpeg"}))
