@@ -8,11 +8,17 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
-from emulator.face.canonical import canonical_data, canonical_mesh
-from emulator.face.detector_error import detector_error
+from emulator.face.canonical import canonical_mesh
+from emulator.face.detector_error import (
+    detector_error,
+    perspective_fields,
+    pose_terms,
+    within_person_fields,
+)
 from emulator.face.expression import expression_fields
-from emulator.face.identity import identity_modes, mesh, similarity_fields
+from emulator.face.identity import mesh
 from emulator.face.landmarks import (
     CHIN,
     LANDMARK_COUNT,
@@ -21,7 +27,6 @@ from emulator.face.landmarks import (
     LEFT_JAW,
     LIPS_INNER,
     LIPS_OUTER,
-    MIRROR,
     RIGHT_EYE,
     RIGHT_EYEBROW,
     RIGHT_JAW,
@@ -32,26 +37,33 @@ from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, pose_from_rotation, similarity_transform
 from emulator.face.types import Matrix, Points3, check_points
 
-_ALTERNATIONS = 4
+_ALTERNATIONS = 3
 
-# The spread that coefficients are expected to have: less than 1, a stronger ridge, tells people
-# apart better, since what is left of a direction is then what can be relied on.
-_SPREAD = 0.5
-
-# What of a landmark's error is its own, and neither its neighbours' nor an expression's.
+# What of a landmark's error no direction tells of.
 _NOISE_CM = 0.06
 
-# Detectors see faces less different from the mean than they are, and differently on every
-# photograph: along each harmonic by about as much as faces seem to differ, more across the plane of
-# symmetry. Measured on a few people's photographs: within one person, even and odd, along x, y, z.
-_WITHIN_CM = 0.148
-_WITHIN_EXPONENT = 0.685
-_EVEN_WITHIN = (1.0, 0.75, 0.6)
-_ODD_WITHIN = (1.0, 0.6, 0.6)
+# Photographs differ from one another by more than drawn pictures do: by this much of what one
+# person's seem to differ by, half of which stays from one photograph to the next; and by this much
+# of the expressions that drawn people do not have. Chosen by trying on photographs and drawn faces.
+_WITHIN_PERSON = 0.8
+_LASTING = 0.5
+_EXPRESSIONS = 0.1
 
-# One over the distance to the camera: photographs are taken from 80 cm, give or take; a camera
-# that is farther away than infinitely far comes from detectors that overdo it.
-_NEARNESS_PER_CM = 1.0 / 80.0
+# Smiles of photographed people (the last expression) are drawn ones' only in part.
+_SMILE = 0.3
+
+# How surely a face is told to be at rest by one likelihood against the other: they are told in more
+# numbers than are independent of one another.
+_TEMPER = 0.25
+
+# What is recovered of a coefficient varies less over many faces than the coefficient does, and the
+# finest hardly at all. This power of the ratio is given back: with 1 all would vary as drawn ones
+# do, and the finest with nothing but noise; with 0 they would be dead.
+_WIDENING = 0.6
+
+# How much of what a view shows beside the identity's head is delivered. Most of it is the detector's
+# error: less would be nearer to the person, and farther from the picture than 1 % of the eye distance.
+_DETAIL = 0.62
 
 # How much more the identity's head says about depth than a view from the side does. The detector's
 # errors turn with the head: on drawn people, views 30 degrees apart that were intersected gave a worse
@@ -112,11 +124,12 @@ def fit_head(landmarks: Points3) -> HeadFit:
 def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     """Return one person's head as all ``views`` show it, with each view's camera: one fit a view.
 
-    All fits have the same identity and mesh. Alternates between the cameras (the weighted similarity
-    of Umeyama 1991, landmarks that stick out counting less, after P. J. Huber 1964,
-    doi:10.1214/aoms/1177703732) and the identity, which is the maximum a posteriori in closed form:
-    coefficients are N(0, 1), and so is what is fitted along and thrown away: expressions, the
-    detector's systematic errors, a near camera's perspective.
+    All fits have the same identity and mesh. First come the cameras (the weighted similarity of
+    Umeyama 1991, landmarks that stick out counting less, after P. J. Huber 1964,
+    doi:10.1214/aoms/1177703732), then the identity: the posterior mean in closed form.
+    Coefficients are N(0, 1), and what else moves landmarks is normal too, with the covariances that
+    were measured on drawn people at rest and on others; a view belongs to either kind by as much as
+    its likelihoods say. What errs alike in all pictures of a person does not go away with more views.
 
     Parameters
     ----------
@@ -134,52 +147,24 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
         check_points(landmarks, 3, "landmarks")
         if len(landmarks) != LANDMARK_COUNT:
             raise ValueError(f"landmarks must be ({LANDMARK_COUNT}, 3), not {landmarks.shape}")
-    # Right-handed, as model space is: y up and z towards the camera.
-    observed = [landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0) for landmarks in views]
-    weights, solver = landmark_weights(), _solver()
-    canonical = canonical_mesh().vertices
-    expected = [canonical] * len(views)
-    trust = [np.ones(SURFACE_COUNT)] * len(views)
-    doubt = np.ones(len(views))
-    coefficients = np.zeros(len(solver.identity))
-    for _ in range(_ALTERNATIONS):
-        carried = [
-            _carried(seen, shape, weights * trusted)[3]
-            for seen, shape, trusted in zip(observed, expected, trust, strict=True)
-        ]
-        # A landmark gone astray is believed no more here than it is for the camera.
-        believed = [
-            shape + trusted[:, None] * (points - shape)
-            for points, shape, trusted in zip(carried, expected, trust, strict=True)
-        ]
-        deviations = np.array([(points - canonical).reshape(-1) for points in believed])
-        coefficients = solver.identity_from(deviations, doubt)
-        rest = deviations - coefficients @ solver.identity
-        nuisance = rest @ solver.to_nuisance.T
-        doubt = np.clip((nuisance**2).sum(axis=1) / solver.freedom, _LEAST_DOUBT, _MOST_DOUBT)
-        shapes = (coefficients @ solver.identity + nuisance @ solver.nuisance).reshape(-1, SURFACE_COUNT, 3)
-        expected = list(canonical + shapes)
-        trust = [
-            _trust(np.linalg.norm(points - shape, axis=1))
-            for points, shape in zip(carried, expected, strict=True)
-        ]
+    placed = [_placed(landmarks) for landmarks in views]
+    coefficients, doubt = _posterior([told for _, _, told in placed], [camera for camera, _, _ in placed])
     head = mesh(coefficients)
-    fits = []
-    for seen, shape, trusted, doubtful in zip(observed, expected, trust, doubt, strict=True):
-        scale, rotation, translation, landmarks_cm = _carried(seen, shape, weights * trusted)
-        camera = WeakPerspective(scale, rotation, translation[:2] * (1.0, -1.0))
-        pose = pose_from_rotation(rotation)
-        fits.append(HeadFit(coefficients, camera, pose, head, landmarks_cm, float(doubtful)))
-    return tuple(fits)
+    return tuple(
+        HeadFit(
+            coefficients, camera, pose_from_rotation(camera.rotation), head, landmarks_cm, float(doubtful)
+        )
+        for (camera, landmarks_cm, _), doubtful in zip(placed, doubt, strict=True)
+    )
 
 
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     """Return the vertices (468, 3), cm, of the head as the views show it: expression and detail too.
 
-    Each view says where a vertex lies across its line of sight, by how much it faces the camera;
-    along the line of sight it says little, and the identity's head decides. So a single view is
-    matched to the pixel. Views from all around are intersected; views that differ little do not
-    add up to a depth.
+    The identity's head, and a part of what the views show beside it. Each view says where a vertex lies
+    across its line of sight, by how much it faces the camera; along the line of sight it says
+    little, and the identity's head decides. Views from all around are intersected; views that differ
+    little do not add up to a depth.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
@@ -197,7 +182,7 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
         known += weight[:, None, None] * across
         total += weight[:, None] * ((fit.landmarks_cm - vertices) @ across)
     offset: Points3 = np.linalg.solve(known, total[:, :, None])[:, :, 0]
-    return vertices + offset
+    return vertices + _DETAIL * offset
 
 
 @cache
@@ -221,98 +206,141 @@ def landmark_weights() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Solver:
-    """The linear algebra that is the same for all faces. 1404 is 468 landmarks times x, y, z.
+    """The linear algebra that is the same for all faces, in the detector's L directions.
 
     Attributes
     ----------
-    identity : (80, 1404) float64
-        The modes, a standard deviation each, cm.
-    nuisance : (N, 1404) float64
-        What is fitted along, a standard deviation each, cm.
-    to_identity : (80, 1404) float64
-        The modes times the inverse covariance of everything that is not identity.
-    axes, precisions : (80, 80), (80,) float64
-        Eigenvectors and eigenvalues of ``to_identity @ identity.T``: what one view tells.
-    to_nuisance : (N, 1404) float64
-        From what the identity leaves to the most likely nuisance.
-    freedom : float
-        The expected sum of squares of that nuisance.
+    directions : (L, 1404) float64
+        468 landmarks times x, y, z.
+    bias : (6, L) float64
+        By ``pose_terms``.
+    response : (L, 80) float64
+        To coefficients of 1.
+    lasting : (L, L) float64
+        Covariance of what errs alike in all pictures of a person.
+    kinds : (2, L, L) float64
+        Covariance of what else errs in a picture of a face at rest, and of one with an expression.
+    smooth : (L, L) float64
+        From what is seen to what a face with an expression can look like.
+    widening : (80,) float64
+        What posterior means are multiplied by to vary as coefficients do.
     """
 
-    identity: Matrix
-    nuisance: Matrix
-    to_identity: Matrix
-    axes: Matrix
-    precisions: NDArray[np.float64]
-    to_nuisance: Matrix
-    freedom: float
-
-    def identity_from(
-        self, deviations: NDArray[np.float64], doubt: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the most likely coefficients (80,) for views (W, 1404) of different ``doubt`` (W,)."""
-        told = self.axes.T @ (self.to_identity @ (deviations / doubt[:, None]).sum(axis=0))
-        ridge = 1.0 / _SPREAD**2
-        coefficients: NDArray[np.float64] = self.axes @ (
-            told / (self.precisions * (1.0 / doubt).sum() + ridge)
-        )
-        return coefficients
+    directions: Matrix
+    bias: Matrix
+    response: Matrix
+    lasting: Matrix
+    kinds: NDArray[np.float64]
+    smooth: Matrix
+    widening: NDArray[np.float64]
 
 
 @cache
 def _solver() -> _Solver:
-    basis = identity_modes()
-    vertices = canonical_mesh().vertices
-    identity = (basis.modes * basis.deviations_cm[:, None, None]).reshape(len(basis.modes), -1)
-    fields = np.concatenate([expression_fields(), detector_error(), _within_person(), _perspective(vertices)])
-    nuisance = fields.reshape(len(fields), -1)
-    # Moving, turning and scaling are free; they are the camera's business.
-    free = 100.0 * similarity_fields(vertices).reshape(7, -1)
-    unwanted = np.concatenate([nuisance, free]) / _NOISE_CM
-    # Woodbury: the inverse of (noise + unwanted.T @ unwanted) without building it.
-    inner = np.linalg.inv(np.eye(len(unwanted)) + unwanted @ unwanted.T)
-    scaled = identity / _NOISE_CM
-    to_identity = (scaled - (scaled @ unwanted.T) @ inner @ unwanted) / _NOISE_CM
-    information = to_identity @ identity.T
-    precisions, axes = np.linalg.eigh((information + information.T) / 2)
-    to_nuisance = (inner @ unwanted / _NOISE_CM)[: len(nuisance)]
-    # Of what the nuisance's N(0, 1) is seen through the noise: the posterior mean's variance.
-    freedom = float((1.0 - np.diag(inner)[: len(nuisance)]).sum())
-    return _Solver(identity, nuisance, to_identity, axes, precisions, to_nuisance, freedom)
+    measured = detector_error()
+    count = len(measured.directions)
+    directions = measured.directions.reshape(count, -1)
+    within, expressions, perspective = (
+        fields.reshape(len(fields), -1) @ directions.T
+        for fields in (within_person_fields(), expression_fields(), perspective_fields())
+    )
+    photographs = _WITHIN_PERSON**2 * within.T @ within
+    lasting = measured.lasting + _LASTING * photographs
+    noise = _NOISE_CM**2 * np.eye(count)
+    everywhere = (1.0 - _LASTING) * photographs + perspective.T @ perspective + noise
+    shares = np.full(len(expressions), _EXPRESSIONS**2)
+    shares[-1] = _SMILE**2
+    kinds = np.array(
+        [
+            measured.at_rest - measured.lasting + everywhere,
+            measured.acting - measured.lasting + everywhere + (shares * expressions.T) @ expressions,
+        ]
+    )
+    # Two samples' difference may lack a little to being a covariance.
+    kinds = np.array([_positive(kind, _NOISE_CM**2) for kind in kinds])
+    signal = measured.response @ measured.response.T + lasting
+    smooth = np.eye(count) - noise @ np.linalg.inv(signal + kinds[1])
+    usual = np.linalg.solve(signal + kinds.mean(axis=0), measured.response)
+    spread = np.sqrt((measured.response * usual).sum(axis=0))
+    return _Solver(directions, measured.bias, measured.response, lasting, kinds, smooth, spread**-_WIDENING)
 
 
-def _within_person() -> NDArray[np.float64]:
-    """Return fields (F, 468, 3): by how much one person's photographs seem to differ, cm."""
-    canonical = canonical_data()
-    fields = []
-    for harmonic, frequency in zip(canonical.harmonics, canonical.frequencies, strict=True):
-        even = harmonic[list(MIRROR[:SURFACE_COUNT])] @ harmonic > 0
-        for axis in range(3):
-            field = np.zeros((SURFACE_COUNT, 3))
-            # Along x a mirror image also changes the sign.
-            factors = _EVEN_WITHIN if even == (axis > 0) else _ODD_WITHIN
-            field[:, axis] = harmonic * (factors[axis] * _WITHIN_CM * frequency**-_WITHIN_EXPONENT)
-            fields.append(field)
-    return np.array(fields)
+def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.float64]]:
+    """Return a view's camera, its landmarks in model space, and what they say (L,) in all directions."""
+    # Right-handed, as model space is: y up and z towards the camera.
+    observed = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
+    weights, solver = landmark_weights(), _solver()
+    canonical = canonical_mesh().vertices
+    shape, trust = canonical, np.ones(SURFACE_COUNT)
+    told = np.zeros(len(solver.directions))
+    for _ in range(_ALTERNATIONS):
+        _, points = _carried(observed, shape, weights * trust)
+        # A landmark gone astray is believed no more here than it is for the camera.
+        believed = shape + trust[:, None] * (points - shape)
+        told = solver.directions @ (believed - canonical).reshape(-1)
+        shape = canonical + ((solver.smooth @ told) @ solver.directions).reshape(canonical.shape)
+        trust = _trust(np.linalg.norm(points - shape, axis=1))
+    camera, points = _carried(observed, shape, weights * trust)
+    return camera, points, told
 
 
-def _perspective(vertices: Points3) -> NDArray[np.float64]:
-    """Return fields (3, 468, 3): what a near camera does to a face, seen from three sides.
+def _posterior(
+    told: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return one person's coefficients (80,) from views that each told (L,), and each view's doubt (V,)."""
+    solver = _solver()
+    signal = solver.response @ solver.response.T
+    errors, doubts, biases = [], [], []
+    for numbers, camera in zip(told, cameras, strict=True):
+        pose = pose_from_rotation(camera.rotation)
+        powers = pose_terms(np.array(pose.yaw), np.array(pose.pitch))
+        # How much a face looks drawn, and how much it errs with the pose, is anyone's guess.
+        seen_drawn, seen_turned = solver.bias[0], powers[1:] @ solver.bias[1:]
+        bias = np.outer(seen_drawn, seen_drawn) + np.outer(seen_turned, seen_turned)
+        known = signal + solver.lasting + bias
+        misfit, size = [], []
+        for kind in solver.kinds:
+            factor = np.linalg.cholesky(known + kind)
+            misfit.append(float((solve_triangular(factor, numbers, lower=True) ** 2).sum()))
+            size.append(2.0 * float(np.log(np.diag(factor)).sum()))
+        likelier = _TEMPER * (misfit[1] + size[1] - misfit[0] - size[0]) / 2.0
+        at_rest = 1.0 / (1.0 + np.exp(-np.clip(likelier, -30.0, 30.0)))
+        errors.append(at_rest * solver.kinds[0] + (1.0 - at_rest) * solver.kinds[1])
+        biases.append(bias)
+        doubts.append((at_rest * misfit[0] + (1.0 - at_rest) * misfit[1]) / len(numbers))
+    doubt = np.clip(doubts, _LEAST_DOUBT, _MOST_DOUBT)
+    # Against one another, views count by their doubt; all together they count in full.
+    left, mean = _sum_of_views(told, errors, doubt / doubt.mean())
+    total = signal + solver.lasting + np.mean(biases, axis=0) + left
+    coefficients: NDArray[np.float64] = solver.response.T @ np.linalg.solve(total, mean)
+    return coefficients * solver.widening, doubt
 
-    A point that is nearer to the camera by ``h`` appears larger by ``h / distance``. A head that is
-    turned is near to the camera with its other side, by the sine of its angle: 20 degrees as a rule.
-    """
-    directions = np.diag([0.35, 0.35, 1.0])
-    fields = [vertices * (vertices @ direction)[:, None] * _NEARNESS_PER_CM for direction in directions]
-    return np.array(fields)
+
+def _sum_of_views(
+    told: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], doubt: NDArray[np.float64]
+) -> tuple[Matrix, NDArray[np.float64]]:
+    """Return the covariance (L, L) of what the views together tell, and what it is (L,)."""
+    if len(told) == 1:
+        return errors[0], told[0]
+    inverses = [np.linalg.inv(error * doubtful) for error, doubtful in zip(errors, doubt, strict=True)]
+    covariance: Matrix = np.linalg.inv(np.sum(inverses, axis=0))
+    summed = np.sum([inverse @ seen for inverse, seen in zip(inverses, told, strict=True)], axis=0)
+    return covariance, covariance @ summed
+
+
+def _positive(matrix: Matrix, least: float) -> Matrix:
+    """Return a symmetric matrix with no eigenvalue below ``least``."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.maximum(values, least)) @ vectors.T)
 
 
 def _carried(
     observed: Points3, expected: Points3, weights: NDArray[np.float64]
-) -> tuple[float, Matrix, NDArray[np.float64], Points3]:
+) -> tuple[WeakPerspective, Points3]:
     """Return the camera that has ``expected`` nearest to ``observed``, and ``observed`` in model space."""
     scale, rotation, translation = similarity_transform(expected, observed, weights)
-    return scale, rotation, translation, (observed - translation) @ rotation / scale
+    camera = WeakPerspective(scale, rotation, translation[:2] * (1.0, -1.0))
+    return camera, (observed - translation) @ rotation / scale
 
 
 def _trust(residual_cm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.face.canonical import CanonicalData, canonical_data
+from emulator.face.canonical import canonical_data
 from emulator.face.landmarks import MIRROR
 from emulator.face.mesh import Mesh
 from emulator.face.types import Points3
 
 IDENTITY_COUNT: Final = 80
-
-# Heads differ by about ``_AMPLITUDE_CM * frequency ** -_EXPONENT`` along a harmonic, times a factor
-# for the axis (x, y, z) and for whether both sides of the face do the same. The sum is 2.4
-# millimetres a vertex, what anthropometry says of adults brought to one size; how it is spread was
-# chosen by trying on photographs and drawn faces: little where a detector sees little (depth), or
-# where what it sees is the pose (asymmetry).
-_AMPLITUDE_CM = 0.17
-_EXPONENT = 1.0
-_EVEN_FACTORS = (0.7, 0.9, 0.6)
-_ODD_FACTORS = (0.22, 0.22, 0.18)
-
-# A harmonic along an axis of which less than this is left, once moving, turning and scaling the
-# head and the earlier modes are taken out, says nothing of its own.
-_INDEPENDENT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +25,9 @@ class IdentityModes:
     Attributes
     ----------
     modes : (80, 468, 3) float64
-        Orthonormal fields of displacement, from the coarsest to the finest; each is its own
-        mirror image or the negative of it. None moves, turns or scales the head (to first order).
+        Orthonormal smooth fields of displacement, from those along which heads differ most to
+        those along which they differ least; each is its own mirror image or the negative of it.
+        None moves, turns or scales the head (to first order).
     deviations_cm : (80,) float64
         How far a mode is gone along for a coefficient of 1.
     parities : (80,) float64
@@ -53,33 +41,22 @@ class IdentityModes:
 
 @cache
 def identity_modes() -> IdentityModes:
-    """Return the modes, computed from the canonical mesh's stored harmonics at the first call.
+    """Return the modes, read from the package's data at the first call.
 
-    Each is a manifold harmonic (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x)
-    times an axis. The deviations follow a power law in the harmonic's frequency, and those that
-    deviate most are taken.
+    The first two dozen are the directions that a landmark detector lets one recover, the rest are
+    manifold harmonics (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x) that
+    those leave over: ``emulator.face.observability`` chooses them.
     """
-    canonical = canonical_data()
-    vertices = canonical.mesh.vertices
-    taken = similarity_fields(vertices)
-    modes, deviations, parities = [], [], []
-    for deviation, parity, field in _candidates(canonical):
-        rest = field
-        # Twice is enough: W. Kahan's rule for Gram-Schmidt.
-        for _ in range(2):
-            rest = rest - np.tensordot(np.tensordot(taken, rest, axes=2), taken, axes=1)
-        length = np.linalg.norm(rest)
-        if length < _INDEPENDENT:
-            continue
-        mode = rest / length
-        mode = (mode + parity * mirrored_field(mode)) / 2
-        taken = np.concatenate([taken, mode[None]])
-        modes.append(mode)
-        deviations.append(deviation)
-        parities.append(parity)
-        if len(modes) == IDENTITY_COUNT:
-            break
-    found = IdentityModes(np.array(modes), np.array(deviations), np.array(parities))
+    with (
+        resources.files("emulator.face").joinpath("data/identity_modes.npz").open("rb") as stream,
+        np.load(stream, allow_pickle=False) as stored,
+    ):
+        fields = stored["modes"].astype(np.float64)
+        deviations = stored["deviations_cm"].astype(np.float64)
+        parities = stored["parities"].astype(np.float64)
+    # Stored in single precision: orthonormal again to the last bits.
+    modes = orthonormal(fields, parities)
+    found = IdentityModes(modes, deviations, parities)
     for array in (found.modes, found.deviations_cm, found.parities):
         array.flags.writeable = False
     return found
@@ -128,18 +105,21 @@ def mirrored(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     return flipped
 
 
-def _candidates(canonical: CanonicalData) -> list[tuple[float, float, Points3]]:
-    """Return each harmonic with each axis: how far heads deviate (cm), parity and field; widest first."""
-    found = []
-    for harmonic, frequency in zip(canonical.harmonics, canonical.frequencies, strict=True):
-        for axis in range(3):
-            field = np.zeros_like(canonical.mesh.vertices)
-            field[:, axis] = harmonic
-            parity = 1.0 if np.array_equal(mirrored_field(field), field) else -1.0
-            factor = (_EVEN_FACTORS if parity > 0 else _ODD_FACTORS)[axis]
-            found.append((factor * _AMPLITUDE_CM * float(frequency) ** -_EXPONENT, parity, field))
-    # Sorting is stable: of equal ones the coarser harmonic first.
-    return sorted(found, key=lambda candidate: -candidate[0])
+def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``fields`` (M, 468, 3) made orthonormal, one after the other.
+
+    None moves, turns or scales the head, and each is even (parity 1) or odd (-1) to the bit.
+    """
+    taken = similarity_fields(canonical_data().mesh.vertices)
+    count = len(taken)
+    for field, parity in zip(fields, parities, strict=True):
+        rest = field
+        # Twice is enough: W. Kahan's rule for Gram-Schmidt.
+        for _ in range(2):
+            rest = rest - np.tensordot(np.tensordot(taken, rest, axes=2), taken, axes=1)
+        rest = rest / np.linalg.norm(rest)
+        taken = np.concatenate([taken, ((rest + parity * mirrored_field(rest)) / 2)[None]])
+    return taken[count:]
 
 
 def similarity_fields(vertices: Points3) -> NDArray[np.float64]:

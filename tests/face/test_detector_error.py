@@ -1,44 +1,62 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from emulator.face.canonical import canonical_mesh
-from emulator.face.detector_error import detector_error, error_fields
-from emulator.face.identity import mirrored_field, similarity_fields
-from emulator.face.landmarks import SURFACE_COUNT
-from emulator.face.pose import Pose
+from emulator.face.detector_error import detector_error, pose_terms, within_person_fields
+from emulator.face.identity import IDENTITY_COUNT, mirrored_field, similarity_fields
 
 
-def test_stored_fields_are_even_or_odd_and_move_turn_and_scale_nothing() -> None:
+def test_directions_are_orthonormal_and_even_or_odd_and_move_turn_and_scale_nothing() -> None:
+    directions = detector_error().directions
+    flat = directions.reshape(len(directions), -1)
+    np.testing.assert_allclose(flat @ flat.T, np.eye(len(flat)), atol=1e-5)
     similarity = similarity_fields(canonical_mesh().vertices).reshape(7, -1)
-    for field in detector_error():
-        image = mirrored_field(field)
-        sign = np.sign(np.vdot(image, field))
-        np.testing.assert_array_equal(image, sign * field)
-        assert np.abs(similarity @ field.ravel()).max() < 0.05 * np.linalg.norm(field)
+    np.testing.assert_allclose(flat @ similarity.T, 0, atol=1e-5)
+    for direction in directions:
+        image = mirrored_field(direction)
+        np.testing.assert_array_equal(image, np.sign(np.vdot(image, direction)) * direction)
 
 
-def test_errors_that_depend_on_the_pose_are_found_again() -> None:
-    rng = np.random.default_rng(0)
-    shape = (SURFACE_COUNT, 3)
-    similarity = similarity_fields(canonical_mesh().vertices).reshape(7, -1)
-
-    def field(parity: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        raw = rng.normal(size=shape)
-        raw = raw + parity * mirrored_field(raw)
-        return np.asarray((raw.ravel() - raw.ravel() @ similarity.T @ similarity).reshape(shape))
-
-    constant, turning = field(1.0), field(-1.0)
-    poses = [Pose(yaw, pitch, 0.0) for yaw in (-30, -10, 0, 15, 30) for pitch in (-15, 0, 15)]
-    errors = np.array([constant + pose.yaw / 30.0 * turning for pose in poses])
-    found = error_fields(errors, poses)
-    np.testing.assert_allclose(found[0], constant, atol=1e-8)
-    np.testing.assert_allclose(found[4], turning, atol=1e-8)
-    np.testing.assert_allclose(found[[1, 2, 3, 5]], 0, atol=1e-8)
-    np.testing.assert_allclose(found[6:], 0, atol=1e-6)
+def test_covariances_are_symmetric_and_faces_that_act_err_more() -> None:
+    error = detector_error()
+    count = len(error.directions)
+    assert error.response.shape == (count, IDENTITY_COUNT)
+    for covariance in (error.at_rest, error.acting, error.lasting):
+        np.testing.assert_allclose(covariance, covariance.T, atol=1e-5)
+        assert np.linalg.eigvalsh(covariance).min() > -1e-4
+    # What lasts is a share of the error.
+    assert 0 < np.trace(error.lasting) < np.trace(error.at_rest) < np.trace(error.acting)
 
 
-def test_fields_are_read_only() -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        detector_error()[0] = 0
+def test_even_things_do_not_look_odd() -> None:
+    """A mirrored picture is answered in the mirrored way: no even mode moves an odd direction."""
+    error = detector_error()
+    parity = np.array([np.sign(np.vdot(mirrored_field(field), field)) for field in error.directions])
+    even, odd = parity > 0, parity < 0
+    for covariance in (error.at_rest, error.acting, error.lasting):
+        np.testing.assert_allclose(covariance[np.ix_(even, odd)], 0, atol=1e-5)
+    # The bias changes sides with the yaw: its second and fifth power.
+    turned = np.isin(np.arange(len(error.bias)), (1, 4))
+    np.testing.assert_allclose(error.bias[np.ix_(turned, even)], 0, atol=1e-5)
+    np.testing.assert_allclose(error.bias[np.ix_(~turned, odd)], 0, atol=1e-5)
+
+
+def test_the_powers_of_a_pose() -> None:
+    np.testing.assert_array_equal(pose_terms(np.array(0.0), np.array(0.0)), [1, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(pose_terms(np.array([60.0]), np.array([-15.0])), [[1, 2, 4, -1, -2, 1]])
+
+
+def test_what_photographs_differ_by_falls_with_the_frequency() -> None:
+    sizes = np.linalg.norm(within_person_fields(), axis=(1, 2))
+    assert sizes[:3].max() == sizes.max()
+    assert sizes[-3:].max() < 0.3 * sizes.max()
+
+
+def test_arrays_are_read_only() -> None:
+    for field in fields(detector_error()):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(detector_error(), field.name)[0] = 0

@@ -151,7 +151,7 @@ def test_an_expression_moves_what_it_says_and_leaves_the_nose(
     by = (moved.landmarks - rest.landmarks)[:, :2] / rest.camera.scale
     assert (by[list(indices)] @ direction > 0.3).all()
     # Nothing above the mouth follows the jaw, and nothing moves what is rigid.
-    assert np.abs(by[[6, 168, 10, 33, 263]]).max() < 0.3
+    assert np.abs(by[[6, 168, 10, 33, 263]]).max() < 0.35
     np.testing.assert_array_equal(moved.identity_coefficients, rest.identity_coefficients)
     assert (moved.image != rest.image).any()
 

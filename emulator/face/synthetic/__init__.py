@@ -22,6 +22,7 @@ from emulator.face.synthetic.render import (
     render_backdrop,
     render_face,
     render_people,
+    render_shape,
 )
 from emulator.face.synthetic.truth import ground_truth
 
@@ -41,4 +42,5 @@ __all__ = [
     "render_backdrop",
     "render_face",
     "render_people",
+    "render_shape",
 ]

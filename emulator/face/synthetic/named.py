@@ -117,7 +117,7 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
                 seed=_SEED,
                 width=4200,
                 height=400,
-                face_fraction=0.05,
+                face_fraction=0.06,
                 background="wall",
             ),
         ),

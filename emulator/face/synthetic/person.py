@@ -193,7 +193,7 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
     # Light eyes go with light skin; dark eyes with any.
     iris = _IRIS_COLORS[int(shares[5] * len(_IRIS_COLORS))] if skin_tone <= 4 else _IRIS_COLORS[0]
     bearded = male and hair_type not in ("ponytail_straight", "ponytail_wavy")
-    drawn = draw_identity(rng, (0.9 if male else -1.3) * (0.6 + 0.8 * float(shares[6])))
+    drawn = draw_identity(rng, (1.0 if male else -1.2) * (0.6 + 0.8 * float(shares[6])))
     given = spec.identity_coefficients
     # Nobody's skin is exactly a swatch of the scale.
     shift = 1.0 + np.array([0.05, 0.05, 0.07]) * (shares[7:10] - 0.5)

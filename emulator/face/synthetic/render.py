@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from emulator.face import identity
-from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize
@@ -83,6 +82,14 @@ def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
     return render_people([spec])[0]
 
 
+def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
+    """Return the picture of a person whose face at rest is ``face`` (468, 3), cm in model space.
+
+    Whatever shape ``spec`` says: for faces beyond the head model, from which it is measured.
+    """
+    return _rendered([spec], [draw_person(spec)], [face])[0]
+
+
 def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ...]:
     """Return a picture of several people: for each the same image, and the truth about this one.
 
@@ -96,14 +103,23 @@ def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ..
     """
     if not specs:
         raise ValueError("specs must name at least one person, not none")
-    first = specs[0]
     people = [draw_person(spec) for spec in specs]
+    return _rendered(
+        specs, people, [identity.mesh(person.identity_coefficients).vertices for person in people]
+    )
+
+
+def _rendered(
+    specs: Sequence[SyntheticFaceSpec], people: Sequence[Person], resting: Sequence[Points3]
+) -> tuple[SyntheticFace, ...]:
+    """Return the picture of ``people`` whose faces at rest are ``resting`` (468, 3)."""
+    first = specs[0]
     height, width = SUPERSAMPLING * first.height, SUPERSAMPLING * first.width
     picture = backdrop(people[0], first.background, first.light, height, width).reshape(-1, 3)
     faces: dict[int, tuple[Points3, WeakPerspective, Pose]] = {}
     for index in sorted(range(len(specs)), key=lambda index: specs[index].face_fraction):
         spec, person = specs[index], people[index]
-        rest = identity.mesh(person.identity_coefficients).vertices[:SURFACE_COUNT]
+        rest = resting[index]
         pose = Pose(spec.yaw, spec.pitch, spec.roll)
         camera = _camera(rest, rotation_matrix(pose), spec, first)
         face = expressed(rest, spec.expression)

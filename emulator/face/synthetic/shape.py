@@ -35,53 +35,48 @@ from emulator.face.types import Points3
 LIMIT = 2.5
 """A drawn coefficient lies between minus this and this."""
 
-# How far the modes may leave a trait unexplained: a ridge that keeps the coefficients moderate.
-_NOISE_CM = 0.25
+# How much of a trait's mean difference between men and women is drawn.
+_DIMORPHISM = 0.8
 
-# What a trait does not decide: each coefficient's own share.
-_OWN_SHARE = 0.7
+_RIDGE_CM = 1.0
 
 
 def draw_identity(rng: np.random.Generator, masculinity: float) -> Floats:
-    """Return identity coefficients (80,) of a face that looks like somebody.
-
-    A face's traits (how long it is, how wide the jaw, the nose, the mouth are, and so on) are drawn
-    from N(0, 1), and the coefficients that express them best are found by ridge regression;
-    noise on each coefficient tells people apart whose traits agree.
+    """Return identity coefficients (80,) of somebody: N(0, 1), cut off at ``LIMIT``.
 
     Parameters
     ----------
     rng : Generator
     masculinity : float
-        -1 to 1: moves the traits in which men and women differ on average (L. G. Farkas,
-        Anthropometry of the Head and Face, 1994).
+        -1 to 1: moves the face by the traits in which men and women differ on average (L. G.
+        Farkas, Anthropometry of the Head and Face, 1994). As men and women are drawn alike often,
+        each coefficient's spread about that is less, so that over all it is about 1.
     """
-    traits, means = _traits()
-    amounts = 1.1 * np.clip(rng.standard_normal(len(traits)), -2.0, 2.0) + masculinity * means
-    field = np.tensordot(amounts, traits, axes=1)
-    noise = rng.standard_normal(identity.IDENTITY_COUNT)
-    drawn = _projection() @ field.reshape(-1) + _OWN_SHARE * noise
-    found: Floats = np.clip(drawn, -LIMIT, LIMIT)
+    shift = _masculine()
+    own = np.sqrt(1.0 - np.minimum(shift**2, 0.5))
+    found: Floats = np.clip(
+        masculinity * shift + own * rng.standard_normal(identity.IDENTITY_COUNT), -LIMIT, LIMIT
+    )
     return found
 
 
 @cache
-def _projection() -> Floats:
-    """Return (80, 1404): the coefficients of a displacement of the 468 landmarks, moderately."""
-    rest = identity.mesh(np.zeros(identity.IDENTITY_COUNT)).vertices[:SURFACE_COUNT]
-    design = np.stack(
-        [
-            (identity.mesh(unit).vertices[:SURFACE_COUNT] - rest).reshape(-1)
-            for unit in np.eye(identity.IDENTITY_COUNT)
-        ]
-    )
-    gram = design @ design.T / _NOISE_CM**2 + np.eye(len(design))
-    return np.asarray(np.linalg.solve(gram, design / _NOISE_CM**2))
+def _masculine() -> Floats:
+    """Return the coefficients (80,) in which men differ from the mean, as far as the coarse modes say."""
+    fields, means = traits()
+    modes = identity.identity_modes()
+    rest = canonical_mesh().vertices
+    field = np.tensordot(means, fields, axes=1)
+    exact = identity.coefficients(rest + field)
+    # A ridge: modes of which there is little in faces are not stretched to say what they cannot.
+    ridge = modes.deviations_cm**2 / (modes.deviations_cm**2 + _RIDGE_CM**2)
+    shift: Floats = np.clip(_DIMORPHISM * ridge * exact, -0.7, 0.7)
+    return shift
 
 
 @cache
-def _traits() -> tuple[Floats, Floats]:
-    """Return displacements (K, 468, 3) in cm, one standard deviation each, and men's mean shift (K,)."""
+def traits() -> tuple[Floats, Floats]:
+    """Return how faces differ, (K, 468, 3) in cm, one standard deviation each, and men's means (K,)."""
     v = canonical_mesh().vertices[:SURFACE_COUNT]
     x, y = v[:, 0], v[:, 1]
     side = np.tanh(x / 1.0)

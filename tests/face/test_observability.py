@@ -1,0 +1,84 @@
+"""On faces that are not drawn: landmarks that answer to heads by a rule that is known."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from emulator.face.canonical import canonical_mesh
+from emulator.face.detector_error import pose_terms
+from emulator.face.identity import IDENTITY_COUNT, mirrored_field
+from emulator.face.landmarks import SURFACE_COUNT
+from emulator.face.observability import (
+    Sights,
+    choose_modes,
+    head_of_modes,
+    measured_error,
+    variations,
+    varied_head,
+)
+
+BLIND = canonical_mesh().vertices[:, 1] > 3.0
+"""The forehead: landmarks that the detector of these tests leaves where they are on the mean head."""
+
+
+def sights_of(heads: np.ndarray[tuple[int, ...], np.dtype[np.float64]], gain: float) -> Sights:
+    """Return what a detector sees that moves by ``gain`` across the line of sight, but blindly in parts."""
+    rng = np.random.default_rng(1)
+    count = len(heads)
+    answer = gain * heads * (1.0, 1.0, 0.0)
+    answer[:, BLIND] = 0.0
+    seen = answer + 0.1 * rng.standard_normal(heads.shape)
+    pose = rng.uniform(-30, 30, (count, 2)) * (1.0, 0.5)
+    person = np.repeat(np.arange(count // 3), 3)
+    return Sights(heads.reshape(count, -1), seen.reshape(count, -1), pose, person, np.arange(count) % 3 > 0)
+
+
+@cache
+def varied_sights() -> Sights:
+    heads = np.array([varied_head(np.random.default_rng(seed)) for seed in range(200)])
+    return sights_of(np.repeat(heads, 3, axis=0), 0.8)
+
+
+def test_heads_vary_by_about_three_millimetres_a_vertex_and_the_same_seed_draws_the_same() -> None:
+    heads = varied_sights().true[::3].reshape(-1, SURFACE_COUNT, 3)
+    assert 0.25 < np.sqrt((heads**2).sum(axis=2).mean()) < 0.35
+    np.testing.assert_array_equal(
+        varied_head(np.random.default_rng(3)), varied_head(np.random.default_rng(3))
+    )
+    assert len(variations()) == 60 * 3 + 24
+
+
+def test_the_first_modes_move_what_the_detector_sees() -> None:
+    modes = choose_modes(varied_sights())
+    flat = modes.modes.reshape(IDENTITY_COUNT, -1)
+    np.testing.assert_allclose(flat @ flat.T, np.eye(IDENTITY_COUNT), atol=1e-12)
+    for mode, parity in zip(modes.modes, modes.parities, strict=True):
+        np.testing.assert_array_equal(mirrored_field(mode), parity * mode)
+    assert (np.diff(modes.deviations_cm) <= 0).all()
+    assert (modes.deviations_cm**2).sum() == pytest.approx(SURFACE_COUNT * 0.29**2, rel=0.02)
+    depth = (modes.modes[..., 2] ** 2).sum(axis=1)
+    usual = (varied_sights().true.reshape(-1, SURFACE_COUNT, 3)[..., 2] ** 2).sum() / (
+        varied_sights().true ** 2
+    ).sum()
+    # Depth is not answered to.
+    assert np.average(depth, weights=modes.deviations_cm**2) < 0.6 * usual
+
+
+def test_the_detectors_answer_and_its_errors_are_found_again() -> None:
+    modes = choose_modes(varied_sights())
+    heads = np.array([head_of_modes(modes, np.random.default_rng(seed)) for seed in range(200)])
+    sights = sights_of(np.repeat(heads, 3, axis=0), 0.8)
+    powers = pose_terms(sights.pose_deg[:, 0], sights.pose_deg[:, 1])
+    error = measured_error(sights, modes)
+    directions = error.directions.reshape(len(error.directions), -1)
+    answer = 0.8 * modes.modes * modes.deviations_cm[:, None, None] * (1.0, 1.0, 0.0)
+    answer[:, BLIND] = 0.0
+    expected = directions @ answer.reshape(IDENTITY_COUNT, -1).T
+    off = np.linalg.norm(error.response - expected, axis=0) / np.linalg.norm(expected, axis=0)
+    assert off[:8].max() < 0.1
+    # Poses change nothing here, and nothing lasts.
+    np.testing.assert_allclose(powers @ error.bias, 0, atol=0.1)
+    assert np.trace(error.lasting) < 0.25 * np.trace(error.at_rest)
