@@ -77,7 +77,11 @@ def me(server: Listening) -> Iterator[Client]:
         ),
         (
             "picture-rotated",
-            {"faceplusplus": SUCCESS, "metahuman": SUCCESS, "perfectcorp": "error_pose"},
+            {
+                "faceplusplus": "NO_FACE_FOUND: image_file_1",
+                "metahuman": "face not found",
+                "perfectcorp": "error_no_face",
+            },
         ),
         (
             {"picture": {"shrink": 0.2}},
