@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
@@ -100,6 +101,7 @@ class TaskRunner:
         self._performed = asyncio.Condition()
         self._under_way: dict[str, _UnderWay] = {}
         self._timers: dict[str, _UnderWay] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
 
     def register(self, jobs: Mapping[str, Job]) -> None:
@@ -127,7 +129,7 @@ class TaskRunner:
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
             elif not task.is_finished and task.is_due(self._clock.now(task.owner)):
-                await self._tell(task)
+                await self._tell(task.id)
             self._set_timer(task)
 
     @contextlib.asynccontextmanager
@@ -225,7 +227,7 @@ class TaskRunner:
                 outcome = Outcome(error=job.unexpected_error)
         held = await self._change(running.id, lambda task: _held(task, outcome))
         if held is not None and held.is_due(self._clock.now(held.owner)):
-            await self._tell(held)
+            await self._tell(held.id)
         async with self._performed:
             self._performed.notify_all()
 
@@ -259,7 +261,7 @@ class TaskRunner:
             # The tester was promised that it is over by now, however long the work takes.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
-                held = await self._tell(held)
+                held = await self._tell(held.id)
             task = held or task
         return task
 
@@ -278,33 +280,36 @@ class TaskRunner:
             held = None if task.held is None else Outcome(error=error)
             return replace(task, forced_error=error, held=held)
 
-        task = await self._change(task_id, let_go)
+        async with self._lock(task_id):
+            task = await self._change(task_id, let_go)
         if task is not None and task.state is TaskState.HELD:
-            task = await self._tell(task)
+            task = await self._tell(task.id)
         return task
 
     async def delete(self, task: Task) -> None:
         """Forget a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _tell(self, held: Task) -> Task | None:
-        """Record that a task whose work is done is over, and return it."""
-        if held.held is None:
-            raise ValueError(f"task {held.id} is {held.state}, and nothing of it is held")
-        job = self._jobs[held.kind]
-        await job.settle(held, held.held)
-        now = self._clock.now(held.owner)
-        finished_here = False
-
-        def end(task: Task) -> Task:
-            nonlocal finished_here
-            finished_here = task.held is not None
-            return task if task.held is None else finish(task, task.held, now)
-
-        task = await self._change(held.id, end)
-        if task is not None and finished_here and job.announce is not None:
+    async def _tell(self, task_id: str) -> Task | None:
+        """Record that a task is over, if its work is done and that was not told, and return it."""
+        async with self._lock(task_id):
+            held = await self.find(task_id)
+            if held is None or held.held is None:
+                return held
+            outcome = held.held
+            job = self._jobs[held.kind]
+            await job.settle(held, outcome)
+            now = self._clock.now(held.owner)
+            task = await self._change(
+                task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
+            )
+        if task is not None and job.announce is not None:
             await job.announce(task)
         return task
+
+    def _lock(self, task_id: str) -> asyncio.Lock:
+        """Return what keeps one task from being told and changed by a tester at once."""
+        return self._locks.setdefault(task_id, asyncio.Lock())
 
     async def _until_performed(self, task_id: str) -> Task | None:
         """Return the task as soon as its work is done, or None as soon as it is gone."""
@@ -323,7 +328,7 @@ class TaskRunner:
             await self._clock.wait_until(moment, task.owner)
             performed = await self._until_performed(task.id)
             if performed is not None and performed.state is TaskState.HELD:
-                await self._tell(performed)
+                await self._tell(performed.id)
 
         self._start_timer(task, tell_in_time())
 

@@ -24,6 +24,9 @@ from emulator.web.notices import NOTICES, Notice
 DROPPERS = "face_emulator.droppers"
 """The extension of the ASGI scope that can close a connection: a mapping of ``close`` and ``reset``."""
 
+LOOKED_INTO_BYTES = 32 * 1024 * 1024
+"""How far into a body rules look: it is held in memory before the vendor can refuse it as too large."""
+
 NO_ANSWER = frozenset({"closed", "reset"})
 BUFFERED = frozenset({"truncated", "malformed", "empty"})
 
@@ -378,11 +381,13 @@ def _proxy_page(status: int) -> Response:
 
 
 async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
-    """Return a whole body, and what hands the same messages out again."""
+    """Return a body, as far as rules look into it, and what hands the same messages out again."""
     messages: list[Message] = []
-    while True:
+    read = 0
+    while read < LOOKED_INTO_BYTES:
         message = await receive()
         messages.append(message)
+        read += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):
             break
     replay = iter(messages)

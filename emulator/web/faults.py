@@ -400,7 +400,7 @@ class Faults:
     @property
     def needs_bodies(self) -> bool:
         """Whether a rule looks into bodies."""
-        return any(entry.value.rule.match.body_contains is not None for entry in self.kept.items().values())
+        return any(active.rule.match.body_contains is not None for active in self.rules().values())
 
     async def decide(self, occasion: Occasion) -> Injection | None:
         """Return what happens on an occasion, and count it.

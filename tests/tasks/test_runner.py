@@ -300,3 +300,25 @@ def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(tm
         assert done.state is TaskState.SUCCEEDED
 
     use(tmp_path, scenario)
+
+
+def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(tmp_path: Path) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        settled: list[str | None] = []
+
+        async def settle(_task: Task, outcome: Outcome) -> None:
+            await asyncio.sleep(0)
+            settled.append(outcome.error)
+
+        runner.register({"settled": Job(succeed, "unknown", settle)})
+        await runner.progressions.put("me", "me", Progression(mode=Mode.MANUAL))
+        await runner.create(task("settled"))
+        await runner.perform("t")
+        # One lets it end as it is, the other with an error, while the first is being settled.
+        await asyncio.gather(runner.release("t"), runner.release("t", "error_pose"))
+        done = await runner.find("t", "me")
+        assert done is not None
+        assert done.is_finished
+        assert settled == [done.error]
+
+    use(tmp_path, scenario)
