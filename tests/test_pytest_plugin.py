@@ -16,7 +16,6 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
 FACE = ROOT / "fixtures" / "faces" / "ok-frontal.jpg"
-PLUGIN = ("-p", "emulator.pytest_plugin")
 
 PAYING = f"""
 import httpx
@@ -39,7 +38,7 @@ def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(PAYING)
-    result = pytester.runpytest_subprocess(*PLUGIN)
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
 
@@ -57,14 +56,14 @@ def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(pytester: py
             )
             assert answer.status_code == 200
         pytester.makepyfile(PAYING)
-        result = pytester.runpytest_subprocess(*PLUGIN, f"--face-emulator-url={server.base_url}/")
+        result = pytester.runpytest_subprocess(f"--face-emulator-url={server.base_url}/")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, 0.10 USD", "total: 0.10 USD"])
 
 
 def test_a_run_that_is_billed_for_nothing_says_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): assert face_emulator_server.base_url")
-    result = pytester.runpytest_subprocess(*PLUGIN)
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
 
