@@ -61,9 +61,10 @@ _TEMPER = 0.25
 # do, and the finest with nothing but noise; with 0 they would be dead.
 _WIDENING = 0.6
 
-# How much of what a view shows beside the identity's head is delivered. Most of it is the detector's
-# error: less would be nearer to the person, and farther from the picture than 1 % of the eye distance.
-_DETAIL = 0.62
+# How much of what one view shows beside the identity's head is delivered, shared by all views. Most of
+# it is the detector's error: less would be nearer to the person, and farther from the picture than 1 % of
+# the eye distance. Several views' errors differ, so no head could be that near to all of their pictures.
+_DETAIL = 0.55
 
 # How much more the identity's head says about depth than a view from the side does. The detector's
 # errors turn with the head: on drawn people, views 30 degrees apart that were intersected gave a worse
@@ -161,10 +162,11 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     """Return the vertices (468, 3), cm, of the head as the views show it: expression and detail too.
 
-    The identity's head, and a part of what the views show beside it. Each view says where a vertex lies
-    across its line of sight, by how much it faces the camera; along the line of sight it says
-    little, and the identity's head decides. Views from all around are intersected; views that differ
-    little do not add up to a depth.
+    The identity's head, and a part of what the views show beside it: the more views, the less, for
+    the identity is surer then, and the rest is what the views contradict one another in. Each view
+    says where a vertex lies across its line of sight, by how much it faces the camera; along the line
+    of sight it says little, and the identity's head decides. Views from all around are intersected;
+    views that differ little do not add up to a depth.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
@@ -182,7 +184,17 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
         known += weight[:, None, None] * across
         total += weight[:, None] * ((fit.landmarks_cm - vertices) @ across)
     offset: Points3 = np.linalg.solve(known, total[:, :, None])[:, :, 0]
-    return vertices + _DETAIL * offset
+    return vertices + _DETAIL / len(fits) * offset
+
+
+def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
+    """Return the camera that has ``vertices`` (468, 3), cm, where the fit's landmarks lie in the picture.
+
+    The fit's own camera sees the head as smoothed landmarks have it, which is not the head that is
+    delivered, and compares depths too, of which a picture says little.
+    """
+    pixels = fit.camera.project(fit.landmarks_cm)[:, :2]
+    return fit.camera.refined(vertices, pixels, landmark_weights())
 
 
 @cache

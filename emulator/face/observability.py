@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 
 _VARIED_PEOPLE = range(500_000, 500_800)
 _PEOPLE_OF_MODES = range(600_000, 600_600)
-_LOOKS = 6
+_LOOKS = 4
 
 # How heads vary in the first step: traits (nose, jaw, lips ...) a little less than they do, and all
 # harmonics, by 2 millimetres a vertex together; little where a face lacks symmetry, and in depth.

@@ -9,7 +9,7 @@ from emulator.face.appearance import Attributes, Gender
 from emulator.face.pose import WeakPerspective
 from emulator.pipelines.rules import ImageRules
 
-LOOKS = 6
+LOOKS = 4
 """At each face: the landmarks' mean is steady enough that one person stays one person."""
 
 MATERIAL = "face"

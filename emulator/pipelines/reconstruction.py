@@ -9,7 +9,7 @@ from dataclasses import replace
 from emulator.face.attributes import face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
-from emulator.face.fit import HeadFit, fit_head, fit_views, observed_shape
+from emulator.face.fit import HeadFit, camera_on, fit_head, fit_views, observed_shape
 from emulator.face.head import head_mesh, skin_places
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
@@ -39,7 +39,8 @@ def wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
     """
     observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
     fits = fit_views([face.landmarks for _, face in observations])
-    head = head_mesh(observed_shape(fits))
+    shape = observed_shape(fits)
+    head = head_mesh(shape)
     texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
     scaled = head.with_vertices(head.vertices * options.units_per_cm)
     normals = vertex_normals(scaled.vertices, scaled.triangles)
@@ -48,7 +49,7 @@ def wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
         mtl=write_mtl(MATERIAL, options.texture_name),
         texture=encode_jpeg(texture),
         views=tuple(
-            View(fit.camera, image.shape[1], image.shape[0])
+            View(camera_on(fit, shape), image.shape[1], image.shape[0])
             for fit, (image, _) in zip(fits, observations, strict=True)
         ),
     )

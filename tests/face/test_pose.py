@@ -135,3 +135,42 @@ def test_project_has_x_right_y_down_and_z_away() -> None:
     np.testing.assert_array_equal(
         camera.project(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])), [[100, 50, 0], [110, 30, -30]]
     )
+
+
+near = st.builds(Pose, yaw=st.floats(-8, 8), pitch=st.floats(-8, 8), roll=st.floats(-8, 8))
+
+
+@given(poses, near, st.floats(0.9, 1.1), seeds)
+def test_a_refined_camera_is_the_one_that_saw_the_points_whatever_their_depths(
+    pose: Pose, off: Pose, growth: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vertices = rng.normal(size=(60, 3)) * (7.0, 9.0, 4.0)
+    truth = WeakPerspective(20.0, rotation_matrix(pose), np.array([320.0, 240.0]))
+    start = WeakPerspective(
+        20.0 * growth, rotation_matrix(off) @ truth.rotation, truth.translation + rng.normal(size=2) * 9
+    )
+    found = start.refined(vertices, truth.project(vertices)[:, :2], rng.uniform(0.1, 1.0, 60))
+    np.testing.assert_allclose(found.project(vertices)[:, :2], truth.project(vertices)[:, :2], atol=1e-3)
+    np.testing.assert_allclose(found.rotation @ found.rotation.T, np.eye(3), atol=1e-12)
+
+
+@given(near, seeds)
+def test_no_camera_nearby_is_better_than_the_refined_one(off: Pose, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vertices = rng.normal(size=(60, 3)) * (7.0, 9.0, 4.0)
+    pixels = 20.0 * vertices[:, :2] * (1, -1) + rng.normal(size=(60, 2)) * 5
+    weights = rng.uniform(0.1, 1.0, 60)
+
+    def misfit(camera: WeakPerspective) -> float:
+        return float(weights @ ((camera.project(vertices)[:, :2] - pixels) ** 2).sum(axis=1))
+
+    best = WeakPerspective(20.0, rotation_matrix(off), np.zeros(2)).refined(vertices, pixels, weights, 12)
+    for _ in range(20):
+        turn = rotation_matrix(Pose(*rng.normal(scale=0.2, size=3)))
+        other = WeakPerspective(
+            best.scale * float(np.exp(rng.normal(scale=0.002))),
+            turn @ best.rotation,
+            best.translation + rng.normal(scale=0.1, size=2),
+        )
+        assert misfit(best) < misfit(other)
