@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ _MINIMUM_SCORE = 0.5
 # What only a second search finds has to be surer: a colour wheel and coins get about 0.6, faces
 # that the first search misses 0.7 and more.
 _SECOND_SEARCH_SCORE = 0.65
+
+# How long the parts are, in eighths of the picture's sides, in which it is searched if nothing else helps.
+_TILE_EIGHTHS = (5, 3)
 
 # Two boxes that overlap by more are one face. Faces of two people cheek to cheek overlap less.
 _SAME_FACE_IOU = 0.4
@@ -129,10 +132,9 @@ class MediaPipeDetector:
     """A FaceDetector that runs the models in MediaPipe's wheel on the CPU.
 
     A detector that reaches far (faces from about a sixteenth of the picture's side) finds the
-    candidates; one for close faces helps out when it finds none, and when that finds none either, the
-    picture is searched once more in four parts. Each candidate is turned upright and cropped, and
-    it counts as a face if the mesh model agrees. Heads may be rolled by
-    45 degrees and more, not stand upside down.
+    candidates; each is turned upright and cropped, and it counts as a face if the mesh model
+    agrees. Where none does, a detector for close faces searches the picture, then the first one
+    four parts of it, then nine. Heads may be rolled by 45 degrees and more, not stand upside down.
 
     The same picture gives the same bits, whatever the instance saw before. One instance serves
     one thread. The import of MediaPipe (seconds) happens in the constructor.
@@ -173,22 +175,12 @@ class MediaPipeDetector:
             raise ValueError(f"looks must be 1 to {len(_LOOKS)}, not {looks}")
         if image.size == 0:
             return ()
-        faces: list[Face] = []
-        for candidate in self._candidates(image):
-            landmarks = self._landmarks(_surroundings(image, candidate), candidate)
-            if landmarks is None:
-                continue
-            # Once more on a crop around the landmarks, which are surer than the detector's box: it
-            # halves how much they depend on where in the picture the face is, and how large.
-            around = _around(landmarks, candidate.score)
-            part = _surroundings(image, around)
-            closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
-            landmarks = landmarks if closer is None else closer
-            box = _box_around(landmarks)
-            if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
-                faces.append(Face(landmarks, box, candidate.score))
-        faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
-        return tuple(faces)
+        # A search whose candidates the mesh model all refuses has found nothing: the next one may.
+        for candidates in self._searches(image):
+            faces = self._faces(image, candidates, looks)
+            if faces:
+                return faces
+        return ()
 
     def segment_person(self, image: Image) -> Mask:
         """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person.
@@ -209,20 +201,33 @@ class MediaPipeDetector:
             mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return mask
 
-    def _candidates(self, image: Image) -> Sequence[_Candidate]:
-        """Return where faces may be, the surest first, each once."""
+    def _searches(self, image: Image) -> Iterator[list[_Candidate]]:
+        """Yield where faces may be, search by search, each longer than the one before."""
         whole = (0, 0, image.shape[1], image.shape[0])
-        found = _search(self._full_range, image, whole)
-        if not found:
-            found = _surer(_search(self._short_range, image, whole))
-        if not found:
-            found = _surer(one for tile in _tiles(image) for one in _search(self._full_range, image, tile))
-        found.sort(key=lambda candidate: (-candidate.score, candidate.box.left, candidate.box.top))
-        kept: list[_Candidate] = []
-        for candidate in found:
-            if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
-                kept.append(candidate)
-        return kept
+        yield _search(self._full_range, image, whole)
+        yield _surer(_search(self._short_range, image, whole))
+        for eighths in _TILE_EIGHTHS:
+            tiles = _tiles(image, eighths)
+            yield _surer(one for tile in tiles for one in _search(self._full_range, image, tile))
+
+    def _faces(self, image: Image, candidates: Sequence[_Candidate], looks: int) -> tuple[Face, ...]:
+        """Return the candidates that are faces, each once: the largest first."""
+        faces: list[Face] = []
+        for candidate in _each_once(candidates):
+            landmarks = self._landmarks(_surroundings(image, candidate), candidate)
+            if landmarks is None:
+                continue
+            # Once more on a crop around the landmarks, which are surer than the detector's box: it
+            # halves how much they depend on where in the picture the face is, and how large.
+            around = _around(landmarks, candidate.score)
+            part = _surroundings(image, around)
+            closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
+            landmarks = landmarks if closer is None else closer
+            box = _box_around(landmarks)
+            if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
+                faces.append(Face(landmarks, box, candidate.score))
+        faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
+        return tuple(faces)
 
     def _mean(self, part: Part, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
         """Return the mean of the landmarks (478, 3) that several looks find; None if none finds any."""
@@ -330,14 +335,29 @@ def _surer(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     return [candidate for candidate in candidates if candidate.score >= _SECOND_SEARCH_SCORE]
 
 
-def _tiles(image: Image) -> Sequence[tuple[int, int, int, int]]:
-    """Return left, top, width and height of four parts of a picture, from corner to corner.
+def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return the candidates, the surest first, without those that overlap a surer one."""
+    kept: list[_Candidate] = []
+    for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
+        if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
+            kept.append(candidate)
+    return kept
 
-    They overlap so far that a face of a quarter of the picture's sides lies wholly in one.
+
+def _tiles(image: Image, eighths: int) -> Sequence[tuple[int, int, int, int]]:
+    """Return left, top, width and height of parts of a picture, so many eighths of its sides long.
+
+    Four parts of five eighths: a face of a quarter of the sides lies wholly in one. Nine of three
+    eighths: one of a sixteenth does.
     """
     height, width = image.shape[:2]
-    across, down = -(-width * 5 // 8), -(-height * 5 // 8)
-    return [(left, top, across, down) for top in (0, height - down) for left in (0, width - across)]
+    across, down = -(-width * eighths // 8), -(-height * eighths // 8)
+    steps = -(-(8 - eighths) // eighths)
+    return [
+        (column * (width - across) // steps, row * (height - down) // steps, across, down)
+        for row in range(steps + 1)
+        for column in range(steps + 1)
+    ]
 
 
 def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> list[_Candidate]:

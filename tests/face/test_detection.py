@@ -7,7 +7,8 @@ from skimage import data
 
 from emulator.face import landmarks as lm
 from emulator.face.detection import Face, MediaPipeDetector, face_mesh_edges
-from emulator.face.landmarks import LANDMARK_COUNT, mirrored_landmarks
+from emulator.face.landmarks import LANDMARK_COUNT, SURFACE_COUNT, mirrored_landmarks
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 
 
@@ -111,6 +112,18 @@ def test_rolled_heads_are_found_as_well(
     expected = face.landmarks.copy()
     expected[:, :2] = face.landmarks[:, :2] @ turn[:, :2].T + turn[:, 2]
     assert distance_in_widths(found.landmarks, expected) < 0.012
+
+
+@pytest.mark.parametrize("seed", [10, 25])
+def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searches(
+    detector: MediaPipeDetector, seed: int
+) -> None:
+    """In the first search a box lies badly; of these two, one is found in four parts, one in nine."""
+    drawn = render_face(
+        SyntheticFaceSpec(seed=seed, yaw=20, width=512, height=512, face_fraction=0.05, skin_tone=10)
+    )
+    (found,) = detector.detect(np.asarray(drawn.image // 2, np.uint8))
+    assert distance_in_widths(found.landmarks[:SURFACE_COUNT], drawn.landmarks) < 0.1
 
 
 def test_small_faces_are_found_and_the_largest_comes_first(
