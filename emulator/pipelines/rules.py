@@ -7,7 +7,7 @@ from typing import Final
 
 MOST_PIXELS: Final = 64_000_000
 """What is decoded at most if a caller has no limit of its own. The worst kind, a transparent PNG of
-8,000 x 8,000 pixels that is to be turned, took a worker 770 MB at its peak."""
+8,000 x 8,000 pixels that is to be turned, took a process 870 MB at its peak."""
 
 
 @dataclass(frozen=True)
