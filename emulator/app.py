@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import shutil
 import tempfile
 import weakref
@@ -30,6 +32,7 @@ from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
+from emulator.variables import strange_variables
 from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, UnknownFault, is_reserved
@@ -42,6 +45,8 @@ from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
 from emulator.webhooks.sender import HttpSender
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     """
     settings = settings or Settings()
     vendors = discover_vendors(emulator.vendors)
+    for sentence in strange_variables(os.environ, vendors):
+        logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
     adapters = _adapters(settings)
     services = _services(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)

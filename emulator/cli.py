@@ -48,8 +48,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve until stopped."""
-    from pydantic import ValidationError
-
     from emulator.backends.queue import WorkerLost
     from emulator.control.init import InitFailed
     from emulator.control.scenario import ScenarioUnreadable
@@ -69,12 +67,10 @@ def serve(
         InitFailed,
         ScenarioUnreadable,
         UnknownFault,
-        ValidationError,
         ValueError,
         OSError,
     ) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _stopped(error, 1) from error
     except WorkerLost as error:
         typer.echo(
             f"face-emulator: the face core cannot be loaded ({error}); its reason stands above", err=True
@@ -111,9 +107,8 @@ def demo(
 
     try:
         run_demo(photo, folder)
-    except (DemoFailed, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+    except (DemoFailed, ValueError, OSError) as error:
+        raise _stopped(error, 1) from error
 
 
 @app.command()
@@ -160,9 +155,8 @@ def explore(
     )
     try:
         broken = explore_orders(asked, url)
-    except (CannotExplore, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(2) from error
+    except (CannotExplore, ValueError, OSError) as error:
+        raise _stopped(error, 2) from error
     if broken:
         raise typer.Exit(1)
 
@@ -255,8 +249,7 @@ def faces(
         if truth:
             output.with_suffix(".json").write_text(picture.truth)
     except (UnknownFace, ValueError, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _stopped(error, 1) from error
 
 
 @app.command()
@@ -303,10 +296,8 @@ def drift(
         differs = run_drift(
             options, console, lambda: yes or (sys.stdin.isatty() and typer.confirm("Send them?"))
         )
-    # A wrong setting is a ValueError.
     except (DriftFailed, ValueError, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise _stopped(error, 2) from error
     if differs:
         raise typer.Exit(1)
 
@@ -319,6 +310,23 @@ def _identity_in(document: object) -> tuple[float, ...]:
     if not isinstance(document, list):
         raise ValueError("the identity is no list of 80 numbers, and has no identity_coefficients")  # noqa: TRY004 - a wrong file, not a wrong type
     return tuple(float(number) for number in document)
+
+
+def _stopped(error: Exception, code: int) -> typer.Exit:
+    """Return how a command ends that tells why it cannot go on; wrong settings are ``ValueError``."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    reasons = [str(error)]
+    if isinstance(error, ValidationError | SettingsError):
+        import emulator.vendors
+        from emulator.variables import refusals
+        from emulator.web.vendor import discover_vendors
+
+        reasons = refusals(error, discover_vendors(emulator.vendors))
+    for reason in reasons:
+        typer.echo(f"face-emulator: {reason}", err=True)
+    return typer.Exit(code)
 
 
 def main() -> None:
