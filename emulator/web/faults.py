@@ -20,7 +20,7 @@ from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.clock import EVERYBODY, Clock
 from emulator.pipelines.degrade import PictureFault
-from emulator.web.catalogue import ErrorCatalogue
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
 from emulator.web.text import Text
 from emulator.webhooks.fault import WebhookFault
 
@@ -304,7 +304,7 @@ class Target:
         Those that take a picture.
     """
 
-    errors: ErrorCatalogue
+    errors: ErrorCatalogue[CatalogueEntry]
     operations: tuple[str, ...]
     task_operations: tuple[str, ...] = ()
     picture_operations: tuple[str, ...] = ()

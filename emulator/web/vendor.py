@@ -84,7 +84,7 @@ class Vendor:
     prefixes: tuple[str, ...]
     hosts: tuple[str, ...]
     settings_model: type[VendorSettings]
-    errors: ErrorCatalogue
+    errors: ErrorCatalogue[CatalogueEntry]
     build: Callable[[Services, Any], FastAPI]
     openapi: Callable[[], dict[str, Any]]
     operations: tuple[str, ...] = ()
