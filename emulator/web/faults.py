@@ -357,7 +357,7 @@ class Faults:
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
-        """Add a rule, and return it as it stands.
+        """Add a rule, and return it as it stands; those that are over make room for it.
 
         Raises
         ------
@@ -365,6 +365,9 @@ class Faults:
             If it names what is not there.
         """
         self.check(rule)
+        for key, entry in self.kept.items().items():
+            if entry.value.is_over(self._clock.now(entry.scope)):
+                await self.kept.delete(key)
         active = ActiveRule(rule, self._clock.now(rule.match.credential or EVERYBODY))
         await self.kept.put(rule_id, active.scope, active)
         return active
@@ -446,12 +449,11 @@ class Faults:
         active = self.kept.get(rule_id)
         if active is None:
             return None
-        match = active.rule.match
-        if (
-            active.is_over(self._clock.now(active.scope))
-            or not _matches(match, occasion)
-            or not self._applies(active.rule.effect, occasion)
-        ):
+        match, now = active.rule.match, self._clock.now(active.scope)
+        if active.is_over(now):
+            await self.kept.delete(rule_id)
+            return None
+        if not _matches(match, occasion) or not self._applies(active.rule.effect, occasion):
             return None
         whose = occasion.credential or EVERYBODY
         nth = active.seen.get(whose, 0) + 1
@@ -462,11 +464,11 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        await self.kept.put(
-            rule_id,
-            active.scope,
-            ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires),
-        )
+        counted = ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires)
+        if counted.is_over(now):
+            await self.kept.delete(rule_id)
+        else:
+            await self.kept.put(rule_id, active.scope, counted)
         if not fires:
             return None
         return Injection(active.rule.effect, f"rule {rule_id}", _chance(str(match.seed), whose, nth, 1))
