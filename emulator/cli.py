@@ -27,7 +27,11 @@ app.add_typer(control_commands.snapshot, name="snapshot")
 app.add_typer(control_commands.tasks, name="tasks")
 app.add_typer(control_commands.calls, name="calls")
 app.add_typer(control_commands.webhooks, name="webhooks")
+app.add_typer(control_commands.credentials, name="credentials")
 app.command()(control_commands.costs)
+app.command()(control_commands.health)
+app.command()(control_commands.ready)
+app.command()(control_commands.openapi)
 app.command()(control_commands.reset)
 
 
