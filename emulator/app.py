@@ -13,8 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -231,6 +234,11 @@ def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
         return _refused(str(error))
 
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
+        reasons = "; ".join(_reason(each, request) for each in error.errors())
+        return JSONResponse({"error": reasons, "detail": jsonable_encoder(error.errors())}, 422)
+
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404 and error.detail == "Not Found":
@@ -238,6 +246,16 @@ def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
         if error.status_code == 422:
             return _refused(error.detail)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _reason(found: Mapping[str, Any], request: Request) -> str:
+    """Return what does not fit, and where."""
+    if found["type"] == "json_invalid":
+        return f"the body is no JSON: {found['ctx']['error']}"
+    if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
+        return "the body was not sent as JSON: say `Content-Type: application/json`"
+    place = ".".join(str(part) for part in found["loc"][1:])
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
 
 
 def _refused(reason: str) -> JSONResponse:
