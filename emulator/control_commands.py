@@ -497,6 +497,8 @@ def set_credential(
     from emulator.web.credentials import CredentialState
 
     with _talking(url, None) as client:
+        if state not in tuple(CredentialState):
+            raise CallFailed(f"{state} is none of {', '.join(CredentialState)}")
         client.list_credential(listed, CredentialState(state))
 
 

@@ -323,6 +323,18 @@ class UnknownFault(Exception):
         return f"there is no {self.kind} named {self.name}; there are {', '.join(self.known)}"
 
 
+class ImpossibleFault(UnknownFault):
+    """A rule's effect cannot happen at the operation that it names; ``known`` are those where it can."""
+
+    def __init__(self, operation: str, known: Sequence[str]) -> None:
+        super().__init__("operation", operation, known)
+        self.args = (operation, known)
+
+    def __str__(self) -> str:
+        where = f"only at {', '.join(self.known)}" if self.known else "and nowhere else either"
+        return f"this effect cannot happen at {self.name}, {where}"
+
+
 class Faults:
     """All that is to go wrong.
 
@@ -381,12 +393,14 @@ class Faults:
         await self.kept.clear(scope)
 
     def check(self, rule: FaultRule) -> None:
-        """Raise unless vendor, operation and error of ``rule`` are known.
+        """Raise unless vendor, operation and error of ``rule`` are known, and go together.
 
         Raises
         ------
         UnknownFault
             If one is not.
+        ImpossibleFault
+            If it names an operation at which its effect cannot happen: it would never fire.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._targets:
@@ -399,6 +413,20 @@ class Faults:
         if error is not None and not any(error in target.errors for target in targets):
             names = [entry.name for target in targets for entry in target.errors]
             raise UnknownFault("error or effect", error, [*names, *PRESETS])
+        if rule.match.operation is not None:
+            possible = self._places_of(rule)
+            if rule.match.operation not in possible:
+                raise ImpossibleFault(rule.match.operation, possible)
+
+    def _places_of(self, rule: FaultRule) -> list[str]:
+        """Return the operations at which a rule's effect can happen, of its vendor or of all."""
+        return [
+            operation
+            for vendor, target in self._targets.items()
+            if rule.match.vendor in {None, vendor}
+            for operation in (*target.operations, *([WEBHOOK] if target.task_operations else []))
+            if self._applies(rule.effect, Occasion(vendor, operation, None))
+        ]
 
     @property
     def needs_bodies(self) -> bool:
