@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import shutil
 import tempfile
 import weakref
@@ -11,8 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -30,6 +35,7 @@ from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
+from emulator.variables import strange_variables
 from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, UnknownFault, is_reserved
@@ -42,6 +48,8 @@ from emulator.web.services import Services
 from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
 from emulator.webhooks.sender import HttpSender
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     """
     settings = settings or Settings()
     vendors = discover_vendors(emulator.vendors)
+    for sentence in strange_variables(os.environ, vendors):
+        logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
     adapters = _adapters(settings)
     services = _services(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
@@ -224,6 +234,11 @@ def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
         return _refused(str(error))
 
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
+        reasons = "; ".join(_reason(each, request) for each in error.errors())
+        return JSONResponse({"error": reasons, "detail": jsonable_encoder(error.errors())}, 422)
+
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404 and error.detail == "Not Found":
@@ -231,6 +246,16 @@ def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
         if error.status_code == 422:
             return _refused(error.detail)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _reason(found: Mapping[str, Any], request: Request) -> str:
+    """Return what does not fit, and where."""
+    if found["type"] == "json_invalid":
+        return f"the body is no JSON: {found['ctx']['error']}"
+    if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
+        return "the body was not sent as JSON: say `Content-Type: application/json`"
+    place = ".".join(str(part) for part in found["loc"][1:])
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
 
 
 def _refused(reason: str) -> JSONResponse:

@@ -27,7 +27,11 @@ app.add_typer(control_commands.snapshot, name="snapshot")
 app.add_typer(control_commands.tasks, name="tasks")
 app.add_typer(control_commands.calls, name="calls")
 app.add_typer(control_commands.webhooks, name="webhooks")
+app.add_typer(control_commands.credentials, name="credentials")
 app.command()(control_commands.costs)
+app.command()(control_commands.health)
+app.command()(control_commands.ready)
+app.command()(control_commands.openapi)
 app.command()(control_commands.reset)
 
 
@@ -48,8 +52,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve until stopped."""
-    from pydantic import ValidationError
-
     from emulator.backends.queue import WorkerLost
     from emulator.control.init import InitFailed
     from emulator.control.scenario import ScenarioUnreadable
@@ -69,12 +71,10 @@ def serve(
         InitFailed,
         ScenarioUnreadable,
         UnknownFault,
-        ValidationError,
         ValueError,
         OSError,
     ) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _stopped(error, 1) from error
     except WorkerLost as error:
         typer.echo(
             f"face-emulator: the face core cannot be loaded ({error}); its reason stands above", err=True
@@ -111,9 +111,8 @@ def demo(
 
     try:
         run_demo(photo, folder)
-    except (DemoFailed, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+    except (DemoFailed, ValueError, OSError) as error:
+        raise _stopped(error, 1) from error
 
 
 @app.command()
@@ -160,9 +159,8 @@ def explore(
     )
     try:
         broken = explore_orders(asked, url)
-    except (CannotExplore, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(2) from error
+    except (CannotExplore, ValueError, OSError) as error:
+        raise _stopped(error, 2) from error
     if broken:
         raise typer.Exit(1)
 
@@ -255,8 +253,7 @@ def faces(
         if truth:
             output.with_suffix(".json").write_text(picture.truth)
     except (UnknownFace, ValueError, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _stopped(error, 1) from error
 
 
 @app.command()
@@ -303,10 +300,8 @@ def drift(
         differs = run_drift(
             options, console, lambda: yes or (sys.stdin.isatty() and typer.confirm("Send them?"))
         )
-    # A wrong setting is a ValueError.
     except (DriftFailed, ValueError, OSError) as error:
-        typer.echo(f"face-emulator: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise _stopped(error, 2) from error
     if differs:
         raise typer.Exit(1)
 
@@ -319,6 +314,23 @@ def _identity_in(document: object) -> tuple[float, ...]:
     if not isinstance(document, list):
         raise ValueError("the identity is no list of 80 numbers, and has no identity_coefficients")  # noqa: TRY004 - a wrong file, not a wrong type
     return tuple(float(number) for number in document)
+
+
+def _stopped(error: Exception, code: int) -> typer.Exit:
+    """Return how a command ends that tells why it cannot go on; wrong settings are ``ValueError``."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    reasons = [str(error)]
+    if isinstance(error, ValidationError | SettingsError):
+        import emulator.vendors
+        from emulator.variables import refusals
+        from emulator.web.vendor import discover_vendors
+
+        reasons = refusals(error, discover_vendors(emulator.vendors))
+    for reason in reasons:
+        typer.echo(f"face-emulator: {reason}", err=True)
+    return typer.Exit(code)
 
 
 def main() -> None:

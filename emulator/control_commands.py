@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from emulator.control.client import Client
     from emulator.control.clock import ClockReading
+    from emulator.control.journal import RecordedCall
 
 # ruff: noqa: PLC0415 - a command imports what it needs, for the sake of a quick `--help`
 
@@ -29,6 +30,7 @@ tasks = typer.Typer(no_args_is_help=True, help="See and end asynchronous tasks."
 calls = typer.Typer(no_args_is_help=True, help="See what clients did.")
 webhooks = typer.Typer(no_args_is_help=True, help="Have the ends of tasks announced.")
 scenario = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings.")
+credentials = typer.Typer(no_args_is_help=True, help="Say which credentials are good, and which are not.")
 
 
 class CallFailed(Exception):
@@ -68,20 +70,77 @@ def list_calls(
     vendor: Annotated[str | None, typer.Option(help="Only its calls.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only this operation.")] = None,
     status: Annotated[str | None, typer.Option(help="404, 4xx, or `none` for a dropped connection.")] = None,
+    since: Annotated[float | None, typer.Option(help="Not before; seconds, by the clock.")] = None,
+    until: Annotated[float | None, typer.Option(help="Before; seconds, by the clock.")] = None,
+    fault: Annotated[bool | None, typer.Option(help="Only those that went wrong on purpose.")] = None,
+    warned: Annotated[bool | None, typer.Option(help="Only those with warnings.")] = None,
+    warning: Annotated[str | None, typer.Option(help="Only those with this warning.")] = None,
+    last: Annotated[int | None, typer.Option(help="Only the newest so many.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with those to come.")] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
     """List the last calls, and what the client did wrong in them."""
-    match = {"vendor": vendor, "operation": operation, "status": status}
+    match = {
+        "vendor": vendor,
+        "operation": operation,
+        "status": status,
+        "since": since,
+        "until": until,
+        "fault": fault,
+        "warned": warned,
+        "warning": warning,
+    }
+    given = {name: value for name, value in match.items() if value is not None}
     with _talking(url, credential) as client:
-        given = {name: value for name, value in match.items() if value is not None}
-        for call in client.calls(**given):
-            answered = "dropped" if call.status is None else str(call.status)
-            fault = "" if call.fault is None else f"  [{call.fault['source']}]"
-            took = f"{call.duration_ms:8.1f} ms"
-            typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.path}{fault}")
-            for warning in call.warnings:
-                typer.echo(f"{'':>6}  {warning['code']}: {warning['detail']}")
+        newest = 0
+        for call in client.calls(**given, **({} if last is None else {"last": last})):
+            newest = call.number
+            _tell_call(call)
+        for call in client.follow(**given, after=newest) if follow else ():
+            _tell_call(call)
+
+
+@calls.command("show")
+def show_call(
+    number: Annotated[int, typer.Argument(help="As `calls list` counts.")], url: Url = BASE_URL
+) -> None:
+    """Show all of one call, as JSON."""
+    with _talking(url, None) as client:
+        typer.echo(client.call(number).model_dump_json(indent=1))
+
+
+@calls.command("verify")
+def verify_calls(
+    match: Annotated[
+        str, typer.Argument(help='Which calls, as JSON: {"operation": "create_reshape", "status": 200}.')
+    ] = "{}",
+    *,
+    count: Annotated[int | None, typer.Option(help="Exactly so many; one or more, if left out.")] = None,
+    at_least: Annotated[int, typer.Option(help="So many or more.")] = 0,
+    at_most: Annotated[int | None, typer.Option(help="So many or fewer.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Say whether as many calls match as should, and what comes closest; the exit code is 1 if not."""
+    import json
+
+    with _talking(url, credential) as client:
+        wanted = json.loads(match)
+        if not isinstance(wanted, dict):
+            raise CallFailed(f"{match} is no JSON object, such as {{}}")
+        verdict = client.verify(count=count, at_least=at_least, at_most=at_most, **wanted)
+    typer.echo(verdict.message)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@calls.command("warnings")
+def list_warnings(url: Url = BASE_URL) -> None:
+    """List every warning that a call can get."""
+    with _talking(url, None) as client:
+        for found in client.warnings():
+            typer.echo(f"{found.code:<28} {found.when} {found.advice}")
 
 
 @calls.command("har")
@@ -143,6 +202,33 @@ def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
                 typer.echo(f"  {attempt.number}: {attempt.status or attempt.error}  {attempt.ms} ms")
 
 
+@webhooks.command("plan")
+def plan_webhooks(
+    polls: Annotated[int | None, typer.Argument(help="So many are told that a task runs.")] = None,
+    webhooks: Annotated[
+        list[str] | None,
+        typer.Argument(help="When each comes, such as `before_end after_end`; never, if none."),
+    ] = None,
+    *,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget what is prescribed.")] = False,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Prescribe an order of polls and webhooks to a credential; without POLLS, tell what happened."""
+    with _talking(url, credential) as client:
+        if credential is None:
+            raise CallFailed("a plan is one credential's: say whose with --credential")
+        if clear:
+            client.clear_plan()
+        elif polls is not None:
+            client.plan(polls, webhooks or ())
+        else:
+            found = client.planned()
+            typer.echo(found.plan.model_dump_json(exclude_none=True))
+            for task in found.tasks:
+                typer.echo(f"{task.task}  {', '.join(task.steps)}")
+
+
 @webhooks.command("replay")
 def replay(delivery_id: str, url: Url = BASE_URL) -> None:
     """Send a delivery once more."""
@@ -150,9 +236,17 @@ def replay(delivery_id: str, url: Url = BASE_URL) -> None:
         typer.echo(client.replay(delivery_id).state)
 
 
-def costs(credential: Credential = None, url: Url = BASE_URL) -> None:
+def costs(
+    *,
+    clear: Annotated[bool, typer.Option("--clear", help="Begin to count from nothing.")] = False,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
     """Say what the calls would have cost at the vendors."""
     with _talking(url, credential) as client:
+        if clear:
+            client.clear_costs()
+            return
         found = client.costs()
         for each in found.operations:
             money = ", ".join(f"{amount} {currency}" for currency, amount in each.amounts.items())
@@ -234,6 +328,17 @@ def name_faults(url: Url = BASE_URL) -> None:
             typer.echo(f"{error.vendor:<14} {error.name:<28} {error.when}")
 
 
+@faults.command("operations")
+def list_operations(url: Url = BASE_URL) -> None:
+    """List the operations of every vendor, as rules name them."""
+    with _talking(url, None) as client:
+        for vendor, found in client.operations().items():
+            for name in found.operations:
+                is_task, is_picture = name in found.creating_tasks, name in found.taking_pictures
+                takes = ["creates a task"] * is_task + ["takes a picture"] * is_picture
+                typer.echo(f"{vendor:<14} {name:<20} {', '.join(takes)}".rstrip())
+
+
 @clock.command("now")
 def read_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
     """Tell the time."""
@@ -292,27 +397,41 @@ def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
             typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
 
 
+@tasks.command("show")
+def show_task(task_id: str, url: Url = BASE_URL) -> None:
+    """Show a task as it really stands, as JSON."""
+    with _talking(url, None) as client:
+        typer.echo(client.task(task_id).model_dump_json(indent=1))
+
+
 @tasks.command("finish")
 def finish_task(
     task_id: str,
     error: Annotated[str | None, typer.Option(help="With this error, by name.")] = None,
     url: Url = BASE_URL,
 ) -> None:
-    """End a task."""
+    """End a task, as soon as its work is done."""
     with _talking(url, None) as client:
         typer.echo(client.finish_task(task_id, error).state)
 
 
 @tasks.command("progression")
 def set_progression(
-    mode: Annotated[str, typer.Argument(help="As the API calls it, or `reset`.")],
+    mode: Annotated[
+        str | None,
+        typer.Argument(
+            help="immediate, after_polls, after_seconds, manual, real, or `reset`; tells it if left out."
+        ),
+    ] = None,
     number: Annotated[float | None, typer.Argument(help="Of polls or of seconds.")] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
     """Set when new tasks are over, as their clients see it."""
     with _talking(url, credential) as client:
-        if mode == "reset":
+        if mode is None:
+            found = client.progression()
+        elif mode == "reset":
             found = client.reset_progression()
         else:
             name = {"after_polls": "polls", "after_seconds": "seconds"}.get(mode)
@@ -328,6 +447,13 @@ def list_scenarios() -> None:
 
     for found in shipped_scenarios().values():
         typer.echo(f"{found.name:<16} {found.description}")
+
+
+@scenario.command("show")
+def show_scenario(name: str, url: Url = BASE_URL) -> None:
+    """Show a scenario that comes along, as JSON."""
+    with _talking(url, None) as client:
+        typer.echo(client.scenario(name).model_dump_json(indent=1, exclude_defaults=True))
 
 
 @scenario.command("load")
@@ -351,6 +477,66 @@ def unload_scenario(name: str, credential: Credential = None, url: Url = BASE_UR
         client.unload_scenario(name)
 
 
+@credentials.command("list")
+def list_credentials(url: Url = BASE_URL) -> None:
+    """List the credentials that are listed, and what they are."""
+    with _talking(url, None) as client:
+        for found in client.credentials():
+            typer.echo(f"{found.state:<14} {found.credential}")
+
+
+@credentials.command("set")
+def set_credential(
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")],
+    state: Annotated[
+        str, typer.Argument(help="valid, revoked, expired, restricted, no_balance or other_region.")
+    ],
+    url: Url = BASE_URL,
+) -> None:
+    """Say what a credential is."""
+    from emulator.web.credentials import CredentialState
+
+    with _talking(url, None) as client:
+        if state not in tuple(CredentialState):
+            raise CallFailed(f"{state} is none of {', '.join(CredentialState)}")
+        client.list_credential(listed, CredentialState(state))
+
+
+@credentials.command("remove")
+def remove_credential(
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")], url: Url = BASE_URL
+) -> None:
+    """Take back what was said of a credential while the emulator ran."""
+    with _talking(url, None) as client:
+        client.unlist_credential(listed)
+
+
+def health(url: Url = BASE_URL) -> None:
+    """Say which emulator answers, and what runs where."""
+    with _talking(url, None) as client:
+        typer.echo(client.health().model_dump_json(indent=1))
+
+
+def ready(
+    *,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 60.0,
+    url: Url = BASE_URL,
+) -> None:
+    """Wait until an emulator is ready; the exit code is 1 if it takes longer."""
+    with _talking(url, None) as client:
+        client.wait_until_ready(timeout)
+
+
+def openapi(
+    vendor: Annotated[str, typer.Argument(help="As `health` names it.")], url: Url = BASE_URL
+) -> None:
+    """Print a vendor's API as it is emulated, as an OpenAPI document."""
+    import json
+
+    with _talking(url, None) as client:
+        typer.echo(json.dumps(client.openapi(vendor), indent=1))
+
+
 def reset(credential: Credential = None, url: Url = BASE_URL) -> None:
     """Forget what a credential owns, or everything."""
     with _talking(url, credential) as client:
@@ -363,6 +549,15 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise CallFailed(f"{text} is no moment of ISO 8601, such as 2026-01-01T00:00:00Z") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _tell_call(call: RecordedCall) -> None:
+    answered = "dropped" if call.status is None else str(call.status)
+    fault = "" if call.fault is None else f"  [{call.fault['source']}]"
+    took = f"{call.duration_ms:8.1f} ms"
+    typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.path}{fault}")
+    for warning in call.warnings:
+        typer.echo(f"{'':>6}  {warning['code']}: {warning['detail']}")
 
 
 def _tell(reading: ClockReading) -> None:

@@ -64,12 +64,26 @@ def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     assert "--port" in done.stderr
 
 
-def test_a_wrong_setting_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["serve", "--port", "0"], 1),
+        (["demo"], 1),
+        (["explore", "--", "true"], 2),
+        (["drift", "--vendor", "metahuman", "--base-url", "http://127.0.0.1:9", "--key", "any"], 2),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+def test_a_wrong_setting_is_said_by_its_name_and_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+) -> None:
     monkeypatch.setenv("FACE_EMULATOR_SEED", "lucky")
-    done = run("serve", "--port", "0")
-    assert done.returncode == 1
-    assert "seed" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = run(*arguments)
+    assert done.returncode == code
+    assert done.stderr == (
+        "face-emulator: FACE_EMULATOR_SEED: input should be a valid integer, "
+        "unable to parse string as an integer, not 'lucky'\n"
+    )
 
 
 @pytest.mark.parametrize(("name", "pillow_format"), [("face.jpg", "JPEG"), ("face.png", "PNG")])

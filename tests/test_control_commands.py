@@ -72,6 +72,10 @@ def test_an_effect_may_be_json(tell: Callable[..., str], me: Client) -> None:
         (["faults", "add", "nonsense"], "there is no error or effect named nonsense; there are "),
         (["faults", "add", "{broken"], "Expecting property name"),
         (["faults", "add", "slow", "--nth", "0"], "nth: Input should be greater than or equal to 1"),
+        (
+            ["credentials", "set", "me", "dead"],
+            "dead is none of valid, revoked, expired, restricted, no_balance",
+        ),
         (["faults", "remove", "nothing"], "there is no rule nothing"),
         (["clock", "travel", "yesterday"], "yesterday is no moment of ISO 8601"),
         (["tasks", "finish", "nothing"], "there is no task nothing"),

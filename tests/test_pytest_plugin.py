@@ -61,6 +61,22 @@ def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(pytester: py
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, 0.10 USD", "total: 0.10 USD"])
 
 
+def test_an_emulator_that_is_not_there_is_said_with_the_way_out(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    result = pytester.runpytest_subprocess("--face-emulator-url=http://127.0.0.1:1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["no emulator answers at http://127.0.0.1:1 (*): start one there with *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_an_emulator_whose_control_api_is_off_is_tested_without_a_bill(pytester: pytest.Pytester) -> None:
+    with running_server(Settings(workers=1, control="off")) as server:
+        pytester.makepyfile(PAYING)
+        result = pytester.runpytest_subprocess(f"--face-emulator-url={server.base_url}")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line(f"*{TITLE}*")
+
+
 def test_a_run_that_is_billed_for_nothing_says_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): assert face_emulator_server.base_url")
     result = pytester.runpytest_subprocess()

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter
 
 from emulator.control.clock import ClockReading
 from emulator.control.costs import Costs
-from emulator.control.faults import ListedRule
-from emulator.control.journal import RecordedCall, RecordedCalls, VerdictDescription
-from emulator.control.routes import ErrorDescription, Health, Readiness
-from emulator.control.scenario import LoadedScenario, Scenario
+from emulator.control.faults import ListedRule, Operations
+from emulator.control.journal import RecordedCall, RecordedCalls, VerdictDescription, WarningDescription
+from emulator.control.routes import ErrorDescription, Health, ListedCredential, Readiness
+from emulator.control.scenario import ListedScenario, LoadedScenario, Scenario
 from emulator.control.snapshot import Restored
 from emulator.control.tasks import ListedTask
-from emulator.control.webhooks import DeliveryDescription, EndpointDescription
+from emulator.control.webhooks import DeliveryDescription, EndpointDescription, PlanDescription
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import Effect, FaultRule, Match
@@ -106,7 +108,7 @@ class Client:
 
     def reset(self) -> None:
         """Forget what the credential owns, or everything."""
-        self._call("POST", "/reset", json={"credential": self.credential})
+        self._call("POST", "/reset", body={"credential": self.credential})
 
     def errors(self) -> list[ErrorDescription]:
         """Return every error of every vendor, and how to get it."""
@@ -116,9 +118,25 @@ class Client:
         """Return the effects that have a name."""
         return TypeAdapter(dict[str, Any]).validate_python(self._call("GET", "/effects"))
 
+    def operations(self) -> dict[str, Operations]:
+        """Return what clients can call, by vendor: the names that rules and filters use."""
+        return TypeAdapter(dict[str, Operations]).validate_python(self._call("GET", "/operations"))
+
+    def openapi(self, vendor: str) -> dict[str, Any]:
+        """Return the OpenAPI document of an emulated API."""
+        return TypeAdapter(dict[str, Any]).validate_python(self._call("GET", f"/openapi/{vendor}.json"))
+
+    def credentials(self) -> list[ListedCredential]:
+        """Return the credentials that are listed, and what they are."""
+        return TypeAdapter(list[ListedCredential]).validate_python(self._call("GET", "/credentials"))
+
     def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
         """List a credential, or change what it is."""
-        self._call("PUT", "/credentials", json={"credential": credential, "state": state})
+        self._call("PUT", "/credentials", body={"credential": credential, "state": state})
+
+    def unlist_credential(self, credential: str) -> None:
+        """Take back what was listed while the emulator ran."""
+        self._call("DELETE", f"/credentials/{quote(credential)}")
 
     # --- The clock ---
 
@@ -164,7 +182,7 @@ class Client:
             match.setdefault("credential", self.credential)
         rule = FaultRule(match=Match(**match), effect=effect, count=count, ttl_s=ttl_s)  # type: ignore[arg-type]  # names become effects
         body = rule.model_dump(mode="json", exclude_defaults=True)
-        return ListedRule.model_validate(self._call("POST", "/faults", json=body))
+        return ListedRule.model_validate(self._call("POST", "/faults", body=body))
 
     @contextlib.contextmanager
     def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
@@ -182,31 +200,43 @@ class Client:
 
     def remove_fault(self, rule_id: str) -> None:
         """Remove a rule."""
-        self._call("DELETE", f"/faults/{rule_id}")
+        self._call("DELETE", f"/faults/{quote(rule_id)}")
 
     def clear_faults(self) -> None:
         """Remove the credential's rules, or all."""
         self._call("DELETE", "/faults", scoped=True)
 
+    def scenarios(self) -> list[ListedScenario]:
+        """Return the scenarios that come along."""
+        return TypeAdapter(list[ListedScenario]).validate_python(self._call("GET", "/scenarios"))
+
+    def scenario(self, name: str) -> Scenario:
+        """Return a scenario that comes along."""
+        return Scenario.model_validate(self._call("GET", f"/scenarios/{quote(name)}"))
+
     def load_scenario(self, scenario: str | Scenario) -> LoadedScenario:
         """Return what was added: a scenario that comes along, by its name, or one's own."""
         if isinstance(scenario, str):
-            answer = self._call("POST", f"/scenarios/{scenario}", scoped=True)
+            answer = self._call("POST", f"/scenarios/{quote(scenario)}", scoped=True)
         else:
             body = scenario.model_dump(mode="json", exclude_defaults=True)
-            answer = self._call("POST", "/scenarios", json=body, scoped=True)
+            answer = self._call("POST", "/scenarios", body=body, scoped=True)
         return LoadedScenario.model_validate(answer)
 
     def unload_scenario(self, name: str) -> None:
         """Remove the rules that a scenario added."""
-        self._call("DELETE", f"/scenarios/{name}", scoped=True)
+        self._call("DELETE", f"/scenarios/{quote(name)}", scoped=True)
 
     # --- Tasks ---
+
+    def progression(self) -> Progression:
+        """Return when new tasks are over."""
+        return Progression.model_validate(self._call("GET", "/progression", scoped=True))
 
     def set_progression(self, mode: str, **details: float) -> Progression:
         """Set when new tasks are over: ``after_polls`` with ``polls``, ``after_seconds`` with ``seconds``."""
         body = {"mode": mode, **details}
-        return Progression.model_validate(self._call("PUT", "/progression", json=body, scoped=True))
+        return Progression.model_validate(self._call("PUT", "/progression", body=body, scoped=True))
 
     def reset_progression(self) -> Progression:
         """Go back to everybody's progression, or the settings'."""
@@ -216,10 +246,14 @@ class Client:
         """Return the tasks, the oldest first."""
         return TypeAdapter(list[ListedTask]).validate_python(self._call("GET", "/tasks", scoped=True))
 
+    def task(self, task_id: str) -> ListedTask:
+        """Return how a task really stands, without polling it."""
+        return ListedTask.model_validate(self._call("GET", f"/tasks/{quote(task_id)}"))
+
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
         """End a task, as its work comes to or with an error."""
         return ListedTask.model_validate(
-            self._call("POST", f"/tasks/{task_id}/finish", json={"error": error})
+            self._call("POST", f"/tasks/{quote(task_id)}/finish", body={"error": error})
         )
 
     # --- The journal ---
@@ -228,6 +262,30 @@ class Client:
         """Return the last calls that match, the oldest first; ``match`` as in ``CallFilter``."""
         found = self._call("GET", "/calls", params={"limit": 1000, **self._mine(), **match})
         return RecordedCalls.model_validate(found).calls
+
+    def call(self, number: int) -> RecordedCall:
+        """Return one call."""
+        return RecordedCall.model_validate(self._call("GET", f"/calls/{number}"))
+
+    def follow(self, **match: Any) -> Iterator[RecordedCall]:
+        """Yield calls as they are over, until the emulator stops: those to come, or those ``after`` a number.
+
+        ``match`` as in ``StreamFilter``. Calls that were forgotten before they could be read are left out.
+        """
+        params = {**self._mine(), **match}
+        with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
+            _refuse_errors(answer)
+            event = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data" and event == "call":
+                    yield RecordedCall.model_validate(json.loads(value))
+
+    def warnings(self) -> list[WarningDescription]:
+        """Return every warning that a call can get."""
+        return TypeAdapter(list[WarningDescription]).validate_python(self._call("GET", "/warnings"))
 
     def clear_calls(self) -> None:
         """Forget the credential's calls, or all."""
@@ -246,15 +304,20 @@ class Client:
         elif not at_least and at_most is None:
             wanted = {"at_least": 1}
         body = {"match": {**self._mine(), **match}, "count": wanted}
-        return VerdictDescription.model_validate(self._call("POST", "/calls/verify", json=body))
+        return VerdictDescription.model_validate(self._call("POST", "/calls/verify", body=body))
 
-    def har(self) -> dict[str, Any]:
-        """Return the credential's calls, or all, as an HTTP archive."""
-        return TypeAdapter(dict[str, Any]).validate_python(self._call("GET", "/calls.har", scoped=True))
+    def har(self, **match: Any) -> dict[str, Any]:
+        """Return the last calls that match as an HTTP archive; ``match`` as in ``CallFilter``."""
+        found = self._call("GET", "/calls.har", params={"limit": 1000, **self._mine(), **match})
+        return TypeAdapter(dict[str, Any]).validate_python(found)
 
     def costs(self) -> Costs:
         """Return what the credential's calls, or all, would have cost."""
         return Costs.model_validate(self._call("GET", "/costs", scoped=True))
+
+    def clear_costs(self) -> None:
+        """Begin to count from nothing, for the credential or for everybody."""
+        self._call("DELETE", "/costs", scoped=True)
 
     # --- Webhooks ---
 
@@ -262,7 +325,7 @@ class Client:
         """Return an endpoint that was added, with its secret."""
         body = {"url": url, "secret": secret}
         return EndpointDescription.model_validate(
-            self._call("POST", "/webhooks/endpoints", json=body, scoped=True)
+            self._call("POST", "/webhooks/endpoints", body=body, scoped=True)
         )
 
     def endpoints(self) -> list[EndpointDescription]:
@@ -272,7 +335,7 @@ class Client:
 
     def remove_endpoint(self, endpoint_id: str) -> None:
         """Remove an endpoint."""
-        self._call("DELETE", f"/webhooks/endpoints/{endpoint_id}")
+        self._call("DELETE", f"/webhooks/endpoints/{quote(endpoint_id)}")
 
     def deliveries(self, **match: str) -> list[DeliveryDescription]:
         """Return what was delivered; ``match`` names a ``task``, ``endpoint`` or ``state``."""
@@ -282,22 +345,28 @@ class Client:
     def replay(self, delivery_id: str) -> DeliveryDescription:
         """Return a delivery that was sent once more."""
         return DeliveryDescription.model_validate(
-            self._call("POST", f"/webhooks/deliveries/{delivery_id}/replay")
+            self._call("POST", f"/webhooks/deliveries/{quote(delivery_id)}/replay")
         )
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
         """Prescribe how many polls are told that a task runs, and when its webhooks come."""
         body = {"polls": polls, "webhooks": list(webhooks)}
-        self._call("PUT", "/webhooks/plan", json=body, scoped=True)
+        self._call("PUT", "/webhooks/plan", body=body, scoped=True)
+
+    def planned(self) -> PlanDescription:
+        """Return what is prescribed, and what has happened since."""
+        return PlanDescription.model_validate(self._call("GET", "/webhooks/plan", scoped=True))
+
+    def clear_plan(self) -> None:
+        """Forget what is prescribed."""
+        self._call("DELETE", "/webhooks/plan", scoped=True)
 
     # --- Snapshots ---
 
     def save_snapshot(self, file: Path) -> None:
         """Write all state to ``file``."""
         with self._http.stream("GET", "/snapshot") as answer, file.open("wb") as written:
-            if answer.is_error:
-                answer.read()
-                raise ControlError(answer.status_code, _detail(answer))
+            _refuse_errors(answer)
             for chunk in answer.iter_bytes():
                 written.write(chunk)
 
@@ -305,30 +374,34 @@ class Client:
         """Return what a snapshot held, by which all state was replaced."""
         with file.open("rb") as opened:
             answer = self._http.put("/snapshot", content=opened)
-        if answer.is_error:
-            raise ControlError(answer.status_code, _detail(answer))
+        _refuse_errors(answer)
         return Restored.model_validate(answer.json())
 
     def _mine(self) -> dict[str, str]:
         return {} if self.credential is None else {"credential": self.credential}
 
     def _clock(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> ClockReading:
-        return ClockReading.model_validate(self._call(method, f"/clock{path}", json=body, scoped=True))
+        return ClockReading.model_validate(self._call(method, f"/clock{path}", body=body, scoped=True))
 
     def _call(
         self,
         method: str,
         path: str,
         *,
-        json: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         scoped: bool = False,
     ) -> Any:
         params = self._mine() if scoped else params
-        answer = self._http.request(method, path, json=json, params=params)
-        if answer.is_error:
-            raise ControlError(answer.status_code, _detail(answer))
+        answer = self._http.request(method, path, json=body, params=params)
+        _refuse_errors(answer)
         return answer.json() if answer.content else None
+
+
+def _refuse_errors(answer: httpx.Response) -> None:
+    if answer.is_error:
+        answer.read()
+        raise ControlError(answer.status_code, _detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:
@@ -338,17 +411,8 @@ def _detail(answer: httpx.Response) -> str:
         return answer.text
     if not isinstance(document, dict):
         return answer.text
-    detail = document.get("error", document.get("detail"))
-    if detail is None:
-        return f"{answer.url} answers as no emulator does"
-    if isinstance(detail, list):
-        return "; ".join(": ".join([*_place(item["loc"]), item["msg"]]) for item in detail)
-    return str(detail)
-
-
-def _place(loc: Sequence[str | int]) -> list[str]:
-    """Return where in a body something is wrong; nothing if it is all of it."""
-    return [".".join(map(str, loc[1:]))] if loc[1:] else []
+    reason = document.get("error")
+    return f"{answer.url} answers as no emulator does" if reason is None else str(reason)
 
 
 def _moment(moment: datetime | float | None) -> str | float | None:

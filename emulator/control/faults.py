@@ -74,7 +74,9 @@ def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
     async def remove_fault(rule_id: str) -> None:
         """Remove a rule."""
         if not await faults.remove(rule_id):
-            raise HTTPException(404, f"there is no rule {rule_id}; GET /_emulator/faults lists them")
+            raise HTTPException(
+                404, f"there is no rule {rule_id}, or not any more; GET /_emulator/faults lists them"
+            )
 
     @router.get("/effects")
     async def list_effects() -> Mapping[str, dict[str, Any]]:

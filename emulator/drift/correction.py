@@ -131,9 +131,7 @@ class Corrector:
             if (wording.status or entry.status) != answer["status"]:
                 continue
             template = entry.text if wording.text is None else wording.text
-            extra = (entry.extra or {}).items()
-            codes = {value for name, value in extra if name.endswith("code") and isinstance(value, str)}
-            if codes and codes.isdisjoint(strings):
+            if entry.codes and not set(entry.codes) & set(strings):
                 continue
             pattern = _expression(template)
             for text in strings:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from string import Formatter
-from typing import Any
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,7 +28,7 @@ NEVER = "Never by itself"
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One error that a vendor can answer with.
+    """One error that a vendor can answer with; a vendor whose bodies say more has a class of its own.
 
     Attributes
     ----------
@@ -46,8 +46,6 @@ class CatalogueEntry:
         Where it is known from: a document, and a place in it.
     causes : tuple of exception types
         The domain errors that this vendor reports so.
-    extra : mapping
-        What else the vendor's body says, in the vendor's words (an error code, a layer ...).
     of_task : bool
         Whether a task ends with it; it is then told by polls, and never by an answer of its own.
     operations : tuple of str
@@ -63,10 +61,14 @@ class CatalogueEntry:
     mark: Mark
     source: str
     causes: tuple[type[Exception], ...] = ()
-    extra: Mapping[str, Any] | None = None
     of_task: bool = False
     operations: tuple[str, ...] = ()
     example: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The vendor's codes for it, one of which a body tells beside its text."""
+        return ()
 
     @property
     def is_natural(self) -> bool:
@@ -95,6 +97,9 @@ class CatalogueEntry:
         if not wanted <= known:
             strange = ", ".join(sorted(wanted - known))
             raise ValueError(f"the text for {self.name} has places that are never filled: {strange}")
+
+
+E_co = TypeVar("E_co", bound=CatalogueEntry, covariant=True)
 
 
 def _places(text: str) -> set[str]:
@@ -137,7 +142,7 @@ class VendorError(Exception):
         return f"{self.entry.name}: {self.text}"
 
 
-class ErrorCatalogue:
+class ErrorCatalogue(Generic[E_co]):
     """All errors of a vendor, by name and by the domain error that causes them.
 
     Raises
@@ -146,9 +151,9 @@ class ErrorCatalogue:
         If two entries share a name or a cause.
     """
 
-    def __init__(self, entries: Iterable[CatalogueEntry]) -> None:
-        self._by_name: dict[str, CatalogueEntry] = {}
-        self._by_cause: dict[type[BaseException], CatalogueEntry] = {}
+    def __init__(self, entries: Iterable[E_co]) -> None:
+        self._by_name: dict[str, E_co] = {}
+        self._by_cause: dict[type[BaseException], E_co] = {}
         for entry in entries:
             if entry.name in self._by_name:
                 raise ValueError(f"two errors are named {entry.name}")
@@ -158,7 +163,7 @@ class ErrorCatalogue:
                     raise ValueError(f"{cause.__name__} is mapped twice")
                 self._by_cause[cause] = entry
 
-    def __iter__(self) -> Iterator[CatalogueEntry]:
+    def __iter__(self) -> Iterator[E_co]:
         """Iterate over the entries in the table's order."""
         return iter(self._by_name.values())
 
@@ -166,11 +171,11 @@ class ErrorCatalogue:
         """Return whether there is an entry of that name."""
         return name in self._by_name
 
-    def __getitem__(self, name: str) -> CatalogueEntry:
+    def __getitem__(self, name: str) -> E_co:
         """Return the entry of that name."""
         return self._by_name[name]
 
-    def for_cause(self, error: Exception) -> CatalogueEntry:
+    def for_cause(self, error: Exception) -> E_co:
         """Return the entry for a domain error; an entry for its own class goes before one for a base.
 
         Raises

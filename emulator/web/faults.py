@@ -20,7 +20,7 @@ from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.clock import EVERYBODY, Clock
 from emulator.pipelines.degrade import PictureFault
-from emulator.web.catalogue import ErrorCatalogue
+from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
 from emulator.web.text import Text
 from emulator.webhooks.fault import WebhookFault
 
@@ -304,7 +304,7 @@ class Target:
         Those that take a picture.
     """
 
-    errors: ErrorCatalogue
+    errors: ErrorCatalogue[CatalogueEntry]
     operations: tuple[str, ...]
     task_operations: tuple[str, ...] = ()
     picture_operations: tuple[str, ...] = ()
@@ -321,6 +321,18 @@ class UnknownFault(Exception):
 
     def __str__(self) -> str:
         return f"there is no {self.kind} named {self.name}; there are {', '.join(self.known)}"
+
+
+class ImpossibleFault(UnknownFault):
+    """A rule's effect cannot happen at the operation that it names; ``known`` are those where it can."""
+
+    def __init__(self, operation: str, known: Sequence[str]) -> None:
+        super().__init__("operation", operation, known)
+        self.args = (operation, known)
+
+    def __str__(self) -> str:
+        where = f"only at {', '.join(self.known)}" if self.known else "and nowhere else either"
+        return f"this effect cannot happen at {self.name}, {where}"
 
 
 class Faults:
@@ -357,7 +369,7 @@ class Faults:
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
-        """Add a rule, and return it as it stands.
+        """Add a rule, and return it as it stands; those that are over make room for it.
 
         Raises
         ------
@@ -365,6 +377,9 @@ class Faults:
             If it names what is not there.
         """
         self.check(rule)
+        for key, entry in self.kept.items().items():
+            if entry.value.is_over(self._clock.now(entry.scope)):
+                await self.kept.delete(key)
         active = ActiveRule(rule, self._clock.now(rule.match.credential or EVERYBODY))
         await self.kept.put(rule_id, active.scope, active)
         return active
@@ -378,12 +393,14 @@ class Faults:
         await self.kept.clear(scope)
 
     def check(self, rule: FaultRule) -> None:
-        """Raise unless vendor, operation and error of ``rule`` are known.
+        """Raise unless vendor, operation and error of ``rule`` are known, and go together.
 
         Raises
         ------
         UnknownFault
             If one is not.
+        ImpossibleFault
+            If it names an operation at which its effect cannot happen: it would never fire.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._targets:
@@ -396,6 +413,20 @@ class Faults:
         if error is not None and not any(error in target.errors for target in targets):
             names = [entry.name for target in targets for entry in target.errors]
             raise UnknownFault("error or effect", error, [*names, *PRESETS])
+        if rule.match.operation is not None:
+            possible = self._places_of(rule)
+            if rule.match.operation not in possible:
+                raise ImpossibleFault(rule.match.operation, possible)
+
+    def _places_of(self, rule: FaultRule) -> list[str]:
+        """Return the operations at which a rule's effect can happen, of its vendor or of all."""
+        return [
+            operation
+            for vendor, target in self._targets.items()
+            if rule.match.vendor in {None, vendor}
+            for operation in (*target.operations, *([WEBHOOK] if target.task_operations else []))
+            if self._applies(rule.effect, Occasion(vendor, operation, None))
+        ]
 
     @property
     def needs_bodies(self) -> bool:
@@ -446,12 +477,11 @@ class Faults:
         active = self.kept.get(rule_id)
         if active is None:
             return None
-        match = active.rule.match
-        if (
-            active.is_over(self._clock.now(active.scope))
-            or not _matches(match, occasion)
-            or not self._applies(active.rule.effect, occasion)
-        ):
+        match, now = active.rule.match, self._clock.now(active.scope)
+        if active.is_over(now):
+            await self.kept.delete(rule_id)
+            return None
+        if not _matches(match, occasion) or not self._applies(active.rule.effect, occasion):
             return None
         whose = occasion.credential or EVERYBODY
         nth = active.seen.get(whose, 0) + 1
@@ -462,11 +492,11 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        await self.kept.put(
-            rule_id,
-            active.scope,
-            ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires),
-        )
+        counted = ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires)
+        if counted.is_over(now):
+            await self.kept.delete(rule_id)
+        else:
+            await self.kept.put(rule_id, active.scope, counted)
         if not fires:
             return None
         return Injection(active.rule.effect, f"rule {rule_id}", _chance(str(match.seed), whose, nth, 1))

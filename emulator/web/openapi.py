@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from emulator.web.catalogue import CatalogueEntry
 
 Json = dict[str, Any]
+E = TypeVar("E", bound=CatalogueEntry)
 
 STRING: Json = {"type": "string"}
 FILLED: Json = {"type": "string", "minLength": 1}
@@ -59,9 +60,7 @@ def closed(properties: Json, optional: Iterable[str] = ()) -> Json:
     }
 
 
-def responses(
-    success: Json, errors: Iterable[CatalogueEntry], schema_of: Callable[[CatalogueEntry], tuple[str, Json]]
-) -> Json:
+def responses(success: Json, errors: Iterable[E], schema_of: Callable[[E], tuple[str, Json]]) -> Json:
     """Return the responses of an operation.
 
     Parameters

@@ -47,6 +47,11 @@ class VendorSettings(BaseModel):
     )
 
 
+def settings_of(request: Request) -> Any:
+    """Return the settings with which a vendor's application was built; its folder names their type."""
+    return request.app.state.settings
+
+
 @dataclass(frozen=True)
 class Vendor:
     """One emulated vendor: the only name that its folder shows to others.
@@ -84,7 +89,7 @@ class Vendor:
     prefixes: tuple[str, ...]
     hosts: tuple[str, ...]
     settings_model: type[VendorSettings]
-    errors: ErrorCatalogue
+    errors: ErrorCatalogue[CatalogueEntry]
     build: Callable[[Services, Any], FastAPI]
     openapi: Callable[[], dict[str, Any]]
     operations: tuple[str, ...] = ()

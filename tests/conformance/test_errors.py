@@ -290,7 +290,7 @@ def test_a_task_ends_with_the_error_that_was_asked_for_and_costs_nothing(
     for operation in entry.operations or vendor.task_operations:
         answer = data.flow(there, operation, **headers)
         assert answer.json()["data"] == {
-            "error": (entry.extra or {})["code"],
+            "error": entry.codes[0],
             "error_message": entry.text,
             "results": None,
             "task_status": "error",

@@ -168,7 +168,7 @@ def test_faults_are_listed_the_oldest_first_and_removed_one_by_one_or_all(me: Cl
     me.remove_fault(added[1].id)
     assert me.faults() == [added[0], added[2]]
     assert refusal(lambda: me.remove_fault(added[1].id)) == (
-        404, f"there is no rule {added[1].id}; GET /_emulator/faults lists them",
+        404, f"there is no rule {added[1].id}, or not any more; GET /_emulator/faults lists them",
     )  # fmt: skip
     me.clear_faults()
     assert me.faults() == []
@@ -196,6 +196,26 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (
+            {"effect": "webhook-lost", "operation": "credit"},
+            "this effect cannot happen at credit, only at create_reshape, create_pre_process, webhook",
+        ),
+        (
+            {"effect": "error_pose", "operation": "check_reshape"},
+            "this effect cannot happen at check_reshape, only at create_reshape, create_pre_process",
+        ),
+        (
+            {"effect": "slow", "operation": "webhook"},
+            "this effect cannot happen at webhook, only at 3dface",
+        ),
+        (
+            {
+                "effect": {"error": "error_pose", "picture": {"blur": 2}, "webhook": {"lost": True}},
+                "vendor": "metahuman",
+                "operation": "run_pipeline",
+            },
+            "there is no error or effect named error_pose",
+        ),
         ({"effect": "oops"}, "there is no error or effect named oops; there are REQUEST_ENTITY_TOO_LARGE"),
         (
             {"effect": "slow", "vendor": "x"},

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 import emulator
 from emulator.server import running_server
@@ -142,3 +143,25 @@ def test_a_slow_download_holds_up_no_other_task(client: httpx.Client, face_jpeg:
             time.sleep(0.02)
         assert status(task_id) == "success"
         assert {status(number) for number in slow} == {"running"}
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "reason"),
+    [
+        ('{"effect": "slow", "count": 0}', "json", "count: Input should be greater than or equal to 1"),
+        ('{"match": {"vendr": "x"}, "effect": "slow"}', "json", "match.vendr: Extra inputs"),
+        ('{"match": {"a": 1}, "count": 0}', "json", "match.a: Extra inputs are not permitted; effect: Field"),
+        ("{", "json", "the body is no JSON: Expecting property name"),
+        ("[]", "json", "Input should be a valid dictionary"),
+        ('{"effect": "slow"}', "x-www-form-urlencoded", "the body was not sent as JSON: say `Content-Type: "),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_a_sentence_too(
+    client: httpx.Client, body: str, media_type: str, reason: str
+) -> None:
+    headers = {"Content-Type": f"application/{media_type}"}
+    answer = client.post("/_emulator/faults", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(reason)
+    assert all({"loc", "msg", "type"} <= found.keys() for found in answer.json()["detail"])
+    assert client.get("/_emulator/calls?status=banana").json()["error"].startswith("status: String should")

@@ -163,3 +163,10 @@ def test_what_passes_is_compared_again(corrector: Callable[..., Any]) -> None:
         Difference("status", "status", 503, 422), STEP, answer(503, "busy"), told
     )
     assert found == Correction("a 503 passes: nothing, before it has been compared again")
+
+
+def test_an_error_that_no_code_stands_for_is_known_by_its_words(corrector: Callable[..., Any]) -> None:
+    told = answer(429, {"status": 429, "error": "Too many requests"})
+    difference = Difference("value", "body.error", "Slow down", "Too many requests")
+    found = corrector("perfectcorp").correct(difference, STEP, UNKNOWN, told)
+    assert (found.error, found.wording) == ("TooManyRequests", Wording(text="Slow down"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from emulator.face.errors import ImageError, ImageUndecodable, NoFaceFound
@@ -44,3 +46,15 @@ def test_entries_keep_their_order_and_are_found_by_name() -> None:
     catalogue = ErrorCatalogue([entry("b"), entry("a")])
     assert [item.name for item in catalogue] == ["b", "a"]
     assert catalogue["a"].name == "a"
+
+
+def test_an_entry_of_a_vendors_own_class_comes_out_as_one() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Numbered(CatalogueEntry):
+        number: int
+
+    catalogue = ErrorCatalogue([Numbered("a", 400, "{x}", "Sometimes.", Mark.GUESS, "nowhere", number=7)])
+    assert catalogue["a"].number == 7
+    said = catalogue["a"].occur(x="y").worded(Wording(status=418)).entry
+    assert said == replace(catalogue["a"], status=418)
+    assert said.codes == ()

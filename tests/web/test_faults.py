@@ -240,6 +240,26 @@ def test_a_rule_fires_so_often_and_no_more(tmp_path: Path) -> None:
         await faults.add("r", rule(count=3, every=2))
         assert await firing(faults, call(), 10) == [2, 4, 6]
         assert faults.rules() == {}
+        # And nothing is left of it, in memory and in the records.
+        assert faults.kept.items() == {}
+        await faults.load()
+        assert faults.kept.items() == {}
+
+    play(tmp_path, scenario)
+
+
+def test_a_rule_that_is_over_is_forgotten_by_the_next_call_or_rule(tmp_path: Path) -> None:
+    async def scenario(faults: Faults, clock: Clock) -> None:
+        await faults.add("looked at", rule(ttl_s=60))
+        await faults.add("another's", rule(ttl_s=60, credential="you"))
+        clock.advance(60)
+        assert faults.rules() == {}
+        assert set(faults.kept.items()) == {"looked at", "another's"}  # listing changes nothing
+        assert await faults.decide(call()) is None
+        assert set(faults.kept.items()) == {"another's"}
+        await faults.add("new", rule(ttl_s=60))
+        await faults.load()
+        assert set(faults.kept.items()) == {"new"}
 
     play(tmp_path, scenario)
 
@@ -284,7 +304,7 @@ def test_a_rule_lives_by_the_clock_of_its_credential(tmp_path: Path) -> None:
         clock.advance(0.1)
         assert await errors_of(faults, [call()]) == [None]
         clock.travel(NOW, "me")
-        assert await errors_of(faults, [call()]) == ["broke"]
+        assert await errors_of(faults, [call()]) == [None]  # what is gone stays gone
 
     play(tmp_path, scenario)
 

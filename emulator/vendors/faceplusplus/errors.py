@@ -6,6 +6,7 @@ knows keys and paths, says only ``error_message``. The API behind it adds ``requ
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from emulator.face.errors import (
@@ -38,6 +39,13 @@ class Layer(StrEnum):
     API = "api"
 
 
+@dataclass(frozen=True, kw_only=True)
+class FacePlusPlusEntry(CatalogueEntry):
+    """One error of Face++, and the layer that answers it."""
+
+    layer: Layer
+
+
 def _gateway(
     name: str,
     status: int,
@@ -46,9 +54,11 @@ def _gateway(
     mark: Mark,
     source: str,
     causes: tuple[type[Exception], ...] = (),
-) -> CatalogueEntry:
-    extra = {"layer": Layer.GATEWAY}
-    return CatalogueEntry(name, status, text, when, mark, source, causes, extra, example={"param": "api_key"})
+) -> FacePlusPlusEntry:
+    example = {"param": "api_key"}
+    return FacePlusPlusEntry(
+        name, status, text, when, mark, source, causes, example=example, layer=Layer.GATEWAY
+    )
 
 
 def _api(
@@ -59,18 +69,16 @@ def _api(
     mark: Mark,
     source: str,
     causes: tuple[type[Exception], ...] = (),
-) -> CatalogueEntry:
-    extra = {"layer": Layer.API}
-    return CatalogueEntry(
-        name, status, text, when, mark, source, causes, extra, example={"param": "image_file_1"}
-    )
+) -> FacePlusPlusEntry:
+    example = {"param": "image_file_1"}
+    return FacePlusPlusEntry(name, status, text, when, mark, source, causes, example=example, layer=Layer.API)
 
 
 ERRORS = ErrorCatalogue(
     [
-        CatalogueEntry(
+        FacePlusPlusEntry(
             "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The whole request has more than 2 MB.",
-            Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", (), {"layer": Layer.PROXY},
+            Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", layer=Layer.PROXY,
         ),
         _gateway(
             "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path is unknown.",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.vendors.faceplusplus.errors import ERRORS, Layer
-from emulator.web.catalogue import CatalogueEntry
+from emulator.vendors.faceplusplus.errors import ERRORS, FacePlusPlusEntry, Layer
 from emulator.web.openapi import (
     MILLISECONDS,
     STRING,
@@ -54,8 +53,8 @@ def describe() -> Json:
     return document("Face++ 3D Face", {"/facepp/v1/3dface": {"post": operation}}, components={})
 
 
-def _schema(entry: CatalogueEntry) -> tuple[str, Json]:
-    match (entry.extra or {})["layer"]:
+def _schema(entry: FacePlusPlusEntry) -> tuple[str, Json]:
+    match entry.layer:
         case Layer.PROXY:
             return "text/html", STRING
         case Layer.GATEWAY:

@@ -161,7 +161,7 @@ async def _draw_request_id(services: Services, scope: str) -> str:
 
 async def _render(request: Request, error: VendorError) -> Response:
     request_id = getattr(request.state, "request_id", "")
-    if not request_id and (error.entry.extra or {})["layer"] is Layer.API:
+    if not request_id and ERRORS[error.entry.name].layer is Layer.API:
         request_id = await _draw_request_id(request.app.state.services, "")
     time_used_ms = request.state.stopwatch.elapsed_ms() if hasattr(request.state, "stopwatch") else 0
     return render_error(error, request_id=request_id, time_used_ms=time_used_ms)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import Field
 
-from emulator.web.vendor import VendorSettings
+from emulator.web.vendor import VendorSettings, settings_of
 
 
 class FacePlusPlusSettings(VendorSettings):
@@ -28,9 +28,4 @@ class FacePlusPlusSettings(VendorSettings):
     download_timeout_s: float = Field(default=5.0, gt=0, description="For `image_url_N`.")
 
 
-def _settings_of(request: Request) -> FacePlusPlusSettings:
-    settings: FacePlusPlusSettings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[FacePlusPlusSettings, Depends(_settings_of)]
+SettingsDep = Annotated[FacePlusPlusSettings, Depends(settings_of)]

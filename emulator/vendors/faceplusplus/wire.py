@@ -210,7 +210,7 @@ def render_success(
 
 def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> Response:
     """Return the answer to a request that failed, as its layer words it."""
-    match (error.entry.extra or {})["layer"]:
+    match ERRORS[error.entry.name].layer:
         case Layer.PROXY:
             return Response(_PROXY_PAGE.format(error.text), error.entry.status, ANY_ORIGIN, "text/html")
         case Layer.GATEWAY:

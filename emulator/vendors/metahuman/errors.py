@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from emulator.face.errors import FaceError, ImageEmpty, ImageError, NoFaceFound
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.web.credentials import CredentialOfOtherRegion, CredentialRefused, CredentialUnknown
 
 PAGE = "https://docs.metahumansdk.io/service-apis-for-creating-virtual-avatars errors/3d-face-reconstruction"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaHumanEntry(CatalogueEntry):
+    """One error of MetaHuman SDK; ``code`` is its number, None where FastAPI answers by itself."""
+
+    code: int | None = None
 
 
 def _entry(
@@ -15,9 +24,9 @@ def _entry(
     text: str,
     when: str,
     causes: tuple[type[Exception], ...] = (),
-) -> CatalogueEntry:
-    return CatalogueEntry(
-        name, 422, text, when, Mark.CONFIRMED, PAGE, causes, {"code": code}, operations=("run_pipeline",)
+) -> MetaHumanEntry:
+    return MetaHumanEntry(
+        name, 422, text, when, Mark.CONFIRMED, PAGE, causes, operations=("run_pipeline",), code=code
     )
 
 
@@ -42,7 +51,7 @@ ERRORS = ErrorCatalogue(
             (ImageError,),
         ),
         _entry("EMPTY_IMAGE", 6, "empty input image", "The photo has no bytes.", (ImageEmpty,)),
-        CatalogueEntry(
+        MetaHumanEntry(
             "INTERNAL_ERROR", 500, "Internal Server Error", "The emulator has a defect; its log says which.",
             Mark.GUESS, "the service looks like a FastAPI application", (FaceError,),
         ),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.vendors.metahuman.errors import ERRORS
-from emulator.web.catalogue import CatalogueEntry
+from emulator.vendors.metahuman.errors import ERRORS, MetaHumanEntry
 from emulator.web.openapi import (
     FILLED,
     NUMBER,
@@ -100,8 +99,8 @@ def _fastapis_own() -> Json:
     }
 
 
-def _schema(entry: CatalogueEntry) -> tuple[str, Json]:
-    if entry.extra is None:
+def _schema(entry: MetaHumanEntry) -> tuple[str, Json]:
+    if entry.code is None:
         return "text/plain", STRING
-    error: Json = {"code": {"const": entry.extra["code"]}, "message": {"const": entry.text}}
+    error: Json = {"code": {"const": entry.code}, "message": {"const": entry.text}}
     return "application/json", closed({"error": closed(error)})

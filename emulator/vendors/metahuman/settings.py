@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import Field
 
-from emulator.web.vendor import VendorSettings
+from emulator.web.vendor import VendorSettings, settings_of
 
 
 class MetaHumanSettings(VendorSettings):
@@ -28,9 +28,4 @@ class MetaHumanSettings(VendorSettings):
     )
 
 
-def _settings_of(request: Request) -> MetaHumanSettings:
-    settings: MetaHumanSettings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[MetaHumanSettings, Depends(_settings_of)]
+SettingsDep = Annotated[MetaHumanSettings, Depends(settings_of)]

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from emulator.face.appearance import Attributes
 from emulator.pipelines.reconstruct import HeadDescription
+from emulator.vendors.metahuman.errors import ERRORS
 from emulator.web.catalogue import VendorError
 
 STATIC = "/static"
@@ -52,11 +53,10 @@ def render_success(head: HeadDescription, name: str) -> Response:
 
 def render_error(error: VendorError) -> Response:
     """Return the answer to a request that failed."""
-    if error.entry.extra is None:
+    code = ERRORS[error.entry.name].code
+    if code is None:
         return PlainTextResponse(error.text, error.entry.status)
-    return JSONResponse(
-        {"error": {"code": error.entry.extra["code"], "message": error.text}}, error.entry.status
-    )
+    return JSONResponse({"error": {"code": code, "message": error.text}}, error.entry.status)
 
 
 def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ object store behind the presigned URLs with XML.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -57,6 +58,33 @@ class Layer(StrEnum):
     STORE = "store"
 
 
+@dataclass(frozen=True, kw_only=True)
+class PerfectCorpEntry(CatalogueEntry):
+    """One error of Perfect Corp, and how its layer tells it.
+
+    Attributes
+    ----------
+    layer : Layer
+        Who answers.
+    code : str
+        As it stands in the body; empty if it does not.
+    page_code : str
+        The engine's, by the table on the page.
+    code_members : tuple of str
+        The members of the API's envelope in which the code stands.
+    """
+
+    layer: Layer
+    code: str
+    page_code: str = ""
+    code_members: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of either profile."""
+        return tuple(code for code in (self.code, self.page_code) if code)
+
+
 def _api(
     name: str,
     status: int,
@@ -70,10 +98,20 @@ def _api(
     code_members: tuple[str, ...] = ("error_code",),
     operations: tuple[str, ...] = API_OPERATIONS,
     example: Mapping[str, str] = MappingProxyType({}),
-) -> CatalogueEntry:
-    extra = {"layer": Layer.API, "code": code, "code_members": code_members}
-    return CatalogueEntry(
-        name, status, text, when, mark, source, causes, extra, operations=operations, example=example
+) -> PerfectCorpEntry:
+    return PerfectCorpEntry(
+        name,
+        status,
+        text,
+        when,
+        mark,
+        source,
+        causes,
+        operations=operations,
+        example=example,
+        layer=Layer.API,
+        code=code,
+        code_members=code_members,
     )
 
 
@@ -84,13 +122,22 @@ def _engine(
     when: str,
     causes: tuple[type[Exception], ...] = (),
     mark: Mark = Mark.GUESS,
-) -> CatalogueEntry:
+) -> PerfectCorpEntry:
     # The codes are the vendor's; which situation gets which code is mostly our guess.
     source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
-    extra = {"layer": Layer.ENGINE, "code": code, "page_code": page_code}
-    mark = Mark.CONFIRMED if when.startswith(NEVER) else mark
-    return CatalogueEntry(
-        code, 200, text, when, mark, source, causes, extra, of_task=True, operations=TASK_OPERATIONS
+    return PerfectCorpEntry(
+        code,
+        200,
+        text,
+        when,
+        Mark.CONFIRMED if when.startswith(NEVER) else mark,
+        source,
+        causes,
+        of_task=True,
+        operations=TASK_OPERATIONS,
+        layer=Layer.ENGINE,
+        code=code,
+        page_code=page_code,
     )
 
 
@@ -102,10 +149,11 @@ def _store(
     when: str,
     mark: Mark = Mark.GUESS,
     operations: tuple[str, ...] = STORE_OPERATIONS,
-) -> CatalogueEntry:
+) -> PerfectCorpEntry:
     source = "behaviour of S3 presigned URLs"
-    extra = {"layer": Layer.STORE, "code": code}
-    return CatalogueEntry(name, status, text, when, mark, source, (), extra, operations=operations)
+    return PerfectCorpEntry(
+        name, status, text, when, mark, source, operations=operations, layer=Layer.STORE, code=code
+    )
 
 
 ERRORS = ErrorCatalogue(

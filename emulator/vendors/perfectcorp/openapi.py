@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from emulator.vendors.perfectcorp.errors import ERRORS, Layer
+from emulator.vendors.perfectcorp.errors import ERRORS, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.wire import Features, Global
-from emulator.web.catalogue import CatalogueEntry
 from emulator.web.openapi import (
     FILLED,
     INTEGER,
@@ -131,12 +130,8 @@ def _legacy_auth() -> Json:
 
 
 def _status(name: str, results: Json) -> Json:
-    codes = [
-        (entry.extra or {})[code]
-        for code in ("code", "page_code")
-        for entry in ERRORS
-        if (entry.extra or {})["layer"] is Layer.ENGINE
-    ]
+    engine = [entry for entry in ERRORS if entry.layer is Layer.ENGINE]
+    codes = [*(entry.code for entry in engine), *(entry.page_code for entry in engine)]
     running = closed({"error": NULL, "results": NULL, "task_status": {"const": "running"}})
     success = closed({"error": NULL, "results": results, "task_status": {"const": "success"}})
     failure = closed(
@@ -257,11 +252,10 @@ def _open(properties: Json, required: list[str] | None = None) -> Json:
     }
 
 
-def _schema(entry: CatalogueEntry) -> tuple[str, Json]:
+def _schema(entry: PerfectCorpEntry) -> tuple[str, Json]:
     members: Json = {
         "status": {"const": entry.status},
         "error": {"type": "string", "pattern": pattern_of(entry.text)},
     }
-    extra = entry.extra or {}
-    codes = {name: {"const": extra["code"]} for name in extra["code_members"]}
+    codes = {name: {"const": entry.code} for name in entry.code_members}
     return "application/json", closed({**members, **codes})

@@ -400,7 +400,7 @@ def _in_store(path: str) -> bool:
 
 def _in_the_stores_words(request: Request, error: VendorError) -> VendorError:
     """Return the error that is told: whatever happens below the bucket is the store's to tell."""
-    if not _in_store(request.url.path) or (error.entry.extra or {})["layer"] is Layer.STORE:
+    if not _in_store(request.url.path) or ERRORS[error.entry.name].layer is Layer.STORE:
         return error
     return ERRORS["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
 

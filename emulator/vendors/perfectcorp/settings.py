@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from emulator.web.vendor import VendorSettings
+from emulator.web.vendor import VendorSettings, settings_of
 
 STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """The schedule that Standard Webhooks suggests: at once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h."""
@@ -98,9 +98,4 @@ class PerfectCorpSettings(VendorSettings):
     )
 
 
-def _settings_of(request: Request) -> PerfectCorpSettings:
-    settings: PerfectCorpSettings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
+SettingsDep = Annotated[PerfectCorpSettings, Depends(settings_of)]

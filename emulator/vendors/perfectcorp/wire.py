@@ -326,7 +326,7 @@ def render_status(task: Task, results: Mapping[str, Any] | None, settings: Perfe
     if task.state is TaskState.FAILED:
         name = task.error or "unknown_internal_error"
         error = ERRORS[name].occur().worded(settings.errors.get(name))
-        code = (error.entry.extra or {})["code" if settings.engine_codes == "schema" else "page_code"]
+        code = ERRORS[name].code if settings.engine_codes == "schema" else ERRORS[name].page_code
         return _data({"error": code, "error_message": error.text, "results": None, "task_status": "error"})
     if task.state is not TaskState.SUCCEEDED:
         # Also where the work is done and the client is not to know yet.
@@ -391,15 +391,15 @@ def render_costs(skus: Sequence[Mapping[str, Any]], next_token: str | None) -> R
 
 def render_error(error: VendorError, request_id: str = "") -> Response:
     """Return the answer to a request that failed, as its layer words it."""
-    extra = error.entry.extra or {}
-    if extra["layer"] is Layer.STORE:
+    entry = ERRORS[error.entry.name]
+    if entry.layer is Layer.STORE:
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{extra['code']}</Code><Message>{escape(error.text)}</Message>"
+            f"<Error><Code>{entry.code}</Code><Message>{escape(error.text)}</Message>"
             f"<RequestId>{request_id}</RequestId><HostId>emulated</HostId></Error>"
         )
         return Response(body, error.entry.status, media_type="application/xml")
-    codes = dict.fromkeys(extra["code_members"], extra["code"])
+    codes = dict.fromkeys(entry.code_members, entry.code)
     return JSONResponse({"status": error.entry.status, "error": error.text, **codes}, error.entry.status)
 
 

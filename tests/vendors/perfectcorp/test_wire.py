@@ -16,10 +16,9 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Points3
 from emulator.tasks.task import Outcome, Task, finish, hold, start
-from emulator.vendors.perfectcorp.errors import ERRORS, Layer
+from emulator.vendors.perfectcorp.errors import ERRORS, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
-from emulator.web.catalogue import CatalogueEntry
 
 values = st.integers(-100, 100)
 
@@ -92,17 +91,17 @@ def test_unknown_members_are_dropped() -> None:
 @pytest.mark.parametrize("profile", ["schema", "page"])
 @pytest.mark.parametrize(
     "entry",
-    [entry for entry in ERRORS if (entry.extra or {})["layer"] is Layer.ENGINE],
+    [entry for entry in ERRORS if entry.layer is Layer.ENGINE],
     ids=lambda entry: entry.name,
 )
 def test_a_failed_task_is_told_in_either_profile(
-    entry: CatalogueEntry, profile: Literal["schema", "page"]
+    entry: PerfectCorpEntry, profile: Literal["schema", "page"]
 ) -> None:
     task = finish(start(Task("t", "me", "k", {}, 1.0), 2.0), Outcome(error=entry.name), 3.0)
     data = json.loads(bytes(render_status(task, None, PerfectCorpSettings(engine_codes=profile)).body))[
         "data"
     ]
-    assert data["error"] == (entry.extra or {})["code" if profile == "schema" else "page_code"]
+    assert data["error"] == (entry.code if profile == "schema" else entry.page_code)
     assert data["error"].isupper() == (profile == "page")
     assert data["task_status"] == "error"
 
