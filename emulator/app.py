@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 import emulator.vendors
 from emulator import __version__
@@ -24,7 +22,8 @@ from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.clock import ClockKeeper
 from emulator.control.gate import ControlGate
-from emulator.control.routes import Progress, answer_unknown_path, control_router
+from emulator.control.refusals import answer_refusals
+from emulator.control.routes import Progress, control_router
 from emulator.control.scenario import find_scenario, load_scenario
 from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
@@ -32,7 +31,7 @@ from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
-from emulator.web.faults import Faults, UnknownFault, is_reserved
+from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.journal import Journal
 from emulator.web.limits import DrainedBodies
@@ -113,7 +112,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     runs = _what_runs(settings)
     app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
 
-    _answer_refusals(app, vendors)
+    answer_refusals(app, vendors)
     applications = {
         vendor.name: Calls(
             vendor.build(services, vendor_settings[vendor.name]),
@@ -215,28 +214,6 @@ def _what_runs(settings: Settings) -> dict[str, str]:
         "blobs": f"files in {folder}",
         "queue": f"local worker processes: {settings.workers}",
     }
-
-
-def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
-    """Have the control API say why it refuses a call."""
-
-    @app.exception_handler(UnknownFault)
-    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
-        return _refused(str(error))
-
-    @app.exception_handler(HTTPException)
-    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404 and error.detail == "Not Found":
-            return answer_unknown_path(request, vendors)
-        if error.status_code == 422:
-            return _refused(error.detail)
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-def _refused(reason: str) -> JSONResponse:
-    """Return a refusal in the form that FastAPI documents, and with the ``error`` of all the others."""
-    detail = [{"loc": ["body"], "msg": reason, "type": "value_error"}]
-    return JSONResponse({"error": reason, "detail": detail}, 422)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -338,17 +338,9 @@ def _detail(answer: httpx.Response) -> str:
         return answer.text
     if not isinstance(document, dict):
         return answer.text
-    detail = document.get("error", document.get("detail"))
-    if detail is None:
+    if "error" not in document:
         return f"{answer.url} answers as no emulator does"
-    if isinstance(detail, list):
-        return "; ".join(": ".join([*_place(item["loc"]), item["msg"]]) for item in detail)
-    return str(detail)
-
-
-def _place(loc: Sequence[str | int]) -> list[str]:
-    """Return where in a body something is wrong; nothing if it is all of it."""
-    return [".".join(map(str, loc[1:]))] if loc[1:] else []
+    return str(document["error"])
 
 
 def _moment(moment: datetime | float | None) -> str | float | None:

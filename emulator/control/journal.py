@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -163,8 +164,8 @@ def journal_router(services: Services, version: str) -> APIRouter:
 
     _add_exports(router, journal, version)
 
-    @router.get("/calls/{number:int}")
-    async def get_call(number: int) -> RecordedCall:
+    @router.get("/calls/{number}")
+    async def get_call(number: Annotated[int, Path(ge=1)]) -> RecordedCall:
         """Return one call."""
         entry = journal.get(number)
         if entry is None:
@@ -194,7 +195,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         number of calls that were `missed`.
         """
         after = journal.last if wanted.after is None else wanted.after
-        if last_event_id is not None and last_event_id.isdecimal():
+        if last_event_id is not None and re.fullmatch(r"\d{1,18}", last_event_id):
             after = int(last_event_id)
         is_over = False
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emulator.clock import EVERYBODY
 from emulator.web.plans import Plan, Plans, Step
 from emulator.web.services import Services
+from emulator.web.text import Text
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint
 from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
 
@@ -24,9 +25,9 @@ class NewEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str
-    secret: str | None = Field(default=None, description="As the vendor spells it; made up if left out.")
-    vendor: str | None = Field(default=None, description="Needed where several vendors have webhooks.")
+    url: Text
+    secret: Text | None = Field(default=None, description="As the vendor spells it; made up if left out.")
+    vendor: Text | None = Field(default=None, description="Needed where several vendors have webhooks.")
 
 
 class EndpointDescription(BaseModel):

@@ -222,7 +222,7 @@ def test_what_is_wrong_with_a_rule_is_said_by_its_place(client: httpx.Client) ->
     found = {".".join(map(str, item["loc"])): item["msg"] for item in answer.json()["detail"]}
     assert answer.status_code == 422
     assert found["body.effect"] == "Value error, the effect does nothing"
-    assert found["body.match"].startswith("Value error, '(' is no regular expression")
+    assert found["body.match.headers.x"].startswith("Value error, '(' is no regular expression")
     for text in (b'{"effect": "\\ud800"}', b'{"effect": "slow", "scenario": "\\udfff"}', b"[", b"null"):
         assert client.post("/_emulator/faults", content=text).status_code == 422
 
