@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import sqlite3
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -18,6 +19,7 @@ import emulator.vendors
 from emulator import __version__
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.clock import ClockKeeper
@@ -60,7 +62,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     ``clock`` stands in for the clock of the settings.
 
-    Its lifespan opens the store and starts the workers, so a server has to run it. The vendors are
+    Its lifespan opens the store and starts the workers, so a server has to run it; it raises
+    StoreUnreadable if what the folder holds cannot be used. The vendors are
     at ``app.state.vendors``, what they stand on at ``app.state.services``.
 
     Raises
@@ -84,15 +87,17 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _open(adapters, stack)
-            await services.load()
+            with _blaming(adapters.folder):
+                await _open(adapters, stack)
+                await services.load()
             for scenario in scenarios:
                 await load_scenario(services, scenario)
             services.journal.start()
             stack.push_async_callback(services.journal.close)
             stack.push_async_callback(services.webhooks.close)
             stack.push_async_callback(services.plans.close)
-            await services.tasks.start()
+            with _blaming(adapters.folder):
+                await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(services.queue.close)
             yield
@@ -141,6 +146,15 @@ def _adapters(settings: Settings) -> _Adapters:
         queue=LocalWorkers(settings.workers, warm_up),
         fetcher=HttpFetcher(),
     )
+
+
+@contextlib.contextmanager
+def _blaming(folder: Path) -> Iterator[None]:
+    """Raise StoreUnreadable for what goes wrong over what a folder holds, or over the folder itself."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+        raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:

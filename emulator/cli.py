@@ -51,6 +51,7 @@ def serve(
     from pydantic import ValidationError
 
     from emulator.backends.queue import WorkerLost
+    from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
     from emulator.control.scenario import ScenarioUnreadable
     from emulator.server import AddressInUse
@@ -68,6 +69,7 @@ def serve(
         AddressInUse,
         InitFailed,
         ScenarioUnreadable,
+        StoreUnreadable,
         UnknownFault,
         ValidationError,
         ValueError,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import signal
@@ -13,6 +14,8 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+
+from emulator.backends.records.sqlite import SqliteRecords
 
 COMMAND = [sys.executable, "-m", "emulator"]
 
@@ -62,6 +65,34 @@ def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port} is taken" in done.stderr
     assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["a file", "no database", "no document", "no folder for blobs"])
+def test_a_data_folder_that_cannot_be_used_is_said_with_the_way_out(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "data"
+    if what == "a file":
+        folder.touch()
+    else:
+        folder.mkdir()
+    if what == "no database":
+        (folder / "records.sqlite3").write_bytes(b"What is this?" * 1000)
+    elif what == "no folder for blobs":
+        (folder / "blobs").touch()
+    elif what == "no document":
+        asyncio.run(store_a_wrong_rule(folder))
+    done = run("serve", "--port", "0", "--data-dir", str(folder))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"face-emulator: {folder}")
+    assert last.endswith("; name another folder, or move that one away")
+    assert "Traceback" not in done.stderr
+
+
+async def store_a_wrong_rule(folder: Path) -> None:
+    records = SqliteRecords(folder / "records.sqlite3")
+    await records.open()
+    await records.put("fault", "a", "", {})
+    await records.close()
 
 
 def test_a_wrong_setting_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
