@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -13,6 +14,9 @@ from emulator.web.services import Services
 from emulator.web.text import Text
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint
 from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
+
+PREFIX = re.compile("[a-z]{1,8}_")
+"""How secrets begin that say what they are. What follows is base64, of which one kind has that sign too."""
 
 Credential = Annotated[str | None, Query(description="Only this credential's; everybody's if left out.")]
 
@@ -189,8 +193,10 @@ def _plan_router(plans: Plans) -> APIRouter:
 
 def mask(secret: str) -> str:
     """Return a secret with all but its prefix and its last four characters hidden."""
-    prefix, _, rest = secret.rpartition("_")
-    return f"{prefix}{'_' if prefix else ''}...{rest[-4:] if len(rest) > 12 else ''}"
+    begin = PREFIX.match(secret)
+    prefix = "" if begin is None else begin[0]
+    rest = secret.removeprefix(prefix)
+    return f"{prefix}...{rest[-4:] if len(rest) > 12 else ''}"
 
 
 def _endpoint(endpoint: Endpoint, secret: str) -> EndpointDescription:

@@ -266,7 +266,7 @@ def _retry_moment(attempt: Attempt) -> float | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # a zone may be further away than a time can say
             return None
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - attempt.at
     return attempt.at + min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
