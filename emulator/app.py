@@ -109,6 +109,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         openapi_url="/_emulator/openapi.json",
         # The page that FastAPI makes of it loads its scripts from elsewhere, and nothing here does.
         docs_url=None,
+        # Who leaves an id out would be sent on from one thing to all of them: `DELETE /faults/`.
+        redirect_slashes=False,
         redoc_url=None,
     )
     app.state.vendors = vendors
@@ -211,7 +213,7 @@ def _services(
         webhooks=webhooks,
         plans=plans,
     )
-    services.hold(faults.kept)
+    services.hold(faults.kept, forget=faults.forget)
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
     services.loaders.append(webhooks.start)

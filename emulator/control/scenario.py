@@ -145,7 +145,8 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
     ]
     for rule in rules:
         services.faults.check(rule)
-    await unload_scenario(services, scenario.name, scope)
+    for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
+        await unload_scenario(services, scenario.name, whose)
     for credential, state in scenario.credentials.items():
         await services.credentials.put(credential, state)
     if scenario.progression is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -229,10 +229,14 @@ class ActiveRule:
         """Whose rule it is."""
         return self.rule.match.credential or EVERYBODY
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has fired as often as it may."""
+        return self.rule.count is not None and self.fired >= self.rule.count
+
     def is_over(self, now: float) -> bool:
         """Return whether it will not fire any more."""
-        spent = self.rule.count is not None and self.fired >= self.rule.count
-        return spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
+        return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
 
 @dataclass(frozen=True)
@@ -368,6 +372,15 @@ class Faults:
         """Remove the rules of one scope, or all."""
         await self.kept.clear(scope)
 
+    async def forget(self, scope: str | None = None) -> None:
+        """Remove the rules of one scope, or all, and forget which of its calls the other rules have seen."""
+        await self.clear(scope)
+        for rule_id in self.kept.items():
+            active = self.kept.get(rule_id)
+            if active is not None and scope in active.seen:
+                seen = {whose: nth for whose, nth in active.seen.items() if whose != scope}
+                await self.kept.put(rule_id, active.scope, replace(active, seen=seen))
+
     def check(self, rule: FaultRule) -> None:
         """Raise unless vendor, operation and error of ``rule`` are known.
 
@@ -453,11 +466,11 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        await self.kept.put(
-            rule_id,
-            active.scope,
-            ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires),
-        )
+        counted = replace(active, seen={**active.seen, whose: nth}, fired=active.fired + fires)
+        if counted.is_spent:
+            await self.kept.delete(rule_id)
+        else:
+            await self.kept.put(rule_id, active.scope, counted)
         if not fires:
             return None
         return Injection(active.rule.effect, f"rule {rule_id}", _chance(str(match.seed), whose, nth, 1))
