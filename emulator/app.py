@@ -189,7 +189,8 @@ def _services(
         clock,
         calls=settings.journal_calls,
         size=settings.journal_bytes,
-        secrets={vendor.name: vendor.secrets for vendor in vendors},
+        # All names for all calls: a key may be sent to the wrong vendor.
+        secrets=sorted({name for vendor in vendors for name in vendor.secrets}),
         survives=settings.data_dir is not None,
     )
     meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})

@@ -58,6 +58,21 @@ def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
         ]
 
 
+def test_the_log_says_who_called_what_and_no_secret_of_the_query() -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = next(found[0] for line in process.stdout if (found := re.search(r"http://[^/\s]+", line)))
+        httpx.post(f"{url}/facepp/v1/3dface?api_key=my-key&api_secret=my-secret")
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert '"POST /facepp/v1/3dface HTTP/1.1" ' in said
+    assert "my-" not in said
+
+
 def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

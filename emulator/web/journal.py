@@ -285,8 +285,8 @@ class Journal:
         Where calls are written, and what dates them.
     calls, size : int
         How many calls, and how many bytes of them, are kept.
-    secrets : mapping
-        The names of the fields that carry secrets, by vendor.
+    secrets : sequence of str
+        The names of the fields that carry secrets.
     survives : bool
         Whether calls are written to the records, in the background.
     """
@@ -298,7 +298,7 @@ class Journal:
         *,
         calls: int,
         size: int,
-        secrets: Mapping[str, Sequence[str]],
+        secrets: Sequence[str],
         survives: bool,
     ) -> None:
         self._records = records
@@ -369,11 +369,10 @@ class Journal:
         """Take down a call that is over."""
         number = self._last + 1
         setting = self._clock.setting(credential or EVERYBODY)
-        names = self._secrets.get(vendor, ())
 
         def make() -> Entry:
             scope = capture.scope
-            redaction = Redaction(names, credential)
+            redaction = Redaction(self._secrets, credential)
             host = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
             path = redaction.text(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
             return Entry(

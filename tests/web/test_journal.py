@@ -18,7 +18,7 @@ def in_journal(
     async def run() -> None:
         records = SqliteRecords(path / "records.sqlite3")
         await records.open()
-        journal = Journal(records, Clock(), calls=calls, size=10**9, secrets={}, survives=True)
+        journal = Journal(records, Clock(), calls=calls, size=10**9, secrets=(), survives=True)
         await journal.load()
         await test(journal, records)
         await records.close()
@@ -75,7 +75,7 @@ def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
                 note(journal)
             await journal.flush()
         assert len(await records.find(KIND)) <= 3
-        again = Journal(records, Clock(), calls=150, size=10**9, secrets={}, survives=True)
+        again = Journal(records, Clock(), calls=150, size=10**9, secrets=(), survives=True)
         await again.load()
         assert again.entries() == journal.entries()
         assert [entry.number for entry in again.entries()] == list(range(1851, 2001))
