@@ -218,8 +218,9 @@ def _services(
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
     services.loaders.append(webhooks.start)
-    services.loaders.extend((journal.load, meter.load))
-    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear, meter.clear))
+    services.hold(meter.kept)
+    services.loaders.append(journal.load)
+    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear))
     return services
 
 

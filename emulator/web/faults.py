@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
@@ -522,6 +522,9 @@ def _chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 
 
+ACTIVE = TypeAdapter(ActiveRule)
+
+
 def _to_document(active: ActiveRule) -> dict[str, Any]:
     return {
         "rule": active.rule.model_dump(mode="json", exclude_defaults=True),
@@ -532,4 +535,4 @@ def _to_document(active: ActiveRule) -> dict[str, Any]:
 
 
 def _from_document(document: Mapping[str, Any]) -> ActiveRule:
-    return ActiveRule(**{**document, "rule": FaultRule.model_validate(document["rule"])})
+    return ACTIVE.validate_python(document)

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from emulator.backends.records import Records
 from emulator.clock import EVERYBODY, Clock
@@ -100,6 +100,17 @@ class Entry:
         document = asdict(self)
         del document["owner"]
         return document
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What one record holds."""
+
+    last: int
+    calls: list[Entry]
+
+
+CALLS = TypeAdapter(_Chunk)
 
 
 @dataclass(eq=False)
@@ -333,12 +344,12 @@ class Journal:
         self._noted.clear()
         self._chunks.clear()
         self._held_bytes = 0
-        for record in sorted(await self._records.find(KIND), key=lambda record: int(record.key)):
+        for record in sorted(await self._records.find(KIND), key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry(**document)
                 size = len(json.dumps(document))
                 self._append(Noted(entry.number, entry.owner, size, None, entry))
-            self._chunks.append((record.key, int(record.key)))
+            self._chunks.append((record.key, _newest(record.document)))
             self._last = max(self._last, record.document["last"])
         self._written = self._last
 
@@ -538,6 +549,23 @@ class Journal:
             for key in old:
                 if key not in {written for written, _ in self._chunks}:
                     await self._records.delete(KIND, key)
+
+
+def check_calls(document: Mapping[str, Any]) -> None:
+    """Raise unless a record holds calls.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    CALLS.validate_python(document)
+
+
+def _newest(document: Mapping[str, Any]) -> int:
+    """Return up to which number the calls of a record go."""
+    number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
+    return number
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:

@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from emulator.ids import hash_text
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
@@ -53,7 +55,7 @@ class Endpoint:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Endpoint:
         """Return the endpoint that ``to_document`` wrote."""
-        return cls(**document)
+        return TypeAdapter(cls).validate_python(document)
 
 
 @dataclass(frozen=True)
