@@ -340,7 +340,11 @@ class Journal:
         return self._last
 
     async def load(self) -> None:
-        """Read the calls from the records: at the start, and after a restore."""
+        """Read the calls from the records: at the start, and after a restore.
+
+        The count goes on from where it was: who follows waits for higher numbers.
+        """
+        counted = self._last
         self._noted.clear()
         self._chunks.clear()
         self._held_bytes = 0
@@ -351,6 +355,7 @@ class Journal:
                 self._append(Noted(entry.number, entry.owner, size, None, entry))
             self._chunks.append((record.key, _newest(record.document)))
             self._last = max(self._last, record.document["last"])
+        self._last = max(self._last, counted)
         self._written = self._last
 
     def start(self) -> None:

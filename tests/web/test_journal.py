@@ -83,6 +83,19 @@ def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
     in_journal(tmp_path, test, calls=150)
 
 
+def test_the_count_goes_on_after_older_calls_were_restored(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        await journal.flush()
+        note(journal)
+        note(journal)
+        await journal.load()
+        note(journal)
+        assert [entry.number for entry in journal.entries()] == [1, 4]
+
+    in_journal(tmp_path, test)
+
+
 def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:
     async def write(journal: Journal, _records: SqliteRecords) -> None:
         note(journal)
