@@ -7,29 +7,28 @@ import contextlib
 import logging
 import os
 import shutil
+import sqlite3
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from pydantic import ValidationError
 
 import emulator.vendors
 from emulator import __version__
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.clock import ClockKeeper
 from emulator.control.gate import ControlGate
-from emulator.control.routes import Progress, answer_unknown_path, control_router
+from emulator.control.refusals import answer_refusals
+from emulator.control.routes import Progress, control_router
 from emulator.control.scenario import find_scenario, load_scenario
 from emulator.ids import SeededIds
 from emulator.pipelines.warm_up import warm_up
@@ -38,7 +37,7 @@ from emulator.tasks.runner import TaskRunner
 from emulator.variables import strange_variables
 from emulator.web.call import Calls
 from emulator.web.credentials import Credentials
-from emulator.web.faults import Faults, UnknownFault, is_reserved
+from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.journal import Journal
 from emulator.web.limits import DrainedBodies
@@ -69,7 +68,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     ``clock`` stands in for the clock of the settings.
 
-    Its lifespan opens the store and starts the workers, so a server has to run it. The vendors are
+    Its lifespan opens the store and starts the workers, so a server has to run it; it raises
+    StoreUnreadable if what the folder holds cannot be used. The vendors are
     at ``app.state.vendors``, what they stand on at ``app.state.services``.
 
     Raises
@@ -95,15 +95,17 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _open(adapters, stack)
-            await services.load()
+            with _blaming(adapters.folder):
+                await _open(adapters, stack)
+                await services.load()
             for scenario in scenarios:
                 await load_scenario(services, scenario)
             services.journal.start()
             stack.push_async_callback(services.journal.close)
             stack.push_async_callback(services.webhooks.close)
             stack.push_async_callback(services.plans.close)
-            await services.tasks.start()
+            with _blaming(adapters.folder):
+                await services.tasks.start()
             stack.push_async_callback(services.tasks.close)
             stack.push_async_callback(services.queue.close)
             yield
@@ -115,6 +117,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         openapi_url="/_emulator/openapi.json",
         # The page that FastAPI makes of it loads its scripts from elsewhere, and nothing here does.
         docs_url=None,
+        # Who leaves an id out would be sent on from one thing to all of them: `DELETE /faults/`.
+        redirect_slashes=False,
         redoc_url=None,
     )
     app.state.vendors = vendors
@@ -123,7 +127,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     runs = _what_runs(settings)
     app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
 
-    _answer_refusals(app, vendors)
+    answer_refusals(app, vendors)
     applications = {
         vendor.name: Calls(
             vendor.build(services, vendor_settings[vendor.name]),
@@ -152,6 +156,20 @@ def _adapters(settings: Settings) -> _Adapters:
         queue=LocalWorkers(settings.workers, warm_up),
         fetcher=HttpFetcher(),
     )
+
+
+@contextlib.contextmanager
+def _blaming(folder: Path) -> Iterator[None]:
+    """Raise StoreUnreadable for what goes wrong over what a folder holds, or over the folder itself."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = (
+            ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
+        )
+        raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+        raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
@@ -184,7 +202,8 @@ def _services(
         clock,
         calls=settings.journal_calls,
         size=settings.journal_bytes,
-        secrets={vendor.name: vendor.secrets for vendor in vendors},
+        # All names for all calls: a key may be sent to the wrong vendor.
+        secrets=sorted({name for vendor in vendors for name in vendor.secrets}),
         survives=settings.data_dir is not None,
     )
     meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})
@@ -208,12 +227,13 @@ def _services(
         webhooks=webhooks,
         plans=plans,
     )
-    services.hold(faults.kept)
+    services.hold(faults.kept, forget=faults.forget)
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
     services.loaders.append(webhooks.start)
-    services.loaders.extend((journal.load, meter.load))
-    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear, meter.clear))
+    services.hold(meter.kept)
+    services.loaders.append(journal.load)
+    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear))
     return services
 
 
@@ -225,43 +245,6 @@ def _what_runs(settings: Settings) -> dict[str, str]:
         "blobs": f"files in {folder}",
         "queue": f"local worker processes: {settings.workers}",
     }
-
-
-def _answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
-    """Have the control API say why it refuses a call."""
-
-    @app.exception_handler(UnknownFault)
-    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
-        return _refused(str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-        reasons = "; ".join(_reason(each, request) for each in error.errors())
-        return JSONResponse({"error": reasons, "detail": jsonable_encoder(error.errors())}, 422)
-
-    @app.exception_handler(HTTPException)
-    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404 and error.detail == "Not Found":
-            return answer_unknown_path(request, vendors)
-        if error.status_code == 422:
-            return _refused(error.detail)
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-def _reason(found: Mapping[str, Any], request: Request) -> str:
-    """Return what does not fit, and where."""
-    if found["type"] == "json_invalid":
-        return f"the body is no JSON: {found['ctx']['error']}"
-    if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
-        return "the body was not sent as JSON: say `Content-Type: application/json`"
-    place = ".".join(str(part) for part in found["loc"][1:])
-    return f"{place}: {found['msg']}" if place else str(found["msg"])
-
-
-def _refused(reason: str) -> JSONResponse:
-    """Return a refusal in the form that FastAPI documents, and with the ``error`` of all the others."""
-    detail = [{"loc": ["body"], "msg": reason, "type": "value_error"}]
-    return JSONResponse({"error": reason, "detail": detail}, 422)
 
 
 def clock_of(settings: Settings) -> Clock:

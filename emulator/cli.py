@@ -53,6 +53,7 @@ def serve(
 ) -> None:
     """Serve until stopped."""
     from emulator.backends.queue import WorkerLost
+    from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
     from emulator.control.scenario import ScenarioUnreadable
     from emulator.server import AddressInUse
@@ -63,6 +64,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").addFilter(_without_query)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
         asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
@@ -70,6 +72,7 @@ def serve(
         AddressInUse,
         InitFailed,
         ScenarioUnreadable,
+        StoreUnreadable,
         UnknownFault,
         ValueError,
         OSError,
@@ -82,6 +85,13 @@ def serve(
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         pass
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Keep what stands in queries, keys and signatures among it, out of the log; logs get about."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+    return True
 
 
 async def _announce(listening: Listening, settings: Settings) -> None:

@@ -49,11 +49,6 @@ class Setting:
         """Return the setting as a JSON object."""
         return asdict(self)
 
-    @classmethod
-    def from_document(cls, document: Any) -> Setting:
-        """Return the setting that ``to_document`` wrote."""
-        return cls(**document)
-
 
 class Clock:
     """What tells the time to everything that expires, ages or is stamped.

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.app import create_app
@@ -55,6 +56,8 @@ async def serve(
     ------
     AddressInUse
         If the port is taken.
+    StoreUnreadable
+        If what the data folder holds cannot be used.
     Exception
         What ``on_listening`` raises stops the server, and is raised.
     """
@@ -163,15 +166,53 @@ async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) ->
 def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
     # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
     # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
-            app,
+            _Opening(app),
             http=DroppableProtocol,
             log_config=None,
             timeout_graceful_shutdown=5,
             forwarded_allow_ips="*",
         )
     )
+
+
+class _Opening:
+    """ASGI middleware that keeps why an application could not start, in place of having it logged."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand everything on."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_traceback(message: Message) -> None:
+            is_failed = message["type"] == "lifespan.startup.failed"
+            await send({"type": message["type"]} if is_failed else message)
+
+        try:
+            await self._app(scope, receive, without_traceback)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+class _Server(uvicorn.Server):
+    """A server that raises why it could not start, where uvicorn's own ends the process."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and listen."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            opening = self.config.app
+            if isinstance(opening, _Opening) and opening.failure is not None:
+                raise opening.failure from None
+            raise
 
 
 class DroppableProtocol(HttpToolsProtocol):

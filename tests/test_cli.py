@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import signal
@@ -13,6 +14,8 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+
+from emulator.backends.records.sqlite import SqliteRecords
 
 COMMAND = [sys.executable, "-m", "emulator"]
 
@@ -55,6 +58,21 @@ def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
         ]
 
 
+def test_the_log_says_who_called_what_and_no_secret_of_the_query() -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = next(found[0] for line in process.stdout if (found := re.search(r"http://[^/\s]+", line)))
+        httpx.post(f"{url}/facepp/v1/3dface?api_key=my-key&api_secret=my-secret")
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert '"POST /facepp/v1/3dface HTTP/1.1" ' in said
+    assert "my-" not in said
+
+
 def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -62,6 +80,34 @@ def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port} is taken" in done.stderr
     assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["a file", "no database", "no document", "no folder for blobs"])
+def test_a_data_folder_that_cannot_be_used_is_said_with_the_way_out(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "data"
+    if what == "a file":
+        folder.touch()
+    else:
+        folder.mkdir()
+    if what == "no database":
+        (folder / "records.sqlite3").write_bytes(b"What is this?" * 1000)
+    elif what == "no folder for blobs":
+        (folder / "blobs").touch()
+    elif what == "no document":
+        asyncio.run(store_a_wrong_rule(folder))
+    done = run("serve", "--port", "0", "--data-dir", str(folder))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"face-emulator: {folder}")
+    assert last.endswith("; name another folder, or move that one away")
+    assert "Traceback" not in done.stderr
+
+
+async def store_a_wrong_rule(folder: Path) -> None:
+    records = SqliteRecords(folder / "records.sqlite3")
+    await records.open()
+    await records.put("fault", "a", "", {})
+    await records.close()
 
 
 @pytest.mark.parametrize(

@@ -117,4 +117,4 @@ def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
 @given(offset=st.floats(-1e9, 1e9), frozen=st.none() | st.floats(0, 1e10))
 def test_a_setting_survives_as_a_document(offset: float, frozen: float | None) -> None:
     setting = Setting(offset, frozen)
-    assert Setting.from_document(json.loads(json.dumps(setting.to_document()))) == setting
+    assert Setting(**json.loads(json.dumps(setting.to_document()))) == setting

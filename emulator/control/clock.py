@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
@@ -15,6 +16,9 @@ from emulator.control.scope import ScopeDep
 
 LAST = 253370764800.0
 """The beginning of the year 9999: a clock that runs on from there stays within what a date can say."""
+
+
+SETTING = TypeAdapter(Setting)
 
 
 def _seconds(moment: float | datetime) -> float:
@@ -70,12 +74,22 @@ class Travel(_Body):
     to: Moment = Field(description="Seconds since the epoch or ISO 8601; UTC, if it names no zone.")
 
 
+def _setting(document: Mapping[str, Any]) -> Setting:
+    """Return a setting that was recorded, if a clock can be set so."""
+    setting = SETTING.validate_python(document)
+    try:
+        datetime.fromtimestamp(setting.now(), UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError("no date is as far away") from error
+    return setting
+
+
 class ClockKeeper:
     """Keeps in the records how clocks are set, so that they survive if the records do."""
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
-        self.kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, Setting.from_document)
+        self.kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, _setting)
 
     async def load(self) -> None:
         """Set the clocks as the records say, and no others."""

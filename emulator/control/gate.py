@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -37,7 +39,25 @@ class ControlGate:
             if reason is not None:
                 await JSONResponse({"error": reason}, 404)(scope, receive, send)
                 return
+            stranger = self._stranger(dict(scope["headers"]))
+            if stranger is not None:
+                await JSONResponse({"error": stranger}, 403)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """Return why a request is none of the tester's, or None if it may be.
+
+        Any page that a browser on this machine shows can send to a loopback address. It says where
+        it comes from, or names the host that it had resolved to this machine.
+        """
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+            return "the control API is not for the pages of other sites"
+        if self._mode == "auto" and not names_this_machine(host):
+            return f"the control API is not served as {host}: call it by an address, or as localhost"
+        return None
 
     def _reason(self, server: tuple[str, int | None] | None) -> str | None:
         """Return why it is not served to who connects to ``server``, or None if it is."""
@@ -59,6 +79,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def names_this_machine(host: str) -> bool:
+    """Return whether a ``Host`` cannot be a name that somebody else had resolved to this machine.
+
+    Addresses are no names, ``localhost`` is nobody's, and names without a dot are the local network's.
+    """
+    if not host:
+        return True  # browsers always send one
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        if name and ("." not in name or name.endswith(".localhost")):
+            return True
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(server: tuple[str, int | None] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Self
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from emulator.control.har import to_har
 from emulator.web.endings import ENDINGS
@@ -129,6 +131,15 @@ class WarningDescription(BaseModel):
     advice: str
 
 
+class _CallNumber(IntegerConvertor):
+    """What may be a call's number: other paths, and numbers that Python would not read, are none."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+
+register_url_convertor("call", _CallNumber())
+
+
 def journal_router(services: Services, version: str) -> APIRouter:
     """Return the routes of the journal."""
     router = APIRouter(tags=["journal"])
@@ -163,7 +174,7 @@ def journal_router(services: Services, version: str) -> APIRouter:
 
     _add_exports(router, journal, version)
 
-    @router.get("/calls/{number:int}")
+    @router.get("/calls/{number:call}")
     async def get_call(number: int) -> RecordedCall:
         """Return one call."""
         entry = journal.get(number)
@@ -194,7 +205,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         number of calls that were `missed`.
         """
         after = journal.last if wanted.after is None else wanted.after
-        if last_event_id is not None and last_event_id.isdecimal():
+        if last_event_id is not None and re.fullmatch(r"\d{1,18}", last_event_id):
             after = int(last_event_id)
         is_over = False
 

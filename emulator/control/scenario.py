@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.clock import EVERYBODY
 from emulator.control.faults import ListedRule, add_rule
-from emulator.control.scope import FilterDep, ScopeDep
+from emulator.control.scope import CredentialText, FilterDep, ScopeDep
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import FaultRule
 from emulator.web.services import Services
+from emulator.web.text import Text
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 
@@ -41,9 +42,9 @@ class Scenario(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    description: str = ""
+    description: Text = ""
     progression: Progression | None = Field(default=None, description="When new tasks are over.")
-    credentials: Mapping[str, CredentialState] = Field(
+    credentials: Mapping[CredentialText, CredentialState] = Field(
         default_factory=dict, description="Credentials to list, and what they are."
     )
     rules: tuple[FaultRule, ...] = Field(default=(), description="What goes wrong.")
@@ -144,7 +145,8 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
     ]
     for rule in rules:
         services.faults.check(rule)
-    await unload_scenario(services, scenario.name, scope)
+    for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
+        await unload_scenario(services, scenario.name, whose)
     for credential, state in scenario.credentials.items():
         await services.credentials.put(credential, state)
     if scenario.progression is not None:

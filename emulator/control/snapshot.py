@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from emulator.backends.snapshot import Check, SnapshotInvalid, read_snapshot, save_snapshot
 from emulator.tasks.runner import KIND as TASK
 from emulator.tasks.task import Task
 from emulator.web.credentials import KIND as CREDENTIAL
 from emulator.web.credentials import CredentialState
+from emulator.web.journal import KIND as JOURNAL
+from emulator.web.journal import check_calls
 from emulator.web.services import Services
 from emulator.webhooks.delivery import Delivery
 from emulator.webhooks.outbox import DELIVERY
 
 MEDIA_TYPE = "application/zip"
 CHUNK_BYTES = 1024 * 1024
+
+
+NUMBERS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 
 class Restored(BaseModel):
@@ -85,7 +90,25 @@ async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
 def _checks(services: Services) -> Mapping[str, Check]:
     """Return, by kind of document, what has to understand one."""
     kept = {each.kind: each.decode for each in services.kept}
-    rest = {TASK: Task.from_document, CREDENTIAL: _check_credential, DELIVERY: Delivery.from_document}
+
+    def check_task(document: Mapping[str, Any]) -> None:
+        task = Task.from_document(document)
+        if task.kind not in services.tasks.kinds:
+            raise ValueError(f"no job performs {task.kind!r}")
+        NUMBERS.validate_python([task.created_at, task.started_at, task.finished_at, task.polled_at])
+
+    def check_delivery(document: Mapping[str, Any]) -> None:
+        delivery = Delivery.from_document(document)
+        if delivery.vendor not in services.webhooks.vendors:
+            raise ValueError(f"{delivery.vendor!r} has no webhooks")
+        NUMBERS.validate_python([delivery.next_at, *(attempt.at for attempt in delivery.attempts)])
+
+    rest = {
+        TASK: check_task,
+        CREDENTIAL: _check_credential,
+        DELIVERY: check_delivery,
+        JOURNAL: check_calls,
+    }
     return {**rest, **kept}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -10,8 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from emulator.clock import EVERYBODY
 from emulator.web.plans import Plan, Plans, Step
 from emulator.web.services import Services
+from emulator.web.text import Text
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint
 from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
+
+PREFIX = re.compile("[a-z]{1,8}_")
+"""How secrets begin that say what they are. What follows is base64, of which one kind has that sign too."""
 
 Credential = Annotated[str | None, Query(description="Only this credential's; everybody's if left out.")]
 
@@ -24,9 +29,9 @@ class NewEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str
-    secret: str | None = Field(default=None, description="As the vendor spells it; made up if left out.")
-    vendor: str | None = Field(default=None, description="Needed where several vendors have webhooks.")
+    url: Text
+    secret: Text | None = Field(default=None, description="As the vendor spells it; made up if left out.")
+    vendor: Text | None = Field(default=None, description="Needed where several vendors have webhooks.")
 
 
 class EndpointDescription(BaseModel):
@@ -188,8 +193,10 @@ def _plan_router(plans: Plans) -> APIRouter:
 
 def mask(secret: str) -> str:
     """Return a secret with all but its prefix and its last four characters hidden."""
-    prefix, _, rest = secret.rpartition("_")
-    return f"{prefix}{'_' if prefix else ''}...{rest[-4:] if len(rest) > 12 else ''}"
+    begin = PREFIX.match(secret)
+    prefix = "" if begin is None else begin[0]
+    rest = secret.removeprefix(prefix)
+    return f"{prefix}...{rest[-4:] if len(rest) > 12 else ''}"
 
 
 def _endpoint(endpoint: Endpoint, secret: str) -> EndpointDescription:

@@ -117,6 +117,11 @@ class TaskRunner:
             raise ValueError(f"these kinds of task have a job already: {', '.join(sorted(taken))}")
         self._jobs.update(jobs)
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of task that there are."""
+        return frozenset(self._jobs)
+
     async def start(self) -> None:
         """Begin to perform tasks: those left over from before first, then those that come."""
         await self._queue.start(self.perform)

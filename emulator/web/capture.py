@@ -32,11 +32,20 @@ TEXT_BYTES = 4 * 1024
 FIELDS = 100
 """How many fields of a form are kept."""
 
+HEADER_BYTES = 8 * 1024
+"""What is kept of a header."""
+
+NAME_CHARACTERS = 200
+"""What is kept of the name of a field or a file."""
+
 SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
 """What is kept of a request's scope."""
 
 BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
 """A JSON string that can only be base64: a picture, a mesh."""
+
+BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
+"""The same where nothing says how far it goes: in a form's field, and in JSON that is broken."""
 
 
 def blob(data: bytes) -> dict[str, Any]:
@@ -62,6 +71,11 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 def without_blobs(body: bytes) -> bytes:
     """Return a JSON text with its long base64 strings replaced by what is shown of them."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
+
+
+def text_without_blobs(text: str) -> str:
+    """Return a text with its long base64 replaced by what is shown of it."""
+    return BARE_BLOB.sub(lambda found: json.dumps(decoded_blob(found[0].encode())), text)
 
 
 class Content:
@@ -107,7 +121,11 @@ class Part:
         if not self.content.is_whole:
             return self.content.described()
         text = self.content.kept.decode("utf-8", "replace")
-        return mask(text) if text and redaction.is_secret(self.name) else redaction.text(text)
+        if text and redaction.is_secret(self.name):
+            return mask(text)
+        if BARE_BLOB.fullmatch(text):
+            return decoded_blob(text.encode())
+        return redaction.text(text_without_blobs(text))
 
 
 class Body(Protocol):
@@ -146,7 +164,8 @@ class PlainBody:
                 return {"kind": "json", "bytes": content.size, "json": redaction.document(document)}
         if content.is_whole:
             text = content.kept.decode("utf-8", "replace")
-            return {"kind": "text", "bytes": content.size, "text": redaction.text(text)}
+            text = redaction.text(text_without_blobs(text))[:TEXT_BYTES]
+            return {"kind": "text", "bytes": content.size, "text": text}
         return {"kind": "binary", **content.described(), "content_type": self._content_type or None}
 
     @property
@@ -243,10 +262,10 @@ class FormBody:
         content_type = self._headers.get(b"content-type")
         self._add(
             Part(
-                options.get(b"name", b"").decode("utf-8", "replace"),
+                _name(options.get(b"name", b"")),
                 Content(TEXT_BYTES if file_name is None else 0),
-                None if file_name is None else file_name.decode("utf-8", "replace"),
-                None if content_type is None else content_type.decode("latin-1"),
+                None if file_name is None else _name(file_name),
+                None if content_type is None else content_type.decode("latin-1")[:NAME_CHARACTERS],
             )
         )
 
@@ -271,8 +290,7 @@ class FormBody:
     def _end_field(self) -> None:
         self._part.content.feed(self._escape)
         self._escape = b""
-        name = unquote_to_bytes(bytes(self._value).replace(b"+", b" "))
-        self._part.name = name.decode("utf-8", "replace")
+        self._part.name = _name(unquote_to_bytes(bytes(self._value).replace(b"+", b" ")))
 
     def _add(self, part: Part) -> None:
         self._part = part
@@ -318,6 +336,8 @@ class Capture:
     def __post_init__(self) -> None:
         # The rest of it is the whole application, and would live as long as the journal.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
+        # One call must not push those of all others out of the journal.
+        self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
 
     def reading(self, receive: Receive) -> Receive:
         """Return ``receive``, read along."""
@@ -366,7 +386,8 @@ class Capture:
         headers = (*self.scope["headers"], *self.response_headers)
         held = sum(len(name) + len(value) + 100 for name, value in headers)
         sent = 0 if self.sent is None else self.sent.kept_bytes
-        return 1000 + held + len(self.scope["query_string"]) + sent + len(self.answer.kept)
+        target = 2 * len(self.scope["path"]) + len(self.scope["query_string"])
+        return 1000 + held + target + sent + len(self.answer.kept)
 
     def shown_request(self, redaction: Redaction) -> dict[str, Any] | None:
         """Return what is shown of the request's body."""
@@ -387,7 +408,8 @@ class Capture:
                     "bytes": self.answer_bytes,
                     "json": redaction.document(json.loads(text)),
                 }
-        return {"kind": "text", "bytes": self.answer_bytes, "text": redaction.text(text[:TEXT_BYTES])}
+        text = redaction.text(text_without_blobs(text))[:TEXT_BYTES]
+        return {"kind": "text", "bytes": self.answer_bytes, "text": text}
 
     @property
     def _response_type(self) -> str:
@@ -416,6 +438,10 @@ def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     if is_form or (kind == "multipart/form-data" and "boundary" in content_type):
         return FormBody(content_type)
     return PlainBody(content_type, begin)
+
+
+def _name(name: bytes) -> str:
+    return name.decode("utf-8", "replace")[:NAME_CHARACTERS]
 
 
 def _header(headers: Any, name: bytes) -> str:

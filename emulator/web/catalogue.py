@@ -75,7 +75,7 @@ class CatalogueEntry:
         """Whether anything but a tester's wish brings it about."""
         return not self.when.startswith(NEVER)
 
-    def occur(self, **places: object) -> VendorError:
+    def occur(self, /, **places: object) -> VendorError:
         """Return this error as an exception to raise, its places filled.
 
         Raises

@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.clock import EVERYBODY, Clock
 from emulator.pipelines.degrade import PictureFault
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
-from emulator.web.text import Text
+from emulator.web.text import Pattern, Text
 from emulator.webhooks.fault import WebhookFault
 
 KIND = "fault"
@@ -183,19 +183,10 @@ class Match(_Data):
         default=None, ge=0, le=1, description="Only so many; which ones follows from `seed` alone."
     )
     seed: int = 0
-    headers: Mapping[Text, Text] = Field(
+    headers: Mapping[Text, Pattern] = Field(
         default_factory=dict, description="Regular expressions that are found in headers, by name."
     )
     body_contains: Text | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for pattern in self.headers.values():
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        return self
 
 
 class FaultRule(_Data):
@@ -238,10 +229,14 @@ class ActiveRule:
         """Whose rule it is."""
         return self.rule.match.credential or EVERYBODY
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has fired as often as it may."""
+        return self.rule.count is not None and self.fired >= self.rule.count
+
     def is_over(self, now: float) -> bool:
         """Return whether it will not fire any more."""
-        spent = self.rule.count is not None and self.fired >= self.rule.count
-        return spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
+        return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
 
 @dataclass(frozen=True)
@@ -392,6 +387,15 @@ class Faults:
         """Remove the rules of one scope, or all."""
         await self.kept.clear(scope)
 
+    async def forget(self, scope: str | None = None) -> None:
+        """Remove the rules of one scope, or all, and forget which of its calls the other rules have seen."""
+        await self.clear(scope)
+        for rule_id in self.kept.items():
+            active = self.kept.get(rule_id)
+            if active is not None and scope in active.seen:
+                seen = {whose: nth for whose, nth in active.seen.items() if whose != scope}
+                await self.kept.put(rule_id, active.scope, replace(active, seen=seen))
+
     def check(self, rule: FaultRule) -> None:
         """Raise unless vendor, operation and error of ``rule`` are known, and go together.
 
@@ -492,7 +496,7 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        counted = ActiveRule(active.rule, active.added_at, {**active.seen, whose: nth}, active.fired + fires)
+        counted = replace(active, seen={**active.seen, whose: nth}, fired=active.fired + fires)
         if counted.is_over(now):
             await self.kept.delete(rule_id)
         else:
@@ -548,6 +552,9 @@ def _chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 
 
+ACTIVE = TypeAdapter(ActiveRule)
+
+
 def _to_document(active: ActiveRule) -> dict[str, Any]:
     return {
         "rule": active.rule.model_dump(mode="json", exclude_defaults=True),
@@ -558,4 +565,4 @@ def _to_document(active: ActiveRule) -> dict[str, Any]:
 
 
 def _from_document(document: Mapping[str, Any]) -> ActiveRule:
-    return ActiveRule(**{**document, "rule": FaultRule.model_validate(document["rule"])})
+    return ACTIVE.validate_python(document)

@@ -13,15 +13,16 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from emulator.backends.records import Records
 from emulator.clock import EVERYBODY, Clock
 from emulator.web.capture import Capture
 from emulator.web.notices import Notice
 from emulator.web.redaction import Redaction, mask
+from emulator.web.text import Pattern, Text, encodable
 
 KIND = "journal"
 
@@ -101,6 +102,17 @@ class Entry:
         return document
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """What one record holds."""
+
+    last: int
+    calls: list[Entry]
+
+
+CALLS = TypeAdapter(_Chunk)
+
+
 @dataclass(eq=False)
 class Noted:
     """A call as it was taken down; ``entry`` is made when somebody looks."""
@@ -121,14 +133,23 @@ class Noted:
         return self._entry
 
 
+def _sendable(document: Any) -> Any:
+    """Return a JSON value, unless the answer that repeats it could not be sent."""
+    try:
+        encodable(json.dumps(document, ensure_ascii=False))
+    except RecursionError as error:
+        raise ValueError("that is nested too deeply") from error
+    return document
+
+
 class CallMatch(BaseModel):
     """Which calls are meant; what is not given matches all."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vendor: str | None = None
-    operation: str | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
-    credential: str | None = Field(default=None, description="Exactly this one's.")
+    vendor: Text | None = None
+    operation: Text | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
+    credential: Text | None = Field(default=None, description="Exactly this one's.")
     status: str | None = Field(
         default=None,
         pattern="^([1-5][0-9x]{2}|none)$",
@@ -138,7 +159,7 @@ class CallMatch(BaseModel):
     until: float | None = Field(default=None, description="Before, by the credential's clock.")
     fault: bool | None = Field(default=None, description="Whether something went wrong on purpose.")
     warned: bool | None = Field(default=None, description="Whether there are warnings.")
-    warning: str | None = Field(default=None, description="With a warning of this code.")
+    warning: Text | None = Field(default=None, description="With a warning of this code.")
 
     @field_validator("status", mode="before")
     @classmethod
@@ -176,28 +197,21 @@ class CallMatch(BaseModel):
 class VerifyMatch(CallMatch):
     """Which calls are counted; what is not given matches all."""
 
-    method: str | None = None
-    path: str | None = Field(default=None, description="The whole path.")
-    path_matches: str | None = Field(default=None, description="A regular expression, found in the path.")
-    query: Mapping[str, str] = Field(default_factory=dict, description="Parameters that were sent.")
-    headers: Mapping[str, str] = Field(
+    method: Text | None = None
+    path: Text | None = Field(default=None, description="The whole path.")
+    path_matches: Pattern | None = Field(default=None, description="A regular expression, found in the path.")
+    query: Mapping[Text, Text] = Field(default_factory=dict, description="Parameters that were sent.")
+    headers: Mapping[Text, Pattern] = Field(
         default_factory=dict, description="Regular expressions that are found in headers, by name."
     )
-    body: Any = Field(
+    body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
         description="A part of the JSON that was sent, or of a form's fields by name: objects may have more "
         "members, lists are compared member by member. A file is `{bytes, sha256, file_name, content_type}`.",
     )
-    body_contains: str | None = Field(default=None, min_length=1, description="In what is shown of the body.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for pattern in (*self.headers.values(), self.path_matches or ""):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        return self
+    body_contains: Text | None = Field(
+        default=None, min_length=1, description="In what is shown of the body."
+    )
 
     def failures(self, entry: Entry) -> list[Failure]:
         """Return the conditions that ``entry`` does not meet."""
@@ -282,8 +296,8 @@ class Journal:
         Where calls are written, and what dates them.
     calls, size : int
         How many calls, and how many bytes of them, are kept.
-    secrets : mapping
-        The names of the fields that carry secrets, by vendor.
+    secrets : sequence of str
+        The names of the fields that carry secrets.
     survives : bool
         Whether calls are written to the records, in the background.
     """
@@ -295,7 +309,7 @@ class Journal:
         *,
         calls: int,
         size: int,
-        secrets: Mapping[str, Sequence[str]],
+        secrets: Sequence[str],
         survives: bool,
     ) -> None:
         self._records = records
@@ -326,17 +340,22 @@ class Journal:
         return self._last
 
     async def load(self) -> None:
-        """Read the calls from the records: at the start, and after a restore."""
+        """Read the calls from the records: at the start, and after a restore.
+
+        The count goes on from where it was: who follows waits for higher numbers.
+        """
+        counted = self._last
         self._noted.clear()
         self._chunks.clear()
         self._held_bytes = 0
-        for record in sorted(await self._records.find(KIND), key=lambda record: int(record.key)):
+        for record in sorted(await self._records.find(KIND), key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry(**document)
                 size = len(json.dumps(document))
                 self._append(Noted(entry.number, entry.owner, size, None, entry))
-            self._chunks.append((record.key, int(record.key)))
+            self._chunks.append((record.key, _newest(record.document)))
             self._last = max(self._last, record.document["last"])
+        self._last = max(self._last, counted)
         self._written = self._last
 
     def start(self) -> None:
@@ -366,11 +385,10 @@ class Journal:
         """Take down a call that is over."""
         number = self._last + 1
         setting = self._clock.setting(credential or EVERYBODY)
-        names = self._secrets.get(vendor, ())
 
         def make() -> Entry:
             scope = capture.scope
-            redaction = Redaction(names, credential)
+            redaction = Redaction(self._secrets, credential)
             host = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
             path = redaction.text(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
             return Entry(
@@ -536,6 +554,23 @@ class Journal:
             for key in old:
                 if key not in {written for written, _ in self._chunks}:
                     await self._records.delete(KIND, key)
+
+
+def check_calls(document: Mapping[str, Any]) -> None:
+    """Raise unless a record holds calls.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    CALLS.validate_python(document)
+
+
+def _newest(document: Mapping[str, Any]) -> int:
+    """Return up to which number the calls of a record go."""
+    number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
+    return number
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:

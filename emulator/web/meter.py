@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
@@ -82,6 +82,9 @@ class Cost:
     amounts: Mapping[str, Decimal]
 
 
+READING = TypeAdapter(Reading)
+
+
 class Meter:
     """Counts what is billed.
 
@@ -94,12 +97,8 @@ class Meter:
     """
 
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
-        self._readings: Kept[Reading] = Kept(records, KIND, asdict, lambda document: Reading(**document))
+        self.kept: Kept[Reading] = Kept(records, KIND, asdict, READING.validate_python)
         self._prices = prices
-
-    async def load(self) -> None:
-        """Read the counts from the records."""
-        await self._readings.load()
 
     async def bill(
         self, vendor: str, operation: str, credential: str | None, *, calls: int = 1, units: int = 0
@@ -107,19 +106,19 @@ class Meter:
         """Count a call that is billed; with negative numbers, take back one that is not after all."""
         whose = credential or EVERYBODY
         key = f"{vendor}\n{operation}\n{whose}"
-        before = self._readings.get(key) or Reading(vendor, operation, whose)
+        before = self.kept.get(key) or Reading(vendor, operation, whose)
         # Taken back after a reset, what was never counted is not owed either.
         after = replace(before, calls=max(before.calls + calls, 0), units=max(before.units + units, 0))
-        await self._readings.put(key, whose, after)
+        await self.kept.put(key, whose, after)
 
     async def clear(self, credential: str | None = None) -> None:
         """Forget the counts of one credential, or all."""
-        await self._readings.clear(credential)
+        await self.kept.clear(credential)
 
     def costs(self, credential: str | None = None) -> list[Cost]:
         """Return what was billed, of one credential or of all, by vendor and operation."""
         sums: dict[tuple[str, str], tuple[int, int]] = {}
-        for entry in self._readings.items().values():
+        for entry in self.kept.items().values():
             reading = entry.value
             if credential in {None, reading.credential} and (reading.calls or reading.units):
                 calls, units = sums.get((reading.vendor, reading.operation), (0, 0))

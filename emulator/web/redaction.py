@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+
+from emulator.web.text import printable
 
 HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-amz-security-token"}
@@ -15,6 +18,14 @@ HEADERS = frozenset(
 
 SHORTEST = 6
 """A credential shorter than this is not looked for in other texts, which would be full of it."""
+
+
+DEEPEST = 100
+"""How deeply a document may be nested that is shown as one: whoever writes or reads JSON stops somewhere."""
+
+
+class TooDeep(ValueError):
+    """The document is nested too deeply to be shown as one."""
 
 
 def mask(secret: str) -> str:
@@ -39,6 +50,10 @@ class Redaction:
         self._names = frozenset(name.lower() for name in names)
         listed = "|".join(re.escape(name) for name in sorted(self._names))
         self._in_urls = re.compile(rf"\b({listed})=([^&\s\"'<>]+)", re.IGNORECASE) if listed else None
+        # Of JSON that is broken, which is shown as a text; the value may be cut off.
+        self._in_json = (
+            re.compile(rf'"({listed})"(\s*:\s*)"((?:[^"\\]|\\.)+)', re.IGNORECASE) if listed else None
+        )
         self._credential = credential if credential is not None and len(credential) >= SHORTEST else None
 
     def is_secret(self, name: str) -> bool:
@@ -46,9 +61,12 @@ class Redaction:
         return name.lower() in self._names
 
     def text(self, text: str) -> str:
-        """Return ``text`` without the secrets that stand in it."""
+        """Return ``text`` without the secrets that stand in it, and so that it can be sent."""
+        text = printable(text)
         if self._in_urls is not None and "=" in text:
             text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)
+        if self._in_json is not None and '"' in text:
+            text = self._in_json.sub(lambda found: f'"{found[1]}"{found[2]}"{mask(found[3])}', text)
         if self._credential is not None and self._credential in text:
             text = text.replace(self._credential, mask(self._credential))
         return text
@@ -69,17 +87,30 @@ class Redaction:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
         return [[name, mask(value) if self.is_secret(name) else self.text(value)] for name, value in pairs]
 
-    def document(self, value: Any) -> Any:
-        """Return a JSON value without the secrets in it."""
+    def document(self, value: Any, depth: int = 0) -> Any:
+        """Return a JSON value without the secrets in it.
+
+        Raises
+        ------
+        TooDeep
+            If it is nested too deeply, ``depth`` levels above it included.
+        """
+        if depth > DEEPEST:
+            raise TooDeep
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             return {
-                self.text(name): mask(member)
-                if isinstance(member, str) and member and self.is_secret(name)
-                else self.document(member)
+                self.text(name): _masked(member) if self.is_secret(name) else self.document(member, depth + 1)
                 for name, member in value.items()
             }
         if isinstance(value, list):
-            return [self.document(member) for member in value]
+            return [self.document(member, depth + 1) for member in value]
         return value
+
+
+def _masked(value: Any) -> Any:
+    """Return what may be shown of a secret member, of whatever type somebody has sent it."""
+    if value is None or value == "":
+        return value
+    return mask(value if isinstance(value, str) else json.dumps(value))

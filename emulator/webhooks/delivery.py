@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from emulator.ids import hash_text
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
@@ -53,7 +55,7 @@ class Endpoint:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Endpoint:
         """Return the endpoint that ``to_document`` wrote."""
-        return cls(**document)
+        return TypeAdapter(cls).validate_python(document)
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ def _retry_moment(attempt: Attempt) -> float | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # a zone may be further away than a time can say
             return None
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - attempt.at
     return attempt.at + min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)

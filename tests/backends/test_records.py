@@ -253,10 +253,18 @@ def test_sqlite_leaves_alone_what_another_version_stored(tmp_path: Path) -> None
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
     before = path.read_bytes()
-    with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 has format 0") as caught:
+    with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 cannot be used: it has format 0") as caught:
         asyncio.run(SqliteRecords(path).open())
-    assert (caught.value.place, caught.value.version) == (str(path), 0)
+    assert caught.value.place == str(path)
     assert path.read_bytes() == before
+
+
+def test_sqlite_leaves_alone_what_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    path.write_bytes(b"What is this?" * 1000)
+    with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 cannot be used: file is not a database"):
+        asyncio.run(SqliteRecords(path).open())
+    assert path.read_bytes() == b"What is this?" * 1000
 
 
 def test_sqlite_says_that_it_is_not_open(tmp_path: Path) -> None:

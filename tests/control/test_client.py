@@ -242,9 +242,22 @@ def test_what_is_wrong_with_a_rule_is_said_by_its_place(client: httpx.Client) ->
     found = {".".join(map(str, item["loc"])): item["msg"] for item in answer.json()["detail"]}
     assert answer.status_code == 422
     assert found["body.effect"] == "Value error, the effect does nothing"
-    assert found["body.match"].startswith("Value error, '(' is no regular expression")
+    assert found["body.match.headers.x"].startswith("Value error, '(' is no regular expression")
     for text in (b'{"effect": "\\ud800"}', b'{"effect": "slow", "scenario": "\\udfff"}', b"[", b"null"):
         assert client.post("/_emulator/faults", content=text).status_code == 422
+
+
+def test_an_id_that_is_left_out_removes_nothing(client: httpx.Client, me: Client) -> None:
+    rule = me.add_fault("slow", nth=99)
+    answer = client.delete("/_emulator/faults/", follow_redirects=True)
+    assert (answer.status_code, [each.id for each in me.faults()]) == (404, [rule.id])
+    with pytest.raises(ControlError):
+        me.remove_fault("")
+
+
+def test_a_place_of_a_text_may_have_any_name(server: Listening, me: Client) -> None:
+    me.add_fault({"error": "TooManyRequests", "places": {"self": "x", "entry": "y"}}, count=1)
+    assert call(server, me).status_code == 429
 
 
 def test_operations_and_effects_are_listed(client: httpx.Client) -> None:
@@ -289,6 +302,20 @@ def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client
     assert loaded.name == "mine"
     assert me.set_progression("real").mode is Mode.REAL
     assert [call(server, me).status_code for _ in range(3)] == [401, 599, 401]
+
+
+def test_a_scenario_that_names_a_credential_is_replaced_too_when_it_is_loaded_again(
+    server: Listening, me: Client
+) -> None:
+    everybody = Client(server.base_url)
+    rules = [{"match": {"credential": me.credential, "nth": 2}, "effect": "slow"}]
+    scenario = Scenario.model_validate({"name": f"of-{me.credential}", "rules": rules})
+    everybody.load_scenario(scenario)
+    again = everybody.load_scenario(scenario)
+    assert [rule.id for rule in me.faults()] == [rule.id for rule in again.rules]
+    everybody.unload_scenario(scenario.name)
+    everybody.close()
+    assert me.faults() == []
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from emulator.control.gate import is_loopback
+from emulator.control.gate import is_loopback, names_this_machine
 from emulator.server import running_server
 from emulator.settings import Settings
 
@@ -62,6 +62,53 @@ def test_a_server_for_everybody_serves_it_only_if_asked_for(control: str, status
 )
 def test_what_is_loopback(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "http://127.0.0.1:1", "https://localhost.evil.example", "null"]
+)
+def test_a_page_of_another_site_steers_nothing(client: httpx.Client, origin: str) -> None:
+    for method, path in (("POST", "reset"), ("POST", "scenarios/vendor-outage"), ("GET", "calls")):
+        answer = client.request(method, f"/_emulator/{path}", headers={"Origin": origin})
+        assert (answer.status_code, "other sites" in answer.json()["error"]) == (403, True)
+    assert client.get("/_emulator/health", headers={"Origin": origin}).status_code == 200
+    own = f"http://{client.base_url.netloc.decode()}"
+    assert client.get("/_emulator/clock", headers={"Origin": own}).status_code == 200
+
+
+def test_a_name_that_somebody_has_resolved_to_this_machine_is_served_nothing(client: httpx.Client) -> None:
+    for host, status in (("evil.example", 403), ("evil.example:3468", 403), ("localhost:80", 200)):
+        assert client.get("/_emulator/clock", headers={"Host": host}).status_code == status
+
+
+def test_where_it_was_asked_for_it_is_served_by_any_name_but_to_no_other_site() -> None:
+    with running_server(Settings(workers=1, control="on")) as server:
+        clock = f"{server.base_url}/_emulator/clock"
+        named = {"Host": "emulator.ci.example"}
+        assert httpx.get(clock, headers=named).status_code == 200
+        assert httpx.get(clock, headers={**named, "Origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:3468", True),
+        ("[::1]:3468", True),
+        ("192.168.1.7", True),
+        ("localhost", True),
+        ("LOCALHOST.:80", True),
+        ("a.localhost", True),
+        ("emulator:3468", True),
+        ("", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost@evil.example", False),
+        ("[", False),
+        (":80", False),
+    ],
+)
+def test_which_hosts_name_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert names_this_machine(host) is expected
 
 
 @contextmanager

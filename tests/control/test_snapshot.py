@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +112,83 @@ def test_what_is_no_snapshot_is_refused_and_tasks_go_on(own: httpx.Client, face_
     reason = "this snapshot cannot be restored: it is no zip file, or a damaged one"
     assert (refused.status_code, refused.json()["error"]) == (422, reason)
     assert wait(own, task_id)["task_status"] == "success"
+
+
+CLOCK = {"offset_s": 0, "frozen_at": None}
+DELIVERY: dict[str, Any] = {
+    "id": "d",
+    "owner": "",
+    "vendor": "perfectcorp",
+    "task_id": "t",
+    "endpoint_id": "e",
+    "url": "u",
+    "message": None,
+    "state": "waiting",
+    "next_at": 0,
+    "attempts": [],
+    "fault": {},
+    "source": None,
+    "reason": None,
+}
+ENDPOINT = {"id": "e", "owner": "", "vendor": "perfectcorp", "url": "http://h/", "secret": "whsec_YQ=="}
+HELD_TASK = {
+    "id": "t",
+    "owner": "k",
+    "kind": "perfectcorp/face-reshape",
+    "request": {},
+    "created_at": 0,
+    "progression": {"mode": "manual"},
+    "state": "held",
+    "held": {"result": {}, "error": None},
+}
+READING = {"vendor": "perfectcorp", "operation": "o", "credential": "k", "calls": 1, "units": 0}
+RULE = {"rule": {"effect": "slow"}, "added_at": 0, "seen": {}, "fired": 0}
+
+
+WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("clock", CLOCK, {"offset_s": "x"}),
+    ("clock", CLOCK, {"offset_s": 1e300}),
+    ("clock", CLOCK, {"frozen_at": -1e18}),
+    ("journal", {"last": 3, "calls": []}, {"last": "x"}),
+    ("journal", {"last": 3, "calls": []}, {"calls": [{}]}),
+    ("meter", READING, {"units": []}),
+    ("fault", RULE, {"added_at": "x"}),
+    ("fault", RULE, {"seen": {"k": "x"}}),
+    ("webhook/endpoint", ENDPOINT, {"url": 4}),
+    ("webhook/delivery", DELIVERY, {"vendor": "nobody"}),
+    ("webhook/delivery", DELIVERY, {"next_at": "x"}),
+    ("task", HELD_TASK, {"kind": "nobody/nothing"}),
+    ("task", HELD_TASK, {"created_at": "x"}),
+]
+
+
+def test_a_document_that_is_not_what_its_kind_should_be_is_refused_and_changes_nothing(
+    own: httpx.Client,
+) -> None:
+    for kind, right, wrong in WRONG:
+        check_a_wrong_document(own, kind, right, wrong)
+
+
+def check_a_wrong_document(
+    own: httpx.Client, kind: str, right: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    own.put("/_emulator/credentials", json={"credential": "stays", "state": "revoked"})
+    answer = own.put(SNAPSHOT, content=snapshot_of(kind, {**right, **wrong}))
+    assert (answer.status_code, f"the {kind} 'a' cannot be read" in answer.json()["error"]) == (422, True)
+    assert own.get("/_emulator/credentials").json() == [{"credential": "stays", "state": "revoked"}]
+    assert own.put(SNAPSHOT, content=snapshot_of(kind, right)).status_code == 200
+
+
+def snapshot_of(kind: str, document: dict[str, Any]) -> bytes:
+    """Return a snapshot with one document."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        record = {"kind": kind, "key": "a", "scope": "", "document": document}
+        archive.writestr("records.jsonl", json.dumps(record))
+        archive.writestr("blobs.jsonl", "")
+        counts = {"documents": 1, "counters": 0, "blobs": 0}
+        archive.writestr("manifest.json", json.dumps({"format": 1, "emulator": "x", **counts}))
+    return file.getvalue()
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -36,6 +36,8 @@ def test_a_mask_hides_all_of_a_short_secret() -> None:
     assert mask("whsec_NDQzMzYxNzkzMzE0NjYy") == "whsec_...NjYy"
     assert mask("whsec_abcdef") == "whsec_..."
     assert mask("abcdef") == "..."
+    assert mask("whsec_NDQzMzYx_zkzMTQ2NjYy") == "whsec_...NjYy"
+    assert mask("NDQzMzYx_zkzMTQ2NjYy") == "...NjYy"
 
 
 def test_what_is_no_endpoint_is_refused_with_the_reason(client: httpx.Client) -> None:

@@ -121,3 +121,33 @@ def test_an_answer_is_kept_without_its_pictures() -> None:
     shown = capture.shown_answer(NOTHING)
     assert shown is not None
     assert (shown["kind"], shown["bytes"]) == ("binary", 1_000_000)
+
+
+PICTURE = base64.b64encode(os.urandom(2000)).decode()
+SHOWN_OF_IT = {"bytes": 2000, "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(), "base64": True}
+
+
+def test_a_small_picture_is_not_shown_in_a_form_or_in_json_that_is_broken() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(f"image={PICTURE.replace('+', '%2B')}&mode=a".encode())
+    assert form.shown(NOTHING)["fields"] == {"image": SHOWN_OF_IT, "mode": "a"}
+    broken = PlainBody("application/json", b"{")
+    broken.feed(f'{{"image": "{PICTURE}", }}'.encode())
+    assert broken.shown(NOTHING)["text"] == f'{{"image": "{json.dumps(SHOWN_OF_IT)}", }}'
+
+
+@pytest.mark.parametrize("body", [rb'{"\ud800": "\udfff"}', b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"])
+def test_what_is_shown_can_be_sent(body: bytes) -> None:
+    sent = PlainBody("application/json", body)
+    sent.feed(body)
+    assert json.dumps(sent.shown(NOTHING), ensure_ascii=False).encode()
+
+
+def test_names_and_headers_without_end_are_cut() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(b"a" * 1_000_000)
+    form.shown(NOTHING)
+    assert form.kept_bytes < 1000
+    headers = [(b"x", b"a" * 1_000_000)]
+    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    assert Capture(scope).close() < 20_000

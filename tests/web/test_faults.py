@@ -264,6 +264,33 @@ def test_a_rule_that_is_over_is_forgotten_by_the_next_call_or_rule(tmp_path: Pat
     play(tmp_path, scenario)
 
 
+def test_a_rule_that_is_spent_is_kept_no_more(tmp_path: Path) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        for number in range(3):
+            await faults.add(f"r{number}", rule(count=1))
+        assert await firing(faults, call(), 5) == [1, 2, 3]
+        assert faults.kept.items() == {}
+        await faults.load()
+        assert faults.kept.items() == {}
+
+    play(tmp_path, scenario)
+
+
+def test_a_credential_that_is_forgotten_is_counted_anew_by_everybodys_rules(tmp_path: Path) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        await faults.add("mine", rule(credential="me", nth=9))
+        await faults.add("everybodys", rule(nth=2))
+        mine, yours = call(), call(credential="you")
+        assert await firing(faults, mine, 3) == [2]
+        assert await firing(faults, yours, 1) == []
+        await faults.forget("me")
+        assert {key: active.seen for key, active in faults.rules().items()} == {"everybodys": {"you": 1}}
+        assert await firing(faults, mine, 3) == [2]
+        assert await firing(faults, yours, 3) == [1]
+
+    play(tmp_path, scenario)
+
+
 def test_a_rule_fires_so_often_also_for_calls_at_the_same_moment(tmp_path: Path) -> None:
     """Rules before it that are only counted give other calls time to come between."""
 

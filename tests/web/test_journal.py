@@ -18,7 +18,7 @@ def in_journal(
     async def run() -> None:
         records = SqliteRecords(path / "records.sqlite3")
         await records.open()
-        journal = Journal(records, Clock(), calls=calls, size=10**9, secrets={}, survives=True)
+        journal = Journal(records, Clock(), calls=calls, size=10**9, secrets=(), survives=True)
         await journal.load()
         await test(journal, records)
         await records.close()
@@ -75,12 +75,25 @@ def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
                 note(journal)
             await journal.flush()
         assert len(await records.find(KIND)) <= 3
-        again = Journal(records, Clock(), calls=150, size=10**9, secrets={}, survives=True)
+        again = Journal(records, Clock(), calls=150, size=10**9, secrets=(), survives=True)
         await again.load()
         assert again.entries() == journal.entries()
         assert [entry.number for entry in again.entries()] == list(range(1851, 2001))
 
     in_journal(tmp_path, test, calls=150)
+
+
+def test_the_count_goes_on_after_older_calls_were_restored(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        await journal.flush()
+        note(journal)
+        note(journal)
+        await journal.load()
+        note(journal)
+        assert [entry.number for entry in journal.entries()] == [1, 4]
+
+    in_journal(tmp_path, test)
 
 
 def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ def metered(path: Path, *bills: tuple[str, str | None, int, int]) -> Meter:
         records = SqliteRecords(path / "records.sqlite3")
         await records.open()
         meter = Meter(records, prices)
-        await meter.load()
+        await meter.kept.load()
         for operation, credential, calls, units in bills:
             await meter.bill("v", operation, credential, calls=calls, units=units)
         again = Meter(records, prices)
-        await again.load()
+        await again.kept.load()
         assert again.costs() == meter.costs()
         await records.close()
         return meter

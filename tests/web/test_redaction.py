@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from emulator.web.redaction import Redaction, mask
+import pytest
+
+from emulator.web.redaction import DEEPEST, Redaction, TooDeep, mask
 
 KEY = "sk-0123456789abcdef"
 SIGNED = "http://h/yce-us/a.jpg?X-Amz-Date=1&X-Amz-Signature=0123abcd&v=1"
@@ -37,3 +39,30 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
 
 def test_a_short_credential_does_not_eat_the_texts() -> None:
     assert Redaction((), "e").text("entered") == "entered"
+
+
+def test_a_secret_of_any_type_is_masked_and_what_is_none_stays() -> None:
+    redaction = Redaction(("id_token",), None)
+    shown = redaction.document({"id_token": ["abc"], "in": {"ID_TOKEN": {"a": 1}, "id_token": None}})
+    assert shown == {"id_token": mask('["abc"]'), "in": {"ID_TOKEN": mask('{"a": 1}'), "id_token": None}}
+
+
+def test_secrets_are_masked_in_json_that_is_broken() -> None:
+    redaction = Redaction(("client_id", "id_token"), None)
+    first, second = r"abc\"d", "cut o"
+    text = f'{{"client_id" : "{first}", "a": "client_id", "ID_TOKEN":"{second}'
+    assert redaction.text(text) == text.replace(first, mask(first)).replace(second, mask(second))
+
+
+def test_halves_of_surrogate_pairs_are_spelled_out() -> None:
+    assert Redaction((), None).document({"\ud800": ["a\udfff"]}) == {r"\ud800": [r"a\udfff"]}
+
+
+def test_what_is_nested_too_deeply_is_no_document() -> None:
+    document: object = 1
+    for _ in range(DEEPEST):
+        document = [document]
+    redaction = Redaction((), None)
+    assert redaction.document(document) == document
+    with pytest.raises(TooDeep):
+        redaction.document([document])

@@ -127,6 +127,8 @@ def _delete(path: Path) -> bool:
 
 
 def _delete_unfinished(folder: Path) -> None:
+    # Whoever cannot write here hears of it now, and not with the first picture.
+    folder.mkdir(parents=True, exist_ok=True)
     for path in _files(folder):
         if path.suffix == UNFINISHED:
             path.unlink(missing_ok=True)

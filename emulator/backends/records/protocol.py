@@ -50,15 +50,15 @@ class Counter:
 
 
 class StoreUnreadable(Exception):
-    """What is stored there is another version's, or somebody else's."""
+    """What is stored there is damaged, another version's or somebody else's."""
 
-    def __init__(self, place: str, version: int) -> None:
-        super().__init__(place, version)
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
         self.place = place
-        self.version = version
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.place} has format {self.version}, which this version cannot read: name another folder"
+        return f"{self.place} cannot be used: {self.reason}; name another folder, or move that one away"
 
 
 class Records(Protocol):

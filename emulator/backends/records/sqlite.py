@@ -51,20 +51,32 @@ class SqliteRecords:
         Raises
         ------
         StoreUnreadable
-            If the tables in it are not this version's.
+            If it is no database, or the tables in it are not this version's.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
-        tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
-        version = await _number(connection, "PRAGMA user_version")
-        if version != (FORMAT if tables else 0):
+        try:
+            await self._prepare(connection)
+        except BaseException:
+            # Its thread would keep the process from ending.
             await connection.close()
-            raise StoreUnreadable(str(self._path), version)
-        # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = NORMAL")
-        await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+            raise
         self._opened = connection
+
+    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+        try:
+            tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
+            version = await _number(connection, "PRAGMA user_version")
+            if version != (FORMAT if tables else 0):
+                raise StoreUnreadable(
+                    str(self._path), f"it has format {version}, and this version reads {FORMAT}"
+                )
+            # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = NORMAL")
+            await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+        except aiosqlite.Error as error:
+            raise StoreUnreadable(str(self._path), str(error)) from error
 
     @property
     def _connection(self) -> aiosqlite.Connection:

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+HALF = r"\ud800"
+"""Half a surrogate pair, as JSON spells it."""
+
+DEEP = "(" * 3000 + ")" * 3000
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "1" + "0" * 5000])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "clock/freeze?credential=refused", '{"at": %s}'),
+        ("POST", "clock/travel?credential=refused", '{"to": %s}'),
+        ("POST", "clock/advance?credential=refused", '{"seconds": %s}'),
+        ("PUT", "progression?credential=refused", '{"mode": "after_seconds", "seconds": %s}'),
+        ("PUT", "webhooks/plan?credential=refused", '{"pause_s": %s}'),
+        ("POST", "faults", '{"match": {"probability": %s}, "effect": "slow"}'),
+        ("POST", "faults", '{"match": {"nth": %s}, "effect": "slow"}'),
+        ("POST", "faults", '{"effect": "slow", "ttl_s": %s}'),
+        ("POST", "faults", '{"effect": {"latency": %s}}'),
+        ("POST", "faults", '{"effect": {"picture": {"truncate": %s}}}'),
+        ("POST", "faults", '{"effect": {"webhook": {"delay_s": %s}}}'),
+        ("POST", "calls/verify", '{"count": %s}'),
+    ],
+)
+def test_numbers_that_are_none_are_refused_in_words(
+    client: httpx.Client, method: str, path: str, body: str, number: str
+) -> None:
+    refused(client, method, path, body % number)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "reset", '{"credential": "%s"}'),
+        ("POST", "reset", '{"%s": 1}'),
+        ("PUT", "credentials", '{"credential": "%s", "state": "valid"}'),
+        ("POST", "webhooks/endpoints", '{"url": "http://127.0.0.1:1/%s"}'),
+        ("POST", "webhooks/endpoints", '{"url": "http://127.0.0.1:1/", "vendor": "%s"}'),
+        ("POST", "webhooks/endpoints", '{"url": "http://127.0.0.1:1/", "secret": "%s"}'),
+        ("POST", "faults", '{"effect": "%s"}'),
+        ("POST", "faults", '{"effect": {"content_type": "%s"}}'),
+        ("POST", "faults", '{"effect": "slow", "match": {"headers": {"%s": "a"}}}'),
+        ("POST", "scenarios", '{"name": "a", "credentials": {"%s": "valid"}}'),
+        ("POST", "scenarios", '{"name": "a", "description": "%s"}'),
+        ("POST", "calls/verify", '{"match": {"path": "%s"}}'),
+        ("POST", "calls/verify", '{"match": {"query": {"%s": "a"}}}'),
+        ("POST", "calls/verify", '{"match": {"body": {"a": ["%s"]}}}'),
+        ("POST", "calls/verify", '{"match": {"body_contains": "%s"}}'),
+    ],
+)
+def test_text_that_cannot_be_sent_is_refused_in_words(
+    client: httpx.Client, method: str, path: str, body: str
+) -> None:
+    refused(client, method, path, body % HALF)
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{99999999999999999999}", DEEP], ids=["open", "often", "deep"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", '{"effect": "slow", "match": {"headers": {"a": "%s"}}}'),
+        ("calls/verify", '{"match": {"headers": {"a": "%s"}}}'),
+        ("calls/verify", '{"match": {"path_matches": "%s"}}'),
+    ],
+)
+def test_what_is_no_regular_expression_is_refused_in_words(
+    client: httpx.Client, path: str, body: str, pattern: str
+) -> None:
+    assert "is no regular expression" in refused(client, "POST", path, body % pattern)
+
+
+@pytest.mark.parametrize("content_type", [*JSON.values(), "text/plain", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("body", [b"{", b"\x00", b"\xff\xfe\x00"])
+def test_a_body_that_is_no_json_is_refused_in_words(
+    client: httpx.Client, content_type: str, body: bytes
+) -> None:
+    for path in ("faults", "reset", "clock/freeze", "calls/verify"):
+        answer = client.post(f"/_emulator/{path}", content=body, headers={"Content-Type": content_type})
+        assert (answer.status_code in {400, 422}, "error" in answer.json()) == (True, True), answer.text
+
+
+def test_a_call_of_a_number_that_cannot_be_is_not_there(client: httpx.Client) -> None:
+    for number in ("0", "-1", "x", "9" * 18, "9" * 5000):
+        assert client.get(f"/_emulator/calls/{number}").status_code == 404
+
+
+def test_what_stands_beside_a_calls_number_is_no_call(client: httpx.Client) -> None:
+    assert client.get("/_emulator/calls/verify").status_code == 405
+
+
+def test_a_place_to_resume_that_cannot_be_is_left_alone(client: httpx.Client) -> None:
+    with client.stream("GET", "/_emulator/calls/stream", headers={"Last-Event-ID": "9" * 5000}) as answer:
+        assert next(answer.iter_lines()) == ": calls follow"
+
+
+def refused(client: httpx.Client, method: str, path: str, body: str) -> str:
+    """Return in which words."""
+    answer = client.request(method, f"/_emulator/{path}", content=body, headers=JSON)
+    # Numbers with too many digits are no JSON to Python, which says so in its own way.
+    assert answer.status_code in {400, 422}, answer.text
+    said = answer.json()["error"]
+    assert isinstance(said, str)
+    assert said
+    return said
