@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -167,12 +167,16 @@ def clear_calls(credential: Credential = None, url: Url = BASE_URL) -> None:
 def add_endpoint(
     endpoint: Annotated[str, typer.Argument(help="Where webhooks are to go.")],
     secret: Annotated[str | None, typer.Option(help="`whsec_...`; made up, if left out.")] = None,
+    timestamps: Annotated[
+        Literal["machine", "clock"],
+        typer.Option(help="`clock` for a receiver whose time is moved with the emulator's clock."),
+    ] = "machine",
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
     """Add an endpoint, and print its id and its secret."""
     with _talking(url, credential) as client:
-        added = client.add_endpoint(endpoint, secret)
+        added = client.add_endpoint(endpoint, secret, timestamps)
         typer.echo(f"{added.id}  {added.secret}")
 
 

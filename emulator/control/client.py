@@ -27,6 +27,7 @@ from emulator.control.webhooks import DeliveryDescription, EndpointDescription, 
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import Effect, FaultRule, Match
+from emulator.webhooks.delivery import Timestamps
 
 POLL_SECONDS = 0.02
 
@@ -321,9 +322,15 @@ class Client:
 
     # --- Webhooks ---
 
-    def add_endpoint(self, url: str, secret: str | None = None) -> EndpointDescription:
-        """Return an endpoint that was added, with its secret."""
-        body = {"url": url, "secret": secret}
+    def add_endpoint(
+        self, url: str, secret: str | None = None, timestamps: Timestamps = "machine"
+    ) -> EndpointDescription:
+        """Return an endpoint that was added, with its secret.
+
+        Its webhooks have ``timestamps`` of the machine's time; ``"clock"`` is for a receiver whose time is
+        moved with the emulator's clock.
+        """
+        body = {"url": url, "secret": secret, "timestamps": timestamps}
         return EndpointDescription.model_validate(
             self._call("POST", "/webhooks/endpoints", body=body, scoped=True)
         )

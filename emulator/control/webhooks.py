@@ -12,7 +12,7 @@ from emulator.clock import EVERYBODY
 from emulator.web.plans import Plan, Plans, Step
 from emulator.web.services import Services
 from emulator.web.text import Text
-from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint
+from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
 from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
 
 PREFIX = re.compile("[a-z]{1,8}_")
@@ -32,6 +32,10 @@ class NewEndpoint(BaseModel):
     url: Text
     secret: Text | None = Field(default=None, description="As the vendor spells it; made up if left out.")
     vendor: Text | None = Field(default=None, description="Needed where several vendors have webhooks.")
+    timestamps: Timestamps = Field(
+        default="machine",
+        description="`clock` for a receiver whose time is moved with the emulator's clock.",
+    )
 
 
 class EndpointDescription(BaseModel):
@@ -42,6 +46,7 @@ class EndpointDescription(BaseModel):
     credential: str | None = Field(description="Whose tasks it hears of; null for everybody's.")
     url: str
     secret: str = Field(description="Masked, except in the answer to its addition.")
+    timestamps: Timestamps
     configured: bool = Field(description="Whether it comes from the settings.")
     disabled: str | None = Field(description="Why nothing is sent to it any more.")
 
@@ -116,7 +121,7 @@ def _endpoints_router(webhooks: Outbox) -> APIRouter:
             raise HTTPException(422, f"say which `vendor`: {', '.join(vendors)}")
         try:
             endpoint = await webhooks.add_endpoint(
-                new.vendor or vendors[0], new.url, credential or EVERYBODY, new.secret
+                new.vendor or vendors[0], new.url, credential or EVERYBODY, new.secret, new.timestamps
             )
         except EndpointRefused as error:
             raise HTTPException(422, str(error)) from error
@@ -206,6 +211,7 @@ def _endpoint(endpoint: Endpoint, secret: str) -> EndpointDescription:
         credential=endpoint.owner or None,
         url=endpoint.url,
         secret=secret,
+        timestamps=endpoint.timestamps,
         configured=endpoint.is_configured,
         disabled=endpoint.disabled,
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -16,6 +16,11 @@ from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
 LONGEST_RETRY_AFTER_SECONDS = 86400.0
 """Nobody is waited for longer than this, whatever ``Retry-After`` says."""
+
+
+Timestamps = Literal["machine", "clock"]
+"""Whose time an endpoint's webhooks are stamped with: the receiver's own, which is the machine's, or that of
+the clock that testers move, which a receiver refuses that is not moved with it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Endpoint:
         What is posted to.
     secret : str
         What they are signed with, as the vendor spells it.
+    timestamps : {'machine', 'clock'}
     is_configured : bool
         Whether it comes from the settings.
     disabled : str or None
@@ -45,6 +51,7 @@ class Endpoint:
     vendor: str
     url: str
     secret: str
+    timestamps: Timestamps = "machine"
     is_configured: bool = False
     disabled: str | None = None
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
-from emulator.clock import EVERYBODY, Clock, Stopwatch
+from emulator.clock import EVERYBODY, Clock, Stopwatch, machine_time
 from emulator.ids import SeededIds, hash_text
 from emulator.webhooks.delivery import (
     Attempt,
@@ -26,6 +26,7 @@ from emulator.webhooks.delivery import (
     Endpoint,
     Message,
     Policy,
+    Timestamps,
     delivery_id,
     fail,
     record,
@@ -83,6 +84,7 @@ class ConfiguredEndpoint:
     url: str
     secret: str
     owner: str = EVERYBODY
+    timestamps: Timestamps = "machine"
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,12 @@ class Outbox:
         return [entry.value for entry in self.kept.items().values() if owner is None or entry.scope == owner]
 
     async def add_endpoint(
-        self, vendor: str, url: str, owner: str = EVERYBODY, secret: str | None = None
+        self,
+        vendor: str,
+        url: str,
+        owner: str = EVERYBODY,
+        secret: str | None = None,
+        timestamps: Timestamps = "machine",
     ) -> Endpoint:
         """Add an endpoint, with a secret that is made up if none is given, and return it.
 
@@ -213,7 +220,7 @@ class Outbox:
         if count >= source.policy.most_endpoints:
             raise EndpointRefused(url, f"there are {count} endpoints already, which is the most")
         number = await self._ids.draw(owner, ENDPOINT, 12)
-        endpoint = Endpoint(f"ep_{number.hex()}", owner, vendor, url, secret)
+        endpoint = Endpoint(f"ep_{number.hex()}", owner, vendor, url, secret, timestamps)
         await self.kept.put(endpoint.id, owner, endpoint)
         return endpoint
 
@@ -388,7 +395,8 @@ class Outbox:
             await lane.going_out.acquire()
             try:
                 at = self._clock.now(delivery.owner)
-                sent_at = int(at) - (STALE_SECONDS if signature == "stale" else 0)
+                sent_at = int(at if endpoint.timestamps == "clock" else machine_time())
+                sent_at -= STALE_SECONDS if signature == "stale" else 0
                 stopwatch = Stopwatch()
                 answer = await self._sender.post(
                     endpoint.url,
@@ -427,13 +435,14 @@ class Outbox:
                 await self.kept.delete(endpoint.id)
         for endpoint_id, (vendor, configured) in wanted.items():
             kept = self.kept.get(endpoint_id)
-            if kept is None or kept.secret != configured.secret:
+            if kept is None or (kept.secret, kept.timestamps) != (configured.secret, configured.timestamps):
                 endpoint = Endpoint(
                     endpoint_id,
                     configured.owner,
                     vendor,
                     configured.url,
                     configured.secret,
+                    configured.timestamps,
                     is_configured=True,
                 )
                 await self.kept.put(endpoint_id, configured.owner, endpoint)

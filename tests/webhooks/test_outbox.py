@@ -151,7 +151,7 @@ def use(
 
 def test_what_is_prepared_is_sent_when_it_is_announced_and_once(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        endpoint = await world.outbox.add_endpoint("v", "http://a/")
+        endpoint = await world.outbox.add_endpoint("v", "http://a/", timestamps="clock")
         await world.outbox.prepare("v", "me", "t")
         await world.outbox.prepare("v", "me", "t")
         assert (await world.only()).state is DeliveryState.PREPARED
@@ -169,7 +169,7 @@ def test_what_is_prepared_is_sent_when_it_is_announced_and_once(tmp_path: Path) 
 
 def test_the_owners_clock_makes_the_next_attempt_due_at_once(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        await world.outbox.add_endpoint("v", "http://a/")
+        await world.outbox.add_endpoint("v", "http://a/", timestamps="clock")
         await world.tell("t")
         await world.until(lambda delivery: len(delivery.attempts) == 1)
         world.clock.advance(4.5, "me")
@@ -298,7 +298,7 @@ def test_deliveries_to_an_endpoint_begin_in_order_and_a_bounded_number_at_once(
 
 def test_what_goes_wrong_on_purpose_is_logged(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        await world.outbox.add_endpoint("v", "http://a/")
+        await world.outbox.add_endpoint("v", "http://a/", timestamps="clock")
         await world.tell("t", WebhookFault(copies=3, signature="stale"))
         delivered = await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
         injected = {"copies": 3, "signature": "stale", "source": "rule 1"}

@@ -41,7 +41,7 @@ class Announcer:
             new_secret=spell_secret,
             check_secret=check_secret,
             configured=tuple(
-                ConfiguredEndpoint(endpoint.url, endpoint.secret, endpoint.credential)
+                ConfiguredEndpoint(endpoint.url, endpoint.secret, endpoint.credential, endpoint.timestamps)
                 for endpoint in settings.webhook_endpoints
             ),
         )

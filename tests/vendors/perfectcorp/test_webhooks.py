@@ -26,8 +26,7 @@ KEY = "sk-test"
 
 
 def listen(emulator: Any, url: str, **more: Any) -> dict[str, Any]:
-    """Add an endpoint, at a moment of the clock that a receiver takes for now."""
-    emulator.clock.travel(time.time())
+    """Add an endpoint."""
     answer = emulator.client.post(
         "/_emulator/webhooks/endpoints", params={"credential": KEY}, json={"url": url, **more}
     )
@@ -56,7 +55,9 @@ def attempts(emulator: Any, **query: str) -> list[dict[str, Any]]:
 
 def test_the_receivers_library_takes_what_is_sent(emulate: Callable[..., Any], receiver: Any) -> None:
     emulator = emulate()
-    endpoint = listen(emulator, receiver.url)
+    # At a moment of the clock that a receiver takes for now.
+    emulator.clock.travel(time.time())
+    endpoint = listen(emulator, receiver.url, timestamps="clock")
     task_id = fail(emulator)
     (received,) = receiver.wait(1)
     finished_at = int(emulator.clock.now())
@@ -94,7 +95,8 @@ def test_every_attempt_has_the_same_id_and_a_timestamp_of_its_own(
     emulate: Callable[..., Any], receiver: Any, eventually: Callable[..., Any]
 ) -> None:
     emulator = emulate()
-    endpoint = listen(emulator, receiver.url)
+    emulator.clock.travel(time.time())
+    endpoint = listen(emulator, receiver.url, timestamps="clock")
     receiver.answers += [(500, {}), (503, {"Retry-After": "400"})]
     fail(emulator)
     begun = int(emulator.clock.now())
@@ -110,6 +112,20 @@ def test_every_attempt_has_the_same_id_and_a_timestamp_of_its_own(
         Webhook(endpoint["secret"]).verify(received.body, received.headers)
     (delivery,) = deliveries(emulator, state="delivered")
     assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 503, 200]
+
+
+def test_a_receiver_that_nobody_tells_of_the_clock_takes_every_attempt(
+    emulate: Callable[..., Any], receiver: Any, eventually: Callable[..., Any]
+) -> None:
+    emulator = emulate()
+    endpoint = listen(emulator, receiver.url)
+    receiver.answers += [(500, {})] * 4
+    fail(emulator)
+    for count in range(1, 6):
+        eventually(lambda count=count: len(attempts(emulator)) == count)
+        emulator.clock.advance(86_400)
+    for received in receiver.wait(5):
+        Webhook(endpoint["secret"]).verify(received.body, received.headers)
 
 
 def test_the_schedule_is_the_one_that_standard_webhooks_suggests() -> None:
