@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 import emulator.vendors
 from emulator import __version__
+from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.records import StoreUnreadable
@@ -153,7 +154,7 @@ def _adapters(settings: Settings) -> _Adapters:
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
         blobs=FolderBlobs(folder / "blobs"),
-        queue=LocalWorkers(settings.workers, warm_up),
+        queue=LocalWorkers(settings.workers, warm_up, arithmetic_variables()),
         fetcher=HttpFetcher(),
     )
 

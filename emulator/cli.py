@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emulator import control_commands
+from emulator.arithmetic import arithmetic_variables
 
 # What a command needs is imported in it: `--help` answers at once, and so does every worker
 # process, which loads this module as the main one.
@@ -38,6 +40,8 @@ app.command()(control_commands.reset)
 @app.callback()
 def _describe() -> None:
     """Emulate three face-AI web APIs on this machine."""
+    # Before anything loads numpy: what is drawn and computed here is so on other processors too.
+    os.environ.update(arithmetic_variables())
 
 
 @app.command()

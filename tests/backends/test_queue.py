@@ -72,6 +72,26 @@ def test_a_pipeline_runs_elsewhere_and_its_result_comes_back() -> None:
     use(scenario)
 
 
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_workers_have_the_variables_that_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOR_ALL", "theirs")
+    monkeypatch.setenv("FOR_WORKERS", "theirs")
+
+    async def run() -> None:
+        workers = LocalWorkers(1, do_nothing, {"FOR_WORKERS": "ours"})
+        try:
+            assert await workers.run(variable, "FOR_WORKERS") == "ours"
+            assert await workers.run(variable, "FOR_ALL") == "theirs"
+        finally:
+            await workers.close()
+
+    asyncio.run(run())
+    assert os.environ["FOR_WORKERS"] == "theirs"
+
+
 def test_a_domain_error_arrives_whole() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         with pytest.raises(RefusedImage) as caught:

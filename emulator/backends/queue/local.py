@@ -19,7 +19,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
@@ -48,10 +48,15 @@ class LocalWorkers:
         Worker processes.
     warm_up : callable
         Runs first in every worker; module-level, so that it can be named to another process.
+    variables : mapping of str to str, optional
+        Environment variables that the workers have beside those of this process.
     """
 
-    def __init__(self, count: int, warm_up: Callable[[], None]) -> None:
+    def __init__(
+        self, count: int, warm_up: Callable[[], None], variables: Mapping[str, str] | None = None
+    ) -> None:
         self._count = count
+        self._variables = dict(variables or {})
         self._warm_up = warm_up
         self._pool = self._new_pool()
         self._warming: asyncio.Task[None] | None = None
@@ -111,7 +116,10 @@ class LocalWorkers:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._count, initializer=_begin_worker, initargs=(self._warm_up, os.getpid())
+            self._count,
+            initializer=_begin_worker,
+            initargs=(self._warm_up, os.getpid()),
+            env=self._variables,
         )
 
     async def _warm(self) -> None:
