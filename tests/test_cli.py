@@ -132,14 +132,6 @@ def test_a_wrong_setting_is_said_by_its_name_and_without_a_traceback(
     )
 
 
-@pytest.mark.parametrize("name", ["ok-frontal", "two-faces"])
-def test_faces_writes_the_test_faces_that_ship_on_whatever_processor(tmp_path: Path, name: str) -> None:
-    done = run("faces", "--name", name, "-o", str(tmp_path / "face.jpg"))
-    assert done.returncode == 0, done.stderr
-    shipped = Path(__file__).parent.parent / "fixtures" / "faces" / f"{name}.jpg"
-    assert (tmp_path / "face.jpg").read_bytes() == shipped.read_bytes()
-
-
 @pytest.mark.parametrize(("name", "pillow_format"), [("face.jpg", "JPEG"), ("face.png", "PNG")])
 def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pillow_format: str) -> None:
     pictures = []

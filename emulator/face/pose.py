@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -187,7 +186,18 @@ class WeakPerspective:
             step = np.linalg.solve(weighted.T @ moves, weighted.T @ missing)
             camera = WeakPerspective(
                 camera.scale * float(np.exp(step[3])),
-                np.asarray(cv2.Rodrigues(step[:3])[0]) @ camera.rotation,
+                _turn(step[:3]) @ camera.rotation,
                 camera.translation + camera.scale * step[4:],
             )
         return camera
+
+
+def _turn(vector: NDArray[np.float64]) -> Matrix:
+    """Return the rotation (3, 3) about ``vector``, by its length in radians: Rodrigues' formula."""
+    x, y, z = vector
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    angle = float(np.linalg.norm(vector))
+    # np.sinc is sin(pi x) / (pi x), and 1 at zero.
+    sine, versine = np.sinc(angle / np.pi), np.sinc(angle / (2 * np.pi)) ** 2 / 2
+    turn: Matrix = np.eye(3) + sine * cross + versine * cross @ cross
+    return turn
