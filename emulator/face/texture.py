@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, TypeAlias
 
 import cv2
@@ -86,12 +86,24 @@ class Texture:
     ----------
     image : (S, S, 3) uint8
         RGB, row 0 at v = 1. Filled everywhere, beyond the chart too, so that it can be minified.
-    coverage : (S, S) float32
-        0 to 1: 1 where the colour is a photograph's own, 0 where it was filled in.
+    mesh : Mesh
+        Whose it is.
+    belief : (G, G) float32
+        0 to 1: how far the photographs are believed, on a grid over the texture.
     """
 
     image: Image
-    coverage: Mask
+    mesh: Mesh
+    belief: Singles
+
+    @cached_property
+    def coverage(self) -> Mask:
+        """(S, S) float32, 0 to 1: 1 where the colour is a photograph's own, 0 where it was filled in."""
+        # Not with the image: the first time for a size, it takes ten times as long.
+        size = len(self.image)
+        inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
+        covered: Mask = _resized(self.belief, size) * inside
+        return covered
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +186,7 @@ def bake_texture(
     filled = _filled(color, color_grid, belief)
     if baked_size != size:
         filled = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    inside = _inside(size, mesh.uv.tobytes(), mesh.uv_triangles.tobytes())
-    coverage: Mask = _resized(belief, size) * inside
-    return Texture(filled, coverage)
+    return Texture(filled, mesh, belief)
 
 
 # A handful of layouts and sizes are in use at a time; each holds a few megabytes.
