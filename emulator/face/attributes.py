@@ -41,7 +41,7 @@ from emulator.face.skin import skin_mask
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
 # The crop: pixels per u, and how far it reaches from between the eyes, in u.
-_SCALE = 64
+_SCALE = 52
 _ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
 
 # Gap between the lids over the eye's width, of eyes that are plainly open.
@@ -53,8 +53,13 @@ _COHERENT = 0.5
 # Contrast of a line from which it counts as a frame: skin has 0.01 to 0.09, dark frames 0.7.
 _FRAME = 0.2
 
-# A background from which hair is told by its colour lies so many (squared) tolerances away.
-_OTHER_COLOR = 9.0
+# So many u around the face the background is looked at, and so much of it may have the hair's colour
+# where hair is told by its colour alone.
+_BACKDROP = 1.2
+_SHARED_COLOR = 0.03
+
+# Hair that falls beside a face reaches no farther from it, in u; clothes do.
+_FALLING = 1.2
 
 # Hair below an ear belongs to the hair above it over so many u.
 _GAP = 0.55
@@ -229,12 +234,12 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     alike = _squared_distance(planes, center, tolerance) < 3.0
     belongs = crop.person > 0.5
     behind = (crop.person >= 0.0) & (crop.person < 0.1)
-    if behind.any():
-        # The segmentation often loses what hangs down; before a background of another colour, colour
-        # alone tells.
-        backdrop = [float(np.median(plane[behind])) for plane in planes]
-        if (((np.array(backdrop) - center) / tolerance) ** 2).sum() > _OTHER_COLOR:
-            belongs |= (crop.person >= 0.0) & (away <= 0.7 * _SCALE)
+    # Beside the forehead and above, the segmentation loses little: what lies there is the background.
+    backdrop = behind & (away <= _BACKDROP * _SCALE)
+    backdrop[crop.y(0.0) :] = False
+    if np.count_nonzero(alike & backdrop) <= _SHARED_COLOR * np.count_nonzero(backdrop):
+        # It often loses what hangs down; before a background of other colours, colour alone tells.
+        belongs |= (crop.person >= 0.0) & (away <= 0.7 * _SCALE)
     alike &= belongs & unlike_skin & ~oval
     closed = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -270,16 +275,20 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
     """Return 'long' or 'ponytail' if hair falls beside jaw and neck, on both sides or on one.
 
     A side counts if at least three quarters of the rows from the mouth to a little below the chin
-    show a strand's breadth of hair beside the face.
+    show a strand's breadth of hair beside the face, which ends before it is far from the face: dark
+    clothes do not.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
+    away = cv2.distanceTransform((~_filled(crop, [FACE_OVAL])).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
     end = int(crop.landmarks[CHIN_TIP, 1]) + round(0.2 * _SCALE)
-    rows = hair[mouth:end]
+    rows, far = hair[mouth:end], away[mouth:end] > _FALLING * _SCALE
     middle = round(float(oval[:, 0].mean()))
     reaching = 0
-    for side in (rows[:, :middle], rows[:, middle:]):
-        if len(side) and (side.sum(axis=1) >= 0.08 * _SCALE).mean() >= 0.75:
+    for half in (slice(None, middle), slice(middle, None)):
+        broad = rows[:, half].sum(axis=1) >= 0.08 * _SCALE
+        falling = broad & ~(rows[:, half] & far[:, half]).any(axis=1)
+        if len(falling) and falling.mean() >= 0.75:
             reaching += 1
     lengths: tuple[HairLength, ...] = ("short", "ponytail", "long")
     return lengths[reaching]

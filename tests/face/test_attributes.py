@@ -12,9 +12,12 @@ from emulator.face.attributes import blink_correction, face_attributes
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.landmarks import (
     LEFT_EYE,
+    LEFT_JAW,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
+    NOSE_TIP,
     RIGHT_EYE,
+    RIGHT_JAW,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
@@ -51,6 +54,44 @@ def test_the_astronaut_is_described(image: Image, found: tuple[Points3, Mask]) -
     assert np.abs(attributes.skin_color.astype(int) - (215, 182, 157)).max() < 15
     assert np.abs(attributes.hair_color.astype(int) - (105, 83, 42)).max() < 25
     assert attributes.blink_correction == pytest.approx(1.0, abs=0.05)
+
+
+def described(image: Image, person: Mask | None = None) -> Attributes:
+    detector = MediaPipeDetector()
+    (face,) = detector.detect(image)
+    return face_attributes(
+        image, face.landmarks, detector.segment_person(image) if person is None else person
+    )
+
+
+def short_haired(seed: int) -> Image:
+    return render_face(SyntheticFaceSpec(seed=seed, hair_type="short_straight", width=640, height=640)).image
+
+
+@pytest.mark.parametrize("seed", [3, 64])
+def test_clothes_of_the_hairs_colour_are_no_long_hair(seed: int) -> None:
+    image = short_haired(seed)
+    plain = described(image)
+    assert plain.hair_length == "short"
+    (face,) = MediaPipeDetector().detect(image)
+    person = MediaPipeDetector().segment_person(image)
+    # A collar as of a coat, turned up, to both edges of the picture.
+    top = int(face.landmarks[NOSE_TIP, 1])
+    left, right = (int(face.landmarks[index, 0]) for index in (RIGHT_JAW[3], LEFT_JAW[3]))
+    for columns in (slice(None, left - 12), slice(right + 12, None)):
+        image[top:, columns] = plain.hair_color
+        person[top:, columns] = 1.0
+    assert described(image, person).hair_length == "short"
+
+
+@pytest.mark.parametrize("seed", [3, 64])
+def test_a_background_of_the_hairs_colour_is_no_hair(seed: int) -> None:
+    image = short_haired(seed)
+    plain = described(image)
+    person = MediaPipeDetector().segment_person(image)
+    background = (person < 0.05) & (np.arange(image.shape[1]) // 20 % 3 == 0)
+    image[background] = plain.hair_color
+    assert described(image, person).hair_length == plain.hair_length == "short"
 
 
 @pytest.mark.parametrize("quality", [90, 60])
