@@ -7,6 +7,7 @@ older ones before newer ones, and the first that fires is the only one.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -315,7 +316,9 @@ class UnknownFault(Exception):
         self.known = tuple(known)
 
     def __str__(self) -> str:
-        return f"there is no {self.kind} named {self.name}; there are {', '.join(self.known)}"
+        close = difflib.get_close_matches(self.name, self.known, n=1)
+        meant = f"do you mean {close[0]}? " if close else ""
+        return f"there is no {self.kind} named {self.name}; {meant}there are {', '.join(self.known)}"
 
 
 class ImpossibleFault(UnknownFault):

@@ -591,7 +591,11 @@ def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[s
 def _wanted(at_least: int, at_most: int | None) -> str:
     """Return in words how many calls should match."""
     if at_most is None:
-        return f"at least {at_least} calls"
+        return f"at least {_calls(at_least)}"
     if at_least == at_most:
-        return f"exactly {at_least} calls"
-    return f"{at_least} to {at_most} calls" if at_least else f"at most {at_most} calls"
+        return f"exactly {_calls(at_least)}"
+    return f"{at_least} to {_calls(at_most)}" if at_least else f"at most {_calls(at_most)}"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"

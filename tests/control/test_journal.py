@@ -187,7 +187,7 @@ def test_verify_counts_what_matches(caller: Caller) -> None:
     first, second = (call["number"] for call in caller.calls())
     assert verdict == {
         "ok": False,
-        "message": f"expected exactly 1 calls, but 2 matched ({first}, {second})",
+        "message": f"expected exactly 1 call, but 2 matched ({first}, {second})",
         "count": 2,
         "matching": [first, second],
         "near_misses": [],
@@ -215,7 +215,7 @@ def test_verify_names_the_near_misses_and_what_they_lack(caller: Caller) -> None
         },
     ]
     assert verdict["message"] == (
-        f"expected exactly 1 calls, but 0 matched; the closest is call {registration}, which fails 1 of 4"
+        f"expected exactly 1 call, but 0 matched; the closest is call {registration}, which fails 1 of 4"
         " conditions: body.files[0].file_size is 5, not 6"
     )
 

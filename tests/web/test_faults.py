@@ -465,8 +465,12 @@ def test_an_effect_happens_only_where_it_can(
             partial(rule, "shut", vendor="acme"),
             "no error or effect named shut; there are broke, lost, no_face, slow",
         ),
+        (
+            partial(rule, "no-face", vendor="acme"),
+            "no error or effect named no-face; do you mean no_face? there are broke, lost, no_face, slow",
+        ),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_what_is_not_there_is_refused_with_what_is(
     tmp_path: Path, unknown: Callable[[], FaultRule], message: str

@@ -83,8 +83,9 @@ class PerfectCorpSettings(VendorSettings):
     # From the environment these three arrive as the text of a JSON list.
     webhook_endpoints: tuple[WebhookEndpoint, ...] | Json[tuple[WebhookEndpoint, ...]] = Field(
         default=(),
-        description="Where webhooks go from the start, as a JSON list of objects: `url`, `secret` and, "
-        "for the tasks of one key alone, `credential`.",
+        description="Where webhooks go from the start, as a JSON list of objects: `url`, `secret`, for the "
+        "tasks of one key alone `credential`, and for a receiver whose time follows the clock "
+        '`"timestamps": "clock"`.',
     )
     webhook_tasks: tuple[WebhookTask, ...] | Json[tuple[WebhookTask, ...]] = Field(
         default=("face-reshape", "face-reshape/pre-process"),
