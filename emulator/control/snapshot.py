@@ -109,7 +109,7 @@ def _checks(services: Services) -> Mapping[str, Check]:
         DELIVERY: check_delivery,
         JOURNAL: check_calls,
     }
-    return {**rest, **kept}
+    return {**rest, **kept, **services.checks}
 
 
 def _check_credential(document: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from emulator.backends.blobs import Blobs
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
+from emulator.backends.snapshot import Check
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.pipelines.degrade import PictureFault, degrade
@@ -46,6 +47,8 @@ class Services:
     """Called at a reset with its credential, or None for all: what holds state in memory too."""
     kept: list[Kept[Any]] = field(default_factory=list)
     """What is held in memory as the records say."""
+    checks: dict[str, Check] = field(default_factory=dict)
+    """By kind, what has to understand a vendor's own documents before a snapshot with them is restored."""
     loaders: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called at the start, and when the records were replaced: what holds in memory what they say."""
 

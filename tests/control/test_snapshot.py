@@ -141,6 +141,9 @@ HELD_TASK = {
     "state": "held",
     "held": {"result": {}, "error": None},
 }
+GRANT = {"id": 1, "amount": 2, "expires_at": 3.0, "reserved": {"t": 1}}
+CHARGE = {"id": 1, "timestamp": 2.0, "action": "api_face_reshape", "parts": [{"id": 1, "amount": 1}]}
+FILE = {"object": "ttl30/a.jpg", "created_at": 1.0}
 READING = {"vendor": "perfectcorp", "operation": "o", "credential": "k", "calls": 1, "units": 0}
 RULE = {"rule": {"effect": "slow"}, "added_at": 0, "seen": {}, "fired": 0}
 
@@ -159,6 +162,11 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("webhook/delivery", DELIVERY, {"next_at": "x"}),
     ("task", HELD_TASK, {"kind": "nobody/nothing"}),
     ("task", HELD_TASK, {"created_at": "x"}),
+    ("perfectcorp/grant", GRANT, {"amount": None}),
+    ("perfectcorp/grant", GRANT, {"reserved": {"t": "x"}}),
+    ("perfectcorp/charge", CHARGE, {"parts": [{}]}),
+    ("perfectcorp/charge", CHARGE, {"action": "nothing"}),
+    ("perfectcorp/file", FILE, {"object": 4}),
 ]
 
 

@@ -3,12 +3,12 @@
 from emulator.vendors.perfectcorp.errors import API_OPERATIONS, ERRORS, STORE_OPERATIONS, TASK_OPERATIONS
 from emulator.vendors.perfectcorp.openapi import describe
 from emulator.vendors.perfectcorp.routes import build
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
-    name="perfectcorp",
+    name=VENDOR,
     title="Perfect Corp AI Face Reshape",
     prefixes=("/s2s", f"/{BUCKET}"),
     hosts=("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com"),

@@ -37,7 +37,7 @@ async def authenticate(authorization: str | None, call: Call, services: Services
     scheme, _, bearer = (authorization or "").partition(" ")
     bearer = bearer.strip() if scheme.lower() == "bearer" else ""
     token = await services.records.get(ACCESS_TOKEN, bearer) if bearer else None
-    api_key: str = token.document["client_id"] if token is not None else bearer
+    api_key = bearer if token is None else token.scope
     await call.identify(api_key or None)
     try:
         await services.credentials.check(api_key)
@@ -83,7 +83,7 @@ async def issue_access_token(client_id: str, id_token: str, call: Call, services
     if len(encrypted) != RSA_BLOCK_BYTES:
         raise ERRORS["InvalidAuthentication"].occur()
     token = base64.urlsafe_b64encode(await services.ids.draw(client_id, ACCESS_TOKEN, 48)).decode()
-    await services.records.create(ACCESS_TOKEN, token, client_id, {"client_id": client_id})
+    await services.records.create(ACCESS_TOKEN, token, client_id, {})
     return token
 
 

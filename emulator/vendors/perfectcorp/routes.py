@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
@@ -16,12 +17,20 @@ from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.auth import OwnerDep, authenticate, check_balance, issue_access_token
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer, UnitsInsufficient
 from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings, SettingsDep
-from emulator.vendors.perfectcorp.store import note_owner, sign
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
+from emulator.vendors.perfectcorp.store import StoredFile, note_owner, sign
 from emulator.vendors.perfectcorp.store import router as store_router
-from emulator.vendors.perfectcorp.units import PRE_PROCESS_ACTION, RESHAPE_ACTION, Units
+from emulator.vendors.perfectcorp.units import (
+    CHARGE,
+    GRANT,
+    PRE_PROCESS_ACTION,
+    RESHAPE_ACTION,
+    Charge,
+    Grant,
+    Units,
+)
 from emulator.vendors.perfectcorp.uploads import BUCKET, SignedRequest
-from emulator.vendors.perfectcorp.webhooks import VENDOR, Announcer
+from emulator.vendors.perfectcorp.webhooks import Announcer
 from emulator.vendors.perfectcorp.wire import (
     DeleteRequest,
     LegacyClient,
@@ -65,6 +74,10 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
     announcer = Announcer(services, settings)
     services.webhooks.register(VENDOR, announcer.source())
     services.tasks.register(Engine(services, settings, units, announcer).jobs())
+    services.loaders.append(units.recover)
+    services.checks.update(
+        {FILE: StoredFile.from_document, GRANT: Grant.from_document, CHARGE: Charge.from_document}
+    )
     dialect = Dialect(
         render=_render,
         defect=ERRORS["InternalError"],
@@ -161,8 +174,8 @@ async def create_file(
         kind = file.content_type.rpartition("/")[2]
         extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
         key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
-        document = {"object": key, "created_at": services.clock.now(owner), **file.model_dump()}
-        await services.records.create(FILE, file_id, owner, document)
+        stored = StoredFile(key, services.clock.now(owner))
+        await services.records.create(FILE, file_id, owner, asdict(stored))
         await note_owner(services, key, owner)
         headers = {"content-length": str(file.file_size), "content-type": file.content_type}
         url = sign(request, services, settings, SignedRequest("PUT", key, headers), owner)
@@ -281,15 +294,14 @@ LegacyOwnerDep = Annotated[str, Depends(_legacy_owner)]
 @router.get("/s2s/v1.0/client/credit")
 async def credit(owner: LegacyOwnerDep, units: UnitsDep) -> Response:
     """Tell what units a key has."""
-    return render_grants([grant.document for grant in await units.grants(owner)])
+    return render_grants(await units.grants(owner))
 
 
 @router.get("/s2s/v1.0/client/credit/history")
 async def credit_history(request: Request, owner: LegacyOwnerDep, units: UnitsDep) -> Response:
     """Tell what units were spent on, the newest first."""
     page = read_page(request, largest=30)
-    charges = [{**record.document, "target_id": record.key} for record in await units.history(owner)]
-    return render_history(*page.cut(charges))
+    return render_history(*page.cut(await units.history(owner)))
 
 
 @router.get("/s2s/v2.0/credit/feature-cost")
@@ -333,15 +345,13 @@ async def _new_task(
 ) -> Task:
     key = None
     if body.src_file_id is not None:
-        file = await services.records.get(FILE, body.src_file_id)
-        now = services.clock.now(owner)
-        if (
-            file is None
-            or file.scope != owner
-            or now >= file.document["created_at"] + settings.file_days * SECONDS_A_DAY
-        ):
+        record = await services.records.get(FILE, body.src_file_id)
+        if record is None or record.scope != owner:
             raise ERRORS["UnresolvableFile"].occur()
-        key = file.document["object"]
+        file = StoredFile.from_document(record.document)
+        if services.clock.now(owner) >= file.created_at + settings.file_days * SECONDS_A_DAY:
+            raise ERRORS["UnresolvableFile"].occur()
+        key = file.object
         if not await services.blobs.exists(key):
             missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
             raise ERRORS[missing].occur()

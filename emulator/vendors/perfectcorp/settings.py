@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 from emulator.web.vendor import VendorSettings, settings_of
 from emulator.webhooks.delivery import Timestamps
 
+VENDOR = "perfectcorp"
+
 STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """The schedule that Standard Webhooks suggests: at once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h."""
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
 
 from emulator.clock import EVERYBODY
 from emulator.vendors.perfectcorp.errors import ERRORS
@@ -21,6 +25,28 @@ OBJECT = "perfectcorp/object"
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 
 router = APIRouter()
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A registered file: where its bytes are or will be, and since when."""
+
+    object: str
+    created_at: float
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
+        """Return the file that a JSON object is.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        return _STORED_FILE.validate_python(document)
+
+
+_STORED_FILE = TypeAdapter(StoredFile)
 
 
 @router.put(f"/{BUCKET}/{{key:path}}")

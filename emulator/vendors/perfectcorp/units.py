@@ -11,23 +11,134 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from emulator.backends.records import Record
 from emulator.vendors.perfectcorp.errors import UnitsInsufficient
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.web.services import Services
 
 GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
-
-Change = Callable[[Mapping[str, Any]], dict[str, Any] | None]
-"""Returns what a grant is to become, or None if it is to stay as it is."""
 
 RESHAPE_ACTION, PRE_PROCESS_ACTION = "api_face_reshape", "api_face_reshape_pre_process"
 """How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
 
 OPERATIONS = {RESHAPE_ACTION: "create_reshape", PRE_PROCESS_ACTION: "create_pre_process"}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Units that a key was given.
+
+    Attributes
+    ----------
+    id : int
+        The vendor's number for it.
+    amount : int
+        How many are left.
+    expires_at : float
+        Until when they are good, by the key's clock.
+    reserved : mapping of str to int
+        How many more each task that is not over has taken.
+    """
+
+    id: int
+    amount: int
+    expires_at: float
+    reserved: Mapping[str, int]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Grant:
+        """Return the grant that a JSON object is.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        return _GRANT.validate_python(document)
+
+    def reserve(self, task_id: str, amount: int) -> Grant | None:
+        """Return the grant with ``amount`` taken for a task, or None if there is not so much."""
+        if self.amount < amount:
+            return None
+        return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
+
+    def give_back(self, task_id: str) -> Grant | None:
+        """Return the grant with what a task took, or None if that took nothing."""
+        if task_id not in self.reserved:
+            return None
+        return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
+
+    def spend(self, task_id: str) -> Grant | None:
+        """Return the grant with what a task took gone for good, or None if that took nothing."""
+        if task_id not in self.reserved:
+            return None
+        return replace(self, reserved=self._without(task_id))
+
+    def _without(self, task_id: str) -> dict[str, int]:
+        return {task: amount for task, amount in self.reserved.items() if task != task_id}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a charge took from one grant, by the grant's number."""
+
+    id: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a task took.
+
+    Attributes
+    ----------
+    id : int
+        The vendor's number for it.
+    timestamp : float
+        When, by the key's clock.
+    action : str
+        What for, as the unit history calls it.
+    parts : tuple of Part
+        From which grants.
+    refunded : bool
+        Whether all of it was given back.
+    """
+
+    id: int
+    timestamp: float
+    action: str
+    parts: tuple[Part, ...]
+    refunded: bool = False
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Charge:
+        """Return the charge that a JSON object is.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        charge = _CHARGE.validate_python(document)
+        if charge.action not in OPERATIONS:
+            raise ValueError(f"units are not spent on {charge.action!r}")
+        return charge
+
+    @property
+    def units(self) -> int:
+        """How many it took of all grants."""
+        return sum(part.amount for part in self.parts)
+
+
+_GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
+
+Change = Callable[[Grant], Grant | None]
+"""Returns what a grant is to become, or None if it is to stay as it is."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +148,12 @@ class Units:
     services: Services
     settings: PerfectCorpSettings
 
-    async def grants(self, owner: str) -> list[Record]:
+    async def grants(self, owner: str) -> list[Grant]:
         """Return a key's grants that are still good, the one to be used first at the front.
 
         A key that is seen for the first time gets the grant of the settings.
         """
-        records = await self.services.records.find(GRANT, owner)
-        if not records:
-            await self._grant(owner)
-            records = await self.services.records.find(GRANT, owner)
-        now = self.services.clock.now(owner)
-        good = [record for record in records if record.document["expires_at"] > now]
-        return sorted(good, key=lambda record: float(record.document["expires_at"]))
+        return [grant for _, grant in await self._good(owner)]
 
     async def reserve(self, owner: str, task_id: str, action: str, cost: int) -> None:
         """Take ``cost`` units for a task.
@@ -58,101 +163,94 @@ class Units:
         UnitsInsufficient
             If there are not so many; then nothing is taken.
         """
-        taken: list[dict[str, int]] = []
-        for record in await self.grants(owner):
-            missing = cost - sum(part["amount"] for part in taken)
-            amount = min(missing, record.document["amount"])
-            if amount > 0 and await self._change(record, _reserve(task_id, amount)):
-                taken.append({"id": record.document["id"], "amount": amount})
-        if sum(part["amount"] for part in taken) < cost:
-            await self._end_reservation(owner, task_id, _give_back)
+        taken: list[Part] = []
+        for record, grant in await self._good(owner):
+            amount = min(cost - sum(part.amount for part in taken), grant.amount)
+            if amount > 0 and await self._change(record, _reserving(task_id, amount)):
+                taken.append(Part(grant.id, amount))
+        if sum(part.amount for part in taken) < cost:
+            await self._end_reservation(owner, _giving_back(task_id))
             raise UnitsInsufficient
         await self._note(owner, task_id, action, taken)
-        await self.services.meter.bill("perfectcorp", OPERATIONS[action], owner, units=cost)
+        await self.services.meter.bill(VENDOR, OPERATIONS[action], owner, units=cost)
 
     async def refund(self, owner: str, task_id: str) -> None:
         """Give back what a task took; a second time does nothing."""
+        await self._end_reservation(owner, _giving_back(task_id))
         record = await self.services.records.get(CHARGE, task_id)
-        if record is None or record.document["refunded"]:
+        if record is None:
             return
-        await self._end_reservation(owner, task_id, _give_back)
-        if await self.services.records.replace(CHARGE, record, {**record.document, "refunded": True}):
-            units = sum(part["amount"] for part in record.document["parts"])
-            operation = OPERATIONS[record.document["action"]]
-            await self.services.meter.bill("perfectcorp", operation, owner, calls=-1, units=-units)
+        charge = Charge.from_document(record.document)
+        if charge.refunded:
+            return
+        if await self.services.records.replace(CHARGE, record, asdict(replace(charge, refunded=True))):
+            operation = OPERATIONS[charge.action]
+            await self.services.meter.bill(VENDOR, operation, owner, calls=-1, units=-charge.units)
 
     async def spend(self, owner: str, task_id: str) -> None:
         """Let go for good what a task took; a second time does nothing."""
-        await self._end_reservation(owner, task_id, _spend)
+        await self._end_reservation(owner, _spending(task_id))
 
-    async def history(self, owner: str) -> list[Record]:
-        """Return a key's charges that were not given back, the newest first."""
+    async def history(self, owner: str) -> list[tuple[str, Charge]]:
+        """Return a key's charges that were not given back, each after its task's id, the newest first."""
         records = await self.services.records.find(CHARGE, owner)
-        return [record for record in reversed(records) if not record.document["refunded"]]
+        charges = [(record.key, Charge.from_document(record.document)) for record in reversed(records)]
+        return [(task_id, charge) for task_id, charge in charges if not charge.refunded]
+
+    async def recover(self) -> None:
+        """Give back what was taken for tasks that never came to be: the process died in between."""
+        for record in await self.services.records.find(GRANT):
+            for task_id in Grant.from_document(record.document).reserved:
+                if await self.services.tasks.find(task_id) is None:
+                    await self.refund(record.scope, task_id)
+
+    async def _good(self, owner: str) -> list[tuple[Record, Grant]]:
+        records = await self.services.records.find(GRANT, owner)
+        if not records:
+            await self._grant(owner)
+            records = await self.services.records.find(GRANT, owner)
+        now = self.services.clock.now(owner)
+        found = [(record, Grant.from_document(record.document)) for record in records]
+        good = [(record, grant) for record, grant in found if grant.expires_at > now]
+        return sorted(good, key=lambda each: each[1].expires_at)
 
     async def _grant(self, owner: str) -> None:
         number = int.from_bytes(await self.services.ids.draw(owner, GRANT, 8), "big") % 10**17
-        now = self.services.clock.now(owner)
-        document = {
-            "id": number,
-            "amount": self.settings.units,
-            "expires_at": now + self.settings.units_days * 86400,
-            "reserved": {},
-        }
+        expires_at = self.services.clock.now(owner) + self.settings.units_days * 86400
+        grant = Grant(number, self.settings.units, expires_at, reserved={})
         # Of two first calls at once, one grants.
         with contextlib.suppress(KeyError):
-            await self.services.records.create(GRANT, f"{owner}/first", owner, document)
+            await self.services.records.create(GRANT, f"{owner}/first", owner, asdict(grant))
 
-    async def _end_reservation(self, owner: str, task_id: str, end: Callable[[str], Change]) -> None:
+    async def _end_reservation(self, owner: str, end: Change) -> None:
         for record in await self.services.records.find(GRANT, owner):
-            await self._change(record, end(task_id))
+            await self._change(record, end)
 
     async def _change(self, record: Record, change: Change) -> bool:
         """Change a grant, and return whether there was anything to change."""
         current: Record | None = record
         while current is not None:
-            changed = change(current.document)
+            changed = change(Grant.from_document(current.document))
             if changed is None:
                 return False
-            if await self.services.records.replace(GRANT, current, changed):
+            if await self.services.records.replace(GRANT, current, asdict(changed)):
                 return True
             current = await self.services.records.get(GRANT, current.key)
         return False
 
-    async def _note(self, owner: str, task_id: str, action: str, parts: Sequence[dict[str, int]]) -> None:
+    async def _note(self, owner: str, task_id: str, action: str, parts: Sequence[Part]) -> None:
         number = int.from_bytes(await self.services.ids.draw(owner, CHARGE, 8), "big") % 10**17
-        document: dict[str, Any] = {
-            "id": number,
-            "timestamp": self.services.clock.now(owner),
-            "action": action,
-            "parts": list(parts),
-            "refunded": False,
-        }
-        await self.services.records.create(CHARGE, task_id, owner, document)
+        charge = Charge(number, self.services.clock.now(owner), action, tuple(parts))
+        await self.services.records.create(CHARGE, task_id, owner, asdict(charge))
 
 
-def _reserve(task_id: str, amount: int) -> Change:
-    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
-        if grant["amount"] < amount:
-            return None
-        reserved = {**grant["reserved"], task_id: amount}
-        return {**grant, "amount": grant["amount"] - amount, "reserved": reserved}
-
-    return change
+def _reserving(task_id: str, amount: int) -> Change:
+    return lambda grant: grant.reserve(task_id, amount)
 
 
-def _give_back(task_id: str) -> Change:
-    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
-        spent = _spend(task_id)(grant)
-        return spent and {**spent, "amount": grant["amount"] + grant["reserved"][task_id]}
-
-    return change
+def _giving_back(task_id: str) -> Change:
+    return lambda grant: grant.give_back(task_id)
 
 
-def _spend(task_id: str) -> Change:
-    def change(grant: Mapping[str, Any]) -> dict[str, Any] | None:
-        if task_id not in grant["reserved"]:
-            return None
-        return {**grant, "reserved": {task: n for task, n in grant["reserved"].items() if task != task_id}}
-
-    return change
+def _spending(task_id: str) -> Change:
+    return lambda grant: grant.spend(task_id)

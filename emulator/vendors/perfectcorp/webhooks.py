@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from emulator.tasks.task import Task, TaskState
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.web.faults import WEBHOOK, Occasion
 from emulator.web.services import Services
 from emulator.webhooks.delivery import Message, Policy
 from emulator.webhooks.fault import NO_FAULT, Signature, WebhookFault
 from emulator.webhooks.outbox import ConfiguredEndpoint, Source, WrongSecret
 
-VENDOR = "perfectcorp"
 PREFIX = "whsec_"
 MOST_ENDPOINTS = 10
 """What the vendor's console lets an account have."""

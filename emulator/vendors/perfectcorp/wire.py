@@ -17,6 +17,7 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units import Charge, Grant
 from emulator.web.call import call_of
 from emulator.web.catalogue import VendorError
 
@@ -344,18 +345,18 @@ def render_access_token(token: str) -> Response:
     return JSONResponse({"status": 200, "result": {"access_token": token}})
 
 
-def render_grants(grants: Sequence[Mapping[str, Any]]) -> Response:
+def render_grants(grants: Sequence[Grant]) -> Response:
     """Return the units of a key, grant by grant."""
     return JSONResponse(
         {
             "status": 200,
             "results": [
                 {
-                    "id": grant["id"],
+                    "id": grant.id,
                     "type": "ApiPaygToken",
-                    "amount": grant["amount"],
-                    "amount_dec": float(grant["amount"]),
-                    "expiry": round(grant["expires_at"] * 1000),
+                    "amount": grant.amount,
+                    "amount_dec": float(grant.amount),
+                    "expiry": round(grant.expires_at * 1000),
                 }
                 for grant in grants
             ],
@@ -363,23 +364,23 @@ def render_grants(grants: Sequence[Mapping[str, Any]]) -> Response:
     )
 
 
-def render_history(charges: Sequence[Mapping[str, Any]], next_token: str | None) -> Response:
-    """Return a page of what a key spent, each with its ``target_id``."""
+def render_history(charges: Sequence[tuple[str, Charge]], next_token: str | None) -> Response:
+    """Return a page of what a key spent, each after the id of the task that it was spent on."""
     history = [
         {
-            "id": charge["id"],
-            "timestamp": round(charge["timestamp"] * 1000),
-            "action": charge["action"],
-            "target_id": charge["target_id"],
+            "id": charge.id,
+            "timestamp": round(charge.timestamp * 1000),
+            "action": charge.action,
+            "target_id": task_id,
             "info": {
                 "credits": [
-                    {"id": part["id"], "amount": -part["amount"], "amount_dec": -float(part["amount"])}
-                    for part in charge["parts"]
+                    {"id": part.id, "amount": -part.amount, "amount_dec": -float(part.amount)}
+                    for part in charge.parts
                 ],
                 "dst_actions": [],
             },
         }
-        for charge in charges
+        for task_id, charge in charges
     ]
     return JSONResponse({"status": 200, "result": {"next_token": next_token, "history": history}})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,17 +59,29 @@ class Emulator:
         return self.wait(self.create(self.upload(photo)).json()["data"]["task_id"])
 
 
+@contextmanager
+def opened(settings: Settings) -> Iterator[Emulator]:
+    """Run an emulator as long as the block lasts."""
+    clock = Clock(NOW)
+    app = create_app(settings, clock=clock)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
+        yield Emulator(client, clock)
+
+
 @pytest.fixture
 def emulate() -> Iterator[Callable[..., Emulator]]:
     """Start emulators with settings of Perfect Corp's, as keywords."""
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
-            clock = Clock(NOW)
             given = Settings(workers=1, credentials=credentials or {}, vendors={"perfectcorp": settings})
-            app = create_app(given, clock=clock)
-            headers = {"Authorization": f"Bearer {KEY}"}
-            client = TestClient(app, headers=headers, raise_server_exceptions=False)
-            return Emulator(stack.enter_context(client), clock)
+            return stack.enter_context(opened(given))
 
         yield start
+
+
+@pytest.fixture
+def on_one_folder(tmp_path: Path) -> Callable[[], AbstractContextManager[Emulator]]:
+    """Run emulators one after the other, each on what the one before has left."""
+    return lambda: opened(Settings(workers=1, data_dir=tmp_path))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units import RESHAPE_ACTION, Units
 from emulator.web.credentials import CredentialState
 
 CREDIT = "/s2s/v1.0/client/credit"
@@ -17,6 +20,11 @@ PRE_PROCESS = "/s2s/v2.0/task/face-reshape/pre-process"
 
 def balance(emulator: Any) -> int:
     return sum(grant["amount"] for grant in emulator.client.get(CREDIT).json()["results"])
+
+
+def history(emulator: Any) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = emulator.client.get(HISTORY).json()["result"]["history"]
+    return entries
 
 
 def test_a_key_begins_with_one_grant(emulate: Callable[..., Any]) -> None:
@@ -72,6 +80,22 @@ def test_a_key_that_is_out_of_balance_may_do_what_is_free(
     file_id = emulator.upload(face_jpeg)
     assert emulator.create(file_id).json()["error_code"] == "CreditInsufficiency"
     assert emulator.client.get(CREDIT).status_code == 200
+
+
+def test_what_was_taken_for_a_task_that_never_came_to_be_is_given_back_at_the_next_start(
+    on_one_folder: Callable[[], AbstractContextManager[Any]], face_jpeg: bytes
+) -> None:
+    with on_one_folder() as emulator:
+        kept = emulator.create(emulator.upload(face_jpeg)).json()["data"]["task_id"]
+        emulator.wait(kept)
+        units = Units(emulator.client.app.state.services, PerfectCorpSettings())
+        # As far as a creation comes whose process is killed before the task is recorded.
+        emulator.client.portal.call(units.reserve, "sk-test", "never-told", RESHAPE_ACTION, 1)
+        assert balance(emulator) == 998
+        assert [each["target_id"] for each in history(emulator)] == ["never-told", kept]
+    with on_one_folder() as emulator:
+        assert balance(emulator) == 999
+        assert [each["target_id"] for each in history(emulator)] == [kept]
 
 
 def test_the_history_is_paged_the_newest_first(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
