@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from emulator.control.har import to_har
-from emulator.web.endings import ENDINGS
+from emulator.web.endings import on_stop
 from emulator.web.journal import CallMatch, Gap, Journal, VerifyMatch
 from emulator.web.notices import NOTICES
 from emulator.web.services import Services
@@ -214,9 +214,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
             is_over = True
             journal.wake()
 
-        endings = request.scope.get("extensions", {}).get(ENDINGS)
-        if endings is not None:
-            endings["add"](end)
+        on_stop(request.scope, end)
         yield ServerSentEvent(comment="calls follow")
         async for item in journal.follow(wanted, after, lambda: is_over):
             if isinstance(item, Gap):

@@ -16,6 +16,7 @@ from emulator.pipelines.degrade import PictureFault
 from emulator.tasks.runner import TaskFault
 from emulator.web.capture import Capture, recording
 from emulator.web.catalogue import VendorError
+from emulator.web.endings import pause, stopping
 from emulator.web.faults import Drip, Effect, Faults, Injection, Occasion, Target, UnknownFault
 from emulator.web.journal import Journal
 from emulator.web.limits import IDLE_SECONDS
@@ -113,7 +114,7 @@ class Call:
             return
         effect = self.injection.effect
         if effect.latency is not None:
-            await asyncio.sleep(effect.latency.drawn(self.injection.chance))
+            await pause(effect.latency.drawn(self.injection.chance), stopping(self.scope))
         if effect.proxy_page is not None or effect.connection in NO_ANSWER:
             raise Intercepted
         if effect.error is not None:
@@ -315,9 +316,10 @@ class _Answer:
             await self._send(_part(body, more=False))
 
     async def _drip(self, body: bytes, drip: Drip) -> None:
+        stop = stopping(self._scope)
         for begin in range(0, len(body), drip.chunk_bytes):
             await self._send(_part(body[begin : begin + drip.chunk_bytes], more=True))
-            await asyncio.sleep(drip.pause_s)
+            await pause(drip.pause_s, stop)
         await self._send(_part(b"", more=False))
 
     async def _replace(self, response: Response) -> None:

@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 import emulator.vendors
 from emulator.app import create_app
 from emulator.control import Client
-from emulator.server import Listening
+from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from emulator.web.call import ConnectionDropped
 from emulator.web.faults import PRESETS
@@ -213,6 +213,18 @@ def test_latency_holds_an_answer_back_and_changes_nothing(
     assert slow.content == ordinary
     with me.fault({"latency": 1}), pytest.raises(httpx.ReadTimeout):
         httpx.get(server.base_url + CREDIT, headers=bearer(me), timeout=0.1)
+
+
+@pytest.mark.parametrize("effect", [{"latency": 600}, {"drip": {"chunk_bytes": 1, "pause_s": 600}}])
+def test_an_answer_that_is_held_back_goes_out_when_the_server_stops(effect: dict[str, Any]) -> None:
+    headers = {"Authorization": "Bearer sk-a"}
+    with ThreadPoolExecutor(1) as pool:
+        with running_server(Settings(workers=1)) as server, Client(server.base_url) as control:
+            control.add_fault(effect, operation="credit")
+            answer = pool.submit(httpx.get, f"{server.base_url}{CREDIT}", headers=headers, timeout=60)
+            while not control.faults()[0].fired:
+                time.sleep(0.01)
+        assert answer.result(timeout=30).json()["results"][0]["amount"] == 1000
 
 
 def test_a_slow_answer_can_be_an_error_too(server: Listening, me: Client) -> None:
