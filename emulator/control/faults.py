@@ -20,7 +20,7 @@ class ListedRule(BaseModel):
 
     id: str
     rule: dict[str, Any] = Field(description="As it was added, without what is at its default.")
-    matched: int = Field(description="How many calls it has matched.")
+    matched: int = Field(description="How many calls it has matched, of the last 1000 credentials.")
     fired: int = Field(description="How often it has done something.")
 
     @classmethod

@@ -30,6 +30,9 @@ KIND = "fault"
 WEBHOOK = "webhook"
 """The operation by which the emulator calls its clients."""
 
+MOST_CREDENTIALS = 1000
+"""For how many credentials a rule counts: of more, the one that was not seen for longest begins anew."""
+
 RESERVED = "fault-"
 """How the reserved credentials begin."""
 
@@ -215,7 +218,7 @@ class ActiveRule:
     added_at : float
         By the clock of its credential.
     seen : mapping
-        How many calls it matched, by credential.
+        How many calls it matched, by credential, the one that was seen last at the end.
     fired : int
         How often it did something.
     """
@@ -499,7 +502,10 @@ class Faults:
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)
         )
-        counted = replace(active, seen={**active.seen, whose: nth}, fired=active.fired + fires)
+        others = {other: count for other, count in active.seen.items() if other != whose}
+        if len(others) == MOST_CREDENTIALS:
+            del others[next(iter(others))]
+        counted = replace(active, seen={**others, whose: nth}, fired=active.fired + fires)
         if counted.is_over(now):
             await self.kept.delete(rule_id)
         else:

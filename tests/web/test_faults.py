@@ -133,6 +133,25 @@ def test_calls_are_counted_for_each_credential_by_itself(tmp_path: Path) -> None
     play(tmp_path, scenario)
 
 
+def test_a_rule_counts_for_so_many_credentials_and_forgets_the_one_not_seen_for_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.web.faults.MOST_CREDENTIALS", 3)
+
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        await faults.add("a", rule(nth=2))
+        for credential in ("one", "two", "three", "two"):
+            fired = await faults.decide(call(credential=credential))
+            assert (fired is not None) == (credential == "two" and faults.rules()["a"].fired == 1)
+        assert list(faults.rules()["a"].seen.items()) == [("one", 1), ("three", 1), ("two", 2)]
+        await faults.decide(call(credential="four"))
+        assert list(faults.rules()["a"].seen) == ["three", "two", "four"]
+        assert await faults.decide(call(credential="one")) is None
+        assert await faults.decide(call(credential="four")) is not None
+
+    play(tmp_path, scenario)
+
+
 def test_only_calls_that_match_are_counted(tmp_path: Path) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(operation="check", nth=2))
