@@ -168,7 +168,8 @@ def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviatio
 
 def views_table(people: Sequence[int]) -> None:
     """Print what two more views of a person add to one, person by person."""
-    one, three = [], []
+    one: list[list[float]] = []
+    three: list[list[float]] = []
     for person in people:
         seen = [look_at(person, yaw).landmarks for yaw in (0, -25, 25)]
         if any(landmarks is None for landmarks in seen):
@@ -194,7 +195,8 @@ def matrix_table(people: Sequence[int]) -> None:
     say(f"{'photos':>12} {'from detected':>14} {'from true':>10}")
     options = WavefrontOptions(JPEG, 64, 10.0, "face.mtl", "tex.jpg")
     for name, yaws in (("one", (0,)), ("one, turned", (25,)), ("three", (0, -25, 25))):
-        detected, true = [], []
+        detected: list[float] = []
+        true: list[float] = []
         for person in people:
             sights = [look_at(person, yaw) for yaw in yaws]
             if any(sight.landmarks is None for sight in sights):
@@ -365,7 +367,7 @@ def _detection_row(name: str, people: Sequence[int], fraction: float, *, darkest
         )  # fmt: skip
         image = render_face(spec).image
         found += len(detector().detect(image)) == 1
-        dim += len(detector().detect(image // 4)) == 1
+        dim += len(detector().detect(image // np.uint8(4))) == 1
     say(f"{name:>24} {f'{found} of {len(people)}':>10} {f'{dim} of {len(people)}':>20}")
 
 
@@ -376,7 +378,7 @@ def _without_faces() -> Iterator[Image]:
         "hubble_deep_field", "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
     )  # fmt: skip
     for name in names:
-        picture = np.atleast_3d(img_as_ubyte(getattr(photographs, name)()))
+        picture = np.atleast_3d(img_as_ubyte(getattr(photographs, name)()))  # type: ignore[no-untyped-call]
         yield np.ascontiguousarray(
             np.repeat(picture, 3, axis=2)[..., :3] if picture.shape[2] == 1 else picture[..., :3]
         )
@@ -429,9 +431,8 @@ def _digest(photo: bytes) -> str:
 def cost_table(_people: Sequence[int]) -> None:
     """Print what each stage costs on one core for a photograph of 1024 pixels."""
     cv2.setNumThreads(1)
-    photo = np.asarray(
-        cv2.resize(photographs.astronaut(), (1024, 1024), interpolation=cv2.INTER_CUBIC), np.uint8
-    )
+    astronaut = photographs.astronaut()  # type: ignore[no-untyped-call]
+    photo = np.asarray(cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_CUBIC), np.uint8)
     faces = detector()
     face = faces.detect(photo, looks=LOOKS)[0]
     fit = fit_head(face.landmarks)

@@ -50,7 +50,7 @@ def faces() -> dict[str, Image]:
         spec = SyntheticFaceSpec(seed=seed, yaw=yaw, skin_tone=5, width=640, height=700, face_fraction=0.48)
         shown[f"synthetic {seed}, yaw {yaw}"] = speckled(render_face(spec).image, grain=2.2)
     # The astronaut's face is small: what is finer than a pixel there has no flow.
-    part = skimage.data.astronaut()[:260, 90:350]
+    part = skimage.data.astronaut()[:260, 90:350]  # type: ignore[no-untyped-call]
     shown["astronaut"] = np.asarray(
         cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8
     )

@@ -1,6 +1,6 @@
 """How fast polls are answered while pictures are computed, in worker threads and in worker processes.
 
-``python benchmarks/workers.py`` prints the table that the choice in ``emulator/backends/queue/local.py``
+``python -m benchmarks.workers`` prints the table that the choice in ``emulator/backends/queue/local.py``
 rests on. The floor is the same poll with nothing else going on, measured in the same run.
 """
 
@@ -24,7 +24,7 @@ from emulator.pipelines.warm_up import warm_up
 
 RULES = ImageRules(frozenset({"jpeg"}))
 RESHAPE = ReshapeOptions(RULES, 0, ReshapeParameters(jaw=0.5, lip_size=0.4), 0.5, 0.5, 0.05, 89.0)
-DESCRIBE = DescriptionOptions(RULES, 768)
+DESCRIBE = DescriptionOptions(RULES, 768, 2 * 1024 * 1024)
 SECONDS = 6.0
 WORKERS = 2
 
@@ -57,8 +57,11 @@ async def measure(pool: Executor, photo: bytes) -> tuple[list[float], float]:
             await loop.run_in_executor(pool, work, photo)
             done += 1
 
-    late, *_ = await asyncio.gather(wake_ups(SECONDS), *(keep_busy() for _ in range(WORKERS)))
-    return late, done / SECONDS
+    async with asyncio.TaskGroup() as group:
+        late = group.create_task(wake_ups(SECONDS))
+        for _ in range(WORKERS):
+            group.create_task(keep_busy())
+    return late.result(), done / SECONDS
 
 
 def report(name: str, late: list[float], rate: float | None) -> None:
