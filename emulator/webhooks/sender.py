@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from emulator.webhooks.post import HttpPosts
+    import httpx
+
+READ_BYTES = 65536
+"""What is read of an answer at most: nobody looks at it, but a connection that is read is used again."""
 
 
 class SendFailed(Exception):
@@ -60,7 +64,7 @@ class HttpSender:
     """Posts over HTTP."""
 
     def __init__(self) -> None:
-        self._posts: HttpPosts | None = None
+        self._client: httpx.AsyncClient | None = None
 
     async def post(
         self,
@@ -72,14 +76,43 @@ class HttpSender:
         on_sent: Callable[[], None],
     ) -> Answer:
         """Return what the endpoint answers."""
-        if self._posts is None:
-            # A third of a second, that only a server pays that has somebody to tell.
-            from emulator.webhooks.post import HttpPosts  # noqa: PLC0415 - the line above
+        # A third of a second, that only a server pays that has somebody to tell.
+        import httpx  # noqa: PLC0415 - the line above
 
-            self._posts = HttpPosts()
-        return await self._posts.post(url, headers, body, timeout_s=timeout_s, on_sent=on_sent)
+        if self._client is None:
+            # How many go out at once is decided per endpoint: a pool for all would let a slow one
+            # hold up the others.
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
+
+        async def trace(event: str, _info: Mapping[str, Any]) -> None:
+            if event.endswith(".send_request_body.complete"):
+                on_sent()
+
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._client.stream(
+                    "POST",
+                    url,
+                    headers=dict(headers),
+                    content=body,
+                    timeout=timeout_s,
+                    extensions={"trace": trace},
+                ) as response,
+            ):
+                read = 0
+                async for chunk in response.aiter_raw():
+                    read += len(chunk)
+                    if read > READ_BYTES:
+                        break
+                return Answer(response.status_code, response.headers.get("retry-after"))
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise SendFailed(url, f"no answer within {timeout_s:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise SendFailed(url, f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._posts is not None:
-            await self._posts.close()
+        if self._client is not None:
+            await self._client.aclose()
