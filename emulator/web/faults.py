@@ -452,19 +452,17 @@ class Faults:
             If the header or the reserved credential names what is not there.
         """
         injection = self._decide_in_band(occasion) if self.in_band else None
-        if injection is not None:
-            return injection
         mine, everybodys = [], []
         for rule_id, entry in self.kept.items().items():
             if entry.scope == EVERYBODY:
                 everybodys.append(rule_id)
             elif entry.scope == occasion.credential:
                 mine.append(rule_id)
+        # A call counts for every rule that is for it, whichever it is that fires.
         for rule_id in (*mine, *everybodys):
-            injection = await self._try(rule_id, occasion)
-            if injection is not None:
-                return injection
-        return None
+            found = await self._try(rule_id, occasion, may_fire=injection is None)
+            injection = injection or found
+        return injection
 
     def _decide_in_band(self, occasion: Occasion) -> Injection | None:
         named = occasion.headers.get("x-emulator-fault")
@@ -482,7 +480,7 @@ class Faults:
             return None
         return Injection(effect, source, _chance(named, occasion.credential, 0, 0))
 
-    async def _try(self, rule_id: str, occasion: Occasion) -> Injection | None:
+    async def _try(self, rule_id: str, occasion: Occasion, *, may_fire: bool) -> Injection | None:
         # As it stands now: while the rules before it were tried, it may have fired for another call.
         active = self.kept.get(rule_id)
         if active is None:
@@ -497,7 +495,7 @@ class Faults:
         nth = active.seen.get(whose, 0) + 1
         # The rules' position among everybody's is arbitrary; their chance must not depend on it.
         chance = _chance(str(match.seed), whose, nth, 0)
-        fires = (
+        fires = may_fire and (
             (match.nth is None or nth == match.nth)
             and (match.every is None or nth % match.every == 0)
             and (match.probability is None or chance < match.probability)

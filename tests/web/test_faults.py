@@ -377,6 +377,26 @@ def test_own_rules_come_first_then_older_ones_and_in_band_before_all(tmp_path: P
     play(tmp_path, scenario)
 
 
+def test_a_call_counts_for_every_rule_whichever_fires(tmp_path: Path) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        await faults.add("first", rule(nth=1))
+        await faults.add("second", rule("lost", nth=2, credential="me"))
+        await faults.add("third", rule("slow", every=3, count=1))
+        in_band = call(headers={"x-emulator-fault": "broke"})
+        calls = [call(), call(), in_band, call(), call(), call()]
+        sources = [
+            injection and injection.source for injection in [await faults.decide(each) for each in calls]
+        ]
+        assert sources == ["rule first", "rule second", "header", None, None, "rule third"]
+        # Each rule has seen all of them, and one that came too late has not fired.
+        assert {name: (sum(each.seen.values()), each.fired) for name, each in faults.rules().items()} == {
+            "first": (6, 1),
+            "second": (6, 1),
+        }
+
+    play(tmp_path, scenario)
+
+
 def test_in_band_by_header_before_the_reserved_credential(tmp_path: Path) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         async def found(occasion: Occasion) -> tuple[Effect, str] | None:
