@@ -86,9 +86,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
     adapters = _adapters(settings)
-    services = _services(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
-    keeper = ClockKeeper(services.clock, services.records)
-    services.hold(keeper.kept, keeper.load, keeper.clear)
+    clock = clock or clock_of(settings)
+    keeper = ClockKeeper(clock, adapters.records)
+    services = _services(settings, adapters, clock, keeper, vendors, vendor_settings)
     scenarios = [find_scenario(name) for name in settings.scenarios]
     for rule in (rule for scenario in scenarios for rule in scenario.rules):
         services.faults.check(rule)
@@ -188,6 +188,7 @@ def _services(
     settings: Settings,
     adapters: _Adapters,
     clock: Clock,
+    keeper: ClockKeeper,
     vendors: Sequence[Vendor],
     vendor_settings: Mapping[str, VendorSettings],
 ) -> Services:
@@ -228,10 +229,11 @@ def _services(
         webhooks=webhooks,
         plans=plans,
     )
+    # First: what else is loaded asks what time it is.
+    services.hold(keeper.kept, keeper.load, keeper.clear)
     services.hold(faults.kept, forget=faults.forget)
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
-    services.loaders.append(webhooks.start)
     services.hold(meter.kept)
     services.loaders.append(journal.load)
     services.forgetters.extend((plans.remove, webhooks.clear, journal.clear))

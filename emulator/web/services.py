@@ -67,6 +67,8 @@ class Services:
         """Have everybody read in memory what the records say."""
         for load in self.loaders:
             await load()
+        # Last: deliveries that are due go out at once, as everything else says.
+        await self.webhooks.start()
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""

@@ -4,6 +4,8 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -126,6 +128,26 @@ def test_a_receiver_that_nobody_tells_of_the_clock_takes_every_attempt(
         emulator.clock.advance(86_400)
     for received in receiver.wait(5):
         Webhook(endpoint["secret"]).verify(received.body, received.headers)
+
+
+def test_after_a_restart_the_schedule_goes_on_by_the_clock_of_its_key(
+    on_one_folder: Callable[[], AbstractContextManager[Any]], receiver: Any, eventually: Callable[..., Any]
+) -> None:
+    whose = {"credential": KEY}
+    receiver.answers += [(500, {})] * 2
+    with on_one_folder() as emulator:
+        moment = "2020-01-01T00:00:00Z"
+        emulator.client.post("/_emulator/clock/freeze", params=whose, json={"at": moment})
+        listen(emulator, receiver.url)
+        fail(emulator)
+        eventually(lambda: len(attempts(emulator)) == 1)
+    with on_one_folder() as emulator:
+        for gap in (4.9, 0.1):
+            assert len(attempts(emulator)) == 1
+            emulator.client.post("/_emulator/clock/advance", params=whose, json={"seconds": gap})
+        eventually(lambda: len(attempts(emulator)) == 2)
+        begun = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+        assert [attempt["at"] - begun for attempt in attempts(emulator)] == [0.0, 5.0]
 
 
 def test_the_schedule_is_the_one_that_standard_webhooks_suggests() -> None:
