@@ -97,5 +97,7 @@ async def add_rule(services: Services, rule: FaultRule) -> ListedRule:
         If it names what is not there.
     """
     services.faults.check(rule)
-    rule_id = (await services.ids.draw(rule.match.credential or EVERYBODY, "fault", 4)).hex()
-    return ListedRule.of(rule_id, await services.faults.add(rule_id, rule))
+    scope = rule.match.credential or EVERYBODY
+    async with services.creations.of(scope):
+        rule_id = (await services.ids.draw(scope, "fault", 4)).hex()
+        return ListedRule.of(rule_id, await services.faults.add(rule_id, rule))

@@ -71,7 +71,7 @@ def snapshot_router(services: Services, version: str) -> APIRouter:
                 snapshot = await read_snapshot(file, _checks(services))
             except SnapshotInvalid as error:
                 raise HTTPException(422, str(error)) from error
-            async with restoring, services.tasks.paused(None):
+            async with restoring, services.creations.stopped(None), services.tasks.paused(None):
                 for forget in services.forgetters:
                     await forget(None)
                 await snapshot.restore(services.records, services.blobs)

@@ -11,7 +11,7 @@ async def reset(services: Services, credential: str | None) -> None:
     Tasks that are under way are given up, and leave nothing behind. Since the counters begin again,
     the same calls get the same ids as the first time.
     """
-    async with services.tasks.paused(credential):
+    async with services.creations.stopped(credential), services.tasks.paused(credential):
         await services.records.clear(credential)
         await services.blobs.clear(credential)
         for forget in services.forgetters:

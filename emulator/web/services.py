@@ -17,6 +17,7 @@ from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.pipelines.degrade import PictureFault, degrade
 from emulator.tasks.runner import TaskRunner
+from emulator.web.creations import Creations
 from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
@@ -43,6 +44,7 @@ class Services:
     meter: Meter
     webhooks: Outbox
     plans: Plans
+    creations: Creations = field(default_factory=Creations)
     forgetters: list[Callable[[str | None], Awaitable[object]]] = field(default_factory=list)
     """Called at a reset with its credential, or None for all: what holds state in memory too."""
     kept: list[Kept[Any]] = field(default_factory=list)

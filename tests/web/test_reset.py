@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -75,6 +78,39 @@ def wait(client: TestClient, key: str, task_id: str) -> dict[str, Any]:
             return data
         time.sleep(0.01)
     raise AssertionError("the task did not finish")
+
+
+def test_a_file_that_is_half_registered_is_forgotten_too_and_its_id_is_free_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, headers = services_of(client), {"Authorization": "Bearer sk-a"}
+    body = {"files": [{"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 9}]}
+    drawn, go_on, draw = threading.Event(), threading.Event(), services.ids.draw
+
+    async def draw_and_dawdle(scope: str, kind: str, length: int) -> bytes:
+        number = await draw(scope, kind, length)
+        if kind == "perfectcorp/file":
+            drawn.set()
+            await asyncio.to_thread(go_on.wait)
+        return number
+
+    def register() -> str:
+        answer = client.post("/s2s/v2.0/file", json=body, headers=headers).json()
+        file_id: str = answer["data"]["files"][0]["file_id"]
+        return file_id
+
+    with ThreadPoolExecutor() as pool:
+        monkeypatch.setattr(services.ids, "draw", draw_and_dawdle)
+        half = pool.submit(register)
+        assert drawn.wait(30)
+        forgetting = pool.submit(forget, client, "sk-a")
+        with pytest.raises(TimeoutError):
+            forgetting.result(timeout=0.2)
+        go_on.set()
+        forgetting.result(timeout=30)
+        assert "sk-a" not in stored(client)["records"]
+        # So the count of ids begins again, and nothing stands in its way.
+        assert register() == half.result()
 
 
 def test_resetting_one_credential_leaves_the_others_work(client: TestClient, face_jpeg: bytes) -> None:

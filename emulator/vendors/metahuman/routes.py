@@ -101,8 +101,9 @@ async def run_pipeline(
         head = await services.queue.run(describe_head, photo, options)
     except FaceError as error:
         raise ERRORS.for_cause(error).occur() from error
-    name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
-    await services.blobs.put(_blob_key(name), head.texture, owner)
+    async with services.creations.of(owner):
+        name = texture_name(file_name, await services.ids.draw(owner, "metahuman/texture", 8))
+        await services.blobs.put(_blob_key(name), head.texture, owner)
     await services.meter.bill("metahuman", "run_pipeline", owner)
     return render_success(head, name)
 

@@ -82,8 +82,9 @@ async def issue_access_token(client_id: str, id_token: str, call: Call, services
         raise ERRORS["InvalidAuthentication"].occur() from error
     if len(encrypted) != RSA_BLOCK_BYTES:
         raise ERRORS["InvalidAuthentication"].occur()
-    token = base64.urlsafe_b64encode(await services.ids.draw(client_id, ACCESS_TOKEN, 48)).decode()
-    await services.records.create(ACCESS_TOKEN, token, client_id, {})
+    async with services.creations.of(client_id):
+        token = base64.urlsafe_b64encode(await services.ids.draw(client_id, ACCESS_TOKEN, 48)).decode()
+        await services.records.create(ACCESS_TOKEN, token, client_id, {})
     return token
 
 

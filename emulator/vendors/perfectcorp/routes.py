@@ -34,6 +34,7 @@ from emulator.vendors.perfectcorp.webhooks import Announcer
 from emulator.vendors.perfectcorp.wire import (
     DeleteRequest,
     LegacyClient,
+    NewFile,
     NewFiles,
     ReshapeRequest,
     Source,
@@ -168,18 +169,8 @@ async def create_file(
     body = await read_body(request, NewFiles)
     for file in body.files:
         check_file(file, settings.file_bytes, settings.video_bytes)
-    registered = []
-    for file in body.files:
-        file_id = base64.b64encode(await services.ids.draw(owner, FILE, 48)).decode()
-        kind = file.content_type.rpartition("/")[2]
-        extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
-        key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
-        stored = StoredFile(key, services.clock.now(owner))
-        await services.records.create(FILE, file_id, owner, asdict(stored))
-        await note_owner(services, key, owner)
-        headers = {"content-length": str(file.file_size), "content-type": file.content_type}
-        url = sign(request, services, settings, SignedRequest("PUT", key, headers), owner)
-        registered.append((file_id, file, url))
+    async with services.creations.of(owner):
+        registered = [await _register(file, request, services, settings, owner) for file in body.files]
     return render_files(registered)
 
 
@@ -194,8 +185,11 @@ async def create_pre_process(
 ) -> Response:
     """Start to look for faces."""
     body = await read_body(request, Source, check_source)
-    task = await _new_task(services, settings, owner, PRE_PROCESS, body)
-    return await _start(task, call, services, units, settings.pre_process_units)
+    async with services.creations.of(owner):
+        task = await _new_task(services, settings, owner, PRE_PROCESS, body)
+        await _start(task, call, services, units, settings.pre_process_units)
+    await services.plans.note_creation(task)
+    return render_created(task.id)
 
 
 @router.get("/s2s/v2.0/task/face-reshape/pre-process")
@@ -225,8 +219,11 @@ async def create_reshape(
     """Start to reshape a face."""
     body = await read_body(request, ReshapeRequest, check_source)
     check_features(body.features)
-    task = await _new_task(services, settings, owner, RESHAPE, body)
-    return await _start(task, call, services, units, settings.reshape_units)
+    async with services.creations.of(owner):
+        task = await _new_task(services, settings, owner, RESHAPE, body)
+        await _start(task, call, services, units, settings.reshape_units)
+    await services.plans.note_creation(task)
+    return render_created(task.id)
 
 
 @router.get("/s2s/v2.0/task/face-reshape/{task_id}", dependencies=[Depends(_note_poll)])
@@ -340,6 +337,22 @@ class NumberedAnswers:
         await self._app(scope, receive, send_numbered)
 
 
+async def _register(
+    file: NewFile, request: Request, services: Services, settings: PerfectCorpSettings, owner: str
+) -> tuple[str, NewFile, str]:
+    """Return the id of a file that is registered, the file, and the URL to upload it to."""
+    file_id = base64.b64encode(await services.ids.draw(owner, FILE, 48)).decode()
+    kind = file.content_type.rpartition("/")[2]
+    extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
+    key = f"ttl30/{(await services.ids.draw(owner, 'perfectcorp/object', 16)).hex()}.{extension}"
+    stored = StoredFile(key, services.clock.now(owner))
+    await services.records.create(FILE, file_id, owner, asdict(stored))
+    await note_owner(services, key, owner)
+    headers = {"content-length": str(file.file_size), "content-type": file.content_type}
+    url = sign(request, services, settings, SignedRequest("PUT", key, headers), owner)
+    return file_id, file, url
+
+
 async def _new_task(
     services: Services, settings: PerfectCorpSettings, owner: str, kind: str, body: Source
 ) -> Task:
@@ -366,7 +379,7 @@ async def _new_task(
     return Task(task_id, owner, kind, request, services.clock.now(owner))
 
 
-async def _start(task: Task, call: Call, services: Services, units: Units, cost: int) -> Response:
+async def _start(task: Task, call: Call, services: Services, units: Units, cost: int) -> None:
     if task.request["file_id"] is not None and task.request["url"] is not None:
         call.warn("field-dropped", "src_file_id goes before src_file_url")
     await check_balance(task.owner, services.credentials)
@@ -376,8 +389,6 @@ async def _start(task: Task, call: Call, services: Services, units: Units, cost:
         except UnitsInsufficient as error:
             raise ERRORS.for_cause(error).occur() from error
     await services.tasks.create(task, call.task_fault)
-    await services.plans.note_creation(task)
-    return render_created(task.id)
 
 
 async def _find_task(
