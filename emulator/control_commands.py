@@ -243,6 +243,9 @@ def replay(delivery_id: str, url: Url = BASE_URL) -> None:
 def costs(
     *,
     clear: Annotated[bool, typer.Option("--clear", help="Begin to count from nothing.")] = False,
+    since_start: Annotated[
+        bool, typer.Option("--since-start", help="Whatever was reset or cleared meanwhile.")
+    ] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -251,7 +254,7 @@ def costs(
         if clear:
             client.clear_costs()
             return
-        found = client.costs()
+        found = client.costs(since_start=since_start)
         for each in found.operations:
             money = ", ".join(f"{amount} {currency}" for currency, amount in each.amounts.items())
             billed = f"{each.calls} calls, {each.units} units" if each.units else f"{each.calls} calls"

@@ -61,6 +61,16 @@ def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(pytester: py
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, 0.10 USD", "total: 0.10 USD"])
 
 
+def test_what_tests_reset_is_billed_all_the_same(pytester: pytest.Pytester) -> None:
+    reset = """
+    httpx.post(face_emulator_server.base_url + "/_emulator/reset", json={"credential": "k"})
+"""
+    pytester.makepyfile(PAYING + reset)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
+
+
 def test_an_emulator_that_is_not_there_is_said_with_the_way_out(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): pass")
     result = pytester.runpytest_subprocess("--face-emulator-url=http://127.0.0.1:1")

@@ -312,9 +312,13 @@ class Client:
         found = self._call("GET", "/calls.har", params={"limit": 1000, **self._mine(), **match})
         return TypeAdapter(dict[str, Any]).validate_python(found)
 
-    def costs(self) -> Costs:
-        """Return what the credential's calls, or all, would have cost."""
-        return Costs.model_validate(self._call("GET", "/costs", scoped=True))
+    def costs(self, *, since_start: bool = False) -> Costs:
+        """Return what the credential's calls, or all, would have cost.
+
+        ``since_start`` counts since the server started, whatever was reset or cleared meanwhile.
+        """
+        params = {**self._mine(), "since_start": since_start}
+        return Costs.model_validate(self._call("GET", "/costs", params=params))
 
     def clear_costs(self) -> None:
         """Begin to count from nothing, for the credential or for everybody."""

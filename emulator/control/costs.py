@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from emulator.web.meter import plain, to_document, totals
 from emulator.web.services import Services
+
+SinceStart = Annotated[
+    bool,
+    Query(description="Whether to count since the server started, whatever was reset or cleared meanwhile."),
+]
 
 
 class OperationCost(BaseModel):
@@ -36,9 +43,9 @@ def costs_router(services: Services) -> APIRouter:
     router = APIRouter(tags=["costs"])
 
     @router.get("/costs")
-    async def get_costs(credential: str | None = None) -> Costs:
+    async def get_costs(*, credential: str | None = None, since_start: SinceStart = False) -> Costs:
         """Say what a credential is billed for, or everybody, and what that costs."""
-        costs = services.meter.costs(credential)
+        costs = services.meter.costs(credential, since_start=since_start)
         return Costs(
             operations=[OperationCost.model_validate(to_document(cost)) for cost in costs],
             totals={currency: plain(amount) for currency, amount in totals(costs).items()},

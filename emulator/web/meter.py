@@ -5,8 +5,8 @@ Vendors say what they bill when they bill it: the meter knows calls and units, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -52,6 +52,8 @@ class Reading:
         How often it is billed.
     units : int
         How many of the vendor's units that took.
+    authorized : mapping of str to int
+        Calls that may still turn out not to be billed, by what they began, with the units of each.
     """
 
     vendor: str
@@ -59,6 +61,34 @@ class Reading:
     credential: str
     calls: int = 0
     units: int = 0
+    authorized: Mapping[str, int] = field(default_factory=dict)
+
+    def bill(self, units: int) -> Reading:
+        """Return the reading after one more call."""
+        return replace(self, calls=self.calls + 1, units=self.units + units)
+
+    def authorize(self, item: str, units: int) -> Reading:
+        """Return the reading after one more call, that can be taken back by ``item``."""
+        return replace(self, authorized={**self.authorized, item: units})
+
+    def capture(self, item: str) -> Reading:
+        """Return the reading once ``item`` cannot be taken back any more."""
+        return self.void(item).bill(self.authorized[item]) if item in self.authorized else self
+
+    def void(self, item: str) -> Reading:
+        """Return the reading without the call that is known by ``item``."""
+        left = {other: units for other, units in self.authorized.items() if other != item}
+        return replace(self, authorized=left)
+
+    @property
+    def all_calls(self) -> int:
+        """How often it is billed as things stand."""
+        return self.calls + len(self.authorized)
+
+    @property
+    def all_units(self) -> int:
+        """How many units it is billed for as things stand."""
+        return self.units + sum(self.authorized.values())
 
 
 @dataclass(frozen=True)
@@ -99,35 +129,62 @@ class Meter:
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
         self.kept: Kept[Reading] = Kept(records, KIND, asdict, READING.validate_python)
         self._prices = prices
+        self._since_start: dict[str, Reading] = {}
 
-    async def bill(
-        self, vendor: str, operation: str, credential: str | None, *, calls: int = 1, units: int = 0
+    async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
+        """Count a call that is billed."""
+        await self._change(vendor, operation, credential, lambda reading: reading.bill(units))
+
+    async def authorize(
+        self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
     ) -> None:
-        """Count a call that is billed; with negative numbers, take back one that is not after all."""
-        whose = credential or EVERYBODY
-        key = f"{vendor}\n{operation}\n{whose}"
-        before = self.kept.get(key) or Reading(vendor, operation, whose)
-        # Taken back after a reset, what was never counted is not owed either.
-        after = replace(before, calls=max(before.calls + calls, 0), units=max(before.units + units, 0))
-        await self.kept.put(key, whose, after)
+        """Count a call that is billed unless it is taken back; the same ``item`` counts once.
+
+        It ends with ``capture`` or ``void``, of which each may come again, or for an item that was never
+        counted or is forgotten by now: then it does nothing.
+        """
+        await self._change(vendor, operation, credential, lambda reading: reading.authorize(item, units))
+
+    async def capture(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
+        """Bill for good what was authorized."""
+        await self._change(vendor, operation, credential, lambda reading: reading.capture(item))
+
+    async def void(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
+        """Take back what was authorized."""
+        await self._change(vendor, operation, credential, lambda reading: reading.void(item))
 
     async def clear(self, credential: str | None = None) -> None:
         """Forget the counts of one credential, or all."""
         await self.kept.clear(credential)
 
-    def costs(self, credential: str | None = None) -> list[Cost]:
-        """Return what was billed, of one credential or of all, by vendor and operation."""
+    def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
+        """Return what was billed, of one credential or of all, by vendor and operation.
+
+        ``since_start`` counts from the start of this process, whatever was cleared or restored meanwhile.
+        """
+        kept = [entry.value for entry in self.kept.items().values()]
         sums: dict[tuple[str, str], tuple[int, int]] = {}
-        for entry in self.kept.items().values():
-            reading = entry.value
-            if credential in {None, reading.credential} and (reading.calls or reading.units):
+        for reading in self._since_start.values() if since_start else kept:
+            if credential in {None, reading.credential} and (reading.all_calls or reading.all_units):
                 calls, units = sums.get((reading.vendor, reading.operation), (0, 0))
-                counted = (calls + reading.calls, units + reading.units)
+                counted = (calls + reading.all_calls, units + reading.all_units)
                 sums[reading.vendor, reading.operation] = counted
         return [
             Cost(vendor, operation, calls, units, self._amounts(vendor, operation, calls, units))
             for (vendor, operation), (calls, units) in sorted(sums.items())
         ]
+
+    async def _change(
+        self, vendor: str, operation: str, credential: str | None, change: Callable[[Reading], Reading]
+    ) -> None:
+        whose = credential or EVERYBODY
+        key = f"{vendor}\n{operation}\n{whose}"
+        none = Reading(vendor, operation, whose)
+        self._since_start[key] = change(self._since_start.get(key, none))
+        before = self.kept.get(key) or none
+        after = change(before)
+        if after != before:
+            await self.kept.put(key, whose, after)
 
     def _amounts(self, vendor: str, operation: str, calls: int, units: int) -> dict[str, Decimal]:
         table = self._prices.get(vendor, {})

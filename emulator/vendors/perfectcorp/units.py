@@ -129,11 +129,6 @@ class Charge:
             raise ValueError(f"units are not spent on {charge.action!r}")
         return charge
 
-    @property
-    def units(self) -> int:
-        """How many it took of all grants."""
-        return sum(part.amount for part in self.parts)
-
 
 _GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
 
@@ -172,7 +167,7 @@ class Units:
             await self._end_reservation(owner, _giving_back(task_id))
             raise UnitsInsufficient
         await self._note(owner, task_id, action, taken)
-        await self.services.meter.bill(VENDOR, OPERATIONS[action], owner, units=cost)
+        await self.services.meter.authorize(VENDOR, OPERATIONS[action], owner, task_id, units=cost)
 
     async def refund(self, owner: str, task_id: str) -> None:
         """Give back what a task took; a second time does nothing."""
@@ -181,15 +176,17 @@ class Units:
         if record is None:
             return
         charge = Charge.from_document(record.document)
-        if charge.refunded:
-            return
-        if await self.services.records.replace(CHARGE, record, asdict(replace(charge, refunded=True))):
-            operation = OPERATIONS[charge.action]
-            await self.services.meter.bill(VENDOR, operation, owner, calls=-1, units=-charge.units)
+        await self.services.meter.void(VENDOR, OPERATIONS[charge.action], owner, task_id)
+        if not charge.refunded:
+            await self.services.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
 
     async def spend(self, owner: str, task_id: str) -> None:
         """Let go for good what a task took; a second time does nothing."""
         await self._end_reservation(owner, _spending(task_id))
+        record = await self.services.records.get(CHARGE, task_id)
+        if record is not None:
+            charge = Charge.from_document(record.document)
+            await self.services.meter.capture(VENDOR, OPERATIONS[charge.action], owner, task_id)
 
     async def history(self, owner: str) -> list[tuple[str, Charge]]:
         """Return a key's charges that were not given back, each after its task's id, the newest first."""

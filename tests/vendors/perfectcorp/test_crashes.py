@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.jobs import RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units import RESHAPE_ACTION, Units
+from emulator.web.meter import Meter
 from emulator.web.services import Services
 
 SETTINGS = PerfectCorpSettings(units=3, reshape_units=2)
@@ -102,13 +104,6 @@ RESULTS: dict[str, ReshapedPicture | Exception] = {
 }
 
 
-class Free:
-    """Bills nobody."""
-
-    async def bill(self, *_what: object, **_how_much: object) -> None:
-        """Count nothing."""
-
-
 class Silent:
     """Tells nobody that a task is over."""
 
@@ -117,6 +112,13 @@ class Silent:
 
     async def announce(self, task: Task) -> None:
         """Say nothing."""
+
+
+async def meter_on(records: Any) -> Meter:
+    """Return a meter that knows what was billed before."""
+    meter = Meter(records, {})
+    await meter.kept.load()
+    return meter
 
 
 async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
@@ -137,20 +139,20 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
             records=mortal,
             blobs=Mortal(blobs, life, {"put", "delete"}),
             queue=Mortal(queue, life, {"run"}),
-            meter=Free(),
+            meter=await meter_on(mortal),
         ),
     )
     units = Units(services, SETTINGS)
     runner.register(Engine(services, SETTINGS, units, cast("Any", Silent())).jobs())
     try:
         if is_first:
-            alive = Units(
-                cast("Services", SimpleNamespace(**{**vars(services), "records": records})), SETTINGS
-            )
+            whole = {**vars(services), "records": records, "meter": await meter_on(records)}
+            alive = Units(cast("Services", SimpleNamespace(**whole)), SETTINGS)
             await alive.reserve("me", "t", RESHAPE_ACTION, 2)
             await blobs.put("upload", b"photo", "me")
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
             await records.create("task", task.id, task.owner, task.to_document())
+        await services.meter.kept.load()
         await runner.start()
         for task_id in queue.enqueued:
             await runner.perform(task_id)
@@ -170,14 +172,14 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     whole = Life(None)
     undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
     assert undisturbed is not None
-    # It starts, is computed, its result is stored, it is held, its units are spent or given back, and it
-    # is finished.
+    # It starts, is computed, its result is stored, it is held, its units are spent or given back, it is
+    # billed or not, and it is finished.
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "replace",
         "run",
         *(["put"] if isinstance(result, ReshapedPicture) else []),
         "replace",
-        *(["replace"] if isinstance(result, ReshapedPicture) else ["replace", "replace"]),
+        *(["replace", "put"] if isinstance(result, ReshapedPicture) else ["replace", "put", "replace"]),
         "replace",
     ]
     for last_step in range(1, len(whole.steps) + 1):
@@ -206,3 +208,48 @@ async def amount_left(folder: Path) -> int:
     await records.close()
     amount: int = grant.document["amount"]
     return amount
+
+
+async def create(folder: Path, life: Life) -> None:
+    """Create a task as far as the life goes, and begin another life."""
+    records = SqliteRecords(folder / "records.sqlite3")
+    await records.open()
+    try:
+        mortal = Mortal(records, life, {"create", "put", "replace", "count_up"})
+        ids = SeededIds(0, mortal.count_up)
+        parts = {"clock": Clock(), "ids": ids, "records": mortal, "meter": await meter_on(mortal)}
+        with contextlib.suppress(Died):
+            units = Units(cast("Services", SimpleNamespace(**parts)), SETTINGS)
+            await units.reserve("me", "t", RESHAPE_ACTION, 2)
+            task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
+            await mortal.create("task", task.id, task.owner, task.to_document())
+        tasks = TaskRunner(records, cast("Any", Queue(NoFaceFound())), cast("Any", Clock()))
+        parts = {"clock": Clock(), "records": records, "meter": await meter_on(records), "tasks": tasks}
+        again = Units(cast("Services", SimpleNamespace(**parts)), SETTINGS)
+        for _ in range(2):
+            await again.recover()
+        exists = await tasks.find("t") is not None
+        amounts = [grant.document["amount"] for grant in await records.find("perfectcorp/grant")]
+        costs = [(cost.calls, cost.units) for cost in again.services.meter.costs()]
+        history = [task_id for task_id, _ in await again.history("me")]
+        assert (amounts, costs, history) == (
+            ([1], [(1, 2)], ["t"]) if exists else (amounts and [3], [], [])
+        ), life.steps
+    finally:
+        await records.close()
+
+
+def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_task(tmp_path: Path) -> None:
+    whole = Life(None)
+    asyncio.run(create(tmp_path / "whole", whole))
+    assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
+        "count_up",
+        "create",
+        "replace",
+        "count_up",
+        "create",
+        "put",
+        "create",
+    ]
+    for last_step in range(1, len(whole.steps) + 1):
+        asyncio.run(create(tmp_path / str(last_step), Life(last_step)))
