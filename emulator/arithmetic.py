@@ -1,7 +1,8 @@
-"""Arithmetic that rounds alike on all x86-64 processors that have AVX2.
+"""Arithmetic that rounds alike on all x86-64 processors that have AVX2, however many cores they have.
 
 numpy and OpenBLAS look at the processor when they are loaded and take the kernels that are fastest
-there; the last bit of what these compute differs, and of a drawn picture a pixel here and there.
+there; the last bit of what these compute differs, and of a drawn picture a pixel here and there. So does
+the order in which OpenBLAS adds what its threads have computed.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ https://numpy.org/doc/stable/reference/simd/build-options.html
 
 
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return the environment variables with which numpy and OpenBLAS leave the extensions beyond AVX2 unused.
+    """Return the environment variables with which numpy and OpenBLAS compute alike everywhere.
 
-    They count when set before numpy is loaded. There are none for other processors, and where the
-    system does not say what the processor can do.
+    They count when set before numpy is loaded. One thread computes, and the extensions beyond AVX2 are left
+    unused; nothing is said of these for other processors, and where the system does not say what
+    the processor can do.
 
     Parameters
     ----------
@@ -47,11 +49,13 @@ def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
         cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
     found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     flags = frozenset(found[1].split()) if found else frozenset()
+    # Nothing is lost: each worker has a core, and the matrices are small.
+    variables = {"OPENBLAS_NUM_THREADS": "1"}
     if "avx2" not in flags:
-        return {}
+        return variables
     # numpy warns of a name that the processor lacks.
     beyond = [name for name, needed in NUMPY_FEATURES.items() if needed <= flags]
-    variables = {"OPENBLAS_CORETYPE": "Haswell"}
+    variables["OPENBLAS_CORETYPE"] = "Haswell"
     if beyond:
         variables["NPY_DISABLE_CPU_FEATURES"] = " ".join(beyond)
     return variables

@@ -26,13 +26,14 @@ ICE_LAKE = SKYLAKE.replace(
 )
 def test_what_a_processor_has_beyond_avx2_is_left_unused(cpuinfo: str, beyond: str | None) -> None:
     variables = arithmetic_variables(cpuinfo)
+    assert variables.pop("OPENBLAS_NUM_THREADS") == "1"
     assert variables.pop("OPENBLAS_CORETYPE") == "Haswell"
     assert variables == ({} if beyond is None else {"NPY_DISABLE_CPU_FEATURES": beyond})
 
 
 @pytest.mark.parametrize("cpuinfo", ["", "flags\t: sse sse2 avx", "Features\t: fp asimd"])
 def test_other_processors_are_left_alone(cpuinfo: str) -> None:
-    assert arithmetic_variables(cpuinfo) == {}
+    assert arithmetic_variables(cpuinfo) == {"OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.mark.skipif(not CPUINFO.is_file(), reason="only Linux says so what a processor can do")
