@@ -103,6 +103,7 @@ class TaskRunner:
         self._timers: dict[str, _UnderWay] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
+        self._conducted: dict[str, set[str]] = {}
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs by the kind of task that they perform.
@@ -133,7 +134,7 @@ class TaskRunner:
             task = Task.from_document(record.document)
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
-            elif not task.is_finished and task.is_due(self._clock.now(task.owner)):
+            elif not task.is_finished and self._is_due(task):
                 await self._tell(task.id)
             self._set_timer(task)
 
@@ -160,6 +161,19 @@ class TaskRunner:
         """Return when the tasks of ``owner`` are over: its own setting, everybody's, or the default."""
         return self.progressions.get(owner) or self.progressions.get(EVERYBODY) or self._default
 
+    def conduct(self, owner: str) -> None:
+        """Have the tasks that ``owner`` creates from now on run until they are released.
+
+        Whatever their progression is, which says again when they are over once nobody conducts them: so it
+        is after a restart, too.
+        """
+        self._conducted.setdefault(owner, set())
+
+    async def leave(self, owner: str) -> None:
+        """Conduct the tasks of ``owner`` no more."""
+        if self._conducted.pop(owner, None) and {None, owner}.isdisjoint(self._paused):
+            await self.resume(owner)
+
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and have it performed.
 
@@ -183,9 +197,11 @@ class TaskRunner:
             announcement_fault=fault.announcement,
         )
         await self._records.create(KIND, task.id, task.owner, task.to_document())
+        if task.owner in self._conducted:
+            self._conducted[task.owner].add(task.id)
         await self._queue.enqueue(task.id)
         self._set_timer(task)
-        if progression.mode is Mode.IMMEDIATE:
+        if progression.mode is Mode.IMMEDIATE and not self._is_conducted(task):
             await self._until_performed(task.id)
 
     async def find(self, task_id: str, owner: str | None = None) -> Task | None:
@@ -231,7 +247,7 @@ class TaskRunner:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
         held = await self._change(running.id, lambda task: _held(task, outcome))
-        if held is not None and held.is_due(self._clock.now(held.owner)):
+        if held is not None and self._is_due(held):
             await self._tell(held.id)
         async with self._performed:
             self._performed.notify_all()
@@ -262,7 +278,7 @@ class TaskRunner:
             return task
         if counts or task.progression.mode is Mode.AFTER_POLLS:
             task = await self._change(task.id, lambda current: note_poll(current, now)) or task
-        if not task.is_finished and task.progression.mode is not Mode.REAL and task.is_due(now):
+        if not task.is_finished and task.progression.mode is not Mode.REAL and self._is_due(task):
             # The tester was promised that it is over by now, however long the work takes.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
@@ -286,6 +302,8 @@ class TaskRunner:
             return replace(task, forced_error=error, held=held)
 
         async with self._lock(task_id):
+            for conducted in self._conducted.values():
+                conducted.discard(task_id)
             task = await self._change(task_id, let_go)
         if task is not None and task.state is TaskState.HELD:
             task = await self._tell(task.id)
@@ -312,6 +330,13 @@ class TaskRunner:
             await job.announce(task)
         return task
 
+    def _is_due(self, task: Task) -> bool:
+        """Return whether the client may be told that a task is over, as soon as its work is done."""
+        return not self._is_conducted(task) and task.is_due(self._clock.now(task.owner))
+
+    def _is_conducted(self, task: Task) -> bool:
+        return task.id in self._conducted.get(task.owner, ())
+
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return what keeps one task from being told and changed by a tester at once."""
         return self._locks.setdefault(task_id, asyncio.Lock())
@@ -332,7 +357,7 @@ class TaskRunner:
             moment = task.created_at + (task.progression.seconds or 0.0)
             await self._clock.wait_until(moment, task.owner)
             performed = await self._until_performed(task.id)
-            if performed is not None and performed.state is TaskState.HELD:
+            if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
                 await self._tell(performed.id)
 
         self._start_timer(task, tell_in_time())

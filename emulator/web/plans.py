@@ -1,10 +1,10 @@
 """In which order the clients of a credential hear of polls and webhooks: prescribed, and taken down.
 
-A task of a credential with a plan runs until the plan ends it, and its webhooks go out where the plan
-says, seen from the calls of the client. What a plan puts between two calls has happened when the
-second one is answered, and the endpoint has answered it too, if it does so within ``BOUND_SECONDS``:
-many look up the task before they answer, and would wait for themselves. A plan, and what was taken
-down, live as long as the process.
+A task of a credential with a plan runs until the plan ends it, whatever its progression is, and its
+webhooks go out where the plan says, seen from the calls of the client. What a plan puts between two
+calls has happened when the second one is answered, and the endpoint has answered it too, if it does so
+within ``BOUND_SECONDS``: many look up the task before they answer, and would wait for themselves. A
+plan, and what was taken down, live as long as the process; after it, tasks end by their progression.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emulator.tasks.progression import MANUAL
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import DeliveryState
@@ -138,7 +137,7 @@ class Plans:
         await self.remove(owner)
         self._plans[owner] = plan
         if not plan.is_watching:
-            await self._tasks.progressions.put(owner, owner, MANUAL)
+            self._tasks.conduct(owner)
 
     def get(self, owner: str) -> Plan | None:
         """Return the plan of ``owner``, or None."""
@@ -152,10 +151,11 @@ class Plans:
         """Forget the plan of ``owner``, or all, and return whether there was one."""
         owners = [name for name in self._plans if owner in {None, name}]
         for name in owners:
-            if not self._plans.pop(name).is_watching:
-                await self._tasks.progressions.delete(name)
+            del self._plans[name]
         await self._stop(owner)
         self._runs = {key: run for key, run in self._runs.items() if owner not in {None, run.owner}}
+        for name in owners:
+            await self._tasks.leave(name)
         return bool(owners)
 
     async def close(self) -> None:

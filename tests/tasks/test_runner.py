@@ -151,6 +151,36 @@ def test_after_a_restart_unfinished_tasks_are_taken_up(tmp_path: Path) -> None:
     use(tmp_path, after)
 
 
+@pytest.mark.parametrize("way", ["released", "left", "restarted"])
+def test_a_conducted_task_runs_until_it_is_released_or_left_or_nobody_knows_of_it(
+    tmp_path: Path, way: str
+) -> None:
+    async def conducted(runner: TaskRunner, _queue: ListQueue) -> None:
+        runner.conduct("me")
+        await runner.progressions.put("me", "me", Progression(mode=Mode.IMMEDIATE))
+        await runner.create(task())
+        await runner.perform("t")
+        held = await runner.find("t")
+        assert held is not None
+        assert (await runner.poll(held)).state is held.state is TaskState.HELD
+        assert runner.progression("me").mode is Mode.IMMEDIATE
+        if way == "released":
+            await runner.release("t")
+        elif way == "left":
+            await runner.leave("me")
+        if way != "restarted":
+            await over(runner, _queue)
+
+    async def over(runner: TaskRunner, _queue: ListQueue) -> None:
+        await runner.start()
+        told = await runner.find("t")
+        assert told is not None
+        assert told.state is TaskState.SUCCEEDED
+
+    use(tmp_path, conducted)
+    use(tmp_path, over)
+
+
 def test_a_kind_has_exactly_one_job(tmp_path: Path) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         with pytest.raises(ValueError, match="have a job already: succeed"):

@@ -135,6 +135,22 @@ def test_a_plan_is_its_credentials_alone_and_can_be_taken_back(
     assert consumer.poll()
 
 
+def test_a_plan_goes_before_the_progression_and_leaves_it_as_it_is(
+    consumer: Consumer, client: httpx.Client
+) -> None:
+    progression = {"mode": "after_polls", "polls": 1}
+    client.put("/_emulator/progression", params=consumer.mine, json=progression)
+    consumer.plan(polls=3, webhooks=[], patience_s=30)
+    consumer.create()
+    assert [consumer.poll() for _ in range(2)] == [False, False]
+    assert client.delete(PLAN, params=consumer.mine).status_code == 204
+    told = client.get("/_emulator/progression", params=consumer.mine).json()
+    assert {name: told[name] for name in progression} == progression
+    # What ran by the plan ends by the progression, and says so.
+    assert consumer.poll()
+    consumer.receiver.wait(1)
+
+
 def test_taking_a_plan_back_lets_go_of_who_waits_for_it(consumer: Consumer) -> None:
     consumer.receiver.may_answer.clear()
     consumer.plan(polls=0, webhooks=[When.BEFORE_CREATION])
