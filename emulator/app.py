@@ -41,6 +41,7 @@ from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults, is_reserved
 from emulator.web.fetch import HttpFetcher
 from emulator.web.journal import Journal
+from emulator.web.lifetimes import Lifetimes
 from emulator.web.limits import DrainedBodies
 from emulator.web.meter import Meter, check_prices
 from emulator.web.plans import Plans
@@ -209,6 +210,7 @@ def _services(
         survives=settings.data_dir is not None,
     )
     meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})
+    lifetimes = Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors})
     services = Services(
         clock=clock,
         ids=ids,
@@ -226,6 +228,7 @@ def _services(
         faults=faults,
         journal=journal,
         meter=meter,
+        lifetimes=lifetimes,
         webhooks=webhooks,
         plans=plans,
     )
@@ -235,6 +238,7 @@ def _services(
     services.hold(tasks.progressions)
     services.kept.append(webhooks.kept)
     services.hold(meter.kept)
+    services.hold(lifetimes.kept)
     services.loaders.append(journal.load)
     services.forgetters.extend((plans.remove, webhooks.clear, journal.clear))
     return services

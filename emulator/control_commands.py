@@ -240,6 +240,36 @@ def replay(delivery_id: str, url: Url = BASE_URL) -> None:
         typer.echo(client.replay(delivery_id).state)
 
 
+def lifetimes(
+    vendor: Annotated[str | None, typer.Argument(help="Whose are set; tells all if left out.")] = None,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=NUMBER]...", help="`url_seconds=5`, or `=none`.")
+    ] = None,
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="Go back to the settings.")] = False,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Set how long URLs, files, tasks and units live."""
+    given = {}
+    for each in wanted or ():
+        name, _, number = each.partition("=")
+        try:
+            given[name] = None if number == "none" else float(number)
+        except ValueError as error:
+            raise typer.BadParameter(f"{each}: a number comes after the name, or `none`") from error
+    with _talking(url, credential) as client:
+        if reset:
+            found = client.reset_lifetimes()
+        elif vendor is not None:
+            found = client.set_lifetimes(vendor, **given)
+        else:
+            found = client.lifetimes()
+    for whose, all_of_it in found.items():
+        for name, lifetime in all_of_it.items():
+            typer.echo(f"{whose:<14} {name:<20} {'none' if lifetime is None else f'{lifetime:g}'}")
+
+
 def costs(
     *,
     clear: Annotated[bool, typer.Option("--clear", help="Begin to count from nothing.")] = False,

@@ -13,6 +13,7 @@ from emulator.control.clock import ClockKeeper, clock_router
 from emulator.control.costs import costs_router
 from emulator.control.faults import faults_router
 from emulator.control.journal import journal_router
+from emulator.control.lifetimes import lifetimes_router
 from emulator.control.scenario import scenario_router
 from emulator.control.scope import CredentialText
 from emulator.control.snapshot import snapshot_router
@@ -107,6 +108,7 @@ def control_router(
         faults_router(services, vendors),
         scenario_router(services),
         tasks_router(services, vendors),
+        lifetimes_router(services),
         webhooks_router(services),
         journal_router(services, version),
         costs_router(services),

@@ -22,6 +22,7 @@ from emulator.web.credentials import Credentials
 from emulator.web.faults import Faults
 from emulator.web.fetch import Fetcher
 from emulator.web.journal import Journal
+from emulator.web.lifetimes import Lifetimes
 from emulator.web.meter import Meter
 from emulator.web.plans import Plans
 from emulator.webhooks.outbox import Outbox
@@ -42,6 +43,7 @@ class Services:
     faults: Faults
     journal: Journal
     meter: Meter
+    lifetimes: Lifetimes
     webhooks: Outbox
     plans: Plans
     creations: Creations = field(default_factory=Creations)

@@ -82,6 +82,8 @@ class Vendor:
         Those that create a task, and those that take a picture.
     secrets : tuple of str
         The fields, members and query parameters that carry credentials or signatures.
+    lifetimes : tuple of str
+        The settings that say how long something lives, which a tester may set for a credential.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Vendor:
     task_operations: tuple[str, ...] = ()
     picture_operations: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    lifetimes: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:

@@ -3,7 +3,7 @@
 from emulator.vendors.perfectcorp.errors import API_OPERATIONS, ERRORS, STORE_OPERATIONS, TASK_OPERATIONS
 from emulator.vendors.perfectcorp.openapi import describe
 from emulator.vendors.perfectcorp.routes import build
-from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import LIFETIMES, VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.uploads import BUCKET
 from emulator.web.vendor import Vendor
 
@@ -18,6 +18,7 @@ vendor = Vendor(
     task_operations=TASK_OPERATIONS,
     picture_operations=("upload",),
     secrets=("client_id", "id_token", "access_token", "X-Amz-Signature"),
+    lifetimes=LIFETIMES,
     build=build,
     openapi=describe,
 )

@@ -145,6 +145,14 @@ CallerDep = Annotated[str, Depends(_limit_rate)]
 """The API key of a call that is within the rate limits."""
 
 
+def _settings_of(owner: CallerDep, services: ServicesDep, settings: SettingsDep) -> PerfectCorpSettings:
+    return services.lifetimes.of(VENDOR, owner, settings)
+
+
+CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
+"""The settings as they are for the caller: with its own lifetimes."""
+
+
 def _note_poll(
     request: Request, owner: CallerDep, call: CallDep, services: ServicesDep, settings: SettingsDep
 ) -> None:
@@ -161,7 +169,7 @@ def _note_poll(
 @router.post("/s2s/v2.0/file")
 @router.post("/s2s/v2.0/file/{feature}")
 async def create_file(
-    request: Request, owner: CallerDep, call: CallDep, services: ServicesDep, settings: SettingsDep
+    request: Request, owner: CallerDep, call: CallDep, services: ServicesDep, settings: CallerSettingsDep
 ) -> Response:
     """Register files, and get a URL to upload each to."""
     if request.path_params:
@@ -180,7 +188,7 @@ async def create_pre_process(
     owner: CallerDep,
     call: CallDep,
     services: ServicesDep,
-    settings: SettingsDep,
+    settings: CallerSettingsDep,
     units: UnitsDep,
 ) -> Response:
     """Start to look for faces."""
@@ -200,7 +208,7 @@ async def pre_process_without_id() -> Response:
 
 @router.get("/s2s/v2.0/task/face-reshape/pre-process/{task_id}", dependencies=[Depends(_note_poll)])
 async def check_pre_process(
-    owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
+    owner: CallerDep, services: ServicesDep, settings: CallerSettingsDep, task_id: str
 ) -> Response:
     """Tell how far the search for faces has come."""
     task = await _find_task(services, settings, owner, PRE_PROCESS, task_id)
@@ -213,7 +221,7 @@ async def create_reshape(
     owner: CallerDep,
     call: CallDep,
     services: ServicesDep,
-    settings: SettingsDep,
+    settings: CallerSettingsDep,
     units: UnitsDep,
 ) -> Response:
     """Start to reshape a face."""
@@ -228,7 +236,7 @@ async def create_reshape(
 
 @router.get("/s2s/v2.0/task/face-reshape/{task_id}", dependencies=[Depends(_note_poll)])
 async def check_reshape(
-    request: Request, owner: CallerDep, services: ServicesDep, settings: SettingsDep, task_id: str
+    request: Request, owner: CallerDep, services: ServicesDep, settings: CallerSettingsDep, task_id: str
 ) -> Response:
     """Tell how far a reshape has come; a finished one with a URL that is signed anew."""
     task = await _find_task(services, settings, owner, RESHAPE, task_id)

@@ -103,4 +103,6 @@ class PerfectCorpSettings(VendorSettings):
     )
 
 
+LIFETIMES = ("url_seconds", "file_days", "task_days", "task_timeout_s", "unpolled_expiry_s", "units_days")
+
 SettingsDep = Annotated[PerfectCorpSettings, Depends(settings_of)]

@@ -213,7 +213,8 @@ class Units:
 
     async def _grant(self, owner: str) -> None:
         number = int.from_bytes(await self.services.ids.draw(owner, GRANT, 8), "big") % 10**17
-        expires_at = self.services.clock.now(owner) + self.settings.units_days * 86400
+        days = self.services.lifetimes.of(VENDOR, owner, self.settings).units_days
+        expires_at = self.services.clock.now(owner) + days * 86400
         grant = Grant(number, self.settings.units, expires_at, reserved={})
         # Of two first calls at once, one grants.
         with contextlib.suppress(KeyError):

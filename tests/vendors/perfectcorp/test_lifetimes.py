@@ -14,6 +14,7 @@ DAY = 86400
 TASK = "/s2s/v2.0/task/face-reshape"
 PRE_PROCESS = f"{TASK}/pre-process"
 DELETE = "/s2s/v2.0/task/delete"
+CREDIT = "/s2s/v1.0/client/credit"
 
 
 def created(emulator: Any, photo: bytes, path: str = TASK) -> str:
@@ -47,6 +48,42 @@ def test_urls_files_and_tasks_expire_by_the_clock(emulate: Callable[..., Any], f
     assert status_of(emulator, task_id) == (500, "TaskTimeout")
     answer = emulator.create(file_id)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "InvalidParameters")
+
+
+def test_each_key_can_have_lifetimes_of_its_own(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate(url_seconds=100)
+    mine = {"url_seconds": 5, "file_days": 1, "task_days": 2, "task_timeout_s": None, "units_days": 3}
+    answer = emulator.client.put(
+        "/_emulator/lifetimes", params={"credential": "sk-test"}, json={"perfectcorp": mine}
+    )
+    assert answer.json() == {"perfectcorp": {**mine, "unpolled_expiry_s": None}}
+    other = {"Authorization": "Bearer sk-other"}
+    (grant,) = emulator.client.get(CREDIT).json()["results"]
+    (others,) = emulator.client.get(CREDIT, headers=other).json()["results"]
+    assert others["expiry"] - grant["expiry"] == (365 - 3) * DAY * 1000
+    file_id = emulator.upload(face_jpeg)
+    task_id = emulator.create(file_id).json()["data"]["task_id"]
+    new = {"files": [{"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}]}
+    slots = [
+        emulator.client.post("/s2s/v2.0/file", json=new, headers=headers).json()["data"]["files"][0]
+        for headers in ({}, other)
+    ]
+    urls = [(slot["requests"][0]["url"], slot["requests"][0]["headers"]) for slot in slots]
+    url = emulator.wait(task_id)["results"]["url"]
+    emulator.clock.advance(5)
+    assert emulator.anonymous.get(url).status_code == 403
+    put = [emulator.anonymous.put(url, headers=headers, content=face_jpeg) for url, headers in urls]
+    assert [answer.status_code for answer in put] == [403, 200]
+    emulator.clock.advance(DAY)
+    assert emulator.create(file_id).json()["error_code"] == "InvalidParameters"
+    assert status_of(emulator, task_id) == (200, None)
+    emulator.clock.advance(DAY)
+    assert status_of(emulator, task_id) == (500, "TaskTimeout")
+    # A file of the other key lives for as long as the settings say.
+    body = {"src_file_id": slots[1]["file_id"], "version": "1.0", "features": {"jaw": 1}, "global": {}}
+    assert emulator.client.post(TASK, json=body, headers=other).status_code == 200
+    emulator.client.delete("/_emulator/lifetimes", params={"credential": "sk-test"})
+    assert status_of(emulator, task_id) == (200, None)
 
 
 def test_a_task_that_overran_is_a_timeout(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
