@@ -187,15 +187,47 @@ def test_the_observed_shape_of_one_view_lies_between_the_identity_and_the_landma
     assert float((off * rest).sum() / (rest**2).sum()) == pytest.approx(0.45, abs=0.03)
 
 
+def test_a_view_that_comes_three_times_is_delivered_as_if_it_came_once() -> None:
+    rng = np.random.default_rng(7)
+    landmarks = seen(identity.mesh(somebody(6)).vertices, camera_with(Pose(10, 5, 0), 20))
+    landmarks += rng.normal(scale=3.0, size=landmarks.shape)
+    off = {}
+    for count in (1, 3):
+        fits = fit_views([landmarks] * count)
+        shape = observed_shape(fits)
+        rest = shape - fits[0].mesh.vertices
+        detail = fits[0].landmarks_cm - fits[0].mesh.vertices
+        off[count] = float((rest * detail).sum() / (detail**2).sum())
+    # But for vertices that it hardly sees: three times hardly is a little more.
+    assert off[3] == pytest.approx(off[1], rel=0.06)
+
+
+def test_views_that_show_different_things_are_delivered_only_as_far_as_they_agree() -> None:
+    rng = np.random.default_rng(7)
+    head = identity.mesh(somebody(6)).vertices
+    views = [seen(head, camera_with(Pose(yaw, 5, 0), 20)) for yaw in (-3, 0, 3)]
+    common = rng.normal(scale=8.0, size=(1, *views[0].shape)).repeat(3, axis=0)
+    own = rng.normal(scale=8.0, size=(3, *views[0].shape))
+    delivered = {}
+    for name, noise in (("shared", common), ("their own", own)):
+        fits = fit_views([view + each for view, each in zip(views, noise, strict=True)])
+        rest = np.linalg.norm(observed_shape(fits) - fits[0].mesh.vertices)
+        detail = np.linalg.norm(np.mean([fit.landmarks_cm for fit in fits], axis=0) - fits[0].mesh.vertices)
+        delivered[name] = float(rest / detail)
+    # A ninth, and what the identity's head does not explain of the person is shared.
+    assert delivered["their own"] < 0.4 * delivered["shared"], delivered
+
+
 def test_without_a_prior_several_views_would_intersect(monkeypatch: pytest.MonkeyPatch) -> None:
     """On exact landmarks. A detector's errors do not intersect, so the identity decides the depth."""
     monkeypatch.setattr("emulator.face.fit._DEPTH_PRIOR", 0.0)
+    # All of the detail: that three views each miss another depth is no contradiction here.
+    monkeypatch.setattr("emulator.face.fit._DETAIL", 1.0)
+    monkeypatch.setattr("emulator.face.fit._agreement", lambda _details: 1.0)
     head = canonical_mesh().vertices + 0.3 * np.sin(canonical_mesh().vertices)
     fits = fit_views([seen(head, camera_with(Pose(yaw, 0, 0), 20)) for yaw in (-40, 0, 40)])
     error = {}
     for views in (fits[1:2], fits):
-        # All of the detail, which views share.
-        monkeypatch.setattr("emulator.face.fit._DETAIL", float(len(views)))
         off = _onto(observed_shape(views), head) - head
         error[len(views)] = float(np.sqrt((off**2).sum(axis=1).mean()))
     assert error[3] < 0.12 * error[1]
