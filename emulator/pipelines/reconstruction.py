@@ -39,6 +39,9 @@ def wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
     """
     observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
     fits = fit_views([face.landmarks for _, face in observations])
+    for position, fit in enumerate(fits):
+        if not fit.is_of_a_face:
+            raise RefusedImage(position, NoFaceFound())
     shape = observed_shape(fits)
     head = head_mesh(shape)
     texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
@@ -74,6 +77,8 @@ def description(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
     face = faces[chosen]
     fit = fit_head(face.landmarks)
+    if not fit.is_of_a_face:
+        raise NoFaceFound
     texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
     attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
     return HeadDescription(

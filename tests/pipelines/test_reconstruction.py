@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emulator.face.errors import NoFaceFound, RefusedImage
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.pipelines.images import encode_jpeg
+from emulator.pipelines.reconstruct import (
+    DescriptionOptions,
+    WavefrontOptions,
+    describe_head,
+    reconstruct_wavefront,
+)
+from emulator.pipelines.rules import ImageRules
+
+RULES = ImageRules(frozenset({"jpeg"}))
+WAVEFRONT = WavefrontOptions(RULES, 64, 10.0, "face.mtl", "tex.jpg")
+DESCRIPTION = DescriptionOptions(RULES, 64, 2_000_000)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4, 7])
+def test_a_face_upside_down_is_none(seed: int) -> None:
+    """The mesh model takes it for an upright one that nobody has."""
+    image = render_face(SyntheticFaceSpec(seed=seed, width=500, height=500)).image
+    upright, inverted = encode_jpeg(image), encode_jpeg(np.ascontiguousarray(image[::-1, ::-1]))
+    with pytest.raises(RefusedImage) as refused:
+        reconstruct_wavefront([upright, inverted], WAVEFRONT)
+    assert (refused.value.position, type(refused.value.reason)) == (1, NoFaceFound)
+    with pytest.raises(NoFaceFound):
+        describe_head(inverted, DESCRIPTION)
+    assert len(reconstruct_wavefront([upright], WAVEFRONT).views) == 1
+    assert max(map(abs, describe_head(upright, DESCRIPTION).identity_coefficients)) < 4
