@@ -216,10 +216,11 @@ class Outbox:
         if secret is None:
             secret = source.new_secret(await self._ids.draw(owner, "webhook/secret", 32))
         _check(url, secret, source)
+        number = await self._ids.draw(owner, ENDPOINT, 12)
+        # Nothing is waited for from here until it is seen: many that come at once are counted too.
         count = sum(endpoint.vendor == vendor for endpoint in self.endpoints(owner))
         if count >= source.policy.most_endpoints:
             raise EndpointRefused(url, f"there are {count} endpoints already, which is the most")
-        number = await self._ids.draw(owner, ENDPOINT, 12)
         endpoint = Endpoint(f"ep_{number.hex()}", owner, vendor, url, secret, timestamps)
         await self.kept.put(endpoint.id, owner, endpoint)
         return endpoint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -289,6 +290,13 @@ def test_a_scenario_that_comes_along_is_loaded_for_one_and_unloaded(server: List
     assert refusal(lambda: me.unload_scenario("rate-limited")) == (
         404, "no rule of a scenario rate-limited is active",
     )  # fmt: skip
+
+
+def test_a_scenario_that_is_loaded_many_times_at_once_has_its_rules_once(me: Client) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        loaded = list(pool.map(lambda _: me.load_scenario("rate-limited"), range(16)))
+    # One of them was the last, and its rules are all that there are.
+    assert [found.id for found in me.faults()] in [[rule.id for rule in one.rules] for one in loaded]
 
 
 def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client) -> None:

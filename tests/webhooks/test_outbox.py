@@ -463,6 +463,22 @@ def test_an_owner_has_only_so_many_endpoints(tmp_path: Path) -> None:
     use(tmp_path, scenario)
 
 
+def test_an_owner_has_only_so_many_endpoints_also_if_they_are_added_at_the_same_moment(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: World) -> None:
+        adding = (world.outbox.add_endpoint("v", f"http://a/{number}", "me") for number in range(20))
+        added = await asyncio.gather(*adding, return_exceptions=True)
+        refused = [str(each) for each in added if isinstance(each, EndpointRefused)]
+        assert len(refused) == 17
+        assert all("there are 3 endpoints already" in reason for reason in refused)
+        assert set(world.outbox.endpoints("me")) == set(added) - {
+            each for each in added if isinstance(each, EndpointRefused)
+        }
+
+    use(tmp_path, scenario)
+
+
 def test_no_answer_is_logged_with_its_reason(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.add_endpoint("v", "http://a/")
