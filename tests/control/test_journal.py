@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import threading
 import time
@@ -298,6 +299,42 @@ def test_who_comes_back_too_late_is_told_what_was_missed() -> None:
             coming = (event for event in events(stream.iter_lines()) if "event" in event)
             assert next(coming) == {"event": "gap", "data": '{"missed": 3}', "id": "5"}
             assert next(coming)["id"] == "6"
+
+
+def test_who_comes_back_after_a_restart_is_told_what_was_missed(tmp_path: Path) -> None:
+    few = Settings(workers=1, journal_calls=3, data_dir=tmp_path / "data")
+    with running_server(few) as server, calling(server, "sk-late") as caller:
+        for _ in range(8):
+            caller.poll()
+    with running_server(few) as server, calling(server, "sk-late") as caller:
+        assert first_events(caller, "2", 2) == [
+            {"event": "gap", "data": {"missed": 3}, "id": "5"},
+            {"event": "call", "data": caller.calls()[0], "id": "6"},
+        ]
+
+
+def test_who_comes_back_to_another_life_gets_all_its_calls() -> None:
+    with running_server(Settings(workers=1)) as server, calling(server, "sk-reborn") as caller:
+        for _ in range(2):
+            caller.poll()
+        assert first_events(caller, "500", 3) == [
+            {"event": "restart", "data": {"last": 2}, "id": "0"},
+            *({"event": "call", "data": call, "id": str(call["number"])} for call in caller.calls()),
+        ]
+        # The last call is known here: nothing restarts, and what follows is new.
+        with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
+            coming = events(stream.iter_lines())
+            next(coming)  # the comment with which it begins
+            caller.poll()
+            assert next(coming)["id"] == "3"
+
+
+def first_events(caller: Caller, last_event_id: str, count: int) -> list[dict[str, Any]]:
+    """Return the first events of a stream that is resumed."""
+    headers = {"Last-Event-ID": last_event_id}
+    with caller.client.stream("GET", f"{CALLS}/stream", headers=headers) as stream:
+        coming = (event for event in events(stream.iter_lines()) if "event" in event)
+        return [{**event, "data": json.loads(event["data"])} for event in itertools.islice(coming, count)]
 
 
 def test_the_journal_is_bounded_in_bytes_and_can_be_off() -> None:
