@@ -6,6 +6,7 @@ its fields. What is shown of it is made later, when somebody asks.
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import contextlib
 import hashlib
@@ -21,6 +22,7 @@ from python_multipart.multipart import MultipartParser, QuerystringParser, parse
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.clock import Stopwatch, machine_time
+from emulator.web.limits import IDLE_SECONDS
 from emulator.web.notices import picture_type
 from emulator.web.redaction import Redaction, mask
 
@@ -336,6 +338,7 @@ class Capture:
     answer: Content = field(default_factory=lambda: Content(0))
     is_complete: bool = False
     answer_bytes: int = 0
+    _is_read: bool = False
     _begin: bytearray = field(default_factory=bytearray)
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
@@ -352,12 +355,12 @@ class Capture:
         async def read_along() -> Message:
             message = await receive()
             body = message.get("body", b"")
+            self._is_read = not message.get("more_body", False)
             if self.sent is not None:
                 self.sent.feed(body)
                 return message
             self._begin += body
-            is_over = not message.get("more_body", False)
-            if len(self._begin) >= BEGIN_BYTES or (self._begin and is_over):
+            if len(self._begin) >= BEGIN_BYTES or (self._begin and self._is_read):
                 begin = bytes(self._begin)
                 self._begin.clear()
                 self.sent = _body_of(self.scope, begin)
@@ -365,6 +368,19 @@ class Capture:
             return message
 
         return read_along
+
+    async def read_rest(self, receive: Receive) -> None:
+        """Read what is left of a short body that the answer needs none of: the client sent it all the same.
+
+        A longer one is not waited for: of that, no more than its size and digest would be shown.
+        """
+        declared = _header(self.scope["headers"], b"content-length")
+        if not (declared.isdecimal() and 0 < int(declared) <= JSON_BYTES):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                while not self._is_read:
+                    await receive()
 
     def note_sent(self, message: Message) -> bool:
         """Take down a message of the answer, and return whether it is the last one."""
@@ -430,14 +446,16 @@ class Capture:
         return _header(self.response_headers, b"content-type")
 
 
-def recording(capture: Capture, send: Send, finish: Callable[[], None]) -> Send:
+def recording(capture: Capture, receive: Receive, send: Send, finish: Callable[[], None]) -> Send:
     """Return ``send``, which takes down what goes out; ``finish`` runs before the last of it does.
 
-    So whoever has read an answer finds the call in the journal.
+    By then the request was read too, with ``receive``, if it is short. So whoever has read an answer finds
+    the call in the journal.
     """
 
     async def send_along(message: Message) -> None:
         if capture.note_sent(message):
+            await capture.read_rest(receive)
             finish()
         await send(message)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -129,6 +130,28 @@ def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -
     assert call["sent"]["kind"] == "form"
     assert call["sent"]["fields"]["image_base64_1"] == digest
     assert call["sent"]["fields"]["mtl"] == "ä &="
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/face_recon/run_pipeline", 422), ("/facepp/v1/nowhere", 404), ("/s2s/v2.0/nowhere", 404), (TASK, 401)],
+)
+def test_what_is_sent_where_nobody_reads_it_is_shown(tester: httpx.Client, path: str, status: int) -> None:
+    assert tester.post(path, json={"features": {"jaw": 9}}).status_code == status
+    (call,) = tester.get(CALLS, params={"last": 1}).json()["calls"]
+    assert (call["path"], call["sent"]["json"]) == (path, {"features": {"jaw": 9}})
+
+
+def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_longer(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.web.capture.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.web.limits.IDLE_SECONDS", 0.1)
+    parsed = httpx.URL(url)
+    with socket.create_connection((parsed.host, parsed.port or 80), timeout=30) as connection:
+        head = f"POST /facepp/v1/nowhere HTTP/1.1\r\nHost: {parsed.host}\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head.encode() + b"only the beginning of it")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
 
 
 def test_filters_and_pages(caller: Caller) -> None:
