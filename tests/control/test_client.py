@@ -217,6 +217,18 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
             },
             "there is no error or effect named error_pose",
         ),
+        (
+            {"effect": "stuck-task", "vendor": "faceplusplus"},
+            "this effect cannot happen at faceplusplus, only at create_reshape, create_pre_process",
+        ),
+        (
+            {"effect": "webhook-lost", "vendor": "metahuman"},
+            "this effect cannot happen at metahuman, only at create_reshape, create_pre_process, webhook",
+        ),
+        (
+            {"effect": {"task": "stuck", "picture": {"blur": 2}}},
+            "there is no operation at which all of this effect can happen",
+        ),
         ({"effect": "oops"}, "there is no error or effect named oops; there are REQUEST_ENTITY_TOO_LARGE"),
         (
             {"effect": "slow", "vendor": "x"},
