@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.app import create_app
 from emulator.control.gate import is_loopback
-from emulator.control.init import run_init_hooks
+from emulator.control.init import Scripts, run_init_hooks
 from emulator.settings import Settings
 from emulator.web.call import DROPPERS
 from emulator.web.endings import ENDINGS
@@ -71,7 +71,8 @@ async def serve(
         serving = asyncio.create_task(server.serve(sockets=[bound, *sockets]))
         await _until_started(server, serving)
         listening = _listening(app, bound, sockets, settings)
-        announcing = asyncio.ensure_future(_begin(listening, settings, on_listening))
+        announcing = asyncio.create_task(_begin(listening, settings, server.scripts, on_listening))
+        server.beginning = announcing
         await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
         if announcing.done() and not announcing.cancelled() and announcing.exception() is not None:
             server.should_exit = True
@@ -97,7 +98,7 @@ def running_server(settings: Settings | None = None) -> Iterator[Listening]:
             serving = asyncio.create_task(server.serve(sockets=[bound, *sockets]))
             try:
                 await _until_started(server, serving)
-                await _begin(listening, settings, None)
+                await _begin(listening, settings, server.scripts, None)
             except BaseException as error:
                 server.should_exit = True
                 await asyncio.wait({serving})
@@ -129,12 +130,13 @@ def _run(run: Callable[[], Coroutine[Any, Any, None]], started: Future[None]) ->
 async def _begin(
     listening: Listening,
     settings: Settings,
+    scripts: Scripts,
     on_listening: Callable[[Listening], Awaitable[None]] | None,
 ) -> None:
     """Run the init hooks, and then ``on_listening``."""
     if settings.init_dir is not None:
         url = listening.control_url or listening.base_url
-        await run_init_hooks(settings.init_dir, listening.app.state.services, url)
+        await run_init_hooks(settings.init_dir, listening.app.state.services, url, scripts)
         listening.app.state.progress.hooks_run = True
     if on_listening is not None:
         await on_listening(listening)
@@ -163,7 +165,7 @@ async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) ->
         await asyncio.sleep(0.005)
 
 
-def _uvicorn_server(app: FastAPI) -> uvicorn.Server:
+def _uvicorn_server(app: FastAPI) -> _Server:
     # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
     # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
     return _Server(
@@ -202,7 +204,16 @@ class _Opening:
 
 
 class _Server(uvicorn.Server):
-    """A server that raises why it could not start, where uvicorn's own ends the process."""
+    """A server that raises why it could not start, where uvicorn's own ends the process.
+
+    And one with which end what its beginning has started: a signal that stops it also ends the process, as
+    soon as it has stopped.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.beginning: asyncio.Task[None] | None = None
+        self.scripts = Scripts()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
@@ -213,6 +224,14 @@ class _Server(uvicorn.Server):
             if isinstance(opening, _Opening) and opening.failure is not None:
                 raise opening.failure from None
             raise
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Break off what is still beginning, stop, and end what the scripts have left running."""
+        if self.beginning is not None:
+            self.beginning.cancel()
+            await asyncio.wait({self.beginning})
+        await super().shutdown(sockets)
+        self.scripts.end()
 
 
 class DroppableProtocol(HttpToolsProtocol):

@@ -202,11 +202,15 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         """Send each call as it is over: `event: call`, its number as `id`.
 
         `Last-Event-ID` resumes. Who reads too slowly, or comes back too late, gets `event: gap` with the
-        number of calls that were `missed`.
+        number of calls that were `missed`; who comes back to a server that counts from 1 again, and is not
+        that far yet, gets `event: restart` with the number of its `last` call, and then all its calls.
         """
         after = journal.last if wanted.after is None else wanted.after
+        has_restarted = False
         if last_event_id is not None and re.fullmatch(r"\d{1,18}", last_event_id):
             after = int(last_event_id)
+            # No call has that number yet: it is another life's, and nothing would come for long.
+            has_restarted = after > journal.last
         is_over = False
 
         def end() -> None:
@@ -216,6 +220,9 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
 
         on_stop(request.scope, end)
         yield ServerSentEvent(comment="calls follow")
+        if has_restarted:
+            yield ServerSentEvent(event="restart", id="0", data={"last": journal.last})
+            after = 0
         async for item in journal.follow(wanted, after, lambda: is_over):
             if isinstance(item, Gap):
                 yield ServerSentEvent(event="gap", id=str(item.last), data={"missed": item.missed})

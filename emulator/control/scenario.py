@@ -145,17 +145,24 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
     ]
     for rule in rules:
         services.faults.check(rule)
-    for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
-        await unload_scenario(services, scenario.name, whose)
-    for credential, state in scenario.credentials.items():
-        await services.credentials.put(credential, state)
-    if scenario.progression is not None:
-        await services.tasks.progressions.put(scope, scope, scenario.progression)
-    return LoadedScenario(name=scenario.name, rules=[await add_rule(services, rule) for rule in rules])
+    # Two that replace at the same moment would both remove first, and then both add.
+    async with services.scenarios:
+        for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
+            await _remove_rules(services, scenario.name, whose)
+        for credential, state in scenario.credentials.items():
+            await services.credentials.put(credential, state)
+        if scenario.progression is not None:
+            await services.tasks.progressions.put(scope, scope, scenario.progression)
+        return LoadedScenario(name=scenario.name, rules=[await add_rule(services, rule) for rule in rules])
 
 
 async def unload_scenario(services: Services, name: str, scope: str | None) -> int:
     """Return how many rules of a scenario were removed: of one scope, or of all."""
+    async with services.scenarios:
+        return await _remove_rules(services, name, scope)
+
+
+async def _remove_rules(services: Services, name: str, scope: str | None) -> int:
     removed = [
         rule_id for rule_id, active in services.faults.rules(scope).items() if active.rule.scenario == name
     ]

@@ -196,7 +196,8 @@ class Calls:
                 )
 
         try:
-            await self._bend(call, scope, capture.reading(receive), recording(capture, send, note))
+            read_along = capture.reading(receive)
+            await self._bend(call, scope, read_along, recording(capture, read_along, send, note))
         finally:
             note()
 

@@ -6,6 +6,7 @@ its fields. What is shown of it is made later, when somebody asks.
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import contextlib
 import hashlib
@@ -21,6 +22,8 @@ from python_multipart.multipart import MultipartParser, QuerystringParser, parse
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.clock import Stopwatch, machine_time
+from emulator.web.limits import IDLE_SECONDS
+from emulator.web.notices import picture_type
 from emulator.web.redaction import Redaction, mask
 
 JSON_BYTES = 64 * 1024
@@ -34,6 +37,9 @@ FIELDS = 100
 
 HEADER_BYTES = 8 * 1024
 """What is kept of a header."""
+
+BEGIN_BYTES = 16
+"""What a body is known by: pictures of every kind show themselves here."""
 
 NAME_CHARACTERS = 200
 """What is kept of the name of a field or a file."""
@@ -118,9 +124,9 @@ class Part:
         if self.file_name is not None:
             named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
             return {**self.content.described(), **named}
-        if not self.content.is_whole:
+        text = _text_of(bytes(self.content.kept)) if self.content.is_whole else None
+        if text is None:
             return self.content.described()
-        text = self.content.kept.decode("utf-8", "replace")
         if text and redaction.is_secret(self.name):
             return mask(text)
         if BARE_BLOB.fullmatch(text):
@@ -148,7 +154,7 @@ class PlainBody:
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
         self._is_json = _begins_json(begin)
-        text = TEXT_BYTES if _is_text(content_type) else 0
+        text = TEXT_BYTES if _is_text(content_type) and not _is_binary(begin) else 0
         self._content = Content(JSON_BYTES if self._is_json else text)
 
     def feed(self, chunk: bytes) -> None:
@@ -162,7 +168,7 @@ class PlainBody:
             with contextlib.suppress(ValueError, RecursionError):  # shown as a text, then
                 document = json.loads(without_blobs(bytes(content.kept)))
                 return {"kind": "json", "bytes": content.size, "json": redaction.document(document)}
-        if content.is_whole:
+        if content.is_whole and b"\0" not in content.kept:
             text = content.kept.decode("utf-8", "replace")
             text = redaction.text(text_without_blobs(text))[:TEXT_BYTES]
             return {"kind": "text", "bytes": content.size, "text": text}
@@ -290,7 +296,9 @@ class FormBody:
     def _end_field(self) -> None:
         self._part.content.feed(self._escape)
         self._escape = b""
-        self._part.name = _name(unquote_to_bytes(bytes(self._value).replace(b"+", b" ")))
+        name = unquote_to_bytes(bytes(self._value).replace(b"+", b" "))
+        # Who sends bytes as a form sends them as names too.
+        self._part.name = _name(name) if _text_of(name) is not None else json.dumps(blob(name))
 
     def _add(self, part: Part) -> None:
         self._part = part
@@ -330,6 +338,8 @@ class Capture:
     answer: Content = field(default_factory=lambda: Content(0))
     is_complete: bool = False
     answer_bytes: int = 0
+    _is_read: bool = False
+    _begin: bytearray = field(default_factory=bytearray)
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
 
@@ -345,13 +355,32 @@ class Capture:
         async def read_along() -> Message:
             message = await receive()
             body = message.get("body", b"")
-            if body:
-                if self.sent is None:
-                    self.sent = _body_of(self.scope, body)
+            self._is_read = not message.get("more_body", False)
+            if self.sent is not None:
                 self.sent.feed(body)
+                return message
+            self._begin += body
+            if len(self._begin) >= BEGIN_BYTES or (self._begin and self._is_read):
+                begin = bytes(self._begin)
+                self._begin.clear()
+                self.sent = _body_of(self.scope, begin)
+                self.sent.feed(begin)
             return message
 
         return read_along
+
+    async def read_rest(self, receive: Receive) -> None:
+        """Read what is left of a short body that the answer needs none of: the client sent it all the same.
+
+        A longer one is not waited for: of that, no more than its size and digest would be shown.
+        """
+        declared = _header(self.scope["headers"], b"content-length")
+        if not (declared.isdecimal() and 0 < int(declared) <= JSON_BYTES):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                while not self._is_read:
+                    await receive()
 
     def note_sent(self, message: Message) -> bool:
         """Take down a message of the answer, and return whether it is the last one."""
@@ -363,7 +392,8 @@ class Capture:
         if body and not self._is_json and not self.answer.size:
             content_type = self._response_type
             self._is_json = "json" in content_type or _begins_json(body)
-            self.answer = Content(TEXT_BYTES if _is_text(content_type) else 0)
+            is_text = _is_text(content_type) and not _is_binary(body)
+            self.answer = Content(TEXT_BYTES if is_text else 0)
         if body and self._is_json:
             self._json.append(body)
         else:
@@ -397,7 +427,7 @@ class Capture:
         """Return what is shown of the answer's body."""
         if not self.answer_bytes:
             return None
-        if not self.answer.is_whole:
+        if not self.answer.is_whole or (not self._is_json and b"\0" in self.answer.kept):
             described = {**self.answer.described(), "content_type": self._response_type or None}
             return {"kind": "binary", **described}
         text = self.answer.kept.decode("utf-8", "replace")
@@ -416,14 +446,16 @@ class Capture:
         return _header(self.response_headers, b"content-type")
 
 
-def recording(capture: Capture, send: Send, finish: Callable[[], None]) -> Send:
+def recording(capture: Capture, receive: Receive, send: Send, finish: Callable[[], None]) -> Send:
     """Return ``send``, which takes down what goes out; ``finish`` runs before the last of it does.
 
-    So whoever has read an answer finds the call in the journal.
+    By then the request was read too, with ``receive``, if it is short. So whoever has read an answer finds
+    the call in the journal.
     """
 
     async def send_along(message: Message) -> None:
         if capture.note_sent(message):
+            await capture.read_rest(receive)
             finish()
         await send(message)
 
@@ -433,9 +465,10 @@ def recording(capture: Capture, send: Send, finish: Callable[[], None]) -> Send:
 def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     content_type = _header(scope["headers"], b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
-    # Who sends JSON with curl says that it is a form.
+    # Who sends JSON or a picture with curl says that it is a form.
     is_form = kind == "application/x-www-form-urlencoded" and not _begins_json(begin)
-    if is_form or (kind == "multipart/form-data" and "boundary" in content_type):
+    is_multipart = kind == "multipart/form-data" and "boundary" in content_type
+    if (is_form or is_multipart) and not _is_binary(begin):
         return FormBody(content_type)
     return PlainBody(content_type, begin)
 
@@ -446,6 +479,20 @@ def _name(name: bytes) -> str:
 
 def _header(headers: Any, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
+
+
+def _text_of(data: bytes) -> str | None:
+    """Return the text that a field's bytes are, or None if they are none."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return None if b"\0" in data else data.decode("utf-8")
+    return None
+
+
+def _is_binary(begin: bytes) -> bool:
+    """Return whether what begins so is a picture or other bytes, whatever its ``Content-Type`` says."""
+    begin = begin[:BEGIN_BYTES]
+    # A bitmap's two letters may begin a text as well; a bitmap has zeros behind them.
+    return b"\0" in begin or picture_type(begin) not in {None, "image/bmp"}
 
 
 def _begins_json(begin: bytes) -> bool:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
@@ -88,6 +88,29 @@ def _latency(value: object) -> object:
     return {"seconds": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
+    (
+        ("proxy_page",),
+        ("error", "connection", "body", "content_type", "drip", "task", "picture"),
+        "the proxy answers with its page, and nothing else is done",
+    ),
+    (
+        ("connection: closed", "connection: reset"),
+        ("error", "body", "content_type", "drip", "task", "picture"),
+        "nothing is done and nothing answered",
+    ),
+    (("connection: answer_lost",), ("body", "content_type", "drip"), "nothing of the answer arrives"),
+    (
+        ("connection: midway",),
+        ("body: truncated", "body: empty", "drip"),
+        "half of the body comes at once, and then the connection is reset",
+    ),
+    (("body: truncated",), ("drip",), "half of the body comes at once, and then the connection is closed"),
+    (("body: empty",), ("drip",), "nothing is left to come slowly"),
+)
+"""Each of some effects with each of others: of the two only one would happen to a call; and why."""
+
+
 class Effect(_Data):
     """What happens to a call that a rule matches; several can happen to one."""
 
@@ -132,8 +155,12 @@ class Effect(_Data):
     def _check(self) -> Self:
         if self.model_copy(update={"places": {}}) == Effect.model_construct():
             raise ValueError("the effect does nothing")
-        if self.error is not None and self.proxy_page is not None:
-            raise ValueError("an answer is either an `error` or a `proxy_page`")
+        given = {name for name, value in self if value is not None}
+        given |= {f"{name}: {value}" for name, value in self if isinstance(value, str)}
+        for some, others, why in EXCLUSIVE:
+            for one, other in product(some, others):
+                if one in given and other in given:
+                    raise ValueError(f"`{one}` and `{other}` do not go together: {why}")
         return self
 
 
@@ -325,13 +352,18 @@ class UnknownFault(Exception):
 
 
 class ImpossibleFault(UnknownFault):
-    """A rule's effect cannot happen at the operation that it names; ``known`` are those where it can."""
+    """A rule's effect cannot happen where the rule is for; ``known`` are the operations where it can.
 
-    def __init__(self, operation: str, known: Sequence[str]) -> None:
-        super().__init__("operation", operation, known)
-        self.args = (operation, known)
+    ``where`` is the operation that it names, or the vendor if it names none, or empty.
+    """
+
+    def __init__(self, where: str, known: Sequence[str]) -> None:
+        super().__init__("operation", where, known)
+        self.args = (where, known)
 
     def __str__(self) -> str:
+        if not self.name:
+            return "there is no operation at which all of this effect can happen"
         where = f"only at {', '.join(self.known)}" if self.known else "and nowhere else either"
         return f"this effect cannot happen at {self.name}, {where}"
 
@@ -410,7 +442,7 @@ class Faults:
         UnknownFault
             If one is not.
         ImpossibleFault
-            If it names an operation at which its effect cannot happen: it would never fire.
+            If its effect cannot happen at the operation that it names, or at any: it would never fire.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._targets:
@@ -423,19 +455,21 @@ class Faults:
         if error is not None and not any(error in target.errors for target in targets):
             names = [entry.name for target in targets for entry in target.errors]
             raise UnknownFault("error or effect", error, [*names, *PRESETS])
-        if rule.match.operation is not None:
-            possible = self._places_of(rule)
-            if rule.match.operation not in possible:
-                raise ImpossibleFault(rule.match.operation, possible)
+        possible = self._places_of(rule.effect, vendor)
+        if rule.match.operation is None and not possible:
+            raise ImpossibleFault(vendor or "", self._places_of(rule.effect, None))
+        if rule.match.operation is not None and rule.match.operation not in possible:
+            raise ImpossibleFault(rule.match.operation, possible)
 
-    def _places_of(self, rule: FaultRule) -> list[str]:
-        """Return the operations at which a rule's effect can happen, of its vendor or of all."""
+    def _places_of(self, effect: Effect, whose: str | None) -> list[str]:
+        """Return the operations, of one vendor or of all, at which all of an effect can happen."""
         return [
             operation
             for vendor, target in self._targets.items()
-            if rule.match.vendor in {None, vendor}
+            if whose in {None, vendor}
             for operation in (*target.operations, *([WEBHOOK] if target.task_operations else []))
-            if self._applies(rule.effect, Occasion(vendor, operation, None))
+            if self._applies(effect, Occasion(vendor, operation, None))
+            and not (operation != WEBHOOK and _is_refused_before(effect, target))
         ]
 
     @property
@@ -538,6 +572,14 @@ def _can_occur(error: str, target: Target, operation: str | None) -> bool:
     if entry.of_task:
         return operation in (entry.operations or target.task_operations)
     return not entry.operations or operation in entry.operations
+
+
+def _is_refused_before(effect: Effect, target: Target) -> bool:
+    """Return whether an effect answers an error before there is the task or the picture that it is for."""
+    error = effect.error
+    if error is None or error not in target.errors or target.errors[error].of_task:
+        return False
+    return effect.task is not None or effect.picture is not None
 
 
 def _matches(match: Match, occasion: Occasion) -> bool:

@@ -108,6 +108,7 @@ class _Chunk:
 
     last: int
     calls: list[Entry]
+    overrun: int = 0
 
 
 CALLS = TypeAdapter(_Chunk)
@@ -348,6 +349,7 @@ class Journal:
         self._noted.clear()
         self._chunks.clear()
         self._held_bytes = 0
+        self._overrun = overrun = 0
         for record in sorted(await self._records.find(KIND), key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry(**document)
@@ -355,6 +357,11 @@ class Journal:
                 self._append(Noted(entry.number, entry.owner, size, None, entry))
             self._chunks.append((record.key, _newest(record.document)))
             self._last = max(self._last, record.document["last"])
+            overrun = max(overrun, record.document.get("overrun", 0))
+        if self._noted:
+            # A record goes as a whole: of calls that had left the memory, some may be back.
+            overrun = min(overrun, self._noted[0].number - 1)
+        self._overrun = max(self._overrun, overrun)
         self._last = max(self._last, counted)
         self._written = self._last
 
@@ -536,7 +543,11 @@ class Journal:
         last = calls[-1].number if calls else self._last
         key = str(last)
         # Those that were cleared were counted all the same.
-        document = {"last": self._last, "calls": [asdict(noted.entry) for noted in calls]}
+        document = {
+            "last": self._last,
+            "overrun": self._overrun,
+            "calls": [asdict(noted.entry) for noted in calls],
+        }
         # Several credentials' calls stand in one record, which is why it is nobody's.
         await self._records.put(KIND, key, EVERYBODY, document)
         self._chunks.append((key, last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -55,6 +56,8 @@ class Services:
     """By kind, what has to understand a vendor's own documents before a snapshot with them is restored."""
     loaders: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called at the start, and when the records were replaced: what holds in memory what they say."""
+    scenarios: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a scenario's rules are replaced or removed."""
 
     def hold(
         self,

@@ -216,10 +216,11 @@ class Outbox:
         if secret is None:
             secret = source.new_secret(await self._ids.draw(owner, "webhook/secret", 32))
         _check(url, secret, source)
+        number = await self._ids.draw(owner, ENDPOINT, 12)
+        # Nothing is waited for from here until it is seen: many that come at once are counted too.
         count = sum(endpoint.vendor == vendor for endpoint in self.endpoints(owner))
         if count >= source.policy.most_endpoints:
             raise EndpointRefused(url, f"there are {count} endpoints already, which is the most")
-        number = await self._ids.draw(owner, ENDPOINT, 12)
         endpoint = Endpoint(f"ep_{number.hex()}", owner, vendor, url, secret, timestamps)
         await self.kept.put(endpoint.id, owner, endpoint)
         return endpoint
@@ -322,7 +323,7 @@ class Outbox:
             self._spawn(released)
 
     def _spawn(self, delivery: Delivery, first: asyncio.Event | None = None) -> asyncio.Task[None]:
-        work = asyncio.create_task(self._deliver(delivery, first))
+        work = asyncio.create_task(self._deliver_or_fail(delivery, first))
         self._under_way[work] = delivery.owner
         work.add_done_callback(self._end)
         return work
@@ -330,7 +331,16 @@ class Outbox:
     def _end(self, work: asyncio.Task[None]) -> None:
         self._under_way.pop(work, None)
         if not work.cancelled() and work.exception() is not None:
-            logger.error("a webhook could not be delivered", exc_info=work.exception())
+            logger.error("a webhook's end could not be recorded", exc_info=work.exception())
+
+    async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None) -> None:
+        """Try until it is over, also by a defect of the emulator's: nobody would try again, or say why."""
+        try:
+            await self._deliver(waiting, first)
+        except Exception as error:
+            logger.exception("a webhook could not be delivered")
+            reason = f"it could not be sent: {type(error).__name__}: {error}"
+            await self._change(waiting.id, lambda current: fail(current, reason))
 
     async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
         """Try until it is over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -216,6 +217,18 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
             },
             "there is no error or effect named error_pose",
         ),
+        (
+            {"effect": "stuck-task", "vendor": "faceplusplus"},
+            "this effect cannot happen at faceplusplus, only at create_reshape, create_pre_process",
+        ),
+        (
+            {"effect": "webhook-lost", "vendor": "metahuman"},
+            "this effect cannot happen at metahuman, only at create_reshape, create_pre_process, webhook",
+        ),
+        (
+            {"effect": {"task": "stuck", "picture": {"blur": 2}}},
+            "there is no operation at which all of this effect can happen",
+        ),
         ({"effect": "oops"}, "there is no error or effect named oops; there are REQUEST_ENTITY_TOO_LARGE"),
         (
             {"effect": "slow", "vendor": "x"},
@@ -289,6 +302,13 @@ def test_a_scenario_that_comes_along_is_loaded_for_one_and_unloaded(server: List
     assert refusal(lambda: me.unload_scenario("rate-limited")) == (
         404, "no rule of a scenario rate-limited is active",
     )  # fmt: skip
+
+
+def test_a_scenario_that_is_loaded_many_times_at_once_has_its_rules_once(me: Client) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        loaded = list(pool.map(lambda _: me.load_scenario("rate-limited"), range(16)))
+    # One of them was the last, and its rules are all that there are.
+    assert [found.id for found in me.faults()] in [[rule.id for rule in one.rules] for one in loaded]
 
 
 def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -101,6 +104,93 @@ def test_the_command_line_says_which_one_failed(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"face-emulator: the init hook {tmp_path / 'bad.sh'} failed: exit status 1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Lifeline:
+    """A pipe with a name, by which to tell whether who holds it still lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.mkfifo(path)
+        self._end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def wait(self) -> bytes:
+        """Return the next that is said, and nothing once everybody who held it is gone."""
+        assert select.select([self._end], [], [], 30)[0], "nothing was said"
+        return os.read(self._end, 100)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody holds it who has nothing to say."""
+        try:
+            return bool(os.read(self._end, 100))
+        except BlockingIOError:
+            return True
+
+    def close(self) -> None:
+        """Look no more."""
+        os.close(self._end)
+
+
+@pytest.fixture
+def lifeline(tmp_path: Path) -> Iterator[Lifeline]:
+    held = Lifeline(tmp_path / "lifeline")
+    yield held
+    held.close()
+
+
+def test_what_a_hook_leaves_running_holds_up_nothing_and_ends_with_the_server(
+    tmp_path: Path, lifeline: Lifeline
+) -> None:
+    (tmp_path / "receiver.sh").write_text(
+        f"(echo began >&3; sleep 600; echo ended >&3) 3>'{lifeline.path}' &\necho said\n"
+    )
+    with running_server(Settings(workers=1, init_dir=tmp_path)) as server, Client(server.base_url) as client:
+        assert client.wait_until_ready().hooks_run
+        assert lifeline.wait() == b"began\n"
+        assert lifeline.is_held
+    assert lifeline.wait() == b""
+
+
+def test_what_a_hook_that_fails_leaves_running_ends_with_it(tmp_path: Path, lifeline: Lifeline) -> None:
+    (tmp_path / "bad.sh").write_text(
+        f"exec 3>'{lifeline.path}'\nsleep 600 &\necho began >&3\necho it went wrong\nexit 3\n"
+    )
+    with (
+        pytest.raises(InitFailed, match="exit status 3: it went wrong"),
+        running_server(Settings(workers=1, init_dir=tmp_path)),
+    ):
+        pytest.fail("it must not start")
+    assert lifeline.wait() == b"began\n"
+    assert lifeline.wait() == b""
+
+
+def test_a_signal_ends_a_hook_that_runs_and_all_that_it_has_started(
+    tmp_path: Path, lifeline: Lifeline
+) -> None:
+    (tmp_path / "long.sh").write_text(f"exec 3>'{lifeline.path}'\necho began >&3\nsleep 600\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "emulator", "serve", "--port", "0"],
+        env={"FACE_EMULATOR_INIT_DIR": str(tmp_path), "FACE_EMULATOR_WORKERS": "1", "PATH": "/usr/bin:/bin"},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as server:
+        assert lifeline.wait() == b"began\n"
+        assert lifeline.is_held
+        server.terminate()
+        assert lifeline.wait() == b""
+        server.wait(30)
+
+
+def test_of_a_hook_that_says_much_before_it_fails_the_end_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("print('x' * 10_000_000)\nprint('the reason')\nraise SystemExit(1)\n")
+    with (
+        pytest.raises(InitFailed) as caught,
+        running_server(Settings(workers=1, init_dir=tmp_path)),
+    ):
+        pytest.fail("it must not start")
+    assert caught.value.reason.endswith("x\nthe reason")
+    assert len(caught.value.reason) < 3000
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -128,6 +130,28 @@ def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -
     assert call["sent"]["kind"] == "form"
     assert call["sent"]["fields"]["image_base64_1"] == digest
     assert call["sent"]["fields"]["mtl"] == "ä &="
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/face_recon/run_pipeline", 422), ("/facepp/v1/nowhere", 404), ("/s2s/v2.0/nowhere", 404), (TASK, 401)],
+)
+def test_what_is_sent_where_nobody_reads_it_is_shown(tester: httpx.Client, path: str, status: int) -> None:
+    assert tester.post(path, json={"features": {"jaw": 9}}).status_code == status
+    (call,) = tester.get(CALLS, params={"last": 1}).json()["calls"]
+    assert (call["path"], call["sent"]["json"]) == (path, {"features": {"jaw": 9}})
+
+
+def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_longer(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.web.capture.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.web.limits.IDLE_SECONDS", 0.1)
+    parsed = httpx.URL(url)
+    with socket.create_connection((parsed.host, parsed.port or 80), timeout=30) as connection:
+        head = f"POST /facepp/v1/nowhere HTTP/1.1\r\nHost: {parsed.host}\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head.encode() + b"only the beginning of it")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
 
 
 def test_filters_and_pages(caller: Caller) -> None:
@@ -298,6 +322,42 @@ def test_who_comes_back_too_late_is_told_what_was_missed() -> None:
             coming = (event for event in events(stream.iter_lines()) if "event" in event)
             assert next(coming) == {"event": "gap", "data": '{"missed": 3}', "id": "5"}
             assert next(coming)["id"] == "6"
+
+
+def test_who_comes_back_after_a_restart_is_told_what_was_missed(tmp_path: Path) -> None:
+    few = Settings(workers=1, journal_calls=3, data_dir=tmp_path / "data")
+    with running_server(few) as server, calling(server, "sk-late") as caller:
+        for _ in range(8):
+            caller.poll()
+    with running_server(few) as server, calling(server, "sk-late") as caller:
+        assert first_events(caller, "2", 2) == [
+            {"event": "gap", "data": {"missed": 3}, "id": "5"},
+            {"event": "call", "data": caller.calls()[0], "id": "6"},
+        ]
+
+
+def test_who_comes_back_to_another_life_gets_all_its_calls() -> None:
+    with running_server(Settings(workers=1)) as server, calling(server, "sk-reborn") as caller:
+        for _ in range(2):
+            caller.poll()
+        assert first_events(caller, "500", 3) == [
+            {"event": "restart", "data": {"last": 2}, "id": "0"},
+            *({"event": "call", "data": call, "id": str(call["number"])} for call in caller.calls()),
+        ]
+        # The last call is known here: nothing restarts, and what follows is new.
+        with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
+            coming = events(stream.iter_lines())
+            next(coming)  # the comment with which it begins
+            caller.poll()
+            assert next(coming)["id"] == "3"
+
+
+def first_events(caller: Caller, last_event_id: str, count: int) -> list[dict[str, Any]]:
+    """Return the first events of a stream that is resumed."""
+    headers = {"Last-Event-ID": last_event_id}
+    with caller.client.stream("GET", f"{CALLS}/stream", headers=headers) as stream:
+        coming = (event for event in events(stream.iter_lines()) if "event" in event)
+        return [{**event, "data": json.loads(event["data"])} for event in itertools.islice(coming, count)]
 
 
 def test_the_journal_is_bounded_in_bytes_and_can_be_off() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -134,6 +135,99 @@ def test_a_small_picture_is_not_shown_in_a_form_or_in_json_that_is_broken() -> N
     broken = PlainBody("application/json", b"{")
     broken.feed(f'{{"image": "{PICTURE}", }}'.encode())
     assert broken.shown(NOTHING)["text"] == f'{{"image": "{json.dumps(SHOWN_OF_IT)}", }}'
+
+
+def sent(data: bytes, content_type: str, size: int) -> dict[str, Any]:
+    """Return what is shown of a body that comes in pieces of a size."""
+    headers = [(b"content-type", content_type.encode())]
+    capture = Capture({"method": "POST", "path": "/", "query_string": b"", "headers": headers})
+    pieces = [data[begin : begin + size] for begin in range(0, len(data), size)]
+    messages = iter({"type": "http.request", "body": piece, "more_body": True} for piece in pieces)
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+
+    async def read() -> None:
+        read_along = capture.reading(receive)
+        while (await read_along())["more_body"]:
+            pass
+
+    asyncio.run(read())
+    shown = capture.shown_request(NOTHING)
+    assert shown is not None
+    return shown
+
+
+RAW = {
+    "JPEG": b"\xff\xd8\xff\xe0&a=b&" + os.urandom(900),
+    "PNG": b"\x89PNG\r\n\x1a\n" + os.urandom(900),
+    "GIF": b"GIF89a" + os.urandom(900),
+    "WebP": b"RIFF\x01\x02\x03\x04WEBPVP8 " + os.urandom(900),
+    "BMP": b"BM\x36\x10\x0e\0\0\0\0\0" + os.urandom(900),
+    "HEIC": b"\0\0\0\x18ftypheic" + os.urandom(900),
+    "TIFF": b"II*\0" + os.urandom(900),
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 65536])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "text/plain",
+        "application/json",
+        "image/jpeg",
+        "",
+    ],
+)
+@pytest.mark.parametrize("kind", RAW)
+def test_a_pictures_bytes_are_given_by_digest_whatever_they_are_said_to_be(
+    kind: str, content_type: str, size: int
+) -> None:
+    data = RAW[kind]
+    assert sent(data, content_type, size) == {
+        "kind": "binary",
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content_type": content_type or None,
+    }
+
+
+def test_a_text_that_begins_like_a_bitmap_is_a_text() -> None:
+    assert sent(b"BMI=22&mode=a", "application/x-www-form-urlencoded", 1000)["fields"] == {
+        "BMI": "22", "mode": "a",
+    }  # fmt: skip
+    assert sent(b"BM or not", "text/plain", 1000)["text"] == "BM or not"
+
+
+def test_a_text_with_a_zero_in_it_is_none() -> None:
+    data = b"It begins like a text, and then \0\1\2"
+    digest = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert sent(data, "text/plain", 1000) == {"kind": "binary", **digest, "content_type": "text/plain"}
+
+
+@pytest.mark.parametrize("value", [b"\xff\xd8\xff raw", b"zero \0 in it", b"\xc3"])
+def test_of_a_field_that_is_no_text_the_digest_is_shown(value: bytes) -> None:
+    digest = {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+    part = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n' + value + b"\r\n--b--\r\n"
+    assert sent(part, "multipart/form-data; boundary=b", 1000)["fields"] == {"image": digest}
+    form = b"mode=a&image=" + value + b"&" + value + b"=a"
+    assert sent(form, "application/x-www-form-urlencoded", 1000)["fields"] == {
+        "mode": "a", "image": digest, json.dumps(digest): "a",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("picture", RAW.values(), ids=RAW)
+def test_an_answer_that_is_a_picture_is_not_shown_as_the_text_that_it_is_said_to_be(picture: bytes) -> None:
+    capture = answered(picture, b"text/html")
+    capture.close()
+    assert capture.shown_answer(NOTHING) == {
+        "kind": "binary",
+        "bytes": len(picture),
+        "sha256": hashlib.sha256(picture).hexdigest(),
+        "content_type": "text/html",
+    }
 
 
 @pytest.mark.parametrize("body", [rb'{"\ud800": "\udfff"}', b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import re
@@ -25,6 +26,7 @@ from emulator.web.faults import (
     Effect,
     FaultRule,
     Faults,
+    ImpossibleFault,
     Injection,
     Latency,
     Match,
@@ -467,7 +469,6 @@ def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool
         ({"error": "lost", "webhook": {"lost": True}}, {WEBHOOK}),
         ({"error": "no_face", "webhook": {"lost": True}}, {"create", WEBHOOK}),
         ({"error": "shut", "webhook": {"lost": True}}, {WEBHOOK}),
-        ({"error": "no_face", "picture": {"blur": 1}}, set()),
         ({"latency": 1, "picture": {"blur": 1}}, {"upload"}),
     ],
     ids=str,
@@ -520,6 +521,101 @@ def test_what_is_not_there_is_refused_with_what_is(
         assert faults.rules() == {}
 
     play(tmp_path, scenario)
+
+
+NOWHERE = "there is no operation at which all of this effect can happen"
+
+
+@pytest.mark.parametrize(
+    ("effect", "match", "said"),
+    [
+        ("stuck-task", {"vendor": "other"}, "this effect cannot happen at other, only at create"),
+        ("webhook-lost", {"vendor": "other"}, "this effect cannot happen at other, only at create, webhook"),
+        ("picture-blurred", {"vendor": "other"}, "this effect cannot happen at other, only at upload"),
+        ("stuck-task", {"operation": "check"}, "this effect cannot happen at check, only at create"),
+        # Each of the two can happen, and never both.
+        ({"task": "stuck", "picture": {"blur": 1}}, {}, NOWHERE),
+        (
+            {"error": "no_face", "picture": {"blur": 1}},
+            {},
+            NOWHERE,
+        ),
+        ({"error": "broke", "task": "stuck"}, {}, NOWHERE),
+        (
+            {"error": "broke", "picture": {"blur": 1}},
+            {"operation": "upload"},
+            "this effect cannot happen at upload, and no",
+        ),
+        (
+            {"task": "stuck", "picture": {"blur": 1}},
+            {"vendor": "other"},
+            "this effect cannot happen at other, and nowhere",
+        ),
+    ],
+    ids=str,
+)
+def test_a_rule_that_would_never_fire_is_refused_with_where_it_would(
+    tmp_path: Path, effect: object, match: dict[str, Any], said: str
+) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        with pytest.raises(ImpossibleFault, match=said):
+            await faults.add("r", rule(effect, **match))
+        assert faults.rules() == {}
+
+    play(tmp_path, scenario)
+
+
+PARTS: Mapping[str, object] = {
+    "error": "broke",
+    "latency": 1,
+    "connection: closed": "closed",
+    "connection: reset": "reset",
+    "connection: answer_lost": "answer_lost",
+    "connection: midway": "midway",
+    "body: truncated": "truncated",
+    "body: malformed": "malformed",
+    "body: empty": "empty",
+    "drip": {},
+    "content_type": "text/html",
+    "proxy_page": 502,
+    "task": "stuck",
+    "webhook": {"lost": True},
+    "picture": {"blur": 1},
+}
+"""Every effect, and what it may be."""
+
+ANSWER = {"body: truncated", "body: malformed", "body: empty", "drip", "content_type"}
+CLASHES: Mapping[str, set[str]] = {
+    "proxy_page": {part for part in PARTS if part.startswith("connection")}
+    | ANSWER
+    | {"error", "task", "picture"},
+    "connection: closed": ANSWER | {"error", "task", "picture"},
+    "connection: reset": ANSWER | {"error", "task", "picture"},
+    "connection: answer_lost": ANSWER,
+    "connection: midway": {"body: truncated", "body: empty", "drip"},
+    "body: truncated": {"drip"},
+    "body: empty": {"drip"},
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (one, other)
+        for one, other in itertools.combinations(PARTS, 2)
+        if one.partition(":")[0] != other.partition(":")[0]  # one member cannot have two values
+    ],
+)
+def test_two_effects_of_which_only_one_would_happen_are_refused(one: str, other: str) -> None:
+    members = [part.partition(":")[0] for part in (one, other)]
+    effect = dict(zip(members, (PARTS[one], PARTS[other]), strict=True))
+    if other in CLASHES.get(one, set()) or one in CLASHES.get(other, set()):
+        with pytest.raises(ValidationError, match="do not go together: ") as caught:
+            Effect.model_validate(effect)
+        named = set(re.findall("`(.*?)`", str(caught.value)))
+        assert all(part in named or part.partition(":")[0] in named for part in (one, other))
+    else:
+        Effect.model_validate(effect)
 
 
 @pytest.mark.parametrize(
@@ -628,20 +724,25 @@ webhooks = st.builds(
     delay_s=st.floats(0, 10**9),
     signature=st.sampled_from(["good", "wrong", "missing", "stale"]),
 )
-effects = st.fixed_dictionaries(
-    {},
-    optional={
-        "error": texts,
-        "places": st.dictionaries(texts, texts, max_size=2),
-        "latency": latencies,
-        "connection": st.sampled_from(["closed", "reset", "answer_lost", "midway"]),
-        "body": st.sampled_from(["truncated", "malformed", "empty"]),
-        "drip": st.builds(Drip, chunk_bytes=st.integers(1, 99), pause_s=seconds),
-        "content_type": st.text("abc/;= ", min_size=1, max_size=9),
-        "task": st.just("stuck"),
-        "webhook": webhooks,
-        "picture": pictures,
-    },
+drips = st.builds(Drip, chunk_bytes=st.integers(1, 99), pause_s=seconds)
+everywhere = {"latency": latencies, "webhook": webhooks}
+done = {
+    **everywhere,
+    "error": texts,
+    "places": st.dictionaries(texts, texts, max_size=2),
+    "task": st.just("stuck"),
+    "picture": pictures,
+}
+said = {**done, "content_type": st.text("abc/;= ", min_size=1, max_size=9)}
+effects = st.one_of(
+    st.fixed_dictionaries({}, optional=everywhere | {"proxy_page": st.integers(500, 599)}),
+    st.fixed_dictionaries({}, optional=everywhere | {"connection": st.sampled_from(["closed", "reset"])}),
+    st.fixed_dictionaries({}, optional=done | {"connection": st.just("answer_lost")}),
+    st.fixed_dictionaries(
+        {}, optional=said | {"connection": st.just("midway"), "body": st.just("malformed")}
+    ),
+    st.fixed_dictionaries({}, optional=said | {"body": st.sampled_from(["truncated", "empty"])}),
+    st.fixed_dictionaries({}, optional=said | {"body": st.just("malformed"), "drip": drips}),
 ).filter(lambda effect: effect.keys() - {"places"})
 matches = st.builds(
     Match,

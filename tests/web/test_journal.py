@@ -50,6 +50,54 @@ def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) 
     in_journal(tmp_path, test)
 
 
+def test_a_reader_is_told_after_a_restart_too_what_it_missed_and_not_what_was_cleared(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        for _ in range(3):
+            for _ in range(CHUNK):
+                note(journal)
+            await journal.flush()
+        note(journal, "cleared")
+        note(journal)
+        await journal.clear("cleared")
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        reader = journal.follow(EVERYTHING, 5)
+        # 291 and 292 were driven out by the last two, of which one was cleared since.
+        assert await anext(reader) == Gap(missed=287, last=292)
+        following = [await anext(reader) for _ in range(9)]
+        assert [item.number for item in following if isinstance(item, Entry)] == [*range(293, 301), 302]
+        await reader.aclose()
+        await journal.clear()
+
+    async def read_after_clearing(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        reader = journal.follow(EVERYTHING, 295)
+        following = await anext(reader)
+        assert isinstance(following, Entry)
+        assert following.number == 303
+        await reader.aclose()
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+    in_journal(tmp_path, read_after_clearing)
+
+
+def test_after_older_calls_were_restored_none_of_them_is_missed(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        for _ in range(5):
+            note(journal)
+        await journal.flush()
+        for _ in range(20):
+            note(journal)
+        await journal.load()
+        reader = journal.follow(EVERYTHING, 0)
+        following = [await anext(reader) for _ in range(5)]
+        assert [item.number for item in following if isinstance(item, Entry)] == [1, 2, 3, 4, 5]
+        await reader.aclose()
+
+    in_journal(tmp_path, test)
+
+
 def test_a_reader_that_ends_is_forgotten(tmp_path: Path) -> None:
     async def test(journal: Journal, _records: SqliteRecords) -> None:
         is_over = False

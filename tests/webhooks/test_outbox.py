@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -463,6 +464,22 @@ def test_an_owner_has_only_so_many_endpoints(tmp_path: Path) -> None:
     use(tmp_path, scenario)
 
 
+def test_an_owner_has_only_so_many_endpoints_also_if_they_are_added_at_the_same_moment(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: World) -> None:
+        adding = (world.outbox.add_endpoint("v", f"http://a/{number}", "me") for number in range(20))
+        added = await asyncio.gather(*adding, return_exceptions=True)
+        refused = [str(each) for each in added if isinstance(each, EndpointRefused)]
+        assert len(refused) == 17
+        assert all("there are 3 endpoints already" in reason for reason in refused)
+        assert set(world.outbox.endpoints("me")) == set(added) - {
+            each for each in added if isinstance(each, EndpointRefused)
+        }
+
+    use(tmp_path, scenario)
+
+
 def test_no_answer_is_logged_with_its_reason(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.add_endpoint("v", "http://a/")
@@ -473,3 +490,46 @@ def test_no_answer_is_logged_with_its_reason(tmp_path: Path) -> None:
         assert (waiting.attempts[0].status, waiting.attempts[0].error) == (None, "no answer within 15 s")
 
     use(tmp_path, scenario, status=None)
+
+
+def test_what_nobody_expected_of_a_sending_is_told_as_the_reason_of_its_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.add_endpoint("v", "http://a/")
+        await world.tell("t")
+        (sent,) = await world.sender.wait(1)
+        sent.answer.set_exception(RuntimeError("nobody expects it"))
+        failed = await world.until(lambda delivery: delivery.state is not DeliveryState.WAITING)
+        reason = "it could not be sent: RuntimeError: nobody expects it"
+        assert (failed.state, failed.reason) == (DeliveryState.FAILED, reason)
+        # The way to the endpoint is free for the next one, which may be sent again by hand too.
+        again = asyncio.create_task(world.outbox.replay(failed.id))
+        (_, second) = await world.sender.wait(2)
+        second.answer.set_result(Answer(200))
+        replayed = await again
+        assert replayed is not None
+        assert (replayed.state, replayed.reason) == (DeliveryState.DELIVERED, None)
+
+    with caplog.at_level(logging.ERROR):
+        use(tmp_path, scenario, status=None)
+    assert [record.getMessage() for record in caplog.records] == ["a webhook could not be delivered"]
+
+
+def test_a_held_one_whose_sending_fails_unexpectedly_is_told_as_failed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.add_endpoint("v", "http://a/")
+        await world.outbox.prepare("v", "me", "t")
+        await world.announce("t", hold=True)
+        sending = asyncio.create_task(world.outbox.send((await world.only()).id))
+        (sent,) = await world.sender.wait(1)
+        sent.answer.set_exception(RuntimeError("nobody expects it"))
+        told = await sending
+        assert told is not None
+        assert told.state is DeliveryState.FAILED
+
+    with caplog.at_level(logging.ERROR):
+        use(tmp_path, scenario, status=None)
+    assert len(caplog.records) == 1

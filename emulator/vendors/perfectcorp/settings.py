@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict, Field, Json
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json
 
 from emulator.web.vendor import VendorSettings, settings_of
 from emulator.webhooks.delivery import Timestamps
@@ -19,6 +19,11 @@ STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 7
 WebhookTask = Literal["face-reshape", "face-reshape/pre-process"]
 Gap = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Gaps = Annotated[tuple[Gap, ...], Field(min_length=1)]
+
+
+def _number(value: object) -> object:
+    """Return the number that a text is, as it comes from the environment; a literal takes no text for one."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class WebhookEndpoint(BaseModel):
@@ -68,7 +73,7 @@ class PerfectCorpSettings(VendorSettings):
         default="schema",
         description="Codes of failed tasks: of the OpenAPI `schema`, or of the table on the `page`.",
     )
-    missing_upload_status: Literal[404, 500] = Field(
+    missing_upload_status: Annotated[Literal[404, 500], BeforeValidator(_number)] = Field(
         default=500, description="For a task whose file was never uploaded; the guide names both."
     )
     units: int = Field(default=1000, ge=0, description="Units that a key begins with.")
