@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     ------
     ValueError
         If a setting names a vendor that is not there, or a vendor's setting is wrong.
-    ScenarioUnreadable, UnknownFault
+    ScenarioUnreadable, UnknownFault, LifetimeRefused
         If a scenario of the settings cannot be read, or names what is not there.
     """
     settings = settings or Settings()
@@ -91,8 +91,10 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     keeper = ClockKeeper(clock, adapters.records)
     services = _services(settings, adapters, clock, keeper, vendors, vendor_settings)
     scenarios = [find_scenario(name) for name in settings.scenarios]
-    for rule in (rule for scenario in scenarios for rule in scenario.rules):
-        services.faults.check(rule)
+    for scenario in scenarios:
+        for rule in scenario.rules:
+            services.faults.check(rule)
+        services.lifetimes.check(scenario.lifetimes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

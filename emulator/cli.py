@@ -65,6 +65,7 @@ def serve(
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings
     from emulator.web.faults import UnknownFault
+    from emulator.web.lifetimes import LifetimeRefused
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -76,6 +77,7 @@ def serve(
     except (
         AddressInUse,
         InitFailed,
+        LifetimeRefused,
         ScenarioUnreadable,
         StoreUnreadable,
         UnknownFault,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 
 from emulator.control.scope import ScopeDep
-from emulator.web.lifetimes import LifetimeRefused, Seconds
+from emulator.web.lifetimes import Seconds
 from emulator.web.services import Services
 from emulator.web.text import Text
 
@@ -31,10 +31,7 @@ def lifetimes_router(services: Services) -> APIRouter:
 
         What is there already lives by it too, but for what carries its end with it: URLs and units.
         """
-        try:
-            await lifetimes.put(scope, body)
-        except LifetimeRefused as error:
-            raise HTTPException(422, str(error)) from error
+        await lifetimes.put(scope, body)
         return lifetimes.read(scope)
 
     @router.delete("")

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from emulator.control.routes import answer_unknown_path
 from emulator.web.faults import UnknownFault
+from emulator.web.lifetimes import LifetimeRefused
 from emulator.web.text import printable
 from emulator.web.vendor import Vendor
 
@@ -20,7 +21,8 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     """Have the control API say why it refuses a call."""
 
     @app.exception_handler(UnknownFault)
-    async def unknown_fault(_request: Request, error: UnknownFault) -> JSONResponse:
+    @app.exception_handler(LifetimeRefused)
+    async def not_there(_request: Request, error: Exception) -> JSONResponse:
         return _refused(str(error))
 
     @app.exception_handler(RequestValidationError)

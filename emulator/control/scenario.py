@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.clock import EVERYBODY
 from emulator.control.faults import ListedRule, add_rule
+from emulator.control.lifetimes import LifetimesByVendor
 from emulator.control.scope import CredentialText, FilterDep, ScopeDep
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
@@ -44,6 +45,9 @@ class Scenario(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: Text = ""
     progression: Progression | None = Field(default=None, description="When new tasks are over.")
+    lifetimes: LifetimesByVendor = Field(
+        default_factory=dict, description="How long things live, by vendor and setting."
+    )
     credentials: Mapping[CredentialText, CredentialState] = Field(
         default_factory=dict, description="Credentials to list, and what they are."
     )
@@ -133,6 +137,8 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
     ------
     UnknownFault
         If a rule names what is not there; then nothing is changed.
+    LifetimeRefused
+        If a lifetime is not there or cannot be so long; then nothing is changed either.
     """
     rules = [
         rule.model_copy(
@@ -145,6 +151,7 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
     ]
     for rule in rules:
         services.faults.check(rule)
+    services.lifetimes.check(scenario.lifetimes)
     # Two that replace at the same moment would both remove first, and then both add.
     async with services.scenarios:
         for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
@@ -153,6 +160,7 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
             await services.credentials.put(credential, state)
         if scenario.progression is not None:
             await services.tasks.progressions.put(scope, scope, scenario.progression)
+        await services.lifetimes.put(scope, scenario.lifetimes)
         return LoadedScenario(name=scenario.name, rules=[await add_rule(services, rule) for rule in rules])
 
 

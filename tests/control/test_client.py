@@ -360,6 +360,18 @@ def test_an_unknown_scenario_is_refused_and_a_wrong_one_changes_nothing(me: Clie
     assert me.faults() == []
 
 
+def test_a_scenario_can_say_how_long_things_live(me: Client) -> None:
+    before = me.lifetimes()
+    short = {"name": "short", "lifetimes": {"perfectcorp": {"url_seconds": 60}}}
+    me.load_scenario(Scenario.model_validate(short))
+    assert me.lifetimes() == {"perfectcorp": {**before["perfectcorp"], "url_seconds": 60}}
+    wrong = {"name": "wrong", "lifetimes": {"perfectcorp": {"url_seconds": 0}}, "rules": [{"effect": "slow"}]}
+    status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
+    assert (status, detail) == (422, "perfectcorp: url_seconds: Input should be greater than or equal to 1")
+    assert me.faults() == []
+    assert me.reset_lifetimes() == before
+
+
 def test_scenarios_are_listed_and_shown(client: httpx.Client) -> None:
     listed = {one["name"]: one["description"] for one in client.get("/_emulator/scenarios").json()}
     assert set(listed) == {"flaky-network", "rate-limited", "out-of-credits", "slow-vendor", "vendor-outage"}
