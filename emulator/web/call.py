@@ -212,13 +212,19 @@ class Calls:
 class Undecided:
     """ASGI middleware inside a vendor's application: decides at the latest when the answer begins.
 
-    What no route has identified (an unknown path, a body too long, a missing credential) is
-    nobody's call, and rules for everybody hold for it too.
+    What no route has identified (an unknown path, a body too long) is the call of ``whose`` it looks, or
+    else nobody's, and rules for everybody hold for that too.
     """
 
-    def __init__(self, app: ASGIApp, render: Callable[[Request, VendorError], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        render: Callable[[Request, VendorError], Awaitable[Response]],
+        whose: Callable[[Request], Awaitable[str | None]],
+    ) -> None:
         self._app = app
         self._render = render
+        self._whose = whose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the call."""
@@ -232,7 +238,7 @@ class Undecided:
             nonlocal replaced
             if message["type"] == "http.response.start" and not call.is_decided:
                 try:
-                    await call.identify(None)
+                    await call.identify(await self._whose(Request(scope)))
                 except VendorError as error:
                     replaced = await self._render(Request(scope, receive), error)
                 except Intercepted:

@@ -106,6 +106,10 @@ class Vendor:
         return Target(self.errors, self.operations, self.task_operations, self.picture_operations)
 
 
+async def _nobodys(_request: Request) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How a vendor words what goes wrong.
@@ -122,6 +126,8 @@ class Dialect:
         For paths and methods that are not served; None leaves them to FastAPI's words.
     choose : (Request, VendorError) -> VendorError
         Which error is told in place of another one, where layers answer differently.
+    whose : async (Request) -> str or None
+        Whose call it looks that reaches no route, if its headers tell.
     """
 
     render: Callable[[Request, VendorError], Awaitable[Response]]
@@ -130,6 +136,7 @@ class Dialect:
     unknown_path: CatalogueEntry | None = None
     wrong_method: CatalogueEntry | None = None
     choose: Callable[[Request, VendorError], VendorError] = lambda _request, error: error
+    whose: Callable[[Request], Awaitable[str | None]] = _nobodys
 
 
 def vendor_application(
@@ -168,7 +175,7 @@ def vendor_application(
 
     app.add_middleware(AnsweredDefects, render=lambda request: render(request, dialect.defect.occur()))
     app.add_middleware(BodyLimit, limit=body_limit, refuse=lambda request: render(request, dialect.too_large))
-    app.add_middleware(Undecided, render=render)
+    app.add_middleware(Undecided, render=render, whose=dialect.whose)
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:

@@ -132,6 +132,13 @@ def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -
     assert call["sent"]["fields"]["mtl"] == "ä &="
 
 
+def test_a_wrong_url_is_found_among_its_keys_calls(caller: Caller) -> None:
+    wrong = "/s2s/v2.0/task/face-reshap"
+    assert caller.client.post(wrong, json={}, headers=caller.headers).status_code == 404
+    (call,) = caller.calls()
+    assert (call["path"], call["operation"], call["status"]) == (wrong, None, 404)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/face_recon/run_pipeline", 422), ("/facepp/v1/nowhere", 404), ("/s2s/v2.0/nowhere", 404), (TASK, 401)],
@@ -158,7 +165,7 @@ def test_filters_and_pages(caller: Caller) -> None:
     caller.register()
     for _ in range(4):
         caller.poll()
-    caller.client.get("/s2s/v2.0/nowhere", headers={**caller.headers, "X-Emulator-Fault": "InternalError"})
+    caller.client.get("/s2s/v2.0/nowhere")
     everything = caller.calls()
     assert [call["operation"] for call in everything] == ["create_file", *["check_reshape"] * 4]
     assert len(caller.calls(operation="check_reshape")) == 4

@@ -24,6 +24,14 @@ RSA_BLOCK_BYTES = 128
 """What RSA with a key of 1024 bits makes of anything."""
 
 
+async def key_of(authorization: str | None, services: Services) -> str:
+    """Return the API key that an ``Authorization`` header names, good or not; "" if it names none."""
+    scheme, _, bearer = (authorization or "").partition(" ")
+    bearer = bearer.strip() if scheme.lower() == "bearer" else ""
+    token = await services.records.get(ACCESS_TOKEN, bearer) if bearer else None
+    return bearer if token is None else token.scope
+
+
 async def authenticate(authorization: str | None, call: Call, services: Services) -> str:
     """Return the API key of an ``Authorization`` header, which ``call`` is told.
 
@@ -34,10 +42,7 @@ async def authenticate(authorization: str | None, call: Call, services: Services
     VendorError
         If there is none, or it is not good.
     """
-    scheme, _, bearer = (authorization or "").partition(" ")
-    bearer = bearer.strip() if scheme.lower() == "bearer" else ""
-    token = await services.records.get(ACCESS_TOKEN, bearer) if bearer else None
-    api_key = bearer if token is None else token.scope
+    api_key = await key_of(authorization, services)
     await call.identify(api_key or None)
     try:
         await services.credentials.check(api_key)

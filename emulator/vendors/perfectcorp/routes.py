@@ -14,7 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.clock import machine_time
 from emulator.ids import SeededIds
 from emulator.tasks.task import Task
-from emulator.vendors.perfectcorp.auth import OwnerDep, authenticate, check_balance, issue_access_token
+from emulator.vendors.perfectcorp.auth import (
+    OwnerDep,
+    authenticate,
+    check_balance,
+    issue_access_token,
+    key_of,
+)
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer, UnitsInsufficient
 from emulator.vendors.perfectcorp.jobs import PRE_PROCESS, RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
@@ -88,6 +94,7 @@ def build(services: Services, settings: PerfectCorpSettings) -> FastAPI:
         unknown_path=ERRORS["NotFound"],
         wrong_method=ERRORS["MethodNotAllowed"],
         choose=_in_the_stores_words,
+        whose=_whose,
     )
     app = vendor_application(
         services, settings, router, dialect, lambda path: None if _in_store(path) else BODY_BYTES
@@ -421,6 +428,10 @@ async def _find_task(
     task = await services.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
     await services.plans.note_poll(task)
     return task
+
+
+async def _whose(request: Request) -> str | None:
+    return await key_of(request.headers.get("authorization"), request.app.state.services) or None
 
 
 def _in_store(path: str) -> bool:
