@@ -29,6 +29,9 @@ _MINIMUM_SCORE = 0.5
 # that the first search misses 0.7 and more.
 _SECOND_SEARCH_SCORE = 0.65
 
+# Nobody could be told on fewer pixels across, and noise looks like a face on seven.
+_LEAST_SIDE = 10.0
+
 # How long the parts are, in eighths of the picture's sides, in which it is searched if nothing else helps.
 _TILE_EIGHTHS = (5, 3)
 
@@ -224,6 +227,8 @@ class MediaPipeDetector:
             closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
             landmarks = landmarks if closer is None else closer
             box = _box_around(landmarks)
+            if min(box.width, box.height) < _LEAST_SIDE:
+                continue
             if all(_overlap(box, face.box) <= _SAME_FACE_IOU for face in faces):
                 faces.append(Face(landmarks, box, candidate.score))
         faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))

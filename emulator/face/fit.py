@@ -61,6 +61,9 @@ _TEMPER = 0.25
 # do, and the finest with nothing but noise; with 0 they would be dead.
 _WIDENING = 0.6
 
+# How many standard deviations from the mean a coefficient may be: one face in some 16,000 is, in each.
+_FARTHEST = 4.0
+
 # How much of what views agree to show beside the identity's head is delivered. Most of it is the
 # detector's error: less would be nearer to the person, and farther from the picture than 1 % of the eye
 # distance. Several views' errors differ, so no head could be that near to all of their pictures.
@@ -344,7 +347,8 @@ def _posterior(
     left, mean = _sum_of_views(told, errors, doubt / doubt.mean())
     total = signal + solver.lasting + np.mean(biases, axis=0) + left
     coefficients: NDArray[np.float64] = solver.response.T @ np.linalg.solve(total, mean)
-    return coefficients * solver.widening, doubt
+    # Faces lie within; a picture that was stretched or is none would not.
+    return np.clip(coefficients * solver.widening, -_FARTHEST, _FARTHEST), doubt
 
 
 def _sum_of_views(

@@ -43,7 +43,7 @@ class IdentityModes:
 def identity_modes() -> IdentityModes:
     """Return the modes, read from the package's data at the first call.
 
-    The first two dozen are the directions that a landmark detector lets one recover, the rest are
+    The first sixteen are the directions that a landmark detector lets one recover, the rest are
     manifold harmonics (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x) that
     those leave over: ``emulator.face.observability`` chooses them.
     """

@@ -171,6 +171,13 @@ def test_there_is_no_face_in_nothing(detector: MediaPipeDetector, shape: tuple[i
         assert mask.dtype == np.float32
 
 
+@pytest.mark.parametrize("seed", range(1000, 1008))
+def test_noise_shows_nobody(detector: MediaPipeDetector, seed: int) -> None:
+    """That of 1002 has a few pixels that look like somebody."""
+    noise = np.random.default_rng(seed).integers(0, 256, (400, 500, 3), dtype=np.uint8)
+    assert detector.detect(noise) == ()
+
+
 def test_the_person_is_told_from_the_background(
     detector: MediaPipeDetector, photo: Image, face: Face
 ) -> None:
