@@ -24,7 +24,7 @@ test: lint  ## Install what the tests need, check and test everything.
 
 accuracy: .venv/dev.stamp  ## Measure the head model on people of known shape, and the reshape in the pixels (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
-	@$(RUN)/python -m benchmarks.reshape
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.reshape
 
 lint: .venv/dev.stamp
 	$(RUN)/ruff check .

@@ -49,7 +49,8 @@ def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
         cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
     found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     flags = frozenset(found[1].split()) if found else frozenset()
-    # Nothing is lost: each worker has a core, and the matrices are small.
+    # It is quicker, too: each worker has a core, and over small matrices two threads wait for one another
+    # (a reshape of 1024 pixels took 116 ms with two threads on two busy cores, and 56 with one).
     variables = {"OPENBLAS_NUM_THREADS": "1"}
     if "avx2" not in flags:
         return variables
