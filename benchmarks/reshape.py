@@ -1,4 +1,4 @@
-"""What the reshape does, measured in pixels, and what it costs: ``python benchmarks/reshape.py``.
+"""What the reshape does, measured in pixels, and what it costs: ``python -m benchmarks.reshape``.
 
 The first tables say for every parameter by how much its quantity changed in the picture that came
 out (see ``emulator.face.proportions``). The last ones say how long each stage takes on one core,
