@@ -44,6 +44,9 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image
 _SCALE = 52
 _ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
 
+# So near the picture's border, in u, a colour is mixed with what lies beyond.
+_BORDER = 0.06
+
 # Gap between the lids over the eye's width, of eyes that are plainly open.
 _TYPICAL_OPENING = 0.29
 
@@ -71,6 +74,8 @@ class _Crop:
 
     image: Image
     person: Mask
+    """0 to 1; below 0 beyond the picture, where the crop is black."""
+
     skin: Mask
     landmarks: Points2
     """(478, 2) pixels of the crop."""
@@ -159,16 +164,27 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
         dtype=np.float32,
     )
     moved = np.column_stack([landmarks[:, :2] @ linear.T + offset, landmarks[:, 2] * scale])
-    return _Crop(cropped, person, skin_mask(cropped, moved), moved[:, :2])
+    # Black beyond the picture is nobody's skin.
+    border = _BORDER * frame.unit
+    end = np.array(image.shape[1::-1]) - 1 - border
+    seen = ((landmarks[:, :2] >= border) & (landmarks[:, :2] <= end)).all(axis=1)
+    return _Crop(cropped, person, skin_mask(cropped, moved, seen), moved[:, :2])
 
 
 def _skin_color(crop: _Crop) -> Color:
-    """Return the median colour (3,) of cheeks and forehead, shadows and highlights left out."""
+    """Return the median colour (3,) of cheeks and forehead, shadows and highlights left out.
+
+    If the picture shows too little of them, that of the face; if none of the face either, that of
+    all around where it would be.
+    """
     forehead = (*LEFT_EYEBROW[:5], *RIGHT_EYEBROW[:5], 10, 109, 338, 108, 337, 151)
     areas = _filled(crop, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
-    pixels = crop.image[areas & (crop.skin > 0.5)]
+    shown = crop.person >= 0.0
+    pixels = crop.image[areas & shown & (crop.skin > 0.5)]
     if len(pixels) < 30:
-        pixels = crop.image[_filled(crop, [FACE_OVAL])]
+        pixels = crop.image[_filled(crop, [FACE_OVAL]) & shown]
+    if len(pixels) == 0:
+        pixels = crop.image[shown]
     return _robust_color(pixels, 0.3, 0.8)
 
 
@@ -222,9 +238,9 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     # A bald head: nothing but scalp.
     if seed.sum() < 0.15 * max(int(band.sum()), 1):
         seed = band
-    color = _robust_color(crop.image[seed], 0.15, 0.75)
     if not seed.any():
-        return seed, seed, color
+        return seed, seed, skin
+    color = _robust_color(crop.image[seed], 0.15, 0.75)
 
     # Hair has shades: what counts is its distance against the spread in the band.
     seeds = [plane[seed] for plane in planes]

@@ -119,6 +119,32 @@ def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) 
     assert again.blink_correction == pytest.approx(first.blink_correction, abs=1e-9)
 
 
+@pytest.mark.parametrize("side", ["left", "right", "below"])
+def test_what_lies_beyond_the_picture_has_no_colour(
+    image: Image, found: tuple[Points3, Mask], side: str
+) -> None:
+    landmarks, person = found
+    whole = face_attributes(image, *found)
+    x, y = (int(value) for value in landmarks[NOSE_TIP, :2])
+    rows, columns = {
+        "left": (slice(None), slice(x, None)),
+        "right": (slice(None), slice(None, x)),
+        "below": (slice(None, y), slice(None)),
+    }[side]
+    moved = landmarks - (columns.start or 0, 0, 0)
+    part = face_attributes(np.ascontiguousarray(image[rows, columns]), moved, person[rows, columns])
+    # She is lit from one side: its half is brighter than the other by so much. Black is over 150 away.
+    assert np.abs(part.skin_color.astype(int) - whole.skin_color).max() <= 25
+    assert np.abs(part.hair_color.astype(int) - whole.hair_color).max() <= 40
+
+
+def test_a_picture_without_the_face_has_the_colours_around_it(found: tuple[Points3, Mask]) -> None:
+    green = np.full((200, 200, 3), (20, 160, 40), np.uint8)
+    beside = found[0] - found[0][[234, 454], :].mean(axis=0) + (-90, 100, 0)
+    attributes = face_attributes(green, beside, np.zeros((200, 200), np.float32))
+    assert attributes.skin_color.tolist() == attributes.hair_color.tolist() == [20, 160, 40]
+
+
 def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> None:
     landmarks, person = found
     worn = image.copy()
