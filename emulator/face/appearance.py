@@ -29,7 +29,7 @@ class Attributes:
     gender : {'female', 'male'}
         A plausible guess from proportions and hair, not a classification of anybody.
     glasses : bool
-        Whether something with edges spans the nose bridge and lies below the eyes.
+        Whether something with edges spans the nose bridge and lies below the nearer eye.
     blink_correction : float
         Near 1: below it for narrow eyes, above it for wide open ones.
     """

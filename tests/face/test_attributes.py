@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -162,6 +163,22 @@ def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> No
         2,
     )
     assert face_attributes(worn, landmarks, person).glasses
+
+
+# Dark and light frames on all skins, and poses in which the strips across bridge and cheek lie elsewhere.
+@pytest.mark.parametrize(
+    ("seed", "yaw", "pitch"),
+    [(900, 0, 0), (901, -30, 0), (902, 30, 0), (903, -15, 10), (904, 20, -10), (905, 0, 12), (906, 0, -12)],
+)
+def test_glasses_are_seen_on_turned_heads_and_nobody_without_has_some(
+    seed: int, yaw: float, pitch: float
+) -> None:
+    for skin_tone in (2 + seed % 4, 9):
+        spec = SyntheticFaceSpec(seed=seed, yaw=yaw, pitch=pitch, skin_tone=skin_tone, width=480, height=480)
+        worn, bare = (
+            described(render_face(replace(spec, glasses=glasses)).image) for glasses in (True, False)
+        )
+        assert (worn.glasses, bare.glasses) == (True, False)
 
 
 def test_hair_painted_beside_the_neck_is_long_and_on_one_side_a_ponytail(
