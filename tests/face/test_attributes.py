@@ -241,3 +241,41 @@ def test_the_length_of_a_synthetic_persons_hair_is_seen(hair_type: HairType) -> 
     assert attributes.glasses
     tone = [int(SKIN_TONES[3][index : index + 2], 16) for index in (0, 2, 4)]
     assert np.abs(attributes.skin_color.astype(int) - tone).max() < 40
+
+
+# Seed, skin tone and hair; beside each person one with the other hair.
+LONG_HAIRED: tuple[tuple[int, int, HairType], ...] = (
+    (910, 2, "long_straight"),
+    (910, 6, "long_wavy"),
+    (911, 2, "long_wavy"),
+    (911, 6, "long_straight"),
+)
+
+
+@pytest.mark.parametrize("yaw", [-28.0, -16.0, 0.0, 16.0, 28.0])
+def test_long_hair_is_long_and_its_waves_are_seen_also_on_a_turned_head(yaw: float) -> None:
+    for seed, tone, hair_type in LONG_HAIRED:
+        spec = SyntheticFaceSpec(
+            seed=seed, yaw=yaw, hair_type=hair_type, skin_tone=tone, glasses=False, width=480, height=480
+        )
+        attributes = described(render_face(spec).image)
+        assert f"{attributes.hair_length}_{attributes.hair_texture}" == hair_type
+
+
+@pytest.mark.parametrize("yaw", [-28.0, 28.0])
+def test_a_tail_on_the_nearer_side_of_a_turned_head_leaves_the_ear_bare(yaw: float) -> None:
+    found = set()
+    for seed in (920, 921, 922, 923):
+        spec = SyntheticFaceSpec(
+            seed=seed,
+            yaw=yaw,
+            hair_type="ponytail_straight",
+            skin_tone=3,
+            glasses=False,
+            width=480,
+            height=480,
+        )
+        found.add(described(render_face(spec).image).hair_length)
+    # The tail hangs over one shoulder, which may be the hidden one.
+    assert found <= {"ponytail", "short"}
+    assert "ponytail" in found
