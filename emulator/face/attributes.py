@@ -64,6 +64,11 @@ _FRAME = 0.15
 _EITHER_FRAME = 0.1
 _NOISE_FLOOR = 8.0
 
+# Distance in CIELAB, lightness counting little, from which a colour is not the skin's; of skin darker than
+# this lightness, less.
+_UNLIKE_SKIN = 14.0
+_DARK_SKIN = 45.0
+
 # So many u around the face the background is looked at, and so much of it may have the hair's colour
 # where hair is told by its colour alone.
 _BACKDROP = 1.2
@@ -242,7 +247,9 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     # A little softened: single strands decide nothing, and a picture's sharpness little.
     planes = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
     skin_lab = [plane.item() for plane in _lab_planes(skin.reshape(1, 1, 3))]
-    unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > 14**2
+    # The darker the skin, the less can differ from it: black is never farther away than skin is light.
+    apart = _UNLIKE_SKIN * float(np.clip((skin_lab[0] / _DARK_SKIN) ** 1.5, 0.3, 1.0))
+    unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > apart**2
     seed = band & unlike_skin
     # A bald head: nothing but scalp.
     if seed.sum() < 0.15 * max(int(band.sum()), 1):

@@ -279,3 +279,14 @@ def test_a_tail_on_the_nearer_side_of_a_turned_head_leaves_the_ear_bare(yaw: flo
     # The tail hangs over one shoulder, which may be the hidden one.
     assert found <= {"ponytail", "short"}
     assert "ponytail" in found
+
+
+@pytest.mark.parametrize("skin_tone", [8, 9, 10])
+def test_dark_hair_is_told_from_dark_skin(skin_tone: int) -> None:
+    for seed in (930, 931):
+        hair_type: HairType
+        for hair_type in ("long_straight", "short_straight"):
+            spec = SyntheticFaceSpec(
+                seed=seed, hair_type=hair_type, hair_color="black", skin_tone=skin_tone, width=480, height=480
+            )
+            assert described(render_face(spec).image).hair_length == hair_type.partition("_")[0]
