@@ -149,13 +149,13 @@ def blink_correction(landmarks: Points3) -> float:
     """Return the blink coefficient: 1 at a typical opening of the lids, from 0.9 to 1.1.
 
     The opening is the gap between the lids, averaged along the eye, over the eye's width, and the
-    mean of both eyes.
+    mean of both eyes. All are measured in space: a turned head's eyes look narrower than they are.
     """
     openings = []
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
-        width = np.linalg.norm(landmarks[upper[0], :2] - landmarks[upper[-1], :2])
+        width = np.linalg.norm(landmarks[upper[0]] - landmarks[upper[-1]])
         middle = slice(3, -3)
-        gaps = np.linalg.norm(landmarks[list(upper[middle]), :2] - landmarks[list(lower[middle]), :2], axis=1)
+        gaps = np.linalg.norm(landmarks[list(upper[middle])] - landmarks[list(lower[middle])], axis=1)
         openings.append(float(gaps.mean() / max(float(width), 1e-6)))
     relative = float(np.mean(openings)) / _TYPICAL_OPENING - 1.0
     return 1.0 + 0.1 * float(np.tanh(relative))

@@ -22,7 +22,8 @@ from emulator.face.landmarks import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
-from emulator.face.synthetic import SKIN_TONES, HairType, SyntheticFaceSpec, render_face
+from emulator.face.pose import Pose, rotation_matrix
+from emulator.face.synthetic import SKIN_TONES, Expression, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Mask, Points3
 
 
@@ -211,6 +212,31 @@ def test_wider_open_eyes_have_a_larger_coefficient(found: tuple[Points3, Mask]) 
         coefficients.append(blink_correction(landmarks))
     assert (np.diff(coefficients) > 0).all()
     assert 0.9 <= coefficients[0] < coefficients[2] < coefficients[-1] <= 1.1
+
+
+@pytest.mark.parametrize("yaw", [-40.0, 20.0, 40.0])
+def test_the_coefficient_is_the_same_from_wherever_the_head_is_seen(
+    found: tuple[Points3, Mask], yaw: float
+) -> None:
+    landmarks = found[0]
+    turned = landmarks @ rotation_matrix(Pose(yaw, 10.0, 5.0)).T
+    assert blink_correction(turned) == pytest.approx(blink_correction(landmarks), abs=1e-9)
+
+
+@pytest.mark.parametrize("yaw", [-30.0, 0.0, 30.0])
+def test_closed_eyes_have_a_smaller_coefficient_than_half_closed_ones(yaw: float) -> None:
+    detector = MediaPipeDetector()
+    coefficients = []
+    for closed in (1.0, 0.5, 0.0):
+        expression = Expression(closed_eyes=closed)
+        spec = SyntheticFaceSpec(
+            seed=12, yaw=yaw, expression=expression, glasses=False, width=400, height=400
+        )
+        (face,) = detector.detect(render_face(spec).image)
+        coefficients.append(blink_correction(face.landmarks))
+    # Half of what lies between closed and open is 0.024.
+    assert np.diff(coefficients).min() > 0.012
+    assert coefficients[-1] == pytest.approx(1.0, abs=0.025)
 
 
 def test_the_coefficient_is_finite_for_landmarks_in_one_place() -> None:
