@@ -21,7 +21,7 @@ class Attributes:
     Attributes
     ----------
     skin_color, hair_color : (3,) uint8
-        RGB. Without hair that can be seen, its colour is the skin's at the scalp.
+        RGB. Without hair that can be seen, its colour is the skin's, at the scalp if that can be seen.
     hair_length : {'short', 'long', 'ponytail'}
         'long' falls below the chin on both sides, 'ponytail' on one.
     hair_texture : {'straight', 'wavy'}
@@ -29,7 +29,7 @@ class Attributes:
     gender : {'female', 'male'}
         A plausible guess from proportions and hair, not a classification of anybody.
     glasses : bool
-        Whether something with edges spans the nose bridge and lies below the eyes.
+        Whether something with edges spans the nose bridge and lies below the nearer eye.
     blink_correction : float
         Near 1: below it for narrow eyes, above it for wide open ones.
     """

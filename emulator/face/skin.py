@@ -107,12 +107,20 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     return smoothed
 
 
-def skin_mask(image: Image, landmarks: Points3) -> Mask:
+def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None = None) -> Mask:
     """Return (H, W) float32, 0 to 1: how much each pixel is skin of the face at ``landmarks``.
 
     The face oval without eyes, brows, lips and nostrils, softly bounded, times how much a pixel's
     colour is like the cheeks'. Hair, a beard, glasses and what else lies over the face are
     spared as far as their colour differs.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    landmarks : (478, 3) float64
+        Pixels.
+    seen : (478,) bool, optional
+        Whether the image shows what is at each landmark; those that lie within it, if not given.
 
     Raises
     ------
@@ -129,7 +137,7 @@ def skin_mask(image: Image, landmarks: Points3) -> Mask:
     part = np.ascontiguousarray(image[top : top + height, left : left + width])
     small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
     mask[top : top + height, left : left + width] = cv2.resize(
-        _skin_mask(small, points, unit), (width, height), interpolation=cv2.INTER_LINEAR
+        _skin_mask(small, points, unit, seen), (width, height), interpolation=cv2.INTER_LINEAR
     )
     return mask
 
@@ -165,20 +173,24 @@ def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2
     return small.astype(np.float32) / np.float32(255.0), (points + 0.5) * factors - 0.5, unit * scale
 
 
-def _skin_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plane:
+def _skin_mask(
+    small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None = None
+) -> Plane:
     """Return (H, W): the mask in working size. It is soft, and so it is made in a smaller one."""
     height, width = small.shape[:2]
     scale = _MASK_EYE_DISTANCE / unit
     if scale >= 1.0:
-        return _small_mask(small, points, unit)
+        return _small_mask(small, points, unit, seen)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     smaller = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.float32)
     factors = np.array([size[0] / width, size[1] / height])
-    coarse = _small_mask(smaller, (points + 0.5) * factors - 0.5, unit * scale)
+    coarse = _small_mask(smaller, (points + 0.5) * factors - 0.5, unit * scale, seen)
     return _plane(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _small_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Plane:
+def _small_mask(
+    small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None
+) -> Plane:
     # Masks that are blurred over ``reach`` are drawn smaller, or larger, by as much, and one more
     # for the enlargement, so that outside the oval and on the features the mask is exactly 0.
     radius = max(1, round(_FEATHER * unit))
@@ -198,7 +210,7 @@ def _small_mask(small: NDArray[np.float32], points: Points2, unit: float) -> Pla
         ],
     )
     features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.01 * unit)))))
-    mask = _blurred(oval, radius) * (1.0 - _blurred(features, radius)) * _likelihood(small, points)
+    mask = _blurred(oval, radius) * (1.0 - _blurred(features, radius)) * _likelihood(small, points, seen)
     # Rounding leaves 1e-7 where there is nothing.
     mask[mask < 1e-3] = 0.0
     return _plane(mask)
@@ -225,11 +237,12 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     return disc
 
 
-def _likelihood(small: NDArray[np.float32], points: Points2) -> Plane:
+def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bool_] | None) -> Plane:
     """Return (H, W), 1 for the cheeks' colours, towards 0 for colours unlike them."""
     colors = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
     height, width = small.shape[:2]
-    at = np.rint(points[list(LEFT_CHEEK + RIGHT_CHEEK)]).astype(int)
+    cheeks = np.array(LEFT_CHEEK + RIGHT_CHEEK)
+    at = np.rint(points[cheeks if seen is None else cheeks[seen[cheeks]]]).astype(int)
     at = at[(at[:, 0] >= 0) & (at[:, 1] >= 0) & (at[:, 0] < width) & (at[:, 1] < height)]
     if len(at) == 0:
         return np.ones((height, width), dtype=np.float32)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,7 +22,8 @@ from emulator.face.landmarks import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
 )
-from emulator.face.synthetic import SKIN_TONES, HairType, SyntheticFaceSpec, render_face
+from emulator.face.pose import Pose, rotation_matrix
+from emulator.face.synthetic import SKIN_TONES, Expression, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Mask, Points3
 
 
@@ -119,6 +121,32 @@ def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) 
     assert again.blink_correction == pytest.approx(first.blink_correction, abs=1e-9)
 
 
+@pytest.mark.parametrize("side", ["left", "right", "below"])
+def test_what_lies_beyond_the_picture_has_no_colour(
+    image: Image, found: tuple[Points3, Mask], side: str
+) -> None:
+    landmarks, person = found
+    whole = face_attributes(image, *found)
+    x, y = (int(value) for value in landmarks[NOSE_TIP, :2])
+    rows, columns = {
+        "left": (slice(None), slice(x, None)),
+        "right": (slice(None), slice(None, x)),
+        "below": (slice(None, y), slice(None)),
+    }[side]
+    moved = landmarks - (columns.start or 0, 0, 0)
+    part = face_attributes(np.ascontiguousarray(image[rows, columns]), moved, person[rows, columns])
+    # She is lit from one side: its half is brighter than the other by so much. Black is over 150 away.
+    assert np.abs(part.skin_color.astype(int) - whole.skin_color).max() <= 25
+    assert np.abs(part.hair_color.astype(int) - whole.hair_color).max() <= 40
+
+
+def test_a_picture_without_the_face_has_the_colours_around_it(found: tuple[Points3, Mask]) -> None:
+    green = np.full((200, 200, 3), (20, 160, 40), np.uint8)
+    beside = found[0] - found[0][[234, 454], :].mean(axis=0) + (-90, 100, 0)
+    attributes = face_attributes(green, beside, np.zeros((200, 200), np.float32))
+    assert attributes.skin_color.tolist() == attributes.hair_color.tolist() == [20, 160, 40]
+
+
 def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> None:
     landmarks, person = found
     worn = image.copy()
@@ -136,6 +164,22 @@ def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> No
         2,
     )
     assert face_attributes(worn, landmarks, person).glasses
+
+
+# Dark and light frames on all skins, and poses in which the strips across bridge and cheek lie elsewhere.
+@pytest.mark.parametrize(
+    ("seed", "yaw", "pitch"),
+    [(900, 0, 0), (901, -30, 0), (902, 30, 0), (903, -15, 10), (904, 20, -10), (905, 0, 12), (906, 0, -12)],
+)
+def test_glasses_are_seen_on_turned_heads_and_nobody_without_has_some(
+    seed: int, yaw: float, pitch: float
+) -> None:
+    for skin_tone in (2 + seed % 4, 9):
+        spec = SyntheticFaceSpec(seed=seed, yaw=yaw, pitch=pitch, skin_tone=skin_tone, width=480, height=480)
+        worn, bare = (
+            described(render_face(replace(spec, glasses=glasses)).image) for glasses in (True, False)
+        )
+        assert (worn.glasses, bare.glasses) == (True, False)
 
 
 def test_hair_painted_beside_the_neck_is_long_and_on_one_side_a_ponytail(
@@ -170,6 +214,31 @@ def test_wider_open_eyes_have_a_larger_coefficient(found: tuple[Points3, Mask]) 
     assert 0.9 <= coefficients[0] < coefficients[2] < coefficients[-1] <= 1.1
 
 
+@pytest.mark.parametrize("yaw", [-40.0, 20.0, 40.0])
+def test_the_coefficient_is_the_same_from_wherever_the_head_is_seen(
+    found: tuple[Points3, Mask], yaw: float
+) -> None:
+    landmarks = found[0]
+    turned = landmarks @ rotation_matrix(Pose(yaw, 10.0, 5.0)).T
+    assert blink_correction(turned) == pytest.approx(blink_correction(landmarks), abs=1e-9)
+
+
+@pytest.mark.parametrize("yaw", [-30.0, 0.0, 30.0])
+def test_closed_eyes_have_a_smaller_coefficient_than_half_closed_ones(yaw: float) -> None:
+    detector = MediaPipeDetector()
+    coefficients = []
+    for closed in (1.0, 0.5, 0.0):
+        expression = Expression(closed_eyes=closed)
+        spec = SyntheticFaceSpec(
+            seed=12, yaw=yaw, expression=expression, glasses=False, width=400, height=400
+        )
+        (face,) = detector.detect(render_face(spec).image)
+        coefficients.append(blink_correction(face.landmarks))
+    # Half of what lies between closed and open is 0.024.
+    assert np.diff(coefficients).min() > 0.012
+    assert coefficients[-1] == pytest.approx(1.0, abs=0.025)
+
+
 def test_the_coefficient_is_finite_for_landmarks_in_one_place() -> None:
     assert np.isfinite(blink_correction(np.zeros((478, 3))))
 
@@ -198,3 +267,52 @@ def test_the_length_of_a_synthetic_persons_hair_is_seen(hair_type: HairType) -> 
     assert attributes.glasses
     tone = [int(SKIN_TONES[3][index : index + 2], 16) for index in (0, 2, 4)]
     assert np.abs(attributes.skin_color.astype(int) - tone).max() < 40
+
+
+# Seed, skin tone and hair; beside each person one with the other hair.
+LONG_HAIRED: tuple[tuple[int, int, HairType], ...] = (
+    (910, 2, "long_straight"),
+    (910, 6, "long_wavy"),
+    (911, 2, "long_wavy"),
+    (911, 6, "long_straight"),
+)
+
+
+@pytest.mark.parametrize("yaw", [-28.0, -16.0, 0.0, 16.0, 28.0])
+def test_long_hair_is_long_and_its_waves_are_seen_also_on_a_turned_head(yaw: float) -> None:
+    for seed, tone, hair_type in LONG_HAIRED:
+        spec = SyntheticFaceSpec(
+            seed=seed, yaw=yaw, hair_type=hair_type, skin_tone=tone, glasses=False, width=480, height=480
+        )
+        attributes = described(render_face(spec).image)
+        assert f"{attributes.hair_length}_{attributes.hair_texture}" == hair_type
+
+
+@pytest.mark.parametrize("yaw", [-28.0, 28.0])
+def test_a_tail_on_the_nearer_side_of_a_turned_head_leaves_the_ear_bare(yaw: float) -> None:
+    found = set()
+    for seed in (920, 921, 922, 923):
+        spec = SyntheticFaceSpec(
+            seed=seed,
+            yaw=yaw,
+            hair_type="ponytail_straight",
+            skin_tone=3,
+            glasses=False,
+            width=480,
+            height=480,
+        )
+        found.add(described(render_face(spec).image).hair_length)
+    # The tail hangs over one shoulder, which may be the hidden one.
+    assert found <= {"ponytail", "short"}
+    assert "ponytail" in found
+
+
+@pytest.mark.parametrize("skin_tone", [8, 9, 10])
+def test_dark_hair_is_told_from_dark_skin(skin_tone: int) -> None:
+    for seed in (930, 931):
+        hair_type: HairType
+        for hair_type in ("long_straight", "short_straight"):
+            spec = SyntheticFaceSpec(
+                seed=seed, hair_type=hair_type, hair_color="black", skin_tone=skin_tone, width=480, height=480
+            )
+            assert described(render_face(spec).image).hair_length == hair_type.partition("_")[0]

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from typing import get_args
 
+import cv2
 import numpy as np
 import pytest
 
 from emulator.face import identity
 from emulator.face.detection import MediaPipeDetector
+from emulator.face.landmarks import CHIN, CHIN_TIP, LIPS_OUTER, MIDLINE, NOSE_BASE
 from emulator.face.pose import rotation_matrix
 from emulator.face.synthetic import (
     HAIR_COLORS,
@@ -218,3 +220,17 @@ def test_the_ground_truth_can_be_written_and_gives_the_same_face_again() -> None
     turned = vertices @ np.array(camera["rotation"]).T * camera["pixels_per_cm"] * (1, -1, -1)
     turned[:, :2] += camera["origin"]
     np.testing.assert_allclose(turned, known["landmarks"], atol=0.02)
+
+
+@pytest.mark.parametrize(("seed", "yaw"), [(300, 0.0), (302, 25.0), (304, -25.0)])
+def test_a_mask_is_one_piece_with_its_loops_and_no_skin_shows_through_it(seed: int, yaw: float) -> None:
+    bare = render_face(
+        SyntheticFaceSpec(seed=seed, yaw=yaw, glasses=False, width=480, height=480, face_fraction=0.6)
+    )
+    covered = (render_face(replace(bare.spec, covered_mouth=True)).image != bare.image).any(axis=2)
+    pieces, _ = cv2.connectedComponents(covered.astype(np.uint8))
+    # And the rest of the picture.
+    assert pieces == 2
+    under = [*LIPS_OUTER, *NOSE_BASE, *set(CHIN) & set(MIDLINE) - {CHIN_TIP}]
+    columns, rows = np.rint(bare.landmarks[under, :2]).astype(int).T
+    assert covered[rows, columns].all()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.interpolate import LinearNDInterpolator, PchipInterpolator
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator, PchipInterpolator
 
 from emulator.face.canonical import Region, canonical_mesh, region_triangles
 from emulator.face.landmarks import (
@@ -26,8 +26,9 @@ from emulator.face.landmarks import (
     UPPER_LIP_INNER,
 )
 from emulator.face.mesh import vertex_normals
+from emulator.face.rasterize import rasterize
 from emulator.face.subdivision import loop_subdivision, passing_through
-from emulator.face.synthetic.color import Floats, single
+from emulator.face.synthetic.color import Floats, Singles, single
 from emulator.face.synthetic.person import Person
 from emulator.face.types import Points2, Points3, Triangles
 
@@ -86,6 +87,9 @@ def figure(
 
 
 _RINGS: Final = 9
+
+# How finely a head's depth is sampled for what lies on it.
+_STEPS_PER_CM: Final = 12.0
 
 
 def _skull_rings(face: Points3) -> Points3:
@@ -452,6 +456,25 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
     return plain(vertices @ rotation.T, triangles, "frame")
 
 
+def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
+    """Return how far in front, in centimetres, a surface lies at places (H, W, 2) of the frontal plane.
+
+    Beyond its outline, as at the nearest place within.
+    """
+    low, high = vertices[:, :2].min(axis=0) - 1.0, vertices[:, :2].max(axis=0) + 1.0
+    width, height = (int(side) for side in np.ceil((high - low) * _STEPS_PER_CM))
+    points = np.column_stack([(vertices[:, :2] - low) * _STEPS_PER_CM, -vertices[:, 2]])
+    depth = rasterize(points, triangles, height, width).depth
+    seen = np.isfinite(depth)
+    _, labels = cv2.distanceTransformWithLabels(
+        (~seen).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    by_label = np.zeros(int(labels.max()) + 1)
+    by_label[np.asarray(labels)[seen]] = -depth[seen]
+    at = single((places - low) * _STEPS_PER_CM)
+    return single(cv2.remap(single(by_label[np.asarray(labels)]), at, np.empty(0), cv2.INTER_LINEAR))
+
+
 def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
     """Return a medical mask over nose, mouth and chin, and the loops that hold it."""
     resting = head_topology().resting
@@ -462,19 +485,25 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
     u, v = np.meshgrid(np.linspace(-1.0, 1.0, columns), np.linspace(0.0, 1.0, rows))
     x = u * (5.6 - 2.2 * v**2)
     top = bridge[1] + 0.4 - 1.9 * np.abs(u) ** 1.6
-    bottom = chin[1] + 0.7 + 1.8 * np.abs(u) ** 2.2
+    bottom = chin[1] - 0.1 + 2.0 * np.abs(u) ** 2.2
     y = top + v * (bottom - top)
-    # Where these places of the frontal plane lie on this head.
+    # Where these places of the frontal plane lie on this head. Only what faces the front: the
+    # underside of the jaw lies at the same places, an inch deeper. Beyond the chin as the nearest skin.
     shown = (resting[:, 2] > edge[EARS[0]][2] + 1.0) & (resting[:, 1] < bridge[1] + 3.0)
-    place = LinearNDInterpolator(resting[shown][:, :2], model[shown])(np.stack([x, y], axis=2))
-    skin = np.where(np.isfinite(place), place, np.nan_to_num(place, nan=float(model[:, 2].min())))
+    shown &= vertex_normals(resting, head_topology().triangles)[:, 2] > 0.15
+    flat, there = resting[shown][:, :2], model[shown]
+    places = np.stack([x, y], axis=2)
+    nearest = NearestNDInterpolator(flat, np.arange(len(flat)))(places).astype(int)
+    moves = LinearNDInterpolator(flat, there[:, :2] - flat)(places)
+    moves = np.where(np.isfinite(moves), moves, (there[:, :2] - flat)[nearest])
+    # Smoothly: cloth does not follow one lip over the other.
+    places = places + cv2.GaussianBlur(moves, (0, 0), 2.0)
     # Cloth spans hollows: the surface is smoothed, but nowhere goes into the skin.
-    depth = single(skin[..., 2])
+    depth = _foremost(model, skull.triangles, places)
     cloth = depth
     for _ in range(3):
         cloth = np.maximum(single(cv2.GaussianBlur(cloth, (0, 0), 3.0)), depth)
-    standing = skin.copy()
-    standing[..., 2] = cloth + 0.25
+    standing = np.concatenate([places, cloth[..., np.newaxis] + 0.25], axis=2)
     pleats = 0.3 * np.exp(-((((v * 4.0) % 1.0 - 0.5) / 0.08) ** 2)) * (np.abs(u) < 0.85)
     stacked = standing.reshape(-1, 3)
     parts = [plain(stacked @ rotation.T, strip(rows, columns, closed=False), "mask", pleats.reshape(-1))]
@@ -485,6 +514,10 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
             end = np.array([side * (abs(face[ear, 0]) + 0.35), face[ear, 1] + height, face[ear, 2] - 1.2])
             path = np.linspace(0.0, 1.0, 12)[:, np.newaxis] * (end - start) + start
             path[:, 0] += side * 0.5 * np.sin(np.linspace(0, np.pi, 12))
+            # Nor does it go through the cheek or the jaw.
+            beside = model[side * model[:, 0] > 0]
+            cheek = LinearNDInterpolator(beside[:, 1:], side * beside[:, 0], fill_value=0.0)(path[:, 1:])
+            path[:, 0] = side * np.maximum(side * path[:, 0], cheek + 0.12)
             pieces.append(_wire(path, 0.1, closed=False))
     vertices, triangles = _joined(pieces)
     parts.append(plain(vertices @ rotation.T, triangles, "mask"))

@@ -36,6 +36,8 @@ class NamedFace:
 
 _SEED: Final = 17
 _OTHER: Final = 20
+# A woman whose attributes are answered as they are, under both kinds of hair.
+_LONG_HAIRED: Final = 54
 
 NAMED_FACES: Final[dict[str, NamedFace]] = {
     "ok-frontal": NamedFace("one person from the front", (SyntheticFaceSpec(seed=_SEED),)),
@@ -61,10 +63,11 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
         "the same person with a medical mask", (SyntheticFaceSpec(seed=_SEED, covered_mouth=True),)
     ),
     "long-hair": NamedFace(
-        "another person, with long wavy hair", (SyntheticFaceSpec(seed=_OTHER, hair_type="long_wavy"),)
+        "another person, with long wavy hair", (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="long_wavy"),)
     ),
     "ponytail": NamedFace(
-        "another person, with a ponytail", (SyntheticFaceSpec(seed=_OTHER, hair_type="ponytail_straight"),)
+        "the person with long hair, with a ponytail",
+        (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="ponytail_straight"),),
     ),
     "turned-45": NamedFace(
         "the first person, turned 45° to their left", (SyntheticFaceSpec(seed=_SEED, yaw=45),)
