@@ -99,6 +99,13 @@ class _Crop:
     landmarks: Points2
     """(478, 2) pixels of the crop."""
 
+    luma: NDArray[np.float32]
+    oval: NDArray[np.bool_]
+    """The face's outline, filled."""
+
+    away: NDArray[np.float32]
+    """How far from it, in pixels."""
+
     turn: float
     """The sine of the head's yaw: how far its own z axis points to the picture's right."""
 
@@ -137,9 +144,7 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
         hair_color=color,
         hair_length=length,
         hair_texture=_hair_texture(crop, hair, hair | tails if length == "long" else None),
-        gender=_gender_guess(
-            frame.to_head(landmarks), length, float(hair.sum() / max(_filled(crop, [FACE_OVAL]).sum(), 1))
-        ),
+        gender=_gender_guess(frame.to_head(landmarks), length, float(hair.sum() / max(crop.oval.sum(), 1))),
         glasses=_has_glasses(crop),
         blink_correction=blink_correction(landmarks),
     )
@@ -182,7 +187,19 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
     border = _BORDER * frame.unit
     end = np.array(image.shape[1::-1]) - 1 - border
     seen = ((landmarks[:, :2] >= border) & (landmarks[:, :2] <= end)).all(axis=1)
-    return _Crop(cropped, person, skin_mask(cropped, moved, seen), moved[:, :2], float(frame.axes[2, 0]))
+    oval = _filled(cropped.shape, moved[:, :2], [FACE_OVAL])
+    return _Crop(
+        image=cropped,
+        person=person,
+        skin=skin_mask(cropped, moved, seen),
+        landmarks=moved[:, :2],
+        luma=np.asarray(cv2.cvtColor(cropped, cv2.COLOR_RGB2GRAY), dtype=np.float32),
+        oval=oval,
+        away=np.asarray(
+            cv2.distanceTransform((~oval).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5), dtype=np.float32
+        ),
+        turn=float(frame.axes[2, 0]),
+    )
 
 
 def _skin_color(crop: _Crop) -> Color:
@@ -192,11 +209,11 @@ def _skin_color(crop: _Crop) -> Color:
     all around where it would be.
     """
     forehead = (*LEFT_EYEBROW[:5], *RIGHT_EYEBROW[:5], 10, 109, 338, 108, 337, 151)
-    areas = _filled(crop, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
+    areas = _filled(crop.image.shape, crop.landmarks, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
     shown = crop.person >= 0.0
     pixels = crop.image[areas & shown & (crop.skin > 0.5)]
     if len(pixels) < 30:
-        pixels = crop.image[_filled(crop, [FACE_OVAL]) & shown]
+        pixels = crop.image[crop.oval & shown]
     if len(pixels) == 0:
         pixels = crop.image[shown]
     return _robust_color(pixels, 0.3, 0.8)
@@ -213,10 +230,10 @@ def _robust_color(pixels: NDArray[np.uint8], low: float, high: float) -> Color:
     return color
 
 
-def _filled(crop: _Crop, rings: list[tuple[int, ...]]) -> NDArray[np.bool_]:
-    plane = np.zeros(crop.image.shape[:2], dtype=np.uint8)
+def _filled(shape: tuple[int, ...], points: Points2, rings: list[tuple[int, ...]]) -> NDArray[np.bool_]:
+    plane = np.zeros(shape[:2], dtype=np.uint8)
     for ring in rings:
-        cv2.fillPoly(plane, [cv2.convexHull(np.rint(crop.landmarks[list(ring)]).astype(np.int32))], (1,))
+        cv2.fillPoly(plane, [cv2.convexHull(np.rint(points[list(ring)]).astype(np.int32))], (1,))
     return plane.astype(bool)
 
 
@@ -238,8 +255,7 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     person and is not of the skin's colour; hair is then what has that colour and hangs together
     with the band.
     """
-    oval = _filled(crop, [FACE_OVAL])
-    away = cv2.distanceTransform((~oval).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
     # Above the ears.
     band[crop.y(0.15) :] = False
@@ -312,10 +328,9 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
     long if it also hides the ear, which a tail leaves bare.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
-    away = cv2.distanceTransform((~_filled(crop, [FACE_OVAL])).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
     end = int(crop.landmarks[CHIN_TIP, 1]) + round(0.2 * _SCALE)
-    far, near = away > _FALLING * _SCALE, away <= 0.15 * _SCALE
+    far, near = crop.away > _FALLING * _SCALE, crop.away <= 0.15 * _SCALE
     ears = slice(crop.y(-0.15), mouth)
     middle = round(float(oval[:, 0].mean()))
     reaching, covering = [], []
@@ -347,8 +362,9 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
     inner = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     if inner.sum() < 100:
         return "straight"
-    luma = np.asarray(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), dtype=np.float32)
-    slopes = [np.asarray(cv2.Sobel(luma, cv2.CV_32F, *order), dtype=np.float32) for order in ((1, 0), (0, 1))]
+    slopes = [
+        np.asarray(cv2.Sobel(crop.luma, cv2.CV_32F, *order), dtype=np.float32) for order in ((1, 0), (0, 1))
+    ]
     # Averages over a third of u are as good at half the resolution.
     xx, yy, xy, inner = _structure(slopes, inner, 0.075)
     energy = xx + yy
@@ -435,11 +451,10 @@ def _has_glasses(crop: _Crop) -> bool:
     Bare skin is smooth there; a frame is a line across. Of both eyes the one that is seen broader
     counts: of a turned head's farther eye, the frame may stand before the eye or beside the face.
     """
-    luma = np.asarray(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     points = crop.landmarks
     # From between the brows, which may meet, down to above the tip of the nose.
     top = points[[_BETWEEN_BROWS, NOSE_BRIDGE[0]]].mean(axis=0)
-    bridge = _line_contrast(crop, luma, top, points[NOSE_BRIDGE[3]], 0.04)
+    bridge = _line_contrast(crop, top, points[NOSE_BRIDGE[3]], 0.04)
     lids = max(
         (LEFT_LOWER_LID, RIGHT_LOWER_LID),
         key=lambda lid: float(np.linalg.norm(points[lid[0]] - points[lid[-1]])),
@@ -447,16 +462,14 @@ def _has_glasses(crop: _Crop) -> bool:
     lid = points[list(lids[3:6])].mean(axis=0)
     # Below the lashes, down to where the lowest frames end.
     down = np.array([0.0, _SCALE])
-    below = _line_contrast(crop, luma, lid + 0.05 * down, lid + 0.33 * down, 0.07)
+    below = _line_contrast(crop, lid + 0.05 * down, lid + 0.33 * down, 0.07)
     return min(bridge, below) > _EITHER_FRAME and bridge * below > _FRAME**2
 
 
 _BETWEEN_BROWS = 9
 
 
-def _line_contrast(
-    crop: _Crop, luma: NDArray[np.float32], start: NDArray[np.float64], end: NDArray[np.float64], aside: float
-) -> float:
+def _line_contrast(crop: _Crop, start: NDArray[np.float64], end: NDArray[np.float64], aside: float) -> float:
     """Return how far luminance along a strip departs from its running median, against that.
 
     The strip goes from ``start`` to ``end`` (pixels of the crop) and reaches ``aside`` u to both
@@ -473,7 +486,7 @@ def _line_contrast(
     shown = cv2.remap(crop.person, column, row, cv2.INTER_NEAREST, borderValue=(-1.0,))
     if shown.min() < 0.0:
         return 0.0
-    profile = cv2.remap(luma, column, row, cv2.INTER_LINEAR).mean(axis=1, dtype=np.float64)
+    profile = cv2.remap(crop.luma, column, row, cv2.INTER_LINEAR).mean(axis=1, dtype=np.float64)
     half = round(0.08 * _SCALE)
     padded = np.pad(profile, half, mode="edge")
     running = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)

@@ -25,6 +25,9 @@ from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, pa
 from emulator.face.texture import SkinPlaces
 from emulator.face.types import Points2, Points3, Triangles, check_points
 
+# So far from the midline the outer cheek begins, a centimetre beside the eyes' outer corners.
+_OUTER_CHEEK_CM = 5.4
+
 # So far above the brows' highest landmarks no brow has a hair.
 _ABOVE_BROWS_CM = 0.2
 
@@ -73,7 +76,8 @@ def head_mesh(vertices: Points3) -> Mesh:
 def skin_places() -> SkinPlaces:
     """Return where the delivered head is skin: cheeks, and, bare of hair, forehead, temples and sides.
 
-    A beard stays: below the brows only what lies at the face's outline and beyond counts as bare.
+    A beard stays: between the eyes' outer corners, below the brows nothing counts as bare, and below the
+    mouth only what lies beyond the face's outline.
     """
     topology = _topology()
     canonical = canonical_data()
@@ -87,6 +91,10 @@ def skin_places() -> SkinPlaces:
     oval = np.array(FACE_OVAL)
     bare[oval[height[oval] > height[list(LIPS_OUTER)].max()]] = 1.0
     bare[list(LEFT_TEMPLE[:3] + RIGHT_TEMPLE[:3])] = 1.0
+    # Hair that is not tied hangs over the outer cheeks. The brows end above.
+    aside = np.abs(canonical.mesh.vertices[:, 0])
+    outer = (aside > _OUTER_CHEEK_CM) & (height < height[brows].min())
+    bare[:SURFACE_COUNT][outer & (height > height[list(LIPS_OUTER)].min())] = 1.0
     places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare)]
     for values in places:
         values.flags.writeable = False

@@ -15,6 +15,7 @@ from emulator.face.landmarks import (
     LEFT_EYEBROW_UPPER,
     LIPS_OUTER,
     RIGHT_EYE,
+    RIGHT_TEMPLE,
 )
 from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
@@ -220,6 +221,24 @@ def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone(
     covered = (10, 338, 109, 297, 67)
     assert np.abs(at(with_hair, *covered) - hair).max() <= 12
     assert np.abs(at(bare, *covered) - skin).max() <= 30
-    kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK)
+    # But for the cheek's outer edge, over which the hair hangs.
+    kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK[4:7], *LEFT_CHEEK[8:])
     # Far from the hair; up to rounding, since what was filled in elsewhere blends with it.
     assert np.abs(at(bare, *kept) - at(with_hair, *kept)).max() <= 1
+
+
+def test_hair_over_the_outer_cheeks_is_not_spread_over_the_sides_of_the_head() -> None:
+    mesh = head_mesh(canonical_mesh().vertices)
+    points = WeakPerspective(18.0, rotation_matrix(Pose(30.0, 0.0, 0.0)), np.array([200.0, 200.0])).project(
+        mesh.vertices
+    )
+    skin, hair = (205, 165, 140), (150, 110, 60)
+    picture = np.full((400, 400, 3), skin, np.uint8)
+    # Of the nearer side, blond hair hides what lies beside the eye, down to the mouth.
+    edge = int(points[list(RIGHT_TEMPLE), 0].mean())
+    picture[: int(points[list(LIPS_OUTER), 1].mean()), :edge] = hair
+    sides = mesh.vertices[:, 1] > mesh.vertices[list(LIPS_OUTER), 1].max()
+    sides &= (np.abs(mesh.vertices[:, 0]) > 5.4) & (mesh.vertices[:, 1] < 4.0)
+    columns, rows = np.rint(uv_to_pixels(mesh.uv[sides], SIZE, SIZE)).astype(int).T
+    baked = bake_texture(mesh, [TextureView(points, picture)], SIZE, skin_places()).image[rows, columns]
+    assert np.abs(baked.astype(int) - skin).mean() < 3.0
