@@ -306,7 +306,7 @@ def _covered(color: Singles, weight: Singles) -> Singles:
     for values, tolerance in zip((green, red - green, blue - green), _SKIN_OCTAVES, strict=True):
         away = (values - np.median(values[sure])) * np.float32(1.0 / tolerance)
         apart += away * away
-    strange = _smoothstep(np.sqrt(apart), 1.0, 2.0)
+    strange = _smoothstep(np.sqrt(apart), 1.0, 1.5)
     # What shines like skin but does not hang together with the cheeks is hair too.
     _, labels = cv2.connectedComponents((strange < 0.5).astype(np.uint8), connectivity=4)
     islands = ~np.isin(labels, np.unique(np.asarray(labels)[sure & (strange < 0.5)]))

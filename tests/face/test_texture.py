@@ -6,6 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from emulator.face.canonical import canonical_mesh
+from emulator.face.detection import MediaPipeDetector
+from emulator.face.fit import fit_head
 from emulator.face.head import head_mesh, skin_places
 from emulator.face.landmarks import (
     CHIN_TIP,
@@ -20,6 +22,7 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize, uv_to_pixels
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.texture import TextureView, bake_texture, pull_push
 from emulator.face.types import Image, Points3
 
@@ -242,3 +245,17 @@ def test_hair_over_the_outer_cheeks_is_not_spread_over_the_sides_of_the_head() -
     columns, rows = np.rint(uv_to_pixels(mesh.uv[sides], SIZE, SIZE)).astype(int).T
     baked = bake_texture(mesh, [TextureView(points, picture)], SIZE, skin_places()).image[rows, columns]
     assert np.abs(baked.astype(int) - skin).mean() < 3.0
+
+
+@pytest.mark.parametrize("seed", [64, 70, 71, 72])
+def test_the_tips_of_a_fringe_leave_no_spots_on_the_forehead(seed: int) -> None:
+    drawn = render_face(SyntheticFaceSpec(seed=seed, width=800, height=800))
+    landmarks = MediaPipeDetector().detect(drawn.image)[0].landmarks
+    fit = fit_head(landmarks)
+    seen = TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), drawn.image)
+    head = head_mesh(fit.mesh.vertices)
+    texture = bake_texture(head, [seen], 384, skin_places()).image
+    # From above the brows to the top, over the middle half.
+    forehead = cv2.cvtColor(texture[: int(0.2 * 384), 96:288], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    around = cv2.GaussianBlur(forehead, (0, 0), 20)
+    assert float((forehead / around).min()) > 0.82
