@@ -24,8 +24,8 @@ def test_health_says_what_is_served(client: httpx.Client) -> None:
         "status": "ok",
         "version": emulator.__version__,
         "capabilities": [
-            *("clock", "contracts", "costs", "credentials", "faults", "journal", "scenarios"),
-            *("snapshot", "tasks", "webhooks", "world"),
+            *("clock", "contracts", "costs", "credentials", "faults", "journal", "lifetimes"),
+            *("scenarios", "snapshot", "tasks", "webhooks", "world"),
         ],
         "vendors": {
             "faceplusplus": ["/facepp"],

@@ -21,6 +21,7 @@ from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.jobs import RESHAPE, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units import RESHAPE_ACTION, Units
+from emulator.web.lifetimes import Lifetimes
 from emulator.web.meter import Meter
 from emulator.web.services import Services
 
@@ -140,6 +141,7 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
             blobs=Mortal(blobs, life, {"put", "delete"}),
             queue=Mortal(queue, life, {"run"}),
             meter=await meter_on(mortal),
+            lifetimes=Lifetimes(records, {}, {}),
         ),
     )
     units = Units(services, SETTINGS)
@@ -217,7 +219,8 @@ async def create(folder: Path, life: Life) -> None:
     try:
         mortal = Mortal(records, life, {"create", "put", "replace", "count_up"})
         ids = SeededIds(0, mortal.count_up)
-        parts = {"clock": Clock(), "ids": ids, "records": mortal, "meter": await meter_on(mortal)}
+        parts: dict[str, Any] = {"clock": Clock(), "ids": ids, "records": mortal}
+        parts |= {"meter": await meter_on(mortal), "lifetimes": Lifetimes(records, {}, {})}
         with contextlib.suppress(Died):
             units = Units(cast("Services", SimpleNamespace(**parts)), SETTINGS)
             await units.reserve("me", "t", RESHAPE_ACTION, 2)
