@@ -25,6 +25,10 @@ from emulator.settings import Settings
 from emulator.web.call import DROPPERS
 from emulator.web.endings import ENDINGS
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection without a request is kept, as web servers do: one that is closed sooner may be closed
+just as a client with a pool of connections sends the next request on it."""
+
 
 class AddressInUse(Exception):
     """Somebody else listens there."""
@@ -174,6 +178,7 @@ def _uvicorn_server(app: FastAPI) -> _Server:
             http=DroppableProtocol,
             log_config=None,
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             forwarded_allow_ips="*",
         )
     )
