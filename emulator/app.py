@@ -146,7 +146,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     app.add_middleware(ControlGate, mode=settings.control, port=settings.control_port)
     app.add_middleware(DrainedBodies)
     if settings.data_dir is None:
-        weakref.finalize(app, shutil.rmtree, adapters.folder, ignore_errors=True)
+        weakref.finalize(app, _remove, adapters.folder)
     return app
 
 
@@ -176,11 +176,15 @@ def _blaming(folder: Path) -> Iterator[None]:
         raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     """Open what has to be opened, and have ``stack`` close it."""
     if adapters.is_temporary:
         # Here, since a signal ends the process before anything is finalized.
-        stack.push_async_callback(asyncio.to_thread, shutil.rmtree, adapters.folder, ignore_errors=True)
+        stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
     await adapters.blobs.open()
