@@ -27,12 +27,12 @@ from emulator.control.webhooks import DeliveryDescription, EndpointDescription, 
 from emulator.tasks.progression import Progression
 from emulator.web.credentials import CredentialState
 from emulator.web.faults import Effect, FaultRule, Match
-from emulator.web.lifetimes import Seconds
+from emulator.web.lifetimes import Lifetime
 from emulator.webhooks.delivery import Timestamps
 
 POLL_SECONDS = 0.02
 
-_LIFETIMES = TypeAdapter(dict[str, dict[str, Seconds]])
+_LIFETIMES = TypeAdapter(dict[str, dict[str, Lifetime]])
 
 
 class ControlError(Exception):
@@ -246,16 +246,16 @@ class Client:
         """Go back to everybody's progression, or the settings'."""
         return Progression.model_validate(self._call("DELETE", "/progression", scoped=True))
 
-    def lifetimes(self) -> dict[str, dict[str, Seconds]]:
+    def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
         """Return how long things live, by vendor and by the name of the vendor's setting."""
         return _LIFETIMES.validate_python(self._call("GET", "/lifetimes", scoped=True))
 
-    def set_lifetimes(self, vendor: str, **lifetimes: Seconds) -> dict[str, dict[str, Seconds]]:
+    def set_lifetimes(self, vendor: str, **lifetimes: Lifetime) -> dict[str, dict[str, Lifetime]]:
         """Set how long a vendor's things live, and return all lifetimes; what is not named stays."""
         found = self._call("PUT", "/lifetimes", body={vendor: lifetimes}, scoped=True)
         return _LIFETIMES.validate_python(found)
 
-    def reset_lifetimes(self) -> dict[str, dict[str, Seconds]]:
+    def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
         """Go back to everybody's lifetimes, or the settings'."""
         return _LIFETIMES.validate_python(self._call("DELETE", "/lifetimes", scoped=True))
 

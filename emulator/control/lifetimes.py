@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from emulator.control.scope import ScopeDep
-from emulator.web.lifetimes import Seconds
+from emulator.web.lifetimes import Lifetime
 from emulator.web.services import Services
 from emulator.web.text import Text
 
-LifetimesByVendor = Mapping[Text, Mapping[Text, Seconds]]
+LifetimesByVendor = Mapping[Text, Mapping[Text, Lifetime]]
 """By vendor, and by the name of the vendor's setting."""
 
 

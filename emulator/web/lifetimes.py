@@ -13,12 +13,12 @@ from emulator.clock import EVERYBODY
 
 KIND = "lifetimes"
 
-Seconds = int | float | None
-"""Or days, as the setting's name says."""
+Lifetime = int | float | None
+"""A number of what the setting's name says, seconds or days; None is for ever."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-_DOCUMENT = TypeAdapter(dict[str, Seconds])
+_DOCUMENT = TypeAdapter(dict[str, Lifetime])
 
 
 class LifetimeRefused(Exception):
@@ -49,18 +49,18 @@ class Lifetimes:
     def __init__(
         self, records: Records, settings: Mapping[str, BaseModel], names: Mapping[str, Sequence[str]]
     ) -> None:
-        self.kept: Kept[Mapping[str, Seconds]] = Kept(records, KIND, dict, _DOCUMENT.validate_python)
+        self.kept: Kept[Mapping[str, Lifetime]] = Kept(records, KIND, dict, _DOCUMENT.validate_python)
         self._settings = settings
         self._names = {vendor: tuple(mine) for vendor, mine in names.items() if mine}
 
     def of(self, vendor: str, owner: str, settings: Settings) -> Settings:
         """Return a vendor's settings as they are for an owner: its own lifetimes, or everybody's."""
-        changes: dict[str, Seconds] = {}
+        changes: dict[str, Lifetime] = {}
         for scope in (EVERYBODY, owner):
             changes.update(self.kept.get(_key(vendor, scope)) or {})
         return settings.model_copy(update=changes) if changes else settings
 
-    def read(self, owner: str) -> dict[str, dict[str, Seconds]]:
+    def read(self, owner: str) -> dict[str, dict[str, Lifetime]]:
         """Return all lifetimes as they are for an owner, by vendor and name."""
         found = {}
         for vendor, names in self._names.items():
@@ -68,7 +68,7 @@ class Lifetimes:
             found[vendor] = {name: getattr(settings, name) for name in names}
         return found
 
-    def check(self, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Seconds]]:
+    def check(self, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Lifetime]]:
         """Return lifetimes by vendor and name, as they are stored.
 
         Raises
@@ -95,7 +95,7 @@ class Lifetimes:
         for vendor in self._names:
             await self.kept.delete(_key(vendor, owner))
 
-    def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Seconds]:
+    def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:
         if vendor not in self._names:
             raise LifetimeRefused(vendor, f"nothing has a lifetime there; it has at {', '.join(self._names)}")
         for name in wanted:

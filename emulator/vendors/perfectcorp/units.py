@@ -171,14 +171,14 @@ class Units:
 
     async def refund(self, owner: str, task_id: str) -> None:
         """Give back what a task took; a second time does nothing."""
-        await self._end_reservation(owner, _giving_back(task_id))
         record = await self.services.records.get(CHARGE, task_id)
-        if record is None:
-            return
-        charge = Charge.from_document(record.document)
-        await self.services.meter.void(VENDOR, OPERATIONS[charge.action], owner, task_id)
-        if not charge.refunded:
-            await self.services.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
+        if record is not None:
+            charge = Charge.from_document(record.document)
+            await self.services.meter.void(VENDOR, OPERATIONS[charge.action], owner, task_id)
+            if not charge.refunded:
+                await self.services.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
+        # Last: as long as something is reserved, ``recover`` finds it.
+        await self._end_reservation(owner, _giving_back(task_id))
 
     async def spend(self, owner: str, task_id: str) -> None:
         """Let go for good what a task took; a second time does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -174,14 +175,14 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     whole = Life(None)
     undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
     assert undisturbed is not None
-    # It starts, is computed, its result is stored, it is held, its units are spent or given back, it is
-    # billed or not, and it is finished.
+    # It starts, is computed, its result is stored, it is held, its units are spent and billed, or given
+    # back, and it is finished.
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "replace",
         "run",
         *(["put"] if isinstance(result, ReshapedPicture) else []),
         "replace",
-        *(["replace", "put"] if isinstance(result, ReshapedPicture) else ["replace", "put", "replace"]),
+        *(["replace", "put"] if isinstance(result, ReshapedPicture) else ["put", "replace", "replace"]),
         "replace",
     ]
     for last_step in range(1, len(whole.steps) + 1):
@@ -212,8 +213,8 @@ async def amount_left(folder: Path) -> int:
     return amount
 
 
-async def create(folder: Path, life: Life) -> None:
-    """Create a task as far as the life goes, and begin another life."""
+async def create(folder: Path, life: Life, second: Life) -> None:
+    """Create a task as far as the first life goes, recover as far as the second does, and begin a third."""
     records = SqliteRecords(folder / "records.sqlite3")
     await records.open()
     try:
@@ -227,24 +228,25 @@ async def create(folder: Path, life: Life) -> None:
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
             await mortal.create("task", task.id, task.owner, task.to_document())
         tasks = TaskRunner(records, cast("Any", Queue(NoFaceFound())), cast("Any", Clock()))
-        parts = {"clock": Clock(), "records": records, "meter": await meter_on(records), "tasks": tasks}
-        again = Units(cast("Services", SimpleNamespace(**parts)), SETTINGS)
-        for _ in range(2):
-            await again.recover()
+        for kept in (Mortal(records, second, {"put", "replace"}), records):
+            parts = {"clock": Clock(), "records": kept, "meter": await meter_on(kept), "tasks": tasks}
+            again = Units(cast("Services", SimpleNamespace(**parts)), SETTINGS)
+            with contextlib.suppress(Died):
+                await again.recover()
         exists = await tasks.find("t") is not None
         amounts = [grant.document["amount"] for grant in await records.find("perfectcorp/grant")]
         costs = [(cost.calls, cost.units) for cost in again.services.meter.costs()]
         history = [task_id for task_id, _ in await again.history("me")]
         assert (amounts, costs, history) == (
             ([1], [(1, 2)], ["t"]) if exists else (amounts and [3], [], [])
-        ), life.steps
+        ), (life.steps, second.steps)
     finally:
         await records.close()
 
 
 def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_task(tmp_path: Path) -> None:
     whole = Life(None)
-    asyncio.run(create(tmp_path / "whole", whole))
+    asyncio.run(create(tmp_path / "whole", whole, Life(None)))
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "count_up",
         "create",
@@ -254,5 +256,5 @@ def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_t
         "put",
         "create",
     ]
-    for last_step in range(1, len(whole.steps) + 1):
-        asyncio.run(create(tmp_path / str(last_step), Life(last_step)))
+    for first, second in product(range(1, len(whole.steps) + 1), range(1, 7)):
+        asyncio.run(create(tmp_path / f"{first}-{second}", Life(first), Life(second)))
