@@ -1,7 +1,7 @@
 """What the reshape does, measured in pixels, and what it costs: ``python -m benchmarks.reshape``.
 
 The first tables say for every parameter by how much its quantity changed in the picture that came
-out (see ``emulator.face.proportions``). The last ones say how long each stage takes on one core,
+out (see ``laboratory.proportions``). The last ones say how long each stage takes on one core,
 beside the floor: decode, one resampling of the whole picture, encode.
 """
 
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.proportions import PROPORTIONS, measured_effect, speckled
 from emulator.face.reshape import head_frame, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.skin import smooth_skin
@@ -32,6 +31,7 @@ from emulator.face.warp import minimum_jacobian, warp_image
 from emulator.pipelines.images import decode_picture, encode_jpeg
 from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
 from emulator.pipelines.rules import ImageRules
+from laboratory.proportions import PROPORTIONS, measured_effect, speckled
 
 # ruff: noqa: T201 - tables are the purpose
 

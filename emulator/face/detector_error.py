@@ -1,6 +1,6 @@
 """How a landmark detector answers to heads, measured on drawn ones that are known.
 
-``emulator.face.observability`` measures it and writes ``emulator/face/data/detector_error.npz``.
+``laboratory.observability`` measures it and writes ``emulator/face/data/detector_error.npz``.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def identity_modes() -> IdentityModes:
 
     The first sixteen are the directions that a landmark detector lets one recover, the rest are
     manifold harmonics (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x) that
-    those leave over: ``emulator.face.observability`` chooses them.
+    those leave over: ``laboratory.observability`` chooses them.
     """
     with (
         resources.files("emulator.face").joinpath("data/identity_modes.npz").open("rb") as stream,

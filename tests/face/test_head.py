@@ -5,12 +5,12 @@ import pytest
 
 from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
-from emulator.face.derive import head_mirror
 from emulator.face.head import head_mesh
 from emulator.face.identity import IDENTITY_COUNT
 from emulator.face.landmarks import MIRROR, SURFACE_COUNT
 from emulator.face.mesh import Mesh, boundary_edges, vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
+from laboratory.derive import head_mirror
 
 
 def somebodys_head(seed: int = 0) -> Mesh:

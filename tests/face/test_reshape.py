@@ -14,11 +14,11 @@ from scipy.spatial.transform import Rotation
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.landmarks import FACE_OVAL, MIRROR, mirrored_landmarks
-from emulator.face.proportions import PROPORTIONS, REACH
 from emulator.face.reshape import MOTIONS, displaced_landmarks, head_frame, reshape, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.types import Image, Points3
 from emulator.face.warp import MINIMUM_JACOBIAN, DisplacementField, minimum_jacobian, warp_image
+from laboratory.proportions import PROPORTIONS, REACH
 
 NAMES = tuple(field.name for field in fields(ReshapeParameters))
 EXTREMES = [

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.face.landmarks import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
-from emulator.face.proportions import PROPORTIONS
 from emulator.face.reshape import displaced_landmarks, head_frame
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
@@ -19,10 +18,11 @@ from emulator.tasks.task import Outcome, Task, finish, hold, start
 from emulator.vendors.perfectcorp.errors import ERRORS, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.wire import SIDED, Features, ReshapeRequest, render_status
+from laboratory.proportions import PROPORTIONS
 
 values = st.integers(-100, 100)
 
-# Which way the quantity goes that stands in emulator.face.proportions, at 100, as the vendor's page
+# Which way the quantity goes that stands in laboratory.proportions, at 100, as the vendor's page
 # has it: small to large, narrow to wide, low to high; the tip of the nose from up to down.
 LESS_AT_100 = {"cheekbones", "jaw"}
 

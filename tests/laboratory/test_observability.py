@@ -11,7 +11,7 @@ from emulator.face.canonical import canonical_mesh
 from emulator.face.detector_error import pose_terms
 from emulator.face.identity import IDENTITY_COUNT, mirrored_field
 from emulator.face.landmarks import SURFACE_COUNT
-from emulator.face.observability import (
+from laboratory.observability import (
     Sights,
     choose_modes,
     head_of_modes,

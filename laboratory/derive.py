@@ -1,6 +1,6 @@
-"""Derives the canonical mesh from photographs: ``python -m emulator.face.derive PHOTO...``.
+"""Derives the canonical mesh from photographs: ``python -m laboratory.derive PHOTO...``.
 
-Writes ``emulator/face/data/canonical_mesh.npz``. Nothing else in the package needs this module.
+Writes ``emulator/face/data/canonical_mesh.npz``.
 
 The steps, each a function here:
 
@@ -20,7 +20,6 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +49,7 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import boundary_edges
 from emulator.face.pose import similarity_transform
 from emulator.face.types import Image, Matrix, Points2, Points3, Triangles
+from laboratory import DATA
 
 Corners = tuple[int, int, int]
 
@@ -673,14 +673,13 @@ def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray
 
 
 def main(paths: Sequence[str]) -> None:
-    """Derive from the photos at ``paths`` and write the package's data file."""
+    """Derive from the photos at ``paths`` and write the face core's data file."""
     photos = []
     for path in paths:
         with PillowImage.open(path) as photo:
             photos.append(np.asarray(ImageOps.exif_transpose(photo).convert("RGB")))
     arrays = derive(photos, MediaPipeDetector())
-    target = Path(__file__).parent / "data" / "canonical_mesh.npz"
-    with target.open("wb") as stream:
+    with (DATA / "canonical_mesh.npz").open("wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 

@@ -1,7 +1,7 @@
-"""Chooses the identity modes, and measures the detector: ``python -m emulator.face.observability``.
+"""Chooses the identity modes, and measures the detector: ``python -m laboratory.observability``.
 
-Writes ``emulator/face/data/identity_modes.npz`` and ``detector_error.npz``. Nothing else in the
-package needs this module. Half an hour on two cores.
+Writes ``emulator/face/data/identity_modes.npz`` and ``detector_error.npz``, in half an hour on
+two cores.
 
 1. People are drawn whose faces vary in every smooth way, in three poses each, half of the pictures
    with an expression, and detected. By regression, what each variation does to the detected
@@ -21,7 +21,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +42,7 @@ from emulator.face.pose import pose_from_rotation, similarity_transform
 from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_shape
 from emulator.face.synthetic.shape import LIMIT, traits
 from emulator.face.types import Matrix, Points3
+from laboratory import DATA
 
 Floats = NDArray[np.float64]
 
@@ -412,10 +412,9 @@ def _lasting(errors: Floats, both: Sights) -> Matrix:
 
 
 def main() -> None:
-    """Choose the modes, measure the detector, and write the package's data files."""
-    data = Path(__file__).parent / "data"
+    """Choose the modes, measure the detector, and write the face core's data files."""
     modes = choose_modes(look_at_all(_VARIED_PEOPLE, varied_head))
-    with (data / "identity_modes.npz").open("wb") as stream:
+    with (DATA / "identity_modes.npz").open("wb") as stream:
         np.savez_compressed(
             stream,
             modes=modes.modes.astype(np.float32),
@@ -423,7 +422,7 @@ def main() -> None:
             parities=modes.parities,
         )
     measured = measured_error(look_at_all(_PEOPLE_OF_MODES, partial(head_of_modes, modes)), modes)
-    with (data / "detector_error.npz").open("wb") as stream:
+    with (DATA / "detector_error.npz").open("wb") as stream:
         np.savez_compressed(
             stream,
             **{field.name: getattr(measured, field.name).astype(np.float32) for field in fields(measured)},

@@ -9,7 +9,12 @@ import pytest
 import skimage.data
 
 from emulator.face.detection import MediaPipeDetector
-from emulator.face.proportions import (
+from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
+from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.face.types import Image, Points3
+from emulator.face.warp import MINIMUM_JACOBIAN, warp_image
+from laboratory.proportions import (
     PROPORTIONS,
     carried_landmarks,
     leak,
@@ -17,11 +22,6 @@ from emulator.face.proportions import (
     optical_flow,
     speckled,
 )
-from emulator.face.reshape import head_frame, reshape_field
-from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
-from emulator.face.synthetic import SyntheticFaceSpec, render_face
-from emulator.face.types import Image, Points3
-from emulator.face.warp import MINIMUM_JACOBIAN, warp_image
 
 
 @dataclass(frozen=True, eq=False)
