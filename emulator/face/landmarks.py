@@ -18,7 +18,7 @@ LANDMARK_COUNT: Final = 478
 SURFACE_COUNT: Final = 468
 """Landmarks of the face's surface: the first ones."""
 
-# Derivation (laboratory.derive does it, and a test does it again): the triangulated face is a
+# Derivation (laboratory.triangulation does it, and a test does it again): the triangulated face is a
 # disc, and a disc has one reflection that maps its border, the face oval, onto itself with
 # the forehead's middle (10) fixed. It is found by walking over the triangles from the forehead,
 # to both sides at once. The irises' rings are mirrored by hand.

@@ -10,7 +10,7 @@ from emulator.face.identity import IDENTITY_COUNT
 from emulator.face.landmarks import MIRROR, SURFACE_COUNT
 from emulator.face.mesh import Mesh, boundary_edges, vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
-from laboratory.derive import head_mirror
+from laboratory.extension import head_mirror
 
 
 def somebodys_head(seed: int = 0) -> Mesh:

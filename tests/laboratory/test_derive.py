@@ -10,7 +10,11 @@ from emulator.face.identity import IDENTITY_COUNT
 from emulator.face.landmarks import FACE_OVAL, LEFT_IRIS, MIRROR, RIGHT_IRIS, SURFACE_COUNT
 from emulator.face.pose import Pose, rotation_matrix
 from emulator.face.types import Points3, Triangles
-from laboratory import derive
+from laboratory.extension import extension_triangles, symmetric_extension
+from laboratory.harmonics import harmonics
+from laboratory.heads import aligned_heads, mouth_opening, observed_heads, symmetrised
+from laboratory.layout import unwrapped
+from laboratory.triangulation import filling_triangles, reflection, surface_triangles, symmetric_triangles
 
 SURFACE_MIRROR = np.array(MIRROR[:SURFACE_COUNT])
 
@@ -25,8 +29,8 @@ def canonical_head() -> Points3:
 
 
 def derived_triangles() -> Triangles:
-    skin = derive.symmetric_triangles(derive.surface_triangles(face_mesh_edges()))
-    return np.array(sorted(skin) + derive.filling_triangles()[0], np.int32)
+    skin = symmetric_triangles(surface_triangles(face_mesh_edges()))
+    return np.array(sorted(skin) + filling_triangles()[0], np.int32)
 
 
 def test_the_stored_triangles_are_the_derived_ones() -> None:
@@ -34,7 +38,7 @@ def test_the_stored_triangles_are_the_derived_ones() -> None:
 
 
 def test_every_edge_of_mediapipes_mesh_but_three_diagonals_is_kept() -> None:
-    skin = derive.symmetric_triangles(derive.surface_triangles(face_mesh_edges()))
+    skin = symmetric_triangles(surface_triangles(face_mesh_edges()))
     edges = {frozenset(pair) for a, b, c in skin for pair in ((a, b), (b, c), (c, a))}
     original = {frozenset(edge) for edge in face_mesh_edges().tolist()}
     assert len(edges) == len(original)
@@ -42,17 +46,17 @@ def test_every_edge_of_mediapipes_mesh_but_three_diagonals_is_kept() -> None:
 
 
 def test_mirror_is_the_triangulations_reflection() -> None:
-    skin = derive.symmetric_triangles(derive.surface_triangles(face_mesh_edges()))
-    assert derive.reflection(skin) == dict(enumerate(MIRROR[:SURFACE_COUNT]))
+    skin = symmetric_triangles(surface_triangles(face_mesh_edges()))
+    assert reflection(skin) == dict(enumerate(MIRROR[:SURFACE_COUNT]))
 
 
 def test_a_triangulation_that_is_not_symmetric_has_no_reflection() -> None:
     with pytest.raises(ValueError, match="not symmetric"):
-        derive.reflection(derive.surface_triangles(face_mesh_edges()))
+        reflection(surface_triangles(face_mesh_edges()))
 
 
 def test_the_stored_harmonics_are_the_derived_ones() -> None:
-    functions, frequencies = derive.harmonics(canonical_mesh().triangles)
+    functions, frequencies = harmonics(canonical_mesh().triangles)
     np.testing.assert_allclose(functions, canonical_data().harmonics, atol=1e-6)
     np.testing.assert_allclose(frequencies, canonical_data().frequencies, rtol=1e-9)
 
@@ -66,7 +70,7 @@ def test_aligned_heads_stand_in_model_space_wherever_they_came_from() -> None:
             for _ in range(4)
         ]
     )
-    aligned = derive.aligned_heads(scattered)
+    aligned = aligned_heads(scattered)
     # The stored positions are rounded, so their chin and forehead are not quite one above the other.
     np.testing.assert_allclose(aligned, np.broadcast_to(head, aligned.shape), atol=1e-3)
 
@@ -79,7 +83,7 @@ def test_the_mouths_opening_is_told_apart_from_who_somebody_is() -> None:
         somebody = identity.mesh(rng.normal(size=IDENTITY_COUNT)).vertices.copy()
         somebody[[13, 14]] = canonical_mesh().vertices[[13, 14]]
         heads += [somebody, somebody + slope, somebody + 2 * slope]
-    gap, found = derive.mouth_opening(np.array(heads))
+    gap, found = mouth_opening(np.array(heads))
     closed = canonical_mesh().vertices[13, 1] - canonical_mesh().vertices[14, 1]
     np.testing.assert_allclose(gap, closed + np.tile([0.0, 1.0, 2.0], 5), atol=1e-5)
     np.testing.assert_allclose(found, slope, atol=1e-5)
@@ -87,21 +91,21 @@ def test_the_mouths_opening_is_told_apart_from_who_somebody_is() -> None:
 
 def test_mouths_that_are_all_alike_say_nothing() -> None:
     with pytest.raises(ValueError, match="open"):
-        derive.mouth_opening(np.array([canonical_head()] * 3))
+        mouth_opening(np.array([canonical_head()] * 3))
 
 
 def test_symmetrised_is_symmetric_to_the_bit_and_changes_nothing_that_is() -> None:
     noisy = canonical_head() + np.random.default_rng(2).normal(size=(len(MIRROR), 3))
-    result = derive.symmetrised(noisy)
+    result = symmetrised(noisy)
     np.testing.assert_array_equal(result[list(MIRROR)] * (-1, 1, 1), result)
-    np.testing.assert_array_equal(derive.symmetrised(canonical_mesh().vertices), canonical_mesh().vertices)
+    np.testing.assert_array_equal(symmetrised(canonical_mesh().vertices), canonical_mesh().vertices)
 
 
 def test_the_layout_of_a_flat_mesh_is_that_mesh_stretched_to_the_square() -> None:
     flat = np.zeros((SURFACE_COUNT, 3))
     flat[:, :2] = (canonical_mesh().uv - 0.5) * 1000
     flat[:, 0] = (flat[:, 0] - flat[SURFACE_MIRROR, 0]) / 2
-    layout = derive.unwrapped(
+    layout = unwrapped(
         flat, canonical_mesh().triangles, np.ones(SURFACE_COUNT), FACE_OVAL, MIRROR[:SURFACE_COUNT]
     )
     # Stretched along each axis to the margins, and nothing else.
@@ -112,8 +116,8 @@ def test_the_layout_of_a_flat_mesh_is_that_mesh_stretched_to_the_square() -> Non
 
 def test_the_stored_extension_is_the_derived_one() -> None:
     stored, mesh = canonical_data(), canonical_mesh()
-    np.testing.assert_array_equal(derive.symmetric_extension(mesh.vertices, mesh.triangles), stored.extension)
-    np.testing.assert_array_equal(np.array(derive.extension_triangles()), stored.extension_triangles)
+    np.testing.assert_array_equal(symmetric_extension(mesh.vertices, mesh.triangles), stored.extension)
+    np.testing.assert_array_equal(np.array(extension_triangles()), stored.extension_triangles)
 
 
 def test_derivation_refuses_photos_without_a_face() -> None:
@@ -125,4 +129,4 @@ def test_derivation_refuses_photos_without_a_face() -> None:
             raise NotImplementedError
 
     with pytest.raises(ValueError, match="no face"):
-        derive.observed_heads([np.zeros((4, 4, 3), np.uint8)], Blind())  # type: ignore[arg-type] # finds none
+        observed_heads([np.zeros((4, 4, 3), np.uint8)], Blind())  # type: ignore[arg-type] # finds none
