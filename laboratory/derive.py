@@ -88,8 +88,7 @@ def main(paths: Sequence[str]) -> None:
         with PillowImage.open(path) as photo:
             photos.append(np.asarray(ImageOps.exif_transpose(photo).convert("RGB")))
     arrays = derive(photos, MediaPipeDetector())
-    with (DATA / "canonical_mesh.npz").open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    np.savez_compressed(DATA / "canonical_mesh.npz", **arrays)
 
 
 if __name__ == "__main__":

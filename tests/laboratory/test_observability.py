@@ -11,14 +11,9 @@ from emulator.face.canonical import canonical_mesh
 from emulator.face.detector_error import pose_terms
 from emulator.face.identity import IDENTITY_COUNT, mirrored_field
 from emulator.face.landmarks import SURFACE_COUNT
-from laboratory.observability import (
-    Sights,
-    choose_modes,
-    head_of_modes,
-    measured_error,
-    variations,
-    varied_head,
-)
+from laboratory.modes import choose_modes
+from laboratory.response import measured_error
+from laboratory.sights import Sights, head_of_modes, variations, varied_head
 
 BLIND = canonical_mesh().vertices[:, 1] > 3.0
 """The forehead: landmarks that the detector of these tests leaves where they are on the mean head."""

@@ -1,0 +1,46 @@
+"""Deviations of heads from the canonical one, (N, 1404): 468 landmarks times x, y, z, cm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.canonical import canonical_data, canonical_mesh
+from emulator.face.identity import mirrored_field, similarity_fields
+from emulator.face.landmarks import MIRROR, SURFACE_COUNT
+from emulator.face.types import Points3
+
+Floats = NDArray[np.float64]
+
+
+def unmoved(deviations: Floats) -> Floats:
+    """Return deviations (..., 1404) without what moving, turning and scaling a head does."""
+    similarity = similarity_fields(canonical_mesh().vertices).reshape(7, -1)
+    rest: Floats = deviations - deviations @ similarity.T @ similarity
+    return rest
+
+
+def mirror_images(deviations: Floats) -> Floats:
+    """Return deviations (N, 1404) as the mirror shows them."""
+    image = deviations.reshape(-1, SURFACE_COUNT, 3)[:, list(MIRROR[:SURFACE_COUNT])] * (-1.0, 1.0, 1.0)
+    flat: Floats = image.reshape(len(deviations), -1)
+    return flat
+
+
+def half(deviations: Floats, parity: float) -> Floats:
+    """Return the even (1) or odd (-1) part of deviations (N, 1404)."""
+    part: Floats = (deviations + parity * mirror_images(deviations)) / 2
+    return part
+
+
+def harmonic_fields() -> Iterator[tuple[int, float, float, Points3]]:
+    """Yield each harmonic along x, y and z: axis, parity, frequency, field (468, 3)."""
+    canonical = canonical_data()
+    for harmonic, frequency in zip(canonical.harmonics, canonical.frequencies, strict=True):
+        for axis in range(3):
+            field = np.zeros((SURFACE_COUNT, 3))
+            field[:, axis] = harmonic
+            parity = 1.0 if np.array_equal(mirrored_field(field), field) else -1.0
+            yield axis, parity, frequency, field
