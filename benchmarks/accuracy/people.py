@@ -1,0 +1,75 @@
+"""The drawn people, their pictures, and how far what is found is from what was drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face import identity
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
+from emulator.face.pose import similarity_transform
+from emulator.face.synthetic import Expression, SyntheticFace, SyntheticFaceSpec, render_face
+from emulator.face.types import Points3
+from emulator.pipelines.core import detector
+from emulator.pipelines.reconstruct import LOOKS
+from emulator.pipelines.rules import ImageRules
+
+Floats = NDArray[np.float64]
+
+FIRST_SEED = 900_000
+MILLIMETRES = 10.0
+JPEG = ImageRules(frozenset({"jpeg"}))
+
+say = partial(print, flush=True)
+"""Prints a line at once: some tables take minutes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A picture of a drawn person, and what was detected in it."""
+
+    drawn: SyntheticFace
+    landmarks: Points3 | None
+
+
+@cache
+def look_at(person: int, yaw: float, *, acting: bool = False, looks: int = LOOKS) -> Sight:
+    """Return a drawn person's picture; pitch, roll, light and expression come from person and yaw."""
+    rng = np.random.default_rng([person, round(yaw * 10) + 900, acting])
+    expression = Expression()
+    if acting:
+        smile, open_mouth, lids, brows = rng.random(4) * (rng.random(4) < 0.5)
+        expression = Expression(smile, 0.6 * open_mouth, 0.5 * lids, brows)
+    drawn = render_face(
+        SyntheticFaceSpec(
+            seed=FIRST_SEED + person,
+            yaw=yaw,
+            pitch=rng.uniform(-10, 10),
+            roll=rng.uniform(-10, 10),
+            expression=expression,
+            width=480,
+            height=480,
+        )
+    )
+    found = detector().detect(drawn.image, looks=looks)
+    return Sight(drawn, found[0].landmarks if len(found) == 1 else None)
+
+
+def true_shape(person: int) -> Points3:
+    """Return a drawn person's vertices (468, 3), cm, at rest."""
+    return identity.mesh(look_at(person, 0).drawn.identity_coefficients).vertices
+
+
+def eye_distance(landmarks: Points3) -> float:
+    """Return the distance between the outer corners of the eyes in the picture."""
+    return float(np.linalg.norm(landmarks[RIGHT_EYE_OUTER_CORNER, :2] - landmarks[LEFT_EYE_OUTER_CORNER, :2]))
+
+
+def shape_error_mm(shape: Points3, truth: Points3) -> float:
+    """Return the mean distance of two heads' vertices, brought together by a similarity, in millimetres."""
+    scale, rotation, translation = similarity_transform(shape, truth)
+    moved = scale * shape @ rotation.T + translation
+    return float(np.linalg.norm(moved - truth, axis=1).mean()) * MILLIMETRES

@@ -1,0 +1,149 @@
+"""How well people are told apart, and what moves their coefficients besides."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageOps
+
+from benchmarks.accuracy.people import Floats, look_at, say, true_shape
+from emulator.face import identity
+from emulator.face.fit import HeadFit, fit_head
+from emulator.face.landmarks import SURFACE_COUNT
+from emulator.face.types import Image, Points3
+from emulator.pipelines.core import detector
+from emulator.pipelines.images import encode_jpeg
+from emulator.pipelines.reconstruct import LOOKS
+
+
+def stability_table(people: Sequence[int]) -> None:
+    """Print how far coefficients move when a picture is processed, next to how far people are apart."""
+    plain = {}
+    for person in people:
+        landmarks = look_at(person, 8).landmarks
+        if landmarks is not None:
+            plain[person] = fit_head(landmarks).identity_coefficients
+    people_apart = _distances(np.array(list(plain.values())))[np.triu_indices(len(plain), 1)].mean()
+    say("Stability: how far coefficients move, % of the mean distance between two people")
+    changes: tuple[tuple[str, Callable[[Image], Image]], ...] = (
+        ("JPEG of quality 70", partial(_reencoded, quality=70)),
+        ("shrunk to 0.7", partial(_shrunk, factor=0.7)),
+        ("cropped by 3 to 8 %", _cropped),
+        ("mirrored", _mirrored),
+    )
+    for name, change in changes:
+        moved = []
+        for person, before in plain.items():
+            found = detector().detect(change(look_at(person, 8).drawn.image), looks=LOOKS)
+            if len(found) == 1:
+                after = fit_head(found[0].landmarks).identity_coefficients
+                after = identity.mirrored(after) if name == "mirrored" else after
+                moved.append(100 * float(np.linalg.norm(after - before)) / people_apart)
+        mean, median, worst = np.mean(moved), np.median(moved), max(moved)
+        say(f"{name:>22} mean {mean:5.1f} %   median {median:5.1f} %   worst {worst:5.1f} %")
+
+
+def people_table(people: Sequence[int]) -> None:
+    """Print how well drawn people are told apart whatever their pose and expression."""
+    found, names = [], []
+    for person in people:
+        rng = np.random.default_rng([person, 5])
+        for yaw in rng.uniform(-30, 30, 4):
+            landmarks = look_at(person, float(yaw), acting=True).landmarks
+            if landmarks is not None:
+                found.append(fit_head(landmarks))
+                names.append(str(person))
+    say("Same person or another, drawn, other poses and expressions")
+    _recognition(found, names)
+
+
+def photo_table(folder: Path) -> None:
+    """Print how well photographed people are told apart: one folder a person."""
+    found, names = [], []
+    for path in sorted(folder.glob("*/*")):
+        with PillowImage.open(path) as opened:
+            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        faces = detector().detect(image, looks=LOOKS)
+        if not faces:
+            say(f"no face in {path}")
+            continue
+        found.append(fit_head(faces[0].landmarks))
+        names.append(path.parent.name)
+    say("Same person or another, photographs; of several faces the largest is taken")
+    _recognition(found, names)
+
+
+def _recognition(fits: Sequence[HeadFit], names: Sequence[str]) -> None:
+    coefficients = np.array([fit.identity_coefficients for fit in fits])
+    one, other = np.triu_indices(len(names), 1)
+    same = np.array(names)[one] == np.array(names)[other]
+    landmarks = np.array([fit.landmarks_cm.ravel() for fit in fits])
+    unit = coefficients / np.linalg.norm(coefficients, axis=1, keepdims=True)
+    rows = (
+        ("coefficients, Euclidean", -_distances(coefficients)[one, other]),
+        ("coefficients, cosine", (unit @ unit.T)[one, other]),
+        ("landmarks in model space", -_distances(landmarks)[one, other]),
+    )
+    for name, score in rows:
+        say(f"{name:>26} ROC AUC {_auc(score[same], score[~same]):.3f}")
+    spread = coefficients.std(axis=0)
+    say(
+        f"{'coefficients':>26} {coefficients.min():.2f}..{coefficients.max():.2f}, standard deviations "
+        f"{spread.min():.2f}..{spread.max():.2f}, median {np.median(spread):.2f}, means "
+        f"{np.abs(coefficients.mean(axis=0)).max():.2f} at most; "
+        f"{same.sum()} pairs of one person, {(~same).sum()} of two"
+    )
+
+
+def _auc(same: Floats, other: Floats) -> float:
+    return float((same[:, None] > other[None]).mean() + 0.5 * (same[:, None] == other[None]).mean())
+
+
+def _distances(points: Floats) -> Floats:
+    return np.asarray(np.linalg.norm(points[:, None] - points[None], axis=2))
+
+
+def _reencoded(image: Image, quality: int) -> Image:
+    with PillowImage.open(io.BytesIO(encode_jpeg(image, quality=quality))) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def _shrunk(image: Image, factor: float) -> Image:
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _cropped(image: Image) -> Image:
+    height, width = image.shape[:2]
+    return np.ascontiguousarray(image[height // 20 :, width // 12 : width - width // 33])
+
+
+def _mirrored(image: Image) -> Image:
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def perspective_table(people: Sequence[int]) -> None:
+    """Print what a near camera does to the coefficients: true landmarks, seen from so far away."""
+    rows = []
+    heads = [true_shape(person) for person in people]
+    far = np.array([fit_head(_seen_from(head, np.inf)).identity_coefficients for head in heads])
+    apart = _distances(far)[np.triu_indices(len(far), 1)].mean()
+    say("Perspective: how far coefficients move, % of the mean distance between two people")
+    for distance_cm in (30.0, 50.0, 80.0, 150.0):
+        near = np.array([fit_head(_seen_from(head, distance_cm)).identity_coefficients for head in heads])
+        rows.append(100 * np.linalg.norm(near - far, axis=1).mean() / apart)
+        say(f"{distance_cm:9.0f} cm {rows[-1]:6.1f} %")
+
+
+def _seen_from(head: Points3, distance_cm: float) -> Points3:
+    """Return landmarks (478, 3) of a head whose middle is ``distance_cm`` before a pinhole."""
+    larger = 1.0 / (1.0 - head[:, 2] / distance_cm)
+    landmarks = np.zeros((478, 3))
+    landmarks[:SURFACE_COUNT] = head * larger[:, None] * (20.0, -20.0, -20.0)
+    return landmarks

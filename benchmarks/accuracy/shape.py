@@ -1,0 +1,113 @@
+"""How near heads come to the people that were drawn, from one picture and from three."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.accuracy.people import JPEG, Floats, eye_distance, look_at, say, shape_error_mm, true_shape
+from emulator.face import identity
+from emulator.face.canonical import canonical_mesh
+from emulator.face.fit import fit_views, observed_shape
+from emulator.face.landmarks import SURFACE_COUNT
+from emulator.pipelines.images import encode_jpeg
+from emulator.pipelines.reconstruct import WavefrontOptions, reconstruct_wavefront
+from emulator.vendors.faceplusplus.wire import transfer_matrix
+
+YAWS = (-30, -15, 0, 15, 30)
+
+
+def shape_table(people: Sequence[int]) -> None:
+    """Print landmark error, identity recovery and shape error by yaw, and what three views add."""
+    deviations = identity.identity_modes().deviations_cm
+    say(f"Shape, {len(people)} drawn people at rest; pitch and roll -10..10 degrees")
+    say(
+        f"{'yaw':>12} {'landmarks':>10} {'identity':>9} {'(by size)':>9} {'shape mm:':>10} "
+        f"{'mean head':>9} {'MediaPipe':>9} {'80 numbers':>10} {'delivered':>9}"
+    )
+    for yaw in YAWS:
+        _shape_row(f"{yaw:+d}", people, (yaw,), deviations)
+    _shape_row("-25, 0, +25", people, (-25, 0, 25), deviations)
+
+
+def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviations: Floats) -> None:
+    landmark, errors, true, found = [], [], [], []
+    for person in people:
+        sights = [look_at(person, yaw) for yaw in yaws]
+        seen = [(sight.drawn, sight.landmarks) for sight in sights if sight.landmarks is not None]
+        if len(seen) < len(yaws):
+            continue
+        truth = true_shape(person)
+        fits = fit_views([landmarks for _, landmarks in seen])
+        raw = np.mean([fit.landmarks_cm for fit in fits], axis=0)
+        for drawn, landmarks in seen:
+            off = np.linalg.norm(landmarks[:SURFACE_COUNT, :2] - drawn.landmarks[:, :2], axis=1)
+            landmark.append(100 * off.mean() / eye_distance(drawn.landmarks))
+        shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices, observed_shape(fits))
+        errors.append([shape_error_mm(shape, truth) for shape in shapes])
+        true.append(seen[0][0].identity_coefficients)
+        found.append(fits[0].identity_coefficients)
+    mean, mediapipe, ours, delivered = np.mean(errors, axis=0)
+    coefficients, recovered = np.array(true), np.array(found)
+    say(
+        f"{name:>12} {np.mean(landmark):9.2f}% {_correlation(coefficients, recovered):9.3f} "
+        f"{_correlation(coefficients * deviations, recovered * deviations):9.3f} {'':>10} "
+        f"{mean:9.2f} {mediapipe:9.2f} {ours:10.2f} {delivered:9.2f}"
+        f"   ({ours / mean:.0%} of the mean head's, {len(errors)} of {len(people)} found)"
+    )
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    """Return Pearson's correlation."""
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def views_table(people: Sequence[int]) -> None:
+    """Print what two more views of a person add to one, person by person."""
+    one: list[list[float]] = []
+    three: list[list[float]] = []
+    for person in people:
+        seen = [look_at(person, yaw).landmarks for yaw in (0, -25, 25)]
+        if any(landmarks is None for landmarks in seen):
+            continue
+        views = [landmarks for landmarks in seen if landmarks is not None]
+        truth = true_shape(person)
+        for errors, fits in ((one, fit_views(views[:1])), (three, fit_views(views))):
+            shapes = (fits[0].mesh.vertices, observed_shape(fits))
+            errors.append([shape_error_mm(shape, truth) for shape in shapes])
+    say("Three views (-25, 0, +25) against the one from the front, the same people: shape error, mm")
+    for column, name in enumerate(("80 numbers", "delivered")):
+        first, all_three = np.array(one)[:, column], np.array(three)[:, column]
+        gain = first - all_three
+        say(
+            f"{name:>12} one {first.mean():.2f}   three {all_three.mean():.2f}   by {gain.mean():.2f} less "
+            f"(standard error {gain.std() / np.sqrt(len(gain)):.2f}), for {(gain > 0).mean():.0%} of people"
+        )
+
+
+def matrix_table(people: Sequence[int]) -> None:
+    """Print how near the OBJ's vertices, carried by transfer_matrix, come to the landmarks."""
+    say("transfer_matrix: median distance of projected OBJ vertices, % of the eye distance")
+    say(f"{'photos':>12} {'from detected':>14} {'from true':>10}")
+    options = WavefrontOptions(JPEG, 64, 10.0, "face.mtl", "tex.jpg")
+    for name, yaws in (("one", (0,)), ("one, turned", (25,)), ("three", (0, -25, 25))):
+        detected: list[float] = []
+        true: list[float] = []
+        for person in people:
+            sights = [look_at(person, yaw) for yaw in yaws]
+            if any(sight.landmarks is None for sight in sights):
+                continue
+            photos = [encode_jpeg(sight.drawn.image, quality=95) for sight in sights]
+            head = reconstruct_wavefront(photos, options)
+            lines = [line.split()[1:] for line in head.obj.splitlines() if line.startswith("v ")]
+            vertices = np.array(lines, np.float64)[:SURFACE_COUNT]
+            for view, sight in zip(head.views, sights, strict=True):
+                x, y, _, _ = transfer_matrix(view) @ np.column_stack([vertices, np.ones(SURFACE_COUNT)]).T
+                pixels = np.column_stack([view.width / 2 + x, view.height / 2 - y]) - 0.5
+                size = eye_distance(sight.drawn.landmarks)
+                for goal, errors in ((sight.landmarks, detected), (sight.drawn.landmarks, true)):
+                    if goal is not None:
+                        off = np.linalg.norm(pixels - goal[:SURFACE_COUNT, :2], axis=1)
+                        errors.append(100 * float(np.median(off)) / size)
+        say(f"{name:>12} {np.mean(detected):13.2f}% {np.mean(true):9.2f}%")
