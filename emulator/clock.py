@@ -122,8 +122,10 @@ class Clock:
                 changed.clear()
                 runs = self.setting(scope).frozen_at is None
                 with contextlib.suppress(TimeoutError):
-                    # A thread's longest wait is bounded, and waking once a day costs nothing.
-                    await asyncio.wait_for(changed.wait(), min(missing, 86400.0) if runs else None)
+                    # A thread's longest wait is bounded, and waking once a day costs nothing. Not
+                    # `wait_for`: until Python 3.12 it loses a cancellation that comes as the clock is moved.
+                    async with asyncio.timeout(min(missing, 86400.0) if runs else None):
+                        await changed.wait()
         finally:
             self._waiting.discard(entry)
 

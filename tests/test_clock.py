@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +113,22 @@ def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
         await running.wait_until(running.now() + 0.01)
 
     asyncio.run(asyncio.wait_for(run(), 10))
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_who_gives_up_waiting_just_as_the_clock_is_moved_has_given_up(steps: int) -> None:
+    async def run() -> None:
+        clock = Clock()
+        waiting = asyncio.create_task(clock.wait_until(clock.now() + 3600))
+        await asyncio.sleep(0.01)
+        clock.advance(1)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=1)
+        assert waiting.cancelled()
+
+    asyncio.run(run())
 
 
 @given(offset=st.floats(-1e9, 1e9), frozen=st.none() | st.floats(0, 1e10))
