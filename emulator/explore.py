@@ -70,6 +70,8 @@ class Exploration:
         Where webhooks go; None if the client adds its endpoint itself.
     secret : str or None
         What they are signed with, for ``endpoint``; None for one that is made up.
+    vendor : str or None
+        Which vendor sends them to ``endpoint``; needed if several vendors have webhooks.
     most_polls, limit : int
         How far orders go, and how many are tried.
     timeout_s : float
@@ -81,6 +83,7 @@ class Exploration:
     command: tuple[str, ...]
     endpoint: str | None = None
     secret: str | None = None
+    vendor: str | None = None
     most_polls: int = 2
     limit: int = 100
     timeout_s: float = 60.0
@@ -88,8 +91,8 @@ class Exploration:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What every task of a run goes through."""
+class Plan:
+    """The order of polls and webhooks that is prescribed to every task of a run."""
 
     running_polls: int
     webhooks: tuple[When, ...]
@@ -116,7 +119,7 @@ class Result:
 
     Attributes
     ----------
-    order : Order or None
+    plan : Plan or None
         What was prescribed; None where things went as they come.
     tasks : tuple of tuple of Step
         What happened to each task.
@@ -130,7 +133,7 @@ class Result:
         The last lines that it printed.
     """
 
-    order: Order | None
+    plan: Plan | None
     tasks: tuple[tuple[Step, ...], ...]
     failure: str | None
     elapsed_s: float
@@ -148,16 +151,16 @@ class Result:
         return "; ".join(spell(steps) for steps in distinct) or "no task"
 
 
-def orders(most_polls: int) -> list[Order]:
+def plans(most_polls: int) -> list[Plan]:
     """Return all orders in which up to ``most_polls`` polls tell that a task runs, the shortest first."""
     found = [
-        Order(polls, webhooks)
+        Plan(polls, webhooks)
         for polls in range(most_polls + 1)
         for webhooks in PATTERNS
         if polls == 0 or When.BEFORE_CREATION not in webhooks
     ]
     # The sort is stable: among orders of one length, the most common ways stay first.
-    return sorted(found, key=lambda order: len(order.steps))
+    return sorted(found, key=lambda plan: len(plan.steps))
 
 
 def spell(steps: Sequence[Step]) -> str:
@@ -166,7 +169,7 @@ def spell(steps: Sequence[Step]) -> str:
     return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
 
 
-def explore_orders(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
+def explore_plans(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
     """Return the runs that broke the client, the shortest order first, and print what is found.
 
     Raises
@@ -206,12 +209,12 @@ def explore_orders(asked: Exploration, url: str | None, console: Console | None 
 def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
     """Run every order, as long as it differs from those before."""
     most = asked.most_polls
-    for order in orders(asked.most_polls)[: asked.limit]:
-        if order.running_polls > most:
+    for plan in plans(asked.most_polls)[: asked.limit]:
+        if plan.running_polls > most:
             continue  # the client does not poll so often: it would see what it has seen before
-        with console.status(str(order)):
-            result = runs.run(order)
-        if result.failure is None and result.running_polls < order.running_polls:
+        with console.status(str(plan)):
+            result = runs.run(plan)
+        if result.failure is None and result.running_polls < plan.running_polls:
             most = min(most, result.running_polls)
         yield result
 
@@ -227,13 +230,13 @@ class _Runs:
     name: str = field(default_factory=lambda: f"explore-{secrets.token_hex(4)}")
     count: int = 0
 
-    def run(self, order: Order | None) -> Result:
+    def run(self, plan: Plan | None) -> Result:
         """Run the client once."""
         self.count += 1
         mine = {"credential": f"{self.name}-{self.count}"}
         body: dict[str, object] = {"patience_s": self.asked.patience_s}
-        if order is not None:
-            body |= {"polls": order.running_polls, "webhooks": list(order.webhooks)}
+        if plan is not None:
+            body |= {"polls": plan.running_polls, "webhooks": list(plan.webhooks)}
         self.client.put("/_emulator/webhooks/plan", params=mine, json=body).raise_for_status()
         try:
             environment = {
@@ -252,12 +255,12 @@ class _Runs:
         finally:
             self._forget(mine)
         tasks = tuple(tuple(Step(step) for step in task["steps"]) for task in told["tasks"])
-        return Result(order, tasks, failure, elapsed_s, len(sent), lines)
+        return Result(plan, tasks, failure, elapsed_s, len(sent), lines)
 
     def _listen(self, mine: Mapping[str, str]) -> dict[str, str]:
         if self.asked.endpoint is None:
             return {}
-        new = {"url": self.asked.endpoint, "secret": self.asked.secret}
+        new = {"url": self.asked.endpoint, "secret": self.asked.secret, "vendor": self.asked.vendor}
         answer = self.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
         if answer.is_error:
             raise CannotExplore(f"the endpoint is refused: {answer.json()['error']}")
@@ -322,8 +325,8 @@ def _why_nothing(plain: Result) -> str:
 
 def _spell_result(result: Result) -> str:
     """Return the row of a run: whether it broke the client, the order, and what happened if not that."""
-    row = f"{'ok' if result.failure is None else 'broken':6}  {result.order}"
-    if result.order is not None and set(result.tasks) != {result.order.steps}:
+    row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
+    if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"
     return row if result.failure is None else f"{row}  [{result.failure}]"
 
@@ -332,7 +335,7 @@ def _show(console: Console, results: Sequence[Result], broken: Sequence[Result])
     if not broken:
         console.print(f"none of {len(results)} orders breaks the client", style="green")
         return
-    shortest = f"{len(broken)} of {len(results)} orders break the client. The shortest: {broken[0].order}"
+    shortest = f"{len(broken)} of {len(results)} orders break the client. The shortest: {broken[0].plan}"
     console.print(shortest, style="red", soft_wrap=True)
     _show_output(console, broken[0])
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from standardwebhooks import Webhook
 
-from emulator.explore import CannotExplore, Exploration, Order, Result, explore_orders, orders
+from emulator.explore import CannotExplore, Exploration, Plan, Result, explore_plans, plans
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from emulator.tasks.progression import Mode, Progression
@@ -35,23 +35,23 @@ def explore(
     asked = Exploration(
         (sys.executable, *command), most_polls=polls, limit=limit, timeout_s=timeout_s, patience_s=0.1, **more
     )
-    return explore_orders(asked, url, console), printed.getvalue()
+    return explore_plans(asked, url, console), printed.getvalue()
 
 
 def test_every_order_comes_once_and_the_shortest_first() -> None:
-    found = orders(3)
-    assert len({order.steps for order in found}) == len(found) == 10 + 3 * 6
-    lengths = [len(order.steps) for order in found]
+    found = plans(3)
+    assert len({plan.steps for plan in found}) == len(found) == 10 + 3 * 6
+    lengths = [len(plan.steps) for plan in found]
     assert lengths == sorted(lengths)
-    assert orders(2) == [order for order in found if order.running_polls <= 2]
+    assert plans(2) == [plan for plan in found if plan.running_polls <= 2]
 
 
 def test_an_order_is_spelled_as_the_client_sees_it() -> None:
-    assert str(Order(2, (When.BEFORE_END, When.AFTER_END))) == (
+    assert str(Plan(2, (When.BEFORE_END, When.AFTER_END))) == (
         "created, 2 x poll: running, webhook, poll: over, webhook"
     )
-    assert str(Order(0, ())) == "created, poll: over, no webhook"
-    assert str(Order(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
+    assert str(Plan(0, ())) == "created, poll: over, no webhook"
+    assert str(Plan(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
 
 
 def test_a_correct_client_breaks_under_no_order(url: str) -> None:
@@ -63,18 +63,18 @@ def test_a_correct_client_breaks_under_no_order(url: str) -> None:
 
 def test_a_client_that_takes_no_duplicate_is_found(url: str) -> None:
     broken, printed = explore(url, CONSUMER, "duplicates", polls=0)
-    assert {result.order for result in broken} == {order for order in orders(0) if len(order.webhooks) == 2}
+    assert {result.plan for result in broken} == {plan for plan in plans(0) if len(plan.webhooks) == 2}
     assert "6 of 10 orders break the client. The shortest: created, webhook, poll: over, webhook" in printed
     assert "came twice" in printed
 
 
 def test_a_client_that_must_poll_first_is_found(url: str) -> None:
     broken, printed = explore(url, CONSUMER, "early", limit=7)
-    assert broken[0].order == Order(0, (When.BEFORE_END,))
+    assert broken[0].plan == Plan(0, (When.BEFORE_END,))
     assert all(
-        result.order is not None
-        and result.order.running_polls == 0
-        and result.order.webhooks[0] is not When.AFTER_END
+        result.plan is not None
+        and result.plan.running_polls == 0
+        and result.plan.webhooks[0] is not When.AFTER_END
         for result in broken
     )
     assert "The shortest: created, webhook, poll: over" in printed
@@ -82,7 +82,7 @@ def test_a_client_that_must_poll_first_is_found(url: str) -> None:
 
 def test_a_client_that_never_polls_is_found_by_the_webhook_that_is_lost(server: Listening) -> None:
     broken, printed = explore(server.base_url, CONSUMER, "waits", limit=2)
-    assert [result.order for result in broken] == [Order(0, ())]
+    assert [result.plan for result in broken] == [Plan(0, ())]
     assert "nobody said that the task is over" in printed
 
 
@@ -93,7 +93,8 @@ def test_a_client_that_hangs_is_broken(server: Listening) -> None:
 
 def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> None:
     secret = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the one of the vendor's page
-    broken, _ = explore(url, CONSUMER, "deaf", limit=2, endpoint=receiver.url, secret=secret)
+    given = {"endpoint": receiver.url, "secret": secret, "vendor": "perfectcorp"}
+    broken, _ = explore(url, CONSUMER, "deaf", limit=2, **given)
     assert broken == []
     # As things come, never, and once.
     received = receiver.wait(2)
@@ -102,6 +103,8 @@ def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> No
         Webhook(secret).verify(one.body, one.headers)
     with pytest.raises(CannotExplore, match="the endpoint is refused: ftp://a/: that is no URL of the web"):
         explore(url, CONSUMER, "deaf", endpoint="ftp://a/")
+    with pytest.raises(CannotExplore, match="metahuman has no webhooks; perfectcorp has"):
+        explore(url, CONSUMER, "deaf", endpoint=receiver.url, vendor="metahuman")
 
 
 def test_what_cannot_be_explored_is_said(url: str) -> None:
@@ -116,8 +119,8 @@ def test_what_cannot_be_explored_is_said(url: str) -> None:
 
 
 def test_the_steps_of_an_order_are_what_a_result_is_held_against() -> None:
-    order = Order(1, (When.AFTER_END,))
-    assert order.steps == (Step.CREATED, Step.POLL_RUNNING, Step.POLL_END, Step.WEBHOOK_TAKEN)
-    assert Result(order, (order.steps, order.steps), None, 1.0).happened() == (
+    plan = Plan(1, (When.AFTER_END,))
+    assert plan.steps == (Step.CREATED, Step.POLL_RUNNING, Step.POLL_END, Step.WEBHOOK_TAKEN)
+    assert Result(plan, (plan.steps, plan.steps), None, 1.0).happened() == (
         "created, poll: running, poll: over, webhook"
     )

@@ -12,7 +12,9 @@ from emulator.web.services import Services
 
 SinceStart = Annotated[
     bool,
-    Query(description="Whether to count since the server started, whatever was reset or cleared meanwhile."),
+    Query(
+        description="Whether to count since the server started, whatever was reset or forgotten meanwhile."
+    ),
 ]
 
 
@@ -53,8 +55,8 @@ def costs_router(services: Services) -> APIRouter:
         )
 
     @router.delete("/costs", status_code=204)
-    async def clear_costs(credential: str | None = None) -> None:
-        """Begin to count from nothing, for a credential or for everybody."""
+    async def forget_costs(credential: str | None = None) -> None:
+        """Forget the costs of a credential, or all, and count from zero."""
         await services.meter.clear(credential)
 
     return router

@@ -66,8 +66,8 @@ def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
         return await add_rule(services, rule)
 
     @router.delete("/faults", status_code=204)
-    async def clear_faults(credential: FilterDep) -> None:
-        """Remove the rules of a credential, or all."""
+    async def forget_faults(credential: FilterDep) -> None:
+        """Forget the rules of a credential, or all."""
         await faults.clear(credential)
 
     @router.delete("/faults/{rule_id}", status_code=204)

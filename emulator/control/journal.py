@@ -159,7 +159,7 @@ def journal_router(services: Services, version: str) -> APIRouter:
         )
 
     @router.delete("/calls", status_code=204)
-    async def clear_calls(credential: str | None = None) -> None:
+    async def forget_calls(credential: str | None = None) -> None:
         """Forget the calls of a credential, or all."""
         await journal.clear(credential)
 

@@ -188,7 +188,7 @@ def _plan_router(plans: Plans) -> APIRouter:
         return PlanDescription(plan=plan, tasks=tasks)
 
     @router.delete("/plan", status_code=204)
-    async def remove_plan(credential: OneCredential) -> None:
+    async def forget_plan(credential: OneCredential) -> None:
         """Forget a credential's plan."""
         if not await plans.remove(credential):
             raise HTTPException(404, f"{credential} has no plan")

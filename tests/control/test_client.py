@@ -171,7 +171,7 @@ def test_faults_are_listed_the_oldest_first_and_removed_one_by_one_or_all(me: Cl
     assert refusal(lambda: me.remove_fault(added[1].id)) == (
         404, f"there is no rule {added[1].id}, or not any more; GET /_emulator/faults lists them",
     )  # fmt: skip
-    me.clear_faults()
+    me.forget_faults()
     assert me.faults() == []
 
 

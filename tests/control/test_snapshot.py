@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.control import Client, ControlError
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
@@ -239,3 +240,13 @@ def test_the_command_says_what_is_wrong(own: httpx.Client, tmp_path: Path) -> No
         assert "Traceback" not in done.stderr
     # What could not be saved leaves alone what was there.
     assert file.read_bytes() == b"mine"
+
+
+def test_a_snapshot_is_saved_and_restored_from_python(server: Listening, tmp_path: Path) -> None:
+    with running_server(Settings(workers=1)) as other, Client(other.base_url) as there:
+        with Client(server.base_url) as here:
+            here.save_snapshot(tmp_path / "state.zip")
+            assert there.restore_snapshot(tmp_path / "state.zip").emulator == here.health().version
+        (tmp_path / "state.zip").write_bytes(b"nothing")
+        with pytest.raises(ControlError, match="snapshot"):
+            there.restore_snapshot(tmp_path / "state.zip")

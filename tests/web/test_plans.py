@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.explore import Order, orders
+from emulator import explore
 from emulator.web.plans import Plan, Step, When
 
 TASK = "/s2s/v2.0/task/face-reshape"
@@ -67,20 +67,20 @@ def consumer(client: httpx.Client, receiver: Any, request: pytest.FixtureRequest
     client.delete(PLAN, params=consumer.mine)
 
 
-@pytest.mark.parametrize("order", orders(2), ids=str)
+@pytest.mark.parametrize("plan", explore.plans(2), ids=str)
 def test_a_client_sees_the_order_that_is_prescribed(
-    consumer: Consumer, order: Order, eventually: Callable[..., Any]
+    consumer: Consumer, plan: explore.Plan, eventually: Callable[..., Any]
 ) -> None:
-    consumer.plan(polls=order.running_polls, webhooks=order.webhooks, pause_s=0.4)
+    consumer.plan(polls=plan.running_polls, webhooks=plan.webhooks, pause_s=0.4)
     consumer.create()
     while not consumer.poll():
         pass
-    consumer.receiver.wait(len(order.webhooks))
+    consumer.receiver.wait(len(plan.webhooks))
     consumer.note()
-    assert tuple(consumer.seen) == order.steps
-    eventually(lambda: tuple(consumer.steps()) == order.steps)
+    assert tuple(consumer.seen) == plan.steps
+    eventually(lambda: tuple(consumer.steps()) == plan.steps)
     ids = {received.headers["webhook-id"] for received in consumer.receiver.received}
-    assert len(ids) == (1 if order.webhooks else 0)
+    assert len(ids) == (1 if plan.webhooks else 0)
 
 
 def test_a_client_that_does_not_poll_gets_its_webhooks_all_the_same(

@@ -1,0 +1,127 @@
+"""``face-emulator calls``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.failure import CallFailed
+
+if TYPE_CHECKING:
+    from emulator.control.journal import RecordedCall
+
+group = typer.Typer(no_args_is_help=True, help="See which calls clients made.")
+
+
+@group.command("list")
+def list_calls(
+    *,
+    vendor: Annotated[str | None, typer.Option(help="Only calls of this vendor's API.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only calls of this operation.")] = None,
+    status: Annotated[str | None, typer.Option(help="404, 4xx, or `none` for a dropped connection.")] = None,
+    since: Annotated[float | None, typer.Option(help="Only calls from this time on; Unix seconds.")] = None,
+    until: Annotated[float | None, typer.Option(help="Only calls before this time; Unix seconds.")] = None,
+    fault: Annotated[
+        bool | None, typer.Option(help="Only calls with a fault, or only those without.")
+    ] = None,
+    warned: Annotated[
+        bool | None, typer.Option(help="Only calls with warnings, or only those without.")
+    ] = None,
+    warning: Annotated[str | None, typer.Option(help="Only calls with this warning.")] = None,
+    last: Annotated[int | None, typer.Option(help="Only the newest calls, at most this many.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep printing new calls.")] = False,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """List the last calls, and what the client did wrong in them."""
+    match = {
+        "vendor": vendor,
+        "operation": operation,
+        "status": status,
+        "since": since,
+        "until": until,
+        "fault": fault,
+        "warned": warned,
+        "warning": warning,
+    }
+    given = {name: value for name, value in match.items() if value is not None}
+    with connected(url, credential) as client:
+        newest = 0
+        for call in client.calls(**given, **({} if last is None else {"last": last})):
+            newest = call.number
+            _print_call(call)
+        for call in client.follow(**given, after=newest) if follow else ():
+            _print_call(call)
+
+
+@group.command("show")
+def show_call(
+    number: Annotated[int, typer.Argument(help="Number in `calls list`.")], url: Url = BASE_URL
+) -> None:
+    """Show everything about one call, as JSON."""
+    with connected(url) as client:
+        typer.echo(client.call(number).model_dump_json(indent=1))
+
+
+@group.command("verify")
+def verify_calls(
+    match: Annotated[
+        str, typer.Argument(help='Filter, as JSON: {"operation": "create_reshape", "status": 200}.')
+    ] = "{}",
+    *,
+    count: Annotated[
+        int | None, typer.Option(help="Exact number of calls; without any number, 1 or more.")
+    ] = None,
+    at_least: Annotated[int, typer.Option(help="Smallest number of calls.")] = 0,
+    at_most: Annotated[int | None, typer.Option(help="Largest number of calls.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Check how many calls match, and show the nearest misses; the exit code is 1 on failure."""
+    with connected(url, credential) as client:
+        wanted = json.loads(match)
+        if not isinstance(wanted, dict):
+            raise CallFailed(f"{match} is not a JSON object, such as {{}}")
+        verdict = client.verify(count=count, at_least=at_least, at_most=at_most, **wanted)
+    typer.echo(verdict.message)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@group.command("warnings")
+def list_warnings(url: Url = BASE_URL) -> None:
+    """List every warning that a call can get."""
+    with connected(url) as client:
+        for found in client.warnings():
+            typer.echo(f"{found.code:<28} {found.when} {found.advice}")
+
+
+@group.command("har")
+def export_har(
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Export the last calls to FILE as HAR, for the developer tools of browsers."""
+    with connected(url, credential) as client:
+        file.write_text(json.dumps(client.har(), indent=1))
+
+
+@group.command("forget")
+def forget_calls(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Forget the calls of a credential, or all."""
+    with connected(url, credential) as client:
+        client.forget_calls()
+
+
+def _print_call(call: RecordedCall) -> None:
+    answered = "dropped" if call.status is None else str(call.status)
+    fault = "" if call.fault is None else f"  [{call.fault['source']}]"
+    took = f"{call.duration_ms:8.1f} ms"
+    typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.path}{fault}")
+    for warning in call.warnings:
+        typer.echo(f"{'':>6}  {warning['code']}: {warning['detail']}")

@@ -1,0 +1,80 @@
+"""``face-emulator clock``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.failure import CallFailed
+
+if TYPE_CHECKING:
+    from emulator.control.clock import ClockReading
+
+group = typer.Typer(no_args_is_help=True, help="Read, freeze and move the clock.")
+
+
+@group.command("now")
+def read_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Print the time."""
+    with connected(url, credential) as client:
+        _print(client.clock())
+
+
+@group.command()
+def freeze(
+    at: Annotated[str | None, typer.Argument(help="ISO 8601 date and time; now, if omitted.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Stop the clock."""
+    with connected(url, credential) as client:
+        _print(client.freeze(None if at is None else _moment(at)))
+
+
+@group.command()
+def run(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Let the clock run on from where it is."""
+    with connected(url, credential) as client:
+        _print(client.run())
+
+
+@group.command()
+def advance(
+    seconds: Annotated[float, typer.Argument(min=0)], credential: Credential = None, url: Url = BASE_URL
+) -> None:
+    """Move the clock on."""
+    with connected(url, credential) as client:
+        _print(client.advance(seconds))
+
+
+@group.command()
+def travel(
+    to: Annotated[str, typer.Argument(help="ISO 8601 date and time.")],
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Set the clock."""
+    with connected(url, credential) as client:
+        _print(client.travel(_moment(to)))
+
+
+@group.command("reset")
+def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Go back to the default clock; without --credential, to the settings'."""
+    with connected(url, credential) as client:
+        _print(client.reset_clock())
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CallFailed(f"{text} is not an ISO 8601 date and time, such as 2026-01-01T00:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _print(reading: ClockReading) -> None:
+    typer.echo(f"{reading.iso}{' (frozen)' if reading.frozen else ''}")

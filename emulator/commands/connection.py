@@ -1,0 +1,42 @@
+"""What commands that talk to a running emulator have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emulator.commands.failure import CallFailed, failed
+
+if TYPE_CHECKING:
+    from emulator.control.client import Client
+
+Url = Annotated[str, typer.Option("--url", envvar="FACE_EMULATOR_URL", help="URL of the emulator.")]
+Credential = Annotated[
+    str | None,
+    typer.Option("--credential", "-c", help="Credential to act on; omit it for all, or to set the default."),
+]
+BASE_URL = "http://127.0.0.1:3468"
+
+
+@contextmanager
+def connected(url: str, credential: str | None = None) -> Iterator[Client]:
+    """Yield a client of a running emulator, and tell the user what went wrong, without a traceback."""
+    import httpx
+    from pydantic import ValidationError
+
+    from emulator.control.client import Client, ControlError
+    from emulator.control.scenario import ScenarioUnreadable
+
+    try:
+        with Client(url, credential) as client:
+            yield client
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise failed(f"no emulator answers at {url} ({error})") from error
+    except ValidationError as error:
+        reasons = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise failed("; ".join(reasons)) from error
+    except (CallFailed, ControlError, ScenarioUnreadable, ValueError, OSError) as error:
+        raise failed(str(error)) from error

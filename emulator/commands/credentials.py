@@ -1,0 +1,46 @@
+"""``face-emulator credentials``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Url, connected
+from emulator.commands.failure import CallFailed
+
+group = typer.Typer(no_args_is_help=True, help="Set which credentials are valid.")
+
+
+@group.command("list")
+def list_credentials(url: Url = BASE_URL) -> None:
+    """List the credentials that have a state."""
+    with connected(url) as client:
+        for found in client.credentials():
+            typer.echo(f"{found.state:<14} {found.credential}")
+
+
+@group.command("set")
+def set_credential(
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")],
+    state: Annotated[
+        str, typer.Argument(help="valid, revoked, expired, restricted, no_balance or other_region.")
+    ],
+    url: Url = BASE_URL,
+) -> None:
+    """Set the state of a credential."""
+    from emulator.web.credentials import CredentialState
+
+    with connected(url) as client:
+        if state not in tuple(CredentialState):
+            raise CallFailed(f"{state} is not one of {', '.join(CredentialState)}")
+        client.list_credential(listed, CredentialState(state))
+
+
+@group.command("remove")
+def remove_credential(
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")], url: Url = BASE_URL
+) -> None:
+    """Remove the state that was set while the emulator ran."""
+    with connected(url) as client:
+        client.unlist_credential(listed)

@@ -1,0 +1,62 @@
+"""``face-emulator drift``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emulator.commands.failure import stopped
+
+
+def drift(
+    *,
+    vendor: Annotated[str, typer.Option(help="Name of the vendor.")],
+    base_url: Annotated[
+        str, typer.Option(help="URL of the real service, such as https://api.example.com.")
+    ] = "",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FACE_DRIFT_KEY",
+            help="Key in the vendor's form: `api_key:api_secret`, a token or a bearer key.",
+        ),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a sample to send; repeatable.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the samples.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Folder to write the real answers into, as golden samples.")
+    ] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help="Folder to read samples from; the built-in ones, if omitted.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the differences into, as JSON.")] = None,
+    pace: Annotated[
+        float | None, typer.Option(help="Seconds between calls; by default 1.25 for a remote service.", min=0)
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that a call may take.", min=0.001)] = 30.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that may be billed.")] = False,
+) -> None:
+    """Send the golden requests to a real service and to the emulator, and show the differences.
+
+    The exit code is 0 for no difference, 1 for any, 2 if the comparison could not be made.
+    """
+    from rich.console import Console
+
+    from emulator.drift.command import DriftFailed, DriftOptions, list_samples, run_drift
+
+    options = DriftOptions(vendor, base_url, key, tuple(only or ()), golden, record, json, pace, timeout)
+    console = Console()
+    try:
+        if list_:
+            list_samples(options, console)
+            return
+        differs = run_drift(
+            options, console, lambda: yes or (sys.stdin.isatty() and typer.confirm("Send them?"))
+        )
+    except (DriftFailed, ValueError, OSError) as error:
+        raise stopped(error, 2) from error
+    if differs:
+        raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""``face-emulator explore``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emulator.commands.failure import stopped
+
+
+def explore(
+    command: Annotated[
+        list[str],
+        typer.Argument(help="Command that runs the client, after `--`; its exit status is checked."),
+    ],
+    *,
+    url: Annotated[str | None, typer.Option(help="URL of a running emulator; omit it to start one.")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="URL that receives the webhooks; omit it if the client adds its own endpoint."),
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option(help="Signing secret for --endpoint; omit it to generate one.")
+    ] = None,
+    vendor: Annotated[
+        str | None, typer.Option(help="Vendor for --endpoint; needed if several vendors have webhooks.")
+    ] = None,
+    polls: Annotated[
+        int, typer.Option(help="Largest number of polls that are told `running`.", min=0, max=20)
+    ] = 2,
+    limit: Annotated[int, typer.Option(help="Largest number of orders to try.", min=1)] = 100,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a run fails.", min=1)] = 60.0,
+    patience: Annotated[
+        float,
+        typer.Option(help="Seconds to wait for a poll; make it longer than the client's interval.", min=0),
+    ] = 3.0,
+) -> None:
+    """Run a client under every order of polls and webhooks, and name the order that breaks it.
+
+    The client finds the emulator at FACE_EMULATOR_URL, and calls it with the key FACE_EMULATOR_CREDENTIAL.
+    """
+    from emulator.explore import CannotExplore, Exploration, explore_plans
+
+    asked = Exploration(
+        tuple(command),
+        endpoint=endpoint,
+        secret=secret,
+        vendor=vendor,
+        most_polls=polls,
+        limit=limit,
+        timeout_s=timeout,
+        patience_s=patience,
+    )
+    try:
+        broken = explore_plans(asked, url)
+    except (CannotExplore, ValueError, OSError) as error:
+        raise stopped(error, 2) from error
+    if broken:
+        raise typer.Exit(1)

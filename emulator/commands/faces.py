@@ -1,0 +1,112 @@
+"""``face-emulator faces``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emulator.commands.failure import failed, stopped
+
+
+def faces(
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write: .jpg or .png.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of a test face; `list` lists them.")] = None,
+    seed: Annotated[int, typer.Option(help="Each seed draws another person.", min=0)] = 0,
+    people: Annotated[
+        int, typer.Option(help="Number of people, side by side; seeds count up.", min=1, max=8)
+    ] = 1,
+    yaw: Annotated[float, typer.Option(help="Degrees; positive turns towards the person's left.")] = 0.0,
+    pitch: Annotated[float, typer.Option(help="Degrees; positive looks up.")] = 0.0,
+    roll: Annotated[float, typer.Option(help="Degrees; positive tilts to the person's left shoulder.")] = 0.0,
+    smile: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    open_mouth: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    closed_eyes: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    raised_brows: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    identity: Annotated[
+        Path | None, typer.Option(help="JSON file with 80 numbers, or with `identity_coefficients`.")
+    ] = None,
+    skin_tone: Annotated[int | None, typer.Option(help="1 to 10 on the Monk scale.")] = None,
+    hair: Annotated[
+        str | None, typer.Option(help="{short,long,ponytail}_{straight,wavy}, curly or bald.")
+    ] = None,
+    hair_color: Annotated[
+        str | None, typer.Option(help="black, dark_brown, brown, auburn, blond or grey.")
+    ] = None,
+    gender: Annotated[str | None, typer.Option(help="female or male.")] = None,
+    glasses: Annotated[
+        bool | None, typer.Option(help="With or without glasses; the seed decides, if omitted.")
+    ] = None,
+    covered_mouth: Annotated[bool, typer.Option(help="Cover the mouth with a medical mask.")] = False,
+    light: Annotated[str | None, typer.Option(help="soft, left, right, above, warm, cold or dark.")] = None,
+    background: Annotated[str | None, typer.Option(help="studio, wall, window or outdoors.")] = None,
+    blur: Annotated[float, typer.Option(help="Blur, as a fraction of the face's width.")] = 0.0,
+    size: Annotated[int, typer.Option(help="Width and height in pixels.", min=64, max=4096)] = 640,
+    fraction: Annotated[
+        float, typer.Option(help="Width of the face, as a fraction of the picture's width.")
+    ] = 0.4,
+    truth: Annotated[bool, typer.Option(help="Write the ground truth beside the picture, as JSON.")] = True,
+) -> None:
+    """Make a picture of people who do not exist, or one of the named test faces."""
+    from emulator.face.synthetic import Expression, SyntheticFaceSpec
+    from emulator.face.synthetic.named import NAMED_FACES
+    from emulator.pipelines.faces import UnknownFace, draw_faces, named_face
+
+    if name == "list":
+        width = max(map(len, NAMED_FACES))
+        for known, face in NAMED_FACES.items():
+            typer.echo(f"{known:<{width}}  {face.shows}")
+        return
+    if output is None:
+        raise failed("give the file to write with -o", code=2)
+    picture_format = "png" if output.suffix.lower() == ".png" else "jpeg"
+    try:
+        if name is not None:
+            picture = named_face(name, picture_format)
+        else:
+            coefficients = None if identity is None else _identity_in(json.loads(identity.read_text()))
+            specs = [
+                SyntheticFaceSpec(
+                    seed=seed + index,
+                    identity_coefficients=coefficients,
+                    yaw=yaw,
+                    pitch=pitch,
+                    roll=roll,
+                    expression=Expression(smile, open_mouth, closed_eyes, raised_brows),
+                    skin_tone=skin_tone,
+                    hair_type=hair,  # type: ignore[arg-type]  # the spec checks it
+                    hair_color=hair_color,  # type: ignore[arg-type]  # the spec checks it
+                    gender=gender,  # type: ignore[arg-type]  # the spec checks it
+                    glasses=glasses,
+                    covered_mouth=covered_mouth,
+                    light=light,  # type: ignore[arg-type]  # the spec checks it
+                    background=background,  # type: ignore[arg-type]  # the spec checks it
+                    blur=blur,
+                    width=size,
+                    height=size,
+                    face_fraction=fraction if people == 1 else min(fraction, 0.55 / people),
+                    center=((index + 0.5) / people, 0.53),
+                )
+                for index in range(people)
+            ]
+            picture = draw_faces(specs, picture_format)
+        output.write_bytes(picture.data)
+        if truth:
+            output.with_suffix(".json").write_text(picture.truth)
+    except (UnknownFace, ValueError, OSError) as error:
+        raise stopped(error) from error
+
+
+def _identity_in(document: object) -> tuple[float, ...]:
+    """Return the 80 numbers that a JSON document holds: bare, or as ``faces`` writes them."""
+    if isinstance(document, dict):
+        faces = document.get("faces") or [document]
+        document = faces[0].get("identity_coefficients")
+    if not isinstance(document, list):
+        raise ValueError("the identity needs a list of 80 numbers, or identity_coefficients")  # noqa: TRY004 - a wrong file, not a wrong type
+    return tuple(float(number) for number in document)

@@ -1,0 +1,93 @@
+"""``face-emulator faults``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Credential, Url, connected
+
+group = typer.Typer(no_args_is_help=True, help="Make calls fail.")
+
+
+@group.command("add")
+def add_fault(
+    effect: Annotated[str, typer.Argument(help="Name of an error or of an effect, or an effect as JSON.")],
+    *,
+    vendor: Annotated[str | None, typer.Option(help="Only calls of this vendor's API.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only calls of this operation.")] = None,
+    nth: Annotated[int | None, typer.Option(help="Only the nth call of a credential.")] = None,
+    every: Annotated[int | None, typer.Option(help="Only every nth call of a credential.")] = None,
+    probability: Annotated[
+        float | None, typer.Option(help="Probability of a fault, 0 to 1; the seed decides which calls.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for --probability.")] = 0,
+    body_contains: Annotated[str | None, typer.Option(help="Only calls with this text in the body.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="NAME=REGEX: only calls with such a header; repeatable.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Number of times that the rule fires at most.")] = None,
+    ttl: Annotated[float | None, typer.Option(help="Seconds that the rule lives, by the clock.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Add a rule, and print its id."""
+    match = {
+        "vendor": vendor,
+        "operation": operation,
+        "nth": nth,
+        "every": every,
+        "probability": probability,
+        "seed": seed,
+        "body_contains": body_contains,
+        "headers": dict(each.partition("=")[::2] for each in header or ()),
+    }
+    with connected(url, credential) as client:
+        wanted = json.loads(effect) if effect.startswith("{") else effect
+        typer.echo(client.add_fault(wanted, count=count, ttl_s=ttl, **match).id)
+
+
+@group.command("list")
+def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the rules that may still fire."""
+    with connected(url, credential) as client:
+        for rule in client.faults():
+            typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
+
+
+@group.command("remove")
+def remove_fault(rule_id: str, url: Url = BASE_URL) -> None:
+    """Remove a rule."""
+    with connected(url) as client:
+        client.remove_fault(rule_id)
+
+
+@group.command("forget")
+def forget_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """Forget the rules of a credential, or all."""
+    with connected(url, credential) as client:
+        client.forget_faults()
+
+
+@group.command("names")
+def list_names(url: Url = BASE_URL) -> None:
+    """List every error of every vendor, and the effects that have a name."""
+    with connected(url) as client:
+        errors = client.errors()
+        for name in client.effects():
+            typer.echo(f"{'any vendor':<14} {name}")
+        for error in errors:
+            typer.echo(f"{error.vendor:<14} {error.name:<28} {error.when}")
+
+
+@group.command("operations")
+def list_operations(url: Url = BASE_URL) -> None:
+    """List the operations of every vendor, by the names that rules use."""
+    with connected(url) as client:
+        for vendor, found in client.operations().items():
+            for name in found.operations:
+                is_task, is_picture = name in found.creating_tasks, name in found.taking_pictures
+                takes = ["creates a task"] * is_task + ["takes a picture"] * is_picture
+                typer.echo(f"{vendor:<14} {name:<20} {', '.join(takes)}".rstrip())

@@ -1,0 +1,81 @@
+"""``face-emulator serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emulator.commands.failure import failed, stopped
+
+if TYPE_CHECKING:
+    from emulator.server import Listening
+    from emulator.settings import Settings
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 3468,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps all state over a stop; overrides FACE_EMULATOR_DATA_DIR."),
+    ] = None,
+) -> None:
+    """Serve until stopped."""
+    from emulator.backends.queue import WorkerLost
+    from emulator.backends.records import StoreUnreadable
+    from emulator.control.init import InitFailed
+    from emulator.control.scenario import ScenarioUnreadable
+    from emulator.server import AddressInUse
+    from emulator.server import serve as serve_forever
+    from emulator.settings import Settings
+    from emulator.web.faults import UnknownFault
+    from emulator.web.lifetimes import LifetimeRefused
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").addFilter(_without_query)
+    try:
+        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+        asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
+    except (
+        AddressInUse,
+        InitFailed,
+        LifetimeRefused,
+        ScenarioUnreadable,
+        StoreUnreadable,
+        UnknownFault,
+        ValueError,
+        OSError,
+    ) as error:
+        raise stopped(error) from error
+    except WorkerLost as error:
+        raise failed(f"the face core cannot be loaded ({error}); the reason is printed above") from error
+    except KeyboardInterrupt:
+        pass
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Keep what stands in queries, keys and signatures among it, out of the log; logs get about."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+    return True
+
+
+async def _announce(listening: Listening, settings: Settings) -> None:
+    """Print the banner, and ``Ready.`` as the last line."""
+    vendors = listening.app.state.vendors
+    width = max(len(vendor.title) for vendor in vendors)
+    for vendor in vendors:
+        typer.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
+    control = f"{listening.control_url}/_emulator" if listening.control_url else "off (the setting `control`)"
+    typer.echo(f"{'Control':<{width}}  {control}")
+    typer.echo(f"seed {settings.seed}, clock {listening.app.state.services.clock.describe()}")
+    await listening.app.state.services.queue.wait_until_warm()
+    typer.echo("Ready.")

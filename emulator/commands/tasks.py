@@ -1,0 +1,62 @@
+"""``face-emulator tasks``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Credential, Url, connected
+
+group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
+
+
+@group.command("list")
+def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the tasks in their real states."""
+    with connected(url, credential) as client:
+        for task in client.tasks():
+            typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
+
+
+@group.command("show")
+def show_task(task_id: str, url: Url = BASE_URL) -> None:
+    """Show a task in its real state, as JSON."""
+    with connected(url) as client:
+        typer.echo(client.task(task_id).model_dump_json(indent=1))
+
+
+@group.command("finish")
+def finish_task(
+    task_id: str,
+    error: Annotated[str | None, typer.Option(help="Name of the error that the task ends with.")] = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Finish a task as soon as its work is done."""
+    with connected(url) as client:
+        typer.echo(client.finish_task(task_id, error).state)
+
+
+@group.command("progression")
+def set_progression(
+    mode: Annotated[
+        str | None,
+        typer.Argument(
+            help="immediate, after_polls, after_seconds, manual, real or `reset`; omit it to show the mode."
+        ),
+    ] = None,
+    number: Annotated[float | None, typer.Argument(help="Number of polls or of seconds.")] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Set when new tasks end, as their clients see it."""
+    with connected(url, credential) as client:
+        if mode is None:
+            found = client.progression()
+        elif mode == "reset":
+            found = client.reset_progression()
+        else:
+            name = {"after_polls": "polls", "after_seconds": "seconds"}.get(mode)
+            details = {} if name is None or number is None else {name: number}
+            found = client.set_progression(mode, **details)
+        typer.echo(found.model_dump_json(exclude_none=True))

@@ -1,0 +1,94 @@
+"""``face-emulator webhooks``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.failure import CallFailed
+
+group = typer.Typer(no_args_is_help=True, help="Manage endpoints and deliveries of webhooks.")
+
+
+@group.command("add")
+def add_endpoint(
+    endpoint: Annotated[str, typer.Argument(help="URL that receives the webhooks.")],
+    secret: Annotated[
+        str | None, typer.Option(help="Signing secret, `whsec_...`; omit it to generate one.")
+    ] = None,
+    timestamps: Annotated[
+        Literal["machine", "clock"],
+        typer.Option(help="`clock` for a receiver whose time is moved with the emulator's clock."),
+    ] = "machine",
+    vendor: Annotated[
+        str | None, typer.Option(help="Vendor that sends; needed if several vendors have webhooks.")
+    ] = None,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Add an endpoint, and print its id and its secret."""
+    with connected(url, credential) as client:
+        added = client.add_endpoint(endpoint, secret, timestamps, vendor)
+        typer.echo(f"{added.id}  {added.secret}")
+
+
+@group.command("list")
+def list_endpoints(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the endpoints."""
+    with connected(url, credential) as client:
+        for found in client.endpoints():
+            state = "" if found.disabled is None else f"  ({found.disabled})"
+            typer.echo(f"{found.id}  {found.url}{state}")
+
+
+@group.command("remove")
+def remove_endpoint(endpoint_id: str, url: Url = BASE_URL) -> None:
+    """Remove an endpoint."""
+    with connected(url) as client:
+        client.remove_endpoint(endpoint_id)
+
+
+@group.command("deliveries")
+def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
+    """List the deliveries, and every attempt."""
+    with connected(url, credential) as client:
+        for found in client.deliveries():
+            typer.echo(f"{found.id}  {found.state}  {found.url}  {found.task}")
+            for attempt in found.attempts:
+                typer.echo(f"  {attempt.number}: {attempt.status or attempt.error}  {attempt.ms} ms")
+
+
+@group.command("plan")
+def plan_webhooks(
+    polls: Annotated[int | None, typer.Argument(help="Number of polls that are told `running`.")] = None,
+    webhooks: Annotated[
+        list[str] | None,
+        typer.Argument(help="When each webhook comes, such as `before_end after_end`; never, if omitted."),
+    ] = None,
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Forget the plan.")] = False,
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Set the order of polls and webhooks for a credential; without POLLS, show what happened."""
+    with connected(url, credential) as client:
+        if credential is None:
+            raise CallFailed("a plan belongs to one credential: name it with --credential")
+        if forget:
+            client.forget_plan()
+        elif polls is not None:
+            client.plan(polls, webhooks or ())
+        else:
+            found = client.planned()
+            typer.echo(found.plan.model_dump_json(exclude_none=True))
+            for task in found.tasks:
+                typer.echo(f"{task.task}  {', '.join(task.steps)}")
+
+
+@group.command("replay")
+def replay(delivery_id: str, url: Url = BASE_URL) -> None:
+    """Send a delivery once more."""
+    with connected(url) as client:
+        typer.echo(client.replay(delivery_id).state)

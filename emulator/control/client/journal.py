@@ -1,0 +1,79 @@
+"""The calls that clients made, and what they would have cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from emulator.control.client.caller import Caller, refuse_errors
+from emulator.control.costs import Costs
+from emulator.control.journal import RecordedCall, RecordedCalls, VerdictDescription, WarningDescription
+
+
+class Journal(Caller):
+    """The calls of a credential, or of all."""
+
+    def calls(self, **match: Any) -> list[RecordedCall]:
+        """Return the last calls that match, the oldest first; ``match`` as in ``CallFilter``."""
+        params = {"limit": 1000, **self._mine(), **match}
+        return self._read(RecordedCalls, "GET", "/calls", params=params).calls
+
+    def call(self, number: int) -> RecordedCall:
+        """Return one call."""
+        return self._read(RecordedCall, "GET", f"/calls/{number}")
+
+    def follow(self, **match: Any) -> Iterator[RecordedCall]:
+        """Yield calls as they are over, until the emulator stops: those to come, or those ``after`` a number.
+
+        ``match`` as in ``StreamFilter``. Calls that were forgotten before they could be read are left out.
+        """
+        params = {**self._mine(), **match}
+        with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
+            refuse_errors(answer)
+            event = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data" and event == "call":
+                    yield RecordedCall.model_validate(json.loads(value))
+
+    def warnings(self) -> list[WarningDescription]:
+        """Return every warning that a call can get."""
+        return self._read(list[WarningDescription], "GET", "/warnings")
+
+    def forget_calls(self) -> None:
+        """Forget the credential's calls, or all."""
+        self._call("DELETE", "/calls", scoped=True)
+
+    def verify(
+        self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
+    ) -> VerdictDescription:
+        """Return whether so many calls match, and if not what comes closest.
+
+        One or more, if no number is given; ``match`` as in ``VerifyMatch``.
+        """
+        wanted: Any = {"at_least": at_least, "at_most": at_most}
+        if count is not None:
+            wanted = count
+        elif not at_least and at_most is None:
+            wanted = {"at_least": 1}
+        body = {"match": {**self._mine(), **match}, "count": wanted}
+        return self._read(VerdictDescription, "POST", "/calls/verify", body=body)
+
+    def har(self, **match: Any) -> dict[str, Any]:
+        """Return the last calls that match as an HTTP archive; ``match`` as in ``CallFilter``."""
+        params = {"limit": 1000, **self._mine(), **match}
+        return self._read(dict[str, Any], "GET", "/calls.har", params=params)
+
+    def costs(self, *, since_start: bool = False) -> Costs:
+        """Return what the credential's calls, or all, would have cost.
+
+        ``since_start`` counts since the server started, whatever was reset or forgotten meanwhile.
+        """
+        return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
+
+    def forget_costs(self) -> None:
+        """Forget the credential's costs, or all, and count from zero."""
+        self._call("DELETE", "/costs", scoped=True)

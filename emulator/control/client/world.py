@@ -1,0 +1,78 @@
+"""The emulator as a whole: health, reset, snapshots, vendors and credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from emulator.control.client.caller import Caller, refuse_errors
+from emulator.control.routes import Health, ListedCredential, Readiness
+from emulator.control.snapshot import Restored
+from emulator.web.credentials import CredentialState
+
+POLL_SECONDS = 0.02
+
+
+class World(Caller):
+    """What holds for the whole emulator."""
+
+    def health(self) -> Health:
+        """Return what is served."""
+        return self._read(Health, "GET", "/health")
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
+        """Return when init hooks have run and the face core is warm.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self._http.get("/ready")
+                if answer.status_code == httpx.codes.OK:
+                    return Readiness.model_validate(answer.json())
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._http.base_url} was not ready after {timeout_s} s")
+            time.sleep(POLL_SECONDS)
+
+    def reset(self) -> None:
+        """Forget what the credential owns, or everything."""
+        self._call("POST", "/reset", body={"credential": self.credential})
+
+    def save_snapshot(self, file: Path) -> None:
+        """Write all state to ``file``."""
+        with self._http.stream("GET", "/snapshot") as answer, file.open("wb") as written:
+            refuse_errors(answer)
+            for chunk in answer.iter_bytes():
+                written.write(chunk)
+
+    def restore_snapshot(self, file: Path) -> Restored:
+        """Return what a snapshot held, by which all state was replaced."""
+        with file.open("rb") as opened:
+            answer = self._http.put("/snapshot", content=opened)
+        refuse_errors(answer)
+        return Restored.model_validate(answer.json())
+
+    def openapi(self, vendor: str) -> dict[str, Any]:
+        """Return the OpenAPI document of an emulated API."""
+        return self._read(dict[str, Any], "GET", f"/openapi/{vendor}.json")
+
+    def credentials(self) -> list[ListedCredential]:
+        """Return the credentials that are listed, and what they are."""
+        return self._read(list[ListedCredential], "GET", "/credentials")
+
+    def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
+        """List a credential, or change what it is."""
+        self._call("PUT", "/credentials", body={"credential": credential, "state": state})
+
+    def unlist_credential(self, credential: str) -> None:
+        """Take back what was listed while the emulator ran."""
+        self._call("DELETE", f"/credentials/{quote(credential)}")

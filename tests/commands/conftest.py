@@ -1,0 +1,40 @@
+"""Runs commands against the session's emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from emulator.cli import app
+from emulator.control import Client
+from emulator.server import Listening
+
+ME = "commander"
+
+
+@pytest.fixture
+def tell(server: Listening) -> Callable[..., str]:
+    """Run a command against the session's emulator, and return what it prints."""
+
+    def run(*arguments: str, fails: bool = False) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--url", server.base_url])
+        assert (done.exit_code != 0) == fails, done.output
+        return done.output.strip()
+
+    return run
+
+
+@pytest.fixture
+def tell_mine(tell: Callable[..., str]) -> Callable[..., str]:
+    """Run a command for the credential of ``me``."""
+    return lambda *arguments: tell(*arguments, "-c", ME)
+
+
+@pytest.fixture
+def me(server: Listening) -> Iterator[Client]:
+    """A client whose credential the commands share, and no other tests."""
+    with Client(server.base_url, ME) as client:
+        yield client
+        client.reset()

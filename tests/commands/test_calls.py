@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from emulator.control import Client
+
+
+def test_calls_are_listed_exported_and_forgotten(
+    tell_mine: Callable[..., str], me: Client, client: httpx.Client, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {me.credential}"}
+    client.get("/s2s/v1.0/client/credit", headers=headers)
+    with me.fault("TooManyRequests"):
+        client.get("/s2s/v1.0/client/credit", headers=headers)
+    lines = tell_mine("calls", "list").splitlines()
+    first, second = (line for line in lines if "GET" in line)
+    assert " 200 " in first
+    assert " 429 " in second
+    assert second.endswith("GET /s2s/v1.0/client/credit  [rule " + second.rpartition(" ")[2])
+    assert tell_mine("calls", "list", "--status", "4xx") == second.strip()
+    tell_mine("calls", "har", str(tmp_path / "calls.har"))
+    archive = json.loads((tmp_path / "calls.har").read_text())
+    assert [entry["response"]["status"] for entry in archive["log"]["entries"]] == [200, 429]
+    assert me.verify(count=2, operation="credit").ok
+    missing = me.verify(count=3, operation="credit", status="200")
+    assert (missing.ok, missing.count) == (False, 1)
+    assert missing.near_misses[0].failures[0].condition == "status"
+    tell_mine("calls", "forget")
+    assert me.calls() == []

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner
+
+from emulator.cli import app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["faults", "add", "nonsense"], "there is no error or effect named nonsense; there are "),
+        (["faults", "add", "{broken"], "Expecting property name"),
+        (["faults", "add", "slow", "--nth", "0"], "nth: Input should be greater than or equal to 1"),
+        (
+            ["credentials", "set", "me", "dead"],
+            "dead is not one of valid, revoked, expired, restricted, no_balance",
+        ),
+        (["faults", "remove", "nothing"], "there is no rule nothing"),
+        (["clock", "travel", "yesterday"], "yesterday is not an ISO 8601 date and time"),
+        (["tasks", "finish", "nothing"], "there is no task nothing"),
+        (["tasks", "progression", "after_polls"], "`polls` goes with the mode after_polls"),
+        (["scenario", "load", "nothing"], "the scenario nothing cannot be read: there are flaky-network"),
+        (["scenario", "unload", "nothing"], "no rule of a scenario nothing is active"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(
+    tell: Callable[..., str], arguments: list[str], reason: str
+) -> None:
+    said = tell(*arguments, fails=True)
+    assert said.startswith("face-emulator: ")
+    assert reason in said
+    assert "Traceback" not in said
+
+
+def test_an_emulator_that_is_not_there_is_told() -> None:
+    done = CliRunner().invoke(app, ["clock", "now", "--url", "http://127.0.0.1:1"])
+    assert done.exit_code == 1
+    assert done.output.startswith("face-emulator: no emulator answers at http://127.0.0.1:1 (")
