@@ -28,9 +28,10 @@ from emulator.face.skin import smooth_skin
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import minimum_jacobian, warp_image
-from emulator.pipelines.images import decode_picture, encode_jpeg
-from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import ImageRules, ReshapeOptions
+from emulator.pipelines.reshape import reshape_picture
 from laboratory.proportions import PROPORTIONS, measured_effect, speckled
 
 # ruff: noqa: T201 - tables are the purpose

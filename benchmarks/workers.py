@@ -16,10 +16,10 @@ import numpy as np
 
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
-from emulator.pipelines.images import encode_jpeg
-from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
-from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import DescriptionOptions, ImageRules, ReshapeOptions
+from emulator.pipelines.reconstruct import describe_head
+from emulator.pipelines.reshape import reshape_picture
 from emulator.pipelines.warm_up import warm_up
 
 RULES = ImageRules(frozenset({"jpeg"}))

@@ -32,7 +32,7 @@ from emulator.control.refusals import answer_refusals
 from emulator.control.routes import Progress, control_router
 from emulator.control.scenario import find_scenario, load_scenario
 from emulator.ids import SeededIds
-from emulator.pipelines.warm_up import warm_up
+from emulator.pipelines.options import WARM_UP
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.variables import strange_variables
@@ -157,7 +157,7 @@ def _adapters(settings: Settings) -> _Adapters:
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
         blobs=FolderBlobs(folder / "blobs"),
-        queue=LocalWorkers(settings.workers, warm_up, arithmetic_variables()),
+        queue=LocalWorkers(settings.workers, WARM_UP, arithmetic_variables()),
         fetcher=HttpFetcher(),
     )
 

@@ -19,8 +19,9 @@ from rich.table import Table
 from emulator.face.errors import ImageError
 from emulator.face.types import Image
 from emulator.pipelines.core import sample_photo
-from emulator.pipelines.images import decode_picture, encode_jpeg
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import ImageRules
 from emulator.server import running_server
 
 FEATURES = {"eye_size": 90, "face_width": -80, "chin_length": 40, "nose_wing": -70, "lip_size": 80}

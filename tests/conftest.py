@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from emulator.pipelines.images import encode_jpeg
+from emulator.pipelines.encoding import encode_jpeg
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

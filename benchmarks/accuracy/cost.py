@@ -19,7 +19,7 @@ from emulator.face.mesh import vertex_normals
 from emulator.face.obj import write_obj
 from emulator.face.texture import TextureView, bake_texture
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import encode_jpeg, encode_png
+from emulator.pipelines.encoding import encode_jpeg, encode_png
 from emulator.pipelines.reconstruct import LOOKS
 
 

@@ -18,14 +18,9 @@ from emulator.face.fit import fit_head
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import encode_jpeg
-from emulator.pipelines.reconstruct import (
-    LOOKS,
-    DescriptionOptions,
-    WavefrontOptions,
-    describe_head,
-    reconstruct_wavefront,
-)
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import DescriptionOptions, WavefrontOptions
+from emulator.pipelines.reconstruct import LOOKS, describe_head, reconstruct_wavefront
 from emulator.vendors.faceplusplus.wire import transfer_matrix
 
 

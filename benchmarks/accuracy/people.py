@@ -14,8 +14,8 @@ from emulator.face.pose import similarity_transform
 from emulator.face.synthetic import Expression, SyntheticFace, SyntheticFaceSpec, render_face
 from emulator.face.types import Points3
 from emulator.pipelines.core import detector
+from emulator.pipelines.options import ImageRules
 from emulator.pipelines.reconstruct import LOOKS
-from emulator.pipelines.rules import ImageRules
 
 Floats = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from emulator.face.fit import HeadFit, fit_head
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import encode_jpeg
+from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.reconstruct import LOOKS
 
 

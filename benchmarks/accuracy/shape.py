@@ -11,8 +11,9 @@ from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
 from emulator.face.fit import fit_views, observed_shape
 from emulator.face.landmarks import SURFACE_COUNT
-from emulator.pipelines.images import encode_jpeg
-from emulator.pipelines.reconstruct import WavefrontOptions, reconstruct_wavefront
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import WavefrontOptions
+from emulator.pipelines.reconstruct import reconstruct_wavefront
 from emulator.vendors.faceplusplus.wire import transfer_matrix
 
 YAWS = (-30, -15, 0, 15, 30)

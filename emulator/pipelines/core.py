@@ -7,10 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from emulator.face.detection import FaceDetector
+from emulator.face.detection import FaceDetector, MediaPipeDetector
 
 _per_thread = threading.local()
 
@@ -18,9 +16,6 @@ _per_thread = threading.local()
 def detector() -> FaceDetector:
     """Return this thread's detector, made at its first call: MediaPipe's graphs serve one thread each."""
     if not hasattr(_per_thread, "detector"):
-        # The face core is for workers: a server that imported it would start three times as slowly.
-        from emulator.face.detection import MediaPipeDetector  # noqa: PLC0415 - the line above
-
         _per_thread.detector = MediaPipeDetector()
     found: FaceDetector = _per_thread.detector
     return found

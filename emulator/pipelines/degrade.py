@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import pillow_heif
+from PIL import Image, ImageFilter
+
+from emulator.pipelines.options import PictureFault
 
 QUALITY = 95
-
-
-class PictureFault(BaseModel):
-    """What is done to a picture, in this order; what is not given is not done."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    drop_exif: bool = Field(default=False, description="Take away all metadata, the orientation too.")
-    rotate_deg: Literal[0, 90, 180, 270] = Field(
-        default=0, description="Turn the pixels clockwise, and leave the orientation as it is."
-    )
-    swap_channels: bool = Field(default=False, description="Take red for blue, as BGR taken for RGB does.")
-    shrink: float = Field(default=1.0, gt=0, le=1, description="To this part of width and height.")
-    blur: float = Field(default=0.0, ge=0, le=256, description="Standard deviation of a Gaussian, in pixels.")
-    truncate: float = Field(default=1.0, ge=0, le=1, description="Keep this part of the file's bytes.")
 
 
 def degrade(data: bytes, fault: PictureFault) -> bytes:
@@ -32,22 +19,14 @@ def degrade(data: bytes, fault: PictureFault) -> bytes:
     What cannot be decoded, or is of a kind that cannot be written, is only truncated.
     """
     changed = data
-    if _touches_pixels(fault):
+    if fault != PictureFault(truncate=fault.truncate):
         # Damaged files make plug-ins trip over whatever comes first, and some kinds are only read.
         with contextlib.suppress(Exception):
             changed = _change(data, fault)
     return changed[: round(len(changed) * fault.truncate)]
 
 
-def _touches_pixels(fault: PictureFault) -> bool:
-    return fault.model_copy(update={"truncate": 1.0}) != PictureFault()
-
-
 def _change(data: bytes, fault: PictureFault) -> bytes:
-    # Only workers decode.
-    import pillow_heif  # noqa: PLC0415 - the line above
-    from PIL import Image, ImageFilter  # noqa: PLC0415 - the line above
-
     pillow_heif.register_heif_opener()
     with Image.open(io.BytesIO(data)) as opened:
         opened.load()

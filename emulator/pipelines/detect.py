@@ -5,7 +5,8 @@ from __future__ import annotations
 from emulator.face.errors import NoFaceFound
 from emulator.face.types import Box
 from emulator.pipelines.core import detector
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.options import ImageRules
 
 
 def detect_faces(data: bytes, rules: ImageRules) -> tuple[Box, ...]:
@@ -18,9 +19,6 @@ def detect_faces(data: bytes, rules: ImageRules) -> tuple[Box, ...]:
     NoFaceFound
         If there is none.
     """
-    # The face core is for workers: a server that imported it would start three times as slowly.
-    from emulator.pipelines.images import decode_picture  # noqa: PLC0415 - the line above
-
     faces = detector().detect(decode_picture(data, rules).image)
     if not faces:
         raise NoFaceFound

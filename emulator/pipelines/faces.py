@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from emulator.face.synthetic import SyntheticFaceSpec, ground_truth, render_backdrop, render_people
 from emulator.face.synthetic.named import NAMED_FACES
-from emulator.pipelines.images import encode_as
+from emulator.pipelines.encoding import encode_as
 
 
 @dataclass(frozen=True)

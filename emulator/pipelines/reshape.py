@@ -1,50 +1,19 @@
-"""A photo with another face shape: what is asked and answered, for processes that let others do the work."""
+"""A photo with another face shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.pipelines.rules import ImageRules
-
-
-@dataclass(frozen=True)
-class ReshapeOptions:
-    """What to do to which face, and which faces are accepted.
-
-    Attributes
-    ----------
-    rules : ImageRules
-        Which pictures are accepted.
-    index : int
-        Which face, in the order of :func:`emulator.pipelines.detect.detect_faces`.
-    parameters : ReshapeParameters
-        The change of shape.
-    smoothing, color_evening : float
-        0 to 1: how much the skin is smoothed, and its colour evened.
-    smallest_fraction : float
-        A face must fill more than this of the picture's width, and of its height.
-    largest_angle_deg : float
-        Yaw, pitch and roll must be below this.
-    """
-
-    rules: ImageRules
-    index: int
-    parameters: ReshapeParameters
-    smoothing: float
-    color_evening: float
-    smallest_fraction: float
-    largest_angle_deg: float
-
-
-@dataclass(frozen=True)
-class ReshapedPicture:
-    """The result: encoded bytes, their format (``jpeg`` or ``png``), and how long the work took."""
-
-    data: bytes
-    format: str
-    total_ms: int
-    apply_ms: int
+from emulator.clock import Stopwatch
+from emulator.face.detection import Face
+from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
+from emulator.face.fit import fit_head
+from emulator.face.reshape import reshape_field
+from emulator.face.skin import smooth_skin
+from emulator.face.types import Image
+from emulator.face.warp import warp_cutout, warp_image
+from emulator.pipelines.core import detector
+from emulator.pipelines.decoding import decode_original
+from emulator.pipelines.encoding import encode_like
+from emulator.pipelines.options import ReshapedPicture, ReshapeOptions
 
 
 def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
@@ -59,7 +28,44 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     NoFaceFound, FaceIndexOutOfRange, FaceTooSmall, FaceAngleTooLarge
         If there is no such face, or none that can be worked on.
     """
-    # The face core is for workers: a server that imported it would start three times as slowly.
-    from emulator.pipelines import reshaping  # noqa: PLC0415 - the line above
+    total = Stopwatch()
+    original = decode_original(data, options.rules)
+    face, others = _choose(original.image, options)
+    apply = Stopwatch()
+    if options.parameters.is_zero and not (options.smoothing or options.color_evening):
+        return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
+    # The landmarks are the input's: the skin is smoothed where they say, and only then moved.
+    image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
+    alpha = original.alpha
+    if not options.parameters.is_zero:
+        shape = image.shape[0], image.shape[1]
+        field = reshape_field(
+            face.landmarks, options.parameters, shape, [other.landmarks for other in others]
+        )
+        if alpha is None:
+            image = warp_image(image, field)
+        else:
+            image, alpha = warp_cutout(image, alpha, field)
+    apply_ms = apply.elapsed_ms()
+    result_format = "png" if original.format == "png" else "jpeg"
+    encoded = encode_like(original, image, alpha)
+    return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
 
-    return reshaping.reshaped(data, options)
+
+def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
+    """Return the face that is asked for, and the other ones."""
+    faces = tuple(detector().detect(image))
+    if not faces:
+        raise NoFaceFound
+    if not 0 <= options.index < len(faces):
+        raise FaceIndexOutOfRange(options.index, len(faces))
+    face = faces[options.index]
+    height, width = image.shape[:2]
+    fraction = min(face.box.width / width, face.box.height / height)
+    if fraction <= options.smallest_fraction:
+        raise FaceTooSmall(fraction, options.smallest_fraction)
+    pose = fit_head(face.landmarks).pose
+    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
+    if angle_deg >= options.largest_angle_deg:
+        raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
+    return face, (*faces[: options.index], *faces[options.index + 1 :])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.pipelines.core import sample_photo, silenced_stderr
-from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
-from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.options import DescriptionOptions, ImageRules, ReshapeOptions
+from emulator.pipelines.reconstruct import describe_head
+from emulator.pipelines.reshape import reshape_picture
 
 
 def warm_up() -> None:

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.pipelines.degrade import PictureFault
+from emulator.pipelines.options import PictureFault
 from emulator.tasks.runner import TaskFault
 from emulator.web.capture import Capture, recording
 from emulator.web.catalogue import VendorError

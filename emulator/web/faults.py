@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.clock import EVERYBODY, Clock
-from emulator.pipelines.degrade import PictureFault
+from emulator.pipelines.options import PictureFault
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue
 from emulator.web.text import Pattern, Text
 from emulator.webhooks.fault import WebhookFault

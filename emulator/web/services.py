@@ -16,7 +16,7 @@ from emulator.backends.records.kept import Kept
 from emulator.backends.snapshot import Check
 from emulator.clock import Clock
 from emulator.ids import SeededIds
-from emulator.pipelines.degrade import PictureFault, degrade
+from emulator.pipelines.options import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
 from emulator.web.creations import Creations
 from emulator.web.credentials import Credentials
@@ -79,7 +79,7 @@ class Services:
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
         """Return a picture as ``fault`` leaves it."""
-        return data if fault is None else await self.queue.run(degrade, data, fault)
+        return data if fault is None else await self.queue.run(DEGRADE, data, fault)
 
 
 def _services_of(request: Request) -> Services:

@@ -8,54 +8,43 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from emulator.backends.queue.local import LocalWorkers
-from emulator.backends.queue.protocol import WorkerLost
+from emulator.backends.queue.protocol import Pipeline, WorkerLost
 from emulator.face.errors import FaceTooSmall, ImageTooLarge, NoFaceFound, RefusedImage
 
-
-def do_nothing() -> None:
-    pass
-
-
-def refuse_to_warm_up() -> None:
-    raise RuntimeError("no model")
-
-
-def square(number: int) -> int:
-    return number * number
+POWER: Pipeline[[int, int], int] = Pipeline("builtins.pow")
+PROCESS_ID: Pipeline[[], int] = Pipeline("os.getpid")
+VARIABLE: Pipeline[[str], str | None] = Pipeline("os.getenv")
+REFUSE: Pipeline[[], None] = Pipeline("chores.refuse")
+DIE: Pipeline[[], None] = Pipeline("chores.die")
+DIE_ONCE: Pipeline[[Path], str] = Pipeline("chores.die_once")
+DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
+REFUSE_TO_WARM_UP: Pipeline[[], None] = Pipeline("chores.refuse_to_warm_up")
 
 
-def process_id() -> int:
-    return os.getpid()
-
-
-def refuse() -> None:
-    raise RefusedImage(1, FaceTooSmall(0.04, 0.05))
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_once(marker: Path) -> str:
-    if not marker.exists():
-        marker.touch()
-        die()
-    return "alive"
+@pytest.fixture(autouse=True)
+def _chores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers, which have the path of this process, import what they are asked to do here."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
 async def ignore(task_id: str) -> None:
     raise AssertionError(task_id)
 
 
-def use(scenario: Callable[[LocalWorkers], Awaitable[None]], count: int = 1) -> None:
+def use(
+    scenario: Callable[[LocalWorkers], Awaitable[None]],
+    count: int = 1,
+    warm_up: Pipeline[[], None] = DO_NOTHING,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     async def run() -> None:
-        workers = LocalWorkers(count, do_nothing)
+        workers = LocalWorkers(count, warm_up, variables)
         try:
             await scenario(workers)
         finally:
@@ -66,36 +55,28 @@ def use(scenario: Callable[[LocalWorkers], Awaitable[None]], count: int = 1) -> 
 
 def test_a_pipeline_runs_elsewhere_and_its_result_comes_back() -> None:
     async def scenario(workers: LocalWorkers) -> None:
-        assert await workers.run(square, 7) == 49
-        assert await workers.run(process_id) != os.getpid()
+        assert await workers.run(POWER, 7, 2) == 49
+        assert await workers.run(PROCESS_ID) != os.getpid()
 
     use(scenario)
-
-
-def variable(name: str) -> str | None:
-    return os.environ.get(name)
 
 
 def test_workers_have_the_variables_that_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOR_ALL", "theirs")
     monkeypatch.setenv("FOR_WORKERS", "theirs")
 
-    async def run() -> None:
-        workers = LocalWorkers(1, do_nothing, {"FOR_WORKERS": "ours"})
-        try:
-            assert await workers.run(variable, "FOR_WORKERS") == "ours"
-            assert await workers.run(variable, "FOR_ALL") == "theirs"
-        finally:
-            await workers.close()
+    async def scenario(workers: LocalWorkers) -> None:
+        assert await workers.run(VARIABLE, "FOR_WORKERS") == "ours"
+        assert await workers.run(VARIABLE, "FOR_ALL") == "theirs"
 
-    asyncio.run(run())
+    use(scenario, variables={"FOR_WORKERS": "ours"})
     assert os.environ["FOR_WORKERS"] == "theirs"
 
 
 def test_a_domain_error_arrives_whole() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         with pytest.raises(RefusedImage) as caught:
-            await workers.run(refuse)
+            await workers.run(REFUSE)
         reason = caught.value.reason
         assert isinstance(reason, FaceTooSmall)
         assert (caught.value.position, reason.fraction, reason.limit) == (1, 0.04, 0.05)
@@ -105,7 +86,7 @@ def test_a_domain_error_arrives_whole() -> None:
 
 def test_work_survives_a_worker_that_dies_once(tmp_path: Path) -> None:
     async def scenario(workers: LocalWorkers) -> None:
-        assert await workers.run(die_once, tmp_path / "marker") == "alive"
+        assert await workers.run(DIE_ONCE, tmp_path / "marker") == "alive"
 
     use(scenario)
 
@@ -113,8 +94,8 @@ def test_work_survives_a_worker_that_dies_once(tmp_path: Path) -> None:
 def test_work_that_kills_every_worker_is_given_up_and_the_next_goes_on() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         with pytest.raises(WorkerLost):
-            await workers.run(die)
-        assert await workers.run(square, 3) == 9
+            await workers.run(DIE)
+        assert await workers.run(POWER, 3, 2) == 9
 
     use(scenario)
 
@@ -132,15 +113,13 @@ def test_the_workers_are_warm_after_warming_up() -> None:
 
 
 def test_workers_that_cannot_warm_up_never_are_and_say_so() -> None:
-    async def run() -> None:
-        workers = LocalWorkers(1, refuse_to_warm_up)
+    async def scenario(workers: LocalWorkers) -> None:
         await workers.start(ignore)
         with pytest.raises(WorkerLost):
             await workers.wait_until_warm()
         assert not workers.is_warm
-        await workers.close()
 
-    asyncio.run(run())
+    use(scenario, warm_up=REFUSE_TO_WARM_UP)
 
 
 def test_every_enqueued_task_is_performed() -> None:
@@ -190,14 +169,13 @@ def test_errors_keep_their_text_across_processes(error: Exception) -> None:
 
 
 SERVER = """
-import asyncio, os
-from math import sqrt
-from time import sleep
+import asyncio
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.protocol import Pipeline
 
 async def run():
-    workers = LocalWorkers(2, os.getpid)
-    print(await workers.run(os.getpid), flush=True)
+    workers = LocalWorkers(2, Pipeline("os.getpid"))
+    print(await workers.run(Pipeline("os.getpid")), flush=True)
     await workers.run({work})
     await asyncio.sleep(1000)
 
@@ -205,7 +183,9 @@ asyncio.run(run())
 """
 
 
-@pytest.mark.parametrize("work", ["sqrt, 1", "sleep, 1000"], ids=["idle", "busy"])
+@pytest.mark.parametrize(
+    "work", ['Pipeline("math.sqrt"), 1', 'Pipeline("time.sleep"), 1000'], ids=["idle", "busy"]
+)
 def test_workers_end_with_a_server_that_is_killed(work: str) -> None:
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", SERVER.format(work=work)],

@@ -14,10 +14,11 @@ from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceToo
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box
 from emulator.pipelines.core import detector
+from emulator.pipelines.decoding import decode_original, decode_picture
 from emulator.pipelines.detect import detect_faces
-from emulator.pipelines.images import decode_original, decode_picture, encode_jpeg, encode_like, encode_png
-from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.encoding import encode_jpeg, encode_like, encode_png
+from emulator.pipelines.options import ImageRules, ReshapeOptions
+from emulator.pipelines.reshape import reshape_picture
 
 RULES = ImageRules(frozenset({"jpeg", "png"}), longest_side=4096)
 OPTIONS = ReshapeOptions(

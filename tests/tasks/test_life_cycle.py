@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from emulator.backends.queue import Pipeline
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.progression import REAL, Mode, Progression
@@ -57,9 +58,9 @@ class Queue:
         """Take a task down."""
         self.waiting.append(task_id)
 
-    async def run(self, pipeline: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a pipeline here."""
-        return pipeline(*args, **kwargs)
+        return pipeline.resolve()(*args, **kwargs)
 
     async def close(self) -> None:
         """Return."""

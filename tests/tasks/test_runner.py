@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.backends.queue import Pipeline
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.progression import Mode, Progression
@@ -33,8 +34,8 @@ class ListQueue:
     async def enqueue(self, task_id: str) -> None:
         self.enqueued.append(task_id)
 
-    async def run(self, pipeline: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return pipeline(*args, **kwargs)
+    async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return pipeline.resolve()(*args, **kwargs)
 
     async def close(self) -> None:
         pass

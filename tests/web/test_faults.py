@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
-from emulator.pipelines.degrade import PictureFault
+from emulator.pipelines.options import PictureFault
 from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.web.faults import (
     PRESETS,

@@ -1,5 +1,5 @@
 """Work that takes a processor: pipelines that somebody waits for, and tasks that nobody does."""
 
-from emulator.backends.queue.protocol import WorkerLost, WorkQueue
+from emulator.backends.queue.protocol import Pipeline, WorkerLost, WorkQueue
 
-__all__ = ["WorkQueue", "WorkerLost"]
+__all__ = ["Pipeline", "WorkQueue", "WorkerLost"]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import os
 import signal
@@ -21,11 +20,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
 
 from loky import ProcessPoolExecutor
 
-from emulator.backends.queue.protocol import WorkerLost
+from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +33,8 @@ TASKS_AT_ONCE = 64
 ORPHANED_SECONDS = 0.5
 """How often a worker looks whether its server is still there."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
+# Work of no consequence.
+_NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
 
 
 class LocalWorkers:
@@ -46,14 +44,14 @@ class LocalWorkers:
     ----------
     count : int
         Worker processes.
-    warm_up : callable
-        Runs first in every worker; module-level, so that it can be named to another process.
+    warm_up : Pipeline
+        Runs first in every worker.
     variables : mapping of str to str, optional
         Environment variables that the workers have beside those of this process.
     """
 
     def __init__(
-        self, count: int, warm_up: Callable[[], None], variables: Mapping[str, str] | None = None
+        self, count: int, warm_up: Pipeline[[], None], variables: Mapping[str, str] | None = None
     ) -> None:
         self._count = count
         self._variables = dict(variables or {})
@@ -86,13 +84,12 @@ class LocalWorkers:
         """Have the task performed, soon and at least once."""
         await self._tasks.put(task_id)
 
-    async def run(self, pipeline: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker and return what it returns."""
-        work = functools.partial(pipeline, *args, **kwargs)
         for _ in range(2):
             pool = self._pool
             try:
-                return await asyncio.wrap_future(pool.submit(work))
+                return await asyncio.wrap_future(pool.submit(_perform, pipeline, *args, **kwargs))
             except BrokenProcessPool as error:
                 # One dead worker breaks its whole pool. The first to notice replaces it; the work
                 # is tried once more, since it may have died of its neighbour.
@@ -124,7 +121,7 @@ class LocalWorkers:
 
     async def _warm(self) -> None:
         # One piece of work for each worker makes the pool start them all.
-        await asyncio.gather(*(self.run(_nothing) for _ in range(self._count)))
+        await asyncio.gather(*(self.run(_NOTHING) for _ in range(self._count)))
 
     async def _consume(self, perform: Callable[[str], Awaitable[None]]) -> None:
         while True:
@@ -136,12 +133,12 @@ class LocalWorkers:
                 logger.exception("task %s could not be performed", task_id)
 
 
-def _begin_worker(warm_up: Callable[[], None], server: int) -> None:
+def _begin_worker(warm_up: Pipeline[[], None], server: int) -> None:
     # First, since a server may be killed while its workers load the face core.
     threading.Thread(target=_end_with, args=(server,), daemon=True).start()
     # Ctrl-C reaches the whole process group; the server alone decides when its workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warm_up()
+    warm_up.resolve()()
 
 
 def _end_with(server: int) -> None:
@@ -155,5 +152,6 @@ def _end_with(server: int) -> None:
     os._exit(1)
 
 
-def _nothing() -> None:
-    """Do nothing, in a worker."""
+def _perform(pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a pipeline, in a worker."""
+    return pipeline.resolve()(*args, **kwargs)

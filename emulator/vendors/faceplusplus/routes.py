@@ -8,8 +8,7 @@ from starlette.datastructures import UploadFile
 
 from emulator.clock import Stopwatch
 from emulator.face.errors import RefusedImage
-from emulator.pipelines.reconstruct import Wavefront, WavefrontOptions, reconstruct_wavefront
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.options import RECONSTRUCT_WAVEFRONT, ImageRules, Wavefront, WavefrontOptions
 from emulator.vendors.faceplusplus.auth import authenticate
 from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
@@ -111,7 +110,7 @@ async def _reconstruct(
 
     async def run(photos: list[bytes]) -> Wavefront:
         try:
-            return await services.queue.run(reconstruct_wavefront, tuple(photos), options)
+            return await services.queue.run(RECONSTRUCT_WAVEFRONT, tuple(photos), options)
         except RefusedImage as error:
             entry = ERRORS.for_cause(error.reason)
             raise entry.occur(param=images[error.position].name) from error

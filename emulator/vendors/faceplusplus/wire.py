@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from emulator.face.pose import WeakPerspective
 from emulator.face.types import Matrix
-from emulator.pipelines.reconstruct import View, Wavefront
+from emulator.pipelines.options import View, Wavefront
 from emulator.vendors.faceplusplus.errors import ERRORS, Layer
 from emulator.web.catalogue import VendorError
 

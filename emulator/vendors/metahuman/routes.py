@@ -11,8 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from emulator.face.errors import FaceError
-from emulator.pipelines.reconstruct import DescriptionOptions, describe_head
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.options import DESCRIBE_HEAD, DescriptionOptions, ImageRules
 from emulator.vendors.metahuman.auth import authenticate
 from emulator.vendors.metahuman.errors import ERRORS
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
@@ -98,7 +97,7 @@ async def run_pipeline(
     photo = await services.degraded(photo, call.picture_fault)
     options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size, TEXTURE_BYTES, settings.gender)
     try:
-        head = await services.queue.run(describe_head, photo, options)
+        head = await services.queue.run(DESCRIBE_HEAD, photo, options)
     except FaceError as error:
         raise ERRORS.for_cause(error).occur() from error
     async with services.creations.of(owner):

@@ -12,7 +12,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from emulator.face.appearance import Attributes
-from emulator.pipelines.reconstruct import HeadDescription
+from emulator.pipelines.options import HeadDescription
 from emulator.vendors.metahuman.errors import ERRORS
 from emulator.web.catalogue import VendorError
 

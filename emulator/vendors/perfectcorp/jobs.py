@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+from emulator.backends.queue import Pipeline
 from emulator.clock import Stopwatch
 from emulator.face.errors import FaceError
-from emulator.pipelines.detect import detect_faces
-from emulator.pipelines.reshape import ReshapeOptions, reshape_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.options import DETECT_FACES, RESHAPE_PICTURE, ImageRules, ReshapeOptions
 from emulator.tasks.runner import Job
 from emulator.tasks.task import Outcome, Task
 from emulator.vendors.perfectcorp.errors import ERRORS
@@ -67,7 +65,7 @@ class Engine:
             largest_angle_deg=self.settings.face_angle_deg,
         )
         try:
-            picture = await self._compute(task, reshape_picture, options)
+            picture = await self._compute(task, RESHAPE_PICTURE, options)
         except VendorError as error:
             return Outcome(error=error.entry.name)
         key = f"ttl30/results/{task.id}.{EXTENSIONS[picture.format]}"
@@ -78,14 +76,14 @@ class Engine:
         """Find the faces, in whole pixels."""
         stopwatch = Stopwatch()
         try:
-            boxes = await self._compute(task, detect_faces, self._rules())
+            boxes = await self._compute(task, DETECT_FACES, self._rules())
         except VendorError as error:
             return Outcome(error=error.entry.name)
         whole = [{side: round(value) for side, value in asdict(box).items()} for box in boxes]
         return Outcome({"timed": stopwatch.elapsed_ms(), "result": whole})
 
     async def _compute(
-        self, task: Task, pipeline: Callable[[bytes, Options], Result], options: Options
+        self, task: Task, pipeline: Pipeline[[bytes, Options], Result], options: Options
     ) -> Result:
         try:
             data = await self._read_picture(task)

@@ -23,8 +23,8 @@ from trimesh.visual import TextureVisuals
 
 from emulator.app import create_app
 from emulator.pipelines.core import detector
-from emulator.pipelines.images import decode_picture
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.options import ImageRules
 from emulator.vendors.faceplusplus import routes
 from emulator.web.fetch import FetchTimedOut, HttpFetcher
 

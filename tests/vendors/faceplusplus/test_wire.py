@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
-from emulator.pipelines.reconstruct import View, Wavefront
+from emulator.pipelines.options import View, Wavefront
 from emulator.vendors.faceplusplus.wire import (
     MILLIMETRES_PER_CM,
     decode_base64,

@@ -16,7 +16,7 @@ from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.face.errors import NoFaceFound
 from emulator.ids import SeededIds
-from emulator.pipelines.reshape import ReshapedPicture
+from emulator.pipelines.options import ReshapedPicture
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.jobs import RESHAPE, Engine

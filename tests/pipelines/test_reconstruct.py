@@ -5,14 +5,9 @@ import pytest
 
 from emulator.face.errors import NoFaceFound, RefusedImage
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
-from emulator.pipelines.images import encode_jpeg
-from emulator.pipelines.reconstruct import (
-    DescriptionOptions,
-    WavefrontOptions,
-    describe_head,
-    reconstruct_wavefront,
-)
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import DescriptionOptions, ImageRules, WavefrontOptions
+from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
 
 RULES = ImageRules(frozenset({"jpeg"}))
 WAVEFRONT = WavefrontOptions(RULES, 64, 10.0, "face.mtl", "tex.jpg")

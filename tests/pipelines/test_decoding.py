@@ -25,8 +25,9 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
-from emulator.pipelines.images import decode_picture, encode_as, encode_jpeg, encode_png, encode_png_below
-from emulator.pipelines.rules import ImageRules
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.encoding import encode_as, encode_jpeg, encode_png
+from emulator.pipelines.options import ImageRules
 
 ANY = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "HEIF"}
@@ -304,24 +305,6 @@ def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
     assert grown_mb < 200
 
 
-def test_a_png_stays_below_its_limit_whatever_it_shows() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    data = encode_png_below(noise, 100_000)
-    with PillowImage.open(io.BytesIO(data)) as opened:
-        assert opened.width == opened.height
-        # As large as noise can be: three bytes a pixel, and hardly less than the limit.
-        assert 0.9 * 100_000 < len(data) < 100_000 < 3.3 * opened.width**2 * 1.1
-    assert encode_png_below(noise, 100_000) == data
-    assert encode_png_below(noise, 400_000) == encode_png(noise)
-    with pytest.raises(ValueError, match="10 bytes"):
-        encode_png_below(noise, 10)
-
-
-def test_a_texture_of_768_pixels_has_less_than_2_mb_whatever_it_shows() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (768, 768, 3), dtype=np.uint8)
-    assert len(encode_png(noise)) < 2_000_000
-
-
 def cmyk_profile() -> bytes:
     """A profile of a press whose cyan is printed as red; its other inks add nothing but black."""
     lab = {(0, 0): (255, 128, 128), (1, 0): (136, 208, 195), (0, 1): (0, 128, 128), (1, 1): (0, 128, 128)}
@@ -380,7 +363,7 @@ def test_a_large_transparent_picture_takes_little_more_than_itself(tmp_path: Pat
     path.write_bytes(saved(picture, "PNG", compress_level=1))
     program = (
         "import re, sys; from pathlib import Path\n"
-        "from emulator.pipelines.images import ImageRules, decode_picture\n"
+        "from emulator.pipelines.decoding import ImageRules, decode_picture\n"
         "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "data, before = Path(sys.argv[1]).read_bytes(), peak()\n"
         "decode_picture(data, ImageRules(frozenset({'png'})))\n"

@@ -1,0 +1,32 @@
+"""What test_queue has workers do: they import it by its name."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from emulator.face.errors import FaceTooSmall, RefusedImage
+
+
+def do_nothing() -> None:
+    pass
+
+
+def refuse_to_warm_up() -> None:
+    raise RuntimeError("no model")
+
+
+def refuse() -> None:
+    raise RefusedImage(1, FaceTooSmall(0.04, 0.05))
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        die()
+    return "alive"

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import inspect
+from typing import get_args, get_type_hints
+
+import pytest
+
+from emulator.backends.queue import Pipeline
+from emulator.pipelines import options
+
+NAMES = [name for name, value in vars(options).items() if isinstance(value, Pipeline)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pipeline_is_a_function_that_takes_and_returns_what_its_type_says(name: str) -> None:
+    taken, returned = get_args(get_type_hints(options)[name])
+    function = getattr(options, name).resolve()
+    hints = get_type_hints(function)
+    assert function.__name__ == name.lower()
+    assert list(hints) == [*inspect.signature(function).parameters, "return"]
+    assert list(hints.values()) == [*taken, returned]
