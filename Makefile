@@ -20,7 +20,7 @@ demo: .venv/runtime.stamp  ## Install, and send a face through all three vendors
 	@$(RUN)/face-emulator demo $(if $(PHOTO),"$(PHOTO)")
 
 test: lint  ## Install what the tests need, check and test everything.
-	$(RUN)/pytest
+	$(RUN)/pytest -n auto --dist worksteal
 
 accuracy: .venv/dev.stamp  ## Measure the head model on people of known shape, and the reshape in the pixels (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")

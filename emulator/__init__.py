@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from emulator.version import VERSION
 
 if TYPE_CHECKING:
     from emulator.app import create_app
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "__version__", "create_app"]
 
-__version__ = version("face-api-emulator")
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:

@@ -18,15 +18,14 @@ from pathlib import Path
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-import emulator.vendors
-from emulator import __version__
 from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.fetch import HttpFetcher
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
-from emulator.control.clock import ClockKeeper
 from emulator.control.gate import ControlGate
 from emulator.control.refusals import answer_refusals
 from emulator.control.routes import Progress, control_router
@@ -36,19 +35,20 @@ from emulator.pipelines.options import WARM_UP
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.variables import strange_variables
-from emulator.web.call import Calls
-from emulator.web.credentials import Credentials
-from emulator.web.faults import Faults, is_reserved
-from emulator.web.fetch import HttpFetcher
-from emulator.web.journal import Journal
-from emulator.web.lifetimes import Lifetimes
-from emulator.web.limits import DrainedBodies
-from emulator.web.meter import Meter, check_prices
-from emulator.web.plans import Plans
-from emulator.web.services import Services
-from emulator.web.vendor import Vendor, VendorDispatch, VendorSettings, discover_vendors
+from emulator.version import VERSION
+from emulator.web.application import vendor_application
+from emulator.web.dispatch import Dispatch
+from emulator.web.vendor import Vendor, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
 from emulator.webhooks.sender import HttpSender
+from emulator.world.clocks import Clocks
+from emulator.world.credentials import Credentials
+from emulator.world.faults.engine import Faults, is_reserved
+from emulator.world.journal.journal import Journal
+from emulator.world.lifetimes import Lifetimes
+from emulator.world.meter import Meter, check_prices
+from emulator.world.plans import Plans
+from emulator.world.world import World
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +65,24 @@ class _Adapters:
     fetcher: HttpFetcher
 
 
-def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, clock: Clock | None = None, workers: WorkerPool | None = None
+) -> FastAPI:
     """Return the emulator as an ASGI application.
-
-    ``clock`` stands in for the clock of the settings.
 
     Its lifespan opens the store and starts the workers, so a server has to run it; it raises
     StoreUnreadable if what the folder holds cannot be used. The vendors are
-    at ``app.state.vendors``, what they stand on at ``app.state.services``.
+    at ``app.state.vendors``, what they stand on at ``app.state.world``.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Those of the environment, if not given.
+    clock : Clock, optional
+        Replaces the clock of the settings.
+    workers : WorkerPool, optional
+        Computes the pictures, in place of a pool of the application's own, and outlives it: tests with
+        an application each share one warm pool.
 
     Raises
     ------
@@ -82,82 +92,74 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         If a scenario of the settings cannot be read, or names what is not there.
     """
     settings = settings or Settings()
-    vendors = discover_vendors(emulator.vendors)
+    vendors = discover_vendors(settings.vendor_packages)
     for sentence in strange_variables(os.environ, vendors):
         logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
-    adapters = _adapters(settings)
+    adapters = _adapters(settings, workers)
     clock = clock or clock_of(settings)
-    keeper = ClockKeeper(clock, adapters.records)
-    services = _services(settings, adapters, clock, keeper, vendors, vendor_settings)
+    world = _world(settings, adapters, clock, vendors, vendor_settings)
     scenarios = [find_scenario(name) for name in settings.scenarios]
     for scenario in scenarios:
         for rule in scenario.rules:
-            services.faults.check(rule)
-        services.lifetimes.check(scenario.lifetimes)
+            world.faults.check(rule)
+        world.lifetimes.check(scenario.lifetimes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             with _blaming(adapters.folder):
                 await _open(adapters, stack)
-                await services.load()
+                await world.load()
             for scenario in scenarios:
-                await load_scenario(services, scenario)
-            services.journal.start()
-            stack.push_async_callback(services.journal.close)
-            stack.push_async_callback(services.webhooks.close)
-            stack.push_async_callback(services.plans.close)
+                await load_scenario(world, scenario)
+            world.journal.start()
+            stack.push_async_callback(world.journal.close)
+            stack.push_async_callback(world.webhooks.close)
+            stack.push_async_callback(world.plans.close)
             with _blaming(adapters.folder):
-                await services.tasks.start()
-            stack.push_async_callback(services.tasks.close)
-            stack.push_async_callback(services.queue.close)
+                await world.tasks.start()
+            stack.push_async_callback(world.tasks.close)
+            stack.push_async_callback(world.queue.close)
             yield
 
     app = FastAPI(
         title="face-api-emulator control API",
-        version=__version__,
+        version=VERSION,
         lifespan=lifespan,
         openapi_url="/_emulator/openapi.json",
         # The page that FastAPI makes of it loads its scripts from elsewhere, and nothing here does.
         docs_url=None,
-        # Who leaves an id out would be sent on from one thing to all of them: `DELETE /faults/`.
+        # Otherwise `DELETE /faults/` would redirect and remove all rules.
         redirect_slashes=False,
         redoc_url=None,
     )
     app.state.vendors = vendors
-    app.state.services = services
+    app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
     runs = _what_runs(settings)
-    app.include_router(control_router(services, vendors, __version__, keeper, app.state.progress, runs))
+    app.include_router(control_router(world, vendors, vendor_settings, VERSION, app.state.progress, runs))
 
     answer_refusals(app, vendors)
     applications = {
-        vendor.name: Calls(
-            vendor.build(services, vendor_settings[vendor.name]),
-            vendor.name,
-            vendor.target,
-            services.faults,
-            services.journal,
-        )
-        for vendor in vendors
+        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name]) for vendor in vendors
     }
-    app.add_middleware(VendorDispatch, vendors=vendors, applications=applications)
-    app.add_middleware(ControlGate, mode=settings.control, port=settings.control_port)
-    app.add_middleware(DrainedBodies)
+    gate = ControlGate(settings.control, settings.control_port)
+    app.add_middleware(Dispatch, vendors=vendors, applications=applications, world=world, gate=gate)
     if settings.data_dir is None:
         weakref.finalize(app, _remove, adapters.folder)
     return app
 
 
-def _adapters(settings: Settings) -> _Adapters:
+def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
+    pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables())
     folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
     return _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
         blobs=FolderBlobs(folder / "blobs"),
-        queue=LocalWorkers(settings.workers, WARM_UP, arithmetic_variables()),
+        queue=LocalWorkers(pool, owns_pool=workers is None),
         fetcher=HttpFetcher(),
     )
 
@@ -191,34 +193,20 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     stack.push_async_callback(adapters.fetcher.close)
 
 
-def _services(
+def _world(
     settings: Settings,
     adapters: _Adapters,
     clock: Clock,
-    keeper: ClockKeeper,
     vendors: Sequence[Vendor],
     vendor_settings: Mapping[str, VendorSettings],
-) -> Services:
+) -> World:
     records = adapters.records
-    targets = {vendor.name: vendor.target for vendor in vendors}
-    faults = Faults(records, clock, targets, in_band=settings.in_band_faults)
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
     webhooks = Outbox(records, clock, ids, HttpSender())
-    plans = Plans(tasks, webhooks)
-    journal = Journal(
-        records,
-        clock,
-        calls=settings.journal_calls,
-        size=settings.journal_bytes,
-        # All names for all calls: a key may be sent to the wrong vendor.
-        secrets=sorted({name for vendor in vendors for name in vendor.secrets}),
-        survives=settings.data_dir is not None,
-    )
-    meter = Meter(records, {name: given.prices for name, given in vendor_settings.items()})
-    lifetimes = Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors})
-    services = Services(
+    return World(
         clock=clock,
+        clocks=Clocks(clock, records),
         ids=ids,
         credentials=Credentials(
             records,
@@ -231,23 +219,21 @@ def _services(
         queue=adapters.queue,
         tasks=tasks,
         fetcher=adapters.fetcher,
-        faults=faults,
-        journal=journal,
-        meter=meter,
-        lifetimes=lifetimes,
+        faults=Faults(
+            records, clock, {vendor.name: vendor for vendor in vendors}, in_band=settings.in_band_faults
+        ),
+        journal=Journal(
+            records,
+            clock,
+            calls=settings.journal_calls,
+            size=settings.journal_bytes,
+            survives=settings.data_dir is not None,
+        ),
+        meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
+        lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
-        plans=plans,
+        plans=Plans(tasks, webhooks),
     )
-    # First: what else is loaded asks what time it is.
-    services.hold(keeper.kept, keeper.load, keeper.clear)
-    services.hold(faults.kept, forget=faults.forget)
-    services.hold(tasks.progressions)
-    services.kept.append(webhooks.kept)
-    services.hold(meter.kept)
-    services.hold(lifetimes.kept)
-    services.loaders.append(journal.load)
-    services.forgetters.extend((plans.remove, webhooks.clear, journal.clear))
-    return services
 
 
 def _what_runs(settings: Settings) -> dict[str, str]:
@@ -277,7 +263,7 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
-        check_prices(found[vendor.name].prices, vendor.operations)
+        check_prices(found[vendor.name].prices, tuple(vendor.operations))
         for name, wording in found[vendor.name].errors.items():
             if name not in vendor.errors:
                 raise ValueError(f"{vendor.name} has no error named {name}")

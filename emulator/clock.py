@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 EVERYBODY = ""
-"""The scope whose clock those follow who have none of their own."""
+"""The credential whose clock those follow who have none of their own."""
 
 
 def machine_time() -> float:
@@ -64,63 +64,63 @@ class Clock:
         self._settings: dict[str, Setting] = {}
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    def now(self, scope: str = EVERYBODY) -> float:
-        """Return seconds since the Unix epoch, as ``scope`` (a credential) has it."""
-        return self.setting(scope).now()
+    def now(self, credential: str = EVERYBODY) -> float:
+        """Return seconds since the Unix epoch, as ``credential`` (a credential) has it."""
+        return self.setting(credential).now()
 
-    def setting(self, scope: str = EVERYBODY) -> Setting:
-        """Return how the clock of ``scope`` is set."""
-        return self._settings.get(scope) or self._settings.get(EVERYBODY, self._initial)
+    def setting(self, credential: str = EVERYBODY) -> Setting:
+        """Return how the clock of ``credential`` is set."""
+        return self._settings.get(credential) or self._settings.get(EVERYBODY, self._initial)
 
     def settings(self) -> dict[str, Setting]:
-        """Return the clocks that somebody has set, by scope."""
+        """Return the clocks that somebody has set, by credential."""
         return dict(self._settings)
 
-    def set(self, setting: Setting, scope: str = EVERYBODY) -> None:
-        """Set the clock of ``scope``, and wake what waits for a moment."""
-        self._settings[scope] = setting
+    def set(self, setting: Setting, credential: str = EVERYBODY) -> None:
+        """Set the clock of ``credential``, and wake what waits for a moment."""
+        self._settings[credential] = setting
         self._wake()
 
-    def freeze(self, scope: str = EVERYBODY, at: float | None = None) -> None:
+    def freeze(self, credential: str = EVERYBODY, at: float | None = None) -> None:
         """Stop the clock, now or ``at`` a moment."""
-        self.set(Setting(frozen_at=self.now(scope) if at is None else at), scope)
+        self.set(Setting(frozen_at=self.now(credential) if at is None else at), credential)
 
-    def run(self, scope: str = EVERYBODY) -> None:
+    def run(self, credential: str = EVERYBODY) -> None:
         """Let the clock run on from where it is."""
-        self.set(Setting(offset_s=self.now(scope) - time.time()), scope)
+        self.set(Setting(offset_s=self.now(credential) - time.time()), credential)
 
-    def travel(self, moment: float, scope: str = EVERYBODY) -> None:
+    def travel(self, moment: float, credential: str = EVERYBODY) -> None:
         """Set the clock to ``moment``; it stands or runs on as before."""
-        if self.setting(scope).frozen_at is None:
-            self.set(Setting(offset_s=moment - time.time()), scope)
+        if self.setting(credential).frozen_at is None:
+            self.set(Setting(offset_s=moment - time.time()), credential)
         else:
-            self.set(Setting(frozen_at=moment), scope)
+            self.set(Setting(frozen_at=moment), credential)
 
-    def advance(self, seconds: float, scope: str = EVERYBODY) -> None:
+    def advance(self, seconds: float, credential: str = EVERYBODY) -> None:
         """Move the clock on by ``seconds``; it stands or runs on as before."""
-        before = self.setting(scope)
+        before = self.setting(credential)
         if before.frozen_at is None:
-            self.set(Setting(offset_s=before.offset_s + seconds), scope)
+            self.set(Setting(offset_s=before.offset_s + seconds), credential)
         else:
-            self.set(Setting(frozen_at=before.frozen_at + seconds), scope)
+            self.set(Setting(frozen_at=before.frozen_at + seconds), credential)
 
-    def reset(self, scope: str | None = None) -> None:
-        """Forget how ``scope`` has set its clock, or how anybody has."""
-        if scope is None:
+    def forget(self, credential: str | None = None) -> None:
+        """Forget how ``credential`` has set its clock, or how anybody has."""
+        if credential is None:
             self._settings.clear()
         else:
-            self._settings.pop(scope, None)
+            self._settings.pop(credential, None)
         self._wake()
 
-    async def wait_until(self, moment: float, scope: str = EVERYBODY) -> None:
-        """Return when the clock of ``scope`` has reached ``moment``, by itself or because it was moved."""
+    async def wait_until(self, moment: float, credential: str = EVERYBODY) -> None:
+        """Return when the clock of ``credential`` reaches ``moment``, by itself or because it is moved."""
         changed = asyncio.Event()
         entry = (asyncio.get_running_loop(), changed)
         self._waiting.add(entry)
         try:
-            while (missing := moment - self.now(scope)) > 0:
+            while (missing := moment - self.now(credential)) > 0:
                 changed.clear()
-                runs = self.setting(scope).frozen_at is None
+                runs = self.setting(credential).frozen_at is None
                 with contextlib.suppress(TimeoutError):
                     # A thread's longest wait is bounded, and waking once a day costs nothing. Not
                     # `wait_for`: until Python 3.12 it loses a cancellation that comes as the clock is moved.

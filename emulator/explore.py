@@ -24,7 +24,7 @@ import httpx
 from rich.console import Console
 
 from emulator.server import running_server
-from emulator.web.plans import Step, When
+from emulator.world.plans import Step, When
 
 WARM_UP_SECONDS = 120
 LAST_LINES = 15

@@ -1,6 +1,6 @@
 """The one source of identifiers and other arbitrary bytes.
 
-Every id is a function of (seed, scope, kind, how many were drawn before): the same calls by the
+Every id is a function of (seed, credential, kind, how many were drawn before): the same calls by the
 same credential get the same ids, whatever other credentials do meanwhile. They get them again once
 what belongs to the credential was cleared.
 """
@@ -19,8 +19,8 @@ class SeededIds:
     ----------
     seed : int
         Another seed gives another world of ids.
-    count_up : async (name: str, scope: str) -> int
-        Counts the draws under a name in a scope, atomically: 1, 2, 3 ... In the shared store, so
+    count_up : async (name: str, credential: str) -> int
+        Counts the draws under a name in a credential, atomically: 1, 2, 3 ... In the shared store, so
         that several servers never hand out the same id.
     """
 
@@ -28,14 +28,14 @@ class SeededIds:
         self._seed = seed
         self._count_up = count_up
 
-    async def draw(self, scope: str, kind: str, length: int) -> bytes:
-        """Return ``length`` bytes, the next ones of ``kind`` in ``scope`` (a credential, or "")."""
-        nth = await self._count_up(f"ids/{kind}", scope)
-        return self._derive(f"{kind}\0{scope}\0{nth}", length)
+    async def draw(self, credential: str, kind: str, length: int) -> bytes:
+        """Return ``length`` bytes, the next ones of ``kind`` in ``credential`` (a credential, or "")."""
+        nth = await self._count_up(f"ids/{kind}", credential)
+        return self._derive(f"{kind}\0{credential}\0{nth}", length)
 
-    async def draw_uuid4(self, scope: str, kind: str) -> uuid.UUID:
-        """Return the next version-4 UUID of ``kind`` in ``scope``."""
-        return uuid.UUID(bytes=await self.draw(scope, kind, 16), version=4)
+    async def draw_uuid4(self, credential: str, kind: str) -> uuid.UUID:
+        """Return the next version-4 UUID of ``kind`` in ``credential``."""
+        return uuid.UUID(bytes=await self.draw(credential, kind, 16), version=4)
 
     def secret(self, purpose: str) -> bytes:
         """Return 32 bytes that stay the same for a seed and a purpose: a key to sign with."""

@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control.gate import is_loopback
 from emulator.control.init import Scripts, run_init_hooks
 from emulator.settings import Settings
-from emulator.web.call import DROPPERS
 from emulator.web.endings import ENDINGS
+from emulator.web.exchange import DROPPERS
 
 KEEP_ALIVE_SECONDS = 75
 """How long a connection without a request is kept, as web servers do: one that is closed sooner may be closed
@@ -87,13 +88,18 @@ async def serve(
 
 
 @contextlib.contextmanager
-def running_server(settings: Settings | None = None) -> Iterator[Listening]:
-    """Run an emulator in a thread, on a free port of the loopback interface, as long as the block lasts."""
+def running_server(
+    settings: Settings | None = None, *, workers: WorkerPool | None = None
+) -> Iterator[Listening]:
+    """Run an emulator in a thread, on a free port of the loopback interface, as long as the block lasts.
+
+    ``workers`` compute its pictures, in place of a pool of its own, and outlive it.
+    """
     settings = settings or Settings()
     with contextlib.ExitStack() as stack:
         bound = stack.enter_context(_bind("127.0.0.1", 0))
         settings, sockets = _bind_control(settings, stack)
-        app = create_app(settings)
+        app = create_app(settings, workers=workers)
         server = _uvicorn_server(app)
         listening = _listening(app, bound, sockets, settings)
         started: Future[None] = Future()
@@ -140,7 +146,7 @@ async def _begin(
     """Run the init hooks, and then ``on_listening``."""
     if settings.init_dir is not None:
         url = listening.control_url or listening.base_url
-        await run_init_hooks(settings.init_dir, listening.app.state.services, url, scripts)
+        await run_init_hooks(settings.init_dir, listening.app.state.world, url, scripts)
         listening.app.state.progress.hooks_run = True
     if on_listening is not None:
         await on_listening(listening)

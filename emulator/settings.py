@@ -12,10 +12,22 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from emulator.tasks.progression import REAL, Progression
-from emulator.web.credentials import CredentialState
+from emulator.world.credentials import CredentialState
 
 
-class Settings(BaseSettings):
+class VendorPackages(BaseSettings):
+    """Where vendors are looked for: known even where another setting is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
+
+    vendor_packages: tuple[str, ...] = Field(
+        default=("emulator.vendors",),
+        description="Python packages that are vendors, or hold some, as a JSON list: add one to emulate a "
+        "vendor of your own.",
+    )
+
+
+class Settings(VendorPackages):
     """Settings of the emulator; each is also an environment variable ``FACE_EMULATOR_<NAME>``.
 
     A vendor's own settings stand under ``vendors``: ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE=512``.

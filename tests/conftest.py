@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +15,19 @@ import httpx
 import numpy as np
 import pytest
 
+from emulator.arithmetic import arithmetic_variables
+from emulator.backends.queue.pool import WorkerPool
 from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import WARM_UP
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+
+# A vendor that is not one of this repository is there in every test, and in every process that one starts.
+os.environ["FACE_EMULATOR_VENDOR_PACKAGES"] = '["emulator.vendors", "example_vendor"]'
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *filter(None, [os.getenv("PYTHONPATH")])])
+
 FACES = ROOT / "fixtures" / "faces"
 WARM_UP_SECONDS = 120
 PATIENCE_SECONDS = 20
@@ -137,6 +146,15 @@ def client(server: Listening) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def workers() -> Iterator[WorkerPool]:
+    """A warm worker for emulators of a test's own: loading the face core takes longer than most tests."""
+    pool = WorkerPool(1, WARM_UP, arithmetic_variables())
+    pool.warm_up()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
 def face_jpeg() -> bytes:
     """A photo of one person, from the front."""
     return (FACES / "ok-frontal.jpg").read_bytes()
@@ -153,3 +171,30 @@ def landscape_jpeg() -> bytes:
     """A picture of no one: a soft gradient."""
     ramp = np.linspace(0, 255, 400, dtype=np.uint8)
     return encode_jpeg(np.stack(np.broadcast_arrays(ramp, ramp[:, None], np.uint8(90)), axis=-1))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[bytes], str]]:
+    """Serve bytes under a URL."""
+    with ExitStack() as stack:
+
+        def start(data: bytes) -> str:
+            class Handler(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+
+                def log_message(self, *_: object) -> None:
+                    pass
+
+            web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            thread = threading.Thread(target=web.serve_forever, args=(0.02,))
+            thread.start()
+            stack.callback(web.server_close)
+            stack.callback(thread.join)
+            stack.callback(web.shutdown)
+            return f"http://127.0.0.1:{web.server_address[1]}/picture"
+
+        yield start

@@ -38,10 +38,11 @@ def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
         assert found is not None
         base_url = found[0]
         assert lines == [
-            f"Face++ 3D Face                     {base_url}/facepp",
-            f"MetaHuman SDK face reconstruction  {base_url}/auth",
-            f"Perfect Corp AI Face Reshape       {base_url}/s2s",
-            f"Control                            {base_url}/_emulator",
+            f"Face++         {base_url}/facepp",
+            f"MetaHuman SDK  {base_url}/auth",
+            f"Perfect Corp   {base_url}/s2s",
+            f"Example Faces  {base_url}/example",
+            f"Control        {base_url}/_emulator",
             "seed 0, clock system",
             "Ready.",
         ]

@@ -35,15 +35,15 @@ def test_a_stopwatch_counts_whole_milliseconds_up() -> None:
     assert 0 <= first < stopwatch.elapsed_ms()
 
 
-def test_a_scope_without_a_clock_follows_everybodys() -> None:
+def test_a_credential_without_a_clock_follows_everybodys() -> None:
     clock = Clock(frozen_at=100.0)
     clock.advance(5.0, "mine")
     assert (clock.now(), clock.now("mine"), clock.now("yours")) == (100.0, 105.0, 100.0)
     clock.travel(50.0)
     assert (clock.now(), clock.now("mine"), clock.now("yours")) == (50.0, 105.0, 50.0)
-    clock.reset("mine")
+    clock.forget("mine")
     assert clock.now("mine") == 50.0
-    clock.reset()
+    clock.forget()
     assert clock.now() == 100.0
 
 
@@ -78,20 +78,20 @@ def test_nobody_elses_moves_move_a_clock_of_ones_own(moves: list[tuple[str, str,
     clock, alone = Clock(frozen_at=0.0), Clock(frozen_at=0.0)
     for each in (clock, alone):
         each.freeze("b", at=0.0)
-    for move, scope, number in moves:
-        _move(clock, move, scope, number)
-        if scope == "b":
-            _move(alone, move, scope, number)
+    for move, credential, number in moves:
+        _move(clock, move, credential, number)
+        if credential == "b":
+            _move(alone, move, credential, number)
     assert clock.now("b") == alone.now("b")
 
 
-def _move(clock: Clock, move: str, scope: str, number: float) -> None:
+def _move(clock: Clock, move: str, credential: str, number: float) -> None:
     if move == "advance":
-        clock.advance(number, scope)
+        clock.advance(number, credential)
     elif move == "travel":
-        clock.travel(number, scope)
+        clock.travel(number, credential)
     else:
-        clock.freeze(scope, at=number)
+        clock.freeze(credential, at=number)
 
 
 def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:

@@ -8,10 +8,12 @@ import trimesh
 from PIL import Image as PillowImage
 from trimesh.visual import TextureVisuals
 
-from emulator.demo import DemoFailed, run_demo
+from emulator.demo import run_demo
+from emulator.web.demonstration import DemoFailed
 
 FILES = {
     "before-after.jpg",
+    "example.json",
     "face.mtl",
     "face.obj",
     "metahuman.json",
@@ -40,7 +42,7 @@ def test_the_demo_writes_what_all_three_vendors_answer(
     ):
         assert both.size == (2 * after.width, after.height)
     printed = capsys.readouterr().out
-    for vendor in ("Face++", "MetaHuman SDK", "Perfect Corp"):
+    for vendor in ("Face++", "MetaHuman SDK", "Perfect Corp", "Example Faces"):
         assert vendor in printed
 
 

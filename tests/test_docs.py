@@ -10,13 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from vendor_data import VENDORS, is_shipped, ledger_of
 
-import emulator.vendors
 from emulator.control.scenario import parse_scenario, shipped_scenarios
 from emulator.settings import Settings
-from emulator.web.faults import PRESETS, Effect, Match
-from emulator.web.notices import NOTICES
-from emulator.web.vendor import VendorSettings, discover_vendors
+from emulator.web.vendor import VendorSettings
+from emulator.world.faults.effects import PRESETS, Effect
+from emulator.world.faults.rules import Match
+from emulator.world.warnings import WARNINGS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -77,16 +78,18 @@ def test_every_other_block_runs(block: tuple[str, str], folder: Path, client: ht
 def test_every_setting_is_named() -> None:
     for name in Settings.model_fields:
         assert f"`FACE_EMULATOR_{name.upper()}" in README, name
-    for vendor in discover_vendors(emulator.vendors):
+    for vendor in VENDORS.values():
+        documents = README if is_shipped(vendor) else ledger_of(vendor)
         for name, field in vendor.settings_model.model_fields.items():
-            owner = "<VENDOR>" if name in VendorSettings.model_fields else vendor.name.upper()
-            assert f"`{owner}__{name.upper()}`" in README, (vendor.name, name)
+            shared = name in VendorSettings.model_fields
+            prefix = "<VENDOR>" if shared else vendor.name.upper()
+            assert f"`{prefix}__{name.upper()}`" in (README if shared else documents), (vendor.name, name)
             assert field.description is not None
-            assert field.description in README, field.description
+            assert field.description in (README if shared else documents), field.description
 
 
 def test_every_warning_is_named() -> None:
-    for code in NOTICES:
+    for code in WARNINGS:
         assert f"| `{code}` |" in DOCS["bend-reality.md"], code
 
 
@@ -98,8 +101,8 @@ def test_every_picture_and_file_that_is_linked_is_there() -> None:
 
 
 def test_the_totals_of_the_ledgers_are_counted() -> None:
-    for vendor in discover_vendors(emulator.vendors):
-        ledger = (ROOT / "emulator" / "vendors" / vendor.name / "contract.md").read_text()
+    for vendor in filter(is_shipped, VENDORS.values()):
+        ledger = ledger_of(vendor)
         counts = [len(re.findall(rf"\| {mark} \|", ledger)) for mark in ("CONFIRMED", "OBSERVED", "GUESS")]
         title = f"[{vendor.title}](emulator/vendors/{vendor.name}/contract.md)"
         row = f"| {title} | {counts[0]} | {counts[1]} | {counts[2]} |"

@@ -14,7 +14,7 @@ from emulator.explore import CannotExplore, Exploration, Plan, Result, explore_p
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from emulator.tasks.progression import Mode, Progression
-from emulator.web.plans import Step, When
+from emulator.world.plans import Step, When
 
 CONSUMER = str(Path(__file__).parent / "consumer.py")
 
@@ -103,7 +103,7 @@ def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> No
         Webhook(secret).verify(one.body, one.headers)
     with pytest.raises(CannotExplore, match="the endpoint is refused: ftp://a/: that is no URL of the web"):
         explore(url, CONSUMER, "deaf", endpoint="ftp://a/")
-    with pytest.raises(CannotExplore, match="metahuman has no webhooks; perfectcorp has"):
+    with pytest.raises(CannotExplore, match="metahuman has no webhooks; perfectcorp, example_vendor has"):
         explore(url, CONSUMER, "deaf", endpoint=receiver.url, vendor="metahuman")
 
 

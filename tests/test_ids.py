@@ -12,23 +12,23 @@ from emulator.ids import SeededIds
 def make_ids(seed: int) -> SeededIds:
     counts: Counter[tuple[str, str]] = Counter()
 
-    async def count_up(name: str, scope: str) -> int:
-        counts[name, scope] += 1
-        return counts[name, scope]
+    async def count_up(name: str, credential: str) -> int:
+        counts[name, credential] += 1
+        return counts[name, credential]
 
     return SeededIds(seed, count_up)
 
 
-def draw(ids: SeededIds, scope: str, kind: str, times: int) -> list[bytes]:
+def draw(ids: SeededIds, credential: str, kind: str, times: int) -> list[bytes]:
     async def run() -> list[bytes]:
-        return [await ids.draw(scope, kind, 48) for _ in range(times)]
+        return [await ids.draw(credential, kind, 48) for _ in range(times)]
 
     return asyncio.run(run())
 
 
-@given(seed=st.integers(), scope=st.text(), kind=st.text())
-def test_the_same_seed_gives_the_same_ids_and_no_id_twice(seed: int, scope: str, kind: str) -> None:
-    first, again = draw(make_ids(seed), scope, kind, 5), draw(make_ids(seed), scope, kind, 5)
+@given(seed=st.integers(), credential=st.text(), kind=st.text())
+def test_the_same_seed_gives_the_same_ids_and_no_id_twice(seed: int, credential: str, kind: str) -> None:
+    first, again = draw(make_ids(seed), credential, kind, 5), draw(make_ids(seed), credential, kind, 5)
     assert first == again
     assert len(set(first)) == 5
     assert {len(drawn) for drawn in first} == {48}
@@ -40,11 +40,11 @@ def test_what_one_credential_draws_does_not_depend_on_another() -> None:
     assert draw(quiet, "me", "task", 2) == draw(busy, "me", "task", 2)
 
 
-def test_seed_scope_and_kind_all_tell_ids_apart() -> None:
+def test_seed_credential_and_kind_all_tell_ids_apart() -> None:
     drawn = [
-        draw(make_ids(seed), scope, kind, 1)[0]
+        draw(make_ids(seed), credential, kind, 1)[0]
         for seed in (0, 1)
-        for scope in ("a", "b")
+        for credential in ("a", "b")
         for kind in ("task", "file")
     ]
     assert len(set(drawn)) == 8

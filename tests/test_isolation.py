@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control.scenario import Scenario
 from emulator.server import Listening, running_server
-from emulator.settings import Settings
 
 CONTEXT = ssl.create_default_context()
 """Nobody needs one, and every client would load the certificates anew."""
@@ -41,9 +41,9 @@ PROGRESSIONS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Listening]:
+def emulator(workers: WorkerPool) -> Iterator[Listening]:
     """An emulator that nobody else uses: what is left on it at the end is counted."""
-    with running_server(Settings(workers=1)) as listening:
+    with running_server(workers=workers) as listening:
         yield listening
 
 

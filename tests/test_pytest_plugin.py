@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_pays(face_emulator_server):
 @pytest.fixture(autouse=True)
 def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs of pytest of their own find the emulator that is tested, wherever one is installed."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
 
 def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester) -> None:

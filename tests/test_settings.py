@@ -1,22 +1,17 @@
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
+from vendor_data import VENDORS, data_of
 
 import emulator
-import emulator.vendors
 from emulator.app import clock_of
 from emulator.settings import Settings
-from emulator.web.vendor import discover_vendors
-
-VENDORS = discover_vendors(emulator.vendors)
 
 
 def _literals(annotation: Any) -> list[Any]:
@@ -41,36 +36,12 @@ def test_environment_variables_set_everything(monkeypatch: pytest.MonkeyPatch) -
     assert settings.vendors == {"metahuman": {"texture_size": "512"}}
 
 
-WORDING = {"status": 418, "text": "no"}
-PRICE = {"amount": "0.02", "currency": "EUR"}
-SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()
-ENDPOINT = {"url": "http://127.0.0.1:9/hook", "secret": SECRET, "credential": "me", "timestamps": "clock"}
-OF_ALL: Mapping[str, Any] = {
-    "faceplusplus": {
-        "errors": {"API_NOT_FOUND": WORDING}, "prices": {"3dface": PRICE},
-        "texture_size": 512, "shortest_side": 10, "longest_side": 5000, "image_bytes": 1234,
-        "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
-    },
-    "metahuman": {
-        "errors": {"FILE_TOO_LARGE": WORDING}, "prices": {"run_pipeline": PRICE},
-        "texture_size": 512, "gender": "female", "image_bytes": 1234,
-    },
-    "perfectcorp": {
-        "errors": {"TooManyRequests": WORDING}, "prices": {"unit": PRICE},
-        "file_bytes": 1234, "video_bytes": 2345, "longest_side": 5000, "face_fraction": 0.25,
-        "face_angle_deg": 12.5, "download_timeout_s": 0.5, "url_seconds": 60, "file_days": 0.5,
-        "task_days": 1.0, "task_timeout_s": 2.5, "unpolled_expiry_s": 10.0, "engine_codes": "page",
-        "missing_upload_status": 404, "units": 7, "units_days": 1.5, "reshape_units": 2,
-        "pre_process_units": 1, "polls_per_second": 9, "rate_limit": True, "webhook_endpoints": [ENDPOINT],
-        "webhook_tasks": ["face-reshape"], "webhook_gaps_s": [0.0, 1.5], "webhook_timeout_s": 2.5,
-    },
-}  # fmt: skip
-"""A value for every setting of every vendor, none of them its default."""
+SETTINGS = {vendor: data_of(vendor).SETTINGS for vendor in VENDORS}
 OF_VENDORS = [
-    *((vendor, name, value) for vendor, given in OF_ALL.items() for name, value in given.items()),
+    *((vendor, name, value) for vendor, given in SETTINGS.items() for name, value in given.items()),
     *(
         (vendor.name, name, value)
-        for vendor in VENDORS
+        for vendor in VENDORS.values()
         for name, field in vendor.settings_model.model_fields.items()
         for value in _literals(field.annotation)
     ),
@@ -78,12 +49,12 @@ OF_VENDORS = [
 
 
 def test_there_is_a_value_for_every_setting_of_a_vendor() -> None:
-    assert {vendor.name: set(vendor.settings_model.model_fields) for vendor in VENDORS} == {
-        name: set(given) for name, given in OF_ALL.items()
+    assert {vendor.name: set(vendor.settings_model.model_fields) for vendor in VENDORS.values()} == {
+        name: set(given) for name, given in SETTINGS.items()
     }
-    for vendor in VENDORS:
+    for vendor in VENDORS.values():
         default = vendor.settings_model().model_dump(mode="json")
-        assert [name for name, value in OF_ALL[vendor.name].items() if value == default[name]] == []
+        assert [name for name, value in SETTINGS[vendor.name].items() if value == default[name]] == []
 
 
 @pytest.mark.parametrize(("vendor", "name", "value"), OF_VENDORS, ids=str)
@@ -92,7 +63,7 @@ def test_every_setting_of_a_vendor_has_its_variable(
 ) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.upper()}__{name.upper()}", text)
-    (model,) = (known.settings_model for known in VENDORS if known.name == vendor)
+    model = VENDORS[vendor].settings_model
     found = model.model_validate(Settings().vendors[vendor])
     assert found.model_dump(mode="json") == {**model().model_dump(mode="json"), name: value}
     emulator.create_app()

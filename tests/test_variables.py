@@ -6,13 +6,12 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-import emulator.vendors
 from emulator.app import create_app
 from emulator.settings import Settings
 from emulator.variables import NESTED, OPTIONS, refusals, strange_variables, variables
 from emulator.web.vendor import discover_vendors
 
-VENDORS = discover_vendors(emulator.vendors)
+VENDORS = discover_vendors(Settings().vendor_packages)
 OF_VENDORS = "FACE_EMULATOR_VENDORS__"
 
 

@@ -21,7 +21,7 @@ from emulator.pipelines.core import detector
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import DescriptionOptions, WavefrontOptions
 from emulator.pipelines.reconstruct import LOOKS, describe_head, reconstruct_wavefront
-from emulator.vendors.faceplusplus.wire import transfer_matrix
+from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 
 
 def detection_table(people: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from emulator.face.landmarks import SURFACE_COUNT
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import WavefrontOptions
 from emulator.pipelines.reconstruct import reconstruct_wavefront
-from emulator.vendors.faceplusplus.wire import transfer_matrix
+from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 
 YAWS = (-30, -15, 0, 15, 30)
 

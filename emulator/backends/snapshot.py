@@ -4,7 +4,7 @@
 
     manifest.json    the format, the emulator's version, and how many of each there are
     records.jsonl    a document or a counter a line, documents in the order of creation
-    blobs.jsonl      a key and its scope a line
+    blobs.jsonl      a key and its credential a line
     blobs/0 ...      the bytes of these, in their order
 
 Neither side holds it in memory: what is larger than one blob stays on the disk.
@@ -17,7 +17,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import IO, Any, TypeVar
 
@@ -25,6 +25,7 @@ import anyio.to_thread
 
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.records import Counter, Document, Records
+from emulator.backends.stateful import Check
 
 T = TypeVar("T")
 
@@ -32,9 +33,6 @@ FORMAT = 1
 MANIFEST, ENTRIES, KEYS, BLOB = "manifest.json", "records.jsonl", "blobs.jsonl", "blobs/{}"
 LONGEST_LINE = 64 * 1024 * 1024
 LARGEST_COUNT = 2**63 - 1
-
-Check = Callable[[Mapping[str, Any]], object]
-"""Raises ValueError, TypeError or LookupError if a document is not what its kind should be."""
 
 
 class SnapshotInvalid(Exception):
@@ -123,7 +121,7 @@ class Snapshot:
             kept = list(_keys(archive))
             for number, found in enumerate(kept):
                 data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
-                await blobs.put(found.key, data, found.scope)
+                await blobs.put(found.key, data, found.credential)
             await records.restore(_entries(archive))
         for found in set(await blobs.keys()).difference(kept):
             await blobs.delete(found.key)
@@ -172,7 +170,7 @@ def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
             named = (
                 ("document", entry.kind, entry.key)
                 if isinstance(entry, Document)
-                else ("counter", entry.name, entry.scope)
+                else ("counter", entry.name, entry.credential)
             )
             if named in names:
                 raise SnapshotInvalid(f"{ENTRIES} has a {named[0]} twice: {named[1]} {named[2]!r}")
@@ -261,7 +259,7 @@ def _json(text: bytes, where: str) -> Any:
 
 TYPES: Mapping[str, type] = {
     "document": dict,
-    **dict.fromkeys(("kind", "key", "scope", "name", "emulator"), str),
+    **dict.fromkeys(("kind", "key", "credential", "name", "emulator"), str),
     **dict.fromkeys(("value", "format", "documents", "counters", "blobs"), int),
 }
 """What each member of a line or of the manifest is."""

@@ -12,7 +12,7 @@ from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import CallFailed
 
 if TYPE_CHECKING:
-    from emulator.control.journal import RecordedCall
+    from emulator.world.journal.entry import RecordedCall
 
 group = typer.Typer(no_args_is_help=True, help="See which calls clients made.")
 

@@ -29,7 +29,7 @@ def set_credential(
     url: Url = BASE_URL,
 ) -> None:
     """Set the state of a credential."""
-    from emulator.web.credentials import CredentialState
+    from emulator.world.credentials import CredentialState
 
     with connected(url) as client:
         if state not in tuple(CredentialState):

@@ -17,7 +17,8 @@ def demo(
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
 ) -> None:
     """Send a photo through all three vendors of a private emulator, and keep what comes back."""
-    from emulator.demo import DemoFailed, run_demo
+    from emulator.demo import run_demo
+    from emulator.web.demonstration import DemoFailed
 
     try:
         run_demo(photo, folder)

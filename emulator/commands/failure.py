@@ -23,8 +23,12 @@ def stopped(error: Exception, code: int = 1) -> typer.Exit:
 
     if not isinstance(error, ValidationError | SettingsError):
         return failed(str(error), code=code)
-    import emulator.vendors
+    from emulator.settings import VendorPackages
     from emulator.variables import refusals
     from emulator.web.vendor import discover_vendors
 
-    return failed(*refusals(error, discover_vendors(emulator.vendors)), code=code)
+    try:
+        vendors = discover_vendors(VendorPackages().vendor_packages)
+    except (ValidationError, SettingsError):  # that setting itself is wrong
+        vendors = ()
+    return failed(*refusals(error, vendors), code=code)

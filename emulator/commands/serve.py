@@ -34,8 +34,8 @@ def serve(
     from emulator.server import AddressInUse
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings
-    from emulator.web.faults import UnknownFault
-    from emulator.web.lifetimes import LifetimeRefused
+    from emulator.world.faults.engine import UnknownFault
+    from emulator.world.lifetimes import LifetimeRefused
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -76,6 +76,6 @@ async def _announce(listening: Listening, settings: Settings) -> None:
         typer.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
     control = f"{listening.control_url}/_emulator" if listening.control_url else "off (the setting `control`)"
     typer.echo(f"{'Control':<{width}}  {control}")
-    typer.echo(f"seed {settings.seed}, clock {listening.app.state.services.clock.describe()}")
-    await listening.app.state.services.queue.wait_until_warm()
+    typer.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
+    await listening.app.state.world.queue.wait_until_warm()
     typer.echo("Ready.")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
-from emulator.clock import Clock, Setting
-from emulator.control.scope import ScopeDep
+from emulator.clock import Clock
+from emulator.control.credential import CredentialDep
+from emulator.world.clocks import Clocks
 
 LAST = 253370764800.0
 """The beginning of the year 9999: a clock that runs on from there stays within what a date can say."""
-
-
-SETTING = TypeAdapter(Setting)
 
 
 def _seconds(moment: float | datetime) -> float:
@@ -74,98 +69,59 @@ class Travel(_Body):
     to: Moment = Field(description="Seconds since the epoch or ISO 8601; UTC, if it names no zone.")
 
 
-def _setting(document: Mapping[str, Any]) -> Setting:
-    """Return a setting that was recorded, if a clock can be set so."""
-    setting = SETTING.validate_python(document)
-    try:
-        datetime.fromtimestamp(setting.now(), UTC)
-    except (OverflowError, OSError) as error:
-        raise ValueError("no date is as far away") from error
-    return setting
-
-
-class ClockKeeper:
-    """Keeps in the records how clocks are set, so that they survive if the records do."""
-
-    def __init__(self, clock: Clock, records: Records) -> None:
-        self._clock = clock
-        self.kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, _setting)
-
-    async def load(self) -> None:
-        """Set the clocks as the records say, and no others."""
-        await self.kept.load()
-        self._clock.reset()
-        for scope, entry in self.kept.items().items():
-            self._clock.set(entry.value, scope)
-
-    async def keep(self, scope: str) -> None:
-        """Record how the clock of ``scope`` is set."""
-        await self.kept.put(scope, scope, self._clock.setting(scope))
-
-    async def clear(self, scope: str | None) -> None:
-        """Forget how one scope, or anybody, has set its clock."""
-        self._clock.reset(scope)
-        await self.kept.clear(scope)
-
-    async def forget(self, scope: str) -> None:
-        """Have ``scope`` follow everybody's clock again, or everybody the settings'."""
-        self._clock.reset(scope)
-        await self.kept.delete(scope)
-
-
-def clock_router(clock: Clock, keeper: ClockKeeper) -> APIRouter:
+def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
     """Return the routes of the clock."""
     router = APIRouter(prefix="/clock", tags=["clock"])
 
-    def read(scope: str) -> ClockReading:
-        now = clock.now(scope)
+    def read(credential: str) -> ClockReading:
+        now = clock.now(credential)
         return ClockReading(
             now=now,
             iso=datetime.fromtimestamp(now, UTC).isoformat(),
-            frozen=clock.setting(scope).frozen_at is not None,
-            own=scope in clock.settings(),
+            frozen=clock.setting(credential).frozen_at is not None,
+            own=credential in clock.settings(),
         )
 
-    async def keep(scope: str) -> ClockReading:
-        await keeper.keep(scope)
-        return read(scope)
+    async def keep(credential: str) -> ClockReading:
+        await clocks.keep(credential)
+        return read(credential)
 
     @router.get("")
-    async def read_clock(scope: ScopeDep) -> ClockReading:
+    async def read_clock(credential: CredentialDep) -> ClockReading:
         """Tell the time."""
-        return read(scope)
+        return read(credential)
 
     @router.post("/freeze")
-    async def freeze(scope: ScopeDep, body: Freeze | None = None) -> ClockReading:
+    async def freeze(credential: CredentialDep, body: Freeze | None = None) -> ClockReading:
         """Stop the clock, now or at a moment."""
         at = body.at if body is not None else None
-        clock.freeze(scope, None if at is None else _seconds(at))
-        return await keep(scope)
+        clock.freeze(credential, None if at is None else _seconds(at))
+        return await keep(credential)
 
     @router.post("/run")
-    async def run(scope: ScopeDep) -> ClockReading:
+    async def run(credential: CredentialDep) -> ClockReading:
         """Let the clock run on from where it is."""
-        clock.run(scope)
-        return await keep(scope)
+        clock.run(credential)
+        return await keep(credential)
 
     @router.post("/advance")
-    async def advance(scope: ScopeDep, body: Advance) -> ClockReading:
+    async def advance(credential: CredentialDep, body: Advance) -> ClockReading:
         """Move the clock on; it stands or runs as before."""
-        if clock.now(scope) + body.seconds > LAST:
+        if clock.now(credential) + body.seconds > LAST:
             raise HTTPException(422, "a clock goes no further than to the beginning of the year 9999")
-        clock.advance(body.seconds, scope)
-        return await keep(scope)
+        clock.advance(body.seconds, credential)
+        return await keep(credential)
 
     @router.post("/travel")
-    async def travel(scope: ScopeDep, body: Travel) -> ClockReading:
+    async def travel(credential: CredentialDep, body: Travel) -> ClockReading:
         """Set the clock, forward or back; it stands or runs as before."""
-        clock.travel(_seconds(body.to), scope)
-        return await keep(scope)
+        clock.travel(_seconds(body.to), credential)
+        return await keep(credential)
 
     @router.delete("")
-    async def reset_clock(scope: ScopeDep) -> ClockReading:
+    async def reset_clock(credential: CredentialDep) -> ClockReading:
         """Give up a clock of one's own; without a credential, go back to the settings' clock."""
-        await keeper.forget(scope)
-        return read(scope)
+        await clocks.forget(credential)
+        return read(credential)
 
     return router

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from emulator.web.meter import plain, to_document, totals
-from emulator.web.services import Services
+from emulator.world.meter import plain, to_document, totals
+from emulator.world.world import World
 
 SinceStart = Annotated[
     bool,
@@ -40,14 +40,14 @@ class Costs(BaseModel):
     )
 
 
-def costs_router(services: Services) -> APIRouter:
+def costs_router(world: World) -> APIRouter:
     """Return the routes of the cost twin."""
     router = APIRouter(tags=["costs"])
 
     @router.get("/costs")
     async def get_costs(*, credential: str | None = None, since_start: SinceStart = False) -> Costs:
         """Say what a credential is billed for, or everybody, and what that costs."""
-        costs = services.meter.costs(credential, since_start=since_start)
+        costs = world.meter.costs(credential, since_start=since_start)
         return Costs(
             operations=[OperationCost.model_validate(to_document(cost)) for cost in costs],
             totals={currency: plain(amount) for currency, amount in totals(costs).items()},
@@ -57,6 +57,6 @@ def costs_router(services: Services) -> APIRouter:
     @router.delete("/costs", status_code=204)
     async def forget_costs(credential: str | None = None) -> None:
         """Forget the costs of a credential, or all, and count from zero."""
-        await services.meter.clear(credential)
+        await world.meter.forget(credential)
 
     return router

@@ -9,10 +9,12 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from emulator.clock import EVERYBODY
-from emulator.control.scope import FilterDep
-from emulator.web.faults import PRESETS, WEBHOOK, ActiveRule, FaultRule
-from emulator.web.services import Services
+from emulator.control.credential import FilterDep
 from emulator.web.vendor import Vendor
+from emulator.world.faults.effects import PRESETS
+from emulator.world.faults.rules import ActiveRule, FaultRule
+from emulator.world.operation import callable_names
+from emulator.world.world import World
 
 
 class ListedRule(BaseModel):
@@ -36,21 +38,23 @@ class Operations(BaseModel):
     operations: list[str]
     creating_tasks: list[str] = Field(description="Where a task's fault can be named.")
     taking_pictures: list[str] = Field(description="Where a picture's fault can be named.")
+    billed: list[str] = Field(description="What a price can be set for.")
 
 
-def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
+def faults_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     """Return the routes of the faults."""
     router = APIRouter(tags=["faults"])
-    faults = services.faults
+    faults = world.faults
 
     @router.get("/operations")
     async def list_operations() -> dict[str, Operations]:
         """List what can be called, by vendor; `webhook` is the emulator's own call of a client."""
         return {
             vendor.name: Operations(
-                operations=[*vendor.operations, *([WEBHOOK] if vendor.task_operations else [])],
-                creating_tasks=list(vendor.task_operations),
-                taking_pictures=list(vendor.picture_operations),
+                operations=list(callable_names(vendor)),
+                creating_tasks=[name for name, each in vendor.operations.items() if each.task is not None],
+                taking_pictures=[name for name, each in vendor.operations.items() if each.takes_picture],
+                billed=[name for name, each in vendor.operations.items() if each.billing is not None],
             )
             for vendor in vendors
         }
@@ -63,12 +67,12 @@ def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
     @router.post("/faults", status_code=201)
     async def add_fault(rule: FaultRule) -> ListedRule:
         """Add a rule."""
-        return await add_rule(services, rule)
+        return await add_rule(world, rule)
 
     @router.delete("/faults", status_code=204)
     async def forget_faults(credential: FilterDep) -> None:
         """Forget the rules of a credential, or all."""
-        await faults.clear(credential)
+        await faults.remove_all(credential)
 
     @router.delete("/faults/{rule_id}", status_code=204)
     async def remove_fault(rule_id: str) -> None:
@@ -88,7 +92,7 @@ def faults_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
     return router
 
 
-async def add_rule(services: Services, rule: FaultRule) -> ListedRule:
+async def add_rule(world: World, rule: FaultRule) -> ListedRule:
     """Return a rule that was added, with its id.
 
     Raises
@@ -96,8 +100,8 @@ async def add_rule(services: Services, rule: FaultRule) -> ListedRule:
     UnknownFault
         If it names what is not there.
     """
-    services.faults.check(rule)
-    scope = rule.match.credential or EVERYBODY
-    async with services.creations.of(scope):
-        rule_id = (await services.ids.draw(scope, "fault", 4)).hex()
-        return ListedRule.of(rule_id, await services.faults.add(rule_id, rule))
+    world.faults.check(rule)
+    credential = rule.match.credential or EVERYBODY
+    async with world.creations.of(credential):
+        rule_id = (await world.ids.draw(credential, "fault", 4)).hex()
+        return ListedRule.of(rule_id, await world.faults.add(rule_id, rule))

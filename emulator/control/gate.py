@@ -7,43 +7,37 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
 """What is told to everybody: an orchestrator has to know."""
 
 
 class ControlGate:
-    """ASGI middleware that serves ``/_emulator`` where it was asked for, and nowhere else.
+    """Serves ``/_emulator`` where it was asked for, and nowhere else.
 
     Parameters
     ----------
-    app : ASGI application
-        What serves it.
     mode : {"auto", "on", "off"}
         ``auto``: to connections that reach a loopback address of this machine.
     port : int or None
         The one port on which it is served, if there is one of its own.
     """
 
-    def __init__(self, app: ASGIApp, mode: str, port: int | None) -> None:
-        self._app = app
+    def __init__(self, mode: str, port: int | None) -> None:
         self._mode = mode
         self._port = port
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, or say why not."""
-        path = "/" + scope.get("path", "").lstrip("/")
-        if scope["type"] == "http" and path.startswith("/_emulator/") and path not in OPEN:
-            reason = self._reason(scope.get("server"))
-            if reason is not None:
-                await JSONResponse({"error": reason}, 404)(scope, receive, send)
-                return
-            stranger = self._stranger(dict(scope["headers"]))
-            if stranger is not None:
-                await JSONResponse({"error": stranger}, 403)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope) -> JSONResponse | None:
+        """Return the refusal of a request, or None to serve it."""
+        path: str = scope["path"]
+        if not path.startswith("/_emulator/") or path in OPEN:
+            return None
+        reason = self._reason(scope.get("server"))
+        if reason is not None:
+            return JSONResponse({"error": reason}, 404)
+        stranger = self._stranger(dict(scope["headers"]))
+        return None if stranger is None else JSONResponse({"error": stranger}, 403)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
         """Return why a request is none of the tester's, or None if it may be.

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from emulator.web.journal import Entry
+from emulator.world.journal.entry import Entry
 
 UNKNOWN = -1
 """What the format says for sizes and times that are not known."""

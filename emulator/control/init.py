@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emulator.control.scenario import SUFFIXES, load_scenario, read_scenario
-from emulator.web.services import Services
+from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}
 SAID_BYTES = 2000
@@ -75,7 +75,7 @@ class Scripts:
             _signal(self._left.pop(), signal.SIGTERM)
 
 
-async def run_init_hooks(folder: Path, services: Services, base_url: str, scripts: Scripts) -> list[Path]:
+async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
     """Return the hooks of a folder, run one after the other in the order of their names.
 
     Scenario files are loaded for everybody. Scripts get the emulator's URL as ``FACE_EMULATOR_URL``;
@@ -95,7 +95,7 @@ async def run_init_hooks(folder: Path, services: Services, base_url: str, script
             await scripts.run(path, base_url)
             continue
         try:
-            await load_scenario(services, read_scenario(path))
+            await load_scenario(world, read_scenario(path))
         except Exception as error:
             raise InitFailed(path, str(error)) from error
     return hooks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
@@ -14,35 +14,11 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from emulator.control.har import to_har
 from emulator.web.endings import on_stop
-from emulator.web.journal import CallMatch, Gap, Journal, VerifyMatch
-from emulator.web.notices import NOTICES
-from emulator.web.services import Services
-
-
-class RecordedCall(BaseModel):
-    """A call, its secrets masked and its pictures given by digest."""
-
-    number: int = Field(description="Counts all calls, from 1.")
-    vendor: str
-    operation: str | None = Field(description="None for an unknown path.")
-    credential: str | None = Field(description="Masked.")
-    method: str
-    path: str
-    url: str = Field(description="Scheme and host, as the client named them.")
-    query: list[tuple[str, str]]
-    request_headers: list[tuple[str, str]]
-    sent: dict[str, Any] | None = Field(
-        description="By `kind`: `json`, `fields` of a `form` or `multipart`, `text`; or `bytes` and `sha256`."
-    )
-    status: int | None = Field(description="None if the connection was dropped before an answer.")
-    is_complete: bool = Field(description="Whether all of the answer went out.")
-    response_headers: list[tuple[str, str]]
-    answer: dict[str, Any] | None
-    started_at: float = Field(description="By the credential's clock, seconds since the epoch.")
-    real_started_at: float = Field(description="By the machine's clock.")
-    duration_ms: float
-    fault: dict[str, Any] | None = Field(description="What went wrong on purpose: `source` and `effect`.")
-    warnings: list[dict[str, str]] = Field(description="What the client did wrong: `code` and `detail`.")
+from emulator.world.journal.entry import RecordedCall
+from emulator.world.journal.journal import Gap, Journal
+from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch
+from emulator.world.warnings import WARNINGS, WarningKind
+from emulator.world.world import World
 
 
 class RecordedCalls(BaseModel):
@@ -96,41 +72,6 @@ class Expectation(BaseModel):
     )
 
 
-class FailedCondition(BaseModel):
-    """A condition that a call does not meet."""
-
-    condition: str
-    expected: Any
-    actual: Any
-
-
-class NearMissDescription(BaseModel):
-    """A call that comes close."""
-
-    number: int
-    failures: list[FailedCondition]
-
-
-class VerdictDescription(BaseModel):
-    """Whether as many calls match as should."""
-
-    ok: bool
-    message: str = Field(description="For people: what was expected, and what comes closest.")
-    count: int
-    matching: list[int]
-    near_misses: list[NearMissDescription] = Field(
-        description="The closest first; only where calls are missing."
-    )
-
-
-class WarningDescription(BaseModel):
-    """A kind of warning."""
-
-    code: str
-    when: str
-    advice: str
-
-
 class _CallNumber(IntegerConvertor):
     """What may be a call's number: other paths, and numbers that Python would not read, are none."""
 
@@ -140,10 +81,10 @@ class _CallNumber(IntegerConvertor):
 register_url_convertor("call", _CallNumber())
 
 
-def journal_router(services: Services, version: str) -> APIRouter:
+def journal_router(world: World, version: str) -> APIRouter:
     """Return the routes of the journal."""
     router = APIRouter(tags=["journal"])
-    journal = services.journal
+    journal = world.journal
 
     @router.get("/calls")
     async def list_calls(wanted: Annotated[CallFilter, Query()]) -> RecordedCalls:
@@ -153,7 +94,7 @@ def journal_router(services: Services, version: str) -> APIRouter:
             found = found[-wanted.last :]
         page = found[: wanted.limit]
         return RecordedCalls(
-            calls=[RecordedCall.model_validate(entry.shown()) for entry in page],
+            calls=list(page),
             total=len(found),
             next_after=page[-1].number if len(found) > len(page) else None,
         )
@@ -161,16 +102,15 @@ def journal_router(services: Services, version: str) -> APIRouter:
     @router.delete("/calls", status_code=204)
     async def forget_calls(credential: str | None = None) -> None:
         """Forget the calls of a credential, or all."""
-        await journal.clear(credential)
+        await journal.forget(credential)
 
     @router.post("/calls/verify")
-    async def verify_calls(expectation: Expectation) -> VerdictDescription:
+    async def verify_calls(expectation: Expectation) -> Verdict:
         """Say whether as many calls match as should, and what comes closest if not."""
         count = expectation.count
         if isinstance(count, int):
             count = Count(at_least=count, at_most=count)
-        verdict = journal.verify(expectation.match, count.at_least, count.at_most)
-        return VerdictDescription.model_validate(verdict, from_attributes=True)
+        return journal.verify(expectation.match, count.at_least, count.at_most)
 
     _add_exports(router, journal, version)
 
@@ -180,12 +120,12 @@ def journal_router(services: Services, version: str) -> APIRouter:
         entry = journal.get(number)
         if entry is None:
             raise HTTPException(404, f"call {number} is not in the journal")
-        return RecordedCall.model_validate(entry.shown())
+        return entry
 
     @router.get("/warnings")
-    async def list_warnings() -> list[WarningDescription]:
+    async def list_warnings() -> list[WarningKind]:
         """List every warning that a call can get."""
-        return [WarningDescription.model_validate(code, from_attributes=True) for code in NOTICES.values()]
+        return list(WARNINGS.values())
 
     return router
 
@@ -227,7 +167,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
             if isinstance(item, Gap):
                 yield ServerSentEvent(event="gap", id=str(item.last), data={"missed": item.missed})
             else:
-                yield ServerSentEvent(event="call", id=str(item.number), data=item.shown())
+                yield ServerSentEvent(event="call", id=str(item.number), data=item.model_dump(mode="json"))
 
     @router.get("/calls.har")
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:

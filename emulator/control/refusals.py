@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from emulator.control.routes import answer_unknown_path
-from emulator.web.faults import UnknownFault
-from emulator.web.lifetimes import LifetimeRefused
-from emulator.web.text import printable
 from emulator.web.vendor import Vendor
+from emulator.world.faults.engine import UnknownFault
+from emulator.world.lifetimes import LifetimeRefused
+from emulator.world.text import printable
 
 
 def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.control.clock import ClockKeeper, clock_router
+from emulator.control.clock import clock_router
 from emulator.control.costs import costs_router
+from emulator.control.credential import CredentialText
 from emulator.control.faults import faults_router
 from emulator.control.journal import journal_router
 from emulator.control.lifetimes import lifetimes_router
 from emulator.control.scenario import scenario_router
-from emulator.control.scope import CredentialText
 from emulator.control.snapshot import snapshot_router
 from emulator.control.tasks import tasks_router
 from emulator.control.webhooks import webhooks_router
-from emulator.web.catalogue import CatalogueEntry
-from emulator.web.credentials import CredentialState
-from emulator.web.faults import RESERVED
-from emulator.web.reset import reset
-from emulator.web.services import Services
-from emulator.web.vendor import Vendor
+from emulator.web.openapi import describe
+from emulator.web.vendor import Vendor, VendorSettings
+from emulator.world.catalogue import CatalogueEntry
+from emulator.world.credentials import CredentialState
+from emulator.world.faults.engine import RESERVED
+from emulator.world.world import World
 
 
 class Health(BaseModel):
@@ -92,36 +92,36 @@ class Reset(BaseModel):
 
 
 def control_router(
-    services: Services,
+    world: World,
     vendors: Sequence[Vendor],
+    settings: Mapping[str, VendorSettings],
     version: str,
-    keeper: ClockKeeper,
     progress: Progress,
     runs: dict[str, str],
 ) -> APIRouter:
     """Return the routes below ``/_emulator``."""
     router = APIRouter(prefix="/_emulator")
     rooms = [
-        _credentials_router(services),
-        _contract_router(services, vendors),
-        clock_router(services.clock, keeper),
-        faults_router(services, vendors),
-        scenario_router(services),
-        tasks_router(services, vendors),
-        lifetimes_router(services),
-        webhooks_router(services),
-        journal_router(services, version),
-        costs_router(services),
-        snapshot_router(services, version),
+        _credentials_router(world),
+        _contract_router(world, vendors, settings),
+        clock_router(world.clock, world.clocks),
+        faults_router(world, vendors),
+        scenario_router(world),
+        tasks_router(world, vendors),
+        lifetimes_router(world),
+        webhooks_router(world),
+        journal_router(world, version),
+        costs_router(world),
+        snapshot_router(world, version),
     ]
-    router.include_router(_world_router(services, vendors, version, progress, runs, rooms))
+    router.include_router(_world_router(world, vendors, version, progress, runs, rooms))
     for room in rooms:
         router.include_router(room)
     return router
 
 
 def _world_router(
-    services: Services,
+    world: World,
     vendors: Sequence[Vendor],
     version: str,
     progress: Progress,
@@ -144,7 +144,7 @@ def _world_router(
     @router.get("/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
         """Answer 200 once the init hooks have run and the face core is warm, 503 before."""
-        warm = services.queue.is_warm
+        warm = world.queue.is_warm
         found = Readiness(
             ready=warm and progress.hooks_run, face_core_warm=warm, hooks_run=progress.hooks_run
         )
@@ -157,51 +157,57 @@ def _world_router(
 
         Its ids begin again, so that the same calls get the same answers as the first time.
         """
-        await reset(services, None if body is None else body.credential)
+        await world.reset(None if body is None else body.credential)
 
     return router
 
 
-def _credentials_router(services: Services) -> APIRouter:
+def _credentials_router(world: World) -> APIRouter:
     router = APIRouter(tags=["credentials"])
 
     @router.get("/credentials")
     async def list_credentials() -> list[ListedCredential]:
         """List the credentials that somebody has listed, with what they are."""
-        listed = await services.credentials.list()
+        listed = await world.credentials.list()
         return [ListedCredential(credential=key, state=state) for key, state in listed.items()]
 
     @router.put("/credentials")
     async def put_credential(listed: ListedCredential) -> ListedCredential:
         """List a credential, or change what it is."""
-        await services.credentials.put(listed.credential, listed.state)
+        await world.credentials.put(listed.credential, listed.state)
         return listed
 
     @router.delete("/credentials/{credential:path}", status_code=204)
     async def remove_credential(credential: str) -> None:
         """Take back what was listed here."""
-        if not await services.credentials.remove(credential):
+        if not await world.credentials.remove(credential):
             raise HTTPException(404, f"{credential} was not listed here")
 
     return router
 
 
-def _contract_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
+def _contract_router(
+    world: World, vendors: Sequence[Vendor], settings: Mapping[str, VendorSettings]
+) -> APIRouter:
     router = APIRouter(tags=["contracts"])
     by_name = {vendor.name: vendor for vendor in vendors}
 
     @router.get("/errors")
     async def list_errors() -> list[ErrorDescription]:
         """List every error of every vendor, and how to get it: by nature, by rule and in band."""
-        in_band = services.faults.in_band
-        return [_describe(vendor, entry, in_band=in_band) for vendor in vendors for entry in vendor.errors]
+        in_band = world.faults.in_band
+        return [
+            _describe(vendor, entry, in_band=in_band)
+            for vendor in vendors
+            for entry in vendor.errors.values()
+        ]
 
     @router.get("/openapi/{name}.json")
     async def vendor_openapi(name: str) -> dict[str, Any]:
         """Describe a vendor's API as it is emulated."""
         if name not in by_name:
             raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
-        return by_name[name].openapi()
+        return describe(by_name[name], settings[name])
 
     return router
 
@@ -217,7 +223,7 @@ def _describe(vendor: Vendor, entry: CatalogueEntry, *, in_band: bool) -> ErrorD
         mark=entry.mark,
         source=entry.source,
         of_task=entry.of_task,
-        operations=list(entry.operations or vendor.operations),
+        operations=[name for name, each in vendor.operations.items() if entry.name in each.errors],
         by_nature=entry.when if entry.is_natural else None,
         by_rule={"match": {"vendor": vendor.name}, "effect": entry.name},
         in_band=InBand(header=header, credential=credential) if in_band else None,

@@ -13,14 +13,14 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.clock import EVERYBODY
+from emulator.control.credential import CredentialDep, CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
 from emulator.control.lifetimes import LifetimesByVendor
-from emulator.control.scope import CredentialText, FilterDep, ScopeDep
 from emulator.tasks.progression import Progression
-from emulator.web.credentials import CredentialState
-from emulator.web.faults import FaultRule
-from emulator.web.services import Services
-from emulator.web.text import Text
+from emulator.world.credentials import CredentialState
+from emulator.world.faults.rules import FaultRule
+from emulator.world.text import Text
+from emulator.world.world import World
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 
@@ -128,8 +128,8 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
         raise ScenarioUnreadable(file_name, str(error)) from error
 
 
-async def load_scenario(services: Services, scenario: Scenario, scope: str = EVERYBODY) -> LoadedScenario:
-    """Return what was added: the scenario's rules; for one credential, if ``scope`` is one.
+async def load_scenario(world: World, scenario: Scenario, credential: str = EVERYBODY) -> LoadedScenario:
+    """Return what was added: the scenario's rules; for one credential, if ``credential`` is one.
 
     Loading it again replaces what it had added.
 
@@ -144,42 +144,42 @@ async def load_scenario(services: Services, scenario: Scenario, scope: str = EVE
         rule.model_copy(
             update={
                 "scenario": scenario.name,
-                "match": rule.match.model_copy(update={"credential": scope} if scope else {}),
+                "match": rule.match.model_copy(update={"credential": credential} if credential else {}),
             }
         )
         for rule in scenario.rules
     ]
     for rule in rules:
-        services.faults.check(rule)
-    services.lifetimes.check(scenario.lifetimes)
+        world.faults.check(rule)
+    world.lifetimes.check(scenario.lifetimes)
     # Two that replace at the same moment would both remove first, and then both add.
-    async with services.scenarios:
-        for whose in {scope, *(rule.match.credential or EVERYBODY for rule in rules)}:
-            await _remove_rules(services, scenario.name, whose)
-        for credential, state in scenario.credentials.items():
-            await services.credentials.put(credential, state)
+    async with world.scenarios:
+        for whose in {credential, *(rule.match.credential or EVERYBODY for rule in rules)}:
+            await _remove_rules(world, scenario.name, whose)
+        for listed, state in scenario.credentials.items():
+            await world.credentials.put(listed, state)
         if scenario.progression is not None:
-            await services.tasks.progressions.put(scope, scope, scenario.progression)
-        await services.lifetimes.put(scope, scenario.lifetimes)
-        return LoadedScenario(name=scenario.name, rules=[await add_rule(services, rule) for rule in rules])
+            await world.tasks.progressions.put(credential, credential, scenario.progression)
+        await world.lifetimes.put(credential, scenario.lifetimes)
+        return LoadedScenario(name=scenario.name, rules=[await add_rule(world, rule) for rule in rules])
 
 
-async def unload_scenario(services: Services, name: str, scope: str | None) -> int:
-    """Return how many rules of a scenario were removed: of one scope, or of all."""
-    async with services.scenarios:
-        return await _remove_rules(services, name, scope)
+async def unload_scenario(world: World, name: str, credential: str | None) -> int:
+    """Return how many rules of a scenario were removed: of one credential, or of all."""
+    async with world.scenarios:
+        return await _remove_rules(world, name, credential)
 
 
-async def _remove_rules(services: Services, name: str, scope: str | None) -> int:
+async def _remove_rules(world: World, name: str, credential: str | None) -> int:
     removed = [
-        rule_id for rule_id, active in services.faults.rules(scope).items() if active.rule.scenario == name
+        rule_id for rule_id, active in world.faults.rules(credential).items() if active.rule.scenario == name
     ]
     for rule_id in removed:
-        await services.faults.remove(rule_id)
+        await world.faults.remove(rule_id)
     return len(removed)
 
 
-def scenario_router(services: Services) -> APIRouter:
+def scenario_router(world: World) -> APIRouter:
     """Return the routes of the scenarios."""
     router = APIRouter(prefix="/scenarios", tags=["scenarios"])
 
@@ -197,19 +197,19 @@ def scenario_router(services: Services) -> APIRouter:
         return _shipped(name)
 
     @router.post("/{name}")
-    async def load_shipped(name: str, scope: ScopeDep) -> LoadedScenario:
+    async def load_shipped(name: str, credential: CredentialDep) -> LoadedScenario:
         """Load a scenario that comes along, for everybody or one credential."""
-        return await load_scenario(services, _shipped(name), scope)
+        return await load_scenario(world, _shipped(name), credential)
 
     @router.post("")
-    async def load_own(scenario: Scenario, scope: ScopeDep) -> LoadedScenario:
+    async def load_own(scenario: Scenario, credential: CredentialDep) -> LoadedScenario:
         """Load a scenario of one's own."""
-        return await load_scenario(services, scenario, scope)
+        return await load_scenario(world, scenario, credential)
 
     @router.delete("/{name}", status_code=204)
     async def unload(name: str, credential: FilterDep) -> None:
         """Remove the rules that a scenario added; what it set stays."""
-        if not await unload_scenario(services, name, credential):
+        if not await unload_scenario(world, name, credential):
             raise HTTPException(404, f"no rule of a scenario {name} is active")
 
     return router

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.control.scope import FilterDep, ScopeDep
+from emulator.control.credential import CredentialDep, FilterDep
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import Task, TaskState
-from emulator.web.services import Services
-from emulator.web.text import Text
 from emulator.web.vendor import Vendor
+from emulator.world.text import Text
+from emulator.world.world import World
 
 
 class ListedTask(BaseModel):
@@ -37,7 +37,7 @@ class ListedTask(BaseModel):
         return cls(
             id=task.id,
             kind=task.kind,
-            credential=task.owner,
+            credential=task.credential,
             state=task.state,
             progression=task.progression,
             polls=task.polls,
@@ -59,28 +59,28 @@ class Ending(BaseModel):
     )
 
 
-def tasks_router(services: Services, vendors: Sequence[Vendor]) -> APIRouter:
+def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     """Return the routes of tasks and their progression."""
     router = APIRouter(tags=["tasks"])
-    tasks = services.tasks
-    errors = [entry.name for vendor in vendors for entry in vendor.errors if entry.of_task]
+    tasks = world.tasks
+    errors = [entry.name for vendor in vendors for entry in vendor.errors.values() if entry.of_task]
 
     @router.get("/progression")
-    async def read_progression(scope: ScopeDep) -> Progression:
+    async def read_progression(credential: CredentialDep) -> Progression:
         """Tell when new tasks are over, as their clients see it."""
-        return tasks.progression(scope)
+        return tasks.progression(credential)
 
     @router.put("/progression")
-    async def set_progression(scope: ScopeDep, progression: Progression) -> Progression:
+    async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
         """Set when new tasks are over. Those that there are keep what they were created with."""
-        await tasks.progressions.put(scope, scope, progression)
+        await tasks.progressions.put(credential, credential, progression)
         return progression
 
     @router.delete("/progression")
-    async def reset_progression(scope: ScopeDep) -> Progression:
+    async def reset_progression(credential: CredentialDep) -> Progression:
         """Go back to everybody's progression; without a credential, to the settings'."""
-        await tasks.progressions.delete(scope)
-        return tasks.progression(scope)
+        await tasks.progressions.delete(credential)
+        return tasks.progression(credential)
 
     @router.get("/tasks")
     async def list_tasks(credential: FilterDep) -> list[ListedTask]:

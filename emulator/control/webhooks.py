@@ -9,11 +9,12 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.clock import EVERYBODY
-from emulator.web.plans import Plan, Plans, Step
-from emulator.web.services import Services
-from emulator.web.text import Text
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
-from emulator.webhooks.outbox import EndpointRefused, NothingToReplay, Outbox
+from emulator.webhooks.endpoints import EndpointRefused
+from emulator.webhooks.outbox import NothingToReplay, Outbox
+from emulator.world.plans import Plan, Plans, Step
+from emulator.world.text import Text
+from emulator.world.world import World
 
 PREFIX = re.compile("[a-z]{1,8}_")
 """How secrets begin that say what they are. What follows is base64, of which one kind has that sign too."""
@@ -31,7 +32,9 @@ class NewEndpoint(BaseModel):
 
     url: Text
     secret: Text | None = Field(default=None, description="As the vendor spells it; made up if left out.")
-    vendor: Text | None = Field(default=None, description="Needed where several vendors have webhooks.")
+    vendor: Text | None = Field(
+        default=None, description="The vendor whose webhooks it receives; omit it for every vendor's."
+    )
     timestamps: Timestamps = Field(
         default="machine",
         description="`clock` for a receiver whose time is moved with the emulator's clock.",
@@ -42,7 +45,7 @@ class EndpointDescription(BaseModel):
     """An endpoint; its secret is shown once, when it is added."""
 
     id: str
-    vendor: str
+    vendor: str | None = Field(description="Whose webhooks it receives; null for every vendor's.")
     credential: str | None = Field(description="Whose tasks it hears of; null for everybody's.")
     url: str
     secret: str = Field(description="Masked, except in the answer to its addition.")
@@ -96,12 +99,12 @@ class PlanDescription(BaseModel):
     tasks: list[TaskSteps]
 
 
-def webhooks_router(services: Services) -> APIRouter:
+def webhooks_router(world: World) -> APIRouter:
     """Return the routes below ``/webhooks``."""
     router = APIRouter(prefix="/webhooks", tags=["webhooks"])
-    router.include_router(_endpoints_router(services.webhooks))
-    router.include_router(_deliveries_router(services.webhooks))
-    router.include_router(_plan_router(services.plans))
+    router.include_router(_endpoints_router(world.webhooks))
+    router.include_router(_deliveries_router(world.webhooks))
+    router.include_router(_plan_router(world.plans))
     return router
 
 
@@ -111,17 +114,16 @@ def _endpoints_router(webhooks: Outbox) -> APIRouter:
     @router.get("/endpoints")
     async def list_endpoints(credential: Credential = None) -> list[EndpointDescription]:
         """List endpoints, their secrets masked."""
-        return [_endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints(credential)]
+        return [
+            _endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints.list(credential)
+        ]
 
     @router.post("/endpoints", status_code=201)
     async def add_endpoint(new: NewEndpoint, credential: Credential = None) -> EndpointDescription:
         """Add an endpoint, and tell its secret."""
-        vendors = webhooks.vendors
-        if new.vendor is None and len(vendors) != 1:
-            raise HTTPException(422, f"say which `vendor`: {', '.join(vendors)}")
         try:
-            endpoint = await webhooks.add_endpoint(
-                new.vendor or vendors[0], new.url, credential or EVERYBODY, new.secret, new.timestamps
+            endpoint = await webhooks.endpoints.add(
+                new.vendor, new.url, credential or EVERYBODY, new.secret, new.timestamps
             )
         except EndpointRefused as error:
             raise HTTPException(422, str(error)) from error
@@ -190,8 +192,9 @@ def _plan_router(plans: Plans) -> APIRouter:
     @router.delete("/plan", status_code=204)
     async def forget_plan(credential: OneCredential) -> None:
         """Forget a credential's plan."""
-        if not await plans.remove(credential):
+        if plans.get(credential) is None:
             raise HTTPException(404, f"{credential} has no plan")
+        await plans.forget(credential)
 
     return router
 
@@ -207,8 +210,8 @@ def mask(secret: str) -> str:
 def _endpoint(endpoint: Endpoint, secret: str) -> EndpointDescription:
     return EndpointDescription(
         id=endpoint.id,
-        vendor=endpoint.vendor,
-        credential=endpoint.owner or None,
+        vendor=endpoint.vendor or None,
+        credential=endpoint.credential or None,
         url=endpoint.url,
         secret=secret,
         timestamps=endpoint.timestamps,
@@ -223,7 +226,7 @@ def _delivery(delivery: Delivery) -> DeliveryDescription:
     return DeliveryDescription(
         id=delivery.id,
         webhook_id=None if message is None else message.id,
-        credential=delivery.owner,
+        credential=delivery.credential,
         vendor=delivery.vendor,
         task=delivery.task_id,
         endpoint=delivery.endpoint_id,

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import httpx
 from rich.console import Console
 
-import emulator.vendors
 from emulator.drift.correction import Corrector
 from emulator.drift.exchange import Pace, Side, Unanswered
 from emulator.drift.mask import Mask
@@ -102,7 +101,7 @@ def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], boo
     }
     if not sent:
         raise DriftFailed(f"nothing is left to send: {json.dumps(skipped)}")
-    real = _real_side(options, sent)
+    real = _real_side(options, vendor)
     _announce(console, vendor, sent, real)
     if not _is_loopback(_host(options.base_url)) and not confirm():
         raise DriftFailed("not sent: say --yes, or confirm where you are asked")
@@ -131,12 +130,12 @@ def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], boo
     return any(one.findings for one in compared)
 
 
-def _real_side(options: DriftOptions, samples: Mapping[str, Sample]) -> Side:
+def _real_side(options: DriftOptions, vendor: Vendor) -> Side:
     is_here = _is_loopback(_host(options.base_url))
     seconds = options.pace_seconds
     if seconds is None:
         seconds = 0.0 if is_here else POLITE_SECONDS
-    credential = _credential(samples, options.key)
+    credential = _credential(vendor, options.key)
     client = httpx.Client(base_url=options.base_url, timeout=options.timeout_seconds)
     return Side(options.base_url, client, Pace(seconds), credential)
 
@@ -165,7 +164,7 @@ def _settings() -> Settings:
 
 
 def _vendor(name: str) -> Vendor:
-    vendors = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
+    vendors = {vendor.name: vendor for vendor in discover_vendors(Settings().vendor_packages)}
     if name not in vendors:
         raise DriftFailed(f"there is no vendor {name}, but {', '.join(vendors)}")
     return vendors[name]
@@ -200,11 +199,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _credential(samples: Mapping[str, Sample], key: str | None) -> dict[str, str]:
+def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
     """Return the parts of a key by their names in the samples."""
-    names = next((list(sample.credential) for sample in samples.values() if sample.credential), [])
-    if not names:
-        return {}
+    names = vendor.credential
     form = ":".join(names)
     if not key:
         raise DriftFailed(f"a key is needed: {form}, by --key or in FACE_DRIFT_KEY")

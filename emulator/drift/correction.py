@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from emulator.drift.comparison import FIRST_FAILURE, Difference, is_pattern
 from emulator.drift.samples import Step
-from emulator.web.catalogue import CatalogueEntry, Wording
 from emulator.web.vendor import Vendor, VendorSettings
+from emulator.world.catalogue import CatalogueEntry, Wording
 
 PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses that tell of the moment, and nothing of the contract."""
@@ -97,8 +97,11 @@ class Corrector:
         return f"FACE_EMULATOR_VENDORS__{self._vendor.name.upper()}__{setting.upper()}"
 
     def _nothing_to_set(self) -> Correction:
-        folder = f"emulator/vendors/{self._vendor.name}"
-        return Correction(f"no setting changes this, but the code in {folder}; see its contract.md")
+        return Correction(f"no setting changes this, but the code in {self._folder}; see its contract.md")
+
+    @property
+    def _folder(self) -> str:
+        return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
         """Return how to word ``entry``, whose text was ``found`` in the emulated answer."""
@@ -116,7 +119,9 @@ class Corrector:
             return Correction(f"{self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
             # Its words come with the case, and one text for all cases would be wrong for the others.
-            return Correction(f"the words of {entry.name} in emulator/vendors/{self._vendor.name}; {known}")
+            return Correction(
+                f"the words of {entry.name} in {self._vendor.package.replace('.', '/')}; {known}"
+            )
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
             text = text.replace(value, f"{{{place}}}") if value else text
@@ -126,7 +131,7 @@ class Corrector:
         """Yield the errors that an emulated answer may be telling, those that say most in fixed words."""
         strings = list(_strings(answer["body"]))
         told = []
-        for entry in self._vendor.errors:
+        for entry in self._vendor.errors.values():
             wording = self._settings.errors.get(entry.name, Wording())
             if (wording.status or entry.status) != answer["status"]:
                 continue

@@ -18,9 +18,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-import emulator.vendors
-from emulator.web.credentials import CredentialState
 from emulator.web.vendor import Vendor
+from emulator.world.credentials import CredentialState
 
 LISTED: Final[Mapping[str, CredentialState]] = {
     "golden-revoked": CredentialState.REVOKED,
@@ -139,7 +138,7 @@ class Sample(BaseModel):
 
 def golden_folder(vendor: Vendor) -> Traversable:
     """Return the folder of a vendor's samples, wherever the package is installed."""
-    return resources.files(emulator.vendors) / vendor.name / "golden"
+    return vendor.folder / "golden"
 
 
 def read_samples(folder: Traversable) -> dict[str, Sample]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 from weakref import WeakValueDictionary
+
+from pydantic import Field, TypeAdapter
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import Kept
+from emulator.backends.stateful import Check, Stateful
+from emulator.background import Background
 from emulator.clock import EVERYBODY, Clock
+from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.task import Outcome, Task, TaskState, finish, hold, note_poll, start
 
@@ -22,61 +27,13 @@ logger = logging.getLogger(__name__)
 KIND = "task"
 PROGRESSION = "progression"
 
+MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
+
 LOOK_AGAIN_SECONDS = 0.5
 """How often a task is looked at that another process may be performing."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """How tasks of one kind are performed.
-
-    Attributes
-    ----------
-    perform : async (Task) -> Outcome
-        Does the work, and answers for every error that it knows.
-    unexpected_error : str
-        The name of the error, in the vendor's catalogue, for what ``perform`` raised all the same.
-    settle : async (Task, Outcome) -> None
-        Does what the outcome entails, before it is recorded and the client is told. May run twice
-        for a task, if the process dies in between: it must then do nothing the second time.
-    announce : async (Task) -> None or None
-        Tells others that the task is finished, once that is recorded.
-    """
-
-    perform: Callable[[Task], Awaitable[Outcome]]
-    unexpected_error: str
-    settle: Callable[[Task, Outcome], Awaitable[None]]
-    announce: Callable[[Task], Awaitable[None]] | None = None
-
-
-@dataclass(frozen=True)
-class TaskFault:
-    """What a tester wants to go wrong with a task.
-
-    Attributes
-    ----------
-    is_stuck : bool
-        Whether it runs until a call of the control API ends it.
-    error : str or None
-        The name of the error that it ends with.
-    announcement : mapping or None
-        What goes wrong with its announcement, as JSON that who announces understands.
-    """
-
-    is_stuck: bool = False
-    error: str | None = None
-    announcement: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class _UnderWay:
-    """What goes on for a task: whose that is, and what does it."""
-
-    owner: str
-    work: asyncio.Task[None]
-
-
-class TaskRunner:
+class TaskRunner(Stateful):
     """Creates tasks, finds them again, performs them when the queue says so, and tells when they are over.
 
     Parameters
@@ -84,7 +41,7 @@ class TaskRunner:
     records, queue, clock
         What it stands on.
     progression : Progression
-        When tasks are over whose owner has no progression of their own.
+        When tasks are over whose credential has no progression of their own.
     """
 
     def __init__(
@@ -99,11 +56,11 @@ class TaskRunner:
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
         self._performed = asyncio.Condition()
-        self._under_way: dict[str, _UnderWay] = {}
-        self._timers: dict[str, _UnderWay] = {}
+        self._background = Background("a task could not be performed, or its end not be recorded")
+        self._performing: set[str] = set()
+        self._timers: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
-        self._conducted: dict[str, set[str]] = {}
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs by the kind of task that they perform.
@@ -119,18 +76,27 @@ class TaskRunner:
         self._jobs.update(jobs)
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds of task that there are."""
-        return frozenset(self._jobs)
+    def checks(self) -> Mapping[str, Check]:
+        """A recorded task needs a job that performs it, and moments that are numbers."""
+        return {KIND: self._check, **self.progressions.checks}
+
+    async def load(self) -> None:
+        """Read the progressions, and let the tasks go whose plans ended with another process."""
+        await self.progressions.load()
+        await self._leave_plans(None)
+
+    async def forget(self, credential: str | None) -> None:
+        """Forget the progression of one credential, or all; the tasks go with their records."""
+        await self.progressions.forget(credential)
 
     async def start(self) -> None:
         """Begin to perform tasks: those left over from before first, then those that come."""
         await self._queue.start(self.perform)
         await self.resume()
 
-    async def resume(self, owner: str | None = None) -> None:
-        """Take up an owner's tasks, or all, that are recorded and not finished."""
-        for record in await self._records.find(KIND, owner):
+    async def resume(self, credential: str | None = None) -> None:
+        """Take up a credential's tasks, or all, that are recorded and not finished."""
+        for record in await self._records.find(KIND, credential):
             task = Task.from_document(record.document)
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
@@ -139,45 +105,46 @@ class TaskRunner:
             self._set_timer(task)
 
     @contextlib.asynccontextmanager
-    async def paused(self, owner: str | None) -> AsyncIterator[None]:
-        """Have this process perform no task of an owner, or none at all, as long as the block lasts.
+    async def paused(self, credential: str | None) -> AsyncIterator[None]:
+        """Have this process perform no task of a credential, or none at all, as long as the block lasts.
 
         What was under way is given up, and when the block begins nothing of it writes any more.
         After the block, every task that is then recorded as unfinished is performed from its start.
         """
-        self._paused.append(owner)
+        self._paused.append(credential)
         try:
-            await self._give_up(owner)
+            await self._background.cancel(credential)
             yield
         finally:
-            self._paused.remove(owner)
-            await self.resume(owner)
+            self._paused.remove(credential)
+            await self.resume(credential)
 
     async def close(self) -> None:
         """Stop waiting for moments; what is held then stays held in the records."""
-        await _cancel([timer.work for timer in self._timers.values()])
+        await self._background.cancel()
 
-    def progression(self, owner: str) -> Progression:
-        """Return when the tasks of ``owner`` are over: its own setting, everybody's, or the default."""
-        return self.progressions.get(owner) or self.progressions.get(EVERYBODY) or self._default
+    def progression(self, credential: str) -> Progression:
+        """Return when the tasks of ``credential`` are over: its own setting, everybody's, or the default."""
+        return self.progressions.get(credential) or self.progressions.get(EVERYBODY) or self._default
 
-    def conduct(self, owner: str) -> None:
-        """Have the tasks that ``owner`` creates from now on run until they are released.
+    async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
+        """Let the tasks of ``credential``, or one of them, end by their progression and not by a plan."""
+        if await self._leave_plans(credential, task_id) and {None, credential}.isdisjoint(self._paused):
+            await self.resume(credential)
 
-        Whatever their progression is, which says again when they are over once nobody conducts them: so it
-        is after a restart, too.
-        """
-        self._conducted.setdefault(owner, set())
-
-    async def leave(self, owner: str) -> None:
-        """Conduct the tasks of ``owner`` no more."""
-        if self._conducted.pop(owner, None) and {None, owner}.isdisjoint(self._paused):
-            await self.resume(owner)
+    async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
+        """Return whether there was a task that followed a plan."""
+        found = [task for task in await self.list(credential) if task_id in {None, task.id}]
+        planned = [task for task in found if task.follows_plan and not task.is_finished]
+        for task in planned:
+            await self._change(task.id, lambda current: replace(current, follows_plan=False))
+        return bool(planned)
 
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and have it performed.
 
-        Where the owner's tasks are over immediately, it is when this returns.
+        Where the credential's tasks are over immediately, it is when this returns; one that follows a plan
+        runs until it is released.
 
         Raises
         ------
@@ -189,49 +156,42 @@ class TaskRunner:
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
         fault = fault or TaskFault()
-        progression = MANUAL if fault.is_stuck else self.progression(task.owner)
+        progression = MANUAL if fault.is_stuck else self.progression(task.credential)
         task = replace(
-            task,
-            progression=progression,
-            forced_error=fault.error,
-            announcement_fault=fault.announcement,
+            task, progression=progression, forced_error=fault.error, announcement_fault=fault.announcement
         )
-        await self._records.create(KIND, task.id, task.owner, task.to_document())
-        if task.owner in self._conducted:
-            self._conducted[task.owner].add(task.id)
+        await self._records.create(KIND, task.id, task.credential, task.to_document())
         await self._queue.enqueue(task.id)
         self._set_timer(task)
-        if progression.mode is Mode.IMMEDIATE and not self._is_conducted(task):
+        if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
             await self._until_performed(task.id)
 
-    async def find(self, task_id: str, owner: str | None = None) -> Task | None:
-        """Return the task of that id, if it is the owner's, or None."""
+    async def find(self, task_id: str, credential: str | None = None) -> Task | None:
+        """Return the task of that id, if it is the credential's, or None."""
         record = await self._records.get(KIND, task_id)
-        if record is None or owner not in {None, record.scope}:
+        if record is None or credential not in {None, record.credential}:
             return None
         return Task.from_document(record.document)
 
-    async def list(self, owner: str | None = None) -> list[Task]:
-        """Return an owner's tasks, or everybody's, in the order of creation."""
-        return [Task.from_document(record.document) for record in await self._records.find(KIND, owner)]
+    async def list(self, credential: str | None = None) -> list[Task]:
+        """Return a credential's tasks, or everybody's, in the order of creation."""
+        return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
 
     async def perform(self, task_id: str) -> None:
         """Perform the task of that id, unless that is done, it is gone, under way or paused."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
-        if task_id in self._under_way or not {None, record.scope}.isdisjoint(self._paused):
+        if task_id in self._performing or not {None, record.credential}.isdisjoint(self._paused):
             return
-        work = asyncio.create_task(self._perform(record))
-        self._under_way[task_id] = _UnderWay(record.scope, work)
-        work.add_done_callback(lambda _: self._under_way.pop(task_id))
+        self._performing.add(task_id)
+        work = self._background.start(record.credential, self._perform(record))
+        work.add_done_callback(lambda _: self._performing.discard(task_id))
         try:
             await asyncio.wait({work})
         finally:
             work.cancel()
             await asyncio.wait({work})
-        if not work.cancelled():
-            work.result()
 
     async def _perform(self, record: Record) -> None:
         running = await self._begin(record)
@@ -260,8 +220,8 @@ class TaskRunner:
             task = Task.from_document(found.document)
             if task.state is not before.state:
                 return None
-            running = start(task, self._clock.now(task.owner))
-            if await self._store(found, running):
+            running = start(task, self._clock.now(task.credential))
+            if await self._records.replace(KIND, found, running.to_document()):
                 return running
             # A poll or a tester's call has changed it; that is no reason to leave it alone.
             found = await self._records.get(KIND, record.key)
@@ -273,7 +233,7 @@ class TaskRunner:
         ``counts`` says that the vendor wants to know when it was polled; where the task is over after
         so many polls, that is counted in any case.
         """
-        now = self._clock.now(task.owner)
+        now = self._clock.now(task.credential)
         if task.is_finished and not counts:
             return task
         if counts or task.progression.mode is Mode.AFTER_POLLS:
@@ -295,15 +255,13 @@ class TaskRunner:
         def let_go(task: Task) -> Task:
             if task.is_finished:
                 return task
-            task = replace(task, progression=REAL)
+            task = replace(task, progression=REAL, follows_plan=False)
             if error is None:
                 return task
             held = None if task.held is None else Outcome(error=error)
             return replace(task, forced_error=error, held=held)
 
         async with self._lock(task_id):
-            for conducted in self._conducted.values():
-                conducted.discard(task_id)
             task = await self._change(task_id, let_go)
         if task is not None and task.state is TaskState.HELD:
             task = await self._tell(task.id)
@@ -322,7 +280,7 @@ class TaskRunner:
             outcome = held.held
             job = self._jobs[held.kind]
             await job.settle(held, outcome)
-            now = self._clock.now(held.owner)
+            now = self._clock.now(held.credential)
             task = await self._change(
                 task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
             )
@@ -332,10 +290,13 @@ class TaskRunner:
 
     def _is_due(self, task: Task) -> bool:
         """Return whether the client may be told that a task is over, as soon as its work is done."""
-        return not self._is_conducted(task) and task.is_due(self._clock.now(task.owner))
+        return task.is_due(self._clock.now(task.credential))
 
-    def _is_conducted(self, task: Task) -> bool:
-        return task.id in self._conducted.get(task.owner, ())
+    def _check(self, document: Mapping[str, Any]) -> None:
+        task = Task.from_document(document)
+        if task.kind not in self._jobs:
+            raise ValueError(f"no job performs {task.kind!r}")
+        MOMENTS.validate_python([task.created_at, task.started_at, task.finished_at, task.polled_at])
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return what keeps one task from being told and changed by a tester at once."""
@@ -346,7 +307,8 @@ class TaskRunner:
         async with self._performed:
             while (task := await self.find(task_id)) is not None and not task.is_performed:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._performed.wait(), LOOK_AGAIN_SECONDS)
+                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                        await self._performed.wait()
         return task
 
     def _set_timer(self, task: Task) -> None:
@@ -355,46 +317,30 @@ class TaskRunner:
 
         async def tell_in_time() -> None:
             moment = task.created_at + (task.progression.seconds or 0.0)
-            await self._clock.wait_until(moment, task.owner)
+            await self._clock.wait_until(moment, task.credential)
             performed = await self._until_performed(task.id)
             if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
                 await self._tell(performed.id)
 
-        self._start_timer(task, tell_in_time())
-
-    def _start_timer(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
-        timer = _UnderWay(task.owner, asyncio.create_task(work))
-        before = self._timers.get(task.id)
+        before = self._timers.pop(task.id, None)
         if before is not None:
-            before.work.cancel()
-        self._timers[task.id] = timer
+            before.cancel()
+        timer = self._timers[task.id] = self._background.start(task.credential, tell_in_time())
 
-        def forget(_done: asyncio.Task[None]) -> None:
+        def end(_done: asyncio.Task[None]) -> None:
             if self._timers.get(task.id) is timer:
                 del self._timers[task.id]
 
-        timer.work.add_done_callback(forget)
-
-    async def _give_up(self, owner: str | None) -> None:
-        await _cancel(
-            [
-                each.work
-                for each in (*self._under_way.values(), *self._timers.values())
-                if owner in {None, each.owner}
-            ]
-        )
+        timer.add_done_callback(end)
 
     async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Record ``change`` of a task, however often others are faster, and return it; None if it is gone."""
         while (record := await self._records.get(KIND, task_id)) is not None:
             before = Task.from_document(record.document)
             after = change(before)
-            if after == before or await self._store(record, after):
+            if after == before or await self._records.replace(KIND, record, after.to_document()):
                 return after
         return None
-
-    async def _store(self, record: Record, task: Task) -> bool:
-        return await self._records.replace(KIND, record, task.to_document())
 
 
 def _held(task: Task, outcome: Outcome) -> Task:
@@ -402,10 +348,3 @@ def _held(task: Task, outcome: Outcome) -> Task:
     if task.is_performed:
         return task
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
-
-
-async def _cancel(works: Sequence[asyncio.Task[None]]) -> None:
-    for work in works:
-        work.cancel()
-    if works:
-        await asyncio.wait(works)

@@ -35,8 +35,6 @@ TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     # A worker that died leaves its task running, and another one starts it again.
     (TaskState.RUNNING, TaskEvent.STARTED): TaskState.RUNNING,
     (TaskState.RUNNING, TaskEvent.HELD): TaskState.HELD,
-    (TaskState.RUNNING, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
-    (TaskState.RUNNING, TaskEvent.FAILED): TaskState.FAILED,
     (TaskState.HELD, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
     (TaskState.HELD, TaskEvent.FAILED): TaskState.FAILED,
 }
@@ -80,14 +78,14 @@ class Task:
     ----------
     id : str
         As the vendor spells it.
-    owner : str
+    credential : str
         The credential that created it.
     kind : str
         Which job performs it, such as ``perfectcorp/face-reshape``.
     request : mapping
         What the job needs, as JSON.
     created_at : float
-        Seconds since the epoch, by the owner's clock; so are ``started_at`` and ``finished_at``.
+        Seconds since the epoch, by the credential's clock; so are ``started_at`` and ``finished_at``.
     progression : Progression
         When the client is told that it is over.
     forced_error : str or None
@@ -106,10 +104,12 @@ class Task:
         How often somebody asked for it, where that matters.
     polled_at : float or None
         When somebody last asked for it, where that matters.
+    follows_plan : bool
+        Whether a plan says when the client is told that it is over, whatever its progression is.
     """
 
     id: str
-    owner: str
+    credential: str
     kind: str
     request: Mapping[str, Any]
     created_at: float
@@ -124,6 +124,7 @@ class Task:
     error: str | None = None
     polls: int = 0
     polled_at: float | None = None
+    follows_plan: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -137,7 +138,9 @@ class Task:
 
     def is_due(self, now: float) -> bool:
         """Return whether the client may be told by ``now`` that it is over, as soon as the work is done."""
-        return self.progression.is_due(polls=self.polls, elapsed_s=now - self.created_at)
+        return not self.follows_plan and self.progression.is_due(
+            polls=self.polls, elapsed_s=now - self.created_at
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return the task as a JSON object."""
@@ -184,7 +187,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
     Raises
     ------
     IllegalTransition
-        If it is neither running nor held.
+        If it is not held.
     """
     return replace(
         task,

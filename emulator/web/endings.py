@@ -29,4 +29,5 @@ def stopping(scope: Scope) -> asyncio.Event:
 async def pause(seconds: float, until: asyncio.Event) -> None:
     """Wait so long in real time, or ``until`` something: nobody waits for an answer held back."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(until.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await until.wait()

@@ -1,86 +1,76 @@
-"""The parts of an OpenAPI document that every vendor's description is made of."""
+"""A vendor's API as it is emulated, in OpenAPI 3.1: made of its operations and the settings in force."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import version
-from typing import Any, TypeVar
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from emulator.web.catalogue import CatalogueEntry
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from emulator.version import VERSION
+from emulator.web.vendor import Vendor, VendorSettings
+from emulator.world.operation import Operation
 
 Json = dict[str, Any]
-E = TypeVar("E", bound=CatalogueEntry)
-
-STRING: Json = {"type": "string"}
-FILLED: Json = {"type": "string", "minLength": 1}
-INTEGER: Json = {"type": "integer"}
-NUMBER: Json = {"type": "number"}
-NULL: Json = {"const": None}
-MILLISECONDS: Json = {"type": "integer", "minimum": 0}
+Models = Mapping[tuple[Any, JsonSchemaMode], Json]
+"""The schema of each model, by model and mode."""
+REFERENCE = "#/components/schemas/{model}"
 
 
-def document(title: str, paths: Json, components: Json, **more: Any) -> Json:
-    """Return an OpenAPI 3.1 document of an emulated API."""
-    return {
+@dataclass(frozen=True)
+class InForce:
+    """Stands in a model's JSON schema for the value of a vendor's setting, plus ``add``.
+
+    It goes into the ``json_schema_extra`` of the model: that of a field is turned into plain JSON too early.
+    """
+
+    setting: str
+    add: int = 0
+
+
+def describe(vendor: Vendor, settings: VendorSettings) -> Json:
+    """Return the OpenAPI document of a vendor's operations under these settings."""
+    schemas, components = _schemas(vendor.operations.values())
+    paths: Json = {}
+    for operation in vendor.operations.values():
+        for number, path in enumerate(operation.paths):
+            described = _operation(vendor, operation, path, settings, schemas)
+            described["operationId"] = operation.name if number == 0 else f"{operation.name}_{number + 1}"
+            template = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+            paths.setdefault(template, {})[operation.method.lower()] = described
+    document: Json = {
         "openapi": "3.1.0",
         "info": {
-            "title": f"{title}, emulated",
-            "version": version("face-api-emulator"),
+            "title": f"{vendor.title}, emulated",
+            "version": VERSION,
             "description": "What this emulator answers. It is not the vendor's own description.",
         },
         "paths": paths,
-        "components": components,
-        **more,
+        "components": {"schemas": components},
     }
+    if vendor.security is not None:
+        document["components"]["securitySchemes"] = {"credential": vendor.security}
+        document["security"] = [{"credential": []}]
+    resolved: Json = _resolved(document, settings)
+    return resolved
 
 
-def content(schema: Json, media_type: str = "application/json") -> Json:
-    """Return the content of a body with that schema."""
-    return {media_type: {"schema": schema}}
+def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
+    """Return the JSON schema of an error's body, some members of which say what the catalogue says.
 
-
-def reference(name: str) -> Json:
-    """Return a reference to a schema of the components."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def array(items: Json, **limits: int) -> Json:
-    """Return the schema of a list of ``items``."""
-    return {"type": "array", "items": items, **limits}
-
-
-def closed(properties: Json, optional: Iterable[str] = ()) -> Json:
-    """Return the schema of an object with these members and no others, required unless ``optional``."""
-    absent = set(optional)
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in absent],
-        "additionalProperties": False,
-    }
-
-
-def responses(success: Json, errors: Iterable[E], schema_of: Callable[[E], tuple[str, Json]]) -> Json:
-    """Return the responses of an operation.
-
-    Parameters
-    ----------
-    success : dict
-        The response to 200.
-    errors : iterable of CatalogueEntry
-        What else can be answered.
-    schema_of : (CatalogueEntry) -> (media type, schema)
-        What the body of an error looks like.
+    A text with ``{places}`` becomes a pattern, everything else a constant.
     """
-    found: Json = {"200": success}
-    for entry in errors:
-        response = found.setdefault(str(entry.status), {"description": "", "content": {}})
-        response["description"] = f"{response['description']} `{entry.name}`: {entry.when}".strip()
-        media_type, schema = schema_of(entry)
-        body = response["content"].setdefault(media_type, {"schema": {"anyOf": []}})
-        if schema not in body["schema"]["anyOf"]:
-            body["schema"]["anyOf"].append(schema)
-    return found
+    schema = model.model_json_schema(mode="serialization")
+    properties = dict(schema["properties"])
+    for name, value in texts.items():
+        is_text = isinstance(value, str) and "{" in value
+        properties[name] = (
+            {"type": "string", "pattern": pattern_of(str(value))} if is_text else {"const": value}
+        )
+    return {**schema, "properties": properties}
 
 
 def pattern_of(text: str) -> str:
@@ -91,8 +81,97 @@ def pattern_of(text: str) -> str:
     return "^" + parts[0] + "".join(".+" + part.partition("}")[2] for part in parts[1:]) + "$"
 
 
-def form(properties: Mapping[str, Json], required: Iterable[str], *, multipart_only: bool = False) -> Json:
-    """Return a request body of form fields."""
-    schema: Json = {"type": "object", "properties": dict(properties), "required": list(required)}
-    types = ["multipart/form-data"] + ([] if multipart_only else ["application/x-www-form-urlencoded"])
-    return {"required": True, "content": {media_type: {"schema": schema} for media_type in types}}
+def _schemas(operations: Iterable[Operation]) -> tuple[Models, Json]:
+    """Return the schema of every model, by model and mode, and the components that they refer to."""
+    wanted: list[tuple[Any, JsonSchemaMode]] = []
+    for operation in operations:
+        wanted += [(operation.query, "validation"), (operation.request, "validation")]
+        others = (answer.model for answer in operation.other_answers.values())
+        wanted += [(model, "serialization") for model in (operation.response, *others)]
+    adapters = [
+        ((model, mode), mode, TypeAdapter(model))
+        for model, mode in dict.fromkeys(wanted)
+        if model is not None
+    ]
+    found, defined = TypeAdapter.json_schemas(
+        [(str(number), mode, adapter) for number, (_, mode, adapter) in enumerate(adapters)],
+        ref_template=REFERENCE,
+    )
+    schemas = {key: found[str(number), mode] for number, (key, mode, _) in enumerate(adapters)}
+    return schemas, defined.get("$defs", {})
+
+
+def _operation(
+    vendor: Vendor, operation: Operation, path: str, settings: VendorSettings, schemas: Models
+) -> Json:
+    described: Json = {
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(path), *_query_parameters(operation)],
+        "responses": _responses(vendor, operation, settings, schemas),
+    }
+    if vendor.security is not None and operation.is_open:
+        described["security"] = []
+    if operation.request is not None:
+        schema = schemas[operation.request, "validation"]
+        described["requestBody"] = {
+            "required": True,
+            "content": {media_type: {"schema": schema} for media_type in operation.request_types},
+        }
+    return described
+
+
+def _path_parameters(path: str) -> list[Json]:
+    names = re.findall(r"\{(\w+)", path)
+    schema = {"type": "string", "minLength": 1}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+
+
+def _query_parameters(operation: Operation) -> list[Json]:
+    if operation.query is None:
+        return []
+    schema = operation.query.model_json_schema(ref_template=REFERENCE)
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": described}
+        for name, described in schema["properties"].items()
+    ]
+
+
+def _responses(vendor: Vendor, operation: Operation, settings: VendorSettings, schemas: Models) -> Json:
+    success = (
+        {"type": "string"} if operation.response is None else schemas[operation.response, "serialization"]
+    )
+    found: Json = {
+        "200": {"description": "Success.", "content": {operation.response_type: {"schema": success}}}
+    }
+
+    def add(status: int, description: str, media_type: str, schema: Json) -> None:
+        response = found.setdefault(str(status), {"description": "", "content": {}})
+        response["description"] = f"{response['description']} {description}".strip()
+        body = response["content"].setdefault(media_type, {"schema": {"anyOf": []}})
+        if schema not in body["schema"]["anyOf"]:
+            body["schema"]["anyOf"].append(schema)
+
+    for entry in operation.errors:
+        if not entry.of_task:
+            worded = entry.occur(**{**dict.fromkeys(_places(entry.text), ""), **entry.example})
+            in_force = worded.worded(settings.errors.get(entry.name)).entry
+            add(in_force.status, f"`{entry.name}`: {entry.when}", *vendor.dialect.schema(in_force))
+    for status, answer in operation.other_answers.items():
+        if answer.model is None:
+            found[str(status)] = {"description": answer.when}
+        else:
+            add(status, answer.when, "application/json", schemas[answer.model, "serialization"])
+    return found
+
+
+def _places(text: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", text)
+
+
+def _resolved(value: Any, settings: VendorSettings) -> Any:
+    """Return a document with the settings in force in it."""
+    if isinstance(value, InForce):
+        return getattr(settings, value.setting) + value.add
+    if isinstance(value, dict):
+        return {name: _resolved(member, settings) for name, member in value.items()}
+    return [_resolved(member, settings) for member in value] if isinstance(value, list) else value

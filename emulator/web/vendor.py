@@ -1,32 +1,27 @@
-"""What a vendor is to the rest of the house, and how its requests reach it."""
+"""What a vendor is to the rest of the house: its names, its dialect and its APIs, and nothing twice."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import logging
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from types import ModuleType
+from functools import cached_property
+from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exception_handlers import http_exception_handler
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, Json
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.call import ConnectionDropped, Intercepted, Undecided
-from emulator.web.catalogue import CatalogueEntry, ErrorCatalogue, VendorError, Wording
-from emulator.web.faults import Target
-from emulator.web.limits import BodyLimit, BodyTooLarge
-from emulator.web.meter import PriceTable
-from emulator.web.services import Services
+from emulator.world.catalogue import CatalogueEntry, VendorError, Wording
+from emulator.world.meter import PriceTable
+from emulator.world.operation import Operation
+from emulator.world.world import World
 
-logger = logging.getLogger(__name__)
+LIFETIME = "lifetime"
+"""Marks a setting that says how long something lives, which a tester may set for a credential."""
 
 
 class VendorSettings(BaseModel):
@@ -47,228 +42,188 @@ class VendorSettings(BaseModel):
     )
 
 
-def settings_of(request: Request) -> Any:
-    """Return the settings with which a vendor's application was built; its folder names their type."""
-    return request.app.state.settings
-
-
-@dataclass(frozen=True)
-class Vendor:
-    """One emulated vendor: the only name that its folder shows to others.
-
-    Attributes
-    ----------
-    name : str
-        The folder's name.
-    title : str
-        What people call it.
-    prefixes : tuple of str
-        The path prefixes that are this vendor's, such as ``/facepp``. Everything below them is
-        answered by its application, unknown paths included.
-    hosts : tuple of str
-        The vendor's own host names: a request to one of them is this vendor's, whatever its path.
-    settings_model : type of VendorSettings
-        Its own settings.
-    errors : ErrorCatalogue
-        Its errors.
-    build : (Services, settings) -> FastAPI
-        Makes the application, given an instance of ``settings_model``. Registers the vendor's jobs
-        with ``services.tasks``.
-    openapi : () -> dict
-        Describes the application, as an OpenAPI 3.1 document.
-    operations : tuple of str
-        What clients can call: the names of its routes.
-    task_operations, picture_operations : tuple of str
-        Those that create a task, and those that take a picture.
-    secrets : tuple of str
-        The fields, members and query parameters that carry credentials or signatures.
-    lifetimes : tuple of str
-        The settings that say how long something lives, which a tester may set for a credential.
-    """
-
-    name: str
-    title: str
-    prefixes: tuple[str, ...]
-    hosts: tuple[str, ...]
-    settings_model: type[VendorSettings]
-    errors: ErrorCatalogue[CatalogueEntry]
-    build: Callable[[Services, Any], FastAPI]
-    openapi: Callable[[], dict[str, Any]]
-    operations: tuple[str, ...] = ()
-    task_operations: tuple[str, ...] = ()
-    picture_operations: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
-    lifetimes: tuple[str, ...] = ()
-
-    @property
-    def target(self) -> Target:
-        """What faults have to know of it."""
-        return Target(self.errors, self.operations, self.task_operations, self.picture_operations)
-
-
-async def _nobodys(_request: Request) -> None:
+async def _nobody(_request: Request) -> None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a vendor words what goes wrong.
+    """How a vendor words what goes wrong, whatever the operation.
 
     Attributes
     ----------
     render : async (Request, VendorError) -> Response
         Writes an error of the catalogue.
+    schema : (CatalogueEntry) -> (media type, schema)
+        Describes what ``render`` writes, for OpenAPI.
     defect : CatalogueEntry
-        For what the emulator itself gets wrong.
+        The error for a defect of the emulator.
     too_large : VendorError
-        For a body that is longer than the limit.
+        The error for a body that is longer than ``longest_body``, unless the operation has its own.
+    longest_body : (settings) -> int or None
+        How many bytes a body may have, None for any number, unless the operation has its own limit.
     unknown_path, wrong_method : CatalogueEntry or None
         For paths and methods that are not served; None leaves them to FastAPI's words.
     choose : (Request, VendorError) -> VendorError
         Which error is told in place of another one, where layers answer differently.
-    whose : async (Request) -> str or None
-        Whose call it looks that reaches no route, if its headers tell.
+    guess_caller : async (Request) -> str or None
+        Guesses the credential of a call that reaches no route, by its headers.
     """
 
     render: Callable[[Request, VendorError], Awaitable[Response]]
+    schema: Callable[[Any], tuple[str, dict[str, Any]]]
     defect: CatalogueEntry
     too_large: VendorError
+    longest_body: Callable[[Any], int | None]
     unknown_path: CatalogueEntry | None = None
     wrong_method: CatalogueEntry | None = None
     choose: Callable[[Request, VendorError], VendorError] = lambda _request, error: error
-    whose: Callable[[Request], Awaitable[str | None]] = _nobodys
+    guess_caller: Callable[[Request], Awaitable[str | None]] = _nobody
 
 
-def vendor_application(
-    services: Services,
-    settings: VendorSettings,
-    router: APIRouter,
-    dialect: Dialect,
-    body_limit: Callable[[str], int | None],
-) -> FastAPI:
-    """Return an application with a vendor's routes, which find services and settings in ``app.state``.
+@dataclass(frozen=True)
+class Api:
+    """A part of a vendor's offer: one folder, with everything about its operations.
 
-    ``body_limit`` says how many bytes a request to a path may have, None for any number.
+    Attributes
+    ----------
+    title : str
+        What the vendor calls it.
+    operations : tuple of Operation
+        What clients can call.
     """
 
-    # No documents and no redirects: the real service has neither.
-    async def render(request: Request, error: VendorError) -> Response:
-        said = dialect.choose(request, error)
-        return await dialect.render(request, said.worded(settings.errors.get(said.entry.name)))
-
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state.services = services
-    app.state.settings = settings
-    app.include_router(router)
-
-    @app.exception_handler(VendorError)
-    async def in_catalogue(request: Request, error: VendorError) -> Response:
-        response = await render(request, error)
-        if error.entry.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            # Asked for, on a route: an answer with this status has to name the methods (RFC 9110, 15.5.6).
-            response.headers["Allow"] = ", ".join(sorted(request.scope["route"].methods))
-        return response
-
-    @app.exception_handler(Intercepted)
-    async def intercepted(_request: Request, _error: Intercepted) -> Response:
-        return Response()  # which nobody gets to see
-
-    app.add_middleware(AnsweredDefects, render=lambda request: render(request, dialect.defect.occur()))
-    app.add_middleware(BodyLimit, limit=body_limit, refuse=lambda request: render(request, dialect.too_large))
-    app.add_middleware(Undecided, render=render, whose=dialect.whose)
-
-    @app.exception_handler(HTTPException)
-    async def not_served(request: Request, error: HTTPException) -> Response:
-        entry = {404: dialect.unknown_path, 405: dialect.wrong_method}.get(error.status_code)
-        if entry is None:
-            return await http_exception_handler(request, error)
-        response = await render(request, entry.occur())
-        response.headers.update(error.headers or {})
-        return response
-
-    return app
+    title: str
+    operations: tuple[Operation, ...]
 
 
-class AnsweredDefects:
-    """ASGI middleware that logs what the emulator gets wrong, and answers in the vendor's words.
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """One emulated vendor: the only name that its folder shows to others.
 
-    In place of an exception handler, which would answer past the vendor's own middleware.
+    Attributes
+    ----------
+    package : str
+        The folder, as Python imports it; its last part is the vendor's name.
+    title : str
+        What people call the vendor.
+    hosts : tuple of str
+        The vendor's own host names: a request to one of them is this vendor's, whatever its path.
+    prefixes : tuple of str
+        The path prefixes that are this vendor's, such as ``/facepp``. Everything below them is
+        answered by its application, unknown paths included.
+    credential : tuple of str
+        The parts of a credential, as the fields or placeholders that carry them are named.
+    apis : tuple of Api
+        What it offers.
+    dialect : Dialect
+        How it words what goes wrong.
+    settings_model : type of VendorSettings
+        Its own settings.
+    secrets : tuple of str
+        Further fields, members and query parameters that carry credentials or signatures.
+    has_webhooks : bool
+        Whether it calls its clients.
+    security : mapping or None
+        How a header carries the credential, as an OpenAPI security scheme; None if a field does.
+    install : (FastAPI, World, settings) -> None
+        Adds to the application what its routes stand on: jobs, webhooks, counters, middleware.
     """
 
-    def __init__(self, app: ASGIApp, render: Callable[[Request], Awaitable[Response]]) -> None:
-        self._app = app
-        self._render = render
+    package: str
+    title: str
+    hosts: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    credential: tuple[str, ...]
+    apis: tuple[Api, ...]
+    dialect: Dialect
+    settings_model: type[VendorSettings] = VendorSettings
+    secrets: tuple[str, ...] = ()
+    has_webhooks: bool = False
+    security: Mapping[str, Any] | None = None
+    install: Callable[[FastAPI, World, Any], None] = lambda _app, _world, _settings: None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
-        started = False
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.package.rpartition(".")[2]
 
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+    @property
+    def folder(self) -> Traversable:
+        """The folder, wherever the package is installed: contract, golden samples, demonstration."""
+        return resources.files(self.package)
 
-        try:
-            await self._app(scope, receive, watch)
-        except (BodyTooLarge, ClientDisconnect, ConnectionDropped):
-            raise
-        except Exception:
-            logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
-            if started:
-                raise
-            response = await self._render(Request(scope, receive))
-            await response(scope, receive, send)
+    @property
+    def secret_fields(self) -> tuple[str, ...]:
+        """The fields, members and query parameters whose values are shown to nobody."""
+        return (*(self.credential if self.security is None else ()), *self.secrets)
+
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """What clients can call, by name.
+
+        Raises
+        ------
+        ValueError
+            If two operations have one name.
+        """
+        found: dict[str, Operation] = {}
+        for operation in (operation for api in self.apis for operation in api.operations):
+            if operation.name in found:
+                raise ValueError(f"two operations of {self.name} are named {operation.name}")
+            found[operation.name] = operation
+        return MappingProxyType(found)
+
+    @cached_property
+    def errors(self) -> Mapping[str, CatalogueEntry]:
+        """All errors of all operations, by name.
+
+        Raises
+        ------
+        ValueError
+            If two different errors have one name.
+        """
+        found: dict[str, CatalogueEntry] = {}
+        for entry in (entry for operation in self.operations.values() for entry in operation.errors):
+            if found.setdefault(entry.name, entry) != entry:
+                raise ValueError(f"two errors of {self.name} are named {entry.name}")
+        return MappingProxyType(found)
+
+    @property
+    def lifetimes(self) -> tuple[str, ...]:
+        """The settings that say how long something lives, which a tester may set for a credential."""
+        fields = self.settings_model.model_fields
+        return tuple(name for name, field in fields.items() if LIFETIME in field.metadata)
 
 
-def discover_vendors(package: ModuleType) -> tuple[Vendor, ...]:
-    """Return the ``vendor`` of every folder of ``package``, by name.
+def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
+    """Return the vendors of ``packages``: a package has a ``vendor``, or each of its folders has.
 
     Raises
     ------
     ValueError
-        If two vendors claim the same prefix or host.
+        If a package is not there or has no vendor, or two vendors claim the same name, prefix or host.
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    vendors = [importlib.import_module(f"{package.__name__}.{name}").vendor for name in names]
+    vendors: list[Vendor] = []
+    for name in packages:
+        try:
+            package = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise  # something that it imports is missing
+            raise ValueError(f"there is no package {name} to look for vendors in") from error
+        found = [package]
+        if not hasattr(package, "vendor") and hasattr(package, "__path__"):
+            folders = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+            found = [importlib.import_module(f"{name}.{folder}") for folder in folders]
+        for each in found:
+            if not hasattr(each, "vendor"):
+                raise ValueError(f"{each.__name__} has no vendor")
+            vendors.append(each.vendor)
     claimed: dict[str, Vendor] = {}
     for vendor in vendors:
-        for claim in (*vendor.prefixes, *vendor.hosts):
+        for claim in (vendor.name, *vendor.prefixes, *vendor.hosts):
             if claim in claimed:
-                raise ValueError(f"{vendor.name} and {claimed[claim].name} both claim {claim}")
+                raise ValueError(f"{vendor.package} and {claimed[claim].package} both claim {claim}")
             claimed[claim] = vendor
     return tuple(vendors)
-
-
-class VendorDispatch:
-    """ASGI middleware that hands each request to the vendor whose host or path it names.
-
-    Each vendor has an application of its own, so that its 404, 405 and 500 are its own too.
-    """
-
-    def __init__(self, app: ASGIApp, vendors: Sequence[Vendor], applications: Mapping[str, ASGIApp]) -> None:
-        self._app = app
-        self._by_host = {host: applications[vendor.name] for vendor in vendors for host in vendor.hosts}
-        self._by_prefix = [
-            (prefix, applications[vendor.name]) for vendor in vendors for prefix in vendor.prefixes
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on."""
-        app = self._app if scope["type"] == "lifespan" else self._choose(scope)
-        # Nobody is there to be answered any more.
-        with contextlib.suppress(ClientDisconnect):
-            await app(scope, receive, send)
-
-    def _choose(self, scope: Scope) -> ASGIApp:
-        # A base URL that ends in a slash makes two of them.
-        path = "/" + scope["path"].lstrip("/")
-        scope["path"] = path
-        if path.startswith("/_emulator/"):
-            return self._app
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()
-        if host in self._by_host:
-            return self._by_host[host]
-        for prefix, app in self._by_prefix:
-            if path == prefix or path.startswith(prefix + "/"):
-                return app
-        return self._app

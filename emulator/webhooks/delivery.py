@@ -31,7 +31,7 @@ class Endpoint:
     ----------
     id : str
         Its own name.
-    owner : str
+    credential : str
         The credential whose tasks it hears of; ``""`` for everybody's.
     vendor : str
         Whose webhooks.
@@ -47,7 +47,7 @@ class Endpoint:
     """
 
     id: str
-    owner: str
+    credential: str
     vendor: str
     url: str
     secret: str
@@ -79,7 +79,7 @@ class DeliveryState(StrEnum):
     PREPARED = "prepared"
     """The end of its task is not recorded yet."""
     HELD = "held"
-    """The plan of its owner says when it is sent."""
+    """The plan of its credential says when it is sent."""
     WAITING = "waiting"
     """For its next attempt."""
     DELIVERED = "delivered"
@@ -98,7 +98,7 @@ class Attempt:
     number : int
         Which attempt it belongs to, from 1; several copies of one have the same.
     at : float
-        When it began, by the owner's clock.
+        When it began, by the credential's clock.
     ms : int
         How long it took, in real time.
     status : int or None
@@ -169,14 +169,14 @@ class Delivery:
     ----------
     id : str
         Follows from task and endpoint: the same task is announced once.
-    owner, vendor, task_id, endpoint_id, url : str
+    credential, vendor, task_id, endpoint_id, url : str
         Whose it is, what it tells of, and where it goes.
     message : Message or None
         What is told, once the end of the task is recorded.
     state : DeliveryState
         Where it stands.
     next_at : float
-        When the next attempt is due, by the owner's clock.
+        When the next attempt is due, by the credential's clock.
     attempts : tuple of Attempt
         What was sent.
     fault : WebhookFault
@@ -188,7 +188,7 @@ class Delivery:
     """
 
     id: str
-    owner: str
+    credential: str
     vendor: str
     task_id: str
     endpoint_id: str

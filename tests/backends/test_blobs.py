@@ -31,7 +31,7 @@ def test_bytes_come_back_as_they_went_in(blobs: Blobs) -> None:
 def test_what_is_not_there_is_none(blobs: Blobs) -> None:
     async def scenario() -> None:
         assert await blobs.get("a") is None
-        assert await blobs.scope_of("a") is None
+        assert await blobs.credential_of("a") is None
         assert not await blobs.exists("a")
         assert not await blobs.delete("a")
         assert await blobs.keys() == []
@@ -50,42 +50,42 @@ def test_deleting_takes_one_away(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
-def test_the_last_who_stores_under_a_key_owns_it(blobs: Blobs) -> None:
+def test_a_blob_belongs_to_the_credential_that_stored_it_last(blobs: Blobs) -> None:
     async def scenario() -> None:
         await blobs.put("a", b"1", "me")
-        assert await blobs.scope_of("a") == "me"
+        assert await blobs.credential_of("a") == "me"
         await blobs.put("a", b"2", "you\n\u00e4")
-        assert await blobs.scope_of("a") == "you\n\u00e4"
+        assert await blobs.credential_of("a") == "you\n\u00e4"
         assert await blobs.keys("me") == []
         assert await blobs.keys("you\n\u00e4") == await blobs.keys() == [BlobKey("a", "you\n\u00e4")]
 
     asyncio.run(scenario())
 
 
-def test_clearing_a_scope_leaves_the_others(blobs: Blobs) -> None:
+def test_forgetting_a_credential_leaves_the_others(blobs: Blobs) -> None:
     async def scenario() -> None:
-        for key, scope in [("c", "me"), ("a", ""), ("d", "you"), ("b", "me")]:
-            await blobs.put(key, key.encode(), scope)
+        for key, credential in [("c", "me"), ("a", ""), ("d", "you"), ("b", "me")]:
+            await blobs.put(key, key.encode(), credential)
         assert await blobs.keys("me") == [BlobKey("b", "me"), BlobKey("c", "me")]
-        await blobs.clear("me")
+        await blobs.forget("me")
         assert await blobs.keys() == [BlobKey("a", ""), BlobKey("d", "you")]
         assert [await blobs.get(key) for key in "abcd"] == [b"a", None, None, b"d"]
-        await blobs.clear("")
+        await blobs.forget("")
         assert await blobs.keys() == [BlobKey("d", "you")]
-        await blobs.clear(None)
+        await blobs.forget(None)
         assert await blobs.keys() == []
 
     asyncio.run(scenario())
 
 
-def test_clearing_also_takes_what_its_writer_gave_up_waiting_for(blobs: Blobs) -> None:
+def test_forgetting_also_takes_what_its_writer_gave_up_waiting_for(blobs: Blobs) -> None:
     async def scenario() -> None:
         writing = [asyncio.create_task(blobs.put(str(n), bytes(100_000), "me")) for n in range(20)]
         await asyncio.sleep(0)  # each has begun
         for writer in writing:
             writer.cancel()
         await asyncio.wait(writing)
-        await blobs.clear("me")
+        await blobs.forget("me")
         assert await blobs.keys() == []
 
     asyncio.run(scenario())

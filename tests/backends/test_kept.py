@@ -24,8 +24,8 @@ def use(path: Path, scenario: Callable[[Kept[int], SqliteRecords], Awaitable[Non
 
 def test_what_is_kept_is_there_again_after_a_load_and_in_order(tmp_path: Path) -> None:
     async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
-        for key, scope, value in (("b", "me", 1), ("a", "you", 2), ("b", "me", 3)):
-            await kept.put(key, scope, value)
+        for key, credential, value in (("b", "me", 1), ("a", "you", 2), ("b", "me", 3)):
+            await kept.put(key, credential, value)
         again: Kept[int] = Kept(records, "number", lambda n: {"n": n}, lambda found: int(found["n"]))
         assert again.items() == {}
         await again.load()
@@ -37,14 +37,14 @@ def test_what_is_kept_is_there_again_after_a_load_and_in_order(tmp_path: Path) -
 
 def test_what_is_forgotten_is_gone_from_both(tmp_path: Path) -> None:
     async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
-        for key, scope in (("a", "me"), ("b", "you"), ("c", "me")):
-            await kept.put(key, scope, 0)
+        for key, credential in (("a", "me"), ("b", "you"), ("c", "me")):
+            await kept.put(key, credential, 0)
         assert await kept.delete("a")
         assert not await kept.delete("a")
-        await kept.clear("me")
+        await kept.forget("me")
         assert list(kept.items()) == ["b"]
         assert [record.key for record in await records.find("number")] == ["b"]
-        await kept.clear()
+        await kept.forget()
         assert await records.find("number") == []
 
     use(tmp_path, scenario)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.protocol import Pipeline, WorkerLost
 from emulator.face.errors import FaceTooSmall, ImageTooLarge, NoFaceFound, RefusedImage
 
@@ -44,7 +45,7 @@ def use(
     variables: Mapping[str, str] | None = None,
 ) -> None:
     async def run() -> None:
-        workers = LocalWorkers(count, warm_up, variables)
+        workers = LocalWorkers(WorkerPool(count, warm_up, variables))
         try:
             await scenario(workers)
         finally:
@@ -153,7 +154,8 @@ def test_a_task_that_cannot_be_performed_does_not_stop_the_next(caplog: pytest.L
         await workers.start(perform)
         await workers.enqueue("bad")
         await workers.enqueue("good")
-        await asyncio.wait_for(done.wait(), 30)
+        async with asyncio.timeout(30):
+            await done.wait()
 
     use(scenario)
     assert "task bad could not be performed" in caplog.text
@@ -170,11 +172,14 @@ def test_errors_keep_their_text_across_processes(error: Exception) -> None:
 
 SERVER = """
 import asyncio
+from emulator.backends.queue import pool
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.protocol import Pipeline
 
+pool.ORPHANED_SECONDS = 0.02
+
 async def run():
-    workers = LocalWorkers(2, Pipeline("os.getpid"))
+    workers = LocalWorkers(pool.WorkerPool(2, Pipeline("os.getpid")))
     print(await workers.run(Pipeline("os.getpid")), flush=True)
     await workers.run({work})
     await asyncio.sleep(1000)

@@ -44,7 +44,7 @@ def test_a_document_is_found_as_it_was_stored(use: Use[None]) -> None:
         await records.create("task", "t1", "me", document)
         found = await records.get("task", "t1")
         assert found is not None
-        assert (found.key, found.scope, found.document) == ("t1", "me", document)
+        assert (found.key, found.credential, found.document) == ("t1", "me", document)
         assert await records.get("file", "t1") is None
         assert await records.get("task", "t2") is None
 
@@ -92,10 +92,10 @@ def test_a_deleted_document_cannot_be_replaced(use: Use[None]) -> None:
     use(scenario)
 
 
-def test_finding_goes_by_kind_and_scope_in_the_order_of_creation(use: Use[None]) -> None:
+def test_finding_goes_by_kind_and_credential_in_the_order_of_creation(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
-        for key, scope in [("b", "me"), ("a", "you"), ("c", "me")]:
-            await records.create("task", key, scope, {})
+        for key, credential in [("b", "me"), ("a", "you"), ("c", "me")]:
+            await records.create("task", key, credential, {})
         await records.create("file", "d", "me", {})
         assert [record.key for record in await records.find("task")] == ["b", "a", "c"]
         assert [record.key for record in await records.find("task", "me")] == ["b", "c"]
@@ -125,8 +125,8 @@ async def fill(records: Records) -> list[Document | Counter]:
     await records.create("task", "t2", "me", {"n": [1, None, "ä"]})
     await records.create("task", "t1", "you", {})
     await records.create("file", "t1", "", {"f": 1.5})
-    for name, scope in [("a", ""), ("a", "me"), ("b", "me"), ("a", "me")]:
-        await records.count_up(name, scope)
+    for name, credential in [("a", ""), ("a", "me"), ("b", "me"), ("a", "me")]:
+        await records.count_up(name, credential)
     return [
         Document("task", "t2", "me", {"n": [1, None, "ä"]}),
         Document("task", "t1", "you", {}),
@@ -137,31 +137,35 @@ async def fill(records: Records) -> list[Document | Counter]:
     ]
 
 
-def test_a_scope_is_itself_and_no_pattern_or_statement(use: Use[None]) -> None:
-    scopes = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
+def test_a_credential_is_itself_and_no_pattern_or_statement(use: Use[None]) -> None:
+    credentials = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
 
     async def scenario(records: Records) -> None:
-        for scope in scopes:
-            await records.create("task", scope, scope, {})
-            await records.count_up("a", scope)
-        for done, scope in enumerate(scopes, start=1):
-            await records.clear(scope)
-            assert [entry.scope for entry in await everything_in(records)] == [
-                *scopes[done:],
-                *sorted(scopes[done:], key=str.encode),
+        for credential in credentials:
+            await records.create("task", credential, credential, {})
+            await records.count_up("a", credential)
+        for done, credential in enumerate(credentials, start=1):
+            await records.forget(credential)
+            assert [entry.credential for entry in await everything_in(records)] == [
+                *credentials[done:],
+                *sorted(credentials[done:], key=str.encode),
             ]
 
     use(scenario)
 
 
-@pytest.mark.parametrize("scope", ["me", "you", "", "nobody", None])
-def test_clearing_a_scope_takes_its_documents_and_counters_alone(use: Use[None], scope: str | None) -> None:
+@pytest.mark.parametrize("credential", ["me", "you", "", "nobody", None])
+def test_forgetting_a_credential_takes_its_documents_and_counters_alone(
+    use: Use[None], credential: str | None
+) -> None:
     async def scenario(records: Records) -> None:
         filled = await fill(records)
         assert await everything_in(records) == filled
-        await records.clear(scope)
-        assert await everything_in(records) == [entry for entry in filled if scope not in {None, entry.scope}]
-        if scope == "me":
+        await records.forget(credential)
+        assert await everything_in(records) == [
+            entry for entry in filled if credential not in {None, entry.credential}
+        ]
+        if credential == "me":
             assert await records.count_up("a", "me") == 1
 
     use(scenario)
@@ -205,7 +209,7 @@ def test_an_export_shows_one_moment(use: Use[None]) -> None:
         filled = await fill(records)
         export = records.export()
         seen = [await anext(export)]
-        await records.clear(None)
+        await records.forget(None)
         seen += [entry async for entry in export]
         assert seen == filled
         assert await everything_in(records) == []

@@ -16,7 +16,8 @@ from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.records import Records
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.snapshot import Check, Manifest, SnapshotInvalid, read_snapshot, save_snapshot
+from emulator.backends.snapshot import Manifest, SnapshotInvalid, read_snapshot, save_snapshot
+from emulator.backends.stateful import Check
 
 Scenario = Callable[[Records, Blobs], Awaitable[None]]
 
@@ -40,8 +41,8 @@ async def fill(records: Records, blobs: Blobs) -> None:
     await records.create("task", "t1", "you", {"n": {}})
     await records.count_up("a", "me")
     await records.count_up("a", "me")
-    for key, (data, scope) in BLOBS.items():
-        await blobs.put(key, data, scope)
+    for key, (data, credential) in BLOBS.items():
+        await blobs.put(key, data, credential)
 
 
 async def state(records: Records, blobs: Blobs) -> object:
@@ -86,8 +87,8 @@ def test_everything_is_restored_in_place_of_all_else(tmp_path: Path, snapshot: b
         again = io.BytesIO()
         await save_snapshot(records, blobs, again, "1.2.3")
         assert again.getvalue() == snapshot
-        await records.clear(None)
-        await blobs.clear(None)
+        await records.forget(None)
+        await blobs.forget(None)
         await fill(records, blobs)
         assert await state(records, blobs) == restored
 
@@ -120,9 +121,9 @@ def line(**members: object) -> bytes:
     return json.dumps(members).encode() + b"\n"
 
 
-TASK = line(kind="task", key="t", scope="", document={"n": 1})
-COUNTER = line(name="a", scope="", value=1)
-KEYS = b"".join(line(key=key, scope="") for key in "abc")
+TASK = line(kind="task", key="t", credential="", document={"n": 1})
+COUNTER = line(name="a", credential="", value=1)
+KEYS = b"".join(line(key=key, credential="") for key in "abc")
 
 
 @pytest.mark.parametrize(
@@ -142,19 +143,19 @@ KEYS = b"".join(line(key=key, scope="") for key in "abc")
         ({"records.jsonl": TASK + b"nonsense\n" + COUNTER}, "no JSON"),
         ({"records.jsonl": TASK + b"\xff\n" + COUNTER}, "no JSON"),
         ({"records.jsonl": TASK + b"7\n"}, "no Counter"),
-        ({"records.jsonl": TASK + line(name="a", scope="")}, "no Counter"),
-        ({"records.jsonl": TASK + line(name="a", scope="", value=-1)}, "value is wrong"),
-        ({"records.jsonl": TASK + line(name="a", scope="", value=2**63)}, "value is wrong"),
-        ({"records.jsonl": TASK + line(name="\ud800", scope="", value=1)}, "name is wrong"),
-        ({"records.jsonl": line(kind="task", key="t", scope="", document=[])}, "document is wrong"),
-        ({"records.jsonl": line(kind="task", key="t", scope=None, document={})}, "scope is wrong"),
+        ({"records.jsonl": TASK + line(name="a", credential="")}, "no Counter"),
+        ({"records.jsonl": TASK + line(name="a", credential="", value=-1)}, "value is wrong"),
+        ({"records.jsonl": TASK + line(name="a", credential="", value=2**63)}, "value is wrong"),
+        ({"records.jsonl": TASK + line(name="\ud800", credential="", value=1)}, "name is wrong"),
+        ({"records.jsonl": line(kind="task", key="t", credential="", document=[])}, "document is wrong"),
+        ({"records.jsonl": line(kind="task", key="t", credential=None, document={})}, "credential is wrong"),
         ({"records.jsonl": TASK + TASK + COUNTER}, "document twice: task 't'"),
         ({"records.jsonl": TASK + COUNTER + COUNTER}, "counter twice"),
         ({"records.jsonl": TASK.replace(b'"n"', b'"m"') + COUNTER}, "the task 't' cannot be read"),
         ({"records.jsonl": b"[" * 100_000}, "damaged"),
         ({"blobs.jsonl": None}, "no blobs.jsonl"),
         ({"blobs.jsonl": KEYS.replace(b"b", b"a")}, "key twice"),
-        ({"blobs.jsonl": line(key=1, scope="")}, "key is wrong"),
+        ({"blobs.jsonl": line(key=1, credential="")}, "key is wrong"),
         ({"blobs/1": None}, "lacks blobs"),
         ({"blobs/3": b""}, "no snapshot has"),
         ({"../outside": b""}, "no snapshot has"),
@@ -231,8 +232,8 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
 
 def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
     class Vanishing(FolderBlobs):
-        async def keys(self, scope: str | None = None) -> list[BlobKey]:
-            return [*await super().keys(scope), BlobKey("gone", "me")]
+        async def keys(self, credential: str | None = None) -> list[BlobKey]:
+            return [*await super().keys(credential), BlobKey("gone", "me")]
 
     async def save(records: Records, blobs: Blobs) -> None:
         file = io.BytesIO()

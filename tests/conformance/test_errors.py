@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from string import Formatter
-from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from vendor_data import FACES, VENDORS, calls_of, data_of, per_vendor
 
-import emulator.vendors
 from emulator.app import create_app
 from emulator.clock import Clock
 from emulator.control import Client
 from emulator.control.routes import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
-from emulator.web.catalogue import CatalogueEntry
-from emulator.web.vendor import Vendor, discover_vendors
+from emulator.web.vendor import Vendor
+from emulator.world.catalogue import CatalogueEntry
 
-ROOT = Path(__file__).parent.parent.parent
-VENDORS = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
 WAYS = ("rule", "header", "credential")
 
 # What the defaults do not make errors of.
@@ -40,18 +35,7 @@ STRICT: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _load(vendor: str) -> ModuleType:
-    path = ROOT / "tests" / "vendors" / vendor / "natural.py"
-    spec = importlib.util.spec_from_file_location(f"natural_{vendor}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-DATA = {name: _load(name) for name in VENDORS}
-ENTRIES = [(vendor, entry) for vendor in VENDORS.values() for entry in vendor.errors]
+ENTRIES = [(vendor, entry) for vendor in VENDORS.values() for entry in vendor.errors.values()]
 ANSWERED = [(vendor, entry) for vendor, entry in ENTRIES if not entry.of_task]
 OF_TASKS = [(vendor, entry) for vendor, entry in ENTRIES if entry.of_task]
 NATURAL = [(vendor, entry) for vendor, entry in ENTRIES if entry.is_natural]
@@ -86,7 +70,7 @@ class World:
 
     def face(self, name: str) -> bytes:
         """Return a test face."""
-        return (ROOT / "fixtures" / "faces" / f"{name}.jpg").read_bytes()
+        return (FACES / f"{name}.jpg").read_bytes()
 
     @contextmanager
     def failing(self, place: object, name: str) -> Iterator[None]:
@@ -191,7 +175,7 @@ def asked_for(world: World, entry: CatalogueEntry, way: str, vendor: Vendor) -> 
 
 
 def natural_looks(world: World, vendor: Vendor, entry: CatalogueEntry) -> Looks | None:
-    how = DATA[vendor.name].NATURAL.get(entry.name)
+    how = data_of(vendor.name).NATURAL.get(entry.name)
     return None if how is None else looks_of(how(world), entry)
 
 
@@ -222,7 +206,10 @@ def test_every_error_is_listed_with_every_way_to_get_it(
             entry.status, entry.text, entry.when, entry.mark,
         )  # fmt: skip
         assert one.of_task == entry.of_task
-        assert set(one.operations) <= set(vendor.operations)
+        assert one.operations == [
+            name for name, operation in vendor.operations.items() if entry.name in operation.errors
+        ]
+        assert one.operations
         assert one.by_nature == (entry.when if entry.is_natural else None)
         assert one.by_rule == {"match": {"vendor": vendor.name}, "effect": entry.name}
         assert one.in_band is not None
@@ -240,12 +227,14 @@ def test_every_rule_that_is_listed_is_accepted_as_it_stands(
             control.remove_fault(added.json()["id"])
 
 
-def test_the_tables_cover_every_operation_and_every_error_that_comes_about_by_itself() -> None:
-    for vendor in VENDORS.values():
-        data = DATA[vendor.name]
-        assert list(data.NATURAL) == [entry.name for entry in vendor.errors if entry.is_natural]
-        assert list(data.CALLS) == list(vendor.operations)
-        assert set(vendor.operations) >= data.NOBODYS
+@per_vendor
+def test_the_tables_cover_every_operation_and_every_error_that_comes_about_by_itself(vendor: Vendor) -> None:
+    data = data_of(vendor.name)
+    natural = [entry.name for entry in vendor.errors.values() if entry.is_natural]
+    assert sorted(data.NATURAL) == sorted(natural)
+    assert set(vendor.operations) >= set(data.CALLS)
+    for operation in vendor.operations.values():
+        assert operation.example.needs is None or operation.name in data.CALLS, operation.name
 
 
 @pytest.mark.parametrize(("vendor", "entry"), NATURAL, ids=named)
@@ -263,20 +252,21 @@ def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
     """At every operation that can be answered so."""
-    data = DATA[vendor.name]
-    operations = set(entry.operations or vendor.operations)
+    calls = calls_of(vendor)
+    operations = {name for name, operation in vendor.operations.items() if entry.name in operation.errors}
     if way == "credential":
-        operations -= data.NOBODYS
+        operations -= data_of(vendor.name).NOBODYS
     there, headers = asked_for(world, entry, way, vendor)
     expected = natural.get((vendor.name, entry.name))
     for operation in sorted(operations):
-        answer = data.CALLS[operation](there, **headers)
+        answer = calls[operation](there, **headers)
         assert answer.headers["x-emulator-fault"].partition(" ")[0] == way, operation
         looks = looks_of(answer, entry)
         assert looks.status == entry.status
         if expected is not None:
             assert looks == expected, operation
-    assert operations
+    # Those that know no credential can be asked by the other ways.
+    assert operations or way == "credential"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -284,30 +274,29 @@ def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
 def test_a_task_ends_with_the_error_that_was_asked_for_and_costs_nothing(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
-    data = DATA[vendor.name]
+    data = data_of(vendor.name)
     there, headers = asked_for(world, entry, way, vendor)
     before = data.accounts(there)
-    for operation in entry.operations or vendor.task_operations:
-        answer = data.flow(there, operation, **headers)
-        assert answer.json()["data"] == {
-            "error": entry.codes[0],
-            "error_message": entry.text,
-            "results": None,
-            "task_status": "error",
-        }
+    for operation in vendor.operations.values():
+        if entry.name not in operation.errors:
+            continue
+        answer = data.flow(there, operation.name, **headers)
+        assert answer.json() == data.failed(entry)
         expected = natural.get((vendor.name, entry.name))
         if expected is not None:
             assert looks_of(answer, entry) == expected
-    assert data.accounts(there) == before == ([1000], [])
+    assert data.accounts(there) == before == data.NOTHING_BILLED
 
 
 @pytest.mark.parametrize("way", ["rule", "header"])
-def test_an_error_of_a_task_happens_to_no_other_call(world: World, way: str) -> None:
-    vendor = VENDORS["perfectcorp"]
-    there, headers = asked_for(world, vendor.errors["error_no_face"], way, vendor)
-    for operation, call in DATA["perfectcorp"].CALLS.items():
-        if operation not in vendor.task_operations:
-            assert "x-emulator-fault" not in call(there, **headers).headers, operation
+@pytest.mark.parametrize(("vendor", "entry"), OF_TASKS, ids=named)
+def test_an_error_of_a_task_happens_to_no_other_call(
+    world: World, vendor: Vendor, entry: CatalogueEntry, way: str
+) -> None:
+    there, headers = asked_for(world, entry, way, vendor)
+    for name, call in calls_of(vendor).items():
+        if vendor.operations[name].task is None:
+            assert "x-emulator-fault" not in call(there, **headers).headers, name
 
 
 @pytest.mark.parametrize(("vendor", "entry"), ENTRIES, ids=named)
@@ -319,7 +308,7 @@ def test_a_rule_can_say_what_stands_in_an_errors_places(world: World) -> None:
     world.control.add_fault(
         {"error": "MISSING_ARGUMENTS", "places": {"param": "my_field"}}, headers={"x-mark": world.key}
     )
-    answer = DATA["faceplusplus"].CALLS["3dface"](world, **{"X-Mark": world.key})
+    answer = calls_of(VENDORS["faceplusplus"])["3dface"](world, **{"X-Mark": world.key})
     assert answer.json()["error_message"] == "MISSING_ARGUMENTS: my_field"
 
 
@@ -327,6 +316,6 @@ def test_latency_does_not_change_the_words_of_a_refusal(world: World) -> None:
     """The v1.0 paths word a bad key in their own way, slow or not."""
     world.control.list_credential(world.key, "revoked")  # type: ignore[arg-type] # names are states too
     world.control.add_fault({"latency": 0.01})
-    answer = DATA["perfectcorp"].CALLS["credit"](world)
+    answer = calls_of(VENDORS["perfectcorp"])["credit"](world)
     assert answer.headers["x-emulator-fault"].startswith("rule ")
     assert answer.json()["error_code"] == "InvalidAccessToken"

@@ -8,17 +8,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from vendor_data import VENDORS, per_vendor
 
-import emulator.vendors
 from emulator.drift.comparison import differences
 from emulator.drift.exchange import Side, play
 from emulator.drift.samples import Sample, golden_folder, read_samples
-from emulator.web.vendor import Vendor, discover_vendors
+from emulator.web.vendor import Vendor
 
-VENDORS = discover_vendors(emulator.vendors)
 SAMPLES = [
     pytest.param(sample, id=f"{vendor.name}/{name}")
-    for vendor in VENDORS
+    for vendor in VENDORS.values()
     for name, sample in read_samples(golden_folder(vendor)).items()
 ]
 
@@ -49,7 +48,7 @@ def test_a_sample_is_answered_as_it_was(emulated: Side, sample: Sample) -> None:
         assert list(differences(step.response, answer)) == [], f"step {number}"
 
 
-@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+@per_vendor
 def test_every_vendor_has_samples_of_success_and_failure(vendor: Vendor) -> None:
     samples = read_samples(golden_folder(vendor)).values()
     statuses = {step.response["status"] for sample in samples for step in sample.steps}
@@ -57,19 +56,19 @@ def test_every_vendor_has_samples_of_success_and_failure(vendor: Vendor) -> None
     assert len(statuses) >= 2
 
 
-@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+@per_vendor
 def test_a_real_key_has_one_form_and_places_name_settings_that_there_are(
     vendor: Vendor,
 ) -> None:
     samples = read_samples(golden_folder(vendor)).values()
-    assert len({tuple(sample.credential) for sample in samples if sample.credential}) == 1
+    assert {tuple(sample.credential) for sample in samples if sample.credential} == {vendor.credential}
     named = {name for sample in samples for step in sample.steps for name in step.settings.values()}
     assert named <= set(vendor.settings_model.model_fields)
 
 
 def test_the_tool_that_writes_samples_writes_what_is_there(emulated: Side, tmp_path: Path) -> None:
     """Of samples that draw no ids: those of the others count on from what was replayed above."""
-    for vendor in VENDORS:
+    for vendor in VENDORS.values():
         for file in golden_folder(vendor).iterdir():
             if file.name in {"missing-credentials.json", "missing-token.json", "unknown.json"}:
                 (tmp_path / file.name).write_text(file.read_text())

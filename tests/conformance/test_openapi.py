@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
+from vendor_data import VENDORS, per_vendor
 
-import emulator.vendors
+from emulator.app import create_app
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
-from emulator.web.credentials import CredentialState
-from emulator.web.vendor import Vendor, discover_vendors
+from emulator.web.vendor import Vendor
+from emulator.world.credentials import CredentialState
 
 COMMAND = Path(__file__).parent.parent.parent / ".venv" / "bin" / "schemathesis"
 KEY = "sk-listed"
@@ -34,12 +38,22 @@ def strict() -> Iterator[Listening]:
         yield listening
 
 
-@pytest.mark.parametrize("vendor", discover_vendors(emulator.vendors), ids=lambda vendor: vendor.name)
+def headers_of(vendor: Vendor) -> list[str]:
+    """Return the options that send the one listed key where the vendor's security scheme wants it."""
+    match vendor.security:
+        case {"type": "http"}:
+            return ["--header", f"Authorization: Bearer {KEY}"]
+        case {"type": "apiKey", "name": name}:
+            return ["--header", f"{name}: {KEY}"]
+    return []
+
+
+@per_vendor
 def test_schemathesis_finds_no_violation(strict: Listening, vendor: Vendor, tmp_path: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own command
         [
             COMMAND, "run", f"{strict.base_url}/_emulator/openapi/{vendor.name}.json",
-            "--url", strict.base_url, "--header", f"Authorization: Bearer {KEY}",
+            "--url", strict.base_url, *headers_of(vendor),
             "--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing",
             "--exclude-checks", EXCLUDED, "--no-color",
         ],
@@ -56,19 +70,67 @@ def test_schemathesis_finds_no_violation(strict: Listening, vendor: Vendor, tmp_
 def test_an_unknown_vendor_is_said(client: httpx.Client) -> None:
     answer = client.get("/_emulator/openapi/facebook.json")
     assert answer.status_code == 404
-    assert answer.json() == {
-        "error": "there is no vendor facebook; there are faceplusplus, metahuman, perfectcorp"
+    assert answer.json() == {"error": f"there is no vendor facebook; there are {', '.join(VENDORS)}"}
+
+
+@per_vendor
+def test_every_operation_is_described_under_its_own_name(client: httpx.Client, vendor: Vendor) -> None:
+    described = client.get(f"/_emulator/openapi/{vendor.name}.json").json()["paths"]
+    names = {
+        operation["operationId"]: (method, path)
+        for path, methods in described.items()
+        for method, operation in methods.items()
     }
+    for operation in vendor.operations.values():
+        path = re.sub(r"\{(\w+):\w+\}", r"{\1}", operation.path)
+        assert names[operation.name] == (operation.method.lower(), path)
+        answers = described[path][operation.method.lower()]["responses"]
+        for entry in operation.errors:
+            if not entry.of_task:
+                assert f"`{entry.name}`: {entry.when}" in answers[str(entry.status)]["description"]
 
 
-@pytest.mark.parametrize("vendor", discover_vendors(emulator.vendors), ids=lambda vendor: vendor.name)
+@per_vendor
+def test_the_settings_in_force_stand_in_the_document(vendor: Vendor) -> None:
+    entry = next(entry for operation in vendor.operations.values() for entry in operation.errors)
+    wording = {"errors": {entry.name: {"status": 499, "text": "other words"}}}
+    settings = Settings(vendors={vendor.name: wording})
+    with TestClient(create_app(settings)) as client:
+        described = client.get(f"/_emulator/openapi/{vendor.name}.json").json()["paths"]
+    answers = [
+        operation["responses"]["499"]
+        for methods in described.values()
+        for operation in methods.values()
+        if "499" in operation["responses"]
+    ]
+    assert answers
+    for answer in answers:
+        assert f"`{entry.name}`" in answer["description"]
+        if "application/json" in answer["content"]:
+            assert "other words" in json.dumps(answer["content"])
+
+
+def test_a_files_size_is_bounded_by_its_kind_and_the_settings_in_force() -> None:
+    settings = Settings(vendors={"perfectcorp": {"file_bytes": 111, "video_bytes": 222}})
+    with TestClient(create_app(settings)) as client:
+        document = client.get("/_emulator/openapi/perfectcorp.json").json()
+    kinds = document["components"]["schemas"]["NewFile"]["anyOf"]
+    limits = {
+        kind["properties"]["content_type"]["pattern"]: kind["properties"]["file_size"]["exclusiveMaximum"]
+        for kind in kinds
+    }
+    assert limits == {"^image/": 111, "^video/": 222}
+
+
+@per_vendor
 def test_every_described_operation_is_served(client: httpx.Client, vendor: Vendor) -> None:
 
     described = client.get(f"/_emulator/openapi/{vendor.name}.json").json()["paths"]
     for path, operations in described.items():
         for method in operations:
-            filled = path.replace("{task_id}", "x").replace("{name}", "x")
-            answer = client.request(method, filled, headers={"Authorization": "Bearer k"})
+            filled = re.sub(r"\{\w+\}", "x", path)
+            headers = {"Authorization": "Bearer k", "X-Example-Key": "k"}
+            answer = client.request(method, filled, headers=headers)
             # A texture that is not there is a 404 too; the path itself being unknown says so otherwise.
             assert answer.status_code != 405, (method, path)
             assert answer.status_code != 404 or "{name}" in path, (method, path)

@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from vendor_data import VENDORS, data_of, per_vendor
 
 from emulator.control import Client
 from emulator.server import Listening
+from emulator.web.vendor import Vendor
+from emulator.world.faults.effects import PRESETS
 
 FACE = (Path(__file__).parent.parent.parent / "fixtures" / "faces" / "ok-frontal.jpg").read_bytes()
-SUCCESS = "success"
-TASK = "/s2s/v2.0/task/face-reshape"
+UNCHANGING = {"picture-blurred"}
+"""How much a face may be blurred before it is none is the detector's to say."""
 
 numbers = itertools.count()
-
-
-def faceplusplus(client: httpx.Client, key: str) -> str:
-    answer = client.post(
-        "/facepp/v1/3dface", data={"api_key": key, "api_secret": "s"}, files={"image_file_1": FACE}
-    )
-    return SUCCESS if answer.status_code == 200 else str(answer.json()["error_message"])
-
-
-def metahuman(client: httpx.Client, key: str) -> str:
-    answer = client.post("/face_recon/run_pipeline", data={"token": key}, files={"image_bytes": FACE})
-    return SUCCESS if answer.status_code == 200 else str(answer.json()["error"]["message"])
-
-
-def perfectcorp(client: httpx.Client, key: str) -> str:
-    headers = {"Authorization": f"Bearer {key}"}
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(FACE)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()["data"]["files"][0]
-    upload = file["requests"][0]
-    client.put(upload["url"], headers=upload["headers"], content=FACE).raise_for_status()
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 50}, "global": {}}
-    task_id = client.post(TASK, json=body, headers=headers).json()["data"]["task_id"]
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        data = client.get(f"{TASK}/{task_id}", headers=headers).json()["data"]
-        if data["task_status"] != "running":
-            return str(data["error"] or SUCCESS)
-        time.sleep(0.01)
-    raise TimeoutError
-
-
-VENDORS: dict[str, Callable[[httpx.Client, str], str]] = {
-    "faceplusplus": faceplusplus,
-    "metahuman": metahuman,
-    "perfectcorp": perfectcorp,
-}
 
 
 @pytest.fixture
@@ -64,47 +30,28 @@ def me(server: Listening) -> Iterator[Client]:
         control.reset()
 
 
-@pytest.mark.parametrize(
-    ("fault", "outcomes"),
-    [
-        (
-            "picture-truncated",
-            {
-                "faceplusplus": "IMAGE_ERROR_UNSUPPORTED_FORMAT: image_file_1",
-                "metahuman": "file corrupted",
-                "perfectcorp": "error_decode_image",
-            },
-        ),
-        (
-            "picture-rotated",
-            {
-                "faceplusplus": "NO_FACE_FOUND: image_file_1",
-                "metahuman": "face not found",
-                "perfectcorp": "error_no_face",
-            },
-        ),
-        (
-            {"picture": {"shrink": 0.2}},
-            {
-                "faceplusplus": "INVALID_IMAGE_SIZE: image_file_1",
-                "metahuman": SUCCESS,
-                "perfectcorp": SUCCESS,
-            },
-        ),
-        ("picture-without-exif", dict.fromkeys(VENDORS, SUCCESS)),
-        ("picture-channels-swapped", dict.fromkeys(VENDORS, SUCCESS)),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("vendor", VENDORS)
+CASES = [
+    pytest.param(vendor, fault, outcome, id=f"{vendor}-{fault}")
+    for vendor in VENDORS
+    for fault, outcome in data_of(vendor).PICTURE_FAULTS.items()
+]
+
+
+@per_vendor
+def test_every_vendor_says_what_picture_faults_lead_to(vendor: Vendor) -> None:
+    named = {name for name, effect in PRESETS.items() if effect.picture is not None} - UNCHANGING
+    assert set(data_of(vendor.name).PICTURE_FAULTS) == named
+
+
+@pytest.mark.parametrize(("vendor", "fault", "outcome"), CASES)
 def test_a_degraded_picture_leads_to_what_the_vendor_says_of_such(
-    client: httpx.Client, me: Client, vendor: str, fault: str, outcomes: dict[str, str]
+    client: httpx.Client, me: Client, vendor: str, fault: str, outcome: str
 ) -> None:
-    rule = me.add_fault(fault, count=1)
-    assert VENDORS[vendor](client, str(me.credential)) == outcomes[vendor]
+    rule = me.add_fault({"picture": {"shrink": 0.2}} if fault == "picture-shrunk" else fault, count=1)
+    assert data_of(vendor).outcome(client, str(me.credential), FACE) == outcome
     assert rule.id not in {left.id for left in me.faults()}, "it has not fired"
     # The next picture is left as it is.
-    assert VENDORS[vendor](client, str(me.credential)) == SUCCESS
+    assert data_of(vendor).outcome(client, str(me.credential), FACE) == "success"
 
 
 def test_swapped_channels_are_seen_in_the_colour_of_the_skin(client: httpx.Client, me: Client) -> None:

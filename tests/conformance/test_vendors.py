@@ -5,35 +5,48 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from starlette.routing import compile_path
+from vendor_data import ROOT, calls_of, data_of, is_shipped, ledger_of, per_vendor
 
 import emulator.face.errors
-import emulator.vendors
 from emulator.app import create_app
+from emulator.control import Client
+from emulator.drift.samples import golden_folder, read_samples
 from emulator.face.errors import FaceError, ImageEmpty, ImageUndecodable, NoFaceFound, RefusedImage
-from emulator.web.catalogue import ErrorCatalogue
-from emulator.web.vendor import Vendor, discover_vendors
+from emulator.server import Listening
+from emulator.web.vendor import Vendor
+from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
 
-ROOT = Path(__file__).parent.parent.parent
-VENDORS = discover_vendors(emulator.vendors)
-FILES = {"__init__.py", "auth.py", "contract.md", "errors.py", "routes.py", "settings.py", "wire.py"}
+FILES = {
+    "__init__.py", "application.py", "contract.md", "demo.py", "errors.py",
+    "golden", "settings.py", "wire.py",
+}  # fmt: skip
+API_FILES = {"__init__.py", "routes.py"}
 ROW = re.compile(r"^\| (?P<fact>.+?) \| (?P<mark>\w+) \| (?P<source>.+?) \| (?P<test>.+?) \|$", re.MULTILINE)
 
-per_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 
+@dataclass(frozen=True)
+class Caller:
+    """A key, and a client that calls with it."""
 
-def folder(vendor: Vendor) -> Path:
-    return ROOT / "emulator" / "vendors" / vendor.name
+    key: str
+    client: httpx.Client
 
 
 @per_vendor
-def test_every_vendor_has_the_same_files(vendor: Vendor) -> None:
-    assert {path.name for path in folder(vendor).iterdir() if path.name != "__pycache__"} >= FILES
+def test_every_vendor_has_the_same_files_and_a_folder_for_each_api(vendor: Vendor) -> None:
+    assert {path.name for path in vendor.folder.iterdir()} >= FILES
+    for api in vendor.apis:
+        modules = {operation.endpoint.__module__ for operation in api.operations}
+        assert len(modules) == 1, f"the operations of {api.title} stand in several places: {modules}"
+        folder = vendor.folder.joinpath(modules.pop().removeprefix(f"{vendor.package}.").split(".")[0])
+        assert {path.name for path in folder.iterdir()} >= API_FILES
 
 
 @per_vendor
@@ -48,17 +61,31 @@ def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, 
 @per_vendor
 def test_no_face_and_no_picture_have_errors_of_their_own(vendor: Vendor) -> None:
     """The catch-all for domain errors is a defect's answer; what a user can cause must not get it."""
-    catch_all = vendor.errors.for_cause(FaceError())
-    for error in (NoFaceFound(), ImageEmpty(), ImageUndecodable("damaged")):
-        assert vendor.errors.for_cause(error) is not catch_all
-    for _, kind in inspect.getmembers(emulator.face.errors, inspect.isclass):
-        if issubclass(kind, FaceError) and kind is not RefusedImage:
-            assert vendor.errors.for_cause(kind.__new__(kind)).name in vendor.errors
+    judging = [each.errors for each in vendor.operations.values() if _answers(each.errors, NoFaceFound())]
+    judging = [
+        errors for errors in judging if errors.for_cause(NoFaceFound()) is not errors.for_cause(FaceError())
+    ]
+    assert judging, "no operation says that nobody is in a picture"
+    for errors in judging:
+        catch_all = errors.for_cause(FaceError())
+        for error in (ImageEmpty(), ImageUndecodable("damaged")):
+            assert errors.for_cause(error) is not catch_all
+        for _, kind in inspect.getmembers(emulator.face.errors, inspect.isclass):
+            if issubclass(kind, FaceError) and kind is not RefusedImage:
+                assert errors.for_cause(kind.__new__(kind)).name in vendor.errors
+
+
+def _answers(errors: ErrorCatalogue[CatalogueEntry], error: Exception) -> bool:
+    try:
+        errors.for_cause(error)
+    except LookupError:
+        return False
+    return True
 
 
 @per_vendor
 def test_ledger_and_table_mark_an_error_alike(vendor: Vendor) -> None:
-    for row in ROW.finditer((folder(vendor) / "contract.md").read_text()):
+    for row in ROW.finditer(ledger_of(vendor)):
         name = re.match(r"`(\w+)`", row["fact"])
         if name is not None and name[1] in vendor.errors:
             assert row["mark"] == vendor.errors[name[1]].mark, row["fact"]
@@ -66,23 +93,22 @@ def test_ledger_and_table_mark_an_error_alike(vendor: Vendor) -> None:
 
 @per_vendor
 def test_every_error_of_the_table_is_documented(vendor: Vendor) -> None:
-    ledger = (folder(vendor) / "contract.md").read_text()
-    assert [entry.name for entry in vendor.errors if f"`{entry.name}`" not in ledger] == []
-    for entry in vendor.errors:
+    ledger = ledger_of(vendor)
+    assert [name for name in vendor.errors if f"`{name}`" not in ledger] == []
+    for entry in vendor.errors.values():
         assert entry.when.endswith(".")
         assert entry.source
 
 
 @per_vendor
 def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> None:
-    rows = [
-        row for row in ROW.finditer((folder(vendor) / "contract.md").read_text()) if row["mark"] != "mark"
-    ]
+    rows = [row for row in ROW.finditer(ledger_of(vendor)) if row["mark"] != "mark"]
     assert len(rows) >= len(list(vendor.errors))
     for row in rows:
         assert row["mark"] in {"CONFIRMED", "OBSERVED", "GUESS"}, row[0]
         path, _, name = row["test"].strip("`").partition("::")
-        source = (ROOT / "tests" / "vendors" / vendor.name / path).read_text()
+        tests = ROOT / "tests" / "vendors" / vendor.name if is_shipped(vendor) else Path(str(vendor.folder))
+        source = (tests / path).read_text()
         assert re.search(rf"^def {re.escape(name)}\(", source, re.MULTILINE), row["test"]
 
 
@@ -91,35 +117,62 @@ def test_what_is_guessed_can_be_corrected_by_a_setting(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In every layer that answers: the limits, the gateway, the API and the store."""
-    wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors}
+    wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors.values()}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
-    key = {"headers": {"Authorization": "Bearer k"}}
-    requests: dict[str, list[tuple[str, dict[str, Any]]]] = {
-        "faceplusplus": [
-            ("/facepp/v1/3dface", {"data": {"api_key": "k"}}),
-            ("/facepp/v1/3dface", {"data": {"api_key": "k", "api_secret": "s"}}),
-            ("/facepp/v1/3dface", {"content": bytes(3_000_000)}),
-            ("/facepp/nothing", {}),
-        ],
-        "metahuman": [
-            ("/face_recon/run_pipeline", {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
-            ("/face_recon/run_pipeline", {"content": bytes(12_000_000)}),
-        ],
-        "perfectcorp": [
-            ("/s2s/v2.0/task/face-reshape", {"json": {}}),
-            ("/s2s/v2.0/task/face-reshape", {"json": {}, **key}),
-            ("/s2s/v2.0/task/face-reshape", {"content": bytes(2_000_000), **key}),
-            ("/yce-us/ttl30/a.jpg", {}),
-        ],
-    }
     with TestClient(create_app()) as client:
-        for path, request in requests[vendor.name]:
+        for path, request in data_of(vendor.name).LAYERS:
             answer = client.post(path, **request)
             assert (answer.status_code, "other words" in answer.text) == (499, True), (path, answer.text)
 
 
-def test_the_tables_can_be_written_as_json() -> None:
-    for vendor in VENDORS:
-        assert isinstance(vendor.errors, ErrorCatalogue)
-        for entry in vendor.errors:
-            json.dumps([entry.name, entry.status, entry.text, entry.when, entry.mark, entry.source])
+@per_vendor
+def test_the_tables_can_be_written_as_json(vendor: Vendor) -> None:
+    for entry in vendor.errors.values():
+        json.dumps([entry.name, entry.status, entry.text, entry.when, entry.mark, entry.source])
+
+
+@per_vendor
+def test_the_journal_knows_an_operation_by_its_one_name(server: Listening, vendor: Vendor) -> None:
+    with (
+        Client(server.base_url, f"sk-names-{vendor.name}") as control,
+        httpx.Client(base_url=server.base_url, timeout=60) as client,
+    ):
+        for name, call in calls_of(vendor).items():
+            before = client.get("/_emulator/calls", params={"last": 1}).json()["calls"]
+            call(Caller(str(control.credential), client))
+            after = client.get(
+                "/_emulator/calls",
+                params={"vendor": vendor.name, "after": before[-1]["number"] if before else 0},
+            ).json()["calls"]
+            assert after[-1]["operation"] == name
+
+
+@per_vendor
+def test_the_control_api_lists_what_the_operations_say(client: httpx.Client, vendor: Vendor) -> None:
+    operations = vendor.operations.values()
+    assert client.get("/_emulator/operations").json()[vendor.name] == {
+        "operations": [*vendor.operations, *(["webhook"] if vendor.has_webhooks else [])],
+        "creating_tasks": [each.name for each in operations if each.task is not None],
+        "taking_pictures": [each.name for each in operations if each.takes_picture],
+        "billed": [each.name for each in operations if each.billing is not None],
+    }
+
+
+@per_vendor
+def test_a_golden_sample_calls_every_operation(vendor: Vendor) -> None:
+    """So that ``drift`` compares all of them with the real service."""
+    called = {
+        operation.name
+        for sample in read_samples(golden_folder(vendor)).values()
+        for step in sample.steps
+        for operation in vendor.operations.values()
+        if step.request.method in operation.methods
+        and (
+            any(compile_path(path)[0].match(step.request.path) for path in operation.paths)
+            or (
+                operation.example.needs is not None
+                and re.fullmatch(r"\{\w+\}", step.request.path) is not None
+            )
+        )
+    }
+    assert set(vendor.operations) - called == set()

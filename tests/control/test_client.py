@@ -18,8 +18,8 @@ from emulator.control.scenario import Scenario, shipped_scenarios
 from emulator.server import Listening
 from emulator.tasks.progression import Mode
 from emulator.tasks.task import TaskState
-from emulator.web.credentials import CredentialState
-from emulator.web.faults import PRESETS, Effect, Latency
+from emulator.world.credentials import CredentialState
+from emulator.world.faults.effects import PRESETS, Effect, Latency
 
 TASK = "/s2s/v2.0/task/face-reshape"
 COST = "/s2s/v2.0/credit/feature-cost"
@@ -279,6 +279,7 @@ def test_operations_and_effects_are_listed(client: httpx.Client) -> None:
         "operations": ["token", "run_pipeline", "static"],
         "creating_tasks": [],
         "taking_pictures": ["run_pipeline"],
+        "billed": ["run_pipeline"],
     }
     assert operations["perfectcorp"]["operations"][-1] == "webhook"
     assert operations["perfectcorp"]["creating_tasks"] == ["create_reshape", "create_pre_process"]
@@ -364,7 +365,7 @@ def test_a_scenario_can_say_how_long_things_live(me: Client) -> None:
     before = me.lifetimes()
     short = {"name": "short", "lifetimes": {"perfectcorp": {"url_seconds": 60}}}
     me.load_scenario(Scenario.model_validate(short))
-    assert me.lifetimes() == {"perfectcorp": {**before["perfectcorp"], "url_seconds": 60}}
+    assert me.lifetimes() == {**before, "perfectcorp": {**before["perfectcorp"], "url_seconds": 60}}
     wrong = {"name": "wrong", "lifetimes": {"perfectcorp": {"url_seconds": 0}}, "rules": [{"effect": "slow"}]}
     status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
     assert (status, detail) == (422, "perfectcorp: url_seconds: Input should be greater than or equal to 1")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
 
@@ -21,9 +22,9 @@ PRICES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
+def client(workers: WorkerPool) -> Iterator[httpx.Client]:
     with (
-        running_server(Settings(workers=1, vendors=PRICES)) as server,
+        running_server(Settings(vendors=PRICES), workers=workers) as server,
         httpx.Client(base_url=server.base_url, timeout=120) as client,
     ):
         yield client
@@ -115,9 +116,9 @@ def test_a_reset_is_one_credentials(client: httpx.Client, face_jpeg: bytes) -> N
 
 
 def test_counts_survive_with_a_data_dir_and_have_no_price_by_default(
-    tmp_path: Path, face_jpeg: bytes
+    workers: WorkerPool, tmp_path: Path, face_jpeg: bytes
 ) -> None:
-    settings = Settings(workers=1, data_dir=tmp_path / "data")
+    settings = Settings(data_dir=tmp_path / "data")
     expected = {
         "operations": [operation("faceplusplus", "3dface", 1, 0, {})],
         "totals": {},
@@ -125,7 +126,7 @@ def test_counts_survive_with_a_data_dir_and_have_no_price_by_default(
     }
     for first in (True, False):
         with (
-            running_server(settings) as server,
+            running_server(settings, workers=workers) as server,
             httpx.Client(base_url=server.base_url, timeout=120) as client,
         ):
             if first:

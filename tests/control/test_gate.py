@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control.gate import is_loopback, names_this_machine
 from emulator.server import running_server
 from emulator.settings import Settings
@@ -21,8 +22,8 @@ def test_a_server_on_loopback_serves_the_control_api(client: httpx.Client) -> No
     assert client.get("/_emulator/clock").status_code == 200
 
 
-def test_a_control_port_is_the_only_one_that_serves_it() -> None:
-    with running_server(Settings(workers=1, control_port=0)) as server:
+def test_a_control_port_is_the_only_one_that_serves_it(workers: WorkerPool) -> None:
+    with running_server(Settings(control_port=0), workers=workers) as server:
         assert server.control_url not in {None, server.base_url}
         beside = httpx.get(f"{server.base_url}/_emulator/clock")
         assert (beside.status_code, "control_port" in beside.json()["error"]) == (404, True)
@@ -31,8 +32,8 @@ def test_a_control_port_is_the_only_one_that_serves_it() -> None:
         assert httpx.get(f"{server.control_url}/_emulator/clock").status_code == 200
 
 
-def test_it_can_be_off() -> None:
-    with running_server(Settings(workers=1, control="off")) as server:
+def test_it_can_be_off(workers: WorkerPool) -> None:
+    with running_server(Settings(control="off"), workers=workers) as server:
         assert server.control_url is None
         for path in ("/_emulator/clock", "/_emulator/openapi.json", "/_emulator/reset"):
             assert httpx.get(f"{server.base_url}{path}").status_code == 404
@@ -81,8 +82,8 @@ def test_a_name_that_somebody_has_resolved_to_this_machine_is_served_nothing(cli
         assert client.get("/_emulator/clock", headers={"Host": host}).status_code == status
 
 
-def test_where_it_was_asked_for_it_is_served_by_any_name_but_to_no_other_site() -> None:
-    with running_server(Settings(workers=1, control="on")) as server:
+def test_where_it_was_asked_for_it_is_served_by_any_name_but_to_no_other_site(workers: WorkerPool) -> None:
+    with running_server(Settings(control="on"), workers=workers) as server:
         clock = f"{server.base_url}/_emulator/clock"
         named = {"Host": "emulator.ci.example"}
         assert httpx.get(clock, headers=named).status_code == 200

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control import Client
 from emulator.control.init import InitFailed
 from emulator.server import running_server
@@ -26,7 +27,7 @@ urllib.request.urlopen(request)
 """
 
 
-def test_hooks_run_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_hooks_run_in_the_order_of_their_names(workers: WorkerPool, tmp_path: Path) -> None:
     log = tmp_path / "log"
     hooks = tmp_path / "hooks"
     hooks.mkdir()
@@ -36,7 +37,10 @@ def test_hooks_run_in_the_order_of_their_names(tmp_path: Path) -> None:
     (hooks / "40-busy.toml").write_text("[[rules]]\nmatch = { credential = 'x' }\neffect = 'unavailable'\n")
     (hooks / "50-poll.yaml").write_text("progression: {mode: manual}\n")
     (hooks / "README.md").write_text("not a hook")
-    with running_server(Settings(workers=1, init_dir=hooks)) as server, Client(server.base_url) as client:
+    with (
+        running_server(Settings(init_dir=hooks), workers=workers) as server,
+        Client(server.base_url) as client,
+    ):
         assert log.read_text() == "first\nsecond\n"
         assert client.wait_until_ready().hooks_run
         assert [rule.rule["scenario"] for rule in client.faults()] == ["40-busy"]
@@ -45,7 +49,7 @@ def test_hooks_run_in_the_order_of_their_names(tmp_path: Path) -> None:
         assert httpx.get(f"{server.base_url}/_emulator/progression").json()["mode"] == "manual"
 
 
-def test_the_emulator_is_not_ready_before_they_are_through(tmp_path: Path) -> None:
+def test_the_emulator_is_not_ready_before_they_are_through(workers: WorkerPool, tmp_path: Path) -> None:
     (tmp_path / "wait.py").write_text(
         "import os, pathlib, urllib.error, urllib.request\n"
         "try:\n"
@@ -54,7 +58,7 @@ def test_the_emulator_is_not_ready_before_they_are_through(tmp_path: Path) -> No
         f"    seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
         "    seen.write_text(f'{error.code} {error.read().decode()}')\n"
     )
-    with running_server(Settings(workers=1, init_dir=tmp_path)):
+    with running_server(Settings(init_dir=tmp_path), workers=workers):
         pass
     status, _, body = (tmp_path / "seen").read_text().partition(" ")
     assert (status, '"hooks_run":false' in body) == ("503", True)
@@ -73,13 +77,15 @@ def test_the_emulator_is_not_ready_before_they_are_through(tmp_path: Path) -> No
         ("bad.yaml", "rules: [", "cannot be read"),
     ],
 )
-def test_the_first_that_fails_stops_the_emulator(tmp_path: Path, name: str, text: str, reason: str) -> None:
+def test_the_first_that_fails_stops_the_emulator(
+    workers: WorkerPool, tmp_path: Path, name: str, text: str, reason: str
+) -> None:
     (tmp_path / name).write_text(text)
     (tmp_path / "zzz.sh").write_text(f"touch '{tmp_path / 'ran'}'\n")
     before = servers()
     with (
         pytest.raises(InitFailed, match=reason),
-        running_server(Settings(workers=1, init_dir=tmp_path)),
+        running_server(Settings(init_dir=tmp_path), workers=workers),
     ):
         pytest.fail("it must not start")
     assert not (tmp_path / "ran").exists()
@@ -140,25 +146,30 @@ def lifeline(tmp_path: Path) -> Iterator[Lifeline]:
 
 
 def test_what_a_hook_leaves_running_holds_up_nothing_and_ends_with_the_server(
-    tmp_path: Path, lifeline: Lifeline
+    workers: WorkerPool, tmp_path: Path, lifeline: Lifeline
 ) -> None:
     (tmp_path / "receiver.sh").write_text(
         f"(echo began >&3; sleep 600; echo ended >&3) 3>'{lifeline.path}' &\necho said\n"
     )
-    with running_server(Settings(workers=1, init_dir=tmp_path)) as server, Client(server.base_url) as client:
+    with (
+        running_server(Settings(init_dir=tmp_path), workers=workers) as server,
+        Client(server.base_url) as client,
+    ):
         assert client.wait_until_ready().hooks_run
         assert lifeline.wait() == b"began\n"
         assert lifeline.is_held
     assert lifeline.wait() == b""
 
 
-def test_what_a_hook_that_fails_leaves_running_ends_with_it(tmp_path: Path, lifeline: Lifeline) -> None:
+def test_what_a_hook_that_fails_leaves_running_ends_with_it(
+    workers: WorkerPool, tmp_path: Path, lifeline: Lifeline
+) -> None:
     (tmp_path / "bad.sh").write_text(
         f"exec 3>'{lifeline.path}'\nsleep 600 &\necho began >&3\necho it went wrong\nexit 3\n"
     )
     with (
         pytest.raises(InitFailed, match="exit status 3: it went wrong"),
-        running_server(Settings(workers=1, init_dir=tmp_path)),
+        running_server(Settings(init_dir=tmp_path), workers=workers),
     ):
         pytest.fail("it must not start")
     assert lifeline.wait() == b"began\n"
@@ -182,20 +193,22 @@ def test_a_signal_ends_a_hook_that_runs_and_all_that_it_has_started(
         server.wait(30)
 
 
-def test_of_a_hook_that_says_much_before_it_fails_the_end_is_told(tmp_path: Path) -> None:
+def test_of_a_hook_that_says_much_before_it_fails_the_end_is_told(
+    workers: WorkerPool, tmp_path: Path
+) -> None:
     (tmp_path / "bad.py").write_text("print('x' * 10_000_000)\nprint('the reason')\nraise SystemExit(1)\n")
     with (
         pytest.raises(InitFailed) as caught,
-        running_server(Settings(workers=1, init_dir=tmp_path)),
+        running_server(Settings(init_dir=tmp_path), workers=workers),
     ):
         pytest.fail("it must not start")
     assert caught.value.reason.endswith("x\nthe reason")
     assert len(caught.value.reason) < 3000
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_told(workers: WorkerPool, tmp_path: Path) -> None:
     with (
         pytest.raises(InitFailed, match="No such file"),
-        running_server(Settings(workers=1, init_dir=tmp_path / "nowhere")),
+        running_server(Settings(init_dir=tmp_path / "nowhere"), workers=workers),
     ):
         pytest.fail("it must not start")

@@ -1,81 +1,27 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from emulator.server import Listening, running_server
+from emulator.backends.queue.pool import WorkerPool
+from emulator.server import running_server
 from emulator.settings import Settings
+from emulator.world.redaction import mask
 
 TASK = "/s2s/v2.0/task/face-reshape"
+
+
 CALLS = "/_emulator/calls"
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_server(Settings(workers=1)) as server:
-        yield server.base_url
-
-
-@pytest.fixture
-def tester(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=120) as client:
-        yield client
-
-
-class Caller:
-    """A client of Perfect Corp's with a key of its own."""
-
-    def __init__(self, client: httpx.Client, key: str) -> None:
-        self.client = client
-        self.key = key
-        self.headers = {"Authorization": f"Bearer {key}"}
-
-    def register(self, **more: object) -> httpx.Response:
-        new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
-        return self.client.post("/s2s/v2.0/file", json={"files": [new], **more}, headers=self.headers)
-
-    def poll(self, task: str = "nowhere") -> httpx.Response:
-        return self.client.get(f"{TASK}/{task}", headers=self.headers)
-
-    def calls(self, **filters: Any) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = self.client.get(
-            CALLS, params={"credential": self.key, **filters}
-        ).json()["calls"]
-        return listed
-
-    def verify(self, count: object = None, **match: object) -> dict[str, Any]:
-        body: dict[str, object] = {"match": {"credential": self.key, **match}}
-        if count is not None:
-            body["count"] = count
-        answer = self.client.post(f"{CALLS}/verify", json=body)
-        assert answer.status_code == 200
-        verdict: dict[str, Any] = answer.json()
-        return verdict
-
-
-@contextmanager
-def calling(server: Listening, key: str) -> Iterator[Caller]:
-    with httpx.Client(base_url=server.base_url, timeout=30) as client:
-        yield Caller(client, key)
-
-
-@pytest.fixture
-def caller(tester: httpx.Client, request: pytest.FixtureRequest) -> Caller:
-    return Caller(tester, f"sk-{request.node.name}")
-
-
-def test_a_call_is_taken_down_with_its_secrets_masked(caller: Caller) -> None:
+def test_a_call_is_taken_down_with_its_secrets_masked(caller: Any) -> None:
     answer = caller.register()
     (call,) = caller.calls()
     assert (call["vendor"], call["operation"], call["method"]) == ("perfectcorp", "create_file", "POST")
@@ -132,7 +78,7 @@ def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -
     assert call["sent"]["fields"]["mtl"] == "ä &="
 
 
-def test_a_wrong_url_is_found_among_its_keys_calls(caller: Caller) -> None:
+def test_a_wrong_url_is_found_among_its_keys_calls(caller: Any) -> None:
     wrong = "/s2s/v2.0/task/face-reshap"
     assert caller.client.post(wrong, json={}, headers=caller.headers).status_code == 404
     (call,) = caller.calls()
@@ -152,8 +98,7 @@ def test_what_is_sent_where_nobody_reads_it_is_shown(tester: httpx.Client, path:
 def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_longer(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.web.capture.IDLE_SECONDS", 0.1)
-    monkeypatch.setattr("emulator.web.limits.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.web.exchange.IDLE_SECONDS", 0.1)
     parsed = httpx.URL(url)
     with socket.create_connection((parsed.host, parsed.port or 80), timeout=30) as connection:
         head = f"POST /facepp/v1/nowhere HTTP/1.1\r\nHost: {parsed.host}\r\nContent-Length: 100\r\n\r\n"
@@ -161,7 +106,7 @@ def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_lon
         assert connection.recv(65536).startswith(b"HTTP/1.1 404")
 
 
-def test_filters_and_pages(caller: Caller) -> None:
+def test_filters_and_pages(caller: Any) -> None:
     caller.register()
     for _ in range(4):
         caller.poll()
@@ -185,7 +130,7 @@ def test_filters_and_pages(caller: Caller) -> None:
     assert caller.client.get(f"{CALLS}/999999").status_code == 404
 
 
-def test_what_went_wrong_on_purpose_is_said(caller: Caller) -> None:
+def test_what_went_wrong_on_purpose_is_said(caller: Any) -> None:
     caller.headers["X-Emulator-Fault"] = "TooManyRequests"
     assert caller.register().status_code == 429
     caller.headers["X-Emulator-Fault"] = "connection-closed"
@@ -203,7 +148,7 @@ def test_what_went_wrong_on_purpose_is_said(caller: Caller) -> None:
     assert caller.calls(fault=False) == []
 
 
-def test_verify_counts_what_matches(caller: Caller) -> None:
+def test_verify_counts_what_matches(caller: Any) -> None:
     caller.register()
     caller.register(source="yco")
     assert caller.verify(2, operation="create_file")["ok"]
@@ -225,7 +170,7 @@ def test_verify_counts_what_matches(caller: Caller) -> None:
     }
 
 
-def test_verify_names_the_near_misses_and_what_they_lack(caller: Caller) -> None:
+def test_verify_names_the_near_misses_and_what_they_lack(caller: Any) -> None:
     caller.poll()
     caller.register()
     poll, registration = (call["number"] for call in caller.calls())
@@ -251,16 +196,16 @@ def test_verify_names_the_near_misses_and_what_they_lack(caller: Caller) -> None
     )
 
 
-def test_verify_never_shows_the_calls_of_another_credential(caller: Caller) -> None:
+def test_verify_never_shows_the_calls_of_another_credential(caller: Any) -> None:
     caller.register()
-    other = Caller(caller.client, "sk-quite-another")
+    other = caller.other("sk-quite-another")
     verdict = other.verify(1, operation="create_file")
     assert (verdict["count"], verdict["near_misses"]) == (0, [])
     assert verdict["message"].endswith("there are no calls of this credential")
 
 
-def test_the_calls_of_one_credential_can_be_forgotten(caller: Caller) -> None:
-    other = Caller(caller.client, "sk-kept-all-the-same")
+def test_the_calls_of_one_credential_can_be_forgotten(caller: Any) -> None:
+    other = caller.other("sk-kept-all-the-same")
     caller.register()
     other.register()
     assert caller.client.delete(CALLS, params={"credential": caller.key}).status_code == 204
@@ -268,137 +213,40 @@ def test_the_calls_of_one_credential_can_be_forgotten(caller: Caller) -> None:
     assert len(other.calls()) == 1
 
 
-def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    event: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            event[name] = value
-        elif event:
-            yield event
-            event = {}
-
-
-def test_the_stream_sends_calls_as_they_come_and_resumes(caller: Caller) -> None:
-    params = {"credential": caller.key}
-    with caller.client.stream("GET", f"{CALLS}/stream", params=params) as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        coming = events(stream.iter_lines())
-        next(coming)  # the comment with which it begins
-        caller.register()
-        first = next(coming)
-    assert first["event"] == "call"
-    (call,) = caller.calls()
-    assert json.loads(first["data"]) == call
-    assert first["id"] == str(call["number"])
-    caller.poll()
-    with caller.client.stream(
-        "GET", f"{CALLS}/stream", params=params, headers={"Last-Event-ID": first["id"]}
-    ) as stream:
-        resumed = next(event for event in events(stream.iter_lines()) if "event" in event)
-    assert json.loads(resumed["data"])["operation"] == "check_reshape"
-
-
-def test_a_stream_ends_when_the_server_stops() -> None:
-    ended = threading.Event()
-    connected = threading.Event()
-    with running_server(Settings(workers=1)) as server:
-
-        def read() -> None:
-            with httpx.stream("GET", f"{server.base_url}{CALLS}/stream", timeout=30) as stream:
-                for _ in stream.iter_lines():
-                    connected.set()
-            ended.set()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        assert connected.wait(10)
-        begin = time.monotonic()
-    assert time.monotonic() - begin < 4
-    assert ended.wait(5)
-    reader.join()
-
-
-def test_who_comes_back_too_late_is_told_what_was_missed() -> None:
-    few = Settings(workers=1, journal_calls=3)
-    with running_server(few) as server, calling(server, "sk-late") as caller:
-        for _ in range(8):
-            caller.poll()
-        assert [call["number"] for call in caller.calls()] == [6, 7, 8]
-        with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
-            coming = (event for event in events(stream.iter_lines()) if "event" in event)
-            assert next(coming) == {"event": "gap", "data": '{"missed": 3}', "id": "5"}
-            assert next(coming)["id"] == "6"
-
-
-def test_who_comes_back_after_a_restart_is_told_what_was_missed(tmp_path: Path) -> None:
-    few = Settings(workers=1, journal_calls=3, data_dir=tmp_path / "data")
-    with running_server(few) as server, calling(server, "sk-late") as caller:
-        for _ in range(8):
-            caller.poll()
-    with running_server(few) as server, calling(server, "sk-late") as caller:
-        assert first_events(caller, "2", 2) == [
-            {"event": "gap", "data": {"missed": 3}, "id": "5"},
-            {"event": "call", "data": caller.calls()[0], "id": "6"},
-        ]
-
-
-def test_who_comes_back_to_another_life_gets_all_its_calls() -> None:
-    with running_server(Settings(workers=1)) as server, calling(server, "sk-reborn") as caller:
-        for _ in range(2):
-            caller.poll()
-        assert first_events(caller, "500", 3) == [
-            {"event": "restart", "data": {"last": 2}, "id": "0"},
-            *({"event": "call", "data": call, "id": str(call["number"])} for call in caller.calls()),
-        ]
-        # The last call is known here: nothing restarts, and what follows is new.
-        with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
-            coming = events(stream.iter_lines())
-            next(coming)  # the comment with which it begins
-            caller.poll()
-            assert next(coming)["id"] == "3"
-
-
-def first_events(caller: Caller, last_event_id: str, count: int) -> list[dict[str, Any]]:
-    """Return the first events of a stream that is resumed."""
-    headers = {"Last-Event-ID": last_event_id}
-    with caller.client.stream("GET", f"{CALLS}/stream", headers=headers) as stream:
-        coming = (event for event in events(stream.iter_lines()) if "event" in event)
-        return [{**event, "data": json.loads(event["data"])} for event in itertools.islice(coming, count)]
-
-
-def test_the_journal_is_bounded_in_bytes_and_can_be_off() -> None:
-    few = Settings(workers=1, journal_bytes=20_000)
-    with running_server(few) as server, calling(server, "sk-bounded") as caller:
+def test_the_journal_is_bounded_in_bytes_and_can_be_off(workers: WorkerPool, calling: Any) -> None:
+    few = Settings(journal_bytes=20_000)
+    with running_server(few, workers=workers) as server, calling(server, "sk-bounded") as caller:
         for _ in range(50):
             caller.poll()
         assert 1 <= len(caller.calls()) < 20
         assert caller.calls()[-1]["number"] == 50
-    none = Settings(workers=1, journal_calls=0)
-    with running_server(none) as server, calling(server, "sk-off") as caller:
+    none = Settings(journal_calls=0)
+    with running_server(none, workers=workers) as server, calling(server, "sk-off") as caller:
         assert caller.poll().status_code == 400
         assert caller.calls() == []
 
 
-def test_with_a_data_dir_calls_are_there_after_a_restart(tmp_path: Path) -> None:
-    settings = Settings(workers=1, data_dir=tmp_path / "data", journal_calls=5)
-    with running_server(settings) as server, calling(server, "sk-survivor") as caller:
-        other = Caller(caller.client, "sk-forgotten")
+def test_with_a_data_dir_calls_are_there_after_a_restart(
+    workers: WorkerPool, calling: Any, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", journal_calls=5)
+    with running_server(settings, workers=workers) as server, calling(server, "sk-survivor") as caller:
+        other = caller.other("sk-forgotten")
         for _ in range(7):
             caller.poll()
         other.poll()
         caller.client.delete(CALLS, params={"credential": other.key})
         caller.register()
         before = caller.calls()
-    with running_server(settings) as server, calling(server, "sk-survivor") as caller:
+    with running_server(settings, workers=workers) as server, calling(server, "sk-survivor") as caller:
         assert caller.calls() == before
         assert [call["number"] for call in before] == [4, 5, 6, 7, 9]
         caller.poll()
         assert caller.calls()[-1]["number"] == 10
-        assert Caller(caller.client, "sk-forgotten").calls() == []
+        assert caller.other("sk-forgotten").calls() == []
 
 
-def test_the_archive_has_every_member_that_har_requires(caller: Caller, face_jpeg: bytes) -> None:
+def test_the_archive_has_every_member_that_har_requires(caller: Any, face_jpeg: bytes) -> None:
     caller.register()
     files = {"image_bytes": ("me.jpg", face_jpeg, "image/jpeg")}
     caller.client.post("/face_recon/run_pipeline", data={"token": caller.key}, files=files)
@@ -408,6 +256,7 @@ def test_the_archive_has_every_member_that_har_requires(caller: Caller, face_jpe
     answer = caller.client.get("/_emulator/calls.har", params={"credential": caller.key})
     log = answer.json()["log"]
     assert caller.key not in answer.text
+    assert {entry["_credential"] for entry in log["entries"]} == {mask(caller.key)}
     assert log["version"] == "1.2"
     assert set(log["creator"]) == {"name", "version"}
     assert len(log["entries"]) == 3

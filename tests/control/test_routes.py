@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import emulator
+from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
 
@@ -31,6 +32,7 @@ def test_health_says_what_is_served(client: httpx.Client) -> None:
             "faceplusplus": ["/facepp"],
             "metahuman": ["/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"],
             "perfectcorp": ["/s2s", "/yce-us"],
+            "example_vendor": ["/example"],
         },
     }
 
@@ -71,9 +73,11 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_core(face_
         assert late.json()["data"]["task_status"] == "success"
 
 
-def test_with_a_data_dir_everything_is_there_after_a_restart(tmp_path: Path, face_jpeg: bytes) -> None:
-    settings = Settings(workers=1, data_dir=tmp_path / "data")
-    with running_server(settings) as server:
+def test_with_a_data_dir_everything_is_there_after_a_restart(
+    tmp_path: Path, face_jpeg: bytes, workers: WorkerPool
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    with running_server(settings, workers=workers) as server:
         url = httpx.post(
             f"{server.base_url}/face_recon/run_pipeline",
             data={"token": "t"},
@@ -81,7 +85,7 @@ def test_with_a_data_dir_everything_is_there_after_a_restart(tmp_path: Path, fac
             timeout=120,
         ).json()["result"]["face"]["textureUrl"]
         texture = httpx.get(server.base_url + url).content
-    with running_server(settings) as server:
+    with running_server(settings, workers=workers) as server:
         assert httpx.get(server.base_url + url).content == texture
 
 

@@ -118,7 +118,7 @@ def test_what_is_no_snapshot_is_refused_and_tasks_go_on(own: httpx.Client, face_
 CLOCK = {"offset_s": 0, "frozen_at": None}
 DELIVERY: dict[str, Any] = {
     "id": "d",
-    "owner": "",
+    "credential": "",
     "vendor": "perfectcorp",
     "task_id": "t",
     "endpoint_id": "e",
@@ -131,10 +131,10 @@ DELIVERY: dict[str, Any] = {
     "source": None,
     "reason": None,
 }
-ENDPOINT = {"id": "e", "owner": "", "vendor": "perfectcorp", "url": "http://h/", "secret": "whsec_YQ=="}
+ENDPOINT = {"id": "e", "credential": "", "vendor": "perfectcorp", "url": "http://h/", "secret": "whsec_YQ=="}
 HELD_TASK = {
     "id": "t",
-    "owner": "k",
+    "credential": "k",
     "kind": "perfectcorp/face-reshape",
     "request": {},
     "created_at": 0,
@@ -143,7 +143,13 @@ HELD_TASK = {
     "held": {"result": {}, "error": None},
 }
 GRANT = {"id": 1, "amount": 2, "expires_at": 3.0, "reserved": {"t": 1}}
-CHARGE = {"id": 1, "timestamp": 2.0, "action": "api_face_reshape", "parts": [{"id": 1, "amount": 1}]}
+CHARGE = {
+    "id": 1,
+    "timestamp": 2.0,
+    "operation": "create_reshape",
+    "action": "api_face_reshape",
+    "parts": [{"id": 1, "amount": 1}],
+}
 FILE = {"object": "ttl30/a.jpg", "created_at": 1.0}
 READING = {"vendor": "perfectcorp", "operation": "o", "credential": "k", "calls": 1, "units": 0}
 RULE = {"rule": {"effect": "slow"}, "added_at": 0, "seen": {}, "fired": 0}
@@ -166,7 +172,7 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("perfectcorp/grant", GRANT, {"amount": None}),
     ("perfectcorp/grant", GRANT, {"reserved": {"t": "x"}}),
     ("perfectcorp/charge", CHARGE, {"parts": [{}]}),
-    ("perfectcorp/charge", CHARGE, {"action": "nothing"}),
+    ("perfectcorp/charge", CHARGE, {"operation": "nothing"}),
     ("perfectcorp/file", FILE, {"object": 4}),
 ]
 
@@ -192,7 +198,7 @@ def snapshot_of(kind: str, document: dict[str, Any]) -> bytes:
     """Return a snapshot with one document."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        record = {"kind": kind, "key": "a", "scope": "", "document": document}
+        record = {"kind": kind, "key": "a", "credential": "", "document": document}
         archive.writestr("records.jsonl", json.dumps(record))
         archive.writestr("blobs.jsonl", "")
         counts = {"documents": 1, "counters": 0, "blobs": 0}

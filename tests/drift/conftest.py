@@ -11,7 +11,6 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-import emulator.vendors
 from emulator.drift.correction import Corrector
 from emulator.drift.exchange import Pace, Side
 from emulator.drift.run import Compared, compare
@@ -20,7 +19,7 @@ from emulator.server import running_server
 from emulator.settings import Settings
 from emulator.web.vendor import discover_vendors
 
-VENDORS = {vendor.name: vendor for vendor in discover_vendors(emulator.vendors)}
+VENDORS = {vendor.name: vendor for vendor in discover_vendors(Settings().vendor_packages)}
 KEYS = {
     "faceplusplus": {"api_key": "real-key-of-mine", "api_secret": "real-secret-of-mine"},
     "metahuman": {"token": "real-token-of-mine"},

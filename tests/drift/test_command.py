@@ -13,7 +13,6 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-import emulator.vendors
 from emulator.cli import app
 from emulator.drift.command import POLITE_SECONDS, DriftFailed, DriftOptions, run_drift
 from emulator.drift.comparison import Difference
@@ -21,6 +20,7 @@ from emulator.drift.correction import Correction
 from emulator.drift.report import print_findings, told
 from emulator.drift.run import Compared, Finding
 from emulator.drift.samples import golden_folder, read_samples
+from emulator.settings import Settings
 from emulator.web.vendor import discover_vendors
 
 KEY = "real-bearer-of-mine"
@@ -98,14 +98,14 @@ def test_the_list_says_what_there_is_and_what_is_not_sent() -> None:
 
 
 def _vendor(name: str) -> Any:
-    return next(vendor for vendor in discover_vendors(emulator.vendors) if vendor.name == name)
+    return next(vendor for vendor in discover_vendors(Settings().vendor_packages) if vendor.name == name)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--vendor", "facebook"], "there is no vendor facebook, but faceplusplus, metahuman, perfectcorp"),
-        (["--only", "nothing"], "there is no sample nothing, but invalid-parameters"),
+        (["--only", "nothing"], "there is no sample nothing, but delete, invalid-parameters"),
         (["--only", "refused-keys"], "nothing is left to send"),
         (["--base-url", "api.example.com"], "is no base URL"),
         (["--base-url", "https://me:pw@api.example.com"], "no place for credentials"),
@@ -154,7 +154,7 @@ def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
     with pytest.raises(DriftFailed, match="not sent"):
         run_drift(options, Console(file=printed, width=80), refuse)
     assert asked[0].splitlines() == [
-        f"Face++ 3D Face: 2 samples, at least 2 calls to http://api.example.com, {POLITE_SECONDS} s apart.",
+        f"Face++: 2 samples, at least 2 calls to http://api.example.com, {POLITE_SECONDS} s apart.",
         "The vendor bills your key for them as for any others.",
         "The pictures are drawn: nobody's face is sent. The key is neither printed nor kept.",
         "The address is not https: the key can be read on its way.",

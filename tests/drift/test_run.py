@@ -93,6 +93,12 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
         (
             "perfectcorp",
             {
+                "delete": [
+                    (1, "value", "body.data.error", "INPUT_MAIN_IMAGE_EMPTY", "error_download_image"),
+                    (3, "status", "status", 404, 400),
+                    (3, "value", "body.status", 404, 400),
+                    (3, "value", "body.error", "Task not found", "Invalid task ID"),
+                ],
                 "never-uploaded": [
                     (1, "status", "status", 404, 500),
                     (1, "value", "body.status", 404, 500),

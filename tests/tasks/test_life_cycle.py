@@ -25,12 +25,13 @@ from hypothesis.stateful import (
 from emulator.backends.queue import Pipeline
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
+from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import REAL, Mode, Progression
-from emulator.tasks.runner import KIND, Job, TaskFault, TaskRunner
+from emulator.tasks.runner import KIND, TaskRunner
 from emulator.tasks.task import TRANSITIONS, Outcome, Task, TaskState
 
 T = TypeVar("T")
-OWNERS = ("me", "you")
+CREDENTIALS = ("me", "you")
 ENDS = (TaskState.SUCCEEDED, TaskState.FAILED)
 
 progressions = st.one_of(
@@ -81,13 +82,14 @@ class Known:
     """
 
     id: str
-    owner: str
+    credential: str
     progression: Progression
     created_at: float
     forced: str | None
     fails: bool
     polls: int = 0
     is_released: bool = False
+    follows_plan: bool = False
     error_asked_for: str | None = None
     is_over: bool = False
     kills: int = 0
@@ -95,7 +97,7 @@ class Known:
 
 
 class Life(RuleBasedStateMachine):
-    """Tasks of two owners over the same records, through any number of servers."""
+    """Tasks of two credentials over the same records, through any number of servers."""
 
     tasks: Bundle[Known] = Bundle("tasks")
 
@@ -131,7 +133,7 @@ class Life(RuleBasedStateMachine):
         self._queue = Queue()
         self._runner = TaskRunner(self._records, self._queue, self._clock)
         self._runner.register({"job": Job(self._perform, "unexpected", self._settle, self._announce)})
-        await self._runner.progressions.load()
+        await self._runner.load()
         await self._runner.start()
         await self._breathe()
 
@@ -200,32 +202,34 @@ class Life(RuleBasedStateMachine):
             await asyncio.wait({doing}, timeout=0.002)
         return doing.result()
 
-    @rule(owner=st.sampled_from(OWNERS), progression=progressions)
-    def set_progression(self, owner: str, progression: Progression) -> None:
-        """Set when the new tasks of an owner are over."""
-        self._do(self._runner.progressions.put(owner, owner, progression))
+    @rule(credential=st.sampled_from(CREDENTIALS), progression=progressions)
+    def set_progression(self, credential: str, progression: Progression) -> None:
+        """Set when the new tasks of a credential are over."""
+        self._do(self._runner.progressions.put(credential, credential, progression))
 
     @rule(
         target=tasks,
-        owner=st.sampled_from(OWNERS),
+        credential=st.sampled_from(CREDENTIALS),
         fault=st.sampled_from([None, TaskFault(is_stuck=True), TaskFault(error="forced")]),
         outcome=st.sampled_from(["succeeds", "fails", "raises"]),
+        follows_plan=st.booleans(),
     )
-    def create(self, owner: str, fault: TaskFault | None, outcome: str) -> Known:
+    def create(self, credential: str, fault: TaskFault | None, outcome: str, *, follows_plan: bool) -> Known:
         """Create a task."""
         self._created += 1
-        now = self._clock.now(owner)
+        now = self._clock.now(credential)
         request = {"fails": outcome == "fails", "raises": outcome == "raises"}
-        task = Task(f"t{self._created}", owner, "job", request, now)
-        progression = self._runner.progression(owner)
+        task = Task(f"t{self._created}", credential, "job", request, now, follows_plan=follows_plan)
+        progression = self._runner.progression(credential)
         if fault is not None and fault.is_stuck:
             progression = Progression(mode=Mode.MANUAL)
         forced = None if fault is None else fault.error
-        known = Known(task.id, owner, progression, now, forced, fails=outcome != "succeeds")
+        known = Known(task.id, credential, progression, now, forced, fails=outcome != "succeeds")
+        known.follows_plan = follows_plan
         known.states.append(TaskState.QUEUED)
         self._known[task.id] = known
         self._do(self._while_performing(self._runner.create(task, fault)))
-        if progression.mode is Mode.IMMEDIATE:
+        if progression.mode is Mode.IMMEDIATE and not follows_plan:
             created = self._do(self._runner.find(task.id))
             assert created is not None
             assert created.is_performed
@@ -253,8 +257,10 @@ class Life(RuleBasedStateMachine):
         """Return whether the client must know by now that its task is over."""
         if known.is_over:
             return True
+        if known.follows_plan:
+            return False
         progression = REAL if known.is_released else known.progression
-        elapsed = self._clock.now(known.owner) - known.created_at
+        elapsed = self._clock.now(known.credential) - known.created_at
         return {
             # As soon as the work is done; a poll amid that may still say that it runs.
             Mode.REAL: told.is_finished,
@@ -273,15 +279,24 @@ class Life(RuleBasedStateMachine):
         if before is None or after is None or before.is_finished:
             assert after == before
             return
-        known.is_released = True
+        known.is_released, known.follows_plan = True, False
         known.error_asked_for = error or known.error_asked_for
         assert after.is_finished == (before.state is TaskState.HELD)
         assert after.progression == REAL
 
-    @rule(seconds=st.sampled_from([1.0, 5.0, 55.0]), owner=st.sampled_from(["", *OWNERS]))
-    def advance(self, seconds: float, owner: str) -> None:
+    @rule(credential=st.sampled_from(CREDENTIALS))
+    def leave_plans(self, credential: str) -> None:
+        """Let a credential's tasks end by their progression."""
+        for known in self._known.values():
+            if known.credential == credential:
+                known.follows_plan = False
+        self._do(self._runner.leave_plans(credential))
+        self._do(self._breathe())
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 55.0]), credential=st.sampled_from(["", *CREDENTIALS]))
+    def advance(self, seconds: float, credential: str) -> None:
         """Move a clock on: what is held until then is told without a poll."""
-        self._clock.advance(seconds, owner)
+        self._clock.advance(seconds, credential)
         self._do(self._breathe())
 
     @rule(killed_after=st.none() | st.integers(0, 12))
@@ -303,6 +318,9 @@ class Life(RuleBasedStateMachine):
             await self._stop()
             await self._start()
 
+        # No plan outlives the process.
+        for known in self._known.values():
+            known.follows_plan = False
         self._do(restart())
         recorded = {
             record.key: Task.from_document(record.document) for record in self._do(self._records.find(KIND))
@@ -311,18 +329,18 @@ class Life(RuleBasedStateMachine):
         assert self._queue.waiting == unperformed
 
     @precondition(lambda self: bool(self._known))
-    @rule(owner=st.none() | st.sampled_from(OWNERS))
-    def reset(self, owner: str | None) -> None:
-        """Forget an owner's tasks, or all, whatever goes on with them."""
+    @rule(credential=st.none() | st.sampled_from(CREDENTIALS))
+    def reset(self, credential: str | None) -> None:
+        """Forget a credential's tasks, or all, whatever goes on with them."""
 
         async def reset() -> None:
-            async with self._runner.paused(owner):
-                await self._records.clear(owner)
-                await self._runner.progressions.load()
+            async with self._runner.paused(credential):
+                await self._records.forget(credential)
+                await self._runner.forget(credential)
 
         self._do(reset())
         for task_id, known in list(self._known.items()):
-            if owner in {None, known.owner}:
+            if credential in {None, known.credential}:
                 del self._known[task_id]
         assert {task.id for task in self._do(self._runner.list())} == set(self._known)
 
@@ -348,7 +366,8 @@ class Life(RuleBasedStateMachine):
             assert sum(state in ENDS for state in known.states) == task.is_finished
             assert known.states[-1] is task.state
             assert not known.is_over or task.is_finished
-            assert task.state is not TaskState.HELD or task.progression != REAL
+            assert task.follows_plan == (known.follows_plan and not task.is_finished), (known, task)
+            assert task.state is not TaskState.HELD or task.progression != REAL or task.follows_plan
             if task.is_finished:
                 known.is_over = True
                 self._check_end(known, task)

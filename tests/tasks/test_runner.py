@@ -2,43 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator.backends.queue import Pipeline
-from emulator.backends.records.sqlite import SqliteRecords
-from emulator.clock import Clock
+from emulator.tasks.job import Job
 from emulator.tasks.progression import Mode, Progression
-from emulator.tasks.runner import Job, TaskRunner
+from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Outcome, Task, TaskState
 
-
-class ListQueue:
-    """A queue that only remembers; the test performs."""
-
-    is_warm = True
-
-    def __init__(self) -> None:
-        self.enqueued: list[str] = []
-
-    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        pass
-
-    async def wait_until_warm(self) -> None:
-        pass
-
-    async def enqueue(self, task_id: str) -> None:
-        self.enqueued.append(task_id)
-
-    async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return pipeline.resolve()(*args, **kwargs)
-
-    async def close(self) -> None:
-        pass
+if TYPE_CHECKING:
+    from tasks.conftest import ListQueue, Use
 
 
 async def succeed(task: Task) -> Outcome:
@@ -49,37 +25,12 @@ async def fail(_task: Task) -> Outcome:
     return Outcome(error="error_no_face")
 
 
-async def crash(_task: Task) -> Outcome:
-    raise ZeroDivisionError
-
-
 async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
     pass
 
 
-JOBS = {
-    "succeed": Job(succeed, "unknown", settle_nothing),
-    "fail": Job(fail, "unknown", settle_nothing),
-    "crash": Job(crash, "unknown", settle_nothing),
-}
-
-
 def task(kind: str = "succeed") -> Task:
     return Task("t", "me", kind, {"say": "hi"}, created_at=5.0)
-
-
-def use(path: Path, scenario: Callable[[TaskRunner, ListQueue], Awaitable[None]]) -> None:
-    async def run() -> None:
-        records, queue = SqliteRecords(path / "records.sqlite3"), ListQueue()
-        await records.open()
-        runner = TaskRunner(records, queue, Clock(9.0))
-        runner.register(JOBS)
-        try:
-            await scenario(runner, queue)
-        finally:
-            await records.close()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
@@ -91,7 +42,7 @@ def use(path: Path, scenario: Callable[[TaskRunner, ListQueue], Awaitable[None]]
     ],
 )
 def test_what_came_of_a_task_is_recorded(
-    tmp_path: Path, kind: str, state: TaskState, result: object, error: str | None
+    use: Use, kind: str, state: TaskState, result: object, error: str | None
 ) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
         await runner.create(task(kind))
@@ -102,20 +53,20 @@ def test_what_came_of_a_task_is_recorded(
         assert (done.state, done.result, done.error) == (state, result, error)
         assert (done.created_at, done.started_at, done.finished_at) == (5.0, 9.0, 9.0)
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_defect_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_is_logged(use: Use, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task("crash"))
         with caplog.at_level(logging.ERROR):
             await runner.perform("t")
 
-    use(tmp_path, scenario)
+    use(scenario)
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_finished_task_is_not_performed_again(tmp_path: Path) -> None:
+def test_a_finished_task_is_not_performed_again(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task())
         await runner.perform("t")
@@ -124,20 +75,20 @@ def test_a_finished_task_is_not_performed_again(tmp_path: Path) -> None:
         assert await runner.find("t", "me") == done
         await runner.perform("unknown")
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_only_its_owner_finds_a_task(tmp_path: Path) -> None:
+def test_only_its_credential_finds_a_task(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task())
         assert await runner.find("t", "you") is None
         assert await runner.find("u", "me") is None
         assert await runner.find("t", "me") == task()
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_after_a_restart_unfinished_tasks_are_taken_up(tmp_path: Path) -> None:
+def test_after_a_restart_unfinished_tasks_are_taken_up(use: Use) -> None:
     async def before(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task())
 
@@ -148,51 +99,21 @@ def test_after_a_restart_unfinished_tasks_are_taken_up(tmp_path: Path) -> None:
         await runner.start()
         assert queue.enqueued == ["t"]
 
-    use(tmp_path, before)
-    use(tmp_path, after)
+    use(before)
+    use(after)
 
 
-@pytest.mark.parametrize("way", ["released", "left", "restarted"])
-def test_a_conducted_task_runs_until_it_is_released_or_left_or_nobody_knows_of_it(
-    tmp_path: Path, way: str
-) -> None:
-    async def conducted(runner: TaskRunner, _queue: ListQueue) -> None:
-        runner.conduct("me")
-        await runner.progressions.put("me", "me", Progression(mode=Mode.IMMEDIATE))
-        await runner.create(task())
-        await runner.perform("t")
-        held = await runner.find("t")
-        assert held is not None
-        assert (await runner.poll(held)).state is held.state is TaskState.HELD
-        assert runner.progression("me").mode is Mode.IMMEDIATE
-        if way == "released":
-            await runner.release("t")
-        elif way == "left":
-            await runner.leave("me")
-        if way != "restarted":
-            await over(runner, _queue)
-
-    async def over(runner: TaskRunner, _queue: ListQueue) -> None:
-        await runner.start()
-        told = await runner.find("t")
-        assert told is not None
-        assert told.state is TaskState.SUCCEEDED
-
-    use(tmp_path, conducted)
-    use(tmp_path, over)
-
-
-def test_a_kind_has_exactly_one_job(tmp_path: Path) -> None:
+def test_a_kind_has_exactly_one_job(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         with pytest.raises(ValueError, match="have a job already: succeed"):
-            runner.register({"succeed": JOBS["fail"]})
+            runner.register({"succeed": Job(fail, "unknown", settle_nothing)})
         with pytest.raises(ValueError, match="no job performs 'dance'"):
             await runner.create(task("dance"))
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_an_outcome_is_settled_before_it_is_recorded(tmp_path: Path) -> None:
+def test_an_outcome_is_settled_before_it_is_recorded(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         seen: list[tuple[TaskState, str | None]] = []
 
@@ -206,10 +127,10 @@ def test_an_outcome_is_settled_before_it_is_recorded(tmp_path: Path) -> None:
         await runner.perform("t")
         assert seen == [(TaskState.HELD, "error_no_face")]
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(tmp_path: Path) -> None:
+def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def poll_amid(running: Task) -> Outcome:
             await runner.poll(running, counts=True)
@@ -222,10 +143,10 @@ def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(tmp_path: 
         assert done is not None
         assert (done.state, done.polled_at) == (TaskState.SUCCEEDED, 9.0)
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_deleted_task_is_gone_also_for_its_worker(tmp_path: Path) -> None:
+def test_a_deleted_task_is_gone_also_for_its_worker(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def delete_amid(running: Task) -> Outcome:
             await runner.delete(running)
@@ -236,10 +157,10 @@ def test_a_deleted_task_is_gone_also_for_its_worker(tmp_path: Path) -> None:
         await runner.perform("t")
         assert await runner.find("t", "me") is None
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(tmp_path: Path) -> None:
+def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         performed = 0
 
@@ -254,12 +175,12 @@ def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(tmp_
         await runner.perform("t")
         assert performed == 1
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
 @pytest.mark.parametrize("paused", ["me", None])
 def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
-    tmp_path: Path, paused: str | None
+    use: Use, paused: str | None
 ) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
         settled: list[str] = []
@@ -276,7 +197,7 @@ def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
         runner.register({"wait": Job(wait, "unknown", note), "quick": Job(fail, "unknown", note)})
         await runner.create(task("wait"))
         await runner.create(replace(task("quick"), id="q"))
-        await runner.create(replace(task("quick"), id="y", owner="you"))
+        await runner.create(replace(task("quick"), id="y", credential="you"))
         performing = asyncio.create_task(runner.perform("t"))
         await begun.wait()
         async with runner.paused(paused):
@@ -291,10 +212,10 @@ def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
             await runner.perform(task_id)
         assert sorted(settled) == ["q", "t", "y"]
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_who_stops_performing_stops_the_work(tmp_path: Path) -> None:
+def test_who_stops_performing_stops_the_work(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         begun, stopped = asyncio.Event(), asyncio.Event()
 
@@ -315,10 +236,10 @@ def test_who_stops_performing_stops_the_work(tmp_path: Path) -> None:
             await performing
         assert stopped.is_set()
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(tmp_path: Path) -> None:
+def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.progressions.put("me", "me", Progression(mode=Mode.AFTER_POLLS, polls=0))
         await runner.create(task())
@@ -330,10 +251,10 @@ def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(tm
         assert done is not None
         assert done.state is TaskState.SUCCEEDED
 
-    use(tmp_path, scenario)
+    use(scenario)
 
 
-def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(tmp_path: Path) -> None:
+def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         settled: list[str | None] = []
 
@@ -352,4 +273,77 @@ def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(tmp_path: Pat
         assert done.is_finished
         assert settled == [done.error]
 
-    use(tmp_path, scenario)
+    use(scenario)
+
+
+HELD: Mapping[str, Any] = {
+    "id": "t",
+    "credential": "me",
+    "kind": "succeed",
+    "request": {},
+    "created_at": 0,
+    "progression": {"mode": "manual"},
+    "state": "held",
+    "held": {"result": {}, "error": None},
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "dance"},
+        {"state": "asleep"},
+        {"progression": {"mode": "never"}},
+        {"held": {"result": None, "error": None}},
+        {"colour": "red"},
+        *({moment: "x"} for moment in ("created_at", "started_at", "finished_at", "polled_at")),
+        {"created_at": "3.0"},
+        {"polled_at": True},
+    ],
+    ids=str,
+)
+def test_a_recorded_task_needs_a_job_that_performs_it_and_moments_that_are_numbers(
+    use: Use, wrong: Mapping[str, Any]
+) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        check = runner.checks["task"]
+        check(HELD)
+        check(task().to_document())
+        check(replace(task(), started_at=1.5, finished_at=2, polled_at=3.0).to_document())
+        with pytest.raises((ValueError, TypeError, LookupError)):
+            check({**HELD, **wrong})
+        with pytest.raises(LookupError):
+            check({})
+
+    use(scenario)
+
+
+def test_a_recorded_progression_has_to_be_one(use: Use) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        assert set(runner.checks) == {"task", "progression"}
+        runner.checks["progression"]({"mode": "after_polls", "polls": 2})
+        with pytest.raises(ValueError, match="`polls` goes with the mode after_polls"):
+            runner.checks["progression"]({"mode": "manual", "polls": 2})
+
+    use(scenario)
+
+
+def test_progressions_are_loaded_and_forgotten_by_credential(use: Use) -> None:
+    manual, immediate = Progression(mode=Mode.MANUAL), Progression(mode=Mode.IMMEDIATE)
+
+    async def before(runner: TaskRunner, _queue: ListQueue) -> None:
+        for credential, progression in (("me", manual), ("you", manual), ("", immediate)):
+            await runner.progressions.put(credential, credential, progression)
+
+    async def after(runner: TaskRunner, _queue: ListQueue) -> None:
+        assert runner.progression("me") == Progression()
+        await runner.load()
+        assert (runner.progression("me"), runner.progression("nobody")) == (manual, immediate)
+        await runner.forget("me")
+        assert (runner.progression("me"), runner.progression("you")) == (immediate, manual)
+        await runner.forget(None)
+        await runner.load()
+        assert runner.progression("you") == Progression()
+
+    use(before)
+    use(after)

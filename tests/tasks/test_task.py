@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from emulator.tasks.task import (
     TaskEvent,
     TaskState,
     finish,
+    hold,
     start,
     step,
 )
@@ -52,14 +54,21 @@ def test_a_task_ends_once_whatever_happens(events: list[TaskEvent]) -> None:
 def test_a_life() -> None:
     running = start(TASK, 2.0)
     assert (running.state, running.started_at, running.is_finished) == (TaskState.RUNNING, 2.0, False)
-    succeeded = finish(running, Outcome({"url": "u"}), 3.0)
+    made = hold(running, Outcome({"url": "u"}))
+    assert (made.state, made.result, made.is_performed, made.is_finished) == (
+        TaskState.HELD,
+        None,
+        True,
+        False,
+    )
+    succeeded = finish(made, Outcome({"url": "u"}), 3.0)
     assert (succeeded.state, succeeded.finished_at, succeeded.result, succeeded.error) == (
         TaskState.SUCCEEDED,
         3.0,
         {"url": "u"},
         None,
     )
-    failed = finish(running, Outcome(error="error_no_face"), 3.0)
+    failed = finish(made, Outcome(error="error_no_face"), 3.0)
     assert (failed.state, failed.result, failed.error, failed.is_finished) == (
         TaskState.FAILED,
         None,
@@ -76,5 +85,17 @@ def test_an_outcome_is_one_of_two() -> None:
 
 
 def test_a_document_holds_everything() -> None:
-    task = finish(start(TASK, 2.0), Outcome({"n": [1, 2]}), 3.0)
-    assert Task.from_document(json.loads(json.dumps(task.to_document()))) == task
+    held = hold(replace(start(TASK, 2.0), follows_plan=True), Outcome({"n": [1, 2]}))
+    for task in (held, finish(held, Outcome({"n": [1, 2]}), 3.0)):
+        assert Task.from_document(json.loads(json.dumps(task.to_document()))) == task
+
+
+def test_the_end_of_a_task_is_told_by_no_progression_while_it_follows_a_plan() -> None:
+    assert TASK.is_due(1.0)
+    assert not replace(TASK, follows_plan=True).is_due(1.0)
+
+
+def test_what_is_not_held_cannot_be_finished() -> None:
+    for task in (TASK, start(TASK, 2.0)):
+        with pytest.raises(IllegalTransition):
+            finish(task, Outcome({}), 3.0)

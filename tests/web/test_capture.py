@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -9,60 +8,11 @@ from typing import Any
 
 import pytest
 
-from emulator.web.capture import JSON_BYTES, TEXT_BYTES, Capture, FormBody, PlainBody, without_blobs
-from emulator.web.redaction import Redaction
+from emulator.web.capture import Capture, PlainBody
+from emulator.web.content import JSON_BYTES, without_blobs
+from emulator.world.redaction import Redaction
 
 NOTHING = Redaction((), None)
-MULTIPART = (
-    b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nsecret-token\r\n'
-    b'--b\r\nContent-Disposition: form-data; name="image"; filename="m.jpg"\r\n'
-    b"Content-Type: image/jpeg\r\n\r\n"
-    b"\xff\xd8\r\n--not the end\r\n--b\r\n"
-    b'Content-Disposition: form-data; name="mode"\r\n\r\na\r\n--b\r\n'
-    b'Content-Disposition: form-data; name="mode"\r\n\r\nb\r\n--b--\r\n'
-)
-URLENCODED = b"token=secret-token&image=%2B%2Fab&mode=a+b&mode=%C3%A4&empty=&last"
-
-
-def chunked(body: Any, data: bytes, size: int) -> Any:
-    for begin in range(0, len(data), size):
-        body.feed(data[begin : begin + size])
-    return body.shown(Redaction(("token",), None))["fields"]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
-def test_a_multipart_form_is_the_same_however_it_is_cut(size: int) -> None:
-    photo = b"\xff\xd8\r\n--not the end"
-    fields = chunked(FormBody("multipart/form-data; boundary=b"), MULTIPART, size)
-    token = fields.pop("token")
-    assert token.startswith("sec…#")
-    assert "secret-token" not in token
-    assert fields == {
-        "image": {
-            "bytes": len(photo),
-            "sha256": hashlib.sha256(photo).hexdigest(),
-            "file_name": "m.jpg",
-            "content_type": "image/jpeg",
-        },
-        "mode": ["a", "b"],
-    }
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
-def test_an_urlencoded_form_is_the_same_however_it_is_cut(size: int) -> None:
-    fields = chunked(FormBody("application/x-www-form-urlencoded"), URLENCODED, size)
-    del fields["token"]
-    assert fields == {"image": "+/ab", "mode": ["a b", "ä"], "empty": "", "last": ""}
-
-
-def test_a_form_that_breaks_off_shows_what_came_before() -> None:
-    body = FormBody("multipart/form-data; boundary=b")
-    body.feed(MULTIPART[:80] + b"\r\n--bro")
-    body.feed(b"ken")
-    assert list(body.shown(NOTHING)["fields"]) == ["token"]
-    broken = FormBody("multipart/form-data; boundary=b")
-    broken.feed(b"no boundary at all")
-    assert broken.shown(NOTHING) == {"kind": "multipart", "bytes": 18, "fields": {}, "is_broken": True}
 
 
 def test_of_a_picture_nothing_is_kept() -> None:
@@ -75,16 +25,12 @@ def test_of_a_picture_nothing_is_kept() -> None:
     assert body.shown(NOTHING) == {"kind": "binary", **digest, "content_type": "image/jpeg"}
 
 
-def test_long_json_is_only_counted_and_long_fields_too() -> None:
+def test_long_json_is_only_counted() -> None:
     text = json.dumps({"a": "ö" * JSON_BYTES}).encode()
     body = PlainBody("application/json", text)
     body.feed(text)
     assert body.kept_bytes == JSON_BYTES
     assert body.shown(NOTHING)["bytes"] == len(text)
-    form = FormBody("application/x-www-form-urlencoded")
-    form.feed(b"a=" + b"x" * (TEXT_BYTES + 1))
-    assert form.kept_bytes <= TEXT_BYTES + 1
-    assert form.shown(NOTHING)["fields"]["a"]["bytes"] == TEXT_BYTES + 1
 
 
 def test_base64_in_json_is_given_by_what_it_stands_for() -> None:
@@ -125,13 +71,12 @@ def test_an_answer_is_kept_without_its_pictures() -> None:
 
 
 PICTURE = base64.b64encode(os.urandom(2000)).decode()
+
+
 SHOWN_OF_IT = {"bytes": 2000, "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(), "base64": True}
 
 
-def test_a_small_picture_is_not_shown_in_a_form_or_in_json_that_is_broken() -> None:
-    form = FormBody("application/x-www-form-urlencoded")
-    form.feed(f"image={PICTURE.replace('+', '%2B')}&mode=a".encode())
-    assert form.shown(NOTHING)["fields"] == {"image": SHOWN_OF_IT, "mode": "a"}
+def test_a_small_picture_is_not_shown_in_json_that_is_broken() -> None:
     broken = PlainBody("application/json", b"{")
     broken.feed(f'{{"image": "{PICTURE}", }}'.encode())
     assert broken.shown(NOTHING)["text"] == f'{{"image": "{json.dumps(SHOWN_OF_IT)}", }}'
@@ -141,21 +86,12 @@ def sent(data: bytes, content_type: str, size: int) -> dict[str, Any]:
     """Return what is shown of a body that comes in pieces of a size."""
     headers = [(b"content-type", content_type.encode())]
     capture = Capture({"method": "POST", "path": "/", "query_string": b"", "headers": headers})
-    pieces = [data[begin : begin + size] for begin in range(0, len(data), size)]
-    messages = iter({"type": "http.request", "body": piece, "more_body": True} for piece in pieces)
-
-    async def receive() -> Any:
-        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
-
-    async def read() -> None:
-        read_along = capture.reading(receive)
-        while (await read_along())["more_body"]:
-            pass
-
-    asyncio.run(read())
-    shown = capture.shown_request(NOTHING)
-    assert shown is not None
-    return shown
+    for begin in range(0, len(data), size):
+        piece = data[begin : begin + size]
+        capture.note_received({"type": "http.request", "body": piece, "more_body": True})
+    capture.note_received({"type": "http.request", "body": b"", "more_body": False})
+    assert capture.sent is not None
+    return capture.sent.shown(NOTHING)
 
 
 RAW = {
@@ -237,11 +173,7 @@ def test_what_is_shown_can_be_sent(body: bytes) -> None:
     assert json.dumps(sent.shown(NOTHING), ensure_ascii=False).encode()
 
 
-def test_names_and_headers_without_end_are_cut() -> None:
-    form = FormBody("application/x-www-form-urlencoded")
-    form.feed(b"a" * 1_000_000)
-    form.shown(NOTHING)
-    assert form.kept_bytes < 1000
+def test_a_header_without_end_is_cut() -> None:
     headers = [(b"x", b"a" * 1_000_000)]
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": headers}
     assert Capture(scope).close() < 20_000

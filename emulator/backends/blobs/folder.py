@@ -38,10 +38,10 @@ class FolderBlobs:
         """Delete what writers left that were killed; comes before every other call."""
         await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
 
-    async def put(self, key: str, data: bytes, scope: str) -> None:
-        """Store ``data`` under ``key``, in place of what was there; it belongs to ``scope``."""
+    async def put(self, key: str, data: bytes, credential: str) -> None:
+        """Store ``data`` under ``key``, in place of what was there; it belongs to ``credential``."""
         # A thread cannot be cancelled: who clears has to know what is still on its way to the disk.
-        head = json.dumps({"key": key, "scope": scope}).encode() + b"\n"
+        head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -51,10 +51,10 @@ class FolderBlobs:
         """Return the bytes under ``key``, or None."""
         return await anyio.to_thread.run_sync(_read, self._path(key))
 
-    async def scope_of(self, key: str) -> str | None:
+    async def credential_of(self, key: str) -> str | None:
         """Return whose the bytes under ``key`` are, or None if there are none."""
         head = await anyio.to_thread.run_sync(_read_head, self._path(key))
-        return None if head is None else head.scope
+        return None if head is None else head.credential
 
     async def exists(self, key: str) -> bool:
         """Return whether there are bytes under ``key``."""
@@ -64,15 +64,15 @@ class FolderBlobs:
         """Delete the bytes under ``key``, and return whether there were any."""
         return await anyio.to_thread.run_sync(_delete, self._path(key))
 
-    async def keys(self, scope: str | None = None) -> list[BlobKey]:
-        """Return the keys of a scope, or all there are, sorted by key."""
-        return await anyio.to_thread.run_sync(_keys, self._folder, scope)
+    async def keys(self, credential: str | None = None) -> list[BlobKey]:
+        """Return the keys of a credential, or all there are, sorted by key."""
+        return await anyio.to_thread.run_sync(_keys, self._folder, credential)
 
-    async def clear(self, scope: str | None) -> None:
-        """Delete all bytes of a scope, or all there are."""
+    async def forget(self, credential: str | None) -> None:
+        """Delete all bytes of a credential, or all there are."""
         if self._writing:
             await asyncio.wait(set(self._writing))
-        for found in await self.keys(scope):
+        for found in await self.keys(credential):
             await self.delete(found.key)
 
     def _path(self, key: str) -> Path:
@@ -111,10 +111,10 @@ def _read_head(path: Path) -> BlobKey | None:
         return None
 
 
-def _keys(folder: Path, scope: str | None) -> list[BlobKey]:
+def _keys(folder: Path, credential: str | None) -> list[BlobKey]:
     # What is deleted meanwhile is not there.
     heads = (_read_head(path) for path in _files(folder) if path.suffix != UNFINISHED)
-    found = (head for head in heads if head is not None and scope in {None, head.scope})
+    found = (head for head in heads if head is not None and credential in {None, head.credential})
     return sorted(found, key=lambda head: head.key)
 
 

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from emulator.backends.records.protocol import Records
+from emulator.backends.stateful import Check, Stateful
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A value, and the scope (a credential) that it belongs to."""
+    """A value, and the credential that it belongs to."""
 
-    scope: str
+    credential: str
     value: T
 
 
-class Kept(Generic[T]):
+class Kept(Stateful, Generic[T]):
     """The documents of one kind, as values in memory.
 
     Parameters
@@ -46,6 +47,11 @@ class Kept(Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
         self._changed: list[dict[str, Entry[T] | None]] = []
 
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """Decoding is the check."""
+        return {self.kind: self.decode}
+
     async def load(self) -> None:
         """Read them all from the records: at the start, and after a restore.
 
@@ -57,7 +63,7 @@ class Kept(Generic[T]):
             found = await self._records.find(self.kind)
         finally:
             self._changed.remove(changed)
-        entries = {record.key: Entry(record.scope, self.decode(record.document)) for record in found}
+        entries = {record.key: Entry(record.credential, self.decode(record.document)) for record in found}
         for key, entry in changed.items():
             if entry is None:
                 entries.pop(key, None)
@@ -74,12 +80,12 @@ class Kept(Generic[T]):
         """Return all, by key, in the order in which they were first put."""
         return dict(self._entries)
 
-    async def put(self, key: str, scope: str, value: T) -> None:
+    async def put(self, key: str, credential: str, value: T) -> None:
         """Keep a value, in place of what was under the key."""
-        entry = Entry(scope, value)
+        entry = Entry(credential, value)
         self._entries[key] = entry
         self._note(key, entry)
-        await self._records.put(self.kind, key, scope, self._encode(value))
+        await self._records.put(self.kind, key, credential, self._encode(value))
 
     async def delete(self, key: str) -> bool:
         """Forget the value under ``key``, and return whether there was one."""
@@ -88,10 +94,10 @@ class Kept(Generic[T]):
         await self._records.delete(self.kind, key)
         return known
 
-    async def clear(self, scope: str | None = None) -> None:
-        """Forget the values of one scope, or all."""
+    async def forget(self, credential: str | None = None) -> None:
+        """Drop the values of one credential, or all."""
         for key, entry in self.items().items():
-            if scope is None or entry.scope == scope:
+            if credential is None or entry.credential == credential:
                 await self.delete(key)
 
     def _note(self, key: str, entry: Entry[T] | None) -> None:

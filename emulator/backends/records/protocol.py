@@ -13,7 +13,7 @@ class Record:
 
     Attributes
     ----------
-    key, scope : str
+    key, credential : str
         Under which it is found, and whose it is.
     document : mapping
         A JSON object.
@@ -24,7 +24,7 @@ class Record:
     """
 
     key: str
-    scope: str
+    credential: str
     document: Mapping[str, Any]
     serial: int
     version: int
@@ -36,7 +36,7 @@ class Document:
 
     kind: str
     key: str
-    scope: str
+    credential: str
     document: Mapping[str, Any]
 
 
@@ -45,7 +45,7 @@ class Counter:
     """A counter as it is copied from store to store: the last number that it gave."""
 
     name: str
-    scope: str
+    credential: str
     value: int
 
 
@@ -64,11 +64,11 @@ class StoreUnreadable(Exception):
 class Records(Protocol):
     """Documents of several kinds, and counters.
 
-    Each has a scope: the credential that owns it, or "" for what is nobody's. Keys are unique over
-    all scopes, counters' names in theirs. A document is a JSON object. Every call is atomic.
+    Each belongs to a credential, or to none (""). Keys are unique over all credentials, counters'
+    names within one. A document is a JSON object. Every call is atomic.
     """
 
-    async def create(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a new document.
 
         Raises
@@ -77,7 +77,7 @@ class Records(Protocol):
             If the key is taken.
         """
 
-    async def put(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a document, in place of what was under the key."""
 
     async def get(self, kind: str, key: str) -> Record | None:
@@ -90,17 +90,17 @@ class Records(Protocol):
         another one under its key: nothing is stored.
         """
 
-    async def find(self, kind: str, scope: str | None = None) -> list[Record]:
-        """Return the documents of a kind, of one scope or of all, in the order of creation."""
+    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
+        """Return the documents of a kind, of one credential or of all, in the order of creation."""
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether there was one."""
 
-    async def count_up(self, name: str, scope: str = "") -> int:
-        """Return the next number under ``name`` in ``scope``: 1, 2, 3 ..."""
+    async def count_up(self, name: str, credential: str = "") -> int:
+        """Return the next number under ``name`` in ``credential``: 1, 2, 3 ..."""
 
-    async def clear(self, scope: str | None) -> None:
-        """Delete all documents and counters of a scope, or all there are; these counters begin again."""
+    async def forget(self, credential: str | None) -> None:
+        """Delete all documents and counters of a credential, or all there are; these counters begin again."""
 
     def export(self) -> AsyncIterator[Document | Counter]:
         """Return everything, as it stands at one moment; documents in the order of creation."""

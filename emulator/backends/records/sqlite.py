@@ -16,13 +16,13 @@ from emulator.backends.records.protocol import Counter, Document, Record, StoreU
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
-    kind TEXT NOT NULL, key TEXT NOT NULL, scope TEXT NOT NULL, document TEXT NOT NULL,
+    kind TEXT NOT NULL, key TEXT NOT NULL, credential TEXT NOT NULL, document TEXT NOT NULL,
     version INTEGER NOT NULL DEFAULT 1, position INTEGER PRIMARY KEY AUTOINCREMENT,
     UNIQUE (kind, key));
-CREATE INDEX IF NOT EXISTS records_by_scope ON records (kind, scope, position);
-CREATE INDEX IF NOT EXISTS records_by_owner ON records (scope);
+CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, credential, position);
+CREATE INDEX IF NOT EXISTS records_by_credential ON records (credential);
 CREATE TABLE IF NOT EXISTS counters (
-    name TEXT NOT NULL, scope TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, scope));
+    name TEXT NOT NULL, credential TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, credential));
 """
 
 FORMAT = 1
@@ -31,7 +31,7 @@ FORMAT = 1
 PATIENCE_SECONDS = 120
 """How long a statement waits for a restore, which locks the file until it is through."""
 
-COLUMNS = "key, scope, document, position, version"
+COLUMNS = "key, credential, document, position, version"
 
 
 class SqliteRecords:
@@ -84,22 +84,23 @@ class SqliteRecords:
             raise RuntimeError("the records are not open: the application's lifespan has not begun")
         return self._opened
 
-    async def create(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a new document."""
         try:
             await self._connection.execute(
-                "INSERT INTO records (kind, key, scope, document) VALUES (?, ?, ?, ?)",
-                (kind, key, scope, json.dumps(document)),
+                "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
+                (kind, key, credential, json.dumps(document)),
             )
         except aiosqlite.IntegrityError as error:
             raise KeyError(key) from error
 
-    async def put(self, kind: str, key: str, scope: str, document: Mapping[str, Any]) -> None:
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a document, in place of what was under the key."""
         await self._connection.execute(
-            "INSERT INTO records (kind, key, scope, document) VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) "
-            "DO UPDATE SET scope = excluded.scope, document = excluded.document, version = version + 1",
-            (kind, key, scope, json.dumps(document)),
+            "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
+            "document = excluded.document, version = version + 1",
+            (kind, key, credential, json.dumps(document)),
         )
 
     async def get(self, kind: str, key: str) -> Record | None:
@@ -119,12 +120,12 @@ class SqliteRecords:
         )
         return cursor.rowcount == 1
 
-    async def find(self, kind: str, scope: str | None = None) -> list[Record]:
-        """Return the documents of a kind, of one scope or of all, in the order of creation."""
+    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
+        """Return the documents of a kind, of one credential or of all, in the order of creation."""
         rows = await self._connection.execute_fetchall(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
-            "WHERE kind = ? AND scope = coalesce(?, scope) ORDER BY position",
-            (kind, scope),
+            "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
+            (kind, credential),
         )
         return [_record(row) for row in rows]
 
@@ -133,23 +134,23 @@ class SqliteRecords:
         cursor = await self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
         return cursor.rowcount == 1
 
-    async def count_up(self, name: str, scope: str = "") -> int:
-        """Return the next number under ``name`` in ``scope``: 1, 2, 3 ..."""
+    async def count_up(self, name: str, credential: str = "") -> int:
+        """Return the next number under ``name`` in ``credential``: 1, 2, 3 ..."""
         rows = await self._connection.execute_fetchall(
-            "INSERT INTO counters (name, scope, value) VALUES (?, ?, 1) "
-            "ON CONFLICT (name, scope) DO UPDATE SET value = value + 1 RETURNING value",
-            (name, scope),
+            "INSERT INTO counters (name, credential, value) VALUES (?, ?, 1) "
+            "ON CONFLICT (name, credential) DO UPDATE SET value = value + 1 RETURNING value",
+            (name, credential),
         )
         return int(next(iter(rows))[0])
 
-    async def clear(self, scope: str | None) -> None:
-        """Delete all documents and counters of a scope, or all there are."""
+    async def forget(self, credential: str | None) -> None:
+        """Delete all documents and counters of a credential, or all there are."""
         # One call to the connection's thread, so that no other statement gets in between. It takes no
-        # parameters; hexadecimal digits need no quotes, and no scope can break out of them.
-        whose = "scope" if scope is None else f"CAST(x'{scope.encode().hex()}' AS TEXT)"
+        # parameters; hexadecimal digits need no quotes, and no credential can break out of them.
+        whose = "credential" if credential is None else f"CAST(x'{credential.encode().hex()}' AS TEXT)"
         script = (
-            f"BEGIN; DELETE FROM records WHERE scope = {whose}; "  # noqa: S608 - the reason stands above
-            f"DELETE FROM counters WHERE scope = {whose}; COMMIT"
+            f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - the reason stands above
+            f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
         try:
             await self._connection.executescript(script)
@@ -161,14 +162,14 @@ class SqliteRecords:
         """Return everything, as it stands at one moment; documents in the order of creation."""
         async with aiosqlite.connect(self._path, isolation_level=None) as connection:
             await connection.execute("BEGIN")
-            documents = "SELECT kind, key, scope, document FROM records ORDER BY position"
+            documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
             async with connection.execute(documents) as rows:
-                async for kind, key, scope, document in rows:
-                    yield Document(kind, key, scope, json.loads(document))
-            counters = "SELECT name, scope, value FROM counters ORDER BY name, scope"
+                async for kind, key, credential, document in rows:
+                    yield Document(kind, key, credential, json.loads(document))
+            counters = "SELECT name, credential, value FROM counters ORDER BY name, credential"
             async with connection.execute(counters) as rows:
-                async for name, scope, value in rows:
-                    yield Counter(name, scope, value)
+                async for name, credential, value in rows:
+                    yield Counter(name, credential, value)
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace everything by ``entries``, or nothing if they raise or cannot be stored."""
@@ -189,8 +190,8 @@ async def _number(connection: aiosqlite.Connection, query: str) -> int:
 
 
 def _record(row: Any) -> Record:
-    key, scope, document, position, version = row
-    return Record(key, scope, json.loads(document), serial=position, version=version)
+    key, credential, document, position, version = row
+    return Record(key, credential, json.loads(document), serial=position, version=version)
 
 
 def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
@@ -205,13 +206,13 @@ def _insert(connection: sqlite3.Connection, entry: Document | Counter) -> None:
     try:
         if isinstance(entry, Document):
             connection.execute(
-                "INSERT INTO records (kind, key, scope, document) VALUES (?, ?, ?, ?)",
-                (entry.kind, entry.key, entry.scope, json.dumps(entry.document)),
+                "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
+                (entry.kind, entry.key, entry.credential, json.dumps(entry.document)),
             )
         else:
             connection.execute(
-                "INSERT INTO counters (name, scope, value) VALUES (?, ?, ?)",
-                (entry.name, entry.scope, entry.value),
+                "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?)",
+                (entry.name, entry.credential, entry.value),
             )
     except sqlite3.IntegrityError as error:
         raise KeyError(entry.key if isinstance(entry, Document) else entry.name) from error

@@ -11,7 +11,8 @@ from emulator.control.client.caller import Caller, ControlError
 from emulator.control.faults import ListedRule, Operations
 from emulator.control.routes import ErrorDescription
 from emulator.control.scenario import ListedScenario, LoadedScenario, Scenario
-from emulator.web.faults import Effect, FaultRule, Match
+from emulator.world.faults.effects import Effect
+from emulator.world.faults.rules import FaultRule, Match
 
 
 class Faults(Caller):

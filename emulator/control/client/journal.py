@@ -8,7 +8,10 @@ from typing import Any
 
 from emulator.control.client.caller import Caller, refuse_errors
 from emulator.control.costs import Costs
-from emulator.control.journal import RecordedCall, RecordedCalls, VerdictDescription, WarningDescription
+from emulator.control.journal import RecordedCalls
+from emulator.world.journal.entry import RecordedCall
+from emulator.world.journal.verify import Verdict
+from emulator.world.warnings import WarningKind
 
 
 class Journal(Caller):
@@ -39,9 +42,9 @@ class Journal(Caller):
                 elif name == "data" and event == "call":
                     yield RecordedCall.model_validate(json.loads(value))
 
-    def warnings(self) -> list[WarningDescription]:
+    def warnings(self) -> list[WarningKind]:
         """Return every warning that a call can get."""
-        return self._read(list[WarningDescription], "GET", "/warnings")
+        return self._read(list[WarningKind], "GET", "/warnings")
 
     def forget_calls(self) -> None:
         """Forget the credential's calls, or all."""
@@ -49,7 +52,7 @@ class Journal(Caller):
 
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
-    ) -> VerdictDescription:
+    ) -> Verdict:
         """Return whether so many calls match, and if not what comes closest.
 
         One or more, if no number is given; ``match`` as in ``VerifyMatch``.
@@ -60,7 +63,7 @@ class Journal(Caller):
         elif not at_least and at_most is None:
             wanted = {"at_least": 1}
         body = {"match": {**self._mine(), **match}, "count": wanted}
-        return self._read(VerdictDescription, "POST", "/calls/verify", body=body)
+        return self._read(Verdict, "POST", "/calls/verify", body=body)
 
     def har(self, **match: Any) -> dict[str, Any]:
         """Return the last calls that match as an HTTP archive; ``match`` as in ``CallFilter``."""

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from emulator.control.client.caller import Caller
 from emulator.control.tasks import ListedTask
 from emulator.tasks.progression import Progression
-from emulator.web.lifetimes import Lifetime
+from emulator.world.lifetimes import Lifetime
 
 
 class Tasks(Caller):

@@ -13,7 +13,7 @@ import httpx
 from emulator.control.client.caller import Caller, refuse_errors
 from emulator.control.routes import Health, ListedCredential, Readiness
 from emulator.control.snapshot import Restored
-from emulator.web.credentials import CredentialState
+from emulator.world.credentials import CredentialState
 
 POLL_SECONDS = 0.02
 

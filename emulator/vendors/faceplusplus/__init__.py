@@ -1,21 +1,18 @@
-"""Face++ 3D Face: one to three photos in; OBJ, MTL, texture and view matrices out."""
+"""Face++: a proxy and a gateway in front, and behind them one folder for each API."""
 
-from emulator.vendors.faceplusplus.errors import ERRORS
-from emulator.vendors.faceplusplus.openapi import describe
-from emulator.vendors.faceplusplus.routes import build
+from emulator.vendors.faceplusplus.application import DIALECT, install
+from emulator.vendors.faceplusplus.face3d.routes import api as face3d
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
-    name="faceplusplus",
-    title="Face++ 3D Face",
-    prefixes=("/facepp",),
+    package=__name__,
+    title="Face++",
     hosts=("api-us.faceplusplus.com", "api-cn.faceplusplus.com"),
+    prefixes=("/facepp",),
+    credential=("api_key", "api_secret"),
+    apis=(face3d,),
+    dialect=DIALECT,
     settings_model=FacePlusPlusSettings,
-    errors=ERRORS,
-    operations=("3dface",),
-    picture_operations=("3dface",),
-    secrets=("api_key", "api_secret"),
-    build=build,
-    openapi=describe,
+    install=install,
 )

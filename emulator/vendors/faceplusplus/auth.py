@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from emulator.vendors.faceplusplus.errors import ERRORS
-from emulator.vendors.faceplusplus.wire import Fields
+from collections.abc import Collection
+
+from fastapi import Request
+
+from emulator.vendors.faceplusplus.application import draw_request_id
+from emulator.vendors.faceplusplus.errors import GATEWAY
+from emulator.vendors.faceplusplus.fields import Fields
 from emulator.web.call import Call
-from emulator.web.credentials import CredentialRefused, Credentials
+from emulator.world.credentials import CredentialRefused
+from emulator.world.limits import SlidingWindow
+from emulator.world.world import World
 
 
-async def authenticate(fields: Fields, call: Call, credentials: Credentials) -> str:
+async def authenticate(fields: Fields, call: Call, world: World) -> str:
     """Return the ``api_key`` of the request.
 
     Raises
@@ -18,12 +25,31 @@ async def authenticate(fields: Fields, call: Call, credentials: Credentials) -> 
     """
     api_key, api_secret = fields.text("api_key"), fields.text("api_secret")
     if not api_key:
-        raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_key")
+        raise GATEWAY["MISSING_CREDENTIAL"].occur(param="api_key")
     if not api_secret:
-        raise ERRORS["MISSING_CREDENTIAL"].occur(param="api_secret")
+        raise GATEWAY["MISSING_CREDENTIAL"].occur(param="api_secret")
     await call.identify(api_key)
     try:
-        await credentials.check(f"{api_key}:{api_secret}", api_key)
+        await world.credentials.check(f"{api_key}:{api_secret}", api_key)
     except CredentialRefused as error:
-        raise ERRORS.for_cause(error).occur() from error
+        raise GATEWAY.for_cause(error).occur() from error
+    return api_key
+
+
+async def admit(request: Request, fields: Fields, call: Call, world: World, known: Collection[str]) -> str:
+    """Return the ``api_key`` of a request that passes the gateway, and give the request its id.
+
+    Warns of fields that are not ``known``.
+
+    Raises
+    ------
+    VendorError
+        If its credential is not good, or calls more often than the setting ``qps`` allows.
+    """
+    api_key = await authenticate(fields, call, world)
+    fields.warn(call, known)
+    calls: SlidingWindow | None = request.app.state.calls
+    if calls is not None and not calls.allows(api_key, world.clock.now(api_key)):
+        raise GATEWAY["CONCURRENCY_LIMIT_EXCEEDED"].occur()
+    request.state.request_id = await draw_request_id(world, api_key)
     return api_key

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Depends
 from pydantic import Field
 
-from emulator.web.vendor import VendorSettings, settings_of
+from emulator.web.call import settings_of
+from emulator.web.vendor import VendorSettings
 
 
 class FacePlusPlusSettings(VendorSettings):

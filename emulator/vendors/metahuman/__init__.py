@@ -1,21 +1,20 @@
-"""MetaHuman SDK face reconstruction: a photo in; texture, coefficients and attributes out."""
+"""MetaHuman SDK: tokens, static files, and one folder for each API."""
 
-from emulator.vendors.metahuman.errors import ERRORS
-from emulator.vendors.metahuman.openapi import describe
-from emulator.vendors.metahuman.routes import build
+from emulator.vendors.metahuman.application import DIALECT, install
+from emulator.vendors.metahuman.face_recon.routes import api as face_recon
 from emulator.vendors.metahuman.settings import MetaHumanSettings
+from emulator.vendors.metahuman.static.routes import api as static
+from emulator.vendors.metahuman.token.routes import api as token
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
-    name="metahuman",
-    title="MetaHuman SDK face reconstruction",
-    prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
+    package=__name__,
+    title="MetaHuman SDK",
     hosts=("api.metahumansdk.io",),
+    prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
+    credential=("token",),
+    apis=(token, face_recon, static),
+    dialect=DIALECT,
     settings_model=MetaHumanSettings,
-    errors=ERRORS,
-    operations=("token", "run_pipeline", "static"),
-    picture_operations=("run_pipeline",),
-    secrets=("token",),
-    build=build,
-    openapi=describe,
+    install=install,
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from emulator.vendors.metahuman.errors import ERRORS
 from emulator.web.call import Call
-from emulator.web.credentials import CredentialRefused, Credentials
+from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.world.credentials import CredentialRefused, Credentials
 
 
-async def authenticate(token: str, call: Call, credentials: Credentials) -> str:
-    """Return the token.
+async def authenticate(
+    token: str, call: Call, credentials: Credentials, errors: ErrorCatalogue[CatalogueEntry]
+) -> str:
+    """Return the token, checked; ``errors`` are those of the operation.
 
     Raises
     ------
@@ -19,5 +21,5 @@ async def authenticate(token: str, call: Call, credentials: Credentials) -> str:
     try:
         await credentials.check(token)
     except CredentialRefused as error:
-        raise ERRORS.for_cause(error).occur() from error
+        raise errors.for_cause(error).occur() from error
     return token

@@ -1,24 +1,25 @@
-"""Perfect Corp AI Face Reshape: register, upload, start a task, poll, download."""
+"""Perfect Corp: files, AI Face Reshape, units and webhooks."""
 
-from emulator.vendors.perfectcorp.errors import API_OPERATIONS, ERRORS, STORE_OPERATIONS, TASK_OPERATIONS
-from emulator.vendors.perfectcorp.openapi import describe
-from emulator.vendors.perfectcorp.routes import build
-from emulator.vendors.perfectcorp.settings import LIFETIMES, VENDOR, PerfectCorpSettings
-from emulator.vendors.perfectcorp.uploads import BUCKET
+from emulator.vendors.perfectcorp.access.routes import api as access
+from emulator.vendors.perfectcorp.application import DIALECT, install
+from emulator.vendors.perfectcorp.files.presigned import BUCKET
+from emulator.vendors.perfectcorp.files.routes import api as files
+from emulator.vendors.perfectcorp.reshape.routes import api as reshape
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.routes import api as units
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
-    name=VENDOR,
-    title="Perfect Corp AI Face Reshape",
-    prefixes=("/s2s", f"/{BUCKET}"),
+    package=__name__,
+    title="Perfect Corp",
     hosts=("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com"),
+    prefixes=("/s2s", f"/{BUCKET}"),
+    credential=("key",),
+    apis=(files, reshape, access, units),
+    dialect=DIALECT,
     settings_model=PerfectCorpSettings,
-    errors=ERRORS,
-    operations=(*API_OPERATIONS, *STORE_OPERATIONS),
-    task_operations=TASK_OPERATIONS,
-    picture_operations=("upload",),
     secrets=("client_id", "id_token", "access_token", "X-Amz-Signature"),
-    lifetimes=LIFETIMES,
-    build=build,
-    openapi=describe,
+    has_webhooks=True,
+    security={"type": "http", "scheme": "bearer"},
+    install=install,
 )

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Depends
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json
 
-from emulator.web.vendor import VendorSettings, settings_of
+from emulator.web.call import settings_of
+from emulator.web.vendor import LIFETIME, VendorSettings
 from emulator.webhooks.delivery import Timestamps
 
 VENDOR = "perfectcorp"
@@ -54,17 +55,19 @@ class PerfectCorpSettings(VendorSettings):
         default=30.0, gt=0, le=90, description="Yaw, pitch and roll of the head must be below this."
     )
     download_timeout_s: float = Field(default=5.0, gt=0, description="For `src_file_url`.")
-    url_seconds: int = Field(
+    url_seconds: Annotated[int, LIFETIME] = Field(
         default=7200, ge=1, description="Life of a presigned upload or result URL, by the clock."
     )
-    file_days: float = Field(default=30.0, gt=0, description="Life of a file, by the clock.")
-    task_days: float = Field(
+    file_days: Annotated[float, LIFETIME] = Field(
+        default=30.0, gt=0, description="Life of a file, by the clock."
+    )
+    task_days: Annotated[float, LIFETIME] = Field(
         default=30.0, gt=0, description="How long a task can be asked for, by the clock; the schema says 1."
     )
-    task_timeout_s: float | None = Field(
+    task_timeout_s: Annotated[float | None, LIFETIME] = Field(
         default=None, gt=0, description="A task that runs for longer is answered with TaskTimeout."
     )
-    unpolled_expiry_s: float | None = Field(
+    unpolled_expiry_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
         gt=0,
         description="A running task that nobody polls for so long is lost; v1 had 10.",
@@ -77,7 +80,9 @@ class PerfectCorpSettings(VendorSettings):
         default=500, description="For a task whose file was never uploaded; the guide names both."
     )
     units: int = Field(default=1000, ge=0, description="Units that a key begins with.")
-    units_days: float = Field(default=365.0, gt=0, description="Life of these units, by the clock.")
+    units_days: Annotated[float, LIFETIME] = Field(
+        default=365.0, gt=0, description="Life of these units, by the clock."
+    )
     reshape_units: int = Field(default=1, ge=0, description="What a face-reshape costs.")
     pre_process_units: int = Field(default=0, ge=0, description="What a pre-process costs.")
     polls_per_second: int = Field(
@@ -107,7 +112,5 @@ class PerfectCorpSettings(VendorSettings):
         default=15.0, gt=0, description="How long an attempt may take, in real time."
     )
 
-
-LIFETIMES = ("url_seconds", "file_days", "task_days", "task_timeout_s", "unpolled_expiry_s", "units_days")
 
 SettingsDep = Annotated[PerfectCorpSettings, Depends(settings_of)]

@@ -7,80 +7,40 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
-from emulator.web.faults import WEBHOOK, Occasion
-from emulator.web.services import Services
 from emulator.webhooks.delivery import Message, Policy
-from emulator.webhooks.fault import NO_FAULT, Signature, WebhookFault
-from emulator.webhooks.outbox import ConfiguredEndpoint, Source, WrongSecret
+from emulator.webhooks.endpoints import ConfiguredEndpoint, Source, WrongSecret
+from emulator.webhooks.fault import Signature
+from emulator.world.announcer import Announcer
+from emulator.world.world import World
 
 PREFIX = "whsec_"
 MOST_ENDPOINTS = 10
 """What the vendor's console lets an account have."""
 
 
-@dataclass(frozen=True)
-class Announcer:
-    """Tells the endpoints of a key how its tasks ended."""
+def announcer_of(world: World, settings: PerfectCorpSettings) -> Announcer:
+    """Return what announces the kinds of task that the settings name."""
+    return Announcer(
+        world, VENDOR, compose, lambda task: task.kind.removeprefix(f"{VENDOR}/") in settings.webhook_tasks
+    )
 
-    services: Services
-    settings: PerfectCorpSettings
 
-    def source(self) -> Source:
-        """Return what the outbox has to know."""
-        settings = self.settings
-        return Source(
-            policy=Policy(settings.webhook_gaps_s, settings.webhook_timeout_s, MOST_ENDPOINTS),
-            headers=sign_message,
-            announce_again=self._announce_again,
-            new_secret=spell_secret,
-            check_secret=check_secret,
-            configured=tuple(
-                ConfiguredEndpoint(endpoint.url, endpoint.secret, endpoint.credential, endpoint.timestamps)
-                for endpoint in settings.webhook_endpoints
-            ),
-        )
-
-    async def prepare(self, task: Task) -> None:
-        """Record that the end of a task has to be announced."""
-        if self._is_announced(task):
-            await self.services.webhooks.prepare(VENDOR, task.owner, task.id)
-
-    async def announce(self, task: Task) -> None:
-        """Announce a task whose end is recorded."""
-        if self._is_announced(task):
-            await self.services.webhooks.announce(
-                VENDOR,
-                task.owner,
-                task.id,
-                compose(task),
-                self._decision(task),
-                hold=self.services.plans.holds(task.id),
-            )
-        self.services.plans.note_end(task.id)
-
-    async def _announce_again(self, task_id: str) -> None:
-        task = await self.services.tasks.find(task_id)
-        if task is not None and task.is_finished:
-            await self.announce(task)
-
-    def _is_announced(self, task: Task) -> bool:
-        return task.kind.removeprefix(f"{VENDOR}/") in self.settings.webhook_tasks
-
-    def _decision(self, task: Task) -> Callable[[], Awaitable[tuple[WebhookFault, str | None]]]:
-        async def decide() -> tuple[WebhookFault, str | None]:
-            if task.announcement_fault is not None:
-                return WebhookFault.model_validate(task.announcement_fault), "the call that made the task"
-            injection = await self.services.faults.decide(Occasion(VENDOR, WEBHOOK, task.owner))
-            if injection is None or injection.effect.webhook is None:
-                return NO_FAULT, None
-            return injection.effect.webhook, injection.source
-
-        return decide
+def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
+    """Return what the outbox has to know."""
+    return Source(
+        policy=Policy(settings.webhook_gaps_s, settings.webhook_timeout_s, MOST_ENDPOINTS),
+        headers=sign_message,
+        announce_again=announcer.announce_again,
+        new_secret=spell_secret,
+        check_secret=check_secret,
+        configured=tuple(
+            ConfiguredEndpoint(endpoint.url, endpoint.secret, endpoint.credential, endpoint.timestamps)
+            for endpoint in settings.webhook_endpoints
+        ),
+    )
 
 
 def compose(task: Task) -> Message:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from PIL import Image as PillowImage
 
-from emulator.vendors.faceplusplus import routes
+from emulator.vendors.faceplusplus import auth
 
 URL = "/facepp/v1/3dface"
 
@@ -50,7 +50,7 @@ def too_slow(world: Any) -> Any:
 
 
 def defect(world: Any) -> Any:
-    with world.failing(routes, "authenticate"):
+    with world.failing(auth, "authenticate"):
         return post(world, client=world.strict)
 
 
@@ -77,14 +77,38 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def three_d_face(world: Any, **headers: str) -> Any:
-    return world.client.post(
-        URL, data={"api_key": world.key, "api_secret": "s"}, files={"image_file_1": b"x"}, headers=headers
-    )
-
-
-CALLS: Mapping[str, Callable[..., Any]] = {"3dface": three_d_face}
-"""A call of each operation that gets as far as to say whose it is."""
+CALLS: Mapping[str, Callable[..., Any]] = {}
+"""The operations' examples are enough."""
 
 NOBODYS: frozenset[str] = frozenset()
 """The operations that know no credential."""
+
+
+def outcome(client: Any, key: str, data: bytes) -> str:
+    """Return what a photo leads to."""
+    files = {"image_file_1": ("face.jpg", data, "image/jpeg")}
+    answer = client.post(URL, data={"api_key": key, "api_secret": "s"}, files=files)
+    return "success" if answer.status_code == 200 else str(answer.json()["error_message"])
+
+
+PICTURE_FAULTS: Mapping[str, str] = {
+    "picture-truncated": "IMAGE_ERROR_UNSUPPORTED_FORMAT: image_file_1",
+    "picture-rotated": "NO_FACE_FOUND: image_file_1",
+    "picture-shrunk": "INVALID_IMAGE_SIZE: image_file_1",
+    "picture-without-exif": "success",
+    "picture-channels-swapped": "success",
+}
+
+LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    (URL, {"data": {"api_key": "k"}}),
+    (URL, {"data": {"api_key": "k", "api_secret": "s"}}),
+    (URL, {"content": bytes(3_000_000)}),
+    ("/facepp/nothing", {}),
+)
+
+SETTINGS: Mapping[str, Any] = {
+    "errors": {"API_NOT_FOUND": {"status": 418, "text": "no"}},
+    "prices": {"3dface": {"amount": "0.02", "currency": "EUR"}},
+    "texture_size": 512, "shortest_side": 10, "longest_side": 5000, "image_bytes": 1234,
+    "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
+}  # fmt: skip

@@ -1,15 +1,35 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.settings import Settings
-from emulator.web.credentials import CredentialState
+from emulator.world.credentials import CredentialState
 
 URL = "/facepp/v1/3dface"
+NO_IMAGE = "MISSING_ARGUMENTS: image_url_1, image_file_1, image_base64_1"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "text"),
+    [
+        ({}, 400, '{"error_message":"MISSING_ARGUMENTS: api_key"}'),
+        ({"api_key": ""}, 400, '{"error_message":"MISSING_ARGUMENTS: api_key"}'),
+        ({"api_key": "key"}, 400, '{"error_message":"MISSING_ARGUMENTS: api_secret"}'),
+    ],
+)
+def test_the_gateway_refuses_without_credentials(
+    client: httpx.Client, face_jpeg: bytes, data: dict[str, str], status: int, text: str
+) -> None:
+    response = client.post(URL, data=data, files={"image_file_1": face_jpeg})
+    assert (response.status_code, response.text) == (status, text)
 
 
 @pytest.mark.parametrize("strict", [True, False])
@@ -24,14 +44,16 @@ URL = "/facepp/v1/3dface"
     ],
 )
 def test_a_listed_key_is_what_it_is_listed_as(
-    state: CredentialState, status: int, message: str, *, strict: bool
+    workers: WorkerPool, state: CredentialState, status: int, message: str, *, strict: bool
 ) -> None:
-    with TestClient(create_app(Settings(credentials={"key": state}, strict=strict))) as client:
+    with TestClient(
+        create_app(Settings(credentials={"key": state}, strict=strict), workers=workers)
+    ) as client:
         answer = client.post(URL, data={"api_key": "key", "api_secret": "secret"})
     assert (answer.status_code, answer.text) == (status, f'{{"error_message":"{message}"}}')
 
 
-def test_only_listed_keys_are_good() -> None:
+def test_only_listed_keys_are_good(workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]) -> None:
     listed = {"listed": CredentialState.VALID, "paired:secret": CredentialState.VALID}
     pairs = {
         ("listed", "anything"): 400,
@@ -39,22 +61,26 @@ def test_only_listed_keys_are_good() -> None:
         ("paired", "wrong"): 401,
         ("unknown", "secret"): 401,
     }
-    with TestClient(create_app(Settings(credentials=listed, strict=True))) as client:
+    with TestClient(create_app(Settings(credentials=listed, strict=True), workers=workers)) as client:
         for (key, secret), status in pairs.items():
             answer = client.post(URL, data={"api_key": key, "api_secret": secret})
-            assert answer.status_code == status
             if status == 401:
-                assert answer.text == '{"error_message":"AUTHENTICATION_ERROR"}'
+                assert (answer.status_code, answer.text) == (401, '{"error_message":"AUTHENTICATION_ERROR"}')
             else:
-                assert answer.json()["error_message"].startswith("MISSING_ARGUMENTS: image_url_1")
+                assert refused(answer) == (status, NO_IMAGE)
 
 
-def test_a_key_that_calls_too_often_is_held_back_and_no_other() -> None:
+def test_a_key_that_calls_too_often_is_held_back_and_no_other(
+    workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]
+) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     settings = Settings(clock=moment, vendors={"faceplusplus": {"qps": 2}})
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings, workers=workers)) as client:
         answers = [client.post(URL, data={"api_key": "busy", "api_secret": "s"}) for _ in range(3)]
         other = client.post(URL, data={"api_key": "calm", "api_secret": "s"})
-    assert [answer.status_code for answer in answers] == [400, 400, 403]
-    assert answers[2].text == '{"error_message":"CONCURRENCY_LIMIT_EXCEEDED"}'
-    assert other.status_code == 400
+    assert [refused(answer) for answer in answers[:2]] == [(400, NO_IMAGE)] * 2
+    assert (answers[2].status_code, answers[2].text) == (
+        403,
+        '{"error_message":"CONCURRENCY_LIMIT_EXCEEDED"}',
+    )
+    assert refused(other) == (400, NO_IMAGE)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import socket
+from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 import pytest
+from PIL import Image as PillowImage
 
 FIELDS = {"api_key": "key", "api_secret": "secret"}
+MEMBERS = ["request_id", "obj_file", "time_used", "transfer_matrix"]
 
 
-def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dict[str, object]]:
+def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dict[str, Any]]:
     """Send a request over a bare socket, and return the status and the JSON of the answer."""
     url = client.base_url
     head = (
@@ -38,26 +42,40 @@ def fields(boundary: str = "b", extra: str = "") -> bytes:
     )
 
 
-def test_a_file_disposition_and_no_line_after_the_end(client: httpx.Client, face_jpeg: bytes) -> None:
+def what_stays(answer: dict[str, Any]) -> tuple[str, list[list[float]]]:
+    """Return what is the same in every answer to the same photo."""
+    return answer["obj_file"], answer["transfer_matrix"]
+
+
+def test_a_file_disposition_and_no_line_after_the_end(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
+) -> None:
     photo = part(
         'Content-Disposition: file; name="image_file_1"; filename="a.jpg"\r\nContent-Type: image/jpeg',
         face_jpeg,
     )
-    status, answer = send(client, "multipart/form-data; boundary=b", fields() + photo + b"--b--")
-    assert (status, list(answer)) == (200, ["request_id", "obj_file", "time_used", "transfer_matrix"])
+    status, found = send(client, "multipart/form-data; boundary=b", fields() + photo + b"--b--")
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)
 
 
-def test_a_boundary_called_boundary_and_a_type_called_jpg(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_boundary_called_boundary_and_a_type_called_jpg(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
+) -> None:
     photo = part(
         'Content-Disposition: form-data; name="image_file_1"; filename="image_file_1"\r\nContent-Type: jpg',
         face_jpeg,
         "boundary",
     )
     body = fields("boundary") + photo + b"--boundary--\r\n"
-    assert send(client, "multipart/form-data; boundary=boundary", body)[0] == 200
+    status, found = send(client, "multipart/form-data; boundary=boundary", body)
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)
 
 
-def test_parts_that_say_their_length_and_know_no_type(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_parts_that_say_their_length_and_know_no_type(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
+) -> None:
     photo = part(
         'Content-Disposition: form-data; name="image_file_1"; filename="a"\r\n'
         f"Content-Type: application/octet-stream\r\nContent-Length: {len(face_jpeg)}",
@@ -68,39 +86,49 @@ def test_parts_that_say_their_length_and_know_no_type(client: httpx.Client, face
         part(f'Content-Disposition: form-data; name="{name}"{text}{len(value)}', value.encode())
         for name, value in FIELDS.items()
     )
-    assert send(client, 'multipart/form-data; boundary="b"', keys + photo + b"--b--\r\n")[0] == 200
+    status, found = send(client, 'multipart/form-data; boundary="b"', keys + photo + b"--b--\r\n")
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)
 
 
-def test_a_flag_as_text_and_as_a_file_at_once(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_flag_as_text_and_as_a_file_at_once(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
+) -> None:
     flags = part('Content-Disposition: form-data; name="texture"', b"1") + part(
         'Content-Disposition: form-data; name="texture"; filename="texture"', b"1"
     )
     photo = part('Content-Disposition: form-data; name="image_file_1"; filename="a.jpg"', face_jpeg)
     body = fields() + flags + photo + b"--b--\r\n"
-    status, answer = send(client, "multipart/form-data; boundary=b", body)
-    assert (status, "texture_img" in answer) == (200, True)
+    status, found = send(client, "multipart/form-data; boundary=b", body)
+    assert (status, list(found)) == (200, [*MEMBERS[:2], "texture_img", *MEMBERS[2:]])
+    assert what_stays(found) == what_stays(answer)
+    with PillowImage.open(io.BytesIO(base64.b64decode(found["texture_img"], validate=True))) as texture:
+        assert (texture.format, texture.size) == ("JPEG", (1024, 1024))
 
 
-def test_empty_second_and_third_images(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_empty_second_and_third_images(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
+) -> None:
     empty = b"".join(
         part(f'Content-Disposition: form-data; name="image_file_{number}"; filename=""', b"")
         for number in (2, 3)
     )
     photo = part('Content-Disposition: form-data; name="image_file_1"; filename="a.jpg"', face_jpeg)
     body = fields() + empty + photo + b"--b--\r\n"
-    status, answer = send(client, "multipart/form-data; boundary=b", body)
-    matrices = answer["transfer_matrix"]
-    assert isinstance(matrices, list)
-    assert (status, len(matrices)) == (200, 1)
+    status, found = send(client, "multipart/form-data; boundary=b", body)
+    assert len(found["transfer_matrix"]) == 1
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=UTF-8"]
 )
 def test_a_form_in_lower_case_and_with_a_charset(
-    client: httpx.Client, face_jpeg: bytes, content_type: str
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any], content_type: str
 ) -> None:
-
     encoded = quote_plus(base64.b64encode(face_jpeg).decode())
     body = f"api_key=key&api_secret=secret&image_base64_1={encoded}&return_gesture=1"
-    assert send(client, content_type, body.encode())[0] == 200
+    status, found = send(client, content_type, body.encode())
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)

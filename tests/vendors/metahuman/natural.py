@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from emulator.vendors.metahuman import routes
+from emulator.vendors.metahuman.face_recon import routes
 
 URL = "/face_recon/run_pipeline"
 
@@ -37,16 +37,38 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def token(world: Any, **headers: str) -> Any:
-    return world.client.post("/auth/token", data={"mail": "me"}, headers=headers)
-
-
 def static(world: Any, **headers: str) -> Any:
     return world.client.get("/static/nothing.png", headers=headers)
 
 
-CALLS: Mapping[str, Callable[..., Any]] = {"token": token, "run_pipeline": post, "static": static}
-"""A call of each operation that gets as far as to say whose it is."""
+CALLS: Mapping[str, Callable[..., Any]] = {"static": static}
+"""A call of each operation for which the example is not enough."""
 
 NOBODYS: frozenset[str] = frozenset({"token", "static"})
 """The operations that know no credential: a texture's is the one that it was made for."""
+
+
+def outcome(client: Any, key: str, data: bytes) -> str:
+    """Return what a photo leads to."""
+    answer = client.post(URL, data={"token": key}, files={"image_bytes": ("face.jpg", data)})
+    return "success" if answer.status_code == 200 else str(answer.json()["error"]["message"])
+
+
+PICTURE_FAULTS: Mapping[str, str] = {
+    "picture-truncated": "file corrupted",
+    "picture-rotated": "face not found",
+    "picture-shrunk": "success",
+    "picture-without-exif": "success",
+    "picture-channels-swapped": "success",
+}
+
+LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    (URL, {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
+    (URL, {"content": bytes(12_000_000)}),
+)
+
+SETTINGS: Mapping[str, Any] = {
+    "errors": {"FILE_TOO_LARGE": {"status": 418, "text": "no"}},
+    "prices": {"run_pipeline": {"amount": "0.02", "currency": "EUR"}},
+    "texture_size": 512, "gender": "female", "image_bytes": 1234,
+}  # fmt: skip

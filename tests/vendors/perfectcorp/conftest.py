@@ -1,4 +1,4 @@
-"""A Perfect Corp whose clock the test turns, without a socket."""
+"""Perfect Corp: the session's emulator on a socket, and others without one whose clock the test turns."""
 
 from __future__ import annotations
 
@@ -8,37 +8,53 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import Clock
+from emulator.server import Listening
 from emulator.settings import Settings
-from emulator.web.credentials import CredentialState
+from emulator.world.credentials import CredentialState
 
 KEY = "sk-test"
 NOW = 1_790_000_000.0
+FILE = "/s2s/v2.0/file"
 TASK = "/s2s/v2.0/task/face-reshape"
 PATIENCE_SECONDS = 60
 
 
-class Emulator:
-    """A client with a key, one without, and a clock."""
+class Api:
+    """A client with a key, and one without."""
 
-    def __init__(self, client: TestClient, clock: Clock) -> None:
+    def __init__(self, client: Any, anonymous: Any) -> None:
         self.client = client
-        self.anonymous = TestClient(client.app, raise_server_exceptions=False)
-        self.clock = clock
+        self.anonymous = anonymous
 
-    def register(self, size: int, content_type: str = "image/jpeg") -> Any:
-        new = {"content_type": content_type, "file_name": "a.jpg", "file_size": size}
-        return self.client.post("/s2s/v2.0/file", json={"files": [new]})
+    def register(self, size: int, content_type: str = "image/jpeg", path: str = FILE) -> Any:
+        new = {"content_type": content_type, "file_name": "selfie.jpg", "file_size": size}
+        return self.client.post(path, json={"files": [new]})
 
-    def upload(self, photo: bytes) -> str:
-        file = self.register(len(photo)).json()["data"]["files"][0]
+    def registered(self, size: int, content_type: str = "image/jpeg", path: str = FILE) -> dict[str, Any]:
+        answer = self.register(size, content_type, path)
+        assert answer.status_code == 200, answer.text
+        assert list(answer.json()) == ["status", "data"]
+        (file,) = answer.json()["data"]["files"]
+        found: dict[str, Any] = file
+        return found
+
+    def put(self, file: dict[str, Any], data: bytes) -> Any:
         request = file["requests"][0]
-        answer = self.anonymous.put(request["url"], headers=request["headers"], content=photo)
-        assert answer.status_code == 200
+        return self.anonymous.request(
+            request["method"], request["url"], headers=request["headers"], content=data
+        )
+
+    def upload(self, photo: bytes, content_type: str = "image/jpeg") -> str:
+        file = self.registered(len(photo), content_type)
+        answer = self.put(file, photo)
+        assert (answer.status_code, answer.content) == (200, b"")
         file_id: str = file["file_id"]
         return file_id
 
@@ -46,42 +62,89 @@ class Emulator:
         body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
         return self.client.post(path, json=body)
 
+    def start(self, body: dict[str, Any], path: str = TASK) -> str:
+        answer = self.client.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        assert list(answer.json()) == ["status", "data"]
+        task_id: str = answer.json()["data"]["task_id"]
+        return task_id
+
     def wait(self, task_id: str, path: str = TASK) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            data: dict[str, Any] = self.client.get(f"{path}/{task_id}").json()["data"]
+            answer = self.client.get(f"{path}/{task_id}")
+            assert answer.status_code == 200, answer.text
+            data: dict[str, Any] = answer.json()["data"]
             if data["task_status"] != "running":
                 return data
+            assert data == {"error": None, "results": None, "task_status": "running"}
             time.sleep(0.01)
         raise AssertionError("the task did not finish")
 
     def run(self, photo: bytes) -> dict[str, Any]:
         return self.wait(self.create(self.upload(photo)).json()["data"]["task_id"])
 
+    def result(self, task_id: str) -> bytes:
+        """Return the picture that a reshape made."""
+        answer = self.anonymous.get(self.wait(task_id)["results"]["url"])
+        assert answer.status_code == 200
+        content: bytes = answer.content
+        return content
+
+
+class Emulator(Api):
+    """An emulator of the test's own."""
+
+    def __init__(self, client: TestClient, clock: Clock) -> None:
+        super().__init__(client, TestClient(client.app, raise_server_exceptions=False))
+        self.clock = clock
+
+    def progress(self, mode: str) -> None:
+        """Set when the tasks that are created from now on are over."""
+        mine = {"credential": KEY}
+        answer = self.client.put("/_emulator/progression", params=mine, json={"mode": mode})
+        assert answer.status_code == 200, answer.text
+
+    def finish(self, task_id: str) -> None:
+        """End a task that is over when the tester says so."""
+        answer = self.client.post(f"/_emulator/tasks/{task_id}/finish")
+        assert answer.status_code == 200, answer.text
+
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Emulator]:
+def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
     """Run an emulator as long as the block lasts."""
     clock = Clock(NOW)
-    app = create_app(settings, clock=clock)
+    app = create_app(settings, clock=clock, workers=workers)
     headers = {"Authorization": f"Bearer {KEY}"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield Emulator(client, clock)
 
 
 @pytest.fixture
-def emulate() -> Iterator[Callable[..., Emulator]]:
+def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
     """Start emulators with settings of Perfect Corp's, as keywords."""
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
-            given = Settings(workers=1, credentials=credentials or {}, vendors={"perfectcorp": settings})
-            return stack.enter_context(opened(given))
+            given = Settings(credentials=credentials or {}, vendors={"perfectcorp": settings})
+            return stack.enter_context(opened(given, workers))
 
         yield start
 
 
 @pytest.fixture
-def on_one_folder(tmp_path: Path) -> Callable[[], AbstractContextManager[Emulator]]:
+def on_one_folder(tmp_path: Path, workers: WorkerPool) -> Callable[[], AbstractContextManager[Emulator]]:
     """Run emulators one after the other, each on what the one before has left."""
-    return lambda: opened(Settings(workers=1, data_dir=tmp_path))
+    return lambda: opened(Settings(data_dir=tmp_path), workers)
+
+
+@pytest.fixture(scope="session")
+def api(server: Listening) -> Iterator[Api]:
+    """The session's emulator, on a socket."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with (
+        httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as client,
+        httpx.Client(base_url=server.base_url, timeout=60) as anonymous,
+    ):
+        yield Api(client, anonymous)

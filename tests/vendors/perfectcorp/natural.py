@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from PIL import Image as PillowImage
 
-from emulator.vendors.perfectcorp import routes, store
-from emulator.vendors.perfectcorp.jobs import Engine
+from emulator.vendors.perfectcorp.files import store
+from emulator.vendors.perfectcorp.reshape import routes
+from emulator.vendors.perfectcorp.reshape.jobs import Engine
 
 FILE = "/s2s/v2.0/file"
 TASK = "/s2s/v2.0/task/face-reshape"
@@ -194,17 +195,6 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def api(method: str, path: str) -> Callable[..., Any]:
-    def call(world: Any, **given: str) -> Any:
-        return world.client.request(method, path, headers={**headers(world), **given})
-
-    return call
-
-
-def legacy_token(world: Any, **given: str) -> Any:
-    return world.client.post(AUTH, json={"client_id": world.key, "id_token": ""}, headers=given)
-
-
 def upload_call(world: Any, **given: str) -> Any:
     request = register(world)["requests"][0]
     return world.client.put(request["url"], headers={**request["headers"], **given}, content=bytes(10))
@@ -215,21 +205,8 @@ def download(world: Any, **given: str) -> Any:
     return world.client.get(register(world)["requests"][0]["url"], headers=given)
 
 
-CALLS: Mapping[str, Callable[..., Any]] = {
-    "create_file": api("POST", FILE),
-    "create_reshape": api("POST", TASK),
-    "create_pre_process": api("POST", PRE_PROCESS),
-    "check_reshape": api("GET", f"{TASK}/unknown"),
-    "check_pre_process": api("GET", f"{PRE_PROCESS}/unknown"),
-    "delete_task": api("POST", DELETE),
-    "legacy_token": legacy_token,
-    "credit": api("GET", CREDIT),
-    "credit_history": api("GET", HISTORY),
-    "feature_cost": api("GET", COST),
-    "upload": upload_call,
-    "download": download,
-}
-"""A call of each operation that gets as far as to say whose it is."""
+CALLS: Mapping[str, Callable[..., Any]] = {"upload": upload_call, "download": download}
+"""A call of each operation for which the example is not enough."""
 
 NOBODYS: frozenset[str] = frozenset()
 """The operations that know no credential."""
@@ -248,3 +225,69 @@ def accounts(world: Any) -> tuple[Any, Any]:
     """Return what units a key has, and what it spent."""
     credit, history = (world.client.get(path, headers=headers(world)) for path in (CREDIT, HISTORY))
     return [grant["amount"] for grant in credit.json()["results"]], history.json()["result"]["history"]
+
+
+def outcome(client: Any, key: str, data: bytes) -> str:
+    """Return what a photo leads to."""
+    bearer = {"Authorization": f"Bearer {key}"}
+    new = {"content_type": "image/jpg", "file_name": "face.jpg", "file_size": len(data)}
+    file = client.post(FILE, json={"files": [new]}, headers=bearer).json()["data"]["files"][0]
+    upload = file["requests"][0]
+    client.put(upload["url"], headers=upload["headers"], content=data).raise_for_status()
+    body = {**BODY, "src_file_id": file["file_id"], "features": {"eye_size": 60}}
+    task_id = task_id_of(client.post(TASK, json=body, headers=bearer))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        task = client.get(f"{TASK}/{task_id}", headers=bearer).json()["data"]
+        if task["task_status"] != "running":
+            return str(task["error"]) if task["task_status"] == "error" else "success"
+        assert time.monotonic() < deadline, "the task did not finish"
+        time.sleep(0.01)
+
+
+PICTURE_FAULTS: Mapping[str, str] = {
+    "picture-truncated": "error_decode_image",
+    "picture-rotated": "error_no_face",
+    "picture-shrunk": "success",
+    "picture-without-exif": "success",
+    "picture-channels-swapped": "success",
+}
+
+_KEY = {"headers": {"Authorization": "Bearer k"}}
+
+LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    (TASK, {"json": {}}),
+    (TASK, {"json": {}, **_KEY}),
+    (TASK, {"content": bytes(2_000_000), **_KEY}),
+    ("/yce-us/ttl30/a.jpg", {}),
+)
+
+
+def failed(entry: Any) -> dict[str, Any]:
+    """Return the whole body of a poll that tells that a task ended with an error."""
+    told = {
+        "error": entry.codes[0], "error_message": entry.text, "results": None, "task_status": "error",
+    }  # fmt: skip
+    return {"status": 200, "data": told}
+
+
+NOTHING_BILLED: tuple[list[int], list[Any]] = ([1000], [])
+"""What ``accounts`` returns of a key that was not billed."""
+
+_ENDPOINT = {
+    "url": "http://127.0.0.1:9/hook",
+    "secret": f"whsec_{'A' * 32}",
+    "credential": "me",
+    "timestamps": "clock",
+}
+
+SETTINGS: Mapping[str, Any] = {
+    "errors": {"TooManyRequests": {"status": 418, "text": "no"}},
+    "prices": {"unit": {"amount": "0.02", "currency": "EUR"}},
+    "file_bytes": 1234, "video_bytes": 2345, "longest_side": 5000, "face_fraction": 0.25,
+    "face_angle_deg": 12.5, "download_timeout_s": 0.5, "url_seconds": 60, "file_days": 0.5,
+    "task_days": 1.0, "task_timeout_s": 2.5, "unpolled_expiry_s": 10.0, "engine_codes": "page",
+    "missing_upload_status": 404, "units": 7, "units_days": 1.5, "reshape_units": 2,
+    "pre_process_units": 1, "polls_per_second": 9, "rate_limit": True, "webhook_endpoints": [_ENDPOINT],
+    "webhook_tasks": ["face-reshape"], "webhook_gaps_s": [0.0, 1.5], "webhook_timeout_s": 2.5,
+}  # fmt: skip

@@ -1,3 +1,5 @@
+"""What Perfect Corp posts to the endpoints of a key."""
+
 from __future__ import annotations
 
 import base64
@@ -16,9 +18,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.settings import STANDARD_GAPS_S, PerfectCorpSettings
 from emulator.vendors.perfectcorp.webhooks import compose, decode_secret, sign_message, spell_secret
-from emulator.web.faults import FaultRule, Match
+from emulator.webhooks import outbox
 from emulator.webhooks.delivery import Message
-from emulator.webhooks.outbox import WrongSecret
+from emulator.webhooks.endpoints import WrongSecret
+from emulator.world.faults.rules import FaultRule, Match
 
 SECRET = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the one of the vendor's page
 TASK = "/s2s/v2.0/task/face-reshape"
@@ -29,9 +32,8 @@ KEY = "sk-test"
 
 def listen(emulator: Any, url: str, **more: Any) -> dict[str, Any]:
     """Add an endpoint."""
-    answer = emulator.client.post(
-        "/_emulator/webhooks/endpoints", params={"credential": KEY}, json={"url": url, **more}
-    )
+    mine, new = {"credential": KEY}, {"url": url, "vendor": "perfectcorp", **more}
+    answer = emulator.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
     assert answer.status_code == 201, answer.text
     endpoint: dict[str, Any] = answer.json()
     return endpoint
@@ -82,7 +84,11 @@ def test_a_success_is_announced_as_one(emulate: Callable[..., Any], receiver: An
     assert told["data"]["task_status"] == "success"
 
 
-def test_who_polls_when_the_webhook_arrives_sees_the_end(emulate: Callable[..., Any], receiver: Any) -> None:
+def test_who_polls_when_the_webhook_arrives_sees_the_end(
+    emulate: Callable[..., Any], receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody answers, so each delivery is let past the one before only after a while.
+    monkeypatch.setattr(outbox, "HEAD_START_SECONDS", 0.01)
     emulator = emulate()
     listen(emulator, receiver.url)
     receiver.may_answer.clear()
@@ -196,7 +202,9 @@ def test_a_key_has_at_most_ten_endpoints(emulate: Callable[..., Any]) -> None:
     for number in range(10):
         listen(emulator, f"http://127.0.0.1:9/{number}")
     refused = emulator.client.post(
-        "/_emulator/webhooks/endpoints", params={"credential": KEY}, json={"url": "http://127.0.0.1:9/"}
+        "/_emulator/webhooks/endpoints",
+        params={"credential": KEY},
+        json={"url": "http://127.0.0.1:9/", "vendor": "perfectcorp"},
     )
     assert refused.status_code == 422
     assert "there are 10 endpoints already" in refused.json()["error"]
@@ -232,7 +240,7 @@ def test_what_goes_wrong_on_purpose_a_receiver_can_tell(
     emulator = emulate()
     endpoint = listen(emulator, receiver.url)
     rule = FaultRule(match=Match(operation="webhook", nth=2), effect={"webhook": effect})  # type: ignore[arg-type]
-    emulator.client.portal.call(emulator.client.app.state.services.faults.add, "1", rule)
+    emulator.client.portal.call(emulator.client.app.state.world.faults.add, "1", rule)
     fail(emulator)
     receiver.wait(1)
     fail(emulator)

@@ -1,0 +1,44 @@
+"""Work that goes on beside the calls: asyncio tasks by credential."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class Background:
+    """Asyncio tasks that run until they end or are cancelled.
+
+    Parameters
+    ----------
+    failure : str
+        What is logged when one of them raises.
+    """
+
+    def __init__(self, failure: str) -> None:
+        self._failure = failure
+        self._running: dict[asyncio.Task[None], str] = {}
+
+    def start(self, credential: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start work for a credential, and return its task."""
+        task = asyncio.create_task(work)
+        self._running[task] = credential
+        task.add_done_callback(self._end)
+        return task
+
+    async def cancel(self, credential: str | None = None) -> None:
+        """Cancel the work of a credential, or all, and return when it has ended."""
+        cancelled = [task for task, each in self._running.items() if credential in {None, each}]
+        for task in cancelled:
+            task.cancel()
+        if cancelled:
+            await asyncio.wait(cancelled)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        if not task.cancelled() and task.exception() is not None:
+            logger.error(self._failure, exc_info=task.exception())

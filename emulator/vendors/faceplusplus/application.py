@@ -1,0 +1,50 @@
+"""What all APIs of Face++ stand on: the gateway's words, its rate limit, and request ids."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+
+from emulator.vendors.faceplusplus.errors import GATEWAY, FacePlusPlusEntry, Layer
+from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
+from emulator.vendors.faceplusplus.wire import error_schema, render_error
+from emulator.web.vendor import Dialect
+from emulator.world.catalogue import VendorError
+from emulator.world.limits import SlidingWindow
+from emulator.world.world import World
+
+
+def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
+    """Add the rate limit, and let browsers call from anywhere."""
+    app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
+    if app.state.calls is not None:
+        world.add(app.state.calls)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+
+
+async def draw_request_id(world: World, credential: str) -> str:
+    """Return the next request id: the second of the request, and a UUID."""
+    number = await world.ids.draw_uuid4(credential, "faceplusplus/request")
+    return f"{int(world.clock.now(credential))},{number}"
+
+
+async def _render(request: Request, error: VendorError) -> Response:
+    request_id = getattr(request.state, "request_id", "")
+    if not request_id and cast("FacePlusPlusEntry", error.entry).layer is Layer.API:
+        request_id = await draw_request_id(request.app.state.world, "")
+    stopwatch: Any = getattr(request.state, "stopwatch", None)
+    time_used_ms = 0 if stopwatch is None else stopwatch.elapsed_ms()
+    return render_error(error, request_id=request_id, time_used_ms=time_used_ms)
+
+
+DIALECT = Dialect(
+    render=_render,
+    schema=error_schema,
+    defect=GATEWAY["INTERNAL_ERROR"],
+    too_large=GATEWAY["REQUEST_ENTITY_TOO_LARGE"].occur(),
+    longest_body=lambda settings: settings.body_bytes,
+    unknown_path=GATEWAY["API_NOT_FOUND"],
+    wrong_method=GATEWAY["METHOD_NOT_ALLOWED"],
+)

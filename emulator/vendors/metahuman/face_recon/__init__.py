@@ -1,0 +1,1 @@
+"""Face reconstruction: a photo in; texture, coefficients and attributes out."""

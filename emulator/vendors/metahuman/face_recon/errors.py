@@ -1,0 +1,31 @@
+"""The errors of face reconstruction, as data. Every one is answered with HTTP 422."""
+
+from __future__ import annotations
+
+from emulator.face.errors import ImageEmpty, ImageError, NoFaceFound
+from emulator.vendors.metahuman.errors import FILE_TOO_LARGE, SHARED, refusal
+from emulator.world.catalogue import ErrorCatalogue
+from emulator.world.credentials import CredentialOfOtherRegion, CredentialRefused, CredentialUnknown
+
+ERRORS = ErrorCatalogue(
+    [
+        refusal(
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown.",
+            (CredentialUnknown, CredentialOfOtherRegion),
+        ),
+        refusal(
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token is known, and its access is limited.",
+            (CredentialRefused,),
+        ),
+        FILE_TOO_LARGE,
+        refusal(
+            "FACE_NOT_FOUND", 4, "face not found", "There is no face in the photo.", (NoFaceFound,),
+        ),
+        refusal(
+            "FILE_CORRUPTED", 5, "file corrupted", "The photo cannot be decoded, or has another format.",
+            (ImageError,),
+        ),
+        refusal("EMPTY_IMAGE", 6, "empty input image", "The photo has no bytes.", (ImageEmpty,)),
+        *SHARED,
+    ]
+)  # fmt: skip

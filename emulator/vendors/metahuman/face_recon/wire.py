@@ -1,0 +1,111 @@
+"""What requests and answers of face reconstruction look like on the wire."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from emulator.face.appearance import Attributes
+from emulator.pipelines.options import HeadDescription
+from emulator.vendors.metahuman.static.routes import FOLDER
+from emulator.vendors.metahuman.wire import Body, missing_field, wrong_field
+
+Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+
+
+class RunPipelineFields(BaseModel):
+    """The fields of a request."""
+
+    token: Annotated[str, Field(min_length=1)]
+    image_bytes: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+
+
+class Face(Body):
+    """Texture and shape."""
+
+    textureUrl: Annotated[str, Field(pattern="^/static/.+\\.png$")]  # noqa: N815 - as the vendor spells it
+    blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)]  # noqa: N815 - likewise
+    blinkCorrectionCoeff: float  # noqa: N815 - likewise
+
+
+class Hair(Body):
+    """What the hair is like."""
+
+    color: Color
+    type: Annotated[str, Field(pattern="^(long|short|ponytail)_(straight|wavy)$")]
+
+
+class Skin(Body):
+    """What the skin is like."""
+
+    color: Color
+
+
+class Head(Body):
+    """A head, its members in the order of the vendor's sample."""
+
+    face: Face
+    hair: Hair
+    skin: Skin
+    accessories: list[str]
+    gender: Literal["Female", "Male"]
+
+
+class RunPipelineResult(Body):
+    """The answer to a request that succeeded."""
+
+    result: Head
+
+
+def texture_name(file_name: str | None, number: bytes) -> str:
+    """Return the name of the texture file: the upload's stem, and a number that makes it unique."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(file_name or "").stem)[:64].strip("_")
+    return f"{stem or 'input_image'}_{number.hex()}_texture.png"
+
+
+def render_success(head: HeadDescription, name: str) -> Response:
+    """Return the documented answer; coefficients are float32, widened, as in the vendor's sample."""
+    attributes = head.attributes
+    found = Head(
+        face=Face(
+            textureUrl=f"{FOLDER}/{name}",
+            blendShapes=[float(np.float32(number)) for number in head.identity_coefficients],
+            blinkCorrectionCoeff=float(np.float32(attributes.blink_correction)),
+        ),
+        hair=Hair(
+            color=_hex(attributes.hair_color), type=f"{attributes.hair_length}_{attributes.hair_texture}"
+        ),
+        skin=Skin(color=_hex(attributes.skin_color)),
+        accessories=_accessories(attributes),
+        gender="Female" if attributes.gender == "female" else "Male",
+    )
+    return JSONResponse(RunPipelineResult(result=found).model_dump())
+
+
+def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:
+    """Return what is wrong with the fields of a request whose types are not right."""
+    found = []
+    if token is None or token == "":
+        found.append(missing_field("token"))
+    elif not isinstance(token, str):
+        found.append(wrong_field("token", "str type expected", "type_error.str"))
+    if upload is None:
+        found.append(missing_field("image_bytes"))
+    elif isinstance(upload, str):
+        message = "Expected UploadFile, received: <class 'str'>"
+        found.append(wrong_field("image_bytes", message, "value_error"))
+    return found
+
+
+def _accessories(attributes: Attributes) -> list[str]:
+    return ["glasses"] if attributes.glasses else []
+
+
+def _hex(color: Any) -> str:
+    return "#" + bytes(int(channel) for channel in color).hex()

@@ -1,0 +1,1 @@
+"""The files that answers name, such as textures."""

@@ -1,0 +1,1 @@
+"""Registration: a mail address in, a token out."""

@@ -1,0 +1,71 @@
+"""The operation that hands out tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from emulator.vendors.metahuman.application import warn_of_dropped
+from emulator.vendors.metahuman.errors import SHARED
+from emulator.vendors.metahuman.wire import REFUSED_FORM, Body
+from emulator.web.call import CallDep, WorldDep
+from emulator.web.vendor import Api
+from emulator.world.credentials import CredentialState
+from emulator.world.operation import MULTIPART, URLENCODED, Example, Operation
+
+
+class TokenFields(BaseModel):
+    """The fields of a request."""
+
+    mail: Annotated[str, Field(min_length=1)]
+    name: str = ""
+    comment: str = ""
+
+
+class Token(Body):
+    """A token, which is a version 4 UUID."""
+
+    token: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+
+
+class TokenResult(Body):
+    """The answer to a registration."""
+
+    result: Token
+
+
+async def token(
+    request: Request,
+    call: CallDep,
+    world: WorldDep,
+    mail: Annotated[str, Form()],
+    name: Annotated[str, Form()] = "",
+    comment: Annotated[str, Form()] = "",
+) -> Response:
+    """Register, and get a token."""
+    await call.identify(None)
+    warn_of_dropped(await request.form(), TokenFields.model_fields, call)
+    issued = str(await world.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
+    await world.credentials.put(issued, CredentialState.VALID)
+    return JSONResponse(TokenResult(result=Token(token=issued)).model_dump())
+
+
+TOKEN = Operation(
+    name="token",
+    methods=("POST",),
+    paths=("/auth/token",),
+    summary="Register, and get a token",
+    endpoint=token,
+    errors=SHARED,
+    request=TokenFields,
+    request_types=(MULTIPART, URLENCODED),
+    response=TokenResult,
+    other_answers=REFUSED_FORM,
+    is_open=True,
+    example=Example(form={"mail": "me@example.com"}),
+)
+
+api = Api("Authorization", (TOKEN,))

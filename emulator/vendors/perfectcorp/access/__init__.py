@@ -1,0 +1,1 @@
+"""Access tokens, which legacy clients send in place of their key."""

@@ -1,0 +1,15 @@
+"""The errors of access tokens, as data."""
+
+from __future__ import annotations
+
+from emulator.vendors.perfectcorp.errors import SHARED, api
+from emulator.world.catalogue import ErrorCatalogue, Mark
+
+ACCESS = SHARED | ErrorCatalogue(
+    [
+        api(
+            "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
+            "The `id_token` of a legacy client is corrupt.", Mark.OBSERVED, "live reports; the text is a guess",
+        ),
+    ]
+)  # fmt: skip

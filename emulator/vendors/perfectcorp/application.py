@@ -1,0 +1,101 @@
+"""What all APIs of Perfect Corp stand on: jobs, webhooks, units, numbered answers and three layers' words."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.ids import SeededIds
+from emulator.vendors.perfectcorp.caller import key_of, rate_windows
+from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
+from emulator.vendors.perfectcorp.files.errors import STORE
+from emulator.vendors.perfectcorp.files.presigned import BUCKET
+from emulator.vendors.perfectcorp.files.store import Files
+from emulator.vendors.perfectcorp.reshape.jobs import Engine
+from emulator.vendors.perfectcorp.reshape.routes import api as reshape
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
+from emulator.vendors.perfectcorp.wire import error_schema, render_error
+from emulator.web.vendor import Dialect
+from emulator.world.catalogue import VendorError
+from emulator.world.limits import SlidingWindow
+from emulator.world.world import World
+
+BODY_BYTES = 1024 * 1024
+"""What a JSON body may have. Pictures travel to the store, which knows their length beforehand."""
+
+
+def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
+    """Add what the routes find in ``app.state``, and what wraps them."""
+    spending = frozenset(each.name for each in reshape.operations if each.billing is not None)
+    app.state.units = Units(world, settings, spending)
+    announcer = announcer_of(world, settings)
+    world.webhooks.endpoints.register(VENDOR, source_of(announcer, settings))
+    world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
+    app.state.windows = rate_windows()
+    app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
+    world.add(app.state.units, Files(), *app.state.windows, *app.state.polls)
+    # Browsers upload to the presigned URL from any origin.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "x-request-id"],
+    )
+    app.add_middleware(NumberedAnswers, ids=world.ids)
+
+
+class NumberedAnswers:
+    """ASGI middleware that numbers every answer: ``x-request-id``, eighteen digits."""
+
+    def __init__(self, app: ASGIApp, ids: SeededIds) -> None:
+        self._app = app
+        self._ids = ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a number, which the application finds in ``request.state.number``."""
+        drawn = int.from_bytes(await self._ids.draw("", "perfectcorp/request", 8), "big")
+        number = str(4 * 10**17 + drawn % 10**17)
+        scope.setdefault("state", {})["number"] = number
+
+        async def send_numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                header = (b"x-request-id", number.encode())
+                message = {**message, "headers": [*message["headers"], header]}
+            await send(message)
+
+        await self._app(scope, receive, send_numbered)
+
+
+async def _guess_caller(request: Request) -> str | None:
+    return await key_of(request.headers.get("authorization"), request.app.state.world) or None
+
+
+def _in_the_stores_words(request: Request, error: VendorError) -> VendorError:
+    """Return the error that is told: whatever happens below the bucket is the store's to tell."""
+    layer = cast("PerfectCorpEntry", error.entry).layer
+    if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
+        return error
+    return STORE["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
+
+
+async def _render(request: Request, error: VendorError) -> Response:
+    return render_error(error, request.state.number)
+
+
+DIALECT = Dialect(
+    render=_render,
+    schema=error_schema,
+    defect=SHARED["InternalError"],
+    too_large=SHARED["InvalidParameters"].occur(sentence="The request body is above the allowed maximum."),
+    longest_body=lambda _settings: BODY_BYTES,
+    unknown_path=SHARED["NotFound"],
+    wrong_method=SHARED["MethodNotAllowed"],
+    choose=_in_the_stores_words,
+    guess_caller=_guess_caller,
+)

@@ -1,0 +1,151 @@
+"""Reading requests: JSON bodies and pages, refused in the validator's sentences."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.web.call import call_of
+from emulator.world.text import encodable
+
+Text = Annotated[str, Field(strict=True), AfterValidator(encodable)]
+Body = TypeVar("Body", bound="RequestBody")
+AnyPage = TypeVar("AnyPage", bound="Page")
+Entry = TypeVar("Entry")
+
+
+class RequestBody(BaseModel):
+    """The base of request bodies. Unknown members are dropped, as the vendor does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Page(RequestBody):
+    """The page of a list that a query asks for. The token is the offset in base64, unpadded."""
+
+    page_size: Annotated[int, Field(ge=1)] = 20
+    starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": "^(null|MjA)?$"})] = None
+
+    @property
+    def offset(self) -> int:
+        """The number of entries before the page.
+
+        Raises
+        ------
+        VendorError
+            If the token is not one of ours.
+        """
+        if not self.starting_token or self.starting_token == "null":  # noqa: S105 - as the documents spell it
+            return 0
+        try:
+            padded = self.starting_token + "=" * (-len(self.starting_token) % 4)
+            offset = int(base64.urlsafe_b64decode(padded).decode("ascii"))
+            if offset < 0:
+                raise ValueError(offset)  # noqa: TRY301 - one answer to whatever is wrong with a token
+        except (ValueError, binascii.Error) as error:
+            sentence = "starting_token doesn't match the required format."
+            raise SHARED["InvalidParameters"].occur(sentence=sentence) from error
+        return offset
+
+    def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
+        """Return the page of ``entries``, and the token of the next one or None."""
+        end = self.offset + self.page_size
+        token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
+        return entries[self.offset : end], token if end < len(entries) else None
+
+
+def read_page(request: Request, model: type[AnyPage]) -> AnyPage:
+    """Return the page that the query asks for.
+
+    Raises
+    ------
+    VendorError
+        With the validator's sentence, if it is not as ``model`` wants it.
+    """
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
+
+
+async def read_body(
+    request: Request, model: type[Body], check_first: Callable[[Mapping[str, Any]], None] | None = None
+) -> Body:
+    """Return the JSON body of ``request``, validated.
+
+    ``check_first`` sees the body before its members are validated one by one. The members that nobody
+    reads are warned of.
+
+    Raises
+    ------
+    VendorError
+        With the validator's sentence for the first thing that is wrong.
+    """
+    try:
+        document = json.loads((await request.body()).decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise SHARED["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
+    if check_first is not None and isinstance(document, dict):
+        check_first(document)
+    try:
+        body = model.model_validate(document)
+    except ValidationError as error:
+        raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
+    for name in _dropped(document, body):
+        call_of(request).warn("field-dropped", f"there is no member {name}")
+    return body
+
+
+def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
+    """Give the members of ``document`` that ``body`` has no place for."""
+    fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
+    for member, given in document.items():
+        value = getattr(body, fields[member]) if member in fields else None
+        if member not in fields:
+            yield f"{path}{member}"
+        elif isinstance(value, RequestBody):
+            yield from _dropped(given, value, f"{path}{member}.")
+        elif isinstance(value, list):
+            for position, (inner, part) in enumerate(zip(given, value, strict=True)):
+                yield from _dropped(inner, part, f"{path}{member}[{position}].")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def is_null(name: str) -> str:
+    """Return the sentence for a member that is null."""
+    return f"'{name}' is required and can't be null."
+
+
+def is_missing(name: str) -> str:
+    """Return the sentence for a member that is not there."""
+    return f"{name} is required but wasn't included in your request."
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # The validator prints the innermost member's name, without the path to it.
+    names = [str(step) for step in first["loc"] if isinstance(step, str)]
+    name = names[-1] if names else "body"
+    if first["type"] != "missing" and first["input"] is None:
+        return is_null(name)
+    match first["type"]:
+        case "missing":
+            return is_missing(name)
+        case "less_than_equal" | "less_than":
+            return f"{name} is above the allowed maximum."
+        case "greater_than_equal" | "greater_than":
+            return f"{name} is below the allowed minimum."
+        case "literal_error":
+            return f"{name} is not one of the accepted values."
+        case _:
+            return f"{name} doesn't match the required format."

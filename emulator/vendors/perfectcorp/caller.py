@@ -1,0 +1,117 @@
+"""Perfect Corp's callers: a bearer key, how often it may call, and the settings as they are for it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from emulator.clock import machine_time
+from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
+from emulator.web.call import Call, CallDep, WorldDep
+from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
+from emulator.world.limits import SlidingWindow
+from emulator.world.world import World
+
+ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
+
+
+async def key_of(authorization: str | None, world: World) -> str:
+    """Return the API key that an ``Authorization`` header names, good or not; "" if it names none.
+
+    It is a bearer token, or an access token that a legacy client got for its key.
+    """
+    scheme, _, bearer = (authorization or "").partition(" ")
+    bearer = bearer.strip() if scheme.lower() == "bearer" else ""
+    token = await world.records.get(ACCESS_TOKEN, bearer) if bearer else None
+    return bearer if token is None else token.credential
+
+
+async def authenticate(authorization: str | None, call: Call, world: World) -> str:
+    """Return the API key of an ``Authorization`` header, which ``call`` is told.
+
+    A key whose balance is gone is still good: only what costs units is refused.
+
+    Raises
+    ------
+    VendorError
+        If there is none, or it is not good.
+    """
+    api_key = await key_of(authorization, world)
+    await call.identify(api_key or None)
+    try:
+        await world.credentials.check(api_key)
+    except CredentialOutOfBalance:
+        pass
+    except CredentialRefused as error:
+        raise SHARED.for_cause(error).occur() from error
+    return api_key
+
+
+def rate_windows() -> tuple[SlidingWindow, ...]:
+    """Return the windows that count the calls of a key and of an address."""
+    return tuple(SlidingWindow(limit, seconds, _key_caller) for limit, seconds in ((5, 1), (250, 300)))
+
+
+def _key_caller(api_key: str) -> str:
+    return f"key {api_key}"
+
+
+def check_rate(request: Request, api_key: str, world: World, settings: PerfectCorpSettings) -> None:
+    """Raise if a key or its address calls more often than it may.
+
+    Raises
+    ------
+    VendorError
+        If one does.
+    """
+    if not settings.rate_limit:
+        return
+    callers = (_key_caller(api_key), f"address {request.client.host if request.client else ''}")
+    now = world.clock.now(api_key)
+    pairs = [(window, caller) for window in request.app.state.windows for caller in callers]
+    # First all are asked, then all count: a call that is refused by one counts for none.
+    if not all(window.has_room(caller, now) for window, caller in pairs):
+        raise SHARED["TooManyRequests"].occur()
+    for window, caller in pairs:
+        window.count(caller, now)
+
+
+async def _key(request: Request, call: CallDep, world: WorldDep) -> str:
+    return await authenticate(request.headers.get("authorization"), call, world)
+
+
+async def _caller(
+    request: Request, api_key: Annotated[str, Depends(_key)], world: WorldDep, settings: SettingsDep
+) -> str:
+    check_rate(request, api_key, world, settings)
+    return api_key
+
+
+CallerDep = Annotated[str, Depends(_caller)]
+"""The API key of a call that is within the rate limits; without a good one the route is not reached."""
+
+
+def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
+    return world.lifetimes.of(VENDOR, api_key, settings)
+
+
+CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
+"""The settings as they are for the caller: with its own lifetimes."""
+
+
+def _poller(
+    request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
+) -> str:
+    # A client may wait by the emulator's clock, or by the machine's.
+    moments = (world.clock.now(api_key), machine_time())
+    polls: tuple[SlidingWindow, ...] = request.app.state.polls
+    allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]
+    if not any(allowed):
+        call.warn("polled-too-often", f"more than {settings.polls_per_second} polls within a second")
+    return api_key
+
+
+PollerDep = Annotated[str, Depends(_poller)]
+"""The API key of a poll, which is warned if it polls more often than the vendor wants."""

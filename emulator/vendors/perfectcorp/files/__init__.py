@@ -1,0 +1,1 @@
+"""Files: registration, and the object store behind presigned URLs."""

@@ -1,0 +1,83 @@
+"""Presigned URLs: how pictures get in and out without an API key.
+
+They look like those of S3, where the vendor keeps its files: signed query strings with an expiry.
+The host is not signed, so that a URL works under every name by which the emulator can be reached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+from emulator.vendors.perfectcorp.files.errors import STORE
+
+BUCKET = "yce-us"
+ALGORITHM = "AWS4-HMAC-SHA256"
+DATE_FORMAT = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """What a presigned URL allows.
+
+    Attributes
+    ----------
+    method : {"GET", "PUT"}
+        The one method.
+    key : str
+        The object.
+    headers : mapping
+        The headers that must be sent exactly so, names in lower case.
+    """
+
+    method: Literal["GET", "PUT"]
+    key: str
+    headers: Mapping[str, str]
+
+
+def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
+    """Return a URL below ``base_url`` that allows ``request`` from ``now`` on, for ``seconds``."""
+    moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
+    parameters = {
+        "X-Amz-Algorithm": ALGORITHM,
+        "X-Amz-Credential": f"EMULATED/{moment[:8]}/us-west-2/s3/aws4_request",
+        "X-Amz-Date": moment,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": ";".join(sorted([*request.headers, "host"])),
+    }
+    parameters["X-Amz-Signature"] = _sign(request, parameters, secret)
+    return f"{base_url.rstrip('/')}/{BUCKET}/{quote(request.key)}?{urlencode(parameters)}"
+
+
+def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
+    """Raise unless ``parameters``, a URL's query, allow ``request`` at ``now``.
+
+    Raises
+    ------
+    VendorError
+        If there is no signature, or not ours for this request, or the URL has expired.
+    """
+    if "X-Amz-Signature" not in parameters:
+        raise STORE["NotSigned"].occur()
+    signed = {name: value for name, value in parameters.items() if name != "X-Amz-Signature"}
+    given = parameters["X-Amz-Signature"]
+    if not hmac.compare_digest(given.encode(), _sign(request, signed, secret).encode()):
+        raise STORE["BadSignature"].occur()
+    begin = datetime.strptime(signed["X-Amz-Date"], DATE_FORMAT).replace(tzinfo=UTC).timestamp()
+    if now >= begin + int(signed["X-Amz-Expires"]):
+        raise STORE["SignatureExpired"].occur()
+
+
+def _sign(request: SignedRequest, parameters: Mapping[str, str], secret: bytes) -> str:
+    lines = [
+        request.method,
+        request.key,
+        urlencode(sorted(parameters.items())),
+        *(f"{name}:{value}" for name, value in sorted(request.headers.items())),
+    ]
+    return hmac.new(secret, "\n".join(lines).encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,122 @@
+"""Registered files, their objects, and the URLs that lead to them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastapi import Request
+from pydantic import TypeAdapter
+
+from emulator.backends.stateful import Check, Stateful
+from emulator.clock import EVERYBODY
+from emulator.vendors.perfectcorp.files.errors import STORE
+from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign, verify
+from emulator.vendors.perfectcorp.files.wire import NewFile
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.web.call import Call
+from emulator.world.catalogue import VendorError
+from emulator.world.world import World
+
+FILE = "perfectcorp/file"
+
+OBJECT = "perfectcorp/object"
+"""The kind of record that names an object's credential, as soon as there is a URL to upload it to."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A registered file: where its bytes are or will be, and since when."""
+
+    object: str
+    created_at: float
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
+        """Return the file that a JSON object is.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        return _STORED_FILE.validate_python(document)
+
+
+_STORED_FILE = TypeAdapter(StoredFile)
+
+
+class Files(Stateful):
+    """The registered files, all of them in the records."""
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """A recorded file has to be one."""
+        return {FILE: StoredFile.from_document}
+
+
+async def register(
+    file: NewFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
+) -> tuple[str, NewFile, str]:
+    """Return the id of a file that is registered, the file, and the URL to upload it to."""
+    file_id = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
+    kind = file.content_type.rpartition("/")[2]
+    extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
+    key = f"ttl30/{(await world.ids.draw(credential, OBJECT, 16)).hex()}.{extension}"
+    stored = StoredFile(key, world.clock.now(credential))
+    await world.records.create(FILE, file_id, credential, asdict(stored))
+    await world.records.put(OBJECT, key, credential, {})
+    headers = {"content-length": str(file.file_size), "content-type": file.content_type}
+    url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)
+    return file_id, file, url
+
+
+async def credential_of_object(world: World, key: str) -> str | None:
+    """Return the API key whose upload or result an object is, or None if nobody knows it."""
+    record = await world.records.get(OBJECT, key)
+    return await world.blobs.credential_of(key) if record is None else record.credential
+
+
+def sign(
+    request: Request, world: World, settings: PerfectCorpSettings, signed: SignedRequest, credential: str
+) -> str:
+    """Return a URL for ``signed``, on the host that the client named in ``request``.
+
+    So it works wherever the request came through: a container, a port mapping, the host itself.
+    """
+    return presign(
+        signed,
+        base_url=str(request.base_url),
+        secret=_secret(world),
+        now=world.clock.now(credential),
+        seconds=settings.url_seconds,
+    )
+
+
+def check_signature(request: Request, call: Call, world: World, signed: SignedRequest) -> None:
+    """Raise unless the query of a request is a signature for ``signed``.
+
+    Raises
+    ------
+    VendorError
+        If it is not.
+    """
+    if "authorization" in request.headers:
+        raise STORE["TwoAuthMechanisms"].occur()
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(names) != len(set(names)):
+        raise STORE["BadSignature"].occur()
+    now = world.clock.now(call.credential or EVERYBODY)
+    try:
+        verify(signed, dict(request.query_params), secret=_secret(world), now=now)
+    except VendorError as error:
+        if error.entry.name == "SignatureExpired":
+            what = "result" if signed.method == "GET" else "upload"
+            call.warn(f"{what}-url-expired", signed.key)
+        raise
+
+
+def _secret(world: World) -> bytes:
+    return world.ids.secret("perfectcorp/presign")

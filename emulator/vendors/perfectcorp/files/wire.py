@@ -1,0 +1,108 @@
+"""What registrations of files look like on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import Response
+from pydantic import ConfigDict, Field
+
+from emulator.vendors.perfectcorp.body import RequestBody, Text
+from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.wire import Data, Member, render
+from emulator.web.openapi import InForce
+
+
+def _file(kind: str, limit: str) -> Any:
+    """Return the JSON schema of a file of a kind, which has fewer bytes than a setting says."""
+    size = {"exclusiveMaximum": InForce(limit)}
+    return {"properties": {"content_type": {"pattern": f"^{kind}/"}, "file_size": size}}
+
+
+class NewFile(RequestBody):
+    """A file to be registered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [_file("image", "file_bytes"), _file("video", "video_bytes")]}
+    )
+
+    content_type: Text
+    file_name: Text
+    file_size: Annotated[int, Field(strict=True, gt=0)]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is registered as a video."""
+        return self.content_type.startswith("video/")
+
+
+class NewFiles(RequestBody):
+    """The body of a file registration."""
+
+    files: list[NewFile]
+
+
+class UploadHeaders(Member):
+    """The headers of an upload. Strings both: clients hand them to their HTTP library as they are."""
+
+    content_length: Annotated[str, Field(alias="Content-Length")]
+    content_type: Annotated[str, Field(alias="Content-Type")]
+
+
+class UploadRequest(Member):
+    """The request that uploads a file."""
+
+    method: Literal["PUT"]
+    url: str
+    headers: UploadHeaders
+
+
+class RegisteredFile(Member):
+    """A file that is registered."""
+
+    content_type: str
+    file_name: str
+    file_id: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{64}$")]
+    requests: Annotated[list[UploadRequest], Field(min_length=1, max_length=1)]
+
+
+class RegisteredFiles(Member):
+    """The files of a registration, in their order."""
+
+    files: list[RegisteredFile]
+
+
+def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
+    """Raise unless a file of that kind and size can be registered.
+
+    Raises
+    ------
+    VendorError
+        With the validator's sentence.
+    """
+    if not file.content_type.startswith(("image/", "video/")):
+        sentence = "content_type is not one of the accepted values."
+        raise SHARED["InvalidParameters"].occur(sentence=sentence)
+    if file.file_size >= (video_bytes if file.is_video else picture_bytes):
+        raise SHARED["InvalidParameters"].occur(sentence="file_size is above the allowed maximum.")
+
+
+def render_files(files: Sequence[tuple[str, NewFile, str]]) -> Response:
+    """Return the answer to a registration: for each file its id, itself and its upload URL."""
+    found = [
+        RegisteredFile(
+            content_type=file.content_type,
+            file_name=file.file_name,
+            file_id=file_id,
+            requests=[UploadRequest(method="PUT", url=url, headers=_headers(file))],
+        )
+        for file_id, file, url in files
+    ]
+    return render(Data[RegisteredFiles](data=RegisteredFiles(files=found)))
+
+
+def _headers(file: NewFile) -> UploadHeaders:
+    return UploadHeaders.model_validate(
+        {"Content-Length": str(file.file_size), "Content-Type": file.content_type}
+    )

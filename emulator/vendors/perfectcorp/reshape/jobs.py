@@ -1,0 +1,113 @@
+"""What Perfect Corp's tasks do once a worker takes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from emulator.backends.fetch import FetchFailed
+from emulator.backends.queue import Pipeline
+from emulator.clock import Stopwatch
+from emulator.face.errors import FaceError
+from emulator.pipelines.options import DETECT_FACES, RESHAPE_PICTURE, ImageRules, ReshapeOptions
+from emulator.tasks.job import Job
+from emulator.tasks.task import Outcome, Task
+from emulator.vendors.perfectcorp.reshape.errors import ENGINE
+from emulator.vendors.perfectcorp.reshape.wire import ReshapeRequest
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.world.announcer import Announcer
+from emulator.world.catalogue import VendorError
+from emulator.world.world import World
+
+RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
+
+ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
+"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+
+EXTENSIONS = {"jpeg": "jpg", "png": "png"}
+
+Options = TypeVar("Options")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Performs the tasks of both kinds."""
+
+    world: World
+    settings: PerfectCorpSettings
+    units: Units
+    announcer: Announcer
+
+    def jobs(self) -> dict[str, Job]:
+        """Return the jobs by the kind of task that they perform."""
+        return {
+            kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
+            for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
+        }
+
+    async def settle(self, task: Task, outcome: Outcome) -> None:
+        """Give back or spend a task's units, and take down whom to tell."""
+        if outcome.error is None:
+            await self.units.spend(task.credential, task.id)
+        else:
+            await self.units.refund(task.credential, task.id)
+        await self.announcer.prepare(task)
+
+    async def reshape(self, task: Task) -> Outcome:
+        """Reshape one face, and keep the picture."""
+        body = ReshapeRequest.model_validate(task.request["body"])
+        options = ReshapeOptions(
+            rules=self._rules(),
+            index=body.index,
+            parameters=body.features.to_parameters(),
+            smoothing=body.global_.skin_smooth_strength / 100,
+            color_evening=body.global_.skin_smooth_color_intensity / 100,
+            smallest_fraction=self.settings.face_fraction,
+            largest_angle_deg=self.settings.face_angle_deg,
+        )
+        try:
+            picture = await self._compute(task, RESHAPE_PICTURE, options)
+        except VendorError as error:
+            return Outcome(error=error.entry.name)
+        key = f"ttl30/results/{task.id}.{EXTENSIONS[picture.format]}"
+        await self.world.blobs.put(key, picture.data, task.credential)
+        return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
+
+    async def pre_process(self, task: Task) -> Outcome:
+        """Find the faces, in whole pixels."""
+        stopwatch = Stopwatch()
+        try:
+            boxes = await self._compute(task, DETECT_FACES, self._rules())
+        except VendorError as error:
+            return Outcome(error=error.entry.name)
+        whole = [{side: round(value) for side, value in asdict(box).items()} for box in boxes]
+        return Outcome({"timed": stopwatch.elapsed_ms(), "result": whole})
+
+    async def _compute(
+        self, task: Task, pipeline: Pipeline[[bytes, Options], Result], options: Options
+    ) -> Result:
+        try:
+            data = await self._read_picture(task)
+            if len(data) >= self.settings.file_bytes:
+                raise ENGINE["exceed_max_filesize"].occur()
+            return await self.world.queue.run(pipeline, data, options)
+        except (FaceError, FetchFailed) as error:
+            raise ENGINE.for_cause(error).occur() from error
+
+    async def _read_picture(self, task: Task) -> bytes:
+        key = task.request["object"]
+        if key is None:
+            return await self.world.fetcher.fetch(
+                task.request["url"],
+                limit=self.settings.file_bytes,
+                timeout_s=self.settings.download_timeout_s,
+            )
+        data = await self.world.blobs.get(key)
+        if data is None:  # deleted, with the last of its other tasks, while this one waited
+            raise ENGINE["error_download_image"].occur()
+        return data
+
+    def _rules(self) -> ImageRules:
+        return ImageRules(frozenset({"jpeg", "png"}), self.settings.longest_side)

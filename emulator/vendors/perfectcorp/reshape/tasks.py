@@ -1,0 +1,123 @@
+"""Tasks of AI Face Reshape: created with a picture and paid with units, found again by polls."""
+
+from __future__ import annotations
+
+import base64
+
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from emulator.tasks.task import Task
+from emulator.vendors.perfectcorp.files.store import FILE, StoredFile
+from emulator.vendors.perfectcorp.reshape.errors import CREATION, POLL
+from emulator.vendors.perfectcorp.reshape.jobs import ACTIONS
+from emulator.vendors.perfectcorp.reshape.wire import Source
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.errors import UnitsInsufficient
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.web.call import Call
+from emulator.world.credentials import CredentialOutOfBalance
+from emulator.world.operation import Operation
+from emulator.world.world import World
+
+SECONDS_A_DAY = 86400
+
+
+class _TaskId(StringConvertor):
+    """A task's id in a path: the path of a pre-process is none."""
+
+    regex = "(?!pre-process$)[^/]+"
+
+
+register_url_convertor("reshape_task", _TaskId())
+
+
+async def new_task(
+    world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
+) -> Task:
+    """Return a new task for the picture that a body names.
+
+    Raises
+    ------
+    VendorError
+        If the body names a file that is not there.
+    """
+    key = None
+    if body.src_file_id is not None:
+        record = await world.records.get(FILE, body.src_file_id)
+        if record is None or record.credential != credential:
+            raise CREATION["UnresolvableFile"].occur()
+        file = StoredFile.from_document(record.document)
+        if world.clock.now(credential) >= file.created_at + settings.file_days * SECONDS_A_DAY:
+            raise CREATION["UnresolvableFile"].occur()
+        key = file.object
+        if not await world.blobs.exists(key):
+            missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
+            raise CREATION[missing].occur()
+    task_id = base64.urlsafe_b64encode(await world.ids.draw(credential, "perfectcorp/task", 48)).decode()
+    request = {
+        "file_id": body.src_file_id,
+        "object": key,
+        "url": body.src_file_url,
+        # Which features were sent matters, not only their values.
+        "body": body.model_dump(by_alias=True, exclude_unset=True),
+    }
+    return Task(task_id, credential, kind, request, world.clock.now(credential))
+
+
+async def start(
+    task: Task,
+    operation: Operation,
+    call: Call,
+    world: World,
+    units: Units,
+    settings: PerfectCorpSettings,
+) -> None:
+    """Create a task, and take the units that its operation costs.
+
+    Raises
+    ------
+    VendorError
+        If the key has not so many.
+    """
+    if task.request["file_id"] is not None and task.request["url"] is not None:
+        call.warn("field-dropped", "src_file_id goes before src_file_url")
+    cost = 0 if operation.billing is None else operation.billing.units(settings)
+    try:
+        # A key that is listed as out of balance can do everything but this, whatever it costs.
+        await world.credentials.check(task.credential)
+        if cost:
+            await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+    except (CredentialOutOfBalance, UnitsInsufficient) as error:
+        raise CREATION.for_cause(error).occur() from error
+    await world.plans.create_task(task, call.task_fault)
+
+
+async def find_task(
+    world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
+) -> Task:
+    """Return a task as a poll is told of it.
+
+    Raises
+    ------
+    VendorError
+        If there is none, or it is too old to be asked for.
+    """
+    await world.plans.before_poll(task_id, credential)
+    task = await world.tasks.find(task_id, credential)
+    if task is None or task.kind != kind:
+        raise POLL["InvalidTaskId"].occur()
+    now = world.clock.now(credential)
+    if now >= task.created_at + settings.task_days * SECONDS_A_DAY:
+        raise POLL["TaskTimeout"].occur()
+    ended = task.finished_at if task.finished_at is not None else now
+    if settings.task_timeout_s is not None and ended > task.created_at + settings.task_timeout_s:
+        raise POLL["TaskTimeout"].occur()
+    if settings.unpolled_expiry_s is not None:
+        # Counted from poll to poll until one has told the client how the task ended.
+        last = task.polled_at if task.polled_at is not None else task.created_at
+        told = task.finished_at is not None and last >= task.finished_at
+        if not told and now > last + settings.unpolled_expiry_s:
+            raise POLL["InvalidTaskId"].occur()
+    task = await world.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
+    await world.plans.note_poll(task)
+    return task

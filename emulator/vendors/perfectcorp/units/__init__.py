@@ -1,0 +1,1 @@
+"""Units: what a key has, what it spent, and what features cost."""

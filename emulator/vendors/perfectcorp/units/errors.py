@@ -1,0 +1,33 @@
+"""The errors of units, as data."""
+
+from __future__ import annotations
+
+from emulator.vendors.perfectcorp.errors import SHARED, api
+from emulator.world.catalogue import ErrorCatalogue, Mark
+from emulator.world.credentials import CredentialOutOfBalance
+
+
+class UnitsInsufficient(Exception):
+    """The key's units do not cover the cost of a task."""
+
+
+SPENDING = ErrorCatalogue(
+    [
+        api(
+            "CreditInsufficiency", 400, "CreditInsufficiency",
+            "Your account doesn't have enough credits to complete this request.",
+            "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged answer",
+            causes=(CredentialOutOfBalance, UnitsInsufficient),
+        ),
+    ]
+)  # fmt: skip
+"""What an operation that costs units can answer."""
+
+UNITS = SHARED | ErrorCatalogue(
+    [
+        api(
+            "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
+            "A v1.0 path is called without a good key or access token.", Mark.CONFIRMED, "unit API",
+        ),
+    ]
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""The operations about units."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from emulator.vendors.perfectcorp.body import read_page
+from emulator.vendors.perfectcorp.caller import CallerDep, authenticate, check_rate
+from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.settings import SettingsDep
+from emulator.vendors.perfectcorp.units.errors import UNITS
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.vendors.perfectcorp.units.wire import (
+    CostPage,
+    Grants,
+    History,
+    HistoryPage,
+    Sku,
+    Skus,
+    render_costs,
+    render_grants,
+    render_history,
+)
+from emulator.vendors.perfectcorp.wire import Result
+from emulator.web.call import CallDep, WorldDep
+from emulator.web.vendor import Api
+from emulator.world.catalogue import VendorError
+from emulator.world.operation import Example, Operation
+
+
+def _units_of(request: Request) -> Units:
+    units: Units = request.app.state.units
+    return units
+
+
+UnitsDep = Annotated[Units, Depends(_units_of)]
+
+
+async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> str:
+    try:
+        credential = await authenticate(request.headers.get("authorization"), call, world)
+    except VendorError as error:
+        if call.effect is not None and call.effect.error is not None:
+            raise
+        raise UNITS["InvalidAccessToken"].occur() from error
+    check_rate(request, credential, world, settings)
+    return credential
+
+
+LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
+"""The API key of a v1.0 call, which words a bad one in its own way."""
+
+
+async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
+    """Tell what units a key has."""
+    return render_grants(await units.grants(credential))
+
+
+async def credit_history(request: Request, credential: LegacyCallerDep, units: UnitsDep) -> Response:
+    """Tell what units were spent on, the newest first."""
+    page = read_page(request, HistoryPage)
+    return render_history(*page.cut(await units.history(credential)))
+
+
+async def feature_cost(request: Request, _credential: CallerDep, settings: SettingsDep) -> Response:
+    """Tell what features cost."""
+    page = read_page(request, CostPage)
+    sku = Sku(
+        description="AI Face Reshape V1.0",
+        amount=settings.reshape_units,
+        unit="result_image",
+        proc_unit=1,
+        run_task_url=f"{request.base_url}s2s/v2.0/task/face-reshape",
+    )
+    return render_costs(*page.cut([sku]))
+
+
+_BEARER = Example(headers={"Authorization": "Bearer {key}"})
+
+CREDIT = Operation(
+    name="credit",
+    methods=("GET",),
+    paths=("/s2s/v1.0/client/credit",),
+    summary="Tell what units a key has",
+    endpoint=credit,
+    errors=UNITS,
+    response=Grants,
+    example=_BEARER,
+)
+
+CREDIT_HISTORY = Operation(
+    name="credit_history",
+    methods=("GET",),
+    paths=("/s2s/v1.0/client/credit/history",),
+    summary="Tell what units were spent on, the newest first",
+    endpoint=credit_history,
+    errors=UNITS,
+    query=HistoryPage,
+    response=Result[History],
+    example=_BEARER,
+)
+
+FEATURE_COST = Operation(
+    name="feature_cost",
+    methods=("GET",),
+    paths=("/s2s/v2.0/credit/feature-cost",),
+    summary="Tell what features cost",
+    endpoint=feature_cost,
+    errors=SHARED,
+    query=CostPage,
+    response=Result[Skus],
+    example=_BEARER,
+)
+
+api = Api("Units", (CREDIT, CREDIT_HISTORY, FEATURE_COST))

@@ -1,0 +1,123 @@
+"""The outermost middleware: makes the exchange of each request, and hands it to whoever answers it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.clock import Setting
+from emulator.web.call import Call
+from emulator.web.capture import Capture
+from emulator.web.exchange import Exchange
+from emulator.web.vendor import Vendor
+from emulator.world.journal.entry import Entry
+from emulator.world.world import World
+
+CONTROL = "/_emulator/"
+
+Gate = Callable[[Scope], ASGIApp | None]
+"""Returns the refusal of a request to the control API, or None to serve it."""
+
+
+class Dispatch:
+    """ASGI middleware that hands each request to the vendor whose host or path it names.
+
+    Each vendor has an application of its own, so that its 404, 405 and 500 are its own too. What no
+    vendor claims goes to ``app``: the control API, behind its gate.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The control API.
+    vendors : sequence of Vendor
+        Whose hosts and prefixes are served.
+    applications : mapping of str to ASGI application
+        The vendors' applications, by name.
+    world : World
+        Whose faults and journal the calls go through.
+    gate : callable
+        Decides who may reach the control API.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        vendors: Sequence[Vendor],
+        applications: Mapping[str, ASGIApp],
+        world: World,
+        gate: Gate,
+    ) -> None:
+        self._app = app
+        self._applications = applications
+        self._world = world
+        self._gate = gate
+        self._by_host = {host: vendor for vendor in vendors for host in vendor.hosts}
+        self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
+        # The secrets of all vendors in every call: a key may be sent to the wrong one.
+        self._secrets = sorted({name for vendor in vendors for name in vendor.secret_fields})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the request answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # A base URL that ends in a slash makes two of them.
+        scope["path"] = "/" + scope["path"].lstrip("/")
+        exchange = Exchange(scope, receive, send)
+        state = scope.setdefault("state", {})
+        state["exchange"] = exchange
+        vendor = self._vendor_of(scope)
+        app = (self._gate(scope) or self._app) if vendor is None else self._applications[vendor.name]
+        if vendor is not None:
+            exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
+            if self._world.journal.is_on:
+                call = exchange.call
+                exchange.record(Capture(scope), lambda capture: self._note(call, capture))
+            if self._world.faults.needs_bodies:
+                exchange.call.body = await exchange.look_into_body()
+        # Nobody is left to be answered.
+        with contextlib.suppress(ClientDisconnect):
+            await exchange.run(app)
+
+    def _vendor_of(self, scope: Scope) -> Vendor | None:
+        path: str = scope["path"]
+        if path.startswith(CONTROL):
+            return None
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        named = self._by_host.get(host.decode("latin-1").partition(":")[0].lower())
+        if named is not None:
+            return named
+        for prefix, vendor in self._by_prefix:
+            if path == prefix or path.startswith(prefix + "/"):
+                return vendor
+        return None
+
+    def _note(self, call: Call, capture: Capture) -> None:
+        """Put a call that is over into the journal."""
+        vendor, operation, credential = call.contract.name, call.operation, call.credential
+        fault, warnings = _fault_of(call), call.warnings
+
+        def make(number: int, setting: Setting) -> Entry:
+            return capture.entry(
+                number,
+                setting,
+                self._secrets,
+                vendor=vendor,
+                operation=operation,
+                credential=credential,
+                fault=fault,
+                warnings=warnings,
+            )
+
+        self._world.journal.note(credential, capture.close(), make)
+
+
+def _fault_of(call: Call) -> dict[str, Any] | None:
+    if call.injection is None:
+        return None
+    effect = call.injection.effect.model_dump(mode="json", exclude_defaults=True)
+    return {"source": call.injection.source, "effect": effect}

@@ -1,0 +1,250 @@
+"""One request and its answer: the one place that knows how far each of them has come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.web.call import NO_ANSWER, Call
+from emulator.web.capture import Capture
+from emulator.web.endings import pause, stopping
+from emulator.world.faults.effects import Drip, Effect
+
+DROPPERS = "face_emulator.droppers"
+"""The extension of the ASGI scope that can close a connection: a mapping of ``close`` and ``reset``."""
+
+LOOKED_INTO_BYTES = 32 * 1024 * 1024
+"""How far into a body rules look: it is held in memory before the vendor can refuse it as too large."""
+
+IDLE_SECONDS = 5.0
+"""How long a body that nobody wants may pause before its connection is closed all the same."""
+
+
+class ConnectionDropped(Exception):
+    """The connection is gone without an answer. Raised where the server has no way to close one."""
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than the limit. Raised to the application that reads it."""
+
+
+class Exchange:
+    """A request on its way in, and its answer on its way out.
+
+    Reading counts, limits and captures the body; sending lets go wrong what is to go wrong, captures what
+    goes out, and holds the end of the answer back until the body has ended too: a connection that is
+    closed while the client still sends is reset, and the client never reads its answer.
+
+    Attributes
+    ----------
+    call : Call or None
+        The call of a vendor; None for the control API's.
+    longest_body : int or None
+        How many bytes the application may read.
+    is_too_large : bool
+        Whether it has tried to read more.
+    """
+
+    call: Call | None = None
+    longest_body: int | None = None
+    is_too_large = False
+    _capture: Capture | None = None
+    _ahead: tuple[Message, ...] = ()
+    _read = 0
+    _has_more = True
+    _start: Message = {}  # noqa: RUF012 - replaced, and never changed
+    _body = b""
+    _is_over = False
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
+        """Take down what passes; ``finish`` is called once, when the last of the answer goes out."""
+        self._capture, self._finish = capture, finish
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have an application answer the request."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        finally:
+            self._note()
+
+    async def receive(self) -> Message:
+        """Return the next message of the request.
+
+        Raises
+        ------
+        BodyTooLarge
+            If the body is longer than the application may read.
+        """
+        if self._ahead:
+            message, *ahead = self._ahead
+            self._ahead = tuple(ahead)
+        else:
+            message = await self._take()
+        if self.longest_body is not None:
+            self._read += len(message.get("body", b""))
+            if self._read > self.longest_body:
+                self.is_too_large = True
+                raise BodyTooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application, or what becomes of it."""
+        call = self.call
+        if self._is_over:
+            return  # whatever the application still says, nobody hears it
+        if call is None or (call.injection is None and call.unknown_fault is None):
+            await self._emit(message)
+        elif call.unknown_fault is not None:
+            await self._replace(JSONResponse({"error": str(call.unknown_fault)}, 400))
+        elif call.effect is not None:
+            await self._bend(call.effect, message)
+
+    async def look_into_body(self) -> bytes:
+        """Return the body, as far as rules look into it; the application reads it all the same."""
+        read = 0
+        while read < LOOKED_INTO_BYTES and self._has_more:
+            message = await self._take()
+            self._ahead += (message,)
+            read += len(message.get("body", b""))
+        return b"".join(message.get("body", b"") for message in self._ahead)
+
+    async def _take(self) -> Message:
+        message = await self._receive()
+        self._has_more = message["type"] == "http.request" and message.get("more_body", False)
+        if self._capture is not None:
+            self._capture.note_received(message)
+        return message
+
+    async def _drain(self) -> None:
+        """Read what is left of the body, or until nothing of it has come for a while."""
+        with contextlib.suppress(TimeoutError):
+            while self._has_more:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._take()
+
+    async def _emit(self, message: Message) -> None:
+        """Send a message as it is."""
+        capture = self._capture
+        if capture is not None and capture.note_sent(message):
+            if self._has_more and capture.wants_rest:
+                await self._drain()
+            # Before the last of the answer goes out: whoever has read it finds the call in the journal.
+            self._note()
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self._has_more and _has_body(self._scope):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = _part(b"", more=False)
+        await self._send(message)
+
+    def _note(self) -> None:
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            self._finish(capture)
+
+    async def _bend(self, effect: Effect, message: Message) -> None:
+        if effect.proxy_page is not None:
+            await self._replace(_proxy_page(effect.proxy_page))
+        elif effect.connection in NO_ANSWER:
+            await self._drop(reset=effect.connection == "reset")
+        elif message["type"] == "http.response.start":
+            self._start = self._marked(message)
+            if effect.content_type is not None:
+                _set_header(self._start, b"content-type", effect.content_type.encode("latin-1"))
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._end(effect)
+
+    async def _end(self, effect: Effect) -> None:
+        body = bytes(self._body)
+        if effect.connection == "answer_lost":
+            await self._drop(reset=False)
+            return
+        if effect.body in {"malformed", "empty"}:
+            body = body[: len(body) // 2] if effect.body == "malformed" else b""
+            _set_header(self._start, b"content-length", str(len(body)).encode())
+        await self._emit(self._start)
+        if effect.body == "truncated" or effect.connection == "midway":
+            await self._emit(_part(body[: len(body) // 2], more=True))
+            await self._drop(reset=effect.connection == "midway")
+        elif effect.drip is not None:
+            await self._drip(body, effect.drip)
+        else:
+            await self._emit(_part(body, more=False))
+
+    async def _drip(self, body: bytes, drip: Drip) -> None:
+        stop = stopping(self._scope)
+        for begin in range(0, len(body), drip.chunk_bytes):
+            await self._emit(_part(body[begin : begin + drip.chunk_bytes], more=True))
+            await pause(drip.pause_s, stop)
+        await self._emit(_part(b"", more=False))
+
+    async def _replace(self, response: Response) -> None:
+        self._is_over = True
+
+        async def marked(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            await self._emit(self._marked(message) if is_start else message)
+
+        await response(self._scope, self.receive, marked)
+
+    async def _drop(self, *, reset: bool) -> None:
+        self._is_over = True
+        droppers = self._scope.get("extensions", {}).get(DROPPERS)
+        if droppers is None:
+            raise ConnectionDropped
+        if not reset:
+            await self._drain()
+        droppers["reset" if reset else "close"]()
+        # Until the server knows that the connection is gone, it would answer for us.
+        while (await self._take())["type"] != "http.disconnect":
+            pass
+
+    def _marked(self, message: Message) -> Message:
+        """Return the beginning of an answer with the header that says what was done to it on purpose."""
+        headers = list(message["headers"])
+        if self.call is not None and self.call.injection is not None:
+            headers.append((b"x-emulator-fault", self.call.injection.source.encode("latin-1", "replace")))
+        return {**message, "headers": headers}
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that a scope belongs to."""
+    exchange: Exchange = scope["state"]["exchange"]
+    return exchange
+
+
+def _part(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def _has_body(scope: Scope) -> bool:
+    """Return whether a request says that it has a body."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+def _set_header(start: MutableMapping[str, Any], name: bytes, value: bytes) -> None:
+    kept = [(key, old) for key, old in start["headers"] if key.lower() != name]
+    start["headers"] = [*kept, (name, value)]
+
+
+def _proxy_page(status: int) -> Response:
+    """Return what a proxy answers whose server does not."""
+    reason = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}.get(
+        status, "Server Error"
+    )
+    title = f"{status} {reason}"
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    return HTMLResponse(page, status)

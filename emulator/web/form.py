@@ -1,0 +1,182 @@
+"""The fields of a form, read while it passes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
+
+from emulator.web.content import (
+    BARE_BLOB,
+    TEXT_BYTES,
+    Content,
+    blob,
+    decoded_blob,
+    text_of,
+    text_without_blobs,
+)
+from emulator.world.redaction import Redaction, mask
+
+FIELDS = 100
+"""How many fields of a form are kept."""
+
+NAME_CHARACTERS = 200
+"""What is kept of the name of a field or a file."""
+
+
+@dataclass(eq=False)
+class Part:
+    """A field of a form."""
+
+    name: str
+    content: Content
+    file_name: str | None = None
+    content_type: str | None = None
+
+    def shown(self, redaction: Redaction) -> Any:
+        """Return the field's text, or what is shown of a file."""
+        if self.file_name is not None:
+            named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
+            return {**self.content.described(), **named}
+        text = text_of(bytes(self.content.kept)) if self.content.is_whole else None
+        if text is None:
+            return self.content.described()
+        if text and redaction.is_secret(self.name):
+            return mask(text)
+        if BARE_BLOB.fullmatch(text):
+            return decoded_blob(text.encode())
+        return redaction.text(text_without_blobs(text))
+
+
+class FormBody:
+    """The fields of a form, of either kind."""
+
+    def __init__(self, content_type: str) -> None:
+        kind, options = parse_options_header(content_type)
+        self._parts: list[Part] = []
+        self._is_broken = False
+        self._size = 0
+        self._header = bytearray()
+        self._value = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._escape = b""
+        self._parser: MultipartParser | QuerystringParser
+        if kind == b"multipart/form-data":
+            self._kind = "multipart"
+            self._parser = MultipartParser(
+                options.get(b"boundary", b""),
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": self._take_header,
+                    "on_header_value": self._take_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._take_data,
+                },
+            )
+        else:
+            self._kind = "form"
+            self._parser = QuerystringParser(
+                {
+                    "on_field_start": self._begin_field,
+                    "on_field_name": self._take_name,
+                    "on_field_data": self._take_encoded,
+                    "on_field_end": self._end_field,
+                }
+            )
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk."""
+        self._size += len(chunk)
+        if self._is_broken:
+            return
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            self._is_broken = True
+
+    def shown(self, redaction: Redaction) -> dict[str, Any]:
+        """Return the ``fields`` by name; what was sent several times as a list."""
+        if self._kind == "form" and not self._is_broken:
+            self._parser.finalize()  # the last field has no end of its own
+        fields: dict[str, Any] = {}
+        for part in self._parts:
+            value = part.shown(redaction)
+            if part.name not in fields:
+                fields[part.name] = value
+            elif isinstance(fields[part.name], list):
+                fields[part.name].append(value)
+            else:
+                fields[part.name] = [fields[part.name], value]
+        broken = {"is_broken": True} if self._is_broken else {}
+        return {"kind": self._kind, "bytes": self._size, "fields": fields, **broken}
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes it keeps."""
+        return sum(len(part.name) + len(part.content.kept) for part in self._parts)
+
+    def _begin_part(self) -> None:
+        self._headers = {}
+
+    def _take_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _take_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._headers[bytes(self._header).lower()] = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _end_headers(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        file_name = options.get(b"filename")
+        content_type = self._headers.get(b"content-type")
+        self._add(
+            Part(
+                _name(options.get(b"name", b"")),
+                Content(TEXT_BYTES if file_name is None else 0),
+                None if file_name is None else _name(file_name),
+                None if content_type is None else content_type.decode("latin-1")[:NAME_CHARACTERS],
+            )
+        )
+
+    def _take_data(self, data: bytes, start: int, end: int) -> None:
+        self._part.content.feed(data[start:end])
+
+    def _begin_field(self) -> None:
+        self._add(Part("", Content(TEXT_BYTES)))
+        self._value.clear()
+
+    def _take_name(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _take_encoded(self, data: bytes, start: int, end: int) -> None:
+        encoded = self._escape + data[start:end]
+        # An escape that ends in the next chunk waits for it.
+        cut = encoded.rfind(b"%", -2)
+        self._escape = encoded[cut:] if cut >= 0 else b""
+        whole = encoded[:cut] if cut >= 0 else encoded
+        self._part.content.feed(unquote_to_bytes(whole.replace(b"+", b" ")))
+
+    def _end_field(self) -> None:
+        self._part.content.feed(self._escape)
+        self._escape = b""
+        name = unquote_to_bytes(bytes(self._value).replace(b"+", b" "))
+        # Who sends bytes as a form sends them as names too.
+        self._part.name = _name(name) if text_of(name) is not None else json.dumps(blob(name))
+
+    def _add(self, part: Part) -> None:
+        self._part = part
+        if len(self._parts) < FIELDS:
+            self._parts.append(part)
+
+
+def _name(name: bytes) -> str:
+    return name.decode("utf-8", "replace")[:NAME_CHARACTERS]

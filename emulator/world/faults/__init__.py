@@ -1,0 +1,1 @@
+"""What a tester wants to go wrong: effects, rules, and the engine that decides."""

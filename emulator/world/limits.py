@@ -1,0 +1,52 @@
+"""How often somebody may call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from emulator.backends.stateful import Stateful
+
+
+class SlidingWindow(Stateful):
+    """At most ``limit`` calls within any ``seconds``, for each caller by itself.
+
+    A call that is refused does not count. ``caller_of`` returns the caller of a credential, where a
+    vendor counts other callers as well.
+    """
+
+    def __init__(
+        self, limit: int, seconds: float, caller_of: Callable[[str], str] = lambda credential: credential
+    ) -> None:
+        self._caller_of = caller_of
+        self._limit = limit
+        self._seconds = seconds
+        self._calls: dict[str, deque[float]] = {}
+
+    def has_room(self, caller: str, now: float) -> bool:
+        """Return whether a call at ``now`` is within the limit."""
+        calls = self._calls.get(caller)
+        while calls and calls[0] <= now - self._seconds:
+            calls.popleft()
+        if not calls:
+            self._calls.pop(caller, None)
+            return True
+        return len(calls) < self._limit
+
+    def count(self, caller: str, now: float) -> None:
+        """Count a call at ``now``."""
+        self._calls.setdefault(caller, deque()).append(now)
+
+    async def forget(self, credential: str | None) -> None:
+        """Forget the calls of a credential, or all."""
+        if credential is None:
+            self._calls.clear()
+        else:
+            self._calls.pop(self._caller_of(credential), None)
+
+    def allows(self, caller: str, now: float) -> bool:
+        """Return whether a call at ``now`` is within the limit, and count it if it is."""
+        room = self.has_room(caller, now)
+        if room:
+            self.count(caller, now)
+        return room

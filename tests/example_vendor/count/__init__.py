@@ -1,0 +1,1 @@
+"""Counting: a picture in, the number of faces out."""

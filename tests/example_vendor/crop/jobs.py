@@ -1,0 +1,49 @@
+"""What a crop does once a worker takes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from emulator.backends.fetch import FetchFailed
+from emulator.face.errors import FaceError
+from emulator.pipelines.options import DETECT_FACES, ImageRules
+from emulator.tasks.job import Job
+from emulator.tasks.task import Outcome, Task
+from emulator.world.announcer import Announcer
+from emulator.world.world import World
+from example_vendor.errors import CROP
+from example_vendor.settings import ExampleSettings
+
+CROP_KIND = "example_vendor/crop"
+
+
+@dataclass(frozen=True)
+class CropJobs:
+    """Performs crops, bills them, and has them announced."""
+
+    world: World
+    settings: ExampleSettings
+    announcer: Announcer
+
+    def job(self) -> Job:
+        """Return how a crop is performed."""
+        return Job(self.perform, "crop_failed", self.settle, self.announcer.announce)
+
+    async def perform(self, task: Task) -> Outcome:
+        """Find the largest face."""
+        try:
+            picture = await self.world.fetcher.fetch(
+                task.request["url"], limit=self.settings.picture_bytes, timeout_s=5.0
+            )
+            faces = await self.world.queue.run(DETECT_FACES, picture, ImageRules(frozenset({"jpeg", "png"})))
+        except (FetchFailed, FaceError):
+            return Outcome(error=CROP["crop_failed"].name)
+        return Outcome({"box": asdict(faces[0])})
+
+    async def settle(self, task: Task, outcome: Outcome) -> None:
+        """Bill a crop that succeeded, and record that its end has to be announced."""
+        if outcome.error is None:
+            await self.world.meter.capture("example_vendor", "create_crop", task.credential, task.id)
+        else:
+            await self.world.meter.void("example_vendor", "create_crop", task.credential, task.id)
+        await self.announcer.prepare(task)

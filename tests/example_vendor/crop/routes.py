@@ -1,0 +1,115 @@
+"""The operations that create and poll crops."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from emulator.tasks.task import Task, TaskState
+from emulator.web.call import CallDep, WorldDep
+from emulator.web.vendor import Api
+from emulator.world.operation import Billing, Example, Operation
+from example_vendor.application import VENDOR, CallerDep
+from example_vendor.crop.jobs import CROP_KIND
+from example_vendor.errors import CROP, POLL
+from example_vendor.settings import SettingsDep
+from example_vendor.wire import Body
+
+
+class NewCrop(BaseModel):
+    """Where the picture is."""
+
+    url: Annotated[str, Field(strict=True, pattern="^https?://")]
+
+
+class Crop(Body):
+    """A crop that was created."""
+
+    id: str
+
+
+class Box(Body):
+    """A face in pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class CropState(Body):
+    """How far a crop has come."""
+
+    state: Literal["working", "done", "failed"]
+    box: Box | None
+    problem: str | None
+
+
+async def create_crop(
+    request: Request, key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
+) -> Response:
+    """Start to cut out the largest face."""
+    try:
+        new = NewCrop.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise CROP["no_body"].occur() from error
+    async with world.creations.of(key):
+        task_id = (await world.ids.draw(key, CROP_KIND, 8)).hex()
+        task = Task(task_id, key, CROP_KIND, {"url": new.url}, world.clock.now(key))
+        units = CREATE_CROP.billing.units(settings) if CREATE_CROP.billing else 0
+        await world.meter.authorize(VENDOR, CREATE_CROP.name, key, task_id, units=units)
+        await world.plans.create_task(task, call.task_fault)
+    await world.plans.note_creation(task)
+    return JSONResponse(Crop(id=task_id).model_dump())
+
+
+async def check_crop(key: CallerDep, world: WorldDep, settings: SettingsDep, crop_id: str) -> Response:
+    """Tell how far a crop has come."""
+    await world.plans.before_poll(crop_id, key)
+    days = world.lifetimes.of(VENDOR, key, settings).crop_days
+    task = await world.tasks.find(crop_id, key)
+    if task is None or world.clock.now(key) >= task.created_at + days * 86400:
+        raise POLL["unknown_crop"].occur()
+    task = await world.tasks.poll(task)
+    await world.plans.note_poll(task)
+    state: Literal["working", "done", "failed"] = "working"
+    if task.is_finished:
+        state = "done" if task.state is TaskState.SUCCEEDED else "failed"
+    box = Box.model_validate(task.result["box"]) if task.result is not None else None
+    wording = settings.errors.get(task.error or "")
+    problem = None if task.error is None else CROP[task.error].occur().worded(wording).text
+    return JSONResponse(CropState(state=state, box=box, problem=problem).model_dump())
+
+
+_KEY = {"X-Example-Key": "{key}"}
+
+CREATE_CROP = Operation(
+    name="create_crop",
+    methods=("POST",),
+    paths=("/example/v1/crops",),
+    summary="Start to cut out the largest face",
+    endpoint=create_crop,
+    task=CROP_KIND,
+    billing=Billing("crop_units"),
+    errors=CROP,
+    request=NewCrop,
+    response=Crop,
+    longest_body=lambda _settings: 1000,
+    example=Example(headers=_KEY, json={"url": "http://127.0.0.1:9/me.jpg"}),
+)
+
+CHECK_CROP = Operation(
+    name="check_crop",
+    methods=("GET",),
+    paths=("/example/v1/crops/{crop_id}",),
+    summary="Tell how far a crop has come",
+    endpoint=check_crop,
+    errors=POLL,
+    response=CropState,
+    example=Example(headers=_KEY, path="/example/v1/crops/unknown"),
+)
+
+api = Api("Cropping", (CREATE_CROP, CHECK_CROP))

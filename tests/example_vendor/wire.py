@@ -1,0 +1,36 @@
+"""What answers of Example Faces look like on the wire, whatever the operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+
+from emulator.web.openapi import narrowed
+from emulator.world.catalogue import CatalogueEntry, VendorError
+
+
+class Body(BaseModel):
+    """The base of answers, with the members in the order in which they are sent."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class Problem(Body):
+    """The answer to a request that failed."""
+
+    problem: str
+    hint: str
+
+
+def render_error(error: VendorError) -> Response:
+    """Return the answer to a request that failed."""
+    problem = Problem(problem=error.entry.name, hint=error.text)
+    return JSONResponse(problem.model_dump(), error.entry.status)
+
+
+def error_schema(entry: CatalogueEntry) -> tuple[str, dict[str, Any]]:
+    """Return the media type and the schema of what ``render_error`` writes."""
+    return "application/json", narrowed(Problem, problem=entry.name, hint=entry.text)

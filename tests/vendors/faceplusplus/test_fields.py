@@ -1,0 +1,33 @@
+"""The fields of a request, read as the gateway reads them."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.vendors.faceplusplus.fields import decode_base64
+
+URL = "/facepp/v1/3dface"
+
+
+@given(data=st.binary(), prefix=st.sampled_from(["", "data:image/png;base64,", "DATA:;base64,"]))
+def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str) -> None:
+    text = base64.b64encode(data).decode()
+    dressed = prefix + "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    assert decode_base64(dressed) == data
+    assert decode_base64(prefix + text.rstrip("=")) == data
+
+
+@pytest.mark.parametrize("text", ["!", "a", "äöü=", "data:image/png;base64,$$$$"])
+def test_what_is_no_base64_is_none(text: str) -> None:
+    assert decode_base64(text) is None
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "text/plain"])
+def test_a_body_that_is_no_form_has_no_fields(client: httpx.Client, content_type: str) -> None:
+    response = client.post(URL, content=b'{"api_key": "key"}', headers={"content-type": content_type})
+    assert (response.status_code, response.text) == (400, '{"error_message":"MISSING_ARGUMENTS: api_key"}')

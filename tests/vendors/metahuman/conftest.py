@@ -1,0 +1,22 @@
+"""An answer of MetaHuman SDK to compare with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+URL = "/face_recon/run_pipeline"
+
+
+@pytest.fixture(scope="session")
+def result(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
+    """What a photo is answered with."""
+    response = client.post(URL, data={"token": "t"}, files={"image_bytes": ("input_image.jpg", face_jpeg)})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    document = response.json()
+    assert list(document) == ["result"]
+    found: dict[str, Any] = document["result"]
+    return found

@@ -1,0 +1,261 @@
+"""Wherever a process dies over a task, the next one brings it to the same end, with its effects once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.face.errors import NoFaceFound
+from emulator.ids import SeededIds
+from emulator.pipelines.options import ReshapedPicture
+from emulator.tasks.runner import TaskRunner
+from emulator.tasks.task import Task
+from emulator.vendors.perfectcorp.reshape.jobs import ACTIONS, RESHAPE, Engine
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.world.lifetimes import Lifetimes
+from emulator.world.meter import Meter
+from emulator.world.world import World
+
+SETTINGS = PerfectCorpSettings(units=3, reshape_units=2)
+SPENDING = frozenset({"create_reshape"})
+REQUEST = {
+    "file_id": None,
+    "url": None,
+    "object": "upload",
+    "body": {"version": "1.0", "features": {}, "global": {}},
+}
+
+
+class Died(BaseException):
+    """The process is no more: nothing in it answers for that."""
+
+
+class Life:
+    """Counts the steps that leave a trace outside of the process, and ends at one of them."""
+
+    def __init__(self, last_step: int | None) -> None:
+        self.steps: list[str] = []
+        self._last_step = last_step
+        self.is_over = False
+
+    def step(self, name: str) -> None:
+        self.steps.append(name)
+        if self._last_step is not None and len(self.steps) >= self._last_step:
+            self.is_over = True
+            raise Died(name)
+
+
+class Mortal:
+    """Another object whose calls are steps of a life: it may end before and after each."""
+
+    def __init__(self, target: object, life: Life, names: set[str]) -> None:
+        self._target = target
+        self._life = life
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._target, name)
+        if name not in self._names:
+            return call
+
+        async def mortal(*args: Any, **kwargs: Any) -> Any:
+            self._life.step(f"before {name}")
+            result = await call(*args, **kwargs)
+            self._life.step(f"after {name}")
+            return result
+
+        return mortal
+
+
+class Clock:
+    """Stands still, so that lives can be compared."""
+
+    def now(self, _credential: str = "") -> float:
+        return 9.0
+
+
+class Queue:
+    """Remembers the tasks, and has a result for what a worker would compute."""
+
+    def __init__(self, result: ReshapedPicture | Exception) -> None:
+        self.enqueued: list[str] = []
+        self._result = result
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        pass
+
+    async def enqueue(self, task_id: str) -> None:
+        self.enqueued.append(task_id)
+
+    async def run(self, *_: object) -> ReshapedPicture:
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+
+RESULTS: dict[str, ReshapedPicture | Exception] = {
+    "success": ReshapedPicture(b"\xff\xd8 result", "jpeg", 20, 10),
+    "failure": NoFaceFound(),
+}
+
+
+class Silent:
+    """Tells nobody that a task is over."""
+
+    async def prepare(self, task: Task) -> None:
+        """Take nobody down."""
+
+    async def announce(self, task: Task) -> None:
+        """Say nothing."""
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[SqliteRecords]:
+    """Give the records of a folder; whatever happens, the thread that they are read in ends."""
+    records = SqliteRecords(folder / "records.sqlite3")
+    await records.open()
+    try:
+        yield records
+    finally:
+        await records.close()
+
+
+async def meter_on(records: Any) -> Meter:
+    """Return a meter that knows what was billed before."""
+    meter = Meter(records, {})
+    await meter.load()
+    return meter
+
+
+async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
+    """Perform what there is to perform, and return all that is stored; None if the life ended."""
+    blobs, queue = FolderBlobs(folder / "blobs"), Queue(result)
+    async with opened(folder) as records:
+        mortal = Mortal(records, life, {"create", "put", "replace", "delete", "count_up"})
+        runner = TaskRunner(mortal, cast("Any", queue), cast("Any", Clock()))
+        world = cast(
+            "World",
+            SimpleNamespace(
+                clock=Clock(),
+                ids=SeededIds(0, records.count_up),
+                records=mortal,
+                blobs=Mortal(blobs, life, {"put", "delete"}),
+                queue=Mortal(queue, life, {"run"}),
+                meter=await meter_on(mortal),
+                lifetimes=Lifetimes(records, {}, {}),
+            ),
+        )
+        units = Units(world, SETTINGS, SPENDING)
+        runner.register(Engine(world, SETTINGS, units, cast("Any", Silent())).jobs())
+        if is_first:
+            whole = {**vars(world), "records": records, "meter": await meter_on(records)}
+            alive = Units(cast("World", SimpleNamespace(**whole)), SETTINGS, SPENDING)
+            await alive.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
+            await blobs.put("upload", b"photo", "me")
+            task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
+            await records.create("task", task.id, task.credential, task.to_document())
+        await world.meter.load()
+        with contextlib.suppress(Died):
+            await runner.start()
+            for task_id in queue.enqueued:
+                await runner.perform(task_id)
+        if life.is_over:
+            return None
+        stored = {found.key: (found.credential, await blobs.get(found.key)) for found in await blobs.keys()}
+        return [entry async for entry in records.export()], stored
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
+    tmp_path: Path, result: ReshapedPicture | Exception
+) -> None:
+    whole = Life(None)
+    undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
+    assert undisturbed is not None
+    # It starts, is computed, its result is stored, it is held, its units are spent and billed, or given
+    # back, and it is finished.
+    assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
+        "replace",
+        "run",
+        *(["put"] if isinstance(result, ReshapedPicture) else []),
+        "replace",
+        *(["replace", "put"] if isinstance(result, ReshapedPicture) else ["put", "replace", "replace"]),
+        "replace",
+    ]
+    for last_step in range(1, len(whole.steps) + 1):
+        folder = tmp_path / str(last_step)
+        # Each life dies at the same step of its own, and the last one may go on.
+        for is_first in (True, False):
+            assert asyncio.run(live(folder, result, Life(last_step), is_first=is_first)) in (
+                None,
+                undisturbed,
+            )
+        at_last = asyncio.run(live(folder, result, Life(None), is_first=False))
+        assert at_last == undisturbed, whole.steps[:last_step]
+
+
+def test_a_success_keeps_its_units_and_a_failure_gives_them_back_once(tmp_path: Path) -> None:
+    for name, left in (("success", 1), ("failure", 3)):
+        folder = tmp_path / name
+        asyncio.run(live(folder, RESULTS[name], Life(None), is_first=True))
+        assert asyncio.run(amount_left(folder)) == left
+
+
+async def amount_left(folder: Path) -> int:
+    async with opened(folder) as records:
+        (grant,) = await records.find("perfectcorp/grant")
+    amount: int = grant.document["amount"]
+    return amount
+
+
+async def create(folder: Path, life: Life, second: Life) -> None:
+    """Create a task as far as the first life goes, recover as far as the second does, and begin a third."""
+    async with opened(folder) as records:
+        mortal = Mortal(records, life, {"create", "put", "replace", "count_up"})
+        ids = SeededIds(0, mortal.count_up)
+        parts: dict[str, Any] = {"clock": Clock(), "ids": ids, "records": mortal}
+        parts |= {"meter": await meter_on(mortal), "lifetimes": Lifetimes(records, {}, {})}
+        with contextlib.suppress(Died):
+            units = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
+            await units.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
+            task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
+            await mortal.create("task", task.id, task.credential, task.to_document())
+        tasks = TaskRunner(records, cast("Any", Queue(NoFaceFound())), cast("Any", Clock()))
+        for kept in (Mortal(records, second, {"put", "replace"}), records):
+            parts = {"clock": Clock(), "records": kept, "meter": await meter_on(kept), "tasks": tasks}
+            again = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
+            with contextlib.suppress(Died):
+                await again.load()
+        exists = await tasks.find("t") is not None
+        amounts = [grant.document["amount"] for grant in await records.find("perfectcorp/grant")]
+        costs = [(cost.calls, cost.units) for cost in again.world.meter.costs()]
+        history = [task_id for task_id, _ in await again.history("me")]
+        assert (amounts, costs, history) == (
+            ([1], [(1, 2)], ["t"]) if exists else (amounts and [3], [], [])
+        ), (life.steps, second.steps)
+
+
+def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_task(tmp_path: Path) -> None:
+    whole = Life(None)
+    asyncio.run(create(tmp_path / "whole", whole, Life(None)))
+    assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
+        "count_up",
+        "create",
+        "replace",
+        "count_up",
+        "create",
+        "put",
+        "create",
+    ]
+    for first, second in product(range(1, len(whole.steps) + 1), range(1, 7)):
+        asyncio.run(create(tmp_path / f"{first}-{second}", Life(first), Life(second)))

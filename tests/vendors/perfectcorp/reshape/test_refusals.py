@@ -1,0 +1,91 @@
+"""Tasks that are not created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+TASK = "/s2s/v2.0/task/face-reshape"
+PRE_PROCESS = f"{TASK}/pre-process"
+WIDER_EYES: dict[str, Any] = {"version": "1.0", "features": {"eye_size": 80}, "global": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"version": None}, "'version' is required and can't be null."),
+        ({"version": "2.0"}, "version is not one of the accepted values."),
+        ({"features": {"cheekbones": 101}}, "cheekbones is above the allowed maximum."),
+        ({"features": {"cheekbones": -1}}, "cheekbones is below the allowed minimum."),
+        ({"features": {"jaw": 1.5}}, "jaw doesn't match the required format."),
+        ({"features": {"eye_size": 0, "jaw": 0}}, "Features cannot be all zero"),
+        ({"features": {}}, "Features cannot be all zero"),
+        ({"global": {"skin_smooth_strength": 101}}, "skin_smooth_strength is above the allowed maximum."),
+        ({"src_file_id": "unknown"}, "One or more parameters in this request are invalid."),
+    ],
+)
+def test_a_wrong_member_is_refused_with_the_validators_sentence(
+    api: Any, change: dict[str, Any], sentence: str
+) -> None:
+    response = api.client.post(TASK, json={"src_file_id": "x", **WIDER_EYES, **change})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"status": 400, "error": sentence, "error_code": "InvalidParameters"},
+    )
+
+
+@pytest.mark.parametrize("name", ["version", "features", "global"])
+def test_a_missing_member_is_named(api: Any, name: str) -> None:
+    body = {key: value for key, value in {"src_file_id": "x", **WIDER_EYES}.items() if key != name}
+    response = api.client.post(TASK, json=body)
+    sentence = f"{name} is required but wasn't included in your request."
+    assert (response.status_code, response.json()) == (
+        400,
+        {"status": 400, "error": sentence, "error_code": "InvalidParameters"},
+    )
+
+
+@pytest.mark.parametrize("path", [TASK, PRE_PROCESS])
+def test_a_task_needs_a_picture(api: Any, path: str) -> None:
+    response = api.client.post(path, json=WIDER_EYES)
+    sentence = (
+        "src_file_url is required but wasn't included in your request., or "
+        "src_file_id is required but wasn't included in your request."
+    )
+    assert (response.status_code, response.json()) == (
+        400,
+        {"status": 400, "error": sentence, "error_code": "InvalidParameters"},
+    )
+
+
+def test_a_file_that_was_never_uploaded_is_refused(api: Any, face_jpeg: bytes) -> None:
+    file_id = api.registered(len(face_jpeg))["file_id"]
+    response = api.client.post(TASK, json={"src_file_id": file_id, **WIDER_EYES})
+    assert (response.status_code, response.json()) == (
+        500,
+        {"status": 500, "error": "Server Error", "error_code": "unknown_internal_error"},
+    )
+
+
+def test_a_missing_upload_may_be_a_404(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(missing_upload_status=404)
+    file_id = emulator.register(10).json()["data"]["files"][0]["file_id"]
+    answer = emulator.create(file_id)
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"status": 404, "error": "The requested resource was not found.", "error_code": "NotFound"},
+    )
+
+
+def test_the_bare_path_of_a_task_is_not_for_get(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    for path in (TASK, PRE_PROCESS):
+        answer = emulator.client.get(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        assert answer.json() == {
+            "status": 405,
+            "error": "The method is not allowed for this resource.",
+            "error_code": "MethodNotAllowed",
+        }

@@ -1,0 +1,60 @@
+"""What Perfect Corp answers whatever the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from emulator.vendors.perfectcorp.reshape import routes
+
+TASK = "/s2s/v2.0/task/face-reshape"
+
+
+def test_every_answer_is_numbered(api: Any) -> None:
+    responses = [api.client.get(path) for path in (f"{TASK}/x", "/s2s/v2.0/nothing", f"{TASK}/y")]
+    numbers = [response.headers["x-request-id"] for response in responses]
+    assert len(set(numbers)) == 3
+    assert all(number.isdigit() and len(number) == 18 for number in numbers)
+
+
+def test_an_unknown_path_and_a_wrong_method_are_answered_in_the_envelope(api: Any) -> None:
+    unknown = api.client.get("/s2s/v2.0/credit")
+    assert unknown.status_code == 404
+    assert unknown.json() == {
+        "status": 404,
+        "error": "The requested resource was not found.",
+        "error_code": "NotFound",
+        "errorCode": "NotFound",
+    }
+    wrong = api.client.get(TASK)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert wrong.json() == {
+        "status": 405,
+        "error": "The method is not allowed for this resource.",
+        "error_code": "MethodNotAllowed",
+    }
+
+
+def test_a_body_without_an_end_is_refused(emulate: Callable[..., Any]) -> None:
+    answer = emulate().client.post(TASK, content=b'{"version": "' + bytes(2 * 1024 * 1024))
+    sentence = "The request body is above the allowed maximum."
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"status": 400, "error": sentence, "error_code": "InvalidParameters"},
+    )
+
+
+def test_a_defect_is_answered_in_the_envelope(
+    emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(routes, "check_features", fail)
+    answer = emulate().create("unknown")
+    assert (answer.status_code, answer.json()) == (
+        500,
+        {"status": 500, "error": "Server Error", "error_code": "unknown_internal_error"},
+    )

@@ -1,0 +1,58 @@
+"""Who may call, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator.world.credentials import CredentialState
+
+FILE = "/s2s/v2.0/file"
+TASK = "/s2s/v2.0/task/face-reshape"
+PRE_PROCESS = f"{TASK}/pre-process"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "sk-test"}, {"Authorization": "Bearer"}, {"Authorization": "Basic eA=="}],
+)
+@pytest.mark.parametrize("path", [FILE, TASK, PRE_PROCESS])
+def test_without_a_key_nothing_is_reached(client: httpx.Client, headers: dict[str, str], path: str) -> None:
+    response = client.post(path, json={}, headers=headers)
+    assert (response.status_code, response.json()) == (
+        401,
+        {"status": 401, "error": "This API key is not recognized.", "error_code": "InvalidApiKey"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (CredentialState.REVOKED, "InactiveApiKey"),
+        (CredentialState.RESTRICTED, "InactiveApiKey"),
+        (CredentialState.EXPIRED, "ExpiredApiKey"),
+        (CredentialState.OTHER_REGION, "InvalidApiKey"),
+    ],
+)
+def test_a_listed_key_is_what_it_is_listed_as(
+    emulate: Callable[..., Any], state: CredentialState, code: str
+) -> None:
+    answer = emulate(credentials={"sk-test": state}).register(10)
+    assert (answer.status_code, answer.json()["error_code"]) == (401, code)
+
+
+def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(rate_limit=True)
+    statuses = [emulator.register(10).status_code for _ in range(6)]
+    assert statuses == [200] * 5 + [429]
+    assert emulator.register(10).json() == {"status": 429, "error": "Too many requests"}
+    emulator.clock.advance(1)
+    assert emulator.register(10).status_code == 200
+    for _ in range(60):
+        emulator.clock.advance(1)
+        statuses += [emulator.register(10).status_code for _ in range(5)]
+    assert statuses.count(200) == 249  # and the one in between makes 250 within 300 s
+    assert statuses[-1] == 429

@@ -1,0 +1,87 @@
+"""What tasks cost, and what is given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.world.credentials import CredentialState
+
+CREDIT = "/s2s/v1.0/client/credit"
+HISTORY = f"{CREDIT}/history"
+PRE_PROCESS = "/s2s/v2.0/task/face-reshape/pre-process"
+
+
+def balance(emulator: Any) -> int:
+    return sum(grant["amount"] for grant in emulator.client.get(CREDIT).json()["results"])
+
+
+def history(emulator: Any) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = emulator.client.get(HISTORY).json()["result"]["history"]
+    return entries
+
+
+def test_a_reshape_costs_one_unit_and_a_failed_one_gives_it_back(
+    emulate: Callable[..., Any], face_jpeg: bytes, landscape_jpeg: bytes
+) -> None:
+    emulator = emulate(units=3)
+    emulator.progress("manual")
+    task_id = emulator.create(emulator.upload(landscape_jpeg)).json()["data"]["task_id"]
+    assert balance(emulator) == 2
+    assert [each["target_id"] for each in history(emulator)] == [task_id]
+    emulator.finish(task_id)
+    assert emulator.wait(task_id)["error"] == "error_no_face"
+    assert balance(emulator) == 3
+    assert history(emulator) == []
+    emulator.progress("real")
+    assert emulator.run(face_jpeg)["task_status"] == "success"
+    assert balance(emulator) == 2
+    assert [each["action"] for each in history(emulator)] == ["api_face_reshape"]
+
+
+def test_without_units_no_task_is_created_and_pre_process_is_free(
+    emulate: Callable[..., Any], face_jpeg: bytes
+) -> None:
+    emulator = emulate(units=0)
+    file_id = emulator.upload(face_jpeg)
+    answer = emulator.create(file_id)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "status": 400,
+            "error": "Your account doesn't have enough credits to complete this request.",
+            "error_code": "CreditInsufficiency",
+        },
+    )
+    assert emulator.create(file_id, PRE_PROCESS).status_code == 200
+    # A bad file is said before the units are looked at.
+    assert emulator.create("unknown").json()["error_code"] == "InvalidParameters"
+
+
+def test_a_key_that_is_out_of_balance_may_do_what_is_free(
+    emulate: Callable[..., Any], face_jpeg: bytes
+) -> None:
+    emulator = emulate(credentials={"sk-test": CredentialState.NO_BALANCE})
+    file_id = emulator.upload(face_jpeg)
+    assert emulator.create(file_id).json()["error_code"] == "CreditInsufficiency"
+    assert emulator.client.get(CREDIT).status_code == 200
+
+
+def test_what_was_taken_for_a_task_that_never_came_to_be_is_given_back_at_the_next_start(
+    on_one_folder: Callable[[], AbstractContextManager[Any]], face_jpeg: bytes
+) -> None:
+    with on_one_folder() as emulator:
+        kept = emulator.create(emulator.upload(face_jpeg)).json()["data"]["task_id"]
+        emulator.wait(kept)
+        units = Units(emulator.client.app.state.world, PerfectCorpSettings(), frozenset({"create_reshape"}))
+        whose = ("sk-test", "never-told")
+        # As far as a creation comes whose process is killed before the task is recorded.
+        emulator.client.portal.call(units.reserve, *whose, "create_reshape", "api_face_reshape", 1)
+        assert balance(emulator) == 998
+        assert [each["target_id"] for each in history(emulator)] == ["never-told", kept]
+    with on_one_folder() as emulator:
+        assert balance(emulator) == 999
+        assert [each["target_id"] for each in history(emulator)] == [kept]

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from fastapi import Request, Response
+from fastapi.responses import PlainTextResponse
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import ASGIApp, Message, Scope
+
+from emulator.web.call import CallDep
+from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
+from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
+from emulator.world.operation import Example, Operation
+
+Served = Callable[..., ASGIApp]
+
+
+def entry(name: str, status: int) -> CatalogueEntry:
+    return CatalogueEntry(name, status, name.replace("_", " "), "Sometimes.", Mark.GUESS, "nowhere")
+
+
+async def render(_request: Request, error: VendorError) -> Response:
+    return PlainTextResponse(error.text, error.entry.status)
+
+
+ERRORS = ErrorCatalogue(
+    [
+        entry("defect", 500),
+        entry("too_large", 413),
+        entry("photo_too_large", 400),
+        entry("no_path", 404),
+        entry("no_method", 405),
+        entry("refused", 422),
+    ]
+)
+
+
+class Limits(VendorSettings):
+    body_bytes: int | None = 10
+    photo_bytes: int = 20
+
+
+def operation(name: str, endpoint: Callable[..., Any], path: str | None = None, **more: Any) -> Operation:
+    return Operation(
+        name=name,
+        methods=("POST", "PUT"),
+        paths=(path or f"/acme/{name}",),
+        summary="Do something",
+        endpoint=endpoint,
+        errors=ERRORS,
+        example=Example(),
+        **more,
+    )
+
+
+async def echo(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def ignore_the_body() -> Response:
+    return PlainTextResponse("no", 401)
+
+
+def vendor(*apis: Api, **dialect: Any) -> Vendor:
+    return Vendor(
+        package="acme",
+        title="Acme",
+        hosts=(),
+        prefixes=("/acme",),
+        credential=("key",),
+        apis=apis,
+        settings_model=Limits,
+        dialect=Dialect(
+            render=render,
+            schema=lambda _entry: ("text/plain", {}),
+            defect=ERRORS["defect"],
+            too_large=ERRORS["too_large"].occur(),
+            longest_body=lambda settings: settings.body_bytes,
+            unknown_path=ERRORS["no_path"],
+            wrong_method=ERRORS["no_method"],
+            **dialect,
+        ),
+    )
+
+
+class Talk:
+    """A request whose body comes in chunks, and what is answered."""
+
+    def __init__(self, path: str, chunks: list[int], declared: int | None = None) -> None:
+        self._chunks: Iterator[tuple[int, int]] = iter(enumerate(chunks))
+        self._count = len(chunks)
+        length = (b"content-length", str(declared).encode())
+        self.scope: Scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"transfer-encoding", b"chunked")] if declared is None else [length],
+        }
+        self.read = 0
+        self.sent: list[Message] = []
+        self.read_when_answered: int | None = None
+
+    async def receive(self) -> Message:
+        index, size = next(self._chunks)
+        self.read += size
+        return {"type": "http.request", "body": bytes(size), "more_body": index + 1 < self._count}
+
+    async def send(self, message: Message) -> None:
+        if self.read_when_answered is None:
+            self.read_when_answered = self.read
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        status: int = self.sent[0]["status"]
+        return status
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+
+def talk(app: ASGIApp, path: str, chunks: list[int], declared: int | None = None) -> Talk:
+    talk = Talk(path, chunks, declared)
+
+    async def run() -> None:
+        await app(talk.scope, talk.receive, talk.send)
+
+    asyncio.run(run())
+    assert not talk.sent[-1].get("more_body", False)
+    assert [message["type"] for message in talk.sent].count("http.response.start") == 1
+    return talk
+
+
+@pytest.fixture(scope="module")
+def limited(served: Served) -> Callable[[int | None], ASGIApp]:
+    """Serve a vendor whose bodies have a limit."""
+    acme = vendor(Api("All", (operation("echo", echo), operation("ignore", ignore_the_body))))
+    return cache(lambda limit: served(acme, Limits(body_bytes=limit)))
+
+
+@given(chunks=st.lists(st.integers(0, 9), min_size=1, max_size=8), limit=st.integers(0, 40))
+def test_a_body_passes_whole_or_is_refused(
+    limited: Callable[[int | None], ASGIApp], chunks: list[int], limit: int
+) -> None:
+    found = talk(limited(limit), "/acme/echo", chunks)
+    if sum(chunks) <= limit:
+        assert (found.status, found.body) == (200, str(sum(chunks)).encode())
+    else:
+        assert (found.status, found.body) == (413, b"too large")
+    # Read to its end in any case, so that the client gets to read the answer.
+    assert found.read == sum(chunks)
+
+
+def test_a_body_is_refused_while_it_streams_in(limited: Callable[[int | None], ASGIApp]) -> None:
+    found = talk(limited(10), "/acme/echo", [4] * 100)
+    assert (found.status, found.read_when_answered, found.read) == (413, 12, 400)
+
+
+def test_a_declared_length_is_refused_at_once(limited: Callable[[int | None], ASGIApp]) -> None:
+    refused = talk(limited(5), "/acme/echo", [3, 3], declared=6)
+    assert (refused.status, refused.read_when_answered, refused.read) == (413, 0, 6)
+    assert talk(limited(5), "/acme/echo", [5], declared=5).status == 200
+
+
+def test_without_a_limit_everything_passes(limited: Callable[[int | None], ASGIApp]) -> None:
+    assert talk(limited(None), "/acme/echo", [10, 10]).body == b"20"
+
+
+def test_a_body_that_nobody_reads_is_not_refused_and_read_to_its_end(
+    limited: Callable[[int | None], ASGIApp],
+) -> None:
+    found = talk(limited(5), "/acme/ignore", [7, 7, 7])
+    assert (found.status, found.body, found.read) == (401, b"no", 21)
+
+
+def test_two_operations_have_limits_and_refusals_of_their_own(served: Served) -> None:
+    photo = operation(
+        "photo",
+        echo,
+        longest_body=lambda settings: settings.photo_bytes,
+        too_large=ERRORS["photo_too_large"].occur(),
+    )
+    # One has a limit alone, one a refusal alone; the rest is the dialect's.
+    limit = operation("video", echo, "/acme/video/{name}", longest_body=lambda _settings: None)
+    refusal = operation("note", echo, too_large=ERRORS["refused"].occur())
+    app = served(vendor(Api("Photos", (photo,)), Api("Others", (limit, refusal, operation("echo", echo)))))
+    found = {
+        (name, size): (talk(app, f"/acme/{name}", [size]).status, talk(app, f"/acme/{name}", [size]).body)
+        for name in ("photo", "video/a", "note", "echo")
+        for size in (10, 11, 20, 21)
+    }
+    large, photo_too_large, refused = (413, b"too large"), (400, b"photo too large"), (422, b"refused")
+    ten, eleven, twenty, more = ((200, str(size).encode()) for size in (10, 11, 20, 21))
+    assert found == {
+        ("photo", 10): ten, ("photo", 11): eleven, ("photo", 20): twenty, ("photo", 21): photo_too_large,
+        ("video/a", 10): ten, ("video/a", 11): eleven, ("video/a", 20): twenty, ("video/a", 21): more,
+        ("note", 10): ten, ("note", 11): refused, ("note", 20): refused, ("note", 21): refused,
+        ("echo", 10): ten, ("echo", 11): large, ("echo", 20): large, ("echo", 21): large,
+    }  # fmt: skip
+    # A path that is not served has the vendor's limit.
+    assert talk(app, "/acme/nothing", [5], declared=11).body == b"too large"
+    assert talk(app, "/acme/nothing", [5], declared=5).body == b"no path"
+
+
+def test_two_operations_at_one_path_have_limits_of_their_own(served: Served) -> None:
+    both = (
+        replace(operation("read", echo, "/acme/note"), methods=("GET",)),
+        replace(
+            operation("write", echo, "/acme/note", longest_body=lambda _settings: 3), methods=("PUT", "POST")
+        ),
+    )
+    client = TestClient(served(vendor(Api("Notes", both))))
+    found = {
+        (method, size): client.request(method, "/acme/note", content=bytes(size)).status_code
+        for method in ("GET", "PUT")
+        for size in (3, 4, 10, 11)
+    }
+    assert found == {
+        ("GET", 3): 200, ("GET", 4): 200, ("GET", 10): 200, ("GET", 11): 413,
+        ("PUT", 3): 200, ("PUT", 4): 413, ("PUT", 10): 413, ("PUT", 11): 413,
+    }  # fmt: skip
+
+
+def test_endpoints_of_one_function_name_in_two_apis_are_two(served: Served) -> None:
+    def answering(said: str) -> Callable[..., Any]:
+        async def create(call: CallDep) -> Response:
+            await call.identify("me")
+            return PlainTextResponse(f"{said} as {call.operation}")
+
+        return create
+
+    first = Api("First", (operation("create_first", answering("first")),))
+    second = Api("Second", (operation("create_second", answering("second")),))
+    client = TestClient(served(vendor(first, second)))
+    assert client.post("/acme/create_first").text == "first as create_first"
+    assert client.put("/acme/create_second").text == "second as create_second"
+
+
+def test_what_is_not_served_is_worded_by_the_vendor(served: Served) -> None:
+    client = TestClient(served(vendor(Api("All", (operation("echo", echo),)))))
+    unknown, wrong = client.post("/acme/nothing"), client.get("/acme/echo")
+    assert (unknown.status_code, unknown.text) == (404, "no path")
+    assert (wrong.status_code, wrong.text) == (405, "no method")
+    assert set(wrong.headers["allow"].split(", ")) == {"POST", "PUT"}
+    # Neither redirects nor documents are the vendor's.
+    for path in ("/acme/echo/", "/acme/docs", "/acme/openapi.json"):
+        assert client.post(path).text == "no path"
+
+
+def test_an_error_is_said_in_the_words_of_the_settings(served: Served) -> None:
+    async def refuse() -> Response:
+        raise ERRORS["refused"].occur()
+
+    acme = vendor(Api("All", (operation("refuse", refuse),)))
+    reworded = Limits(errors={"refused": Wording(status=418, text="no"), "no_path": Wording(status=410)})
+    client = TestClient(served(acme, reworded))
+    assert (client.post("/acme/refuse").status_code, client.post("/acme/refuse").text) == (418, "no")
+    assert (client.post("/acme/nothing").status_code, client.post("/acme/nothing").text) == (410, "no path")
+    usual = TestClient(served(acme)).post("/acme/refuse")
+    assert (usual.status_code, usual.text) == (422, "refused")
+
+
+def test_the_dialect_may_choose_another_error(served: Served) -> None:
+    async def refuse() -> Response:
+        raise ERRORS["refused"].occur()
+
+    def choose(_request: Request, error: VendorError) -> VendorError:
+        return ERRORS["too_large"].occur() if error.entry.name == "refused" else error
+
+    client = TestClient(served(vendor(Api("All", (operation("refuse", refuse),)), choose=choose)))
+    assert client.post("/acme/refuse").text == "too large"
+    assert client.post("/acme/nothing").text == "no path"
+
+
+def test_an_error_with_the_status_of_a_wrong_method_names_the_right_ones(served: Served) -> None:
+    async def refuse() -> Response:
+        raise ERRORS["no_method"].occur()
+
+    answer = TestClient(served(vendor(Api("All", (operation("refuse", refuse),))))).post("/acme/refuse")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, PUT")
+
+
+def test_a_defect_is_logged_and_worded_by_the_vendor(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def break_down() -> Response:
+        raise RuntimeError("what nobody thought of")
+
+    client = TestClient(served(vendor(Api("All", (operation("break", break_down),)))))
+    with caplog.at_level(logging.ERROR):
+        answer = client.post("/acme/break")
+    assert (answer.status_code, answer.text) == (500, "defect")
+    (logged,) = caplog.records
+    assert logged.getMessage() == "POST /acme/break failed unexpectedly"
+    assert "what nobody thought of" in str(logged.exc_info)

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.web.capture import Capture
+from emulator.web.exchange import BodyTooLarge, Exchange
+from emulator.world.redaction import Redaction
+
+
+class Talk:
+    """A request whose body comes in chunks, and what is answered."""
+
+    def __init__(self, chunks: Sequence[bytes], declared: int | None = None) -> None:
+        self._chunks: Iterator[tuple[int, bytes]] = iter(enumerate(chunks))
+        self._count = len(chunks)
+        length = (b"content-length", str(declared).encode())
+        self.scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/x",
+            "query_string": b"",
+            "headers": [(b"transfer-encoding", b"chunked")] if declared is None else [length],
+        }
+        self.received = 0
+        self.read = 0
+        self.sent: list[Message] = []
+        self.read_at: list[int] = []
+        """How many bytes were read when each message was sent."""
+
+    async def receive(self) -> Message:
+        index, chunk = next(self._chunks)
+        self.received += 1
+        self.read += len(chunk)
+        return {"type": "http.request", "body": chunk, "more_body": index + 1 < self._count}
+
+    async def send(self, message: Message) -> None:
+        self.read_at.append(self.read)
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        status: int = self.sent[0]["status"]
+        return status
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    def run(self, app: ASGIApp) -> None:
+        """Have an application answer, through an exchange."""
+        asyncio.run(Exchange(self.scope, self.receive, self.send).run(app))
+        self.check()
+
+    def check(self) -> None:
+        """Hold that one answer went out, to its end."""
+        assert not self.sent[-1].get("more_body", False)
+        assert [message["type"] for message in self.sent].count("http.response.start") == 1
+
+
+async def ignore_the_body(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("no", 401)(scope, receive, send)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(body.decode())(scope, receive, send)
+
+
+def test_an_answer_that_does_not_need_the_body_waits_for_its_end() -> None:
+    talk = Talk([bytes(7)] * 3)
+    talk.run(ignore_the_body)
+    assert (talk.status, talk.body, talk.read) == (401, b"no", 21)
+
+
+def test_the_end_of_an_answer_alone_is_held_until_the_body_has_ended() -> None:
+    talk = Talk([bytes(7)] * 3)
+    talk.run(ignore_the_body)
+    said = [(message.get("body"), message.get("more_body")) for message in talk.sent]
+    assert said == [(None, None), (b"no", True), (b"", False)]
+    assert talk.read_at == [0, 0, 21]
+
+
+def test_an_answer_to_a_body_that_was_read_is_sent_as_it_is() -> None:
+    talk = Talk([b"on", b"ce"])
+    talk.run(echo)
+    assert (talk.body, len(talk.sent)) == (b"once", 2)
+
+
+def test_a_request_without_a_body_is_not_waited_for() -> None:
+    talk = Talk([], declared=0)
+    talk.run(ignore_the_body)
+    assert (talk.status, talk.read) == (401, 0)
+
+
+def test_a_body_that_pauses_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.web.exchange.IDLE_SECONDS", 0.01)
+
+    class Pausing(Talk):
+        async def receive(self) -> Message:
+            if self.read:
+                await asyncio.sleep(3600)
+            return await super().receive()
+
+    talk = Pausing([bytes(5), bytes(5)])
+    talk.run(ignore_the_body)
+    assert (talk.status, talk.body, talk.read) == (401, b"no", 5)
+
+
+def shown(capture: Capture) -> object:
+    assert capture.sent is not None
+    return capture.sent.shown(Redaction((), None))["text"]
+
+
+def recorded(talk: Talk) -> tuple[Exchange, list[Capture]]:
+    """Return an exchange that is recorded, and what will be taken down of it."""
+    talk.scope["headers"].append((b"content-type", b"text/plain"))
+    exchange, taken = Exchange(talk.scope, talk.receive, talk.send), list[Capture]()
+    exchange.record(Capture(talk.scope), taken.append)
+    return exchange, taken
+
+
+def test_one_read_of_the_body_feeds_the_application_the_capture_and_the_limit() -> None:
+    talk = Talk([b"a text in ", b"three ", b"parts"])
+    exchange, taken = recorded(talk)
+    exchange.longest_body = 21
+    asyncio.run(exchange.run(echo))
+    talk.check()
+    assert (talk.body, talk.received) == (b"a text in three parts", 3)
+    assert [shown(capture) for capture in taken] == ["a text in three parts"]
+    assert not exchange.is_too_large
+
+
+def test_a_body_that_is_too_long_is_cut_off_for_the_application_and_taken_down_whole() -> None:
+    talk = Talk([b"a text in ", b"three ", b"parts"], declared=21)
+    exchange, taken = recorded(talk)
+    exchange.longest_body = 15
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(BodyTooLarge):
+            await Request(scope, receive).body()
+        assert (exchange.is_too_large, talk.received) == (True, 2)
+        await PlainTextResponse("too large", 413)(scope, receive, send)
+
+    asyncio.run(exchange.run(refuse))
+    talk.check()
+    assert (talk.status, talk.body, talk.received) == (413, b"too large", 3)
+    assert [shown(capture) for capture in taken] == ["a text in three parts"]
+
+
+def test_what_rules_look_into_is_read_once_and_handed_on() -> None:
+    talk = Talk([b"a text in ", b"three ", b"parts"])
+    exchange, taken = recorded(talk)
+
+    async def look_and_answer() -> bytes:
+        body = await exchange.look_into_body()
+        assert talk.received == 3
+        await exchange.run(echo)
+        return body
+
+    assert asyncio.run(look_and_answer()) == talk.body == b"a text in three parts"
+    assert talk.received == 3
+    assert [shown(capture) for capture in taken] == ["a text in three parts"]
+
+
+def test_rules_look_no_further_into_a_body_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.web.exchange.LOOKED_INTO_BYTES", 12)
+    talk = Talk([b"a text in ", b"three ", b"parts"])
+    exchange, taken = recorded(talk)
+
+    async def look_and_answer() -> bytes:
+        body = await exchange.look_into_body()
+        assert talk.received == 2
+        await exchange.run(echo)
+        return body
+
+    assert asyncio.run(look_and_answer()) == b"a text in three "
+    assert (talk.body, talk.received) == (b"a text in three parts", 3)
+    assert [shown(capture) for capture in taken] == ["a text in three parts"]
+
+
+def test_the_limit_counts_what_rules_have_looked_into() -> None:
+    talk = Talk([b"a text in ", b"three ", b"parts"])
+    exchange = Exchange(talk.scope, talk.receive, talk.send)
+
+    async def look_and_read() -> None:
+        await exchange.look_into_body()
+        exchange.longest_body = 9
+        with pytest.raises(BodyTooLarge):
+            await exchange.receive()
+
+    asyncio.run(look_and_read())
+    assert exchange.is_too_large
+
+
+def test_a_call_whose_application_breaks_is_taken_down_once() -> None:
+    async def broken(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+        raise RuntimeError("broken")
+
+    talk = Talk([b"a text that is long enough"])
+    exchange, taken = recorded(talk)
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(exchange.run(broken))
+    (capture,) = taken
+    assert (shown(capture), capture.status, capture.is_complete) == (
+        "a text that is long enough",
+        None,
+        False,
+    )
+
+
+def test_a_call_is_taken_down_before_the_last_of_its_answer_goes_out() -> None:
+    taken, at_each = list[Capture](), list[int]()
+
+    class Watched(Talk):
+        async def send(self, message: Message) -> None:
+            at_each.append(len(taken))
+            await super().send(message)
+
+    talk = Watched([], declared=0)
+    exchange = Exchange(talk.scope, talk.receive, talk.send)
+    exchange.record(Capture(talk.scope), taken.append)
+    asyncio.run(exchange.run(ignore_the_body))
+    assert at_each == [0, 1]

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from typing import Any
+
+import pytest
+
+from emulator.web.content import TEXT_BYTES
+from emulator.web.form import FormBody
+from emulator.world.redaction import Redaction
+
+NOTHING = Redaction((), None)
+
+
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nsecret-token\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="image"; filename="m.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\n"
+    b"\xff\xd8\r\n--not the end\r\n--b\r\n"
+    b'Content-Disposition: form-data; name="mode"\r\n\r\na\r\n--b\r\n'
+    b'Content-Disposition: form-data; name="mode"\r\n\r\nb\r\n--b--\r\n'
+)
+
+
+URLENCODED = b"token=secret-token&image=%2B%2Fab&mode=a+b&mode=%C3%A4&empty=&last"
+
+
+PICTURE = base64.b64encode(os.urandom(2000)).decode()
+
+
+SHOWN_OF_IT = {"bytes": 2000, "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(), "base64": True}
+
+
+def chunked(body: Any, data: bytes, size: int) -> Any:
+    for begin in range(0, len(data), size):
+        body.feed(data[begin : begin + size])
+    return body.shown(Redaction(("token",), None))["fields"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+def test_a_multipart_form_is_the_same_however_it_is_cut(size: int) -> None:
+    photo = b"\xff\xd8\r\n--not the end"
+    fields = chunked(FormBody("multipart/form-data; boundary=b"), MULTIPART, size)
+    token = fields.pop("token")
+    assert token.startswith("sec…#")
+    assert "secret-token" not in token
+    assert fields == {
+        "image": {
+            "bytes": len(photo),
+            "sha256": hashlib.sha256(photo).hexdigest(),
+            "file_name": "m.jpg",
+            "content_type": "image/jpeg",
+        },
+        "mode": ["a", "b"],
+    }
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+def test_an_urlencoded_form_is_the_same_however_it_is_cut(size: int) -> None:
+    fields = chunked(FormBody("application/x-www-form-urlencoded"), URLENCODED, size)
+    del fields["token"]
+    assert fields == {"image": "+/ab", "mode": ["a b", "ä"], "empty": "", "last": ""}
+
+
+def test_a_form_that_breaks_off_shows_what_came_before() -> None:
+    body = FormBody("multipart/form-data; boundary=b")
+    body.feed(MULTIPART[:80] + b"\r\n--bro")
+    body.feed(b"ken")
+    assert list(body.shown(NOTHING)["fields"]) == ["token"]
+    broken = FormBody("multipart/form-data; boundary=b")
+    broken.feed(b"no boundary at all")
+    assert broken.shown(NOTHING) == {"kind": "multipart", "bytes": 18, "fields": {}, "is_broken": True}
+
+
+def test_a_long_field_is_only_counted() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(b"a=" + b"x" * (TEXT_BYTES + 1))
+    assert form.kept_bytes <= TEXT_BYTES + 1
+    assert form.shown(NOTHING)["fields"]["a"]["bytes"] == TEXT_BYTES + 1
+
+
+def test_a_small_picture_is_not_shown_in_a_form() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(f"image={PICTURE.replace('+', '%2B')}&mode=a".encode())
+    assert form.shown(NOTHING)["fields"] == {"image": SHOWN_OF_IT, "mode": "a"}
+
+
+def test_a_name_without_end_is_cut() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(b"a" * 1_000_000)
+    form.shown(NOTHING)
+    assert form.kept_bytes < 1000

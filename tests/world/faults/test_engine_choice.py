@@ -1,0 +1,248 @@
+"""Which fault a call gets of several, and where one can happen at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from emulator.clock import Clock
+from emulator.world.faults.effects import PRESETS, Effect
+from emulator.world.faults.engine import Faults, ImpossibleFault, UnknownFault, is_reserved
+from emulator.world.faults.rules import FaultRule, Occasion
+from emulator.world.operation import WEBHOOK
+
+Play = Callable[..., None]
+
+
+def call(
+    operation: str | None = "check",
+    credential: str | None = "me",
+    *,
+    vendor: str = "acme",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> Occasion:
+    return Occasion(vendor, operation, credential, headers or {}, body)
+
+
+def rule(
+    effect: object = "broke", *, count: int | None = None, ttl_s: float | None = None, **match: Any
+) -> FaultRule:
+    return FaultRule.model_validate({"match": match, "effect": effect, "count": count, "ttl_s": ttl_s})
+
+
+async def errors_of(faults: Faults, occasions: list[Occasion]) -> list[str | None]:
+    """Return what error each call gets."""
+    injections = [await faults.decide(occasion) for occasion in occasions]
+    return [None if injection is None else injection.effect.error for injection in injections]
+
+
+def test_own_rules_come_first_then_older_ones_and_in_band_before_all(play: Play) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        effects = {"a": "bad-gateway", "b": "unavailable", "c": "gateway-timeout", "d": "slow"}
+        await faults.add("a", rule(effects["a"]))
+        await faults.add("b", rule(effects["b"]))
+        await faults.add("c", rule(effects["c"], credential="me"))
+        await faults.add("d", rule(effects["d"], credential="me"))
+        await faults.add("e", rule("truncated", credential="you"))
+        header = {"x-emulator-fault": "broke"}
+        injection = await faults.decide(call(headers=header))
+        assert injection is not None
+        assert (injection.effect.error, injection.source) == ("broke", "header")
+        for rule_id in ("c", "d", "a", "b"):
+            injection = await faults.decide(call())
+            assert injection is not None
+            assert (injection.effect, injection.source) == (PRESETS[effects[rule_id]], f"rule {rule_id}")
+            assert await faults.remove(rule_id)
+        assert await faults.decide(call()) is None
+
+    play(scenario)
+
+
+def test_a_call_counts_for_every_rule_whichever_fires(play: Play) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        await faults.add("first", rule(nth=1))
+        await faults.add("second", rule("lost", nth=2, credential="me"))
+        await faults.add("third", rule("slow", every=3, count=1))
+        in_band = call(headers={"x-emulator-fault": "broke"})
+        calls = [call(), call(), in_band, call(), call(), call()]
+        sources = [
+            injection and injection.source for injection in [await faults.decide(each) for each in calls]
+        ]
+        assert sources == ["rule first", "rule second", "header", None, None, "rule third"]
+        # Each rule has seen all of them, and one that came too late has not fired.
+        assert {name: (sum(each.seen.values()), each.fired) for name, each in faults.rules().items()} == {
+            "first": (6, 1),
+            "second": (6, 1),
+        }
+
+    play(scenario)
+
+
+def test_in_band_by_header_before_the_reserved_credential(play: Play) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        async def found(occasion: Occasion) -> tuple[Effect, str] | None:
+            injection = await faults.decide(occasion)
+            return None if injection is None else (injection.effect, injection.source)
+
+        broke = Effect(error="broke")
+        assert await found(call(credential="fault-broke")) == (broke, "credential")
+        assert await found(call(credential="fault-broke.anything.else")) == (broke, "credential")
+        assert await found(call(credential="fault-slow", headers={"x-emulator-fault": "broke"})) == (
+            broke,
+            "header",
+        )
+        assert await found(call(credential=None, headers={"x-emulator-fault": "slow"})) == (
+            PRESETS["slow"],
+            "header",
+        )
+        # Where it cannot happen, nothing does; and what is no name is said.
+        assert await found(call("create", credential="fault-lost")) is None
+        for name in ("shut", "", "nothing"):
+            with pytest.raises(UnknownFault, match=rf"error or effect named {name}; there are broke, lost"):
+                await faults.decide(call(headers={"x-emulator-fault": name}))
+        with pytest.raises(UnknownFault, match="named shut"):
+            await faults.decide(call(credential="fault-shut"))
+
+    play(scenario)
+
+
+def test_in_band_can_be_switched_off(play: Play) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        for occasion in (call(credential="fault-broke"), call(headers={"x-emulator-fault": "nothing"})):
+            assert await faults.decide(occasion) is None
+        await faults.add("r", rule(credential="fault-broke"))
+        assert await errors_of(faults, [call(credential="fault-broke")]) == ["broke"]
+
+    play(scenario, in_band=False)
+
+
+@pytest.mark.parametrize(
+    ("credential", "reserved"),
+    [
+        ("fault-x", True),
+        ("fault-", True),
+        ("fault", False),
+        ("my-fault-x", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool) -> None:
+    assert is_reserved(credential) == reserved
+
+
+@pytest.mark.parametrize(
+    ("effect", "happens_at"),
+    [
+        ("broke", {"create", "check", "upload", None}),
+        ("lost", {"check"}),
+        ("no_face", {"create"}),
+        ("stuck-task", {"create"}),
+        ("webhook-lost", {"create", WEBHOOK}),
+        ("picture-rotated", {"upload"}),
+        ("slow", {"create", "check", "upload", None}),
+        ("connection-reset", {"create", "check", "upload", None}),
+        ("shut", set()),
+        # Of several effects, all must be possible.
+        ({"error": "lost", "latency": 1}, {"check"}),
+        ({"error": "lost", "webhook": {"lost": True}}, {WEBHOOK}),
+        ({"error": "no_face", "webhook": {"lost": True}}, {"create", WEBHOOK}),
+        ({"error": "shut", "webhook": {"lost": True}}, {WEBHOOK}),
+        ({"latency": 1, "picture": {"blur": 1}}, {"upload"}),
+    ],
+    # A set is spelled in another order by each process.
+    ids=lambda value: str(sorted(map(str, value)) if isinstance(value, set) else value),
+)
+def test_an_effect_happens_only_where_it_can(play: Play, effect: object, happens_at: set[str | None]) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        await faults.add("r", rule(effect))
+        places = ["create", "check", "upload", None, WEBHOOK]
+        assert {place for place in places if await faults.decide(call(place)) is not None} == happens_at
+        assert faults.rules()["r"].fired == len(happens_at)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "message"),
+    [
+        (partial(rule, vendor="nobody"), "no vendor named nobody; there are acme, other"),
+        (
+            partial(rule, operation="dance"),
+            "no operation named dance; there are create, check, upload, call, webhook",
+        ),
+        (
+            partial(rule, vendor="other", operation="check"),
+            "no operation named check; there are call, webhook",
+        ),
+        (
+            partial(rule, "oops"),
+            "no error or effect named oops; there are broke, lost, no_face, broke, shut, slow",
+        ),
+        (
+            partial(rule, "shut", vendor="acme"),
+            "no error or effect named shut; there are broke, lost, no_face, slow",
+        ),
+        (
+            partial(rule, "no-face", vendor="acme"),
+            "no error or effect named no-face; do you mean no_face? there are broke, lost, no_face, slow",
+        ),
+    ],
+    ids=range(6),
+)
+def test_what_is_not_there_is_refused_with_what_is(
+    play: Play, unknown: Callable[[], FaultRule], message: str
+) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        with pytest.raises(UnknownFault, match=re.escape(message)):
+            await faults.add("r", unknown())
+        assert faults.rules() == {}
+
+    play(scenario)
+
+
+NOWHERE = "there is no operation at which all of this effect can happen"
+
+
+@pytest.mark.parametrize(
+    ("effect", "match", "said"),
+    [
+        ("stuck-task", {"vendor": "other"}, "this effect cannot happen at other, only at create"),
+        ("webhook-lost", {"vendor": "other"}, "this effect cannot happen at other, only at create, webhook"),
+        ("picture-blurred", {"vendor": "other"}, "this effect cannot happen at other, only at upload"),
+        ("stuck-task", {"operation": "check"}, "this effect cannot happen at check, only at create"),
+        # Each of the two can happen, and never both.
+        ({"task": "stuck", "picture": {"blur": 1}}, {}, NOWHERE),
+        (
+            {"error": "no_face", "picture": {"blur": 1}},
+            {},
+            NOWHERE,
+        ),
+        ({"error": "broke", "task": "stuck"}, {}, NOWHERE),
+        (
+            {"error": "broke", "picture": {"blur": 1}},
+            {"operation": "upload"},
+            "this effect cannot happen at upload, and no",
+        ),
+        (
+            {"task": "stuck", "picture": {"blur": 1}},
+            {"vendor": "other"},
+            "this effect cannot happen at other, and nowhere",
+        ),
+    ],
+    ids=str,
+)
+def test_a_rule_that_would_never_fire_is_refused_with_where_it_would(
+    play: Play, effect: object, match: dict[str, Any], said: str
+) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        with pytest.raises(ImpossibleFault, match=said):
+            await faults.add("r", rule(effect, **match))
+        assert faults.rules() == {}
+
+    play(scenario)

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.clock import Clock, Setting
+from emulator.world.journal.entry import Entry
+from emulator.world.journal.journal import CHUNK, KIND, Gap, Journal
+from emulator.world.journal.verify import CallMatch
+from emulator.world.redaction import mask
+
+EVERYTHING = CallMatch()
+
+
+def in_journal(
+    path: Path, test: Callable[[Journal, SqliteRecords], Awaitable[None]], calls: int = 10
+) -> None:
+    async def run() -> None:
+        records = SqliteRecords(path / "records.sqlite3")
+        await records.open()
+        journal = Journal(records, Clock(), calls=calls, size=10**9, survives=True)
+        await journal.load()
+        await test(journal, records)
+        await records.close()
+
+    asyncio.run(run())
+
+
+def note(journal: Journal, credential: str = "k") -> None:
+    def make(number: int, setting: Setting) -> Entry:
+        return Entry(
+            number=number,
+            vendor="v",
+            operation="o",
+            credential=mask(credential),
+            exact_credential=credential,
+            method="GET",
+            path="/a",
+            url="http://here",
+            query=[],
+            request_headers=[],
+            sent=None,
+            status=200,
+            is_complete=True,
+            response_headers=[],
+            answer=None,
+            started_at=setting.at(1.0),
+            real_started_at=1.0,
+            duration_ms=1.0,
+            fault=None,
+            warnings=[],
+        )
+
+    journal.note(credential, 1000, make)
+
+
+def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        reader = journal.follow(EVERYTHING, 0)
+        note(journal)
+        first = await anext(reader)
+        assert isinstance(first, Entry)
+        assert first.number == 1
+        for _ in range(100):
+            note(journal)
+        assert await anext(reader) == Gap(missed=90, last=91)
+        following = [await anext(reader) for _ in range(10)]
+        assert [item.number for item in following if isinstance(item, Entry)] == list(range(92, 102))
+        await reader.aclose()
+
+    in_journal(tmp_path, test)
+
+
+def test_a_reader_is_told_after_a_restart_too_what_it_missed_and_not_what_was_cleared(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        for _ in range(3):
+            for _ in range(CHUNK):
+                note(journal)
+            await journal.flush()
+        note(journal, "cleared")
+        note(journal)
+        await journal.forget("cleared")
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        reader = journal.follow(EVERYTHING, 5)
+        # 291 and 292 were driven out by the last two, of which one was cleared since.
+        assert await anext(reader) == Gap(missed=287, last=292)
+        following = [await anext(reader) for _ in range(9)]
+        assert [item.number for item in following if isinstance(item, Entry)] == [*range(293, 301), 302]
+        await reader.aclose()
+        await journal.forget(None)
+
+    async def read_after_clearing(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        reader = journal.follow(EVERYTHING, 295)
+        following = await anext(reader)
+        assert isinstance(following, Entry)
+        assert following.number == 303
+        await reader.aclose()
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+    in_journal(tmp_path, read_after_clearing)
+
+
+def test_after_older_calls_were_restored_none_of_them_is_missed(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        for _ in range(5):
+            note(journal)
+        await journal.flush()
+        for _ in range(20):
+            note(journal)
+        await journal.load()
+        reader = journal.follow(EVERYTHING, 0)
+        following = [await anext(reader) for _ in range(5)]
+        assert [item.number for item in following if isinstance(item, Entry)] == [1, 2, 3, 4, 5]
+        await reader.aclose()
+
+    in_journal(tmp_path, test)
+
+
+def test_a_reader_that_ends_is_forgotten(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        is_over = False
+
+        async def read() -> list[Entry | Gap]:
+            return [item async for item in journal.follow(EVERYTHING, 0, lambda: is_over)]
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        note(journal)
+        await asyncio.sleep(0)
+        is_over = True
+        journal.wake()
+        assert len(await reading) == 1
+
+    in_journal(tmp_path, test)
+
+
+def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
+    async def test(journal: Journal, records: SqliteRecords) -> None:
+        for _ in range(20):
+            for _ in range(CHUNK):
+                note(journal)
+            await journal.flush()
+        assert len(await records.find(KIND)) <= 3
+        again = Journal(records, Clock(), calls=150, size=10**9, survives=True)
+        await again.load()
+        assert again.entries() == journal.entries()
+        assert [entry.number for entry in again.entries()] == list(range(1851, 2001))
+
+    in_journal(tmp_path, test, calls=150)
+
+
+def test_the_count_goes_on_after_older_calls_were_restored(tmp_path: Path) -> None:
+    async def test(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        await journal.flush()
+        note(journal)
+        note(journal)
+        await journal.load()
+        note(journal)
+        assert [entry.number for entry in journal.entries()] == [1, 4]
+
+    in_journal(tmp_path, test)
+
+
+def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        note(journal)
+        await journal.flush()
+        note(journal)  # and here it is killed
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        assert [entry.number for entry in journal.entries()] == [1]
+        assert journal.last == 1
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+
+
+def test_clearing_one_credential_clears_its_records_and_keeps_the_count(tmp_path: Path) -> None:
+    async def write(journal: Journal, _records: SqliteRecords) -> None:
+        for credential in ("a", "b", "a"):
+            note(journal, credential)
+        await journal.flush()
+        await journal.forget("a")
+
+    async def read(journal: Journal, _records: SqliteRecords) -> None:
+        assert [entry.number for entry in journal.entries()] == [2]
+        await journal.forget(None)
+
+    async def read_nothing(journal: Journal, _records: SqliteRecords) -> None:
+        assert journal.entries() == []
+        note(journal)
+        assert [entry.number for entry in journal.entries()] == [4]
+
+    in_journal(tmp_path, write)
+    in_journal(tmp_path, read)
+    in_journal(tmp_path, read_nothing)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.world.limits import SlidingWindow
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 2)), max_size=60))
+def test_no_window_holds_more_calls_than_the_limit(steps: list[tuple[str, float]]) -> None:
+    window, now = SlidingWindow(3, seconds=5), 0.0
+    allowed: dict[str, list[float]] = {"a": [], "b": []}
+    for key, step in steps:
+        now += step
+        recent = [call for call in allowed[key] if call > now - 5]
+        answer = window.allows(key, now)
+        assert answer == (len(recent) < 3)
+        if answer:
+            allowed[key].append(now)
+
+
+def test_a_credential_that_is_forgotten_may_call_again_and_others_may_not() -> None:
+    window = SlidingWindow(1, seconds=5, caller_of=lambda credential: credential.partition(":")[0])
+    for caller in ("a", "b"):
+        assert window.allows(caller, 0.0)
+    asyncio.run(window.forget("a:secret"))
+    assert [window.allows(caller, 1.0) for caller in ("a", "b")] == [True, False]
+    asyncio.run(window.forget(None))
+    assert window.allows("b", 1.0)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from pydantic import BaseModel
+
+from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.world.operation import Billing, Example, Operation, callable_names
+
+
+class Given(BaseModel):
+    reshape_units: int = 3
+
+
+def operation(name: str, *paths: str, methods: tuple[str, ...] = ("POST",)) -> Operation:
+    return Operation(
+        name=name,
+        methods=methods,
+        paths=paths or (f"/{name}",),
+        summary="Do something",
+        endpoint=lambda: None,
+        errors=ErrorCatalogue(),
+        example=Example(),
+    )
+
+
+@dataclass(frozen=True)
+class Acme:
+    """What the world has to know of a vendor."""
+
+    has_webhooks: bool
+    name: str = "acme"
+    operations: Mapping[str, Operation] = field(
+        default_factory=lambda: {name: operation(name) for name in ("create", "check")}
+    )
+    errors: Mapping[str, CatalogueEntry] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("billing", "settings", "units"),
+    [
+        (Billing(), Given(), 0),
+        (Billing(units_setting="reshape_units"), Given(), 3),
+        (Billing(units_setting="reshape_units"), Given(reshape_units=0), 0),
+    ],
+)
+def test_a_call_takes_as_many_units_as_the_setting_says(
+    billing: Billing, settings: Given, units: int
+) -> None:
+    assert billing.units(settings) == units
+
+
+def test_a_billing_that_names_no_setting_is_a_defect() -> None:
+    with pytest.raises(AttributeError):
+        Billing(units_setting="nothing").units(Given())
+
+
+def test_a_rule_can_name_every_operation_and_the_webhooks_of_a_vendor_that_has_some() -> None:
+    assert list(callable_names(Acme(has_webhooks=False))) == ["create", "check"]
+    assert list(callable_names(Acme(has_webhooks=True))) == ["create", "check", "webhook"]
+
+
+def test_the_documented_method_and_path_come_first() -> None:
+    both = operation("static", "/static/{name}", "/old/{name}", methods=("GET", "HEAD"))
+    assert (both.method, both.path) == ("GET", "/static/{name}")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from emulator.world.redaction import DEEPEST, Redaction, TooDeep, mask
+
+KEY = "sk-0123456789abcdef"
+SIGNED = "http://h/yce-us/a.jpg?X-Amz-Date=1&X-Amz-Signature=0123abcd&v=1"
+
+
+def test_a_mask_tells_credentials_apart_and_shows_none() -> None:
+    assert mask(KEY).startswith("sk-…#")
+    assert mask(KEY) == mask(KEY) != mask(KEY + "0")
+    assert mask("short").startswith("…#")
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    redaction = Redaction(("api_secret", "X-Amz-Signature"), KEY)
+    document = {"API_SECRET": "abc", "list": [SIGNED, {"deep": f"by {KEY}!"}], "number": 1, "none": None}
+    shown = redaction.document(document)
+    assert shown == {
+        "API_SECRET": mask("abc"),
+        "list": [SIGNED.replace("0123abcd", mask("0123abcd")), {"deep": f"by {mask(KEY)}!"}],
+        "number": 1,
+        "none": None,
+    }
+    assert redaction.query(b"x-amz-signature=0123abcd&a=1&a=") == [
+        ("x-amz-signature", mask("0123abcd")),
+        ("a", "1"),
+        ("a", ""),
+    ]
+    headers = [(b"Authorization", f"Bearer {KEY}".encode()), (b"Cookie", b"id=1"), (b"Accept", b"*/*")]
+    assert redaction.headers(headers) == [
+        ("Authorization", f"Bearer {mask(KEY)}"),
+        ("Cookie", mask("id=1")),
+        ("Accept", "*/*"),
+    ]
+
+
+def test_a_short_credential_does_not_eat_the_texts() -> None:
+    assert Redaction((), "e").text("entered") == "entered"
+
+
+def test_a_secret_of_any_type_is_masked_and_what_is_none_stays() -> None:
+    redaction = Redaction(("id_token",), None)
+    shown = redaction.document({"id_token": ["abc"], "in": {"ID_TOKEN": {"a": 1}, "id_token": None}})
+    assert shown == {"id_token": mask('["abc"]'), "in": {"ID_TOKEN": mask('{"a": 1}'), "id_token": None}}
+
+
+def test_secrets_are_masked_in_json_that_is_broken() -> None:
+    redaction = Redaction(("client_id", "id_token"), None)
+    first, second = r"abc\"d", "cut o"
+    text = f'{{"client_id" : "{first}", "a": "client_id", "ID_TOKEN":"{second}'
+    assert redaction.text(text) == text.replace(first, mask(first)).replace(second, mask(second))
+
+
+def test_halves_of_surrogate_pairs_are_spelled_out() -> None:
+    assert Redaction((), None).document({"\ud800": ["a\udfff"]}) == {r"\ud800": [r"a\udfff"]}
+
+
+def test_what_is_nested_too_deeply_is_no_document() -> None:
+    document: object = 1
+    for _ in range(DEEPEST):
+        document = [document]
+    redaction = Redaction((), None)
+    assert redaction.document(document) == document
+    with pytest.raises(TooDeep):
+        redaction.document([document])
