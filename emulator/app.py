@@ -99,7 +99,7 @@ def create_app(
     adapters = _adapters(settings, workers)
     clock = clock or clock_of(settings)
     world = _world(settings, adapters, clock, vendors, vendor_settings)
-    scenarios = [find_scenario(name) for name in settings.scenarios]
+    scenarios = [find_scenario(name, vendors) for name in settings.scenarios]
     for scenario in scenarios:
         for rule in scenario.rules:
             world.faults.check(rule)

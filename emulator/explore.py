@@ -71,7 +71,7 @@ class Exploration:
     secret : str or None
         What they are signed with, for ``endpoint``; None for one that is made up.
     vendor : str or None
-        Which vendor sends them to ``endpoint``; needed if several vendors have webhooks.
+        Which vendor sends them to ``endpoint``; None for every vendor.
     most_polls, limit : int
         How far orders go, and how many are tried.
     timeout_s : float

@@ -1,4 +1,4 @@
-"""Fixtures for the test suites of those who call the three vendors.
+"""Fixtures for the test suites of those who call the vendors.
 
 Loaded by pytest in every run of everybody who has the package installed, so nothing heavy is
 imported before a test asks for an emulator.

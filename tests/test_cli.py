@@ -20,6 +20,12 @@ from emulator.backends.records.sqlite import SqliteRecords
 COMMAND = [sys.executable, "-m", "emulator"]
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let servers load the face core once, whatever the machine."""
+    monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own command
 

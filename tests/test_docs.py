@@ -22,7 +22,14 @@ from emulator.world.warnings import WARNINGS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCS = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", "\n".join((README, *DOCS.values())), re.MULTILINE | re.DOTALL)
+
+# A block that quotes a file stands below a line that names it: `errors.py`:
+QUOTE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [block for text in (README, *DOCS.values()) for block in BLOCK.findall(QUOTE.sub("", text))]
+EXAMPLE = ROOT / "tests" / "example_vendor"
+GUIDE = DOCS["adding-a-vendor.md"]
+QUOTES = QUOTE.findall(GUIDE)
 COMMANDS = {
     "sh": ["sh", "-eu", "-c"],
     "bash": ["bash", "-euo", "pipefail", "-c"],
@@ -51,7 +58,7 @@ def test_the_make_commands_are_those_that_ci_runs(block: tuple[str, str]) -> Non
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a checkout to a shell; blocks may use what earlier ones wrote."""
     path = tmp_path_factory.mktemp("readme")
-    for name in ("fixtures", ".venv"):
+    for name in ("fixtures", "tests", ".venv"):
         (path / name).symlink_to(ROOT / name)
     return path
 
@@ -110,7 +117,8 @@ def test_the_totals_of_the_ledgers_are_counted() -> None:
 
 
 def test_every_named_effect_and_scenario_is_in_the_docs() -> None:
-    for name in (*PRESETS, *shipped_scenarios(), *Effect.model_fields, *Match.model_fields):
+    shipped = shipped_scenarios([vendor for vendor in VENDORS.values() if is_shipped(vendor)])
+    for name in (*PRESETS, *shipped, *Effect.model_fields, *Match.model_fields):
         if name != "places":
             assert f"`{name}`" in DOCS["bend-reality.md"], name
 
@@ -120,3 +128,21 @@ def test_scenarios_in_the_docs_are_scenarios() -> None:
     assert sources
     for source in sources:
         assert parse_scenario("docs.toml", source).rules, tomllib.loads(source)
+
+
+@pytest.mark.parametrize(("name", "quoted"), QUOTES, ids=[name for name, _ in QUOTES])
+def test_what_the_guide_quotes_stands_in_the_file(name: str, quoted: str) -> None:
+    assert f"\n{quoted}" in f"\n{(EXAMPLE / name).read_text()}"
+
+
+def test_the_guide_mentions_every_file_of_the_example() -> None:
+    files = [path for path in EXAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    names = [path.relative_to(EXAMPLE).as_posix() for path in files]
+    assert len(names) > 20
+    assert [name for name in names if f"`{name}`" not in GUIDE] == []
+
+
+def test_the_guide_runs_or_quotes_every_block() -> None:
+    """A block in a language that nobody runs would be true by luck."""
+    assert {language for language, _ in BLOCK.findall(QUOTE.sub("", GUIDE))} == {"sh"}
+    assert len(QUOTES) > 15

@@ -10,30 +10,52 @@ import pytest
 from rich.console import Console
 from standardwebhooks import Webhook
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.explore import CannotExplore, Exploration, Plan, Result, explore_plans, plans
-from emulator.server import Listening, running_server
+from emulator.server import running_server
 from emulator.settings import Settings
 from emulator.tasks.progression import Mode, Progression
 from emulator.world.plans import Step, When
 
 CONSUMER = str(Path(__file__).parent / "consumer.py")
 
+# Creates a task that ends with an error at once, and never comes to an end itself.
+HANGING = """
+curl -s -o /dev/null "$FACE_EMULATOR_URL/s2s/v2.0/task/face-reshape" -H 'X-Emulator-Fault: error_no_face' \\
+  -H "Authorization: Bearer $FACE_EMULATOR_CREDENTIAL" -H 'Content-Type: application/json' \\
+  -d '{"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}'
+sleep 60
+"""
+
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def url(workers: WorkerPool) -> Iterator[str]:
     """An emulator where, as things come, one poll is told that a task runs."""
     progression = Progression(mode=Mode.AFTER_POLLS, polls=1)
-    with running_server(Settings(workers=1, progression=progression)) as listening:
+    with running_server(Settings(progression=progression), workers=workers) as listening:
+        yield listening.base_url
+
+
+@pytest.fixture(scope="module")
+def real_url(workers: WorkerPool) -> Iterator[str]:
+    """An emulator where tasks end by themselves."""
+    with running_server(Settings(), workers=workers) as listening:
         yield listening.base_url
 
 
 def explore(
-    url: str, *command: str, polls: int = 1, limit: int = 100, timeout_s: float = 30.0, **more: str
+    url: str,
+    *arguments: str,
+    command: str = sys.executable,
+    polls: int = 1,
+    limit: int = 100,
+    timeout_s: float = 30.0,
+    **more: str,
 ) -> tuple[list[Result], str]:
     printed = io.StringIO()
     console = Console(file=printed, width=400)
     asked = Exploration(
-        (sys.executable, *command), most_polls=polls, limit=limit, timeout_s=timeout_s, patience_s=0.1, **more
+        (command, *arguments), most_polls=polls, limit=limit, timeout_s=timeout_s, patience_s=0.1, **more
     )
     return explore_plans(asked, url, console), printed.getvalue()
 
@@ -54,7 +76,9 @@ def test_an_order_is_spelled_as_the_client_sees_it() -> None:
     assert str(Plan(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
 
 
-def test_a_correct_client_breaks_under_no_order(url: str) -> None:
+def test_a_correct_client_breaks_under_no_order(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It looks up the task before it answers a webhook, and is held up for so long each time.
+    monkeypatch.setattr("emulator.world.plans.BOUND_SECONDS", 0.1)
     broken, printed = explore(url, CONSUMER, "looks-up", polls=0)
     assert broken == []
     assert "as things come: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed
@@ -80,15 +104,19 @@ def test_a_client_that_must_poll_first_is_found(url: str) -> None:
     assert "The shortest: created, webhook, poll: over" in printed
 
 
-def test_a_client_that_never_polls_is_found_by_the_webhook_that_is_lost(server: Listening) -> None:
-    broken, printed = explore(server.base_url, CONSUMER, "waits", limit=2)
+def test_a_client_that_never_polls_is_found_by_the_webhook_that_is_lost(real_url: str) -> None:
+    broken, printed = explore(real_url, CONSUMER, "waits", limit=2)
     assert [result.plan for result in broken] == [Plan(0, ())]
     assert "nobody said that the task is over" in printed
 
 
-def test_a_client_that_hangs_is_broken(server: Listening) -> None:
-    broken, _ = explore(server.base_url, CONSUMER, "waits", limit=1, timeout_s=2.0)
-    assert [result.failure for result in broken] == ["not done after 2 s"]
+def test_a_client_that_hangs_is_broken(real_url: str, receiver: Any) -> None:
+    """It is a shell's, since the time that an interpreter takes to start would count too."""
+    broken, printed = explore(
+        real_url, "-c", HANGING, command="sh", limit=1, timeout_s=0.5, endpoint=receiver.url
+    )
+    assert [result.failure for result in broken] == ["not done after 0.5 s"]
+    assert "as things come: not done after 0.5 s; 1 task(s), 1 webhook(s)" in printed
 
 
 def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> None:

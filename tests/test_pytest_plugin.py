@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.pytest_plugin import TITLE
-from emulator.server import running_server
+from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 pytest_plugins = ["pytester"]
@@ -35,6 +36,7 @@ def test_pays(face_emulator_server):
 def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs of pytest of their own find the emulator that is tested, wherever one is installed."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
 
 
 def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester) -> None:
@@ -44,10 +46,12 @@ def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester)
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
 
 
-def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(pytester: pytest.Pytester) -> None:
+def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(
+    pytester: pytest.Pytester, workers: WorkerPool
+) -> None:
     prices = {"3dface": {"amount": "0.10", "currency": "USD"}}
-    settings = Settings(workers=1, vendors={"faceplusplus": {"prices": prices}})
-    with running_server(settings) as server:
+    settings = Settings(vendors={"faceplusplus": {"prices": prices}})
+    with running_server(settings, workers=workers) as server:
         for _ in range(2):
             answer = httpx.post(
                 f"{server.base_url}/facepp/v1/3dface",
@@ -62,12 +66,12 @@ def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(pytester: py
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, 0.10 USD", "total: 0.10 USD"])
 
 
-def test_what_tests_reset_is_billed_all_the_same(pytester: pytest.Pytester) -> None:
+def test_what_tests_reset_is_billed_all_the_same(pytester: pytest.Pytester, server: Listening) -> None:
     reset = """
     httpx.post(face_emulator_server.base_url + "/_emulator/reset", json={"credential": "k"})
 """
     pytester.makepyfile(PAYING + reset)
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(f"--face-emulator-url={server.base_url}")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
 
@@ -80,17 +84,19 @@ def test_an_emulator_that_is_not_there_is_said_with_the_way_out(pytester: pytest
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_an_emulator_whose_control_api_is_off_is_tested_without_a_bill(pytester: pytest.Pytester) -> None:
-    with running_server(Settings(workers=1, control="off")) as server:
+def test_an_emulator_whose_control_api_is_off_is_tested_without_a_bill(
+    pytester: pytest.Pytester, workers: WorkerPool
+) -> None:
+    with running_server(Settings(control="off"), workers=workers) as server:
         pytester.makepyfile(PAYING)
         result = pytester.runpytest_subprocess(f"--face-emulator-url={server.base_url}")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
 
 
-def test_a_run_that_is_billed_for_nothing_says_nothing(pytester: pytest.Pytester) -> None:
+def test_a_run_that_is_billed_for_nothing_says_nothing(pytester: pytest.Pytester, server: Listening) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): assert face_emulator_server.base_url")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(f"--face-emulator-url={server.base_url}")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
 

@@ -16,7 +16,7 @@ def demo(
     ] = None,
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
 ) -> None:
-    """Send a photo through all three vendors of a private emulator, and keep what comes back."""
+    """Send a photo through all vendors of a private emulator, and keep what comes back."""
     from emulator.demo import run_demo
     from emulator.web.demonstration import DemoFailed
 

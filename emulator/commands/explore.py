@@ -24,7 +24,7 @@ def explore(
         str | None, typer.Option(help="Signing secret for --endpoint; omit it to generate one.")
     ] = None,
     vendor: Annotated[
-        str | None, typer.Option(help="Vendor for --endpoint; needed if several vendors have webhooks.")
+        str | None, typer.Option(help="Vendor that sends to --endpoint; omit it for every vendor.")
     ] = None,
     polls: Annotated[
         int, typer.Option(help="Largest number of polls that are told `running`.", min=0, max=20)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.failure import stopped
 
 group = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings.")
 
@@ -14,9 +16,16 @@ group = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings
 @group.command("list")
 def list_scenarios() -> None:
     """List the built-in scenarios."""
-    from emulator.control.scenario import shipped_scenarios
+    from emulator.control.scenario import ScenarioUnreadable, shipped_scenarios
+    from emulator.settings import VendorPackages
+    from emulator.web.vendor import discover_vendors
 
-    for found in shipped_scenarios().values():
+    try:
+        vendors = discover_vendors(VendorPackages().vendor_packages)
+        shipped = shipped_scenarios(vendors)
+    except (ScenarioUnreadable, ValueError) as error:
+        raise stopped(error) from error
+    for found in shipped.values():
         typer.echo(f"{found.name:<16} {found.description}")
 
 
@@ -29,15 +38,16 @@ def show_scenario(name: str, url: Url = BASE_URL) -> None:
 
 @group.command("load")
 def load_scenario(
-    name: Annotated[str, typer.Argument(help="Name of a built-in scenario, or a file.")],
+    name: Annotated[str, typer.Argument(help="Name of a built-in scenario, or a file, `.toml` or `.yaml`.")],
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
     """Load a scenario."""
-    from emulator.control.scenario import find_scenario
+    from emulator.control.scenario import SUFFIXES, read_scenario
 
     with connected(url, credential) as client:
-        loaded = client.load_scenario(find_scenario(name))
+        # A built-in one is the server's, which may have other vendors than there are here.
+        loaded = client.load_scenario(read_scenario(Path(name)) if name.endswith(SUFFIXES) else name)
         typer.echo(f"{loaded.name}: {len(loaded.rules)} rules")
 
 

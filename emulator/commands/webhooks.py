@@ -22,9 +22,7 @@ def add_endpoint(
         Literal["machine", "clock"],
         typer.Option(help="`clock` for a receiver whose time is moved with the emulator's clock."),
     ] = "machine",
-    vendor: Annotated[
-        str | None, typer.Option(help="Vendor that sends; needed if several vendors have webhooks.")
-    ] = None,
+    vendor: Annotated[str | None, typer.Option(help="Vendor that sends; omit it for every vendor.")] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:

@@ -21,8 +21,8 @@ from emulator.control.tasks import tasks_router
 from emulator.control.webhooks import webhooks_router
 from emulator.web.openapi import describe
 from emulator.web.vendor import Vendor, VendorSettings
-from emulator.world.catalogue import CatalogueEntry
 from emulator.world.credentials import CredentialState
+from emulator.world.error_catalogue import CatalogueEntry
 from emulator.world.faults.engine import RESERVED
 from emulator.world.world import World
 
@@ -106,7 +106,7 @@ def control_router(
         _contract_router(world, vendors, settings),
         clock_router(world.clock, world.clocks),
         faults_router(world, vendors),
-        scenario_router(world),
+        scenario_router(world, vendors),
         tasks_router(world, vendors),
         lifetimes_router(world),
         webhooks_router(world),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from fastapi import APIRouter, HTTPException
@@ -17,6 +18,7 @@ from emulator.control.credential import CredentialDep, CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
 from emulator.control.lifetimes import LifetimesByVendor
 from emulator.tasks.progression import Progression
+from emulator.web.vendor import Vendor
 from emulator.world.credentials import CredentialState
 from emulator.world.faults.rules import FaultRule
 from emulator.world.text import Text
@@ -54,6 +56,17 @@ class Scenario(BaseModel):
     rules: tuple[FaultRule, ...] = Field(default=(), description="What goes wrong.")
 
 
+class CoreScenario(Scenario):
+    """A scenario that comes along, before the vendors have added to it."""
+
+    otherwise: tuple[FaultRule, ...] = Field(
+        default=(), description="What goes wrong at each vendor that adds nothing of its own."
+    )
+
+
+AnyScenario = TypeVar("AnyScenario", bound=Scenario)
+
+
 class ListedScenario(BaseModel):
     """A scenario that comes along."""
 
@@ -68,12 +81,65 @@ class LoadedScenario(BaseModel):
     rules: list[ListedRule]
 
 
-@cache
-def shipped_scenarios() -> Mapping[str, Scenario]:
-    """Return the scenarios that come along, by name."""
+def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
+    """Return the scenarios that come along, by name.
+
+    A vendor's folder may have a folder ``scenarios``. What is in it holds for this vendor alone: a file
+    adds to the scenario of its name, or is one in which the other vendors have no part.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If a file holds no scenario, or one for another vendor.
+    """
     folder = resources.files("emulator.control").joinpath("scenarios")
-    found = [parse_scenario(file.name, file.read_text("utf-8")) for file in folder.iterdir()]
-    return {scenario.name: scenario for scenario in sorted(found, key=lambda each: each.name)}
+    core = {scenario.name: scenario for scenario in _scenarios_in(folder, CoreScenario)}
+    parts = [(vendor, {part.name: part for part in _scenarios_of(vendor)}) for vendor in vendors]
+    found = {}
+    for name in sorted({*core, *(name for _, mine in parts for name in mine)}):
+        base = core.get(name, CoreScenario(name=name))
+        own = [mine[name] for _, mine in parts if name in mine]
+        others = [
+            Scenario(name=name, rules=_rules_of(vendor, base.otherwise))
+            for vendor, mine in parts
+            if name not in mine
+        ]
+        found[name] = _together([base, *own, *others])
+    return found
+
+
+def _scenarios_of(vendor: Vendor) -> Iterator[Scenario]:
+    """Yield what a vendor's folder holds, each rule as one for this vendor."""
+    for scenario in _scenarios_in(vendor.folder.joinpath("scenarios"), Scenario):
+        named = {rule.match.vendor for rule in scenario.rules} | set(scenario.lifetimes)
+        if not named <= {None, vendor.name}:
+            raise ScenarioUnreadable(scenario.name, f"it lies with {vendor.name}, and names another vendor")
+        yield scenario.model_copy(update={"rules": _rules_of(vendor, scenario.rules)})
+
+
+def _scenarios_in(folder: Traversable, kind: type[AnyScenario]) -> Iterator[AnyScenario]:
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name.endswith(SUFFIXES):
+            yield _parse(file.name, file.read_text("utf-8"), kind)
+
+
+def _rules_of(vendor: Vendor, rules: Sequence[FaultRule]) -> tuple[FaultRule, ...]:
+    return tuple(
+        rule.model_copy(update={"match": rule.match.model_copy(update={"vendor": vendor.name})})
+        for rule in rules
+    )
+
+
+def _together(parts: Sequence[Scenario]) -> Scenario:
+    """Return one scenario of several; of what there can be only one, the first that is given."""
+    return Scenario(
+        name=parts[0].name,
+        description=next((part.description for part in parts if part.description), ""),
+        progression=next((part.progression for part in parts if part.progression), None),
+        lifetimes={vendor: mine for part in parts for vendor, mine in part.lifetimes.items()},
+        credentials={name: state for part in parts for name, state in part.credentials.items()},
+        rules=tuple(rule for part in parts for rule in part.rules),
+    )
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -90,7 +156,7 @@ def read_scenario(path: Path) -> Scenario:
         raise ScenarioUnreadable(str(path), str(error)) from error
 
 
-def find_scenario(name: str) -> Scenario:
+def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
     """Return a scenario that comes along, by its name, or one's own, by its path.
 
     Raises
@@ -98,10 +164,11 @@ def find_scenario(name: str) -> Scenario:
     ScenarioUnreadable
         If there is neither.
     """
-    if name in shipped_scenarios():
-        return shipped_scenarios()[name]
+    shipped = shipped_scenarios(vendors)
+    if name in shipped:
+        return shipped[name]
     if not name.endswith(SUFFIXES):
-        known = ", ".join(shipped_scenarios())
+        known = ", ".join(shipped)
         raise ScenarioUnreadable(
             name, f"there are {known}; a file of your own ends in {' or '.join(SUFFIXES)}"
         )
@@ -116,6 +183,10 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
     ScenarioUnreadable
         If it is neither TOML nor YAML, as its name says, or something in it is wrong.
     """
+    return _parse(file_name, text, Scenario)
+
+
+def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
     try:
         document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
@@ -123,7 +194,7 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
     if not isinstance(document, dict):
         raise ScenarioUnreadable(file_name, "it holds no table")
     try:
-        return Scenario.model_validate({"name": Path(file_name).stem, **document})
+        return kind.model_validate({"name": Path(file_name).stem, **document})
     except ValidationError as error:
         raise ScenarioUnreadable(file_name, str(error)) from error
 
@@ -179,27 +250,33 @@ async def _remove_rules(world: World, name: str, credential: str | None) -> int:
     return len(removed)
 
 
-def scenario_router(world: World) -> APIRouter:
+def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     """Return the routes of the scenarios."""
     router = APIRouter(prefix="/scenarios", tags=["scenarios"])
+    shipped = shipped_scenarios(vendors)
+
+    def of_name(name: str) -> Scenario:
+        if name not in shipped:
+            raise HTTPException(404, f"there is no scenario {name}; there are {', '.join(shipped)}")
+        return shipped[name]
 
     @router.get("")
     async def list_scenarios() -> list[ListedScenario]:
         """List the scenarios that come along."""
         return [
             ListedScenario(name=scenario.name, description=scenario.description)
-            for scenario in shipped_scenarios().values()
+            for scenario in shipped.values()
         ]
 
     @router.get("/{name}")
     async def read_scenario_(name: str) -> Scenario:
         """Show a scenario that comes along."""
-        return _shipped(name)
+        return of_name(name)
 
     @router.post("/{name}")
     async def load_shipped(name: str, credential: CredentialDep) -> LoadedScenario:
         """Load a scenario that comes along, for everybody or one credential."""
-        return await load_scenario(world, _shipped(name), credential)
+        return await load_scenario(world, of_name(name), credential)
 
     @router.post("")
     async def load_own(scenario: Scenario, credential: CredentialDep) -> LoadedScenario:
@@ -213,9 +290,3 @@ def scenario_router(world: World) -> APIRouter:
             raise HTTPException(404, f"no rule of a scenario {name} is active")
 
     return router
-
-
-def _shipped(name: str) -> Scenario:
-    if name not in shipped_scenarios():
-        raise HTTPException(404, f"there is no scenario {name}; there are {', '.join(shipped_scenarios())}")
-    return shipped_scenarios()[name]

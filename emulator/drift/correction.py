@@ -12,7 +12,7 @@ from typing import Any, Final
 from emulator.drift.comparison import FIRST_FAILURE, Difference, is_pattern
 from emulator.drift.samples import Step
 from emulator.web.vendor import Vendor, VendorSettings
-from emulator.world.catalogue import CatalogueEntry, Wording
+from emulator.world.error_catalogue import CatalogueEntry, Wording
 
 PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses that tell of the moment, and nothing of the contract."""
@@ -68,7 +68,7 @@ class Corrector:
             if refuses != refused or (others and others != names):
                 # To word one error as another would be wrong wherever else it is told.
                 told = (others or "an unknown error") if refuses else others or "no error"
-                where = f"when, stands in emulator/vendors/{self._vendor.name}"
+                where = f"when, stands in {self._folder}"
                 return Correction(f"{told} is told in place of {names or 'no error'}: {where}")
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
@@ -119,9 +119,7 @@ class Corrector:
             return Correction(f"{self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
             # Its words come with the case, and one text for all cases would be wrong for the others.
-            return Correction(
-                f"the words of {entry.name} in {self._vendor.package.replace('.', '/')}; {known}"
-            )
+            return Correction(f"the words of {entry.name} in {self._folder}; {known}")
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
             text = text.replace(value, f"{{{place}}}") if value else text

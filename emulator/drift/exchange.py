@@ -156,7 +156,7 @@ def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str
         response = side.client.request(
             request.method,
             filled_path(request.path, names),
-            # Some world say numbers where header values belong.
+            # Some services say numbers where header values belong.
             headers={name: str(value) for name, value in headers.items()} if headers else None,
             data=filled(request.form, names),
             json=filled(request.body, names),

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.clock import Setting
 from emulator.web.call import Call
-from emulator.web.capture import Capture
+from emulator.web.capture.capture import Capture
 from emulator.web.exchange import Exchange
 from emulator.web.vendor import Vendor
 from emulator.world.journal.entry import Entry

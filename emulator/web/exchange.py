@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.call import NO_ANSWER, Call
-from emulator.web.capture import Capture
+from emulator.web.capture.capture import Capture
 from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Drip, Effect
 

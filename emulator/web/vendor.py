@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from emulator.world.catalogue import CatalogueEntry, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, VendorError, Wording
 from emulator.world.meter import PriceTable
 from emulator.world.operation import Operation
 from emulator.world.world import World

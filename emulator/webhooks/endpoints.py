@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -150,8 +151,8 @@ class Endpoints(Stateful):
         Raises
         ------
         EndpointRefused
-            If the vendor has no webhooks, the URL or the secret is none, or the credential has as many
-            endpoints as the vendor allows.
+            If the vendor has no webhooks, the URL or the secret is none, no secret suits all vendors, or
+            the credential has as many endpoints as the vendor allows.
         """
         if not self.sources:
             raise EndpointRefused(url, "no vendor has webhooks")
@@ -160,8 +161,8 @@ class Endpoints(Stateful):
         if not found:
             raise EndpointRefused(url, f"{vendor} has no webhooks; {', '.join(self.sources)} has")
         if secret is None:
-            first = next(iter(found.values()))
-            secret = first.new_secret(await self._ids.draw(credential, "webhook/secret", 32))
+            drawn = await self._ids.draw(credential, "webhook/secret", 32)
+            secret = _new_secret(url, list(found.values()), drawn)
         for source in found.values():
             _check(url, secret, source)
         number = await self._ids.draw(credential, KIND, 12)
@@ -202,6 +203,16 @@ class Endpoints(Stateful):
                     is_configured=True,
                 )  # fmt: skip
                 await self._kept.put(endpoint_id, new.credential, endpoint)
+
+
+def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:
+    """Return a secret in the form of the first vendor whose secrets all of them take."""
+    for secret in (source.new_secret(drawn) for source in sources):
+        with contextlib.suppress(WrongSecret):
+            for source in sources:
+                source.check_secret(secret)
+            return secret
+    raise EndpointRefused(url, "no secret has the form that every vendor asks for; name one vendor")
 
 
 def _check(url: str, secret: str, source: Source) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, VendorError
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, VendorError
 
 WEBHOOK = "webhook"
 """The operation by which the emulator calls its clients, as fault rules name it."""

@@ -22,7 +22,7 @@ from emulator.cli import app
         (["clock", "travel", "yesterday"], "yesterday is not an ISO 8601 date and time"),
         (["tasks", "finish", "nothing"], "there is no task nothing"),
         (["tasks", "progression", "after_polls"], "`polls` goes with the mode after_polls"),
-        (["scenario", "load", "nothing"], "the scenario nothing cannot be read: there are flaky-network"),
+        (["scenario", "load", "nothing"], "there is no scenario nothing; there are flaky-network"),
         (["scenario", "unload", "nothing"], "no rule of a scenario nothing is active"),
     ],
 )

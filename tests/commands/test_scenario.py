@@ -12,8 +12,8 @@ from emulator.control import Client
 def test_scenarios_are_loaded_by_name_and_from_files(
     tell_mine: Callable[..., str], me: Client, tmp_path: Path
 ) -> None:
-    assert tell_mine("scenario", "load", "rate-limited") == "rate-limited: 3 rules"
-    assert len(me.faults()) == 3
+    assert tell_mine("scenario", "load", "rate-limited") == "rate-limited: 4 rules"
+    assert len(me.faults()) == 4
     tell_mine("scenario", "unload", "rate-limited")
     own = tmp_path / "monday.yaml"
     own.write_text("rules: [{effect: slow}]")

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
@@ -27,9 +28,9 @@ UNREADABLE = "^/_emulator/(calls/stream|snapshot)$"
 
 
 @pytest.fixture(scope="module")
-def spare() -> Iterator[Listening]:
+def spare(workers: WorkerPool) -> Iterator[Listening]:
     """An emulator that may be reset at any moment, and whose clock may say anything."""
-    with running_server(Settings(workers=1)) as listening:
+    with running_server(Settings(), workers=workers) as listening:
         yield listening
 
 

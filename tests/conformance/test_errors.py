@@ -18,13 +18,14 @@ from fastapi.testclient import TestClient
 from vendor_data import FACES, VENDORS, calls_of, data_of, per_vendor
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import Clock
 from emulator.control import Client
 from emulator.control.routes import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor
-from emulator.world.catalogue import CatalogueEntry
+from emulator.world.error_catalogue import CatalogueEntry
 
 WAYS = ("rule", "header", "credential")
 
@@ -85,9 +86,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def strict() -> Iterator[tuple[TestClient, Clock]]:
+def strict(workers: WorkerPool) -> Iterator[tuple[TestClient, Clock]]:
     clock = Clock(1_790_000_000.0)
-    app = create_app(Settings(workers=1, vendors=STRICT), clock=clock)
+    app = create_app(Settings(vendors=STRICT), clock=clock, workers=workers)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client, clock
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from vendor_data import VENDORS, per_vendor
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.drift.comparison import differences
 from emulator.drift.exchange import Side, play
 from emulator.drift.samples import Sample, golden_folder, read_samples
@@ -36,8 +37,8 @@ golden = _load()
 
 
 @pytest.fixture(scope="module")
-def emulated() -> Iterator[Side]:
-    with golden.emulator_for_samples() as side:
+def emulated(workers: WorkerPool) -> Iterator[Side]:
+    with golden.emulator_for_samples(workers) as side:
         yield side
 
 

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from vendor_data import VENDORS, per_vendor
 
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor
@@ -29,12 +30,10 @@ EXCLUDED = "positive_data_acceptance"
 
 
 @pytest.fixture(scope="module")
-def strict() -> Iterator[Listening]:
+def strict(workers: WorkerPool) -> Iterator[Listening]:
     """An emulator that knows one credential, so that ignoring it would show."""
-    settings = Settings(strict=True, credentials={KEY: CredentialState.VALID}, workers=1)
-    with running_server(settings) as listening:
-        while httpx.get(f"{listening.base_url}/_emulator/ready").status_code != 200:
-            pass
+    settings = Settings(strict=True, credentials={KEY: CredentialState.VALID})
+    with running_server(settings, workers=workers) as listening:
         yield listening
 
 

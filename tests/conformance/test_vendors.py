@@ -16,12 +16,13 @@ from vendor_data import ROOT, calls_of, data_of, is_shipped, ledger_of, per_vend
 
 import emulator.face.errors
 from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control import Client
 from emulator.drift.samples import golden_folder, read_samples
 from emulator.face.errors import FaceError, ImageEmpty, ImageUndecodable, NoFaceFound, RefusedImage
 from emulator.server import Listening
 from emulator.web.vendor import Vendor
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 
 FILES = {
     "__init__.py", "application.py", "contract.md", "demo.py", "errors.py",
@@ -114,12 +115,12 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
 
 @per_vendor
 def test_what_is_guessed_can_be_corrected_by_a_setting(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
     """In every layer that answers: the limits, the gateway, the API and the store."""
     wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors.values()}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
-    with TestClient(create_app()) as client:
+    with TestClient(create_app(workers=workers)) as client:
         for path, request in data_of(vendor.name).LAYERS:
             answer = client.post(path, **request)
             assert (answer.status_code, "other words" in answer.text) == (499, True), (path, answer.text)

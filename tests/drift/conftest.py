@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.drift.correction import Corrector
 from emulator.drift.exchange import Pace, Side
 from emulator.drift.run import Compared, compare
@@ -81,8 +82,8 @@ class Service:
     bent: Bent
 
 
-def _running(vendors: Mapping[str, Mapping[str, Any]]) -> Iterator[Service]:
-    with running_server(Settings(workers=1, credentials=LISTED, vendors=vendors)) as listening:
+def _running(workers: WorkerPool, vendors: Mapping[str, Mapping[str, Any]]) -> Iterator[Service]:
+    with running_server(Settings(credentials=LISTED, vendors=vendors), workers=workers) as listening:
         # It is built once the server runs, and asked for at every request.
         bent = Bent(listening.app.middleware_stack)  # type: ignore[arg-type]  # set by now
         listening.app.middleware_stack = bent
@@ -90,14 +91,14 @@ def _running(vendors: Mapping[str, Mapping[str, Any]]) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def emulated() -> Iterator[Service]:
+def emulated(workers: WorkerPool) -> Iterator[Service]:
     """The emulator that is compared."""
-    yield from _running({})
+    yield from _running(workers, {})
 
 
 @pytest.fixture(scope="session")
-def equal_service() -> Iterator[Service]:
-    yield from _running({})
+def equal_service(workers: WorkerPool) -> Iterator[Service]:
+    yield from _running(workers, {})
 
 
 @pytest.fixture
@@ -109,9 +110,10 @@ def real(equal_service: Service) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def set_apart() -> Iterator[Service]:
+def set_apart(workers: WorkerPool) -> Iterator[Service]:
     """A service that differs as settings can make it."""
     yield from _running(
+        workers,
         {
             "faceplusplus": {
                 "absent_members": "null",
@@ -128,7 +130,7 @@ def set_apart() -> Iterator[Service]:
                     "NotSigned": {"status": 400},
                 },
             },
-        }
+        },
     )
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
 from emulator.drift.command import POLITE_SECONDS, DriftFailed, DriftOptions, run_drift
 from emulator.drift.comparison import Difference
@@ -20,11 +22,18 @@ from emulator.drift.correction import Correction
 from emulator.drift.report import print_findings, told
 from emulator.drift.run import Compared, Finding
 from emulator.drift.samples import golden_folder, read_samples
+from emulator.server import running_server
 from emulator.settings import Settings
 from emulator.web.vendor import discover_vendors
 
 KEY = "real-bearer-of-mine"
 QUICK = ("--only", "units", "--only", "unknown", "--only", "unknown-key")
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
+    """Let the private emulators of this process share a warm worker."""
+    monkeypatch.setattr("emulator.drift.command.running_server", partial(running_server, workers=workers))
 
 
 def drift(base_url: str, *arguments: str, **environment: str) -> Any:

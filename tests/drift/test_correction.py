@@ -8,7 +8,7 @@ import pytest
 from emulator.drift.comparison import Difference
 from emulator.drift.correction import Correction
 from emulator.drift.samples import Step
-from emulator.world.catalogue import Wording
+from emulator.world.error_catalogue import Wording
 
 STEP = Step.model_validate({"request": {"method": "GET", "path": "/"}, "response": {}})
 GATEWAY = {"error_message": "MISSING_ARGUMENTS: api_key"}

@@ -8,8 +8,8 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Dialect
-from emulator.world.catalogue import VendorError
 from emulator.world.credentials import CredentialRefused
+from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 from example_vendor.crop.jobs import CROP_KIND, CropJobs
 from example_vendor.errors import SHARED

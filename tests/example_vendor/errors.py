@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from emulator.face.errors import FaceError, ImageError, NoFaceFound
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.world.credentials import CredentialRefused
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 PAGE = "https://faces.example/errors"
 SURE, GUESS = Mark.CONFIRMED, Mark.GUESS

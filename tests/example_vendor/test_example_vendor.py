@@ -5,24 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 from vendor_data import VENDORS, calls_of, data_of
 
 from emulator.control import Client
-from emulator.server import Listening
 
 COUNT, CROPS = "/example/v1/count", "/example/v1/crops"
-
-
-@pytest.fixture
-def me(server: Listening) -> Iterator[Client]:
-    with Client(server.base_url, "sk-example") as control:
-        yield control
-        control.reset()
 
 
 HEADERS = {"X-Example-Key": "sk-example"}

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from emulator.web.openapi import narrowed
-from emulator.world.catalogue import CatalogueEntry, VendorError
+from emulator.world.error_catalogue import CatalogueEntry, VendorError
 
 
 class Body(BaseModel):

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from emulator.web.call import CallDep
 from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
 from emulator.world.operation import Example, Operation
 
 Served = Callable[..., ASGIApp]

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.web.capture import Capture
+from emulator.web.capture.capture import Capture
 from emulator.web.exchange import BodyTooLarge, Exchange
 from emulator.world.redaction import Redaction
 

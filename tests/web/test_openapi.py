@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from emulator.vendors.perfectcorp import vendor as perfectcorp
 from emulator.web.openapi import InForce, describe, narrowed, pattern_of
 from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
 from emulator.world.operation import Answer, Example, Operation
 
 

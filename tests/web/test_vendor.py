@@ -17,7 +17,7 @@ from emulator.settings import Settings
 from emulator.vendors.metahuman import vendor as metahuman
 from emulator.vendors.perfectcorp import vendor as perfectcorp
 from emulator.web.vendor import LIFETIME, Api, Dialect, Vendor, VendorSettings, discover_vendors
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError
 from emulator.world.operation import Example, Operation
 
 FOURTH = """
@@ -25,7 +25,7 @@ from fastapi import Response
 
 from emulator.web.call import CallDep
 from emulator.web.vendor import Api, Dialect, Vendor
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.world.operation import Example, Operation
 
 ERRORS = ErrorCatalogue(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import BaseModel
 
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 from emulator.world.operation import Billing, Example, Operation, callable_names
 
 

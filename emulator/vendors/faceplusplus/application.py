@@ -11,8 +11,8 @@ from emulator.vendors.faceplusplus.errors import GATEWAY, FacePlusPlusEntry, Lay
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.vendors.faceplusplus.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
-from emulator.world.catalogue import VendorError
-from emulator.world.limits import SlidingWindow
+from emulator.world.error_catalogue import VendorError
+from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 

@@ -11,7 +11,7 @@ from emulator.vendors.faceplusplus.errors import GATEWAY
 from emulator.vendors.faceplusplus.fields import Fields
 from emulator.web.call import Call
 from emulator.world.credentials import CredentialRefused
-from emulator.world.limits import SlidingWindow
+from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 

@@ -16,7 +16,6 @@ from emulator.face.errors import (
     ImageTooLarge,
     ImageTooSmall,
 )
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.world.credentials import (
     CredentialExpired,
     CredentialOfOtherRegion,
@@ -25,6 +24,7 @@ from emulator.world.credentials import (
     CredentialRevoked,
     CredentialUnknown,
 )
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
 

@@ -18,7 +18,7 @@ from emulator.backends.fetch import FetchFailed
 from emulator.vendors.faceplusplus.errors import ARGUMENTS
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.web.call import Call
-from emulator.web.pictures import contradicts, picture_type
+from emulator.web.media_types import contradicts, picture_type
 from emulator.world.world import World
 
 IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")

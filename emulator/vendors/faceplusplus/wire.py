@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
 from emulator.web.openapi import narrowed
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]

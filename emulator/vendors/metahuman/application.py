@@ -17,7 +17,7 @@ from emulator.vendors.metahuman.settings import MetaHumanSettings
 from emulator.vendors.metahuman.wire import error_schema, missing_field, render_error, render_invalid
 from emulator.web.call import Call
 from emulator.web.vendor import Dialect
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FORM_BYTES = 1024 * 1024

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from emulator.web.call import Call
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue
 from emulator.world.credentials import CredentialRefused, Credentials
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 
 
 async def authenticate(

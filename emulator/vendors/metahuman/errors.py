@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.face.errors import FaceError
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from emulator.vendors.metahuman.errors import MetaHumanEntry
 from emulator.web.openapi import narrowed
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.operation import Answer
 
 

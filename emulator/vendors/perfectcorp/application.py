@@ -21,8 +21,8 @@ from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
 from emulator.vendors.perfectcorp.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
-from emulator.world.catalogue import VendorError
-from emulator.world.limits import SlidingWindow
+from emulator.world.error_catalogue import VendorError
+from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024

@@ -11,7 +11,7 @@ from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
-from emulator.world.limits import SlidingWindow
+from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.world.credentials import (
     CredentialExpired,
     CredentialOfOtherRegion,
@@ -19,6 +18,7 @@ from emulator.world.credentials import (
     CredentialRevoked,
     CredentialUnknown,
 )
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 PAGE = "https://docs.perfectcorp.com/reference/ai_face_reshape"
 GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 from emulator.world.faults.engine import Faults
 from emulator.world.operation import Example, Operation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.face.errors import NoFaceFound, SeveralFacesFound
 from emulator.vendors.faceplusplus.errors import ARGUMENTS, GATEWAY, PAGE, api
-from emulator.world.catalogue import ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
 ERRORS = GATEWAY | ARGUMENTS | ErrorCatalogue(
     [

@@ -21,7 +21,7 @@ from emulator.vendors.faceplusplus.fields import Fields, ImageField, read_image
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.web.vendor import Api
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Operation
 from emulator.world.world import World
 

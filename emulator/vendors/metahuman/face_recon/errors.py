@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emulator.face.errors import ImageEmpty, ImageError, NoFaceFound
 from emulator.vendors.metahuman.errors import FILE_TOO_LARGE, SHARED, refusal
-from emulator.world.catalogue import ErrorCatalogue
 from emulator.world.credentials import CredentialOfOtherRegion, CredentialRefused, CredentialUnknown
+from emulator.world.error_catalogue import ErrorCatalogue
 
 ERRORS = ErrorCatalogue(
     [

@@ -21,7 +21,7 @@ from emulator.vendors.metahuman.settings import SettingsDep
 from emulator.vendors.metahuman.static.routes import put_file
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import CallDep, WorldDep
-from emulator.web.pictures import contradicts, picture_type
+from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.vendors.perfectcorp.errors import SHARED, api
-from emulator.world.catalogue import ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
 ACCESS = SHARED | ErrorCatalogue(
     [

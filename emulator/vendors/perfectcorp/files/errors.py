@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.vendors.perfectcorp.errors import Layer, PerfectCorpEntry
-from emulator.world.catalogue import ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
 
 def _store(

@@ -16,7 +16,7 @@ from emulator.vendors.perfectcorp.files.store import check_signature, credential
 from emulator.vendors.perfectcorp.files.wire import NewFiles, RegisteredFiles, check_file, render_files
 from emulator.vendors.perfectcorp.wire import Data
 from emulator.web.call import CallDep, WorldDep
-from emulator.web.pictures import contradicts, picture_type
+from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.operation import Example, Operation
 

@@ -17,7 +17,7 @@ from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign,
 from emulator.vendors.perfectcorp.files.wire import NewFile
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.web.call import Call
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FILE = "perfectcorp/file"

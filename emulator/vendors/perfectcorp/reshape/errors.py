@@ -14,7 +14,7 @@ from emulator.face.errors import (
 )
 from emulator.vendors.perfectcorp.errors import GUIDE, PAGE, SHARED, Layer, PerfectCorpEntry, api
 from emulator.vendors.perfectcorp.units.errors import SPENDING
-from emulator.world.catalogue import NEVER, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import NEVER, ErrorCatalogue, Mark
 
 
 def _engine(

@@ -17,7 +17,7 @@ from emulator.vendors.perfectcorp.reshape.wire import ReshapeRequest
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.world.announcer import Announcer
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"

@@ -29,7 +29,7 @@ from emulator.vendors.perfectcorp.units.routes import UnitsDep
 from emulator.vendors.perfectcorp.wire import Data, Done, render
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.operation import Billing, Example, Operation
 
 TASK = "/s2s/v2.0/task/face-reshape"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from emulator.vendors.perfectcorp.errors import SHARED, api
-from emulator.world.catalogue import ErrorCatalogue, Mark
 from emulator.world.credentials import CredentialOutOfBalance
+from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
 
 class UnitsInsufficient(Exception):

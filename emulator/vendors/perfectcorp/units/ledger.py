@@ -1,4 +1,6 @@
-"""Units: what tasks cost, reserved when they are created and given back when they fail.
+"""Units: reserved when a task is created, spent or given back when it ends.
+
+What a task costs is the `billing` of the operation that creates it.
 
 A key has grants, each with an amount and an expiry. A charge takes from the grant that expires
 first, of several from the oldest.

@@ -26,7 +26,7 @@ from emulator.vendors.perfectcorp.units.wire import (
 from emulator.vendors.perfectcorp.wire import Result
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 from emulator.world.operation import Example, Operation
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign, verify
-from emulator.world.catalogue import VendorError
+from emulator.world.error_catalogue import VendorError
 
 SECRET = b"secret"
 NOW = 1_790_000_000.0

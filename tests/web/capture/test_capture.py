@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from emulator.web.capture import Capture, PlainBody
-from emulator.web.content import JSON_BYTES, without_blobs
+from emulator.web.capture.capture import Capture, PlainBody
+from emulator.web.capture.content import JSON_BYTES, without_blobs
 from emulator.world.redaction import Redaction
 
 NOTHING = Redaction((), None)

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.world.limits import SlidingWindow
+from emulator.world.rate_limit import SlidingWindow
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 2)), max_size=60))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from starlette.types import Message, Scope
 
 from emulator.clock import Setting, Stopwatch, machine_time
-from emulator.web.content import (
+from emulator.web.capture.content import (
     BEGIN_BYTES,
     JSON_BYTES,
     TEXT_BYTES,
@@ -26,7 +26,7 @@ from emulator.web.content import (
     text_without_blobs,
     without_blobs,
 )
-from emulator.web.form import FormBody
+from emulator.web.capture.form import FormBody
 from emulator.world.journal.entry import Entry
 from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning

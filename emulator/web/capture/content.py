@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from emulator.web.pictures import picture_type
+from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
 """What is kept of a JSON body, of an answer's once the pictures are gone; of a longer one the digest."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from emulator.face.errors import ImageError, ImageUndecodable, NoFaceFound
-from emulator.world.catalogue import CatalogueEntry, ErrorCatalogue, Mark, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, Wording
 
 
 def entry(name: str, *causes: type[Exception], text: str = "text") -> CatalogueEntry:

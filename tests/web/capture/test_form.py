@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emulator.web.content import TEXT_BYTES
-from emulator.web.form import FormBody
+from emulator.web.capture.content import TEXT_BYTES
+from emulator.web.capture.form import FormBody
 from emulator.world.redaction import Redaction
 
 NOTHING = Redaction((), None)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
 
-from emulator.web.content import (
+from emulator.web.capture.content import (
     BARE_BLOB,
     TEXT_BYTES,
     Content,
