@@ -28,8 +28,9 @@ from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
 from emulator.control.refusals import answer_refusals
-from emulator.control.routes import Progress, control_router
+from emulator.control.router import control_router
 from emulator.control.scenario import find_scenario, load_scenario
+from emulator.control.world import Progress
 from emulator.ids import SeededIds
 from emulator.pipelines.options import WARM_UP
 from emulator.settings import Settings

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from emulator.clock import Clock
-from emulator.control.credential import CredentialDep
+from emulator.control.dependencies import CredentialDep
 from emulator.world.clocks import Clocks
 
 LAST = 253370764800.0

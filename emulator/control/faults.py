@@ -1,19 +1,17 @@
-"""Fault rules: add, list, remove; the effects that have a name; the operations that they can name."""
+"""Fault rules: add, list and remove them; the effects that have a name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from emulator.clock import EVERYBODY
-from emulator.control.credential import FilterDep
-from emulator.web.vendor import Vendor
+from emulator.control.dependencies import FilterDep
 from emulator.world.faults.effects import PRESETS
 from emulator.world.faults.rules import ActiveRule, FaultRule
-from emulator.world.operation import callable_names
 from emulator.world.world import World
 
 
@@ -32,32 +30,10 @@ class ListedRule(BaseModel):
         return cls(id=rule_id, rule=rule, matched=sum(active.seen.values()), fired=active.fired)
 
 
-class Operations(BaseModel):
-    """What the clients of a vendor can call, by the names that rules use."""
-
-    operations: list[str]
-    creating_tasks: list[str] = Field(description="Where a task's fault can be named.")
-    taking_pictures: list[str] = Field(description="Where a picture's fault can be named.")
-    billed: list[str] = Field(description="What a price can be set for.")
-
-
-def faults_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
+def faults_router(world: World) -> APIRouter:
     """Return the routes of the faults."""
     router = APIRouter(tags=["faults"])
     faults = world.faults
-
-    @router.get("/operations")
-    async def list_operations() -> dict[str, Operations]:
-        """List what can be called, by vendor; `webhook` is the emulator's own call of a client."""
-        return {
-            vendor.name: Operations(
-                operations=list(callable_names(vendor)),
-                creating_tasks=[name for name, each in vendor.operations.items() if each.task is not None],
-                taking_pictures=[name for name, each in vendor.operations.items() if each.takes_picture],
-                billed=[name for name, each in vendor.operations.items() if each.billing is not None],
-            )
-            for vendor in vendors
-        }
 
     @router.get("/faults")
     async def list_faults(credential: FilterDep) -> list[ListedRule]:

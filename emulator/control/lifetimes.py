@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from emulator.control.credential import CredentialDep
+from emulator.control.dependencies import CredentialDep
 from emulator.world.lifetimes import Lifetime
 from emulator.world.text import Text
 from emulator.world.world import World

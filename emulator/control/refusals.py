@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from emulator.control.routes import answer_unknown_path
 from emulator.web.vendor import Vendor
 from emulator.world.faults.engine import UnknownFault
 from emulator.world.lifetimes import LifetimeRefused
@@ -67,3 +66,15 @@ def _reason(found: Mapping[str, Any], request: Request) -> str:
 
 def _printable(step: str | int) -> str | int:
     return printable(step) if isinstance(step, str) else step
+
+
+def answer_unknown_path(request: Request, vendors: Sequence[Vendor]) -> JSONResponse:
+    """Return a 404 that says which paths there are."""
+    return JSONResponse(
+        {
+            "error": f"nothing is served at {request.url.path}",
+            "vendors": {vendor.name: list(vendor.prefixes) for vendor in vendors},
+            "control": "/_emulator/openapi.json",
+        },
+        status_code=404,
+    )

@@ -14,7 +14,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.clock import EVERYBODY
-from emulator.control.credential import CredentialDep, CredentialText, FilterDep
+from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
 from emulator.control.lifetimes import LifetimesByVendor
 from emulator.tasks.progression import Progression

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.control.credential import CredentialDep, FilterDep
+from emulator.control.dependencies import CredentialDep, FilterDep
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import Task, TaskState
 from emulator.web.vendor import Vendor

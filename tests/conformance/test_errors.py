@@ -21,7 +21,7 @@ from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import Clock
 from emulator.control import Client
-from emulator.control.routes import ErrorDescription
+from emulator.control.operations import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor

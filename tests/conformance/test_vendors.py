@@ -28,7 +28,7 @@ FILES = {
     "__init__.py", "application.py", "contract.md", "demo.py", "errors.py",
     "golden", "settings.py", "wire.py",
 }  # fmt: skip
-API_FILES = {"__init__.py", "routes.py"}
+API_FILES = {"__init__.py", "operations.py"}
 ROW = re.compile(r"^\| (?P<fact>.+?) \| (?P<mark>\w+) \| (?P<source>.+?) \| (?P<test>.+?) \|$", re.MULTILINE)
 
 

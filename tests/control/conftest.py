@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,12 +11,13 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
+from emulator.control import Client
 from emulator.server import Listening, running_server
 
 TASK = "/s2s/v2.0/task/face-reshape"
-
-
 CALLS = "/_emulator/calls"
+
+numbers = itertools.count()
 
 
 class Caller:
@@ -87,3 +89,11 @@ def calling() -> Callable[[Listening, str], AbstractContextManager[Caller]]:
             yield Caller(client, key)
 
     return calling
+
+
+@pytest.fixture
+def me(server: Listening) -> Iterator[Client]:
+    """A tester whose credential nobody else has."""
+    with Client(server.base_url, f"sk-client-{next(numbers)}") as control:
+        yield control
+        control.reset()

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from tester import refusal
+
+from emulator.control import Client
 
 HALF = r"\ud800"
 """Half a surrogate pair, as JSON spells it."""
@@ -109,3 +112,34 @@ def refused(client: httpx.Client, method: str, path: str, body: str) -> str:
     assert isinstance(said, str)
     assert said
     return said
+
+
+def test_an_unknown_path_says_where_the_paths_are(client: httpx.Client) -> None:
+    answer = client.get("/_emulator/nothing")
+    assert answer.status_code == 404
+    assert answer.json()["control"] == "/_emulator/openapi.json"
+    with Client(f"{client.base_url}/facepp") as stranger:
+        status, reason = refusal(stranger.clock)
+        assert (status, reason.endswith("/facepp/_emulator/clock answers as no emulator does")) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "reason"),
+    [
+        ('{"effect": "slow", "count": 0}', "json", "count: Input should be greater than or equal to 1"),
+        ('{"match": {"vendr": "x"}, "effect": "slow"}', "json", "match.vendr: Extra inputs"),
+        ('{"match": {"a": 1}, "count": 0}', "json", "match.a: Extra inputs are not permitted; effect: Field"),
+        ("{", "json", "the body is no JSON: Expecting property name"),
+        ("[]", "json", "Input should be a valid dictionary"),
+        ('{"effect": "slow"}', "x-www-form-urlencoded", "the body was not sent as JSON: say `Content-Type: "),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_a_sentence_too(
+    client: httpx.Client, body: str, media_type: str, reason: str
+) -> None:
+    headers = {"Content-Type": f"application/{media_type}"}
+    answer = client.post("/_emulator/faults", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(reason)
+    assert all({"loc", "msg", "type"} <= found.keys() for found in answer.json()["detail"])
+    assert client.get("/_emulator/calls?status=banana").json()["error"].startswith("status: String should")

@@ -2,8 +2,8 @@
 
 from emulator.web.vendor import Vendor
 from example_vendor.application import DIALECT, VENDOR, install
-from example_vendor.count.routes import api as count
-from example_vendor.crop.routes import api as crop
+from example_vendor.count.operations import api as count
+from example_vendor.crop.operations import api as crop
 from example_vendor.settings import ExampleSettings
 
 vendor = Vendor(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from example_vendor.count import routes
+from example_vendor.count import operations
 
 COUNT = "/example/v1/count"
 CROPS = "/example/v1/crops"
@@ -29,7 +29,7 @@ def revoked(world: Any) -> Any:
 
 
 def defect(world: Any) -> Any:
-    with world.failing(routes, "ImageRules"):
+    with world.failing(operations, "ImageRules"):
         return count(world, b"", client=world.strict)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +20,8 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from known_tasks import Known, Queue
 
-from emulator.backends.queue import Pipeline
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.job import Job, TaskFault
@@ -39,61 +38,6 @@ progressions = st.one_of(
     st.builds(Progression, mode=st.just(Mode.AFTER_POLLS), polls=st.integers(0, 3)),
     st.builds(Progression, mode=st.just(Mode.AFTER_SECONDS), seconds=st.sampled_from([0.0, 5.0, 60.0])),
 )
-
-
-class Queue:
-    """A queue that hands tasks out when the test says so, or somebody waits for one."""
-
-    is_warm = True
-
-    def __init__(self) -> None:
-        self.waiting: list[str] = []
-
-    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Leave it to the test to perform."""
-
-    async def wait_until_warm(self) -> None:
-        """Return."""
-
-    async def enqueue(self, task_id: str) -> None:
-        """Take a task down."""
-        self.waiting.append(task_id)
-
-    async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a pipeline here."""
-        return pipeline.resolve()(*args, **kwargs)
-
-    async def close(self) -> None:
-        """Return."""
-
-
-@dataclass
-class Known:
-    """What the test knows of a task.
-
-    Attributes
-    ----------
-    polls : int
-        How often its client has asked for it before it was over.
-    kills : int
-        How often a server died over it.
-    states : list of TaskState
-        All that were recorded, one after the other.
-    """
-
-    id: str
-    credential: str
-    progression: Progression
-    created_at: float
-    forced: str | None
-    fails: bool
-    polls: int = 0
-    is_released: bool = False
-    follows_plan: bool = False
-    error_asked_for: str | None = None
-    is_over: bool = False
-    kills: int = 0
-    states: list[TaskState] = field(default_factory=list)
 
 
 class Life(RuleBasedStateMachine):

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from emulator.control.client.caller import Caller, ControlError
-from emulator.control.faults import ListedRule, Operations
-from emulator.control.routes import ErrorDescription
+from emulator.control.faults import ListedRule
+from emulator.control.operations import ErrorDescription, Operations
 from emulator.control.scenario import ListedScenario, LoadedScenario, Scenario
 from emulator.world.faults.effects import Effect
 from emulator.world.faults.rules import FaultRule, Match

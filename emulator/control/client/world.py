@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from emulator.control.client.caller import Caller, refuse_errors
-from emulator.control.routes import Health, ListedCredential, Readiness
+from emulator.control.credentials import ListedCredential
 from emulator.control.snapshot import Restored
+from emulator.control.world import Health, Readiness
 from emulator.world.credentials import CredentialState
 
 POLL_SECONDS = 0.02

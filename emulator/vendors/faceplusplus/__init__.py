@@ -1,7 +1,7 @@
 """Face++: a proxy and a gateway in front, and behind them one folder for each API."""
 
 from emulator.vendors.faceplusplus.application import DIALECT, install
-from emulator.vendors.faceplusplus.face3d.routes import api as face3d
+from emulator.vendors.faceplusplus.face3d.operations import api as face3d
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.web.vendor import Vendor
 

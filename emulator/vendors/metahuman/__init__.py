@@ -1,10 +1,10 @@
 """MetaHuman SDK: tokens, static files, and one folder for each API."""
 
 from emulator.vendors.metahuman.application import DIALECT, install
-from emulator.vendors.metahuman.face_recon.routes import api as face_recon
+from emulator.vendors.metahuman.face_recon.operations import api as face_recon
 from emulator.vendors.metahuman.settings import MetaHumanSettings
-from emulator.vendors.metahuman.static.routes import api as static
-from emulator.vendors.metahuman.token.routes import api as token
+from emulator.vendors.metahuman.static.operations import api as static
+from emulator.vendors.metahuman.token.operations import api as token
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(

@@ -1,12 +1,12 @@
 """Perfect Corp: files, AI Face Reshape, units and webhooks."""
 
-from emulator.vendors.perfectcorp.access.routes import api as access
+from emulator.vendors.perfectcorp.access.operations import api as access
 from emulator.vendors.perfectcorp.application import DIALECT, install
+from emulator.vendors.perfectcorp.files.operations import api as files
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
-from emulator.vendors.perfectcorp.files.routes import api as files
-from emulator.vendors.perfectcorp.reshape.routes import api as reshape
+from emulator.vendors.perfectcorp.reshape.operations import api as reshape
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.units.routes import api as units
+from emulator.vendors.perfectcorp.units.operations import api as units
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(

@@ -15,7 +15,7 @@ from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
 from emulator.vendors.perfectcorp.files.store import Files
 from emulator.vendors.perfectcorp.reshape.jobs import Engine
-from emulator.vendors.perfectcorp.reshape.routes import api as reshape
+from emulator.vendors.perfectcorp.reshape.operations import api as reshape
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from emulator.vendors.metahuman.face_recon import routes
+from emulator.vendors.metahuman.face_recon import operations
 
 URL = "/face_recon/run_pipeline"
 
@@ -22,7 +22,7 @@ def listed(world: Any, state: str) -> Any:
 
 
 def defect(world: Any) -> Any:
-    with world.failing(routes, "authenticate"):
+    with world.failing(operations, "authenticate"):
         return post(world, client=world.strict)
 
 

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.vendors.metahuman.face_recon import routes
+from emulator.vendors.metahuman.face_recon import operations
 
 URL = "/face_recon/run_pipeline"
 
@@ -56,7 +56,7 @@ def test_a_defect_is_answered_as_fastapi_does(monkeypatch: pytest.MonkeyPatch, w
     def fail(*_: object) -> str:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(routes, "authenticate", fail)
+    monkeypatch.setattr(operations, "authenticate", fail)
     with TestClient(create_app(workers=workers), raise_server_exceptions=False) as client:
         answer = client.post(URL, data={"token": "t"}, files={"image_bytes": ("a.jpg", b"")})
     assert (answer.status_code, answer.text) == (500, "Internal Server Error")

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image as PillowImage
 
 from emulator.vendors.perfectcorp.files import store
-from emulator.vendors.perfectcorp.reshape import routes
+from emulator.vendors.perfectcorp.reshape import operations
 from emulator.vendors.perfectcorp.reshape.jobs import Engine
 
 FILE = "/s2s/v2.0/file"
@@ -98,7 +98,7 @@ def of_another_kind(world: Any) -> Any:
 
 
 def defect(world: Any) -> Any:
-    with world.failing(routes, "check_features"):
+    with world.failing(operations, "check_features"):
         return create(world, NOWHERE, client=world.strict)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.vendors.perfectcorp.reshape import routes
+from emulator.vendors.perfectcorp.reshape import operations
 
 TASK = "/s2s/v2.0/task/face-reshape"
 
@@ -52,7 +52,7 @@ def test_a_defect_is_answered_in_the_envelope(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(routes, "check_features", fail)
+    monkeypatch.setattr(operations, "check_features", fail)
     answer = emulate().create("unknown")
     assert (answer.status_code, answer.json()) == (
         500,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from emulator.face.appearance import Attributes
 from emulator.pipelines.options import HeadDescription
-from emulator.vendors.metahuman.static.routes import FOLDER
+from emulator.vendors.metahuman.static.operations import FOLDER
 from emulator.vendors.metahuman.wire import Body, missing_field, wrong_field
 
 Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]

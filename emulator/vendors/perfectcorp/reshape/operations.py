@@ -25,7 +25,7 @@ from emulator.vendors.perfectcorp.reshape.wire import (
     render_created,
     render_status,
 )
-from emulator.vendors.perfectcorp.units.routes import UnitsDep
+from emulator.vendors.perfectcorp.units.operations import UnitsDep
 from emulator.vendors.perfectcorp.wire import Data, Done, render
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import pytest
 
 import emulator
 from emulator.backends.queue.pool import WorkerPool
@@ -89,22 +87,6 @@ def test_with_a_data_dir_everything_is_there_after_a_restart(
         assert httpx.get(server.base_url + url).content == texture
 
 
-def test_a_credential_can_be_changed_by_many_at_once(client: httpx.Client) -> None:
-    body = {"credential": "busy", "state": "revoked"}
-
-    def put(_: int) -> int:
-        return client.put("/_emulator/credentials", json=body).status_code
-
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(put, range(80))) == {200}
-    assert body in client.get("/_emulator/credentials").json()
-    assert client.delete("/_emulator/credentials/busy").status_code == 204
-    gone = client.delete("/_emulator/credentials/busy")
-    assert (gone.status_code, gone.json()) == (404, {"error": "busy was not listed here"})
-    surrogate = client.put("/_emulator/credentials", content=b'{"credential": "\\ud800", "state": "valid"}')
-    assert surrogate.status_code == 422
-
-
 def test_an_answer_is_read_also_by_a_client_that_sends_first(client: httpx.Client) -> None:
     """Not reset, though the connection is to be closed and nobody wants the body."""
     url, size = client.base_url, 9_000_000
@@ -147,25 +129,3 @@ def test_a_slow_download_holds_up_no_other_task(client: httpx.Client, face_jpeg:
             time.sleep(0.02)
         assert status(task_id) == "success"
         assert {status(number) for number in slow} == {"running"}
-
-
-@pytest.mark.parametrize(
-    ("body", "media_type", "reason"),
-    [
-        ('{"effect": "slow", "count": 0}', "json", "count: Input should be greater than or equal to 1"),
-        ('{"match": {"vendr": "x"}, "effect": "slow"}', "json", "match.vendr: Extra inputs"),
-        ('{"match": {"a": 1}, "count": 0}', "json", "match.a: Extra inputs are not permitted; effect: Field"),
-        ("{", "json", "the body is no JSON: Expecting property name"),
-        ("[]", "json", "Input should be a valid dictionary"),
-        ('{"effect": "slow"}', "x-www-form-urlencoded", "the body was not sent as JSON: say `Content-Type: "),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_is_refused_with_a_sentence_too(
-    client: httpx.Client, body: str, media_type: str, reason: str
-) -> None:
-    headers = {"Content-Type": f"application/{media_type}"}
-    answer = client.post("/_emulator/faults", content=body, headers=headers)
-    assert answer.status_code == 422
-    assert answer.json()["error"].startswith(reason)
-    assert all({"loc", "msg", "type"} <= found.keys() for found in answer.json()["detail"])
-    assert client.get("/_emulator/calls?status=banana").json()["error"].startswith("status: String should")

@@ -18,7 +18,7 @@ from emulator.vendors.metahuman.face_recon.wire import (
     texture_name,
 )
 from emulator.vendors.metahuman.settings import SettingsDep
-from emulator.vendors.metahuman.static.routes import put_file
+from emulator.vendors.metahuman.static.operations import put_file
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.media_types import contradicts, picture_type

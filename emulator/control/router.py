@@ -1,0 +1,51 @@
+"""The control API: how a tester sees and changes the emulated world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter
+
+from emulator.control.clock import clock_router
+from emulator.control.costs import costs_router
+from emulator.control.credentials import credentials_router
+from emulator.control.faults import faults_router
+from emulator.control.journal import journal_router
+from emulator.control.lifetimes import lifetimes_router
+from emulator.control.operations import operations_router
+from emulator.control.scenario import scenario_router
+from emulator.control.snapshot import snapshot_router
+from emulator.control.tasks import tasks_router
+from emulator.control.webhooks import webhooks_router
+from emulator.control.world import Progress, world_router
+from emulator.web.vendor import Vendor, VendorSettings
+from emulator.world.world import World
+
+
+def control_router(
+    world: World,
+    vendors: Sequence[Vendor],
+    settings: Mapping[str, VendorSettings],
+    version: str,
+    progress: Progress,
+    runs: dict[str, str],
+) -> APIRouter:
+    """Return the routes below ``/_emulator``."""
+    router = APIRouter(prefix="/_emulator")
+    rooms = [
+        credentials_router(world),
+        operations_router(world, vendors, settings),
+        clock_router(world.clock, world.clocks),
+        faults_router(world),
+        scenario_router(world, vendors),
+        tasks_router(world, vendors),
+        lifetimes_router(world),
+        webhooks_router(world),
+        journal_router(world, version),
+        costs_router(world),
+        snapshot_router(world, version),
+    ]
+    router.include_router(world_router(world, vendors, version, progress, runs, rooms))
+    for room in rooms:
+        router.include_router(room)
+    return router

@@ -1,0 +1,45 @@
+"""Credentials: what they are listed as."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from tester import call
+
+from emulator.control import Client
+from emulator.server import Listening
+from emulator.world.credentials import CredentialState
+
+
+def test_a_credential_is_what_it_is_listed_as(server: Listening, client: httpx.Client, me: Client) -> None:
+    for state, status in ((CredentialState.REVOKED, 401), (CredentialState.VALID, 200)):
+        me.list_credential(str(me.credential), state)
+        assert {"credential": me.credential, "state": state} in client.get("/_emulator/credentials").json()
+        assert call(server, me).status_code == status
+    me.list_credential(str(me.credential), CredentialState.EXPIRED)
+    me.reset()
+    assert call(server, me).status_code == 200
+    assert all(one["credential"] != me.credential for one in client.get("/_emulator/credentials").json())
+
+
+@pytest.mark.parametrize("path", ["clock", "faults", "progression", "tasks"])
+def test_a_credential_without_a_letter_is_refused(client: httpx.Client, path: str) -> None:
+    assert client.get(f"/_emulator/{path}", params={"credential": ""}).status_code == 422
+
+
+def test_a_credential_can_be_changed_by_many_at_once(client: httpx.Client) -> None:
+    body = {"credential": "busy", "state": "revoked"}
+
+    def put(_: int) -> int:
+        return client.put("/_emulator/credentials", json=body).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(put, range(80))) == {200}
+    assert body in client.get("/_emulator/credentials").json()
+    assert client.delete("/_emulator/credentials/busy").status_code == 204
+    gone = client.delete("/_emulator/credentials/busy")
+    assert (gone.status_code, gone.json()) == (404, {"error": "busy was not listed here"})
+    surrogate = client.put("/_emulator/credentials", content=b'{"credential": "\\ud800", "state": "valid"}')
+    assert surrogate.status_code == 422

@@ -1,0 +1,109 @@
+"""Scenarios: those that come along, and one's own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from tester import call, refusal
+from vendor_data import VENDORS
+
+from emulator.control import Client
+from emulator.control.scenario import Scenario, shipped_scenarios
+from emulator.server import Listening
+from emulator.tasks.progression import Mode
+
+SHIPPED = shipped_scenarios(list(VENDORS.values()))
+
+
+def test_a_scenario_that_comes_along_is_loaded_for_one_and_unloaded(server: Listening, me: Client) -> None:
+    loaded = me.load_scenario("rate-limited")
+    assert [found.id for found in me.faults()] == [rule.id for rule in loaded.rules]
+    assert {rule.rule["scenario"] for rule in loaded.rules} == {"rate-limited"}
+    assert {rule.rule["match"]["credential"] for rule in loaded.rules} == {me.credential}
+    assert [call(server, me).status_code for _ in range(4)] == [200, 429, 200, 429]
+    again = me.load_scenario("rate-limited")
+    assert len(me.faults()) == len(again.rules)
+    me.unload_scenario("rate-limited")
+    assert me.faults() == []
+    assert refusal(lambda: me.unload_scenario("rate-limited")) == (
+        404, "no rule of a scenario rate-limited is active",
+    )  # fmt: skip
+
+
+def test_a_scenario_that_is_loaded_many_times_at_once_has_its_rules_once(me: Client) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        loaded = list(pool.map(lambda _: me.load_scenario("rate-limited"), range(16)))
+    # One of them was the last, and its rules are all that there are.
+    assert [found.id for found in me.faults()] in [[rule.id for rule in one.rules] for one in loaded]
+
+
+def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client) -> None:
+    document = {
+        "name": "mine",
+        "progression": {"mode": "after_polls", "polls": 1},
+        "credentials": {str(me.credential): "revoked"},
+        "rules": [{"match": {"operation": "feature_cost", "nth": 2}, "effect": {"proxy_page": 599}}],
+    }
+    loaded = me.load_scenario(Scenario.model_validate(document))
+    assert loaded.name == "mine"
+    assert me.set_progression("real").mode is Mode.REAL
+    assert [call(server, me).status_code for _ in range(3)] == [401, 599, 401]
+
+
+def test_a_scenario_that_names_a_credential_is_replaced_too_when_it_is_loaded_again(
+    server: Listening, me: Client
+) -> None:
+    everybody = Client(server.base_url)
+    rules = [{"match": {"credential": me.credential, "nth": 2}, "effect": "slow"}]
+    scenario = Scenario.model_validate({"name": f"of-{me.credential}", "rules": rules})
+    everybody.load_scenario(scenario)
+    again = everybody.load_scenario(scenario)
+    assert [rule.id for rule in me.faults()] == [rule.id for rule in again.rules]
+    everybody.unload_scenario(scenario.name)
+    everybody.close()
+    assert me.faults() == []
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_scenario_that_comes_along_can_be_loaded(me: Client, name: str) -> None:
+    loaded = me.load_scenario(name)
+    assert len(loaded.rules) == len(SHIPPED[name].rules) == len(me.faults())
+
+
+def test_an_unknown_scenario_is_refused_and_a_wrong_one_changes_nothing(me: Client) -> None:
+    names = ", ".join(SHIPPED)
+    assert refusal(lambda: me.load_scenario("chaos")) == (
+        404,
+        f"there is no scenario chaos; there are {names}",
+    )
+    wrong = {
+        "name": "wrong",
+        "progression": {"mode": "manual"},
+        "rules": [{"effect": "slow"}, {"effect": "oops"}],
+    }
+    status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
+    assert (status, "named oops" in detail) == (422, True)
+    assert me.faults() == []
+
+
+def test_a_scenario_can_say_how_long_things_live(me: Client) -> None:
+    before = me.lifetimes()
+    short = {"name": "short", "lifetimes": {"perfectcorp": {"url_seconds": 60}}}
+    me.load_scenario(Scenario.model_validate(short))
+    assert me.lifetimes() == {**before, "perfectcorp": {**before["perfectcorp"], "url_seconds": 60}}
+    wrong = {"name": "wrong", "lifetimes": {"perfectcorp": {"url_seconds": 0}}, "rules": [{"effect": "slow"}]}
+    status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
+    assert (status, detail) == (422, "perfectcorp: url_seconds: Input should be greater than or equal to 1")
+    assert me.faults() == []
+    assert me.reset_lifetimes() == before
+
+
+def test_scenarios_are_listed_and_shown(client: httpx.Client) -> None:
+    listed = {one["name"]: one["description"] for one in client.get("/_emulator/scenarios").json()}
+    core = {"flaky-network", "rate-limited", "out-of-credits", "slow-vendor", "vendor-outage"}
+    assert set(listed) == {*core, "full-house"}
+    shown = client.get("/_emulator/scenarios/slow-vendor").json()
+    assert Scenario.model_validate(shown) == SHIPPED["slow-vendor"]
+    assert client.get("/_emulator/scenarios/chaos").status_code == 404

@@ -1,0 +1,77 @@
+"""Tasks that a tester holds, and ends."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import httpx
+from tester import call, refusal
+
+from emulator.control import Client
+from emulator.server import Listening
+from emulator.tasks.progression import Mode
+from emulator.tasks.task import TaskState
+
+TASK = "/s2s/v2.0/task/face-reshape"
+NEW_TASK = {
+    "src_file_url": "http://127.0.0.1:9/a.jpg",
+    "version": "1.0",
+    "features": {"jaw": 9},
+    "global": {},
+}
+
+
+def create(server: Listening, me: Client) -> str:
+    return str(call(server, me, "POST", TASK, json=NEW_TASK).json()["data"]["task_id"])
+
+
+def polled(server: Listening, me: Client, task_id: str) -> dict[str, Any]:
+    data: dict[str, Any] = call(server, me, path=f"{TASK}/{task_id}").json()["data"]
+    return data
+
+
+def test_progression_is_ones_own_and_given_up_again(me: Client) -> None:
+    assert me.set_progression("after_polls", polls=3).polls == 3
+    assert me.set_progression("after_seconds", seconds=1.5).seconds == 1.5
+    assert me.set_progression("manual").mode is Mode.MANUAL
+    assert me.reset_progression().mode is Mode.REAL
+    for mode, details in (("after_polls", {}), ("manual", {"polls": 3}), ("after_polls", {"polls": -1})):
+        assert refusal(partial(me.set_progression, mode, **details))[0] == 422
+    assert "goes with the mode" in refusal(lambda: me.set_progression("after_seconds"))[1]
+
+
+def test_a_task_that_is_ended_by_hand_ends_so(server: Listening, me: Client) -> None:
+    me.set_progression("manual")
+    as_it_comes, otherwise = create(server, me), create(server, me)
+    assert [task.id for task in me.tasks()] == [as_it_comes, otherwise]
+    assert {task.credential for task in me.tasks()} == {me.credential}
+    deadline = time.monotonic() + 60
+    while {task.state for task in me.tasks()} != {TaskState.HELD}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert polled(server, me, as_it_comes)["task_status"] == "running"
+    ended = me.finish_task(as_it_comes)
+    assert (ended.state, ended.error) == (TaskState.FAILED, "error_download_image")
+    assert me.finish_task(otherwise, "error_pose").error == "error_pose"
+    assert polled(server, me, otherwise)["error"] == "error_pose"
+    assert refusal(lambda: me.finish_task(otherwise)) == (409, f"task {otherwise} has failed already")
+
+
+def test_a_task_is_ended_only_if_it_is_there_and_with_an_error_of_a_task(
+    server: Listening, client: httpx.Client, me: Client
+) -> None:
+    me.set_progression("manual")
+    task_id = create(server, me)
+    status, detail = refusal(lambda: me.finish_task(task_id, "TooManyRequests"))
+    assert (status, detail.startswith("no task ends with TooManyRequests; there are error_no_face, ")) == (
+        422,
+        True,
+    )
+    unknown = "there is no task unknown; GET /_emulator/tasks lists them"
+    assert refusal(lambda: me.finish_task("unknown")) == (404, unknown)
+    assert client.get("/_emulator/tasks/unknown").json() == {"error": unknown}
+    assert client.get(f"/_emulator/tasks/{task_id}").json()["id"] == task_id
+    text = b'{"error": "\\ud800"}'
+    assert client.post(f"/_emulator/tasks/{task_id}/finish", content=text).status_code == 422

@@ -1,0 +1,28 @@
+"""How tests call an emulator as a client of Perfect Corp's, and how the control API refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator.control import Client, ControlError
+from emulator.server import Listening
+
+COST = "/s2s/v2.0/credit/feature-cost"
+
+
+def call(
+    server: Listening, me: Client, method: str = "GET", path: str = COST, **request: Any
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {me.credential}"}
+    return httpx.request(method, server.base_url + path, headers=headers, **request)
+
+
+def refusal(refused: Callable[[], object]) -> tuple[int, str]:
+    with pytest.raises(ControlError) as caught:
+        refused()
+    assert str(caught.value) == f"{caught.value.detail} (HTTP {caught.value.status})"
+    return caught.value.status, caught.value.detail
