@@ -6,6 +6,7 @@ all read it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -82,10 +83,8 @@ class Operation:
         HTTP methods, the documented one first.
     paths : tuple of str
         Path templates, the documented one first.
-    summary : str
-        What it does, in a few words.
     endpoint : callable
-        The route function, which FastAPI calls.
+        The route function, which FastAPI calls. Its docstring begins with what the operation does.
     errors : ErrorCatalogue
         What it can answer instead, and the domain error that each error stands for here.
     example : Example
@@ -117,7 +116,6 @@ class Operation:
     name: str
     methods: tuple[str, ...]
     paths: tuple[str, ...]
-    summary: str
     endpoint: Callable[..., Any]
     errors: ErrorCatalogue[CatalogueEntry]
     example: Example
@@ -143,6 +141,12 @@ class Operation:
     def path(self) -> str:
         """The documented path."""
         return self.paths[0]
+
+    @property
+    def summary(self) -> str:
+        """What the operation does, in a few words."""
+        first, _, _ = (inspect.getdoc(self.endpoint) or "").partition("\n")
+        return first.removesuffix(".")
 
 
 class Contract(Protocol):

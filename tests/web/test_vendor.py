@@ -43,7 +43,7 @@ async def ping(call: CallDep):
     return "pong"
 
 PING = Operation(
-    name="ping", methods=("GET",), paths=("/fourth/ping",), summary="Answer", endpoint=ping, errors=ERRORS,
+    name="ping", methods=("GET",), paths=("/fourth/ping",), endpoint=ping, errors=ERRORS,
     example=Example(),
 )
 
@@ -181,7 +181,6 @@ def operation(name: str, *errors: CatalogueEntry) -> Operation:
         name=name,
         methods=("GET",),
         paths=(f"/acme/{name}",),
-        summary="Do something",
         endpoint=lambda: None,
         errors=ErrorCatalogue(errors),
         example=Example(),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from pydantic import BaseModel
@@ -19,7 +19,6 @@ def operation(name: str, *paths: str, methods: tuple[str, ...] = ("POST",)) -> O
         name=name,
         methods=methods,
         paths=paths or (f"/{name}",),
-        summary="Do something",
         endpoint=lambda: None,
         errors=ErrorCatalogue(),
         example=Example(),
@@ -65,3 +64,14 @@ def test_a_rule_can_name_every_operation_and_the_webhooks_of_a_vendor_that_has_s
 def test_the_documented_method_and_path_come_first() -> None:
     both = operation("static", "/static/{name}", "/old/{name}", methods=("GET", "HEAD"))
     assert (both.method, both.path) == ("GET", "/static/{name}")
+
+
+def test_the_summary_is_the_first_line_of_the_routes_docstring() -> None:
+    def store() -> None:
+        """Store a photo.
+
+        It is kept for a day.
+        """
+
+    stored = replace(operation("store"), endpoint=store)
+    assert (stored.summary, operation("silent").summary) == ("Store a photo", "")

@@ -41,7 +41,6 @@ COUNT_FACES = Operation(
     name="count",
     methods=("POST",),
     paths=("/example/v1/count",),
-    summary="Count the faces in a picture",
     endpoint=count,
     takes_picture=True,
     billing=Billing(),

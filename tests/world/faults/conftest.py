@@ -47,7 +47,6 @@ def _contract(
                 name=operation,
                 methods=("POST",),
                 paths=(f"/{operation}",),
-                summary="Do something",
                 endpoint=lambda: None,
                 errors=known.only(*names),
                 example=Example(),

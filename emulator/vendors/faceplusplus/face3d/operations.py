@@ -82,7 +82,6 @@ THREE_D_FACE = Operation(
     name="3dface",
     methods=("POST",),
     paths=("/facepp/v1/3dface",),
-    summary="Reconstruct a head from one to three photos",
     endpoint=three_d_face,
     takes_picture=True,
     billing=Billing(),

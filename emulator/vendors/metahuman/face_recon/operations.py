@@ -65,7 +65,6 @@ RUN_PIPELINE = Operation(
     name="run_pipeline",
     methods=("POST",),
     paths=("/face_recon/run_pipeline",),
-    summary="Get texture and parameters of a head from a photo",
     endpoint=run_pipeline,
     takes_picture=True,
     billing=Billing(),

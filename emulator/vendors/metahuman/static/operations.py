@@ -18,7 +18,7 @@ FOLDER = "/static"
 
 
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
-    """Download a file."""
+    """Download a texture."""
     await call.identify(await credential_of_file(world, name))
     data = await world.blobs.get(_key(name))
     if data is None:
@@ -49,7 +49,6 @@ STATIC = Operation(
     name="static",
     methods=("GET", "HEAD"),
     paths=(f"{FOLDER}/{{name}}", f"/face_recon{FOLDER}/{{name}}"),
-    summary="Download a texture",
     endpoint=static,
     errors=SHARED,
     response_type="image/png",

@@ -57,7 +57,6 @@ TOKEN = Operation(
     name="token",
     methods=("POST",),
     paths=("/auth/token",),
-    summary="Register, and get a token",
     endpoint=token,
     errors=SHARED,
     request=TokenFields,

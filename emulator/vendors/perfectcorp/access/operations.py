@@ -36,7 +36,10 @@ class AccessToken(Member):
 
 
 async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Response:
-    """Give a legacy client the token that it sends in place of its key."""
+    """Get an access token for a key.
+
+    Legacy clients send it in place of the key.
+    """
     call.warn("deprecated-path", "the API key itself is good for every call")
     body = await read_body(request, LegacyClient)
     token = await _issue(body.client_id, body.id_token, call, world)
@@ -73,7 +76,6 @@ LEGACY_TOKEN = Operation(
     name="legacy_token",
     methods=("POST",),
     paths=("/s2s/v1.0/client/auth",),
-    summary="Get an access token for a key",
     endpoint=legacy_token,
     errors=ACCESS,
     request=LegacyClient,

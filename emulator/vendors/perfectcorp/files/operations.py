@@ -40,7 +40,7 @@ async def create_file(
 
 
 async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
-    """Take the bytes of a registered file."""
+    """Upload a file to the URL that its registration gave."""
     await call.identify(await credential_of_object(world, key))
     if "content-length" not in request.headers:
         raise STORE["MissingContentLength"].occur()
@@ -57,7 +57,7 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
 
 
 async def download(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
-    """Hand out a result."""
+    """Download the result of a task."""
     await call.identify(await credential_of_object(world, key))
     check_signature(request, call, world, SignedRequest("GET", key, {}))
     data = await world.blobs.get(key)
@@ -75,7 +75,6 @@ CREATE_FILE = Operation(
     name="create_file",
     methods=("POST",),
     paths=("/s2s/v2.0/file", "/s2s/v2.0/file/{feature}"),
-    summary="Register files, and get a URL to upload each to",
     endpoint=create_file,
     errors=SHARED,
     request=NewFiles,
@@ -90,7 +89,6 @@ UPLOAD = Operation(
     name="upload",
     methods=("PUT",),
     paths=(OBJECT_PATH,),
-    summary="Upload a file to the URL that its registration gave",
     endpoint=upload,
     takes_picture=True,
     errors=STORE.only(*(entry.name for entry in STORE if entry.name != "NoSuchKey")),
@@ -107,7 +105,6 @@ DOWNLOAD = Operation(
     name="download",
     methods=("GET",),
     paths=(OBJECT_PATH,),
-    summary="Download the result of a task",
     endpoint=download,
     errors=STORE.only(*(entry.name for entry in STORE if entry.name != "MissingContentLength")),
     response_type="image/jpeg",

@@ -56,7 +56,10 @@ async def create_reshape(
 async def check_reshape(
     request: Request, credential: PollerDep, world: WorldDep, settings: CallerSettingsDep, task_id: str
 ) -> Response:
-    """Tell how far a reshape has come; a finished one with a URL that is signed anew."""
+    """Tell how far a reshape has come.
+
+    A finished one comes with a URL that is signed anew.
+    """
     task = await find_task(world, settings, credential, RESHAPE, task_id)
     results: ReshapeResults | None = None
     if task.result is not None:
@@ -123,7 +126,6 @@ CREATE_RESHAPE = Operation(
     name="create_reshape",
     methods=("POST",),
     paths=(TASK,),
-    summary="Start to reshape a face",
     endpoint=create_reshape,
     task=RESHAPE,
     billing=Billing("reshape_units"),
@@ -139,7 +141,6 @@ CHECK_RESHAPE = Operation(
     name="check_reshape",
     methods=("GET",),
     paths=(f"{TASK}/{{task_id:reshape_task}}",),
-    summary="Tell how far a reshape has come",
     endpoint=check_reshape,
     errors=POLL,
     response=ReshapeStatus,
@@ -150,7 +151,6 @@ CREATE_PRE_PROCESS = Operation(
     name="create_pre_process",
     methods=("POST",),
     paths=(f"{TASK}/pre-process",),
-    summary="Start to look for faces",
     endpoint=create_pre_process,
     task=PRE_PROCESS,
     billing=Billing("pre_process_units"),
@@ -164,7 +164,6 @@ CHECK_PRE_PROCESS = Operation(
     name="check_pre_process",
     methods=("GET",),
     paths=(f"{TASK}/pre-process/{{task_id}}",),
-    summary="Tell how far the search for faces has come",
     endpoint=check_pre_process,
     errors=POLL,
     response=PreProcessStatus,
@@ -175,7 +174,6 @@ DELETE_TASK = Operation(
     name="delete_task",
     methods=("POST",),
     paths=("/s2s/v2.0/task/delete",),
-    summary="Delete a finished reshape, with its picture and its result",
     endpoint=delete_task,
     errors=DELETION,
     request=DeleteRequest,
