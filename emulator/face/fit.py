@@ -336,7 +336,8 @@ def _posterior(
         for kind in solver.kinds:
             factor = np.linalg.cholesky(known + kind)
             misfit.append(float((solve_triangular(factor, numbers, lower=True) ** 2).sum()))
-            size.append(2.0 * float(np.log(np.diag(factor)).sum()))
+            # A copy, so that the last bit does not depend on where it lies (see polar_angle).
+            size.append(2.0 * float(np.log(np.diag(factor).copy()).sum()))
         likelier = _TEMPER * (misfit[1] + size[1] - misfit[0] - size[0]) / 2.0
         at_rest = 1.0 / (1.0 + np.exp(-np.clip(likelier, -30.0, 30.0)))
         errors.append(at_rest * solver.kinds[0] + (1.0 - at_rest) * solver.kinds[1])

@@ -68,6 +68,16 @@ def unit(vectors: Singles) -> Singles:
     return single(vectors / np.maximum(length, np.float32(1e-9)))
 
 
+def polar_angle(y: Singles, x: Singles) -> Singles:
+    """Return the angles (N,) of points (N,), in radians.
+
+    The coordinates are copied into arrays of their own. Given columns of a larger array, NumPy takes
+    a column's memory to reach past the array's end; if the result happens to lie there, it goes
+    another way, and some angles differ in their last bit.
+    """
+    return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
+
+
 def interpolated(channels: Floats, raster: Raster, triangles: Triangles, pixel: NDArray[np.int64]) -> Singles:
     """Return the vertices' channels (V, C) at some pixels of a raster: (N, C), in single precision."""
     thin = channels.astype(np.float32)

@@ -14,7 +14,7 @@ from emulator.face.landmarks import CHIN_TIP
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import WeakPerspective
 from emulator.face.rasterize import rasterize
-from emulator.face.synthetic.canvas import Canvas, fine_pixels, interpolated, look_up, unit
+from emulator.face.synthetic.canvas import Canvas, fine_pixels, interpolated, look_up, polar_angle, unit
 from emulator.face.synthetic.color import HAIR_COLORS, Floats, Singles, linear, single, smooth_noise
 from emulator.face.synthetic.figure import EARS, FOREHEAD_TOP, Part, head_topology, strip, tube
 from emulator.face.synthetic.person import Person
@@ -204,7 +204,7 @@ def _cap_strands(painter: _Painter, kind: str, parting_cm: float, values: Single
         along = 9.5 * np.abs(np.arctan2(values[:, 7] - parting_cm, np.maximum(values[:, 5] * 9.5, 0.5)))
         across = across + np.where(values[:, 7] > parting_cm, 23.0, 0.0)
         return painter.strands(single(across), single(along))
-    turn = np.arctan2(values[:, 1], values[:, 0])
+    turn = polar_angle(values[:, 1], values[:, 0])
     # Strands wander a little as they go.
     turn = turn + 0.1 * np.sin(values[:, 2] * 3.0 + turn * 2.0)
     turn = turn + 0.14 * painter.cut.waves * np.sin(values[:, 2] * 11.0 + 3.0 * np.sin(turn * 5.0))
@@ -248,7 +248,7 @@ def _add_curtain(painter: _Painter, face: Points3) -> None:
         if seen is None:
             continue
         pixel, depth, normal, values = seen
-        turn = np.arctan2(values[:, 1], np.abs(values[:, 0]))
+        turn = polar_angle(values[:, 1], np.abs(values[:, 0]))
         across = 9.5 * turn + np.where(values[:, 0] > 0, 23.0, 0.0)
         strand = painter.strands(single(across), single(14.0 - values[:, 2]))
         solid = np.clip((values[:, 3] + 0.6 * strand[:, 1]) / 0.5, 0, 1)
@@ -313,7 +313,7 @@ def _add_tail(painter: _Painter, face: Points3) -> None:
         if seen is None:
             continue
         pixel, depth, normal, values = seen
-        turn = np.arctan2(values[:, 1], values[:, 0])
+        turn = polar_angle(values[:, 1], values[:, 0])
         strand = painter.strands(single(2.2 * turn), values[:, 2])
         solid = np.clip((values[:, 3] - 0.8 - 1.2 * strand[:, 1]) / 0.8, 0, 1)
         if layer > 0:

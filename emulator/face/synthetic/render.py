@@ -13,7 +13,15 @@ from emulator.face import identity
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize
-from emulator.face.synthetic.canvas import SUPERSAMPLING, Canvas, fine_pixels, interpolated, look_up, unit
+from emulator.face.synthetic.canvas import (
+    SUPERSAMPLING,
+    Canvas,
+    fine_pixels,
+    interpolated,
+    look_up,
+    polar_angle,
+    unit,
+)
 from emulator.face.synthetic.color import Floats, Singles, linear, single, smooth_noise, srgb
 from emulator.face.synthetic.expression import expressed
 from emulator.face.synthetic.figure import Material, figure
@@ -238,7 +246,7 @@ def _developed(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Im
 
 def _around_head(resting: Singles) -> Singles:
     """Return where places on the resting head lie in the skin grain, unrolled around the head."""
-    around = np.arctan2(resting[:, 0], resting[:, 2] + np.float32(2.0)) * 8.5 + 27.0
+    around = polar_angle(resting[:, 0], resting[:, 2] + np.float32(2.0)) * 8.5 + 27.0
     return single(np.stack([around, _GRAIN_TOP_CM - resting[:, 1]], axis=1) * _GRAIN_PER_CM)
 
 
