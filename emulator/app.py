@@ -118,10 +118,10 @@ def create_app(
             stack.push_async_callback(world.journal.close)
             stack.push_async_callback(world.webhooks.close)
             stack.push_async_callback(world.plans.close)
-            with _blaming(adapters.folder):
-                await world.tasks.start()
             stack.push_async_callback(world.tasks.close)
             stack.push_async_callback(world.queue.close)
+            with _blaming(adapters.folder):
+                await world.tasks.start()
             yield
 
     app = FastAPI(
@@ -147,15 +147,13 @@ def create_app(
     }
     gate = ControlGate(settings.control, settings.control_port)
     app.add_middleware(Dispatch, vendors=vendors, applications=applications, world=world, gate=gate)
-    if settings.data_dir is None:
-        weakref.finalize(app, _remove, adapters.folder)
     return app
 
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables())
     folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
-    return _Adapters(
+    adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
@@ -163,6 +161,9 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
         queue=LocalWorkers(pool, owns_pool=workers is None),
         fetcher=HttpFetcher(),
     )
+    if adapters.is_temporary:
+        weakref.finalize(adapters, _remove, folder)
+    return adapters
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 Every id is a function of (seed, credential, kind, how many were drawn before): the same calls by the
 same credential get the same ids, whatever other credentials do meanwhile. They get them again once
-what belongs to the credential was cleared.
+what belongs to the credential was cleared. What is drawn before a credential is known counts for ""
+instead, whoever calls.
 """
 
 from __future__ import annotations

@@ -69,7 +69,10 @@ def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) 
             said = f"is no setting{_suggestion(variable, known)}"
         else:
             said = each["msg"][0].lower() + each["msg"][1:]
-            if each["type"] != "missing" and isinstance(each["input"], str | int | float):
+            # A text that is no JSON is not repeated: it may hold a secret.
+            if each["type"] not in {"missing", "json_invalid"} and isinstance(
+                each["input"], str | int | float
+            ):
                 said += f", not {str(each['input'])!r}"
             # Where a value may have several forms, pydantic names the form as well.
             said = ": ".join([*(part for part in place if re.fullmatch(r"\w+", part)), said])

@@ -9,6 +9,7 @@ repository. It says:
 - ``outcome(client, key, data)``: what a photo leads to, ``"success"`` or the vendor's words
 - ``PICTURE_FAULTS``: by picture fault, the outcome for a photo that succeeds otherwise
 - ``LAYERS``: requests, as path and options, that each layer of the vendor refuses
+- ``STRICT``: the settings under which each error of ``NATURAL`` comes about
 - ``SETTINGS``: a value for every setting, none of them its default
 - for a vendor with tasks ``flow(world, operation, **headers)``: the poll that tells how a task ended,
   ``failed(entry)``: its whole body for an error, and ``accounts(world)``: what the key is billed

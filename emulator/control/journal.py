@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request
@@ -14,7 +14,7 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from emulator.control.har import to_har
 from emulator.web.endings import on_stop
-from emulator.world.journal.entry import RecordedCall
+from emulator.world.journal.entry import Entry, RecordedCall
 from emulator.world.journal.journal import Gap, Journal
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch
 from emulator.world.warnings import WARNINGS, WarningKind
@@ -89,10 +89,7 @@ def journal_router(world: World, version: str) -> APIRouter:
     @router.get("/calls")
     async def list_calls(wanted: Annotated[CallFilter, Query()]) -> RecordedCalls:
         """List the calls that match, the oldest first."""
-        found = journal.entries(wanted, after=wanted.after)
-        if wanted.last is not None:
-            found = found[-wanted.last :]
-        page = found[: wanted.limit]
+        found, page = _choose(journal, wanted)
         return RecordedCalls(
             calls=list(page),
             total=len(found),
@@ -128,6 +125,14 @@ def journal_router(world: World, version: str) -> APIRouter:
         return list(WARNINGS.values())
 
     return router
+
+
+def _choose(journal: Journal, wanted: CallFilter) -> tuple[Sequence[Entry], Sequence[Entry]]:
+    """Return the calls that match, and the first of them, as many as are wanted at once."""
+    found = journal.entries(wanted, after=wanted.after)
+    if wanted.last is not None:
+        found = found[-wanted.last :]
+    return found, found[: wanted.limit]
 
 
 def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
@@ -172,7 +177,8 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     @router.get("/calls.har")
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
         """Export calls as an HTTP archive (HAR 1.2), as masked as everywhere."""
-        found = journal.entries(wanted, after=wanted.after)
-        page = found[: wanted.limit] if wanted.last is None else found[-wanted.last :]
+        found, page = _choose(journal, wanted)
+        if wanted.last is not None and "limit" not in wanted.model_fields_set:
+            page = found
         headers = {"Content-Disposition": 'attachment; filename="calls.har"'}
         return JSONResponse(to_har(page, version), headers=headers)

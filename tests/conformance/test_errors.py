@@ -6,7 +6,7 @@ import html
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from string import Formatter
@@ -30,12 +30,7 @@ from emulator.world.error_catalogue import CatalogueEntry
 WAYS = ("rule", "header", "credential")
 
 # What the defaults do not make errors of.
-STRICT: Mapping[str, Mapping[str, Any]] = {
-    "faceplusplus": {"qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05},
-    "perfectcorp": {"rate_limit": True, "missing_upload_status": 404},
-}
-
-
+STRICT = {name: data_of(name).STRICT for name in VENDORS}
 ENTRIES = [(vendor, entry) for vendor in VENDORS.values() for entry in vendor.errors.values()]
 ANSWERED = [(vendor, entry) for vendor, entry in ENTRIES if not entry.of_task]
 OF_TASKS = [(vendor, entry) for vendor, entry in ENTRIES if entry.of_task]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from emulator.settings import Settings
 from emulator.web.vendor import Vendor
 from emulator.world.credentials import CredentialState
 
-COMMAND = Path(__file__).parent.parent.parent / ".venv" / "bin" / "schemathesis"
+COMMAND = Path(sys.executable).with_name("schemathesis")
 KEY = "sk-listed"
 EXAMPLES = 6
 

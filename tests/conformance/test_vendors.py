@@ -127,12 +127,6 @@ def test_what_is_guessed_can_be_corrected_by_a_setting(
 
 
 @per_vendor
-def test_the_tables_can_be_written_as_json(vendor: Vendor) -> None:
-    for entry in vendor.errors.values():
-        json.dumps([entry.name, entry.status, entry.text, entry.when, entry.mark, entry.source])
-
-
-@per_vendor
 def test_the_journal_knows_an_operation_by_its_one_name(server: Listening, vendor: Vendor) -> None:
     with (
         Client(server.base_url, f"sk-names-{vendor.name}") as control,
@@ -146,17 +140,6 @@ def test_the_journal_knows_an_operation_by_its_one_name(server: Listening, vendo
                 params={"vendor": vendor.name, "after": before[-1]["number"] if before else 0},
             ).json()["calls"]
             assert after[-1]["operation"] == name
-
-
-@per_vendor
-def test_the_control_api_lists_what_the_operations_say(client: httpx.Client, vendor: Vendor) -> None:
-    operations = vendor.operations.values()
-    assert client.get("/_emulator/operations").json()[vendor.name] == {
-        "operations": [*vendor.operations, *(["webhook"] if vendor.has_webhooks else [])],
-        "creating_tasks": [each.name for each in operations if each.task is not None],
-        "taking_pictures": [each.name for each in operations if each.takes_picture],
-        "billed": [each.name for each in operations if each.billing is not None],
-    }
 
 
 @per_vendor

@@ -147,15 +147,6 @@ def test_a_place_of_a_text_may_have_any_name(server: Listening, me: Client) -> N
     assert call(server, me).status_code == 429
 
 
-def test_operations_and_effects_are_listed(client: httpx.Client) -> None:
-    operations = client.get("/_emulator/operations").json()
-    assert operations["metahuman"] == {
-        "operations": ["token", "run_pipeline", "static"],
-        "creating_tasks": [],
-        "taking_pictures": ["run_pipeline"],
-        "billed": ["run_pipeline"],
-    }
-    assert operations["perfectcorp"]["operations"][-1] == "webhook"
-    assert operations["perfectcorp"]["creating_tasks"] == ["create_reshape", "create_pre_process"]
+def test_effects_are_listed(client: httpx.Client) -> None:
     effects = client.get("/_emulator/effects").json()
     assert {name: Effect.model_validate(effect) for name, effect in effects.items()} == dict(PRESETS)

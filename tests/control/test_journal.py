@@ -246,6 +246,25 @@ def test_with_a_data_dir_calls_are_there_after_a_restart(
         assert caller.other("sk-forgotten").calls() == []
 
 
+def test_the_archive_has_the_calls_that_are_asked_for(caller: Any) -> None:
+    for _ in range(5):
+        caller.poll()
+
+    def exported(**wanted: int) -> list[int]:
+        params = {"credential": caller.key, **wanted}
+        log = caller.client.get(f"{CALLS}.har", params=params).json()["log"]
+        return [int(entry["_number"]) for entry in log["entries"]]
+
+    numbers = [call["number"] for call in caller.calls()]
+    assert exported() == numbers
+    assert exported(last=3) == numbers[-3:]
+    assert (
+        exported(last=3, limit=2)
+        == [call["number"] for call in caller.calls(last=3, limit=2)]
+        == numbers[2:4]
+    )
+
+
 def test_the_archive_has_every_member_that_har_requires(caller: Any, face_jpeg: bytes) -> None:
     caller.register()
     files = {"image_bytes": ("me.jpg", face_jpeg, "image/jpeg")}

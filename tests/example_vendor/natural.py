@@ -105,6 +105,8 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("/example/nothing", {}),
 )
 
+STRICT: Mapping[str, Any] = {}
+
 SETTINGS: Mapping[str, Any] = {
     "errors": {"crowd": {"status": 420, "text": "no"}},
     "prices": {"unit": {"amount": "0.02", "currency": "EUR"}},

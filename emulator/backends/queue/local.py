@@ -71,7 +71,7 @@ class LocalWorkers:
         raise WorkerLost("a worker process died twice over the same work") from cause
 
     async def close(self) -> None:
-        """Stop; work that has begun is finished first, unless it is the warming up."""
+        """Stop, and give up the work in hand: it is performed again after the next start."""
         warm = self.is_warm
         running = [*self._consumers, *([self._warming] if self._warming else [])]
         for task in running:

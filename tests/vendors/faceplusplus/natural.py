@@ -106,6 +106,8 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("/facepp/nothing", {}),
 )
 
+STRICT: Mapping[str, Any] = {"qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05}
+
 SETTINGS: Mapping[str, Any] = {
     "errors": {"API_NOT_FOUND": {"status": 418, "text": "no"}},
     "prices": {"3dface": {"amount": "0.02", "currency": "EUR"}},

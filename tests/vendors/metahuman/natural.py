@@ -67,6 +67,8 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
     (URL, {"content": bytes(12_000_000)}),
 )
 
+STRICT: Mapping[str, Any] = {}
+
 SETTINGS: Mapping[str, Any] = {
     "errors": {"FILE_TOO_LARGE": {"status": 418, "text": "no"}},
     "prices": {"run_pipeline": {"amount": "0.02", "currency": "EUR"}},

@@ -281,6 +281,8 @@ _ENDPOINT = {
     "timestamps": "clock",
 }
 
+STRICT: Mapping[str, Any] = {"rate_limit": True, "missing_upload_status": 404}
+
 SETTINGS: Mapping[str, Any] = {
     "errors": {"TooManyRequests": {"status": 418, "text": "no"}},
     "prices": {"unit": {"amount": "0.02", "currency": "EUR"}},

@@ -1,0 +1,44 @@
+"""What an application leaves behind when it cannot start."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import tempfile
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from emulator.app import create_app
+from emulator.control.scenario import ScenarioUnreadable
+from emulator.settings import Settings
+from emulator.tasks.runner import TaskRunner
+from emulator.world.faults.engine import UnknownFault
+
+WRONG = 'name = "wrong"\n[[rules]]\neffect = "no such effect"\n'
+
+
+def test_a_setting_that_cannot_be_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(WRONG)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(ScenarioUnreadable):
+        create_app(Settings(scenarios=("nowhere",)))
+    with pytest.raises(UnknownFault):
+        create_app(Settings(scenarios=(str(wrong),)))
+    gc.collect()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_start_that_fails_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_self: TaskRunner, _credential: str | None = None) -> None:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(TaskRunner, "resume", fail)
+    before = set(multiprocessing.active_children())
+    with pytest.raises(RuntimeError, match="no room"), TestClient(create_app(Settings(workers=1))):
+        pass
+    assert set(multiprocessing.active_children()) == before
