@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
 from emulator.pipelines.options import PictureFault
@@ -70,6 +71,17 @@ class Call:
             If there is no such code.
         """
         self.warnings.append(CallWarning(WARNINGS[code].code, detail))
+
+    def warn_of_parameters(self) -> None:
+        """Warn of query parameters that the operation does not know.
+
+        A route calls it once ``identify`` has found the operation, unless it reads its query on its own.
+        """
+        operation = None if self.operation is None else self.contract.operations.get(self.operation)
+        known = () if operation is None or operation.query is None else operation.query.model_fields
+        for name in QueryParams(self.scope["query_string"]):
+            if name not in known:
+                self.warn("field-dropped", f"there is no query parameter {name}")
 
     async def identify(self, credential: str | None) -> None:
         """Note the caller's credential, and let happen what is to happen to the call.

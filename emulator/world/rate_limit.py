@@ -11,8 +11,8 @@ from emulator.backends.stateful import Stateful
 class SlidingWindow(Stateful):
     """At most ``limit`` calls within any ``seconds``, for each caller by itself.
 
-    A call that is refused does not count. ``caller_of`` returns the caller of a credential, where a
-    vendor counts other callers as well.
+    A call that is refused does not count, nor does one that lies in the future because the clock went
+    back. ``caller_of`` returns the caller of a credential, where a vendor counts other callers as well.
     """
 
     def __init__(
@@ -26,6 +26,8 @@ class SlidingWindow(Stateful):
     def has_room(self, caller: str, now: float) -> bool:
         """Return whether a call at ``now`` is within the limit."""
         calls = self._calls.get(caller)
+        while calls and calls[-1] > now:
+            calls.pop()
         while calls and calls[0] <= now - self._seconds:
             calls.popleft()
         if not calls:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from emulator.clock import machine_time
+from emulator.clock import EVERYBODY, machine_time
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
@@ -40,6 +40,7 @@ async def authenticate(authorization: str | None, call: Call, world: World) -> s
     """
     api_key = await key_of(authorization, world)
     await call.identify(api_key or None)
+    call.warn_of_parameters()
     try:
         await world.credentials.check(api_key)
     except CredentialOutOfBalance:
@@ -68,13 +69,16 @@ def check_rate(request: Request, api_key: str, world: World, settings: PerfectCo
     """
     if not settings.rate_limit:
         return
-    callers = (_key_caller(api_key), f"address {request.client.host if request.client else ''}")
-    now = world.clock.now(api_key)
-    pairs = [(window, caller) for window in request.app.state.windows for caller in callers]
+    moments = {
+        _key_caller(api_key): world.clock.now(api_key),
+        # Many keys share an address, so none of their own clocks can measure its calls.
+        f"address {request.client.host if request.client else ''}": world.clock.now(EVERYBODY),
+    }
+    calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
     # First all are asked, then all count: a call that is refused by one counts for none.
-    if not all(window.has_room(caller, now) for window, caller in pairs):
+    if not all(window.has_room(caller, now) for window, caller, now in calls):
         raise SHARED["TooManyRequests"].occur()
-    for window, caller in pairs:
+    for window, caller, now in calls:
         window.count(caller, now)
 
 

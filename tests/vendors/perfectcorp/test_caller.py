@@ -10,6 +10,8 @@ import pytest
 
 from emulator.world.credentials import CredentialState
 
+KEY = "sk-test"
+CREDIT = "/s2s/v1.0/client/credit"
 FILE = "/s2s/v2.0/file"
 TASK = "/s2s/v2.0/task/face-reshape"
 PRE_PROCESS = f"{TASK}/pre-process"
@@ -56,3 +58,27 @@ def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> 
         statuses += [emulator.register(10).status_code for _ in range(5)]
     assert statuses.count(200) == 249  # and the one in between makes 250 within 300 s
     assert statuses[-1] == 429
+
+
+def test_the_clock_of_one_key_holds_no_other_back(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(rate_limit=True)
+    emulator.clock.advance(2 * 86400, KEY)
+    assert [emulator.register(10).status_code for _ in range(5)] == [200] * 5
+    emulator.clock.advance(1)  # everybody's: the calls of the address are over a second old
+    other = {"Authorization": "Bearer sk-other"}
+    assert emulator.anonymous.get(CREDIT, headers=other).status_code == 200
+
+
+def test_all_keys_of_an_address_share_its_limit(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(rate_limit=True)
+    assert [emulator.register(10).status_code for _ in range(5)] == [200] * 5
+    other = {"Authorization": "Bearer sk-other"}
+    assert emulator.anonymous.get(CREDIT, headers=other).status_code == 429
+
+
+def test_a_clock_that_is_taken_back_blocks_nobody(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(rate_limit=True)
+    assert emulator.client.post("/_emulator/clock/advance", json={"seconds": 3600}).is_success
+    assert [emulator.register(10).status_code for _ in range(6)] == [200] * 5 + [429]
+    assert emulator.client.delete("/_emulator/clock").is_success
+    assert emulator.register(10).status_code == 200
