@@ -26,9 +26,9 @@ async def authenticate(fields: Fields, call: Call, world: World) -> str:
     api_key, api_secret = fields.text("api_key"), fields.text("api_secret")
     if not api_key:
         raise GATEWAY["MISSING_CREDENTIAL"].occur(param="api_key")
+    await call.identify(api_key)
     if not api_secret:
         raise GATEWAY["MISSING_CREDENTIAL"].occur(param="api_secret")
-    await call.identify(api_key)
     try:
         await world.credentials.check(f"{api_key}:{api_secret}", api_key)
     except CredentialRefused as error:

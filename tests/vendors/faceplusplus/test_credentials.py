@@ -84,3 +84,15 @@ def test_a_key_that_calls_too_often_is_held_back_and_no_other(
         '{"error_message":"CONCURRENCY_LIMIT_EXCEEDED"}',
     )
     assert refused(other) == (400, NO_IMAGE)
+
+
+def test_a_call_that_lacks_the_secret_is_its_keys(client: httpx.Client) -> None:
+    key = "without-a-secret"
+    mine = {"credential": key}
+    rule = {"match": {"operation": "3dface"}, "effect": "INTERNAL_ERROR", "count": 1}
+    assert client.post("/_emulator/faults", params=mine, json=rule).is_success
+    answers = [client.post(URL, data={"api_key": key}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [500, 400]
+    assert answers[1].text == '{"error_message":"MISSING_ARGUMENTS: api_secret"}'
+    calls = client.get("/_emulator/calls", params=mine).json()["calls"]
+    assert [call["status"] for call in calls] == [500, 400]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -45,3 +46,14 @@ def test_a_listed_token_is_what_it_is_listed_as(
     with TestClient(create_app(Settings(credentials={"t": state}), workers=workers)) as client:
         answer = client.post(URL, data={"token": "t"}, files=PHOTO)
     assert (answer.status_code, answer.json()) == (422, {"error": {"code": code, "message": message}})
+
+
+def test_a_call_that_lacks_the_picture_is_its_tokens(client: httpx.Client) -> None:
+    token = "without-a-picture"  # noqa: S105 - nobody's
+    mine = {"credential": token}
+    rule = {"match": {"operation": "run_pipeline"}, "effect": "FACE_NOT_FOUND", "count": 1}
+    assert client.post("/_emulator/faults", params=mine, json=rule).is_success
+    answers = [client.post(URL, data={"token": token}).json() for _ in range(2)]
+    missing = {"loc": ["body", "image_bytes"], "msg": "field required", "type": "value_error.missing"}
+    assert (answers[0]["error"]["code"], answers[1]) == (4, {"detail": [missing]})
+    assert len(client.get("/_emulator/calls", params=mine).json()["calls"]) == 2

@@ -37,6 +37,9 @@ async def run_pipeline(request: Request, call: CallDep, world: WorldDep, setting
     # Read here and not by parameters, since a part that is no file may be longer than a megabyte.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
+        # The call is its token's, whatever else is missing.
+        if isinstance(token, str) and token:
+            await call.identify(token)
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
             return render_invalid(invalid_fields(token, upload))
         credential = await authenticate(token, call, world.credentials, ERRORS)
