@@ -30,7 +30,8 @@ def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Warn of fields that are not ``known``."""
+    """Warn of fields that are not ``known``, and of query parameters, since there are none."""
+    call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:
             call.warn("field-dropped", f"there is no field {name}")

@@ -33,3 +33,15 @@ def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg:
         files = {"image_bytes": ("a.jpg", face_jpeg, said)}
         assert client.post(PATH, data={"token": token}, files=files).status_code == 200
         assert warnings(client, credential=token) == expected
+
+
+def test_query_parameters_that_nobody_reads(client: httpx.Client) -> None:
+    dropped = [("field-dropped", "there is no query parameter mode")]
+    token = "warned-of-query"  # noqa: S105 - nobody's
+    files = {"image_bytes": b""}
+    client.post(PATH, params={"mode": "card"}, data={"token": token}, files=files)
+    assert warnings(client, credential=token) == dropped
+    client.post("/auth/token", params={"mode": "card"}, data={"mail": "a@b"})
+    assert warnings(client, operation="token") == dropped
+    client.get("/static/nothing.png", params={"mode": "card"})
+    assert warnings(client, operation="static") == dropped

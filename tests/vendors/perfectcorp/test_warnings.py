@@ -85,3 +85,20 @@ def test_paths_that_are_not_documented_any_more(emulate: Callable[..., Any]) -> 
     assert warnings(emulator) == [("deprecated-path", detail)]
     emulator.client.post("/s2s/v1.0/client/auth", json={"client_id": "a", "id_token": "b"})
     assert warnings(emulator) == [("deprecated-path", "the API key itself is good for every call")]
+
+
+def test_query_parameters_that_nobody_reads(emulate: Callable[..., Any]) -> None:
+    emulator = emulate()
+    page = {"page_size": "3", "starting_token": "null"}
+    dropped = [("field-dropped", "there is no query parameter page_sise")]
+    for path in ("/s2s/v1.0/client/credit/history", "/s2s/v2.0/credit/feature-cost"):
+        assert emulator.client.get(path, params=page).status_code == 200
+        assert warnings(emulator) == []
+        assert emulator.client.get(path, params={**page, "page_sise": "3"}).status_code == 200
+        assert warnings(emulator) == dropped
+    for path in ("/s2s/v1.0/client/credit", f"{TASK}/nowhere"):
+        emulator.client.get(path, params={"page_sise": ["1", "2"]})
+        assert warnings(emulator) == dropped
+    client = {"client_id": "a", "id_token": "b"}
+    emulator.client.post("/s2s/v1.0/client/auth", params={"page_sise": ""}, json=client)
+    assert warnings(emulator)[1:] == dropped

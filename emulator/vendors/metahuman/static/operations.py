@@ -20,6 +20,7 @@ FOLDER = "/static"
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
     """Download a texture."""
     await call.identify(await credential_of_file(world, name))
+    call.warn_of_parameters()
     data = await world.blobs.get(_key(name))
     if data is None:
         raise HTTPException(404)

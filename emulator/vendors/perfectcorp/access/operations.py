@@ -58,6 +58,7 @@ async def _issue(client_id: str, id_token: str, call: Call, world: World) -> str
         If it does not, or the key is not good.
     """
     await call.identify(client_id)
+    call.warn_of_parameters()
     try:
         encrypted = base64.b64decode(id_token, validate=True)
         with contextlib.suppress(CredentialOutOfBalance):
