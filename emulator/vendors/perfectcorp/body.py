@@ -21,6 +21,12 @@ AnyPage = TypeVar("AnyPage", bound="Page")
 Entry = TypeVar("Entry")
 
 
+# Base64 turns three digits into four characters, two into three, and one into two.
+_TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
+_TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
+"""The tokens that ``Page`` gives: offsets of up to 14 digits."""
+
+
 class RequestBody(BaseModel):
     """The base of request bodies. Unknown members are dropped, as the vendor does."""
 
@@ -31,7 +37,7 @@ class Page(RequestBody):
     """The page of a list that a query asks for. The token is the offset in base64, unpadded."""
 
     page_size: Annotated[int, Field(ge=1)] = 20
-    starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": "^(null|MjA)?$"})] = None
+    starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = None
 
     @property
     def offset(self) -> int:
