@@ -71,7 +71,8 @@ class Fields:
     def text(self, name: str) -> str | None:
         """Return a field's text, or None."""
         texts = [value for part, value in self._parts if part == name and isinstance(value, str)]
-        return texts[0] if texts else self._query.get(name) or None
+        queried = [value for value in self._query.getlist(name) if value]
+        return next(iter([*texts, *queried]), None)
 
     def file(self, name: str) -> UploadFile | None:
         """Return a field's file, or None; a file without a byte counts as absent."""

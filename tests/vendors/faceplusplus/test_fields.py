@@ -8,8 +8,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import FormData, QueryParams, UploadFile
 
-from emulator.vendors.faceplusplus.fields import decode_base64
+from emulator.vendors.faceplusplus.fields import Fields, decode_base64
 
 URL = "/facepp/v1/3dface"
 
@@ -31,3 +32,19 @@ def test_what_is_no_base64_is_none(text: str) -> None:
 def test_a_body_that_is_no_form_has_no_fields(client: httpx.Client, content_type: str) -> None:
     response = client.post(URL, content=b'{"api_key": "key"}', headers={"content-type": content_type})
     assert (response.status_code, response.text) == (400, '{"error_message":"MISSING_ARGUMENTS: api_key"}')
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "text"),
+    [
+        ([], "a=1&a=2", "1"),
+        ([], "a=&a=2&a=3", "2"),
+        ([], "a=", None),
+        ([("a", "3"), ("a", "4")], "a=1", "3"),
+        ([("a", "")], "a=1", "1"),
+    ],
+)
+def test_the_first_value_counts_that_is_not_empty(
+    body: list[tuple[str, UploadFile | str]], query: str, text: str | None
+) -> None:
+    assert Fields(FormData(body), QueryParams(query)).text("a") == text
