@@ -73,6 +73,13 @@ async def register(
     return file_id, file, url
 
 
+async def delete_file(world: World, file_id: str, key: str) -> None:
+    """Delete a registered file, with the object under ``key`` that holds its bytes."""
+    await world.blobs.delete(key)
+    await world.records.delete(OBJECT, key)
+    await world.records.delete(FILE, file_id)
+
+
 async def credential_of_object(world: World, key: str) -> str | None:
     """Return the API key whose upload or result an object is, or None if nobody knows it."""
     record = await world.records.get(OBJECT, key)

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from emulator.vendors.perfectcorp.body import read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, PollerDep
 from emulator.vendors.perfectcorp.files.presigned import SignedRequest
-from emulator.vendors.perfectcorp.files.store import FILE, sign
+from emulator.vendors.perfectcorp.files.store import delete_file, sign
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, DELETION, POLL
 from emulator.vendors.perfectcorp.reshape.jobs import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.reshape.tasks import find_task, new_task, start
@@ -114,8 +114,7 @@ async def delete_task(request: Request, credential: CallerDep, world: WorldDep) 
     # A picture that other tasks stand on stays until the last of them is deleted.
     others = await world.tasks.list(credential)
     if file_id is not None and all(other.request["file_id"] != file_id for other in others):
-        await world.blobs.delete(task.request["object"])
-        await world.records.delete(FILE, file_id)
+        await delete_file(world, file_id, task.request["object"])
     return render(Done())
 
 

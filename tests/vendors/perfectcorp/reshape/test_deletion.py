@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from emulator.vendors.perfectcorp.files.store import FILE, OBJECT
+
 TASK = "/s2s/v2.0/task/face-reshape"
 PRE_PROCESS = f"{TASK}/pre-process"
 DELETE = "/s2s/v2.0/task/delete"
@@ -57,3 +59,19 @@ def test_a_picture_that_other_tasks_stand_on_stays(emulate: Callable[..., Any], 
     assert emulator.client.post(DELETE, json={"task_id": first}).status_code == 200
     assert emulator.wait(second)["task_status"] == "success"
     assert emulator.create(file_id).status_code == 200
+
+
+def test_nothing_is_left_of_a_file_that_is_deleted(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate()
+    world = emulator.client.app.state.world
+    run = emulator.client.portal.call
+    file = emulator.registered(len(face_jpeg))
+    assert emulator.put(file, face_jpeg).status_code == 200
+    task_id = emulator.create(file["file_id"]).json()["data"]["task_id"]
+    emulator.wait(task_id)
+    assert [len(run(world.records.find, kind)) for kind in (FILE, OBJECT)] == [1, 1]
+    assert emulator.client.post(DELETE, json={"task_id": task_id}).status_code == 200
+    # Its URL is still good for an upload, of which nothing is left either.
+    assert emulator.put(file, face_jpeg).status_code == 200
+    assert [run(world.records.find, kind) for kind in (FILE, OBJECT)] == [[], []]
+    assert run(world.blobs.keys) == []
