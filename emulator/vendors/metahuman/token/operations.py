@@ -38,17 +38,13 @@ class TokenResult(Body):
 
 
 async def token(
-    request: Request,
-    call: CallDep,
-    world: WorldDep,
-    mail: Annotated[str, Form()],
-    name: Annotated[str, Form()] = "",
-    comment: Annotated[str, Form()] = "",
+    request: Request, call: CallDep, world: WorldDep, fields: Annotated[TokenFields, Form()]
 ) -> Response:
     """Register, and get a token."""
     await call.identify(None)
     warn_of_dropped(await request.form(), TokenFields.model_fields, call)
-    issued = str(await world.ids.draw_uuid4(f"{name}\n{mail}\n{comment}", "metahuman/token"))
+    applicant = f"{fields.name}\n{fields.mail}\n{fields.comment}"
+    issued = str(await world.ids.draw_uuid4(applicant, "metahuman/token"))
     await world.credentials.put(issued, CredentialState.VALID)
     return JSONResponse(TokenResult(result=Token(token=issued)).model_dump())
 
