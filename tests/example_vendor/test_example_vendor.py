@@ -9,9 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from vendor_data import VENDORS, calls_of, data_of
+import pytest
+from fastapi.testclient import TestClient
+from vendor_data import FACES, VENDORS, calls_of, data_of
 
+from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control import Client
+from emulator.settings import Settings
+from emulator.world.credentials import CredentialState
+from example_vendor.count import operations
+from example_vendor.natural import flow
 
 COUNT, CROPS = "/example/v1/count", "/example/v1/crops"
 
@@ -44,13 +52,95 @@ def test_a_crop_is_polled_announced_and_billed(
     assert (cost.operation, cost.calls, cost.units) == ("create_crop", 1, 2)
 
 
-def test_an_error_of_each_operation(client: httpx.Client, me: Client) -> None:
+def test_each_operation_can_be_refused_by_a_rule(client: httpx.Client, me: Client) -> None:
     vendor = VENDORS["example_vendor"]
     assert set(data_of(vendor.name).NATURAL) == set(vendor.errors)
     for name, call in calls_of(vendor).items():
         me.add_fault("bad_key", operation=name, vendor=vendor.name, count=1)
         answer = call(Caller("sk-example", client))
         assert (answer.status_code, answer.json()) == (401, {"problem": "bad_key", "hint": "Who are you?"})
+
+
+def test_a_key_that_is_not_good_is_refused(client: httpx.Client, me: Client) -> None:
+    me.list_credential("sk-example", CredentialState.REVOKED)
+    for answer in (
+        client.post(COUNT, content=b"", headers=HEADERS),
+        client.post(CROPS, json={}, headers=HEADERS),
+        client.get(f"{CROPS}/unknown", headers=HEADERS),
+    ):
+        assert refusal(answer) == (401, "bad_key", "Who are you?")
+
+
+def test_an_unknown_path_is_told(client: httpx.Client) -> None:
+    assert refusal(client.get("/example/nothing")) == (404, "no_such_path", "Nothing is here.")
+
+
+@pytest.mark.parametrize(("path", "longest", "status"), [(COUNT, 1024 * 1024, 415), (CROPS, 1000, 400)])
+def test_a_body_that_is_too_long_is_refused(
+    client: httpx.Client, path: str, longest: int, status: int
+) -> None:
+    assert client.post(path, content=bytes(longest), headers=HEADERS).status_code == status
+    answer = client.post(path, content=bytes(longest + 1), headers=HEADERS)
+    assert refusal(answer) == (413, "too_large", "That is too much.")
+
+
+def test_a_defect_is_told(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(operations, "ImageRules", fail)
+    app = create_app(Settings(), workers=workers)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.post(COUNT, content=b"", headers=HEADERS)
+    assert refusal(answer) == (500, "defect", "We are sorry.")
+
+
+@pytest.mark.parametrize(
+    ("face", "refused"),
+    [
+        ("not-a-picture", (415, "no_picture", "That is no picture.")),
+        ("no-face", (422, "nobody", "Nobody is there.")),
+        ("crowd", (418, "crowd", "Too many to count: 5.")),
+    ],
+)
+def test_a_picture_that_cannot_be_counted_is_refused(
+    client: httpx.Client, face: str, refused: tuple[int, str, str]
+) -> None:
+    picture = (FACES / f"{face}.jpg").read_bytes()
+    assert refusal(client.post(COUNT, content=picture, headers=HEADERS)) == refused
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"url": 1}', b'{"url": "me.jpg"}'])
+def test_a_crop_needs_to_know_where_the_picture_is(client: httpx.Client, body: bytes) -> None:
+    answer = client.post(CROPS, content=body, headers=HEADERS)
+    assert refusal(answer) == (400, "no_body", "Say where the picture is.")
+
+
+def test_a_crop_that_is_not_there_is_gone(
+    client: httpx.Client, me: Client, face_jpeg: bytes, serve: Callable[[bytes], str]
+) -> None:
+    gone = (410, "unknown_crop", "That crop is gone.")
+    assert refusal(client.get(f"{CROPS}/unknown", headers=HEADERS)) == gone
+    crop = client.post(CROPS, json={"url": serve(face_jpeg)}, headers=HEADERS).json()
+    polled = f"{CROPS}/{crop['id']}"
+    assert client.get(polled, headers=HEADERS).status_code == 200
+    assert refusal(client.get(polled, headers={"X-Example-Key": "sk-somebody"})) == gone
+    me.advance(86400)
+    assert refusal(client.get(polled, headers=HEADERS)) == gone
+
+
+def test_a_crop_that_fails_is_told_by_its_poll(client: httpx.Client, me: Client) -> None:
+    answer = flow(Caller("sk-example", client), "create_crop")
+    failed = {"state": "failed", "box": None, "problem": "The crop failed."}
+    assert (answer.status_code, answer.json()) == (200, failed)
+    assert me.costs().operations == []
+
+
+def refusal(answer: Any) -> tuple[int, str, str]:
+    """Return the status, the name and the text of an error, of which nothing else is told."""
+    told = answer.json()
+    assert set(told) == {"problem", "hint"}
+    return answer.status_code, told["problem"], told["hint"]
 
 
 class Caller:
