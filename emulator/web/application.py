@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 
 from emulator.web.call import Intercepted
 from emulator.web.edge import Edge
@@ -46,11 +44,7 @@ def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
-        response = await render(request, error)
-        if error.entry.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            # Asked for, on a route: an answer with this status has to name the methods (RFC 9110, 15.5.6).
-            response.headers["Allow"] = _methods_at(vendor, request.scope["path"])
-        return response
+        return await render(request, error)
 
     @app.exception_handler(Intercepted)
     async def intercepted(_request: Request, _error: Intercepted) -> Response:
@@ -60,27 +54,9 @@ def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -
     async def not_served(request: Request, error: HTTPException) -> Response:
         entry = {404: dialect.unknown_path, 405: dialect.wrong_method}.get(error.status_code)
         if entry is None:
-            response = await http_exception_handler(request, error)
-        else:
-            response = await render(request, entry.occur())
-            response.headers.update(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            # Starlette names the methods of one route alone, where several may share a path, and in an
-            # order that differs from process to process.
-            response.headers["Allow"] = _methods_at(vendor, request.scope["path"])
-        return response
+            return await http_exception_handler(request, error)
+        return await render(request, entry.occur())
 
     app.add_middleware(Edge, vendor=vendor, settings=settings, render=render)
     vendor.install(app, world, settings)
     return app
-
-
-def _methods_at(vendor: Vendor, path: str) -> str:
-    """Return the methods that are served at a path, as a header lists them."""
-    methods = {
-        method
-        for operation in vendor.operations.values()
-        if any(compile_path(each)[0].match(path) for each in operation.paths)
-        for method in operation.methods
-    }
-    return ", ".join(sorted(methods))

@@ -1,17 +1,18 @@
 """The edge of a vendor's application: answers in the vendor's words what no route answers.
 
-It limits the length of bodies, words defects, and decides what goes wrong with a call at the latest when
-its answer begins.
+It limits the length of bodies, words defects, decides what goes wrong with a call at the latest when its
+answer begins, and names the methods of a path to whoever called another one.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import Request, Response
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,27 +35,26 @@ class Edge:
     (in place of an exception handler, which would answer past the vendor's own middleware), and decides
     what goes wrong with a call at the latest when its answer begins: a call that no route has
     identified belongs to the caller that the vendor guesses, or to nobody, and rules for everybody hold
-    for that too.
+    for that too. An answer with status 405, whatever made it one, names the methods of its path.
     """
 
     def __init__(self, app: ASGIApp, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
         self._app = app
         self._render = render
         self._dialect = vendor.dialect
-        self._default = _Limit((), vendor.dialect.longest_body(settings), vendor.dialect.too_large)
-        self._static: dict[str, list[_Limit]] = {}
-        self._templates: list[tuple[re.Pattern[str], _Limit]] = []
-        for operation in vendor.operations.values():
-            limit = _Limit(
-                operation.methods,
-                (operation.longest_body or vendor.dialect.longest_body)(settings),
-                operation.too_large or vendor.dialect.too_large,
+        self._unknown = _Served((), vendor.dialect.longest_body(settings), vendor.dialect.too_large)
+        self._served = [
+            (
+                compile_path(path)[0],
+                _Served(
+                    operation.methods,
+                    (operation.longest_body or vendor.dialect.longest_body)(settings),
+                    operation.too_large or vendor.dialect.too_large,
+                ),
             )
-            for path in operation.paths:
-                if "{" in path:
-                    self._templates.append((compile_path(path)[0], limit))
-                else:
-                    self._static.setdefault(path, []).append(limit)
+            for operation in vendor.operations.values()
+            for path in operation.paths
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -62,8 +62,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        here = [served for path, served in self._served if path.match(scope["path"])]
+        send = _naming_methods(here, send)
         answer = _Answer(exchange, self._decide, scope, send)
-        limit = self._limit(scope)
+        # The method decides how long a body may be, where several are served at a path.
+        ours = (served for served in here if scope["method"] in served.methods)
+        limit = next(ours, here[0] if here else self._unknown)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if limit.longest is not None and declared.isdigit() and int(declared) > limit.longest:
             refusal: VendorError | None = limit.too_large
@@ -108,21 +112,30 @@ class Edge:
             return Response()
         return None
 
-    def _limit(self, scope: Scope) -> _Limit:
-        """Return how long a body may be: the method decides, where several are served at a path."""
-        path = scope["path"]
-        found = self._static.get(path) or [limit for each, limit in self._templates if each.match(path)]
-        ours = (limit for limit in found if scope["method"] in limit.methods)
-        return next(ours, found[0] if found else self._default)
-
 
 @dataclass(frozen=True)
-class _Limit:
-    """How many bytes a body may have, and what answers a longer one."""
+class _Served:
+    """What is served at a path: methods, how many bytes a body may have, and what answers a longer one."""
 
     methods: tuple[str, ...]
     longest: int | None
     too_large: VendorError
+
+
+def _naming_methods(here: list[_Served], send: Send) -> Send:
+    """Return a ``send`` that names the methods of a path where another was called (RFC 9110, 15.5.6).
+
+    It looks at the answer alone: settings may give an error this status or take it away. Starlette's own
+    header names the methods of one route, in an order that differs from process to process.
+    """
+
+    async def send_naming_methods(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = sorted({method for served in here for method in served.methods})
+            MutableHeaders(scope=message)["Allow"] = ", ".join(methods)
+        await send(message)
+
+    return send_naming_methods
 
 
 class _Answer:

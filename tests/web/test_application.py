@@ -291,6 +291,54 @@ def test_an_error_with_the_status_of_a_wrong_method_names_the_right_ones(served:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST, PUT")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "usual", "reworded"),
+    [
+        # By its usual and its other status: what `Allow` says, if there is one.
+        ("POST", "refuse", (422, None), (405, "POST, PUT")),
+        ("GET", "refuse", (405, "POST, PUT"), (400, None)),
+        # RFC 9110, 15.5.6: an empty list says that no method is allowed.
+        ("POST", "nothing", (404, None), (405, "")),
+        ("POST", "break", (500, None), (405, "POST, PUT")),
+        ("POST", "echo", (413, None), (405, "POST, PUT")),
+    ],
+)
+def test_the_methods_are_named_by_the_status_that_is_answered(
+    served: Served,
+    method: str,
+    path: str,
+    usual: tuple[int, str | None],
+    reworded: tuple[int, str | None],
+) -> None:
+    async def refuse() -> Response:
+        raise ERRORS["refused"].occur()
+
+    async def break_down() -> Response:
+        raise RuntimeError
+
+    names = {"refused": 405, "no_path": 405, "defect": 405, "too_large": 405, "no_method": 400}
+    other = Limits(errors={name: Wording(status=status) for name, status in names.items()})
+    acme = vendor(
+        Api("All", (operation("refuse", refuse), operation("break", break_down), operation("echo", echo)))
+    )
+    found = []
+    for settings in (None, other):
+        body = bytes(11 if path == "echo" else 0)
+        answer = TestClient(served(acme, settings)).request(method, f"/acme/{path}", content=body)
+        found.append((answer.status_code, answer.headers.get("allow")))
+    assert found == [usual, reworded]
+
+
+def test_every_route_at_a_path_has_its_methods_named(served: Served) -> None:
+    both = (
+        replace(operation("read", echo, "/acme/{name}"), methods=("GET", "HEAD")),
+        operation("write", echo, "/acme/note"),
+    )
+    client = TestClient(served(vendor(Api("Notes", both))))
+    assert client.delete("/acme/note").headers["allow"] == "GET, HEAD, POST, PUT"
+    assert client.delete("/acme/letter").headers["allow"] == "GET, HEAD"
+
+
 def test_a_defect_is_logged_and_worded_by_the_vendor(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
