@@ -36,7 +36,7 @@ class Call:
     contract : Contract
         The vendor that is called.
     operation : str or None
-        Which of its operations, once the route is found.
+        Which of its operations, once the route is found; None for a path or method that is not served.
     credential : str or None
         The caller's credential, once that is known.
     injection : Injection or None
@@ -99,7 +99,7 @@ class Call:
             return
         self.is_decided = True
         self.credential = credential
-        self.operation = getattr(self.scope.get("route"), "name", None)
+        self.operation = self._called()
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]
         }
@@ -120,6 +120,13 @@ class Call:
             entry = self.contract.errors[effect.error]
             if not entry.of_task:
                 raise entry.occur(**{**entry.example, **effect.places})
+
+    def _called(self) -> str | None:
+        """Return the operation that the route serves, if the method is one of its own."""
+        # Starlette also names a route whose path fits and whose method does not.
+        name = getattr(self.scope.get("route"), "name", None)
+        operation = self.contract.operations.get(name or "")
+        return name if operation is not None and self.scope["method"] in operation.methods else None
 
     @property
     def effect(self) -> Effect | None:

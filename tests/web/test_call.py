@@ -81,6 +81,38 @@ def test_a_slow_answer_can_be_an_error_too(server: Listening, me: Client) -> Non
     assert (answer.status_code, answer.json()) == (429, {"status": 429, "error": "Too many requests"})
 
 
+def test_a_rule_is_not_for_a_method_that_its_operation_has_not(server: Listening, me: Client) -> None:
+    def create(method: str) -> httpx.Response:
+        return httpx.request(method, server.base_url + TASK, headers=bearer(me), json=NEW_TASK)
+
+    me.add_fault("CreditInsufficiency", operation="create_reshape", nth=1, count=1)
+    wrong = create("PUT")
+    assert (wrong.status_code, wrong.headers["allow"], "x-emulator-fault" in wrong.headers) == (
+        405,
+        "POST",
+        False,
+    )
+    assert [(rule.matched, rule.fired) for rule in me.faults()] == [(0, 0)]
+    assert create("POST").json()["error_code"] == "CreditInsufficiency"
+    # What is for all calls is for this one too.
+    me.add_fault("unavailable", count=1)
+    assert create("PUT").status_code == 503
+    assert [call.operation for call in me.calls()] == [None, "create_reshape", None]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("POST", "nothing", ""), ("GET", "v1/3dface", "POST"), ("POST", "v1/3dface", "POST")],
+)
+def test_a_wrong_method_that_is_asked_for_names_the_methods_of_the_path(
+    server: Listening, method: str, path: str, allowed: str
+) -> None:
+    url, headers = f"{server.base_url}/facepp/{path}", {"X-Emulator-Fault": "METHOD_NOT_ALLOWED"}
+    answer = httpx.request(method, url, headers=headers)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["x-emulator-fault"] == "header"
+
+
 def test_a_stuck_task_runs_until_it_is_ended(server: Listening, me: Client) -> None:
     me.add_fault("stuck-task", count=1)
     stuck, other = (

@@ -284,7 +284,7 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether an error can be answered at an operation; at an unknown path, whether at every one."""
+    """Return whether an error can be answered at an operation; where none is served, whether at every one."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors

@@ -106,7 +106,7 @@ class Occasion:
     vendor : str
         Whose call it is.
     operation : str or None
-        Which of the vendor's operations; None for an unknown path.
+        Which of the vendor's operations; None for a path or method that is not served.
     credential : str or None
         Whose; None if that cannot be told.
     headers : mapping
