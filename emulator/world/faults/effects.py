@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from emulator.pipelines.options import PictureFault
-from emulator.webhooks.fault import WebhookFault
+from emulator.webhooks.fault import NO_FAULT, WebhookFault
 from emulator.world.text import Text
 
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
@@ -89,6 +89,10 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
 """Each of some effects with each of others: of the two only one would happen to a call; and why."""
 
 
+NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
+"""Parts of an effect that can be given and say nothing."""
+
+
 class Effect(Data):
     """What happens to a call that a rule matches; several can happen to one."""
 
@@ -131,7 +135,8 @@ class Effect(Data):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.model_copy(update={"places": {}}) == Effect.model_construct():
+        # Places are only what stands in the text of an error.
+        if all(value in (None, NOTHING.get(name)) for name, value in self if name != "places"):
             raise ValueError("the effect does nothing")
         given = {name for name, value in self if value is not None}
         given |= {f"{name}: {value}" for name, value in self if isinstance(value, str)}

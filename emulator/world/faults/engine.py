@@ -16,6 +16,7 @@ from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import EVERYBODY, Clock
+from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.rules import ActiveRule, FaultRule, Occasion, from_document, to_document
 from emulator.world.operation import WEBHOOK, Contract, Operation, callable_names
@@ -80,6 +81,17 @@ class ImpossibleFault(UnknownFault):
         return f"this effect cannot happen at {self.name}, {where}"
 
 
+class ImpossibleMatch(UnknownFault):
+    """A rule for webhooks looks at what only a client's call has; ``known`` are the operations of clients."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__("operation", WEBHOOK, known)
+        self.args = (known,)
+
+    def __str__(self) -> str:
+        return "a webhook is no call of a client: a rule for it cannot look at `headers` or `body_contains`"
+
+
 class Faults(Stateful):
     """All that is to go wrong.
 
@@ -120,14 +132,7 @@ class Faults(Stateful):
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
-        """Add a rule, and return it as it stands; those that are over make room for it.
-
-        Raises
-        ------
-        UnknownFault
-            If it names what is not there.
-        """
-        self.check(rule)
+        """Add a rule that was checked, and return it as it stands; those that are over make room for it."""
         for key, entry in self._kept.items().items():
             if entry.value.is_over(self._clock.now(entry.credential)):
                 await self._kept.delete(key)
@@ -161,6 +166,8 @@ class Faults(Stateful):
             If one is not.
         ImpossibleFault
             If its effect cannot happen at the operation that it names, or at any: it would never fire.
+        ImpossibleMatch
+            If it is for webhooks, and looks at headers or bodies: it would never fire either.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._contracts:
@@ -173,21 +180,27 @@ class Faults(Stateful):
         if error is not None and not any(error in contract.errors for contract in contracts):
             names = [name for contract in contracts for name in contract.errors]
             raise UnknownFault("error or effect", error, [*names, *PRESETS])
-        possible = self._places_of(rule.effect, vendor)
+        if rule.match.operation == WEBHOOK and rule.match.looks_into_calls:
+            raise ImpossibleMatch(operations)
+        possible = self._places_of(rule, vendor)
         if rule.match.operation is None and not possible:
-            raise ImpossibleFault(vendor or "", self._places_of(rule.effect, None))
+            raise ImpossibleFault(vendor or "", self._places_of(rule, None))
         if rule.match.operation is not None and rule.match.operation not in possible:
             raise ImpossibleFault(rule.match.operation, possible)
 
-    def _places_of(self, effect: Effect, vendor: str | None) -> list[str]:
-        """Return the operations, of one vendor or of all, at which all of an effect can happen."""
+    def _places_of(self, rule: FaultRule, vendor: str | None) -> list[str]:
+        """Return the operations, of one vendor or of all, at which a rule's whole effect can happen."""
         return [
             operation
             for name, contract in self._contracts.items()
             if vendor in {None, name}
             for operation in callable_names(contract)
-            if self._applies(effect, Occasion(name, operation, None))
-            and not (operation != WEBHOOK and _is_refused_before(effect, contract))
+            if self._applies(rule.effect, Occasion(name, operation, None))
+            and not (
+                rule.match.looks_into_calls
+                if operation == WEBHOOK
+                else _is_refused_before(rule.effect, contract)
+            )
         ]
 
     @property
@@ -267,7 +280,7 @@ class Faults(Stateful):
         """Return whether all of ``effect`` can happen there."""
         contract = self._contracts[occasion.vendor]
         if occasion.operation == WEBHOOK:
-            return effect.webhook is not None
+            return effect.webhook not in (None, NO_FAULT)
         operation = contract.operations.get(occasion.operation or "")
         creates_task = operation is not None and operation.task is not None
         return (

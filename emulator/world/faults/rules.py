@@ -33,6 +33,11 @@ class Match(Data):
     )
     body_contains: Text | None = Field(default=None, min_length=1)
 
+    @property
+    def looks_into_calls(self) -> bool:
+        """Whether it looks at what a client sends."""
+        return bool(self.headers) or self.body_contains is not None
+
     def covers(self, occasion: Occasion) -> bool:
         """Return whether a rule with this match is for ``occasion``, its credential and counts aside."""
         return (

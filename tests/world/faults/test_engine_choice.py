@@ -11,7 +11,7 @@ import pytest
 
 from emulator.clock import Clock
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.engine import Faults, ImpossibleFault, UnknownFault, is_reserved
+from emulator.world.faults.engine import Faults, ImpossibleFault, ImpossibleMatch, UnknownFault, is_reserved
 from emulator.world.faults.rules import FaultRule, Occasion
 from emulator.world.operation import WEBHOOK
 
@@ -153,6 +153,7 @@ def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool
         ({"error": "lost", "webhook": {"lost": True}}, {WEBHOOK}),
         ({"error": "no_face", "webhook": {"lost": True}}, {"create", WEBHOOK}),
         ({"error": "shut", "webhook": {"lost": True}}, {WEBHOOK}),
+        ({"latency": 1, "webhook": {}}, {"create"}),
         ({"latency": 1, "picture": {"blur": 1}}, {"upload"}),
     ],
     # A set is spelled in another order by each process.
@@ -200,8 +201,7 @@ def test_what_is_not_there_is_refused_with_what_is(
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         with pytest.raises(UnknownFault, match=re.escape(message)):
-            await faults.add("r", unknown())
-        assert faults.rules() == {}
+            faults.check(unknown())
 
     play(scenario)
 
@@ -216,6 +216,12 @@ NOWHERE = "there is no operation at which all of this effect can happen"
         ("webhook-lost", {"vendor": "other"}, "this effect cannot happen at other, only at create, webhook"),
         ("picture-blurred", {"vendor": "other"}, "this effect cannot happen at other, only at upload"),
         ("stuck-task", {"operation": "check"}, "this effect cannot happen at check, only at create"),
+        # Of which nothing would happen to a webhook.
+        (
+            {"latency": 1, "webhook": {}},
+            {"operation": WEBHOOK},
+            "this effect cannot happen at webhook, only at create$",
+        ),
         # Each of the two can happen, and never both.
         ({"task": "stuck", "picture": {"blur": 1}}, {}, NOWHERE),
         (
@@ -242,7 +248,24 @@ def test_a_rule_that_would_never_fire_is_refused_with_where_it_would(
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         with pytest.raises(ImpossibleFault, match=said):
-            await faults.add("r", rule(effect, **match))
-        assert faults.rules() == {}
+            faults.check(rule(effect, **match))
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("look", [{"headers": {"x": "."}}, {"body_contains": "x"}], ids=str)
+def test_a_rule_that_looks_into_calls_is_not_for_webhooks(play: Play, look: dict[str, Any]) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        for vendor in (None, "acme", "other"):
+            with pytest.raises(ImpossibleMatch, match="cannot look at `headers` or `body_contains`"):
+                faults.check(rule("webhook-lost", operation=WEBHOOK, vendor=vendor, **look))
+        # Of the webhook's call it can be, and then only of that.
+        faults.check(rule("webhook-lost", **look))
+        with pytest.raises(ImpossibleFault, match=r"only at create$"):
+            faults.check(rule("webhook-lost", vendor="other", **look))
+        only_of_webhooks = {"error": "lost", "webhook": {"lost": True}}
+        faults.check(rule(only_of_webhooks))
+        with pytest.raises(ImpossibleFault, match=NOWHERE):
+            faults.check(rule(only_of_webhooks, **look))
 
     play(scenario)
