@@ -23,7 +23,7 @@ class Mark(StrEnum):
 
 
 NEVER = "Never by itself"
-"""Begins the sentence of an error that a vendor documents and this emulator only answers on request."""
+"""Begins the sentence that says when an error that is not natural is answered."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class CatalogueEntry:
         Whether a task ends with it: then polls tell it, and it is never an answer of its own.
     example : mapping
         What may stand in the places of its text, where nothing else says so.
+    is_natural : bool
+        Whether a client can cause it; if not, the vendor documents it, and only a fault asks for it.
     """
 
     name: str
@@ -61,16 +63,12 @@ class CatalogueEntry:
     causes: tuple[type[Exception], ...] = ()
     of_task: bool = False
     example: Mapping[str, str] = field(default_factory=dict)
+    is_natural: bool = True
 
     @property
     def codes(self) -> tuple[str, ...]:
         """The vendor's codes for it, one of which a body gives beside its text."""
         return ()
-
-    @property
-    def is_natural(self) -> bool:
-        """Whether a client can cause it, without a fault rule."""
-        return not self.when.startswith(NEVER)
 
     def occur(self, /, **places: object) -> VendorError:
         """Return this error as an exception to raise, its places filled.

@@ -25,7 +25,7 @@ from emulator.control.operations import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor
-from emulator.world.error_catalogue import CatalogueEntry
+from emulator.world.error_catalogue import NEVER, CatalogueEntry
 
 WAYS = ("rule", "header", "credential")
 
@@ -207,6 +207,8 @@ def test_every_error_is_listed_with_every_way_to_get_it(
         ]
         assert one.operations
         assert one.by_nature == (entry.when if entry.is_natural else None)
+        # Whoever reads the sentence alone is told the same.
+        assert entry.when.startswith(NEVER) != entry.is_natural
         assert one.by_rule == {"match": {"vendor": vendor.name}, "effect": entry.name}
         assert one.in_band is not None
         assert one.in_band.header == f"X-Emulator-Fault: {entry.name}"

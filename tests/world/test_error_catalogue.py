@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from emulator.face.errors import ImageError, ImageUndecodable, NoFaceFound
-from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, Wording
+from emulator.world.error_catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark, Wording
 
 
 def entry(name: str, *causes: type[Exception], text: str = "text") -> CatalogueEntry:
@@ -33,6 +33,15 @@ def test_an_error_can_be_said_in_other_words() -> None:
     other = error.worded(Wording(status=418, text="no {param}"))
     assert (other.entry.name, other.entry.status, other.text) == ("missing", 418, "no a")
     assert error.worded(Wording(status=418)).text == "MISSING: a"
+
+
+def test_an_error_that_nothing_causes_is_told_by_its_flag_and_not_by_its_sentence() -> None:
+    usual = entry("missing")
+    never = replace(usual, is_natural=False)
+    assert (usual.is_natural, never.is_natural) == (True, False)
+    assert never.when == usual.when
+    assert replace(usual, when=f"{NEVER}.").is_natural
+    assert not never.occur().worded(Wording(status=418)).entry.is_natural
 
 
 def test_names_and_causes_are_taken_once() -> None:

@@ -24,7 +24,7 @@ from emulator.world.credentials import (
     CredentialRevoked,
     CredentialUnknown,
 )
-from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark
 
 PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
 
@@ -68,10 +68,22 @@ def api(
     mark: Mark,
     source: str,
     causes: tuple[type[Exception], ...] = (),
+    *,
+    is_natural: bool = True,
 ) -> FacePlusPlusEntry:
     """Return an error that an API answers."""
-    example = {"param": "image_file_1"}
-    return FacePlusPlusEntry(name, status, text, when, mark, source, causes, example=example, layer=Layer.API)
+    return FacePlusPlusEntry(
+        name,
+        status,
+        text,
+        when,
+        mark,
+        source,
+        causes,
+        example={"param": "image_file_1"},
+        is_natural=is_natural,
+        layer=Layer.API,
+    )
 
 
 GATEWAY = ErrorCatalogue(
@@ -136,8 +148,8 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            "Never by itself: the three fields of an image may coexist.",
-            Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields",
+            f"{NEVER}: the three fields of an image may coexist.",
+            Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(
             "INVALID_IMAGE_URL", 400, "INVALID_IMAGE_URL", "The image URL is malformed or leads nowhere.",

@@ -71,6 +71,7 @@ def api(
     causes: tuple[type[Exception], ...] = (),
     code_members: tuple[str, ...] = ("error_code",),
     example: Mapping[str, str] = MappingProxyType({}),
+    is_natural: bool = True,
 ) -> PerfectCorpEntry:
     """Return an error that the API answers."""
     return PerfectCorpEntry(
@@ -82,6 +83,7 @@ def api(
         source,
         causes,
         example=example,
+        is_natural=is_natural,
         layer=Layer.API,
         code=code,
         code_members=code_members,

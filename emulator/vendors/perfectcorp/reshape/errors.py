@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emulator.backends.fetch import FetchFailed
 from emulator.face.errors import (
     FaceAngleTooLarge,
@@ -32,7 +34,7 @@ def _engine(
         200,
         text,
         when,
-        Mark.CONFIRMED if when.startswith(NEVER) else mark,
+        mark,
         source,
         causes,
         of_task=True,
@@ -40,6 +42,11 @@ def _engine(
         code=code,
         page_code=page_code,
     )
+
+
+def _never(code: str, page_code: str, text: str) -> PerfectCorpEntry:
+    """Return an error that the page lists and nothing causes here."""
+    return replace(_engine(code, page_code, text, f"{NEVER}.", mark=Mark.CONFIRMED), is_natural=False)
 
 
 ENGINE = ErrorCatalogue(
@@ -73,16 +80,14 @@ ENGINE = ErrorCatalogue(
             "unknown_internal_error", "RUNTIME_ERROR", "Others", "The emulator has a defect; its log says which.",
             (FaceError,),
         ),
-        _engine("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit", f"{NEVER}."),
-        _engine("error_download_mask", "RUNTIME_ERROR", "Download mask image error", f"{NEVER}."),
-        _engine("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error", f"{NEVER}."),
-        _engine("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image", f"{NEVER}."),
-        _engine("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image", f"{NEVER}."),
-        _engine("error_inference", "RUNTIME_ERROR", "Inference pipeline error", f"{NEVER}."),
-        _engine(
-            "exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image", f"{NEVER}."
-        ),
-        _engine("error_upload", "RUNTIME_ERROR", "Upload result image error", f"{NEVER}."),
+        _never("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit"),
+        _never("error_download_mask", "RUNTIME_ERROR", "Download mask image error"),
+        _never("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error"),
+        _never("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image"),
+        _never("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image"),
+        _never("error_inference", "RUNTIME_ERROR", "Inference pipeline error"),
+        _never("exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image"),
+        _never("error_upload", "RUNTIME_ERROR", "Upload result image error"),
     ]
 )  # fmt: skip
 """How a task can end."""
@@ -103,12 +108,15 @@ CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
         ),
         api(
             "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER}: unknown members are dropped.",
-            Mark.CONFIRMED, f"{PAGE}, RunError",
+            Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
-        api("InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}.", Mark.CONFIRMED, f"{PAGE}, RunError"),
+        api(
+            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}.",
+            Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+        ),
         api(
             "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", f"{NEVER}.",
-            Mark.CONFIRMED, f"{PAGE}, RunError",
+            Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
     ]
 )  # fmt: skip
