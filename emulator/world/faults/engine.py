@@ -8,7 +8,6 @@ first rule that fires is the only one.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,13 +17,10 @@ from emulator.backends.stateful import Check, Stateful
 from emulator.clock import EVERYBODY, Clock
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.rules import ActiveRule, FaultRule, Occasion, from_document, to_document
+from emulator.world.faults.rules import ActiveRule, FaultRule, Occasion, chance, from_document, to_document
 from emulator.world.operation import WEBHOOK, Contract, Operation, callable_names
 
 KIND = "fault"
-
-MOST_CREDENTIALS = 1000
-"""How many credentials a rule counts calls for; beyond that, the one seen longest ago starts anew."""
 
 RESERVED = "fault-"
 """How the reserved credentials begin."""
@@ -242,39 +238,28 @@ class Faults(Stateful):
         effect = PRESETS.get(named) or Effect(error=named)
         if not self._applies(effect, occasion):
             return None
-        return Injection(effect, source, _chance(named, occasion.credential, 0, 0))
+        return Injection(effect, source, chance(named, occasion.credential, 0, 0))
 
     async def _try(self, rule_id: str, occasion: Occasion, *, may_fire: bool) -> Injection | None:
         # As it stands now: while the rules before it were tried, it may have fired for another call.
         active = self._kept.get(rule_id)
         if active is None:
             return None
-        match, now = active.rule.match, self._clock.now(active.credential)
+        now = self._clock.now(active.credential)
         if active.is_over(now):
             await self._kept.delete(rule_id)
             return None
-        if not match.covers(occasion) or not self._applies(active.rule.effect, occasion):
+        if not active.rule.match.covers(occasion) or not self._applies(active.rule.effect, occasion):
             return None
         whose = occasion.credential or EVERYBODY
-        nth = active.seen.get(whose, 0) + 1
-        # The rules' position among everybody's is arbitrary; their chance must not depend on it.
-        chance = _chance(str(match.seed), whose, nth, 0)
-        fires = may_fire and (
-            (match.nth is None or nth == match.nth)
-            and (match.every is None or nth % match.every == 0)
-            and (match.probability is None or chance < match.probability)
-        )
-        others = {other: count for other, count in active.seen.items() if other != whose}
-        if len(others) == MOST_CREDENTIALS:
-            del others[next(iter(others))]
-        counted = replace(active, seen={**others, whose: nth}, fired=active.fired + fires)
+        counted, fires = active.count_call(whose, may_fire=may_fire)
         if counted.is_over(now):
             await self._kept.delete(rule_id)
         else:
             await self._kept.put(rule_id, active.credential, counted)
         if not fires:
             return None
-        return Injection(active.rule.effect, f"rule {rule_id}", _chance(str(match.seed), whose, nth, 1))
+        return Injection(active.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
 
     def _applies(self, effect: Effect, occasion: Occasion) -> bool:
         """Return whether all of ``effect`` can happen there."""
@@ -309,9 +294,3 @@ def _is_refused_before(effect: Effect, contract: Contract) -> bool:
     if error is None or error.of_task:
         return False
     return effect.task is not None or effect.picture is not None
-
-
-def _chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
-    """Return a number in 0 to 1 that depends on nothing else."""
-    text = f"{seed}\0{credential or EVERYBODY}\0{nth}\0{purpose}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56

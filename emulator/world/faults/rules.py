@@ -1,10 +1,11 @@
-"""Fault rules: which calls one is for, and what has become of it."""
+"""Fault rules: which calls one is for, at which of them it fires, and what has become of it."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
@@ -12,6 +13,9 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from emulator.clock import EVERYBODY
 from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
+
+MOST_CREDENTIALS = 1000
+"""How many credentials a rule counts calls for; beyond that, the one seen longest ago starts anew."""
 
 
 class Match(Data):
@@ -101,6 +105,26 @@ class ActiveRule:
         """Return whether it will not fire any more."""
         return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
+    def chance(self, credential: str, *, purpose: int) -> float:
+        """Return a number in 0 to 1 for the last call of a credential that was counted."""
+        # The rule's position among everybody's is arbitrary; its chance must not depend on it.
+        return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
+
+    def count_call(self, credential: str, *, may_fire: bool) -> tuple[ActiveRule, bool]:
+        """Return the rule with one more call of ``credential`` that it covers, and whether it fires."""
+        others = {other: count for other, count in self.seen.items() if other != credential}
+        if len(others) == MOST_CREDENTIALS:
+            del others[next(iter(others))]
+        nth = self.seen.get(credential, 0) + 1
+        counted = replace(self, seen={**others, credential: nth})
+        match = self.rule.match
+        fires = may_fire and (
+            (match.nth is None or nth == match.nth)
+            and (match.every is None or nth % match.every == 0)
+            and (match.probability is None or counted.chance(credential, purpose=0) < match.probability)
+        )
+        return replace(counted, fired=self.fired + fires), fires
+
 
 @dataclass(frozen=True)
 class Occasion:
@@ -125,6 +149,12 @@ class Occasion:
     credential: str | None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
+    """Return a number in 0 to 1 that depends on nothing else."""
+    text = f"{seed}\0{credential or EVERYBODY}\0{nth}\0{purpose}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 
 
 ACTIVE = TypeAdapter(ActiveRule)

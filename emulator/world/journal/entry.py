@@ -14,7 +14,7 @@ class RecordedCall(BaseModel):
 
     number: int = Field(description="Counts all calls, from 1.")
     vendor: str
-    operation: str | None = Field(description="None for an unknown path.")
+    operation: str | None = Field(description="None for an unknown path, or a method that it does not have.")
     credential: str | None = Field(description="Masked.")
     method: str
     path: str

@@ -84,7 +84,7 @@ def test_calls_are_counted_for_each_credential_by_itself(play: Play) -> None:
 def test_a_rule_counts_for_so_many_credentials_and_forgets_the_one_not_seen_for_longest(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.world.faults.engine.MOST_CREDENTIALS", 3)
+    monkeypatch.setattr("emulator.world.faults.rules.MOST_CREDENTIALS", 3)
 
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("a", rule(nth=2))
