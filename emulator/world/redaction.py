@@ -50,10 +50,7 @@ class Redaction:
         self._names = frozenset(name.lower() for name in names)
         listed = "|".join(re.escape(name) for name in sorted(self._names))
         self._in_urls = re.compile(rf"\b({listed})=([^&\s\"'<>]+)", re.IGNORECASE) if listed else None
-        # Of JSON that is broken, which is shown as a text; the value may be cut off.
-        self._in_json = (
-            re.compile(rf'"({listed})"(\s*:\s*)"((?:[^"\\]|\\.)+)', re.IGNORECASE) if listed else None
-        )
+        self._in_literals = _in_literals(listed) if listed else None
         self._credential = credential if credential is not None and len(credential) >= SHORTEST else None
 
     def is_secret(self, name: str) -> bool:
@@ -65,8 +62,8 @@ class Redaction:
         text = printable(text)
         if self._in_urls is not None and "=" in text:
             text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)
-        if self._in_json is not None and '"' in text:
-            text = self._in_json.sub(lambda found: f'"{found[1]}"{found[2]}"{mask(found[3])}', text)
+        if self._in_literals is not None and ('"' in text or "'" in text):
+            text = self._in_literals.sub(_masked_literal, text)
         if self._credential is not None and self._credential in text:
             text = text.replace(self._credential, mask(self._credential))
         return text
@@ -107,6 +104,28 @@ class Redaction:
         if isinstance(value, list):
             return [self.document(member, depth + 1) for member in value]
         return value
+
+
+def _in_literals(names: str) -> re.Pattern[str]:
+    """Return what finds secrets in JSON that is broken, or that Python or JavaScript writes so.
+
+    Quotes may be single or double, and escaped, where one text stands in another. The value may be cut
+    off, be bytes, a number, or a list up to its first bracket that closes.
+    """
+    quote = r"""\\{0,3}["']"""
+    return re.compile(
+        rf"""(?<![\w-])(?P<before>(?:{names})(?:(?P<named>{quote})\s*:|\s*[:=])\s*)"""
+        rf"""(?:(?P<quote>[bu]?(?P<end>{quote}))(?P<text>(?:(?!(?P=end))(?:\\.|[^\\]))+)"""
+        r"""|(?(named)(?!(?:null|none)\b)(?P<bare>[\[{(][^\]})]+|[^\s"'\\,\[\]{}()]+)|(?!)))""",
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
+def _masked_literal(found: re.Match[str]) -> str:
+    if found["text"] is None:
+        # In quotes, so that JSON with a number in it does not break.
+        return f"{found['before']}{found['named']}{mask(found['bare'])}{found['named']}"
+    return f"{found['before']}{found['quote']}{mask(found['text'])}"
 
 
 def _masked(value: Any) -> Any:

@@ -54,6 +54,34 @@ def test_secrets_are_masked_in_json_that_is_broken() -> None:
     assert redaction.text(text) == text.replace(first, mask(first)).replace(second, mask(second))
 
 
+VALUE = "supersecretkey"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'api_key': '%s', 'a': 'b'}",
+        "{'a': 1, 'API_KEY' : '%s",
+        "{'api_key': b'%s'}",
+        "{'api_key': \"%s\"}",
+        "{api_key: '%s'}",
+        "Client(api_key='%s')",
+        r'{"body": "{\"api_key\": \"%s\"}", ',
+    ],
+)
+def test_secrets_are_masked_in_what_python_or_javascript_writes(text: str) -> None:
+    assert Redaction(("api_key", "a\\"), None).text(text % VALUE) == text % mask(VALUE)
+
+
+def test_a_python_repr_loses_no_secret_of_another_type_and_nothing_else() -> None:
+    redaction = Redaction(("api_key",), None)
+    number = redaction.text("{'api_key': 123456789, 'a': 1}")
+    assert number == f"{{'api_key': '{mask('123456789')}', 'a': 1}}"
+    assert VALUE not in redaction.text(f"{{'api_key': ['first', '{VALUE}'], 'a': 1}}")
+    for text in ("{'api_key': None, 'b': 'c'}", "{'my_api_key': 'a'}", "no api_key: that isn't 'good'"):
+        assert redaction.text(text) == text
+
+
 def test_halves_of_surrogate_pairs_are_spelled_out() -> None:
     assert Redaction((), None).document({"\ud800": ["a\udfff"]}) == {r"\ud800": [r"a\udfff"]}
 
