@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from emulator.web.media_types import picture_type
 
@@ -81,6 +82,28 @@ class Content:
     def described(self) -> dict[str, Any]:
         """Return what is shown of it if it is not."""
         return {"bytes": self.size, "sha256": self._digest.hexdigest()}
+
+
+class EncodedContent(Content):
+    """The same of what comes percent-encoded: kept, counted and hashed as what it stands for."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._escape = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk."""
+        encoded = self._escape + chunk
+        # An escape that ends in the next chunk waits for it.
+        cut = encoded.rfind(b"%", -2)
+        self._escape = encoded[cut:] if cut >= 0 else b""
+        whole = encoded[:cut] if cut >= 0 else encoded
+        super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
+
+    def end(self) -> None:
+        """Take what was no escape, since nothing follows."""
+        super().feed(self._escape)
+        self._escape = b""
 
 
 def text_of(data: bytes) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
@@ -14,7 +14,7 @@ from emulator.web.capture.content import (
     BARE_BLOB,
     TEXT_BYTES,
     Content,
-    blob,
+    EncodedContent,
     decoded_blob,
     text_of,
     text_without_blobs,
@@ -26,6 +26,15 @@ FIELDS = 100
 
 NAME_CHARACTERS = 200
 """What is kept of the name of a field or a file."""
+
+NAME_BYTES = 4 * NAME_CHARACTERS
+"""The same in UTF-8."""
+
+HEADER_BYTES = 8 * 1024
+"""What is kept of the name or the value of a part's header."""
+
+PART_HEADERS = frozenset({b"content-disposition", b"content-type"})
+"""What is read of a part's headers."""
 
 
 @dataclass(eq=False)
@@ -51,6 +60,12 @@ class Part:
             return decoded_blob(text.encode())
         return redaction.text(text_without_blobs(text))
 
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes it keeps."""
+        named = (self.name, self.file_name or "", self.content_type or "")
+        return len(self.content.kept) + sum(map(len, named))
+
 
 class FormBody:
     """The fields of a form, of either kind."""
@@ -63,7 +78,9 @@ class FormBody:
         self._header = bytearray()
         self._value = bytearray()
         self._headers: dict[bytes, bytes] = {}
-        self._escape = b""
+        # Who sends a picture without a field's name has sent a name of megabytes.
+        self._name = EncodedContent(NAME_BYTES)
+        self._encoded = EncodedContent(TEXT_BYTES)
         self._parser: MultipartParser | QuerystringParser
         if kind == b"multipart/form-data":
             self._kind = "multipart"
@@ -105,32 +122,36 @@ class FormBody:
             self._parser.finalize()  # the last field has no end of its own
         fields: dict[str, Any] = {}
         for part in self._parts:
-            value = part.shown(redaction)
-            if part.name not in fields:
-                fields[part.name] = value
-            elif isinstance(fields[part.name], list):
-                fields[part.name].append(value)
+            name, value = redaction.text(part.name), part.shown(redaction)
+            if name not in fields:
+                fields[name] = value
+            elif isinstance(fields[name], list):
+                fields[name].append(value)
             else:
-                fields[part.name] = [fields[part.name], value]
+                fields[name] = [fields[name], value]
         broken = {"is_broken": True} if self._is_broken else {}
         return {"kind": self._kind, "bytes": self._size, "fields": fields, **broken}
 
     @property
     def kept_bytes(self) -> int:
         """How many bytes it keeps."""
-        return sum(len(part.name) + len(part.content.kept) for part in self._parts)
+        headers = len(self._header) + len(self._value)
+        headers += sum(len(name) + len(value) for name, value in self._headers.items())
+        return headers + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
 
     def _begin_part(self) -> None:
         self._headers = {}
 
     def _take_header(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
+        self._header += data[start : min(end, start + HEADER_BYTES - len(self._header))]
 
     def _take_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+        self._value += data[start : min(end, start + HEADER_BYTES - len(self._value))]
 
     def _end_header(self) -> None:
-        self._headers[bytes(self._header).lower()] = bytes(self._value)
+        name = bytes(self._header).lower()
+        if name in PART_HEADERS:
+            self._headers[name] = bytes(self._value)
         self._header.clear()
         self._value.clear()
 
@@ -151,31 +172,37 @@ class FormBody:
         self._part.content.feed(data[start:end])
 
     def _begin_field(self) -> None:
-        self._add(Part("", Content(TEXT_BYTES)))
-        self._value.clear()
+        self._name = EncodedContent(NAME_BYTES)
+        self._encoded = EncodedContent(TEXT_BYTES)
+        self._add(Part("", self._encoded))
 
     def _take_name(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+        self._name.feed(data[start:end])
 
     def _take_encoded(self, data: bytes, start: int, end: int) -> None:
-        encoded = self._escape + data[start:end]
-        # An escape that ends in the next chunk waits for it.
-        cut = encoded.rfind(b"%", -2)
-        self._escape = encoded[cut:] if cut >= 0 else b""
-        whole = encoded[:cut] if cut >= 0 else encoded
-        self._part.content.feed(unquote_to_bytes(whole.replace(b"+", b" ")))
+        self._encoded.feed(data[start:end])
 
     def _end_field(self) -> None:
-        self._part.content.feed(self._escape)
-        self._escape = b""
-        name = unquote_to_bytes(bytes(self._value).replace(b"+", b" "))
-        # Who sends bytes as a form sends them as names too.
-        self._part.name = _name(name) if text_of(name) is not None else json.dumps(blob(name))
+        self._encoded.end()
+        self._name.end()
+        self._part.name = _encoded_name(self._name)
+        self._name = EncodedContent(NAME_BYTES)
 
     def _add(self, part: Part) -> None:
         self._part = part
         if len(self._parts) < FIELDS:
             self._parts.append(part)
+
+
+def _encoded_name(content: Content) -> str:
+    """Return a field's name, or of bytes how many and their digest: who sends those has no names."""
+    # The last character may be cut in two.
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        name = decoder.decode(bytes(content.kept), final=content.is_whole)
+    except UnicodeDecodeError:
+        name = "\0"
+    return json.dumps(content.described()) if "\0" in name else name[:NAME_CHARACTERS]
 
 
 def _name(name: bytes) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -92,3 +93,50 @@ def test_a_name_without_end_is_cut() -> None:
     form.feed(b"a" * 1_000_000)
     form.shown(NOTHING)
     assert form.kept_bytes < 1000
+
+
+@pytest.mark.parametrize(
+    ("content_type", "begin"),
+    [
+        ("application/x-www-form-urlencoded", b""),
+        ("application/x-www-form-urlencoded", b"a=b&"),
+        ("multipart/form-data; boundary=b", b"--b\r\nX-Long: "),
+    ],
+)
+def test_what_has_no_end_is_not_held_in_memory(content_type: str, begin: bytes) -> None:
+    form = FormBody(content_type)
+    form.feed(begin)
+    tracemalloc.start()
+    for _ in range(100):
+        form.feed(b"x" * 10_000)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0 < form.kept_bytes < 20_000
+    assert held < 50_000
+    assert form.shown(NOTHING)["bytes"] == len(begin) + 1_000_000
+
+
+def test_all_that_is_kept_of_a_file_is_counted() -> None:
+    form = FormBody("multipart/form-data; boundary=b")
+    name = "n" * 100
+    form.feed(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        f"Content-Type: {name}\r\n\r\n".encode()
+    )
+    assert form.kept_bytes >= 300
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_name_is_the_same_however_it_is_cut(size: int) -> None:
+    body = b"%C3%A4+b=1&c%4=2&" + b"%C3%A4" * 1000 + b"=3&%FF=4"
+    fields = chunked(FormBody("application/x-www-form-urlencoded"), body, size)
+    described = f'{{"bytes": 1, "sha256": "{hashlib.sha256(bytes([255])).hexdigest()}"}}'
+    assert fields == {"\u00e4 b": "1", "c%4": "2", "\u00e4" * 200: "3", described: "4"}
+
+
+def test_a_secret_is_masked_in_a_name_too() -> None:
+    form = FormBody("application/x-www-form-urlencoded")
+    form.feed(b"token: 'secret-token', key-of-mine")
+    shown = str(form.shown(Redaction(("token",), "key-of-mine")))
+    assert "secret-token" not in shown
+    assert "key-of-mine" not in shown
