@@ -52,7 +52,7 @@ class Noted:
     number: int
     credential: str | None
     held_bytes: int
-    _make: Callable[[], Entry] | None
+    _make: Callable[[int], Entry] | None
     _entry: Entry | None = None
 
     @property
@@ -61,5 +61,11 @@ class Noted:
         if self._entry is None:
             if self._make is None:
                 raise RuntimeError("a call without a beginning")
-            self._entry, self._make = self._make(), None
+            self._entry, self._make = self._make(self.number), None
         return self._entry
+
+    def renumber(self, number: int) -> None:
+        """Count it as another one than it was taken for."""
+        self.number = number
+        if self._entry is not None:
+            self._entry = self._entry.model_copy(update={"number": number})

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from emulator.backends.stateful import Check, Stateful
 from emulator.clock import EVERYBODY, Clock, Setting
 from emulator.world.journal.entry import Entry, Noted
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
+
+logger = logging.getLogger(__name__)
 
 KIND = "journal"
 
@@ -84,10 +87,13 @@ class Journal(Stateful):
         self._overrun = 0
         self._written = 0
         self._chunks: deque[tuple[str, int]] = deque()
+        # Keys of records that may be there, and that nobody needs.
+        self._stale: set[str] = set()
         self._readers: set[asyncio.Event] = set()
         self._dirty = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._is_paused = False
 
     @property
     def is_on(self) -> bool:
@@ -107,27 +113,54 @@ class Journal(Stateful):
     async def load(self) -> None:
         """Read the calls from the records: at the start, and after a restore.
 
-        The count goes on from where it was: who follows waits for higher numbers.
+        The count goes on from where it was: who follows waits for higher numbers. A call that is noted
+        meanwhile comes after all that are read.
         """
+        if self._is_paused:
+            await self._load()
+            return
+        async with self._writing:
+            await self._load()
+
+    async def _load(self) -> None:
         counted = self._last
+        records = await self._records.find(KIND)
+        # From here on nobody gets in between.
+        fresh = [noted for noted in self._noted if noted.number > counted]
         self._noted.clear()
         self._chunks.clear()
+        self._stale.clear()
         self._held_bytes = 0
-        self._overrun = overrun = 0
-        for record in sorted(await self._records.find(KIND), key=lambda record: _newest(record.document)):
+        self._last = self._overrun = overrun = 0
+        for record in sorted(records, key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry.model_validate(document)
-                size = len(json.dumps(document))
-                self._append(Noted(entry.number, entry.exact_credential, size, None, entry))
+                # A process that was killed may have left the same calls in two records.
+                if entry.number > self._last:
+                    size = len(json.dumps(document))
+                    self._append(Noted(entry.number, entry.exact_credential, size, None, entry))
             self._chunks.append((record.key, _newest(record.document)))
-            self._last = max(self._last, record.document["last"])
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._noted:
             # A record goes as a whole: of calls that had left the memory, some may be back.
             overrun = min(overrun, self._noted[0].number - 1)
         self._overrun = max(self._overrun, overrun)
-        self._last = max(self._last, counted)
+        self._last = max(self._last, counted, *(record.document["last"] for record in records))
         self._written = self._last
+        for noted in fresh:
+            noted.renumber(self._last + 1)
+            self._append(noted)
+        self.wake()
+
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Have nothing written, and nothing forgotten, as long as the block lasts; it may load."""
+        async with self._writing:
+            self._is_paused = True
+            try:
+                yield
+            finally:
+                self._is_paused = False
 
     def start(self) -> None:
         """Begin to write calls to the records."""
@@ -136,21 +169,23 @@ class Journal(Stateful):
 
     async def close(self) -> None:
         """Write what is not written yet, and stop."""
-        if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
-            self._writer = None
+        if self._writer is None:
+            return
+        self._writer.cancel()
+        await asyncio.wait({self._writer})
+        self._writer = None
+        try:
             await self.flush()
+        except Exception:
+            logger.exception("the last calls could not be written, and are lost")
 
     def note(self, credential: str | None, held_bytes: int, make: Callable[[int, Setting], Entry]) -> None:
         """Take down a call that is over; ``make`` makes its entry when somebody first looks at it."""
         number = self._last + 1
         setting = self._clock.setting(credential or EVERYBODY)
-        self._append(Noted(number, credential, held_bytes, lambda: make(number, setting)))
+        self._append(Noted(number, credential, held_bytes, lambda number: make(number, setting)))
         self._dirty.set()
-        for reader in self._readers:
-            reader.set()
+        self.wake()
 
     def entries(self, match: CallMatch | None = None, *, after: int = 0) -> list[Entry]:
         """Return the calls that match, the oldest first."""
@@ -169,12 +204,18 @@ class Journal(Stateful):
 
     async def forget(self, credential: str | None) -> None:
         """Forget the calls of one credential, or all."""
-        self._noted = deque(
-            noted for noted in self._noted if credential is not None and noted.credential != credential
-        )
-        self._held_bytes = sum(noted.held_bytes for noted in self._noted)
-        if self._survives:
-            await self._rewrite()
+        async with self._writing:
+            self._noted = deque(
+                noted for noted in self._noted if credential is not None and noted.credential != credential
+            )
+            self._held_bytes = sum(noted.held_bytes for noted in self._noted)
+            if self._survives:
+                # All is written anew, then or with the next flush.
+                self._stale.update(key for key, _ in self._chunks)
+                self._chunks.clear()
+                self._written = 0
+                self._dirty.set()
+                await self._flush()
 
     def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
         """Return whether as many calls match as should, and what comes closest if not."""
@@ -223,22 +264,45 @@ class Journal(Stateful):
             self._overrun = gone.number
 
     async def _write_on(self) -> None:
+        failures = 0
         while True:
             await self._dirty.wait()
             self._dirty.clear()
             await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception:
+                # A full disk would otherwise be told of every second.
+                if not failures:
+                    logger.exception("calls could not be written; that is tried again and again")
+                failures += 1
+                self._dirty.set()
+            else:
+                if failures:
+                    logger.warning("calls are written again, after %d failures", failures)
+                failures = 0
 
     async def flush(self) -> None:
-        """Write what is not written yet, and drop what has gone out of memory."""
+        """Write what is not written yet, and drop what has gone out of memory.
+
+        What raises or is cancelled leaves the rest to the next one, which writes no call twice.
+        """
         async with self._writing:
-            fresh = [noted for noted in self._noted if noted.number > self._written]
-            for begin in range(0, len(fresh), CHUNK):
-                await self._write(fresh[begin : begin + CHUNK])
-            oldest = self._noted[0].number if self._noted else self._last + 1
-            # The newest record stays in any case: it says how far the calls were counted.
-            while len(self._chunks) > 1 and self._chunks[0][1] < oldest:
-                await self._records.delete(KIND, self._chunks.popleft()[0])
+            await self._flush()
+
+    async def _flush(self) -> None:
+        fresh = [noted for noted in self._noted if noted.number > self._written]
+        for begin in range(0, len(fresh), CHUNK):
+            await self._write(fresh[begin : begin + CHUNK])
+        if not self._chunks and self._last:
+            await self._write([])
+        oldest = self._noted[0].number if self._noted else self._last + 1
+        # The newest record stays in any case: it says how far the calls were counted.
+        while len(self._chunks) > 1 and self._chunks[0][1] < oldest:
+            self._stale.add(self._chunks.popleft()[0])
+        for key in list(self._stale):
+            await self._records.delete(KIND, key)
+            self._stale.discard(key)
 
     async def _write(self, calls: Sequence[Noted]) -> None:
         last = calls[-1].number if calls else self._last
@@ -249,23 +313,14 @@ class Journal(Stateful):
             "overrun": self._overrun,
             "calls": [noted.entry.to_document() for noted in calls],
         }
+        # Whether it is there is not known if this fails: then the next one writes the calls again, with
+        # others and under another key, and this record goes.
+        self._stale.add(key)
         # Several credentials' calls stand in one record, which is why it is nobody's.
         await self._records.put(KIND, key, EVERYBODY, document)
+        self._stale.discard(key)
         self._chunks.append((key, last))
         self._written = max(self._written, last)
-
-    async def _rewrite(self) -> None:
-        async with self._writing:
-            old = [key for key, _ in self._chunks]
-            self._chunks.clear()
-            kept = list(self._noted)
-            for begin in range(0, len(kept), CHUNK):
-                await self._write(kept[begin : begin + CHUNK])
-            if not kept:
-                await self._write([])
-            for key in old:
-                if key not in {written for written, _ in self._chunks}:
-                    await self._records.delete(KIND, key)
 
 
 def _newest(document: Mapping[str, Any]) -> int:

@@ -1,59 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from journal_calls import in_journal, note
+
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.clock import Clock, Setting
+from emulator.clock import Clock
 from emulator.world.journal.entry import Entry
 from emulator.world.journal.journal import CHUNK, KIND, Gap, Journal
 from emulator.world.journal.verify import CallMatch
-from emulator.world.redaction import mask
 
 EVERYTHING = CallMatch()
-
-
-def in_journal(
-    path: Path, test: Callable[[Journal, SqliteRecords], Awaitable[None]], calls: int = 10
-) -> None:
-    async def run() -> None:
-        records = SqliteRecords(path / "records.sqlite3")
-        await records.open()
-        journal = Journal(records, Clock(), calls=calls, size=10**9, survives=True)
-        await journal.load()
-        await test(journal, records)
-        await records.close()
-
-    asyncio.run(run())
-
-
-def note(journal: Journal, credential: str = "k") -> None:
-    def make(number: int, setting: Setting) -> Entry:
-        return Entry(
-            number=number,
-            vendor="v",
-            operation="o",
-            credential=mask(credential),
-            exact_credential=credential,
-            method="GET",
-            path="/a",
-            url="http://here",
-            query=[],
-            request_headers=[],
-            sent=None,
-            status=200,
-            is_complete=True,
-            response_headers=[],
-            answer=None,
-            started_at=setting.at(1.0),
-            real_started_at=1.0,
-            duration_ms=1.0,
-            fault=None,
-            warnings=[],
-        )
-
-    journal.note(credential, 1000, make)
 
 
 def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) -> None:
