@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,6 +28,8 @@ import anyio.to_thread
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.records import Counter, Document, Records
 from emulator.backends.stateful import Check
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -111,20 +115,69 @@ class Snapshot:
     manifest: Manifest
 
     async def restore(self, records: Records, blobs: Blobs) -> None:
-        """Replace everything by what the snapshot holds.
+        """Replace all records by what the snapshot holds, and add its blobs; or raise, and change nothing.
 
-        The records change in one moment, after the blobs that they speak of have come and before
-        those go that only the former ones spoke of. A process that is killed in between leaves the
-        former records, but may have put other bytes under their keys: restoring once more mends that.
+        The records change in one moment, after the blobs that they speak of have come. If those or the
+        records cannot be stored, the blobs are put back as they were. A process that is killed in between
+        leaves the former records, but may have put other bytes under their keys: restoring once more
+        mends that, as it does in the rare case that a blob cannot even be put back.
         """
+        with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
+            undone = _Undo(blobs, former, frozenset(await blobs.keys()))
+            try:
+                for number, found in enumerate(_keys(archive)):
+                    data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
+                    await undone.put(found, data)
+                await records.restore(_entries(archive))
+            except Exception:
+                await undone.undo()
+                raise
+
+    async def drop_other_blobs(self, blobs: Blobs) -> None:
+        """Delete the blobs that only the former records spoke of, once nobody goes by those any more."""
         with zipfile.ZipFile(self.file) as archive:
-            kept = list(_keys(archive))
-            for number, found in enumerate(kept):
-                data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
-                await blobs.put(found.key, data, found.credential)
-            await records.restore(_entries(archive))
+            kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
             await blobs.delete(found.key)
+
+
+class _Undo:
+    """Puts blobs, and can take that back: what they replace stands in a file meanwhile."""
+
+    def __init__(self, blobs: Blobs, former: IO[bytes], known: frozenset[BlobKey]) -> None:
+        self._blobs = blobs
+        self._former = former
+        self._known = {found.key: found for found in known}
+        self._added: list[str] = []
+        self._replaced: list[tuple[BlobKey, int]] = []
+
+    async def put(self, found: BlobKey, data: bytes) -> None:
+        """Store a blob, unless it is there already."""
+        before = self._known.get(found.key)
+        if before is None:
+            self._added.append(found.key)
+        else:
+            there = await self._blobs.get(found.key)
+            if before == found and there == data:
+                return
+            if there is not None:
+                await anyio.to_thread.run_sync(self._former.write, there)
+                self._replaced.append((before, len(there)))
+        await self._blobs.put(found.key, data, found.credential)
+
+    async def undo(self) -> None:
+        """Have the blobs stand as they did, as far as the disk lets that happen."""
+        # What was added goes first: it may be what has filled the disk.
+        for key in self._added:
+            with contextlib.suppress(OSError):
+                await self._blobs.delete(key)
+        self._former.seek(0)
+        for found, size in self._replaced:
+            data = await anyio.to_thread.run_sync(self._former.read, size)
+            try:
+                await self._blobs.put(found.key, data, found.credential)
+            except OSError:
+                logger.exception("the blob %s could not be put back", found.key)
 
 
 async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapshot:

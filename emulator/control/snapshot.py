@@ -60,13 +60,28 @@ def snapshot_router(world: World, version: str) -> APIRouter:
                 snapshot = await read_snapshot(file, world.checks)
             except SnapshotInvalid as error:
                 raise HTTPException(422, str(error)) from error
-            async with restoring, world.creations.stopped(None), world.tasks.paused(None):
-                await world.forget(None)
+            async with (
+                restoring,
+                world.creations.stopped(None),
+                world.tasks.paused(None),
+                world.journal.paused(),
+            ):
+                # If this raises, nothing of the former state has gone, in the records or in memory.
                 await snapshot.restore(world.records, world.blobs)
-                await world.load()
+                await _load(world)
+                await snapshot.drop_other_blobs(world.blobs)
         return Restored.model_validate(snapshot.manifest, from_attributes=True)
 
     return router
+
+
+async def _load(world: World) -> None:
+    """Have the memory follow the records, which are others now."""
+    for each in world.stateful:
+        # What has records is replaced as it is loaded, and would delete the new ones if it forgot.
+        if not each.checks:
+            await each.forget(None)
+    await world.load()
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

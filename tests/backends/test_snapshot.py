@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import zipfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +15,7 @@ import pytest
 
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.blobs.folder import FolderBlobs
-from emulator.backends.records import Records
+from emulator.backends.records import Counter, Document, Records
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.snapshot import Manifest, SnapshotInvalid, read_snapshot, save_snapshot
 from emulator.backends.stateful import Check
@@ -56,6 +57,7 @@ async def state(records: Records, blobs: Blobs) -> object:
 async def restore(records: Records, blobs: Blobs, file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
     snapshot = await read_snapshot(file, checks)
     await snapshot.restore(records, blobs)
+    await snapshot.drop_other_blobs(blobs)
     return snapshot.manifest
 
 
@@ -243,3 +245,76 @@ def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
         await restore(records, blobs, file, {})
 
     use(tmp_path, save)
+
+
+FULL = OSError(errno.ENOSPC, "no space left on device")
+
+
+class FullBlobs(FolderBlobs):
+    """Blobs on a disk that has room for so many more."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        super().__init__(folder)
+        self.room = room
+
+    async def put(self, key: str, data: bytes, credential: str) -> None:
+        if not self.room:
+            raise FULL
+        self.room -= not await self.exists(key)
+        await super().put(key, data, credential)
+
+    async def delete(self, key: str) -> bool:
+        self.room += 1
+        return await super().delete(key)
+
+
+class FullRecords(SqliteRecords):
+    """Records on a disk that is full once a few are written."""
+
+    async def restore(self, entries: Iterable[Document | Counter]) -> None:
+        def some() -> Iterable[Document | Counter]:
+            yield next(iter(entries))
+            raise FULL
+
+        await super().restore(some())
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_restore_that_fails_changes_nothing(tmp_path: Path, snapshot: bytes, room: int) -> None:
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        await records.create("task", "mine", "me", {})
+        await records.count_up("b")
+        await blobs.put("b", b"mine", "me")
+        await blobs.put("c", BLOBS["c"][0], "somebody")
+        await blobs.put("d", b"more", "me")
+        before = await state(records, blobs)
+        full = FullRecords(tmp_path / "records.sqlite3")
+        await full.open()
+        try:
+            with pytest.raises(OSError, match="no space"):
+                await restore(full, FullBlobs(tmp_path / "blobs", room), io.BytesIO(snapshot), {})
+        finally:
+            await full.close()
+        assert await state(records, blobs) == before
+
+    use(tmp_path, scenario)
+
+
+def test_a_blob_that_cannot_be_put_back_is_logged_and_the_others_are(
+    tmp_path: Path, snapshot: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    class OnceTooFull(FolderBlobs):
+        async def put(self, key: str, data: bytes, credential: str) -> None:
+            if (key, data) in {("c", BLOBS["c"][0]), ("a/\n\u00e4", b"mine")}:
+                raise FULL
+            await super().put(key, data, credential)
+
+    async def scenario(records: Records, blobs: Blobs) -> None:
+        for key in BLOBS:
+            await blobs.put(key, b"mine", "me")
+        with pytest.raises(OSError, match="no space"):
+            await restore(records, OnceTooFull(tmp_path / "blobs"), io.BytesIO(snapshot), {})
+        assert [await blobs.get(key) for key in BLOBS] == [b"mine", b"", b"mine"]
+
+    use(tmp_path, scenario)
+    assert caplog.messages == ["the blob a/\n\u00e4 could not be put back"]
