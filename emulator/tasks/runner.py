@@ -7,10 +7,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 from weakref import WeakValueDictionary
-
-from pydantic import Field, TypeAdapter
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
@@ -20,14 +18,12 @@ from emulator.background import Background
 from emulator.clock import EVERYBODY, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
-from emulator.tasks.task import Outcome, Task, TaskState, finish, hold, note_poll, start
+from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, let_go, note_poll, start
 
 logger = logging.getLogger(__name__)
 
 KIND = "task"
 PROGRESSION = "progression"
-
-MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often a task is looked at that another process may be performing."""
@@ -101,7 +97,7 @@ class TaskRunner(Stateful):
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
             elif not task.is_finished and self._is_due(task):
-                await self._tell(task.id)
+                await self._tell(task)
             self._set_timer(task)
 
     @contextlib.asynccontextmanager
@@ -129,7 +125,7 @@ class TaskRunner(Stateful):
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
         """Let the tasks of ``credential``, or one of them, end by their progression and not by a plan."""
-        if await self._leave_plans(credential, task_id) and {None, credential}.isdisjoint(self._paused):
+        if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
     async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
@@ -182,7 +178,7 @@ class TaskRunner(Stateful):
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
-        if task_id in self._performing or not {None, record.credential}.isdisjoint(self._paused):
+        if task_id in self._performing or self._is_paused(record.credential):
             return
         self._performing.add(task_id)
         work = self._background.start(record.credential, self._perform(record))
@@ -206,9 +202,9 @@ class TaskRunner(Stateful):
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        held = await self._change(running.id, lambda task: _held(task, outcome))
+        held = await self._change(running.id, lambda task: hold_once(task, outcome))
         if held is not None and self._is_due(held):
-            await self._tell(held.id)
+            await self._end(held.id)
         async with self._performed:
             self._performed.notify_all()
 
@@ -242,7 +238,7 @@ class TaskRunner(Stateful):
             # The tester was promised that it is over by now, however long the work takes.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
-                held = await self._tell(held.id)
+                held = await self._tell(held)
             task = held or task
         return task
 
@@ -251,52 +247,60 @@ class TaskRunner(Stateful):
 
         Whatever its progression was; with ``error``, if that is given and it has not ended.
         """
-
-        def let_go(task: Task) -> Task:
-            if task.is_finished:
-                return task
-            task = replace(task, progression=REAL, follows_plan=False)
-            if error is None:
-                return task
-            held = None if task.held is None else Outcome(error=error)
-            return replace(task, forced_error=error, held=held)
-
         async with self._lock(task_id):
-            task = await self._change(task_id, let_go)
+            task = await self._change(task_id, lambda current: let_go(current, error))
         if task is not None and task.state is TaskState.HELD:
-            task = await self._tell(task.id)
+            task = await self._tell(task)
         return task
+
+    async def until_told(self, task_id: str) -> Task | None:
+        """Return a task that was let go once its end is recorded and announced, or None once it is gone."""
+        performed = await self._until_performed(task_id)
+        return None if performed is None else await self._tell(performed)
 
     async def delete(self, task: Task) -> None:
         """Forget a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _tell(self, task_id: str) -> Task | None:
-        """Record that a task is over, if its work is done and that was not told, and return it."""
+    async def _tell(self, task: Task) -> Task | None:
+        """Have the end of a task told whose work is done, and return it, or None if it is gone.
+
+        It is background work, also where a poll asks for it: so a pause gives it up.
+        """
+        ending = self._background.start(task.credential, self._end(task.id))
+        await asyncio.wait({ending})
+        if not ending.cancelled():
+            ending.result()
+        return await self.find(task.id)
+
+    async def _end(self, task_id: str) -> None:
+        """Record and announce that a task is over, if its work is done and that was not told."""
         async with self._lock(task_id):
             held = await self.find(task_id)
-            if held is None or held.held is None:
-                return held
-            outcome = held.held
-            job = self._jobs[held.kind]
+            if held is None or held.held is None or self._is_paused(held.credential):
+                return
+            outcome, job = held.held, self._jobs[held.kind]
             await job.settle(held, outcome)
             now = self._clock.now(held.credential)
             task = await self._change(
                 task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
             )
-        if task is not None and job.announce is not None:
-            await job.announce(task)
-        return task
+            # Whoever finds it over and gets the lock knows that it was announced, too.
+            if task is not None and job.announce is not None:
+                await job.announce(task)
 
     def _is_due(self, task: Task) -> bool:
         """Return whether the client may be told that a task is over, as soon as its work is done."""
         return task.is_due(self._clock.now(task.credential))
 
+    def _is_paused(self, credential: str) -> bool:
+        return not {None, credential}.isdisjoint(self._paused)
+
     def _check(self, document: Mapping[str, Any]) -> None:
         task = Task.from_document(document)
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
-        MOMENTS.validate_python([task.created_at, task.started_at, task.finished_at, task.polled_at])
+        task.check_moments()
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return what keeps one task from being told and changed by a tester at once."""
@@ -320,7 +324,7 @@ class TaskRunner(Stateful):
             await self._clock.wait_until(moment, task.credential)
             performed = await self._until_performed(task.id)
             if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
-                await self._tell(performed.id)
+                await self._end(performed.id)
 
         before = self._timers.pop(task.id, None)
         if before is not None:
@@ -341,10 +345,3 @@ class TaskRunner(Stateful):
             if after == before or await self._records.replace(KIND, record, after.to_document()):
                 return after
         return None
-
-
-def _held(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` with the work done, unless it is; what was forced meanwhile goes before ``outcome``."""
-    if task.is_performed:
-        return task
-    return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))

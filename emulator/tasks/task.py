@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from emulator.tasks.progression import REAL, Progression
+
+MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 
 class TaskState(StrEnum):
@@ -136,6 +140,10 @@ class Task:
         """Whether the work is done, told or not."""
         return self.is_finished or self.state is TaskState.HELD
 
+    def check_moments(self) -> None:
+        """Raise ``ValueError`` unless every moment is a number, as a snapshot's need not be."""
+        MOMENTS.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
+
     def is_due(self, now: float) -> bool:
         """Return whether the client may be told by ``now`` that it is over, as soon as the work is done."""
         return not self.follows_plan and self.progression.is_due(
@@ -179,6 +187,23 @@ def hold(task: Task, outcome: Outcome) -> Task:
         If it is not running.
     """
     return replace(task, state=step(task.state, TaskEvent.HELD), held=outcome)
+
+
+def hold_once(task: Task, outcome: Outcome) -> Task:
+    """Return ``task`` with the work done, unless it is; what was forced meanwhile goes before ``outcome``."""
+    if task.is_performed:
+        return task
+    return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
+
+
+def let_go(task: Task, error: str | None = None) -> Task:
+    """Return ``task`` to end as soon as its work is done, with ``error`` if given; a finished one stays."""
+    if task.is_finished:
+        return task
+    task = replace(task, progression=REAL, follows_plan=False)
+    if error is None:
+        return task
+    return replace(task, forced_error=error, held=None if task.held is None else Outcome(error=error))
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Task:

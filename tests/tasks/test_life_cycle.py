@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
@@ -73,6 +72,8 @@ class Life(RuleBasedStateMachine):
     async def _start(self) -> None:
         self._records = SqliteRecords(Path(self._folder.name) / "records.sqlite3")
         await self._records.open()
+        for record in await self._records.find(KIND):
+            self._catch_up(Task.from_document(record.document))
         self._store_watched(self._records)
         self._queue = Queue()
         self._runner = TaskRunner(self._records, self._queue, self._clock)
@@ -107,6 +108,13 @@ class Life(RuleBasedStateMachine):
         if state is not before:
             assert state in {after for (at, _), after in TRANSITIONS.items() if at is before}, (before, state)
             states.append(state)
+
+    def _catch_up(self, task: Task) -> None:
+        """See what a step that was interrupted has recorded, before another one hides it."""
+        if task.id in self._interrupted:
+            self._interrupted.remove(task.id)
+            self._see(task.id, task.state)
+            self._known[task.id].kills += 1
 
     async def _perform(self, task: Task) -> Outcome:
         if task.request["raises"]:
@@ -257,8 +265,7 @@ class Life(RuleBasedStateMachine):
                     await asyncio.sleep(0)
                     await self._records.get(KIND, task_id)
                 performing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await performing
+                await asyncio.wait({performing})
             await self._stop()
             await self._start()
 
@@ -303,10 +310,7 @@ class Life(RuleBasedStateMachine):
             return
         for task in self._do(self._runner.list()):
             known = self._known[task.id]
-            if task.id in self._interrupted:
-                self._interrupted.remove(task.id)
-                self._see(task.id, task.state)
-                known.kills += 1
+            self._catch_up(task)
             assert sum(state in ENDS for state in known.states) == task.is_finished
             assert known.states[-1] is task.state
             assert not known.is_over or task.is_finished
