@@ -40,6 +40,7 @@ class Endpoint:
     secret : str
         What they are signed with, as the vendor spells it.
     timestamps : {'machine', 'clock'}
+        Whose time they are stamped with: the machine's, or that of the clock that testers move.
     is_configured : bool
         Whether it comes from the settings.
     disabled : str or None
@@ -240,6 +241,21 @@ def release(
     state = DeliveryState.LOST if fault.lost else DeliveryState.HELD if hold else DeliveryState.WAITING
     next_at = now + fault.delay_s
     return replace(delivery, message=message, state=state, next_at=next_at, fault=fault, source=source)
+
+
+def let_go(delivery: Delivery, at: float | None = None) -> Delivery:
+    """Return a held delivery as due ``at`` a moment, or when its fault has it; any other as it is."""
+    if delivery.state is not DeliveryState.HELD:
+        return delivery
+    return replace(delivery, state=DeliveryState.WAITING, next_at=delivery.next_at if at is None else at)
+
+
+def lose(delivery: Delivery) -> Delivery:
+    """Return a held delivery as never to be sent, on its plan's account; any other as it is."""
+    if delivery.state is not DeliveryState.HELD:
+        return delivery
+    fault = delivery.fault.model_copy(update={"lost": True})
+    return replace(delivery, state=DeliveryState.LOST, fault=fault, source="the plan")
 
 
 def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Delivery:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
@@ -30,11 +30,14 @@ from emulator.webhooks.delivery import (
     Policy,
     delivery_id,
     fail,
+    let_go,
+    lose,
     record,
     release,
 )
 from emulator.webhooks.endpoints import Endpoints
 from emulator.webhooks.fault import STALE_SECONDS, Signature, WebhookFault
+from emulator.webhooks.lane import Lane
 from emulator.webhooks.sender import Sender, SendFailed
 
 logger = logging.getLogger(__name__)
@@ -42,15 +45,6 @@ logger = logging.getLogger(__name__)
 KIND = "webhook/delivery"
 
 MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)]])
-
-IN_FLIGHT = 8
-"""How many requests are under way to one endpoint."""
-
-HEAD_START_SECONDS = 0.1
-"""How long the next request to an endpoint waits for the answer to the one before, in real time.
-
-Two that arrive together may be handled in any order by an endpoint with several threads.
-"""
 
 
 class NothingToReplay(Exception):
@@ -63,14 +57,6 @@ class NothingToReplay(Exception):
 
     def __str__(self) -> str:
         return f"{self.delivery_id}: {self.reason}"
-
-
-@dataclass
-class _Lane:
-    """The way to one endpoint: some requests at once, that go out one after the other."""
-
-    in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
-    going_out: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Outbox(Stateful):
@@ -87,7 +73,7 @@ class Outbox(Stateful):
         self._clock = clock
         self._sender = sender
         self.endpoints = Endpoints(records, ids)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._background = Background("a webhook's end could not be recorded")
 
     @property
@@ -105,6 +91,8 @@ class Outbox(Stateful):
                 await self.endpoints.sources[delivery.vendor].announce_again(delivery.task_id)
             elif delivery.state is DeliveryState.WAITING:
                 self._spawn(delivery)
+            elif delivery.state is DeliveryState.HELD:
+                self._spawn_held(delivery)  # its plan has ended with another process
 
     async def forget(self, credential: str | None) -> None:
         """Forget the endpoints and deliveries of a credential, or all; the settings' endpoints stay."""
@@ -170,20 +158,24 @@ class Outbox(Stateful):
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
             return held if held is None else await self.replay(delivery_id)
-        now = self._clock.now(held.credential)
-        waiting = await self._change(
-            delivery_id, lambda current: replace(current, state=DeliveryState.WAITING, next_at=now)
-        )
-        if waiting is None:
-            return None
         first = asyncio.Event()
-        work = self._spawn(waiting, first)
+        work = self._spawn_held(held, self._clock.now(held.credential), first)
         attempted = asyncio.create_task(first.wait())
         try:
             await asyncio.wait({work, attempted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             attempted.cancel()
         return await self.find(delivery_id)
+
+    async def let_go(self, credential: str, task_id: str | None = None) -> None:
+        """Send all that is held of a credential, or of one of its tasks: no plan says when any more."""
+        for held in await self._held(credential, task_id):
+            self._spawn_held(held)
+
+    async def lose(self, credential: str, task_id: str) -> None:
+        """Never send what is held of a task."""
+        for held in await self._held(credential, task_id):
+            await self._change(held.id, lose)
 
     async def replay(self, delivery_id: str) -> Delivery | None:
         """Send a delivery once more, with nothing wrong, and return it after that; None if it is gone.
@@ -215,10 +207,36 @@ class Outbox(Stateful):
         if released is not None and released.state is DeliveryState.WAITING:
             self._spawn(released)
 
-    def _spawn(self, delivery: Delivery, first: asyncio.Event | None = None) -> asyncio.Task[None]:
-        return self._background.start(delivery.credential, self._deliver_or_fail(delivery, first))
+    async def _held(self, credential: str, task_id: str | None) -> list[Delivery]:
+        return [
+            delivery
+            for delivery in await self.deliveries(credential)
+            if delivery.state is DeliveryState.HELD and task_id in {None, delivery.task_id}
+        ]
 
-    async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None) -> None:
+    def _spawn_held(
+        self, held: Delivery, at: float | None = None, first: asyncio.Event | None = None
+    ) -> asyncio.Task[None]:
+        """Let a delivery go, and send it, in one piece of work: who waits may be cancelled in between."""
+
+        async def send() -> None:
+            is_first = False
+
+            def change(current: Delivery) -> Delivery:
+                nonlocal is_first
+                is_first = current.state is DeliveryState.HELD
+                return let_go(current, at)
+
+            waiting = await self._change(held.id, change)
+            if waiting is not None and is_first:  # nobody else was faster, who sends it
+                await self._deliver_or_fail(waiting, first)
+
+        return self._background.start(held.credential, send())
+
+    def _spawn(self, delivery: Delivery) -> asyncio.Task[None]:
+        return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
+
+    async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
         """Try until it is over, also by a defect of the emulator's: nobody would try again, or say why."""
         try:
             await self._deliver(waiting, first)
@@ -271,24 +289,9 @@ class Outbox(Stateful):
     async def _attempt(
         self, delivery: Delivery, message: Message, endpoint: Endpoint, number: int, signature: Signature
     ) -> Attempt:
-        lane = self._lanes.setdefault(endpoint.id, _Lane())
         source = self.endpoints.sources[delivery.vendor]
-        is_out = False
-
-        def let_next() -> None:
-            nonlocal is_out
-            if not is_out:
-                is_out = True
-                lane.going_out.release()
-
-        def on_sent() -> None:
-            asyncio.get_running_loop().call_later(HEAD_START_SECONDS, let_next)
-
         answered: dict[str, Any]
-        async with lane.in_flight:
-            # Requests to one endpoint go out in the order of events: the next begins a moment after
-            # this one is on the wire, whether it is answered or not.
-            await lane.going_out.acquire()
+        async with self._lanes.setdefault(endpoint.id, Lane()).turn() as on_sent:
             try:
                 at = self._clock.now(delivery.credential)
                 sent_at = int(at if endpoint.timestamps == "clock" else machine_time())
@@ -304,8 +307,6 @@ class Outbox(Stateful):
                 answered = {"status": answer.status, "retry_after": answer.retry_after}
             except SendFailed as error:
                 answered = {"error": error.reason}
-            finally:
-                let_next()
         return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
 
     async def _give_up(self, endpoint_id: str, reason: str) -> None:

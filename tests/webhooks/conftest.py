@@ -12,7 +12,7 @@ import pytest
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.ids import SeededIds
-from emulator.webhooks import outbox
+from emulator.webhooks import lane
 from emulator.webhooks.delivery import Delivery, Message, Policy
 from emulator.webhooks.endpoints import ConfiguredEndpoint, Source, WrongSecret
 from emulator.webhooks.fault import NO_FAULT, Signature, WebhookFault
@@ -160,7 +160,7 @@ class Use(Protocol):
 @pytest.fixture
 def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
     # Nobody here confuses two requests that come at once.
-    monkeypatch.setattr(outbox, "HEAD_START_SECONDS", 0.001)
+    monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
 
     def use(
         scenario: Callable[[World], Awaitable[None]],

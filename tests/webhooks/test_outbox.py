@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator.webhooks import outbox
+from emulator.webhooks import lane
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.fault import WebhookFault
-from emulator.webhooks.outbox import IN_FLIGHT, NothingToReplay
+from emulator.webhooks.lane import IN_FLIGHT
+from emulator.webhooks.outbox import NothingToReplay
 from emulator.webhooks.sender import Answer, SendFailed
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def test_a_request_waits_a_moment_for_the_answer_to_the_one_before(
         first.answer.set_result(Answer(200))
         await world.sender.wait(2)
 
-    monkeypatch.setattr(outbox, "HEAD_START_SECONDS", 60.0)
+    monkeypatch.setattr(lane, "HEAD_START_SECONDS", 60.0)
     use(scenario, status=None)
 
 

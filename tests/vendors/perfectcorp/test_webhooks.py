@@ -18,7 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.settings import STANDARD_GAPS_S, PerfectCorpSettings
 from emulator.vendors.perfectcorp.webhooks import compose, decode_secret, sign_message, spell_secret
-from emulator.webhooks import outbox
+from emulator.webhooks import lane
 from emulator.webhooks.delivery import Message
 from emulator.webhooks.endpoints import WrongSecret
 from emulator.world.faults.rules import FaultRule, Match
@@ -88,7 +88,7 @@ def test_who_polls_when_the_webhook_arrives_sees_the_end(
     emulate: Callable[..., Any], receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody answers, so each delivery is let past the one before only after a while.
-    monkeypatch.setattr(outbox, "HEAD_START_SECONDS", 0.01)
+    monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.01)
     emulator = emulate()
     listen(emulator, receiver.url)
     receiver.may_answer.clear()

@@ -1,0 +1,114 @@
+"""What a plan holds back, once the plan is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from emulator.webhooks.delivery import DeliveryState
+from emulator.webhooks.fault import WebhookFault
+
+if TYPE_CHECKING:
+    from webhooks.conftest import Use, World
+
+
+async def hold(
+    world: World, task_id: str = "t", credential: str = "me", fault: WebhookFault | None = None
+) -> None:
+    await world.outbox.prepare("v", credential, task_id)
+    await world.announce(task_id, fault or WebhookFault(), credential, hold=True)
+
+
+async def states(world: World) -> dict[str, DeliveryState]:
+    return {delivery.task_id: delivery.state for delivery in await world.outbox.deliveries()}
+
+
+def test_what_is_held_goes_out_after_a_restart(use: Use) -> None:
+    async def before(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await hold(world)
+        assert await states(world) == {"t": DeliveryState.HELD}
+
+    async def after(world: World) -> None:
+        (sent,) = await world.sender.wait(1)
+        assert (sent.body, sent.headers["id"]) == (b"t", "msg_t")
+        delivered = await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
+        assert len(delivered.attempts) == 1
+
+    use(before)
+    use(after)
+
+
+def test_what_is_let_go_is_ones_own_and_goes_out_as_its_fault_has_it(use: Use) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await hold(world, "mine")
+        await hold(world, "other")
+        await hold(world, "late", fault=WebhookFault(delay_s=60.0))
+        await hold(world, "yours", "you")
+        await world.outbox.let_go("me", "mine")
+        assert [sent.body for sent in await world.sender.wait(1)] == [b"mine"]
+        await world.outbox.let_go("me")
+        await world.sender.wait(2)
+        world.clock.advance(60.0)
+        assert [sent.body for sent in await world.sender.wait(3)] == [b"mine", b"other", b"late"]
+        await asyncio.sleep(0.01)
+        assert (await states(world))["yours"] is DeliveryState.HELD
+
+    use(scenario)
+
+
+def test_what_is_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await hold(world)
+        (delivery,) = await world.outbox.deliveries()
+        await asyncio.gather(
+            world.outbox.send(delivery.id), world.outbox.let_go("me"), world.outbox.let_go("me")
+        )
+        await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
+        await asyncio.sleep(0.01)
+        assert len(world.sender.sent) == len((await world.only()).attempts) == 1
+
+    use(scenario)
+
+
+def test_what_is_sent_is_sent_though_who_wanted_that_goes_away(use: Use) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await hold(world)
+        (delivery,) = await world.outbox.deliveries()
+        for turns in range(30):
+            sending = asyncio.create_task(world.outbox.send(delivery.id))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.wait({sending})
+            if (await states(world))["t"] is not DeliveryState.HELD:
+                break
+        delivered = await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
+        assert len(delivered.attempts) == 1
+
+    use(scenario)
+
+
+def test_what_a_plan_never_sends_is_lost_on_its_account_and_can_be_replayed(use: Use) -> None:
+    async def before(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await hold(world)
+        await world.outbox.lose("me", "another")
+        assert await states(world) == {"t": DeliveryState.HELD}
+        await world.outbox.lose("me", "t")
+        lost = await world.only()
+        assert (lost.state, lost.fault.lost, lost.source) == (DeliveryState.LOST, True, "the plan")
+        await world.outbox.let_go("me")
+
+    async def after(world: World) -> None:
+        await asyncio.sleep(0.01)
+        assert world.sender.sent == []
+        replayed = await world.outbox.replay((await world.only()).id)
+        assert replayed is not None
+        assert replayed.state is DeliveryState.DELIVERED
+
+    use(before)
+    use(after)
