@@ -267,9 +267,10 @@ class _Runs:
         return {"FACE_EMULATOR_WEBHOOK_SECRET": answer.json()["secret"]}
 
     def _forget(self, mine: Mapping[str, str]) -> None:
-        self.client.delete("/_emulator/webhooks/plan", params=mine)
+        # Before the plan, without which all that it holds goes out: the next run must not get it.
         for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=mine).json():
             self.client.delete(f"/_emulator/webhooks/endpoints/{endpoint['id']}")
+        self.client.delete("/_emulator/webhooks/plan", params=mine)
 
 
 def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from emulator.control.dependencies import FilterDep
 from emulator.world.meter import plain, to_document, totals
 from emulator.world.world import World
 
@@ -45,7 +46,7 @@ def costs_router(world: World) -> APIRouter:
     router = APIRouter(tags=["costs"])
 
     @router.get("/costs")
-    async def get_costs(*, credential: str | None = None, since_start: SinceStart = False) -> Costs:
+    async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
         """Say what a credential is billed for, or everybody, and what that costs."""
         costs = world.meter.costs(credential, since_start=since_start)
         return Costs(
@@ -55,7 +56,7 @@ def costs_router(world: World) -> APIRouter:
         )
 
     @router.delete("/costs", status_code=204)
-    async def forget_costs(credential: str | None = None) -> None:
+    async def forget_costs(credential: FilterDep) -> None:
         """Forget the costs of a credential, or all, and count from zero."""
         await world.meter.forget(credential)
 

@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
+from emulator.control.dependencies import FilterDep
 from emulator.control.har import to_har
 from emulator.web.endings import on_stop
 from emulator.world.journal.entry import Entry, RecordedCall
@@ -97,7 +98,7 @@ def journal_router(world: World, version: str) -> APIRouter:
         )
 
     @router.delete("/calls", status_code=204)
-    async def forget_calls(credential: str | None = None) -> None:
+    async def forget_calls(credential: FilterDep) -> None:
         """Forget the calls of a credential, or all."""
         await journal.forget(credential)
 

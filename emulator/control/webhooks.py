@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.clock import EVERYBODY
+from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
 from emulator.webhooks.endpoints import EndpointRefused
 from emulator.webhooks.outbox import NothingToReplay, Outbox
@@ -19,10 +19,7 @@ from emulator.world.world import World
 PREFIX = re.compile("[a-z]{1,8}_")
 """How secrets begin that say what they are. What follows is base64, of which one kind has that sign too."""
 
-Credential = Annotated[str | None, Query(description="Only this credential's; everybody's if left out.")]
-
-
-OneCredential = Annotated[str, Query(min_length=1)]
+OneCredential = Annotated[CredentialText, Query(description="Credential whose plan it is.")]
 
 
 class NewEndpoint(BaseModel):
@@ -102,29 +99,31 @@ class PlanDescription(BaseModel):
 def webhooks_router(world: World) -> APIRouter:
     """Return the routes below ``/webhooks``."""
     router = APIRouter(prefix="/webhooks", tags=["webhooks"])
-    router.include_router(_endpoints_router(world.webhooks))
+    router.include_router(_endpoints_router(world))
     router.include_router(_deliveries_router(world.webhooks))
     router.include_router(_plan_router(world.plans))
     return router
 
 
-def _endpoints_router(webhooks: Outbox) -> APIRouter:
+def _endpoints_router(world: World) -> APIRouter:
     router = APIRouter()
+    webhooks = world.webhooks
 
     @router.get("/endpoints")
-    async def list_endpoints(credential: Credential = None) -> list[EndpointDescription]:
+    async def list_endpoints(credential: FilterDep) -> list[EndpointDescription]:
         """List endpoints, their secrets masked."""
         return [
             _endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints.list(credential)
         ]
 
     @router.post("/endpoints", status_code=201)
-    async def add_endpoint(new: NewEndpoint, credential: Credential = None) -> EndpointDescription:
+    async def add_endpoint(new: NewEndpoint, credential: CredentialDep) -> EndpointDescription:
         """Add an endpoint, and tell its secret."""
         try:
-            endpoint = await webhooks.endpoints.add(
-                new.vendor, new.url, credential or EVERYBODY, new.secret, new.timestamps
-            )
+            async with world.creations.of(credential):
+                endpoint = await webhooks.endpoints.add(
+                    new.vendor, new.url, credential, new.secret, new.timestamps
+                )
         except EndpointRefused as error:
             raise HTTPException(422, str(error)) from error
         return _endpoint(endpoint, endpoint.secret)
@@ -143,7 +142,7 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
 
     @router.get("/deliveries")
     async def list_deliveries(
-        credential: Credential = None,
+        credential: FilterDep,
         task: str | None = None,
         endpoint: str | None = None,
         state: DeliveryState | None = None,
@@ -191,10 +190,10 @@ def _plan_router(plans: Plans) -> APIRouter:
 
     @router.delete("/plan", status_code=204)
     async def forget_plan(credential: OneCredential) -> None:
-        """Forget a credential's plan."""
+        """Forget a credential's plan: what it held back happens now."""
         if plans.get(credential) is None:
             raise HTTPException(404, f"{credential} has no plan")
-        await plans.forget(credential)
+        await plans.leave(credential)
 
     return router
 

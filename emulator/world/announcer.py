@@ -41,16 +41,15 @@ class Announcer:
 
     async def announce(self, task: Task) -> None:
         """Announce a task whose end is recorded."""
-        if self.is_announced(task):
-            await self.world.webhooks.announce(
-                self.vendor,
-                task.credential,
-                task.id,
-                self.compose(task),
-                self._decision(task),
-                hold=self.world.plans.holds(task.id),
-            )
-        self.world.plans.note_end(task.id)
+        if not self.is_announced(task):
+            return
+        webhooks, plans = self.world.webhooks, self.world.plans
+        hold = plans.holds(task.id)
+        await webhooks.announce(
+            self.vendor, task.credential, task.id, self.compose(task), self._decision(task), hold=hold
+        )
+        if hold and not plans.holds(task.id):  # the plan was forgotten meanwhile
+            await webhooks.let_go(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
         """Announce a task if it is over: the process may have ended before it came to that."""

@@ -134,7 +134,7 @@ class Plans(Stateful):
 
     async def put(self, credential: str, plan: Plan) -> None:
         """Let the tasks that ``credential`` creates from now on follow ``plan``; forget what happened."""
-        await self.forget(credential)
+        await self.leave(credential)
         self._plans[credential] = plan
 
     def get(self, credential: str) -> Plan | None:
@@ -145,15 +145,20 @@ class Plans(Stateful):
         """Return what happened to the tasks of ``credential``, by task, in the order of their creation."""
         return {run.task_id: list(run.steps) for run in self._runs.values() if run.credential == credential}
 
+    async def leave(self, credential: str) -> None:
+        """Forget the plan of ``credential``: its tasks end by their progression, and its webhooks go out."""
+        await self.forget(credential)
+        await self._tasks.leave_plans(credential)
+        await self._webhooks.let_go(credential)
+
     async def forget(self, credential: str | None) -> None:
-        """Forget the plan of ``credential``, or all."""
-        credentials = [name for name in self._plans if credential in {None, name}]
-        for name in credentials:
+        """Forget the plan of ``credential``, or all; the tasks and webhooks go with their records."""
+        for name in [name for name in self._plans if credential in {None, name}]:
             del self._plans[name]
         await self._background.cancel(credential)
-        self._runs = {key: run for key, run in self._runs.items() if credential not in {None, run.credential}}
-        for name in credentials:
-            await self._tasks.leave_plans(name)
+        for run in [run for run in self._runs.values() if credential in {None, run.credential}]:
+            run.let_go()  # what is cancelled before it has begun does not
+            del self._runs[run.task_id]
 
     async def close(self) -> None:
         """Stop where everything is."""
@@ -187,12 +192,6 @@ class Plans(Stateful):
             await _bounded(run.before_creation)
         run.steps.append(Step.CREATED)
 
-    def note_end(self, task_id: str) -> None:
-        """Take down that the end of a task is recorded, and its webhooks are held."""
-        run = self._runs.get(task_id)
-        if run is not None:
-            run.ended.set()
-
     async def before_poll(self, task_id: str, credential: str) -> None:
         """Return when a poll may be answered."""
         run = self._runs.get(task_id)
@@ -225,7 +224,10 @@ class Plans(Stateful):
                 await _until(run, lambda: run.running_polls >= (plan.polls or 0))
                 await self._pause(run)
             await self._tasks.release(run.task_id)
-            await run.ended.wait()
+            await self._tasks.until_told(run.task_id)
+            run.ended.set()
+            if not plan.webhooks:
+                await self._webhooks.lose(run.credential, run.task_id)
             if plan.count(When.BEFORE_CREATION):
                 await self._send(run, plan.count(When.BEFORE_CREATION))
                 run.before_creation.set()

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import pytest
+from fastapi.testclient import TestClient
 
+from emulator.app import create_app
+from emulator.backends.queue.pool import WorkerPool
 from emulator.control.webhooks import mask
 
 TASK = "/s2s/v2.0/task/face-reshape"
@@ -85,3 +92,59 @@ def test_deliveries_are_found_by_credential_task_endpoint_and_state_and_replayed
     ids = [received.headers["webhook-id"] for received in receiver.wait(4)]
     assert len(set(ids)) == 2
     assert client.post(f"{DELIVERIES}/nothing/replay").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "webhooks/endpoints", None),
+        ("POST", "webhooks/endpoints", {"url": "http://127.0.0.1:9/"}),
+        ("GET", "webhooks/deliveries", None),
+        ("GET", "webhooks/plan", None),
+        ("PUT", "webhooks/plan", {}),
+        ("DELETE", "webhooks/plan", None),
+        ("DELETE", "calls", None),
+        ("GET", "costs", None),
+        ("DELETE", "costs", None),
+    ],
+)
+def test_an_empty_credential_is_not_everybody(
+    client: httpx.Client, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    answer = client.request(method, f"/_emulator/{path}?credential=", json=body)
+    assert answer.status_code == 422
+    assert "credential" in answer.json()["error"]
+
+
+def test_an_endpoint_that_is_half_added_is_forgotten_too_and_its_id_is_free_again(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(workers=workers)
+    world = app.state.world
+    drawn, go_on, draw = threading.Event(), threading.Event(), world.ids.draw
+    mine = {"credential": "sk-half"}
+
+    async def draw_and_dawdle(credential: str, kind: str, length: int) -> bytes:
+        number: bytes = await draw(credential, kind, length)
+        if kind == "webhook/endpoint":
+            drawn.set()
+            await asyncio.to_thread(go_on.wait)
+        return number
+
+    def add() -> str:
+        answer = client.post(ENDPOINTS, params=mine, json={"url": "http://127.0.0.1:9/"})
+        endpoint_id: str = answer.json()["id"]
+        return endpoint_id
+
+    with TestClient(app) as client, ThreadPoolExecutor() as pool:
+        monkeypatch.setattr(world.ids, "draw", draw_and_dawdle)
+        half = pool.submit(add)
+        assert drawn.wait(30)
+        resetting = pool.submit(client.post, "/_emulator/reset", json=mine)
+        with pytest.raises(TimeoutError):
+            resetting.result(timeout=0.2)
+        go_on.set()
+        assert resetting.result(timeout=30).status_code == 204
+        assert client.get(ENDPOINTS, params=mine).json() == []
+        # So the count of ids begins again, and nothing stands in its way.
+        assert add() == half.result()

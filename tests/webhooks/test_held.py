@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
-from emulator.webhooks.delivery import DeliveryState
+from emulator.tasks.task import Task
+from emulator.webhooks.delivery import DeliveryState, Message
 from emulator.webhooks.fault import WebhookFault
+from emulator.world.announcer import Announcer
 
 if TYPE_CHECKING:
     from webhooks.conftest import Use, World
@@ -112,3 +115,18 @@ def test_what_a_plan_never_sends_is_lost_on_its_account_and_can_be_replayed(use:
 
     use(before)
     use(after)
+
+
+def test_what_is_announced_while_its_plan_is_forgotten_goes_out(use: Use) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await world.outbox.prepare("v", "me", "t")
+        answers = [True, False]
+        plans = SimpleNamespace(holds=lambda _task_id: answers.pop(0))
+        stands_on = cast("Any", SimpleNamespace(webhooks=world.outbox, plans=plans))
+        announcer = Announcer(stands_on, "v", lambda task: Message("msg", task.id.encode()))
+        await announcer.announce(Task("t", "me", "job", {}, 0.0, announcement_fault={}))
+        assert [sent.body for sent in await world.sender.wait(1)] == [b"t"]
+        assert answers == []
+
+    use(scenario)

@@ -154,6 +154,34 @@ def test_a_plan_goes_before_the_progression_and_leaves_it_as_it_is(
     consumer.receiver.wait(1)
 
 
+def deliveries(consumer: Consumer) -> list[Any]:
+    found: list[Any] = consumer.client.get("/_emulator/webhooks/deliveries", params=consumer.mine).json()
+    return found
+
+
+@pytest.mark.parametrize("way", ["taken back", "replaced"])
+def test_what_a_plan_holds_goes_out_when_there_is_no_such_plan_any_more(consumer: Consumer, way: str) -> None:
+    consumer.plan(polls=0, webhooks=[When.AFTER_END], pause_s=600)
+    consumer.create()
+    consumer.client.get(f"{TASK}/{consumer.task_id}", headers=consumer.headers)
+    assert [delivery["state"] for delivery in deliveries(consumer)] == ["held"]
+    if way == "replaced":
+        consumer.plan(polls=0, webhooks=[])
+    else:
+        assert consumer.client.delete(PLAN, params=consumer.mine).status_code == 204
+    assert len(consumer.receiver.wait(1)) == 1
+
+
+def test_what_a_plan_never_sends_is_lost_and_stays_so_without_the_plan(consumer: Consumer) -> None:
+    consumer.plan(polls=0, webhooks=[])
+    consumer.create()
+    assert consumer.poll()
+    (lost,) = deliveries(consumer)
+    assert (lost["state"], lost["fault"]) == ("lost", {"lost": True, "source": "the plan"})
+    assert consumer.client.delete(PLAN, params=consumer.mine).status_code == 204
+    assert deliveries(consumer) == [lost]
+
+
 def test_taking_a_plan_back_lets_go_of_who_waits_for_it(consumer: Consumer) -> None:
     consumer.receiver.may_answer.clear()
     consumer.plan(polls=0, webhooks=[When.BEFORE_CREATION])

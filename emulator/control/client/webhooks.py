@@ -23,7 +23,7 @@ class Webhooks(Caller):
         """Return an endpoint that was added, with its secret.
 
         Its webhooks have ``timestamps`` of the machine's time; ``"clock"`` is for a receiver whose time is
-        moved with the emulator's clock. ``vendor`` is needed where several vendors have webhooks.
+        moved with the emulator's clock. Without ``vendor`` it receives the webhooks of every vendor.
         """
         body = {"url": url, "secret": secret, "vendor": vendor, "timestamps": timestamps}
         return self._read(EndpointDescription, "POST", "/webhooks/endpoints", body=body, scoped=True)

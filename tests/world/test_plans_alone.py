@@ -1,0 +1,153 @@
+"""Plans over a runner and an outbox, without a vendor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from known_tasks import Queue
+
+from emulator.backends.records.sqlite import SqliteRecords
+from emulator.clock import Clock
+from emulator.ids import SeededIds
+from emulator.tasks.job import Job, TaskFault
+from emulator.tasks.progression import Mode, Progression
+from emulator.tasks.runner import TaskRunner
+from emulator.tasks.task import Outcome, Task
+from emulator.webhooks.outbox import Outbox
+from emulator.webhooks.sender import HttpSender
+from emulator.world.plans import Plan, Plans, Step, When
+
+POLLED = Plan(polls=0, webhooks=(), pause_s=0.0, patience_s=0.1)
+BEFORE_CREATION = Plan(polls=0, webhooks=(When.BEFORE_CREATION,), pause_s=0.0, patience_s=0.1)
+
+
+async def succeed(_task: Task) -> Outcome:
+    return Outcome({})
+
+
+async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
+    pass
+
+
+async def announce_badly(_task: Task) -> None:
+    raise ZeroDivisionError
+
+
+class World:
+    """Plans, and tasks that a test creates, performs and polls."""
+
+    def __init__(self, records: SqliteRecords) -> None:
+        self.clock = Clock()
+        self.tasks = TaskRunner(records, Queue(), self.clock)
+        self.tasks.register(
+            {
+                "silent": Job(succeed, "unknown", settle_nothing),
+                "broken": Job(succeed, "unknown", settle_nothing, announce_badly),
+            }
+        )
+        self.webhooks = Outbox(records, self.clock, SeededIds(0, records.count_up), HttpSender())
+        self.plans = Plans(self.tasks, self.webhooks)
+
+    async def create(self, kind: str = "silent") -> Task:
+        task = Task("t", "me", kind, {}, self.clock.now("me"))
+        await self.plans.create_task(task, TaskFault())
+        return task
+
+    async def poll(self) -> Task:
+        await self.plans.before_poll("t", "me")
+        found = await self.tasks.find("t")
+        assert found is not None
+        told = await self.tasks.poll(found)
+        await self.plans.note_poll(told)
+        return told
+
+    async def close(self) -> None:
+        await self.plans.close()
+        await self.tasks.close()
+        await self.webhooks.close()
+
+
+class Play(Protocol):
+    """Runs a scenario, which has to be over soon: what it is about is what hangs."""
+
+    def __call__(self, scenario: Callable[[World], Awaitable[None]]) -> None: ...
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    def play(scenario: Callable[[World], Awaitable[Any]]) -> None:
+        async def run() -> None:
+            records = SqliteRecords(tmp_path / "records.sqlite3")
+            await records.open()
+            world = World(records)
+            try:
+                async with asyncio.timeout(5):
+                    await scenario(world)
+            finally:
+                await world.close()
+                await records.close()
+
+        asyncio.run(run())
+
+    return play
+
+
+@pytest.mark.parametrize("kind", ["silent", "broken"])
+@pytest.mark.parametrize("plan", [POLLED, BEFORE_CREATION], ids=["polled", "before_creation"])
+def test_a_task_that_nobody_can_announce_follows_its_plan(
+    play: Play, plan: Plan, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.plans.put("me", plan)
+        creating = asyncio.create_task(world.plans.note_creation(await world.create(kind)))
+        await world.tasks.perform("t")
+        await creating
+        assert (await world.poll()).is_finished
+        assert world.plans.steps("me") == {"t": [Step.CREATED, Step.POLL_END]}
+
+    with caplog.at_level(logging.ERROR):
+        play(scenario)
+    assert bool(caplog.records) == (kind == "broken")
+
+
+def test_a_task_that_was_over_before_its_plan_was_made_holds_nobody_up(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        task = await world.create()
+        await world.tasks.perform("t")
+        await world.plans.put("me", BEFORE_CREATION)
+        await world.plans.note_creation(task)
+        assert (await world.poll()).is_finished
+
+    play(scenario)
+
+
+def test_a_task_that_is_deleted_holds_nobody_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.tasks.runner.LOOK_AGAIN_SECONDS", 0.02)
+
+    async def scenario(world: World) -> None:
+        await world.plans.put("me", POLLED)
+        task = await world.create()
+        await world.plans.note_creation(task)
+        waiting = asyncio.create_task(world.plans.before_poll("t", "me"))
+        await asyncio.sleep(0.01)
+        await world.tasks.delete(task)
+        await waiting
+
+    play(scenario)
+
+
+def test_a_plan_that_is_forgotten_before_it_has_begun_holds_nobody_up(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await world.tasks.progressions.put("me", "me", Progression(mode=Mode.MANUAL))
+        await world.plans.put("me", BEFORE_CREATION)
+        task = await world.create()
+        # Both run up to where they wait, and what follows the plan has not had its turn.
+        await asyncio.gather(world.plans.note_creation(task), world.plans.forget("me"))
+        assert world.plans.steps("me") == {}
+
+    play(scenario)
