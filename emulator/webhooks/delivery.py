@@ -34,7 +34,7 @@ class Endpoint:
     credential : str
         The credential whose tasks it hears of; ``""`` for everybody's.
     vendor : str
-        Whose webhooks.
+        Whose webhooks; ``""`` for every vendor's.
     url : str
         What is posted to.
     secret : str

@@ -4,7 +4,8 @@ A task of a credential with a plan runs until the plan ends it, whatever its pro
 webhooks go out where the plan says, seen from the calls of the client. What a plan puts between two
 calls has happened when the second one is answered, and the endpoint has answered it too, if it does so
 within ``BOUND_SECONDS``: many look up the task before they answer, and would wait for themselves. A
-plan, and what was taken down, live as long as the process; after it, tasks end by their progression.
+plan, and what was taken down, live as long as the process; after it, tasks end by their progression, and
+webhooks that were held go out.
 """
 
 from __future__ import annotations
