@@ -141,9 +141,11 @@ def test_an_endpoint_that_is_half_added_is_forgotten_too_and_its_id_is_free_agai
         half = pool.submit(add)
         assert drawn.wait(30)
         resetting = pool.submit(client.post, "/_emulator/reset", json=mine)
-        with pytest.raises(TimeoutError):
-            resetting.result(timeout=0.2)
-        go_on.set()
+        try:
+            with pytest.raises(TimeoutError):
+                resetting.result(timeout=0.2)
+        finally:
+            go_on.set()
         assert resetting.result(timeout=30).status_code == 204
         assert client.get(ENDPOINTS, params=mine).json() == []
         # So the count of ids begins again, and nothing stands in its way.
