@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
+import random
 from typing import Any
 
 import pytest
@@ -12,11 +12,17 @@ from emulator.web.capture.capture import Capture, PlainBody
 from emulator.web.capture.content import JSON_BYTES, without_blobs
 from emulator.world.redaction import Redaction
 
+
+def drawn(size: int) -> bytes:
+    """Return bytes that are the same on every run."""
+    return random.Random(0).randbytes(size)  # noqa: S311 - no secret
+
+
 NOTHING = Redaction((), None)
 
 
 def test_of_a_picture_nothing_is_kept() -> None:
-    data = os.urandom(300_000)
+    data = drawn(300_000)
     body = PlainBody("image/jpeg", data[:10])
     for begin in range(0, len(data), 65536):
         body.feed(data[begin : begin + 65536])
@@ -34,7 +40,7 @@ def test_long_json_is_only_counted() -> None:
 
 
 def test_base64_in_json_is_given_by_what_it_stands_for() -> None:
-    data = os.urandom(3000)
+    data = drawn(3000)
     digest = {"bytes": 3000, "sha256": hashlib.sha256(data).hexdigest(), "base64": True}
     for text in (
         base64.b64encode(data).decode(),
@@ -57,20 +63,20 @@ def answered(body: bytes, content_type: bytes) -> Capture:
 
 
 def test_an_answer_is_kept_without_its_pictures() -> None:
-    picture = base64.b64encode(os.urandom(1_000_000)).decode()
+    picture = base64.b64encode(drawn(1_000_000)).decode()
     capture = answered(json.dumps({"texture": picture, "n": 1}).encode(), b"application/json")
     assert capture.close() < 3000
     shown = capture.shown_answer(NOTHING)
     assert shown is not None
     assert (shown["json"]["n"], shown["json"]["texture"]["bytes"]) == (1, 1_000_000)
-    capture = answered(os.urandom(1_000_000), b"image/png")
+    capture = answered(b"\x89PNG\r\n\x1a\n" + drawn(999_992), b"image/png")
     assert capture.close() < 3000
     shown = capture.shown_answer(NOTHING)
     assert shown is not None
     assert (shown["kind"], shown["bytes"]) == ("binary", 1_000_000)
 
 
-PICTURE = base64.b64encode(os.urandom(2000)).decode()
+PICTURE = base64.b64encode(drawn(2000)).decode()
 
 
 SHOWN_OF_IT = {"bytes": 2000, "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(), "base64": True}
@@ -95,13 +101,13 @@ def sent(data: bytes, content_type: str, size: int) -> dict[str, Any]:
 
 
 RAW = {
-    "JPEG": b"\xff\xd8\xff\xe0&a=b&" + os.urandom(900),
-    "PNG": b"\x89PNG\r\n\x1a\n" + os.urandom(900),
-    "GIF": b"GIF89a" + os.urandom(900),
-    "WebP": b"RIFF\x01\x02\x03\x04WEBPVP8 " + os.urandom(900),
-    "BMP": b"BM\x36\x10\x0e\0\0\0\0\0" + os.urandom(900),
-    "HEIC": b"\0\0\0\x18ftypheic" + os.urandom(900),
-    "TIFF": b"II*\0" + os.urandom(900),
+    "JPEG": b"\xff\xd8\xff\xe0&a=b&" + drawn(900),
+    "PNG": b"\x89PNG\r\n\x1a\n" + drawn(900),
+    "GIF": b"GIF89a" + drawn(900),
+    "WebP": b"RIFF\x01\x02\x03\x04WEBPVP8 " + drawn(900),
+    "BMP": b"BM\x36\x10\x0e\0\0\0\0\0" + drawn(900),
+    "HEIC": b"\0\0\0\x18ftypheic" + drawn(900),
+    "TIFF": b"II*\0" + drawn(900),
 }
 
 
