@@ -86,20 +86,41 @@ async def read_body(
 ) -> Body:
     """Return the JSON body of ``request``, validated.
 
-    ``check_first`` sees the body before its members are validated one by one. The members that nobody
-    reads are warned of.
+    ``check_first`` sees the body before its members are validated one by one.
 
     Raises
     ------
     VendorError
         With the validator's sentence for the first thing that is wrong.
     """
-    try:
-        document = json.loads((await request.body()).decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise SHARED["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
+    document = await read_document(request)
     if check_first is not None and isinstance(document, dict):
         check_first(document)
+    return validated(request, document, model)
+
+
+async def read_document(request: Request) -> Any:
+    """Return the JSON body of ``request``, whatever it holds.
+
+    Raises
+    ------
+    VendorError
+        If it is not JSON.
+    """
+    try:
+        return json.loads((await request.body()).decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise SHARED["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
+
+
+def validated(request: Request, document: Any, model: type[Body]) -> Body:
+    """Return a JSON body as ``model`` has it, and warn of the members that nobody reads.
+
+    Raises
+    ------
+    VendorError
+        With the validator's sentence for the first thing that is wrong.
+    """
     try:
         body = model.model_validate(document)
     except ValidationError as error:

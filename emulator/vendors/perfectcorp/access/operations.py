@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+from typing import Any
 
 from fastapi import Request, Response
+from pydantic import ValidationError
 
 from emulator.vendors.perfectcorp.access.errors import ACCESS
-from emulator.vendors.perfectcorp.body import RequestBody, Text, read_body
+from emulator.vendors.perfectcorp.body import RequestBody, Text, read_document, validated
 from emulator.vendors.perfectcorp.caller import ACCESS_TOKEN
 from emulator.vendors.perfectcorp.wire import Member, Result, render
-from emulator.web.call import Call, CallDep, WorldDep
+from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
 from emulator.world.operation import Example, Operation
@@ -22,10 +24,15 @@ RSA_BLOCK_BYTES = 128
 """What RSA with a key of 1024 bits makes of anything."""
 
 
-class LegacyClient(RequestBody):
-    """The body with which a legacy client asks for an access token."""
+class _Caller(RequestBody):
+    """The part of the body that names the caller."""
 
     client_id: Text
+
+
+class LegacyClient(_Caller):
+    """The body with which a legacy client asks for an access token."""
+
     id_token: Text
 
 
@@ -41,12 +48,26 @@ async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Resp
     Legacy clients send it in place of the key.
     """
     call.warn("deprecated-path", "the API key itself is good for every call")
-    body = await read_body(request, LegacyClient)
-    token = await _issue(body.client_id, body.id_token, call, world)
+    document = await read_document(request)
+    # Before the rest is validated: a call that lacks a part is its caller's too.
+    caller = _caller_in(document)
+    if caller is not None:
+        await call.identify(caller)
+        call.warn_of_parameters()
+    body = validated(request, document, LegacyClient)
+    token = await _issue(body.client_id, body.id_token, world)
     return render(Result[AccessToken](result=AccessToken(access_token=token)))
 
 
-async def _issue(client_id: str, id_token: str, call: Call, world: World) -> str:
+def _caller_in(document: Any) -> str | None:
+    """Return the key that a body names, or None."""
+    try:
+        return _Caller.model_validate(document).client_id
+    except ValidationError:
+        return None
+
+
+async def _issue(client_id: str, id_token: str, world: World) -> str:
     """Return an access token for a key, as legacy clients use.
 
     The real service decrypts ``id_token`` with the private half of the client's secret, which is
@@ -57,8 +78,6 @@ async def _issue(client_id: str, id_token: str, call: Call, world: World) -> str
     VendorError
         If it does not, or the key is not good.
     """
-    await call.identify(client_id)
-    call.warn_of_parameters()
     try:
         encrypted = base64.b64decode(id_token, validate=True)
         with contextlib.suppress(CredentialOutOfBalance):

@@ -35,3 +35,22 @@ def test_a_corrupt_id_token_is_refused(emulate: Callable[..., Any], id_token: st
     body = {"client_id": "sk-test", "id_token": id_token}
     answer = emulate().anonymous.post("/s2s/v1.0/client/auth", json=body)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "InvalidAuthentication")
+
+
+def test_a_call_without_an_id_token_is_its_keys(emulate: Callable[..., Any]) -> None:
+    client = emulate().anonymous
+    body = {"client_id": "sk-test"}
+    before = client.post("/s2s/v1.0/client/auth", json=body)
+    assert before.json()["error_code"] == "InvalidParameters"
+    rule = {"match": {"credential": "sk-test"}, "effect": "InvalidAuthentication", "count": 1}
+    assert client.post("/_emulator/faults", json=rule).status_code == 201
+    answers = [client.post("/s2s/v1.0/client/auth", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [401, 400]
+    assert answers[1].json() == before.json()
+    calls = client.get("/_emulator/calls", params={"credential": "sk-test"}).json()["calls"]
+    assert [call["operation"] for call in calls] == ["legacy_token"] * 3
+    # A body that names nobody leaves it to the header, as at every other path.
+    headers = {"Authorization": "Bearer sk-test"}
+    stranger = client.post("/s2s/v1.0/client/auth", json={"client_id": 5}, headers=headers)
+    assert stranger.json()["error_code"] == "InvalidParameters"
+    assert len(client.get("/_emulator/calls", params={"credential": "sk-test"}).json()["calls"]) == 4
