@@ -6,6 +6,9 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
+from emulator.backends.records.sqlite import SqliteRecords
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import DeliveryState, Message
 from emulator.webhooks.fault import WebhookFault
@@ -76,21 +79,48 @@ def test_what_is_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
     use(scenario)
 
 
-def test_what_is_sent_is_sent_though_who_wanted_that_goes_away(use: Use) -> None:
+@pytest.mark.parametrize(
+    ("operation", "is_sent"),
+    [
+        # It has only been looked up: it waits for the next who wants it.
+        (("get", 1), False),
+        # It is being let go, or is.
+        (("get", 2), True),
+        (("replace", 1), True),
+        # What came of it is being recorded.
+        (("replace", 2), True),
+    ],
+    ids=str,
+)
+def test_what_is_sent_is_sent_though_who_wanted_that_goes_away(
+    use: Use, monkeypatch: pytest.MonkeyPatch, operation: tuple[str, int], *, is_sent: bool
+) -> None:
+    name, nth = operation
+
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world)
-        (delivery,) = await world.outbox.deliveries()
-        for turns in range(30):
-            sending = asyncio.create_task(world.outbox.send(delivery.id))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            sending.cancel()
-            await asyncio.wait({sending})
-            if (await states(world))["t"] is not DeliveryState.HELD:
-                break
-        delivered = await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
-        assert len(delivered.attempts) == 1
+        held = await world.only()
+        whole = getattr(SqliteRecords, name)
+        calls = 0
+
+        async def cancelling(*args: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == nth:
+                sending.cancel()
+            return await whole(*args)
+
+        monkeypatch.setattr(SqliteRecords, name, cancelling)
+        sending = asyncio.create_task(world.outbox.send(held.id))
+        await asyncio.wait({sending})
+        assert sending.cancelled()
+        if is_sent:
+            sent = await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
+        else:
+            sent = await world.only()
+            assert sent.state is DeliveryState.HELD
+        assert len(sent.attempts) == len(world.sender.sent) == is_sent
 
     use(scenario)
 
