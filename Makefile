@@ -1,6 +1,6 @@
-# `make run` and `make test` do all set-up by themselves; Python 3.11 or 3.12 and make are enough.
+# Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format accuracy clean
+.PHONY: help run test demo lint format docs accuracy clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -10,19 +10,19 @@ UV := .tools/bin/uv
 export UV_PYTHON := $(PYTHON)
 RUN := .venv/bin
 
-help:  ## Say what there is.
+help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: .venv/runtime.stamp  ## Install, and serve on http://127.0.0.1:3468.
+run: .venv/runtime.stamp  ## Start the emulator on http://127.0.0.1:3468.
 	@exec $(RUN)/face-emulator serve --host $(HOST) --port $(PORT)
 
-demo: .venv/runtime.stamp  ## Install, and send a face through all three vendors (PHOTO=me.jpg).
+demo: .venv/runtime.stamp  ## Send a picture to all vendors (PHOTO=me.jpg).
 	@$(RUN)/face-emulator demo $(if $(PHOTO),"$(PHOTO)")
 
-test: lint  ## Install what the tests need, check and test everything.
+test: lint  ## Run all checks and tests.
 	$(RUN)/pytest -n auto --dist worksteal
 
-accuracy: .venv/dev.stamp  ## Measure the head model on people of known shape, and the reshape in the pixels (PHOTOS=folder).
+accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.reshape
 
@@ -32,12 +32,16 @@ lint: .venv/dev.stamp
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: .venv/dev.stamp  ## Put the code into its format.
+format: .venv/dev.stamp  ## Format the code.
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-clean:  ## Remove everything that was installed or made.
-	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo
+docs: .venv/dev.stamp  ## Generate the reference pages, and build the site in site/.
+	$(RUN)/python -m docgen
+	$(RUN)/zensical build --strict
+
+clean:  ## Remove everything that was installed or generated.
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache demo site
 
 .venv/runtime.stamp: uv.lock pyproject.toml $(UV)
 	$(UV) sync --frozen --no-dev --inexact
@@ -49,6 +53,6 @@ clean:  ## Remove everything that was installed or made.
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { \
-	  echo "Python 3.11 or 3.12 is needed; choose one with: make PYTHON=python3.12 ..."; exit 1; }
+	  echo "Python 3.11 or 3.12 is required; select one with: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

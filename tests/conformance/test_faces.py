@@ -1,4 +1,4 @@
-"""Each named test face leads to the outcome that the README's table promises, at every vendor."""
+"""Every test face leads to the documented outcome at every vendor."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROW = re.compile(
     r"\| (?P<perfectcorp>.+?) \|$",
     re.MULTILINE,
 )
-TABLE = {row["name"]: row for row in ROW.finditer((ROOT / "README.md").read_text())}
+TABLE = {row["name"]: row for row in ROW.finditer((ROOT / "docs" / "test-faces.md").read_text())}
 
 
 OUTCOME = re.compile(r"^\| `(?P<face>[\w-]+)` \| (?P<outcome>`.+?`) \|$", re.MULTILINE)
 
 
 def outcomes_of(vendor: Vendor) -> dict[str, str]:
-    """Return what test faces lead to, as the vendor's ledger says."""
+    """Return the outcomes of test faces in the vendor's ledger."""
     return {row["face"]: row["outcome"] for row in OUTCOME.finditer(ledger_of(vendor))}
 
 
@@ -59,7 +59,7 @@ def test_a_test_face_always_leads_to_the_documented_outcome(
 
 
 def answered(client: httpx.Client, name: str) -> dict[str, Any]:
-    """Return MetaHuman's answer to a test face."""
+    """Return MetaHuman's result for a test face."""
     data = (FACES / f"{name}.jpg").read_bytes()
     answer = client.post(
         "/face_recon/run_pipeline", data={"token": "t"}, files={"image_bytes": ("face.jpg", data)}
@@ -69,12 +69,12 @@ def answered(client: httpx.Client, name: str) -> dict[str, Any]:
 
 
 def attributes_of(name: str) -> list[dict[str, Any]]:
-    """Return what is known of each person in a test face."""
+    """Return the true attributes of each person in a test face."""
     truth = (FACES / f"{name}.json").read_text()
     return [face["attributes"] for face in json.loads(truth)["faces"]]
 
 
-# Of several people MetaHuman describes an arbitrary one; 120 pixels show no strands.
+# MetaHuman describes an arbitrary one of several people, and 120 pixels show no strands of hair.
 ALONE = [
     name
     for name in NAMED_FACES
@@ -99,9 +99,9 @@ def test_one_person_under_two_kinds_of_hair_has_one_gender(client: httpx.Client)
 
 @pytest.mark.parametrize("name", ["ok-right", "two-faces", "no-face", "corrupt", "not-a-picture"])
 def test_the_fixtures_are_what_the_command_makes_on_whatever_processor(tmp_path: Path, name: str) -> None:
-    # A process of its own: here, numpy was loaded with all that the processor can do.
+    # In a separate process, because numpy uses all features of the processor in this one.
     command = [sys.executable, "-m", "emulator", "faces", "--name", name, "-o", str(tmp_path / f"{name}.jpg")]
-    subprocess.run(command, check=True)  # noqa: S603 - our own command
+    subprocess.run(command, check=True)  # noqa: S603 - the emulator's own command
     for file in (f"{name}.jpg", f"{name}.json"):
         assert (FACES / file).read_bytes() == (tmp_path / file).read_bytes()
 

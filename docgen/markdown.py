@@ -1,0 +1,27 @@
+"""Tables and code spans in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; a bar in a cell is escaped, and a line break becomes a space."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def code(text: object) -> str:
+    """Return a code span."""
+    return f"`{text}`"
+
+
+def codes(names: Iterable[object], last: str = "or") -> str:
+    """Return code spans as an enumeration: ``a``, ``b`` or ``c``."""
+    spans = [code(name) for name in names]
+    return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} {last} {spans[-1]}"
+
+
+def _cell(text: str) -> str:
+    # Docstrings mark code with two backticks, as reStructuredText does.
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())

@@ -1,0 +1,62 @@
+"""Pages with generated parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from docgen import client, commands, control, faults, fixtures, settings, vendors
+
+ROOT = Path(__file__).parent.parent
+
+PARTS: Mapping[str, Callable[..., str]] = {
+    "settings": settings.emulator_settings,
+    "shared-settings": settings.shared_settings,
+    "vendor-settings": settings.vendor_settings,
+    "operations": vendors.operations,
+    "errors": vendors.errors,
+    "test-faces": vendors.test_faces,
+    "ledger-totals": vendors.ledger_totals,
+    "client": client.client,
+    "commands": commands.commands,
+    "control-api": control.control_api,
+    "match": faults.match,
+    "effect": faults.effect,
+    "rule": faults.rule,
+    "presets": faults.presets,
+    "scenarios": faults.scenarios,
+    "warnings": faults.warnings,
+    "fixtures": fixtures.fixtures,
+    "pytest-options": fixtures.options,
+}
+"""The functions that write a part, by name; what follows the name are the arguments."""
+
+_PART = re.compile(r"<!-- BEGIN (?P<name>[\w -]+) -->\n.*?<!-- END (?P=name) -->", re.DOTALL)
+
+
+def pages() -> Iterator[Path]:
+    """Yield the pages of the documentation that can have generated parts."""
+    yield ROOT / "README.md"
+    yield from sorted((ROOT / "docs").glob("*.md"))
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the names of the parts of a page, with their arguments."""
+    return [found["name"] for found in _PART.finditer(text)]
+
+
+def filled(text: str) -> str:
+    """Return a page with its parts generated anew.
+
+    Raises
+    ------
+    KeyError
+        If there is no part of a name.
+    """
+    return _PART.sub(_fill, text)
+
+
+def _fill(found: re.Match[str]) -> str:
+    name, *arguments = found["name"].split()
+    return f"<!-- BEGIN {found['name']} -->\n\n{PARTS[name](*arguments)}\n\n<!-- END {found['name']} -->"

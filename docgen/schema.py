@@ -1,0 +1,153 @@
+"""JSON schemas as rows of a table: one row for each member, with a dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from docgen.markdown import code, codes
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a JSON object, a form field or a parameter.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path from the root; ``[]`` stands for the items of a list.
+    accepts : str
+        Its type and limits, in words.
+    is_required : bool
+        Whether it cannot be omitted.
+    default : str
+        The default as a code span; empty if there is none.
+    description : str
+        What it means.
+    """
+
+    path: str
+    accepts: str
+    is_required: bool
+    default: str
+    description: str
+
+
+def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -> Iterator[Member]:
+    """Yield the members of an object, of the objects in it, and of the alternatives of a union.
+
+    Parameters
+    ----------
+    schema : mapping
+        The schema of the object.
+    document : mapping
+        Where its references lead to: an OpenAPI document, or a schema with ``$defs``.
+    prefix : str, optional
+        The path of the object.
+    depth : int, optional
+        How many levels of objects to describe.
+    """
+    seen: set[str] = set()
+    for each in _alternatives(schema, document):
+        if each.get("type") == "array":
+            yield from members(each.get("items", {}), document, f"{prefix}[]", depth=depth)
+            continue
+        for name, member in each.get("properties", {}).items():
+            path = f"{prefix}.{name}" if prefix else name
+            if path in seen:
+                continue
+            seen.add(path)
+            yield Member(
+                path,
+                accepts(member, document),
+                name in each.get("required", ()),
+                _default(member),
+                _description(member, document),
+            )
+            if depth > 1:
+                yield from members(member, document, path, depth=depth - 1)
+
+
+def accepts(schema: Json, document: Json) -> str:
+    """Return the type and the limits of a value in words: ``integer, 1 to 10``."""
+    words = [_words(each, document) for each in _alternatives(schema, document)]
+    known = [word for word in dict.fromkeys(words) if word]
+    return " or ".join(known) or "any JSON"
+
+
+def resolved(schema: Json, document: Json) -> Json:
+    """Return the schema that a reference leads to, or the schema itself."""
+    while "$ref" in schema:
+        target: Any = document
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = target
+    return schema
+
+
+def _alternatives(schema: Json, document: Json) -> list[Json]:
+    """Return the members of a union, or the one schema; annotations around a reference are dropped."""
+    schema = resolved(schema, document)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        if keyword in schema:
+            return [each for part in schema[keyword] for each in _alternatives(part, document)]
+    return [schema]
+
+
+def _words(schema: Json, document: Json) -> str:
+    if "const" in schema:
+        return code(schema["const"])
+    if "enum" in schema:
+        return codes(schema["enum"])
+    kind = schema.get("type", "")
+    if kind == "array":
+        if "prefixItems" in schema:
+            return f"list of {len(schema['prefixItems'])}"
+        length = _range(schema.get("minItems"), schema.get("maxItems"))
+        items = accepts(schema.get("items", {}), document)
+        return f"list of {f'{length} of ' if length else ''}{items}"
+    if kind in {"integer", "number"}:
+        limits = _range(schema.get("minimum"), schema.get("maximum"))
+        if "exclusiveMinimum" in schema:
+            limits = f"above {_number(schema['exclusiveMinimum'])}"
+            limits += f", up to {_number(schema['maximum'])}" if "maximum" in schema else ""
+            limits += f", below {_number(schema['exclusiveMaximum'])}" if "exclusiveMaximum" in schema else ""
+        return f"{kind}, {limits}" if limits else kind
+    return {
+        "string": {"binary": "file", "date-time": "ISO 8601 time", "uuid": "UUID", "path": "path"}.get(
+            schema.get("format", ""), "text"
+        ),
+        "boolean": "`true` or `false`",
+        "null": "`null`",
+        "object": "object",
+    }.get(kind, "")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+    if high is not None:
+        return f"at most {_number(high)}"
+    return "" if low is None else f"at least {_number(low)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _default(schema: Json) -> str:
+    if schema.get("default") in (None, "", [], {}):
+        return ""
+    value = schema["default"]
+    return code(str(value).lower() if isinstance(value, bool) else value)
+
+
+def _description(schema: Json, document: Json) -> str:
+    if "description" in schema:
+        return str(schema["description"])
+    target = resolved(schema, document)
+    text = str(target.get("description", "")) if target is not schema else ""
+    return text.partition("\n\n")[0]
