@@ -10,10 +10,10 @@ RUN uv sync --frozen --no-dev --no-editable
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="face-api-emulator" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The control API is served to whoever reaches the container: publish its port on a loopback address only,
-# or set this to `off`.
+# All clients that reach the container can use the control API: publish the port on a loopback address only, or
+# set this to `off`.
 ENV FACE_EMULATOR_CONTROL=on
-# Any user of group 0 may run it, and it writes nowhere but below /tmp.
+# Any user of group 0 can run the container. It only writes to /tmp.
 RUN useradd --uid 10001 --gid 0 --no-create-home emulator
 COPY --from=build /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib

@@ -1,8 +1,8 @@
-"""What the reshape does, measured in pixels, and what it costs: ``python -m benchmarks.reshape``.
+"""Effect and cost of the reshape: ``python -m benchmarks.reshape``.
 
-The first tables say for every parameter by how much its quantity changed in the picture that came
-out (see ``laboratory.proportions``). The last ones say how long each stage takes on one core,
-beside the floor: decode, one resampling of the whole picture, encode.
+The first tables show how much each parameter changes its quantity in the output picture (see
+``laboratory.proportions``). The last tables show the time of each stage on one core, and the floor:
+decode, one resampling of the whole picture, encode.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ from emulator.pipelines.options import ImageRules, ReshapeOptions
 from emulator.pipelines.reshape import reshape_picture
 from laboratory.proportions import PROPORTIONS, measured_effect, speckled
 
-# ruff: noqa: T201 - tables are the purpose
+# ruff: noqa: T201 - the benchmark prints tables
 
 RULES = ImageRules(frozenset({"jpeg", "png"}))
 NAMES = tuple(field.name for field in fields(ReshapeParameters))
 VALUES = (-1.0, -0.5, 0.5, 1.0)
 Result = TypeVar("Result")
 Times: TypeAlias = NDArray[np.float64]
-"""Milliseconds: by the clock, and of the processor, which other programs disturb less."""
+"""Milliseconds: wall time, and CPU time, which other programs disturb less."""
 
 
 def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
-    """Return the faces that are measured and their landmarks: drawn ones, and a photograph."""
+    """Return the faces to measure and their landmarks: synthetic faces and a photograph."""
     shown = {}
     for seed, yaw in ((3, 0), (14, 0), (17, 0), (17, 25)):
         spec = SyntheticFaceSpec(seed=seed, yaw=yaw, skin_tone=5, width=640, height=700, face_fraction=0.48)
         drawn = render_face(spec).image
-        # The flow needs speckle, under which a detector may miss a turned face.
+        # Detect before adding the speckle that the flow needs: with it, a detector may miss a turned face.
         found = detector.detect(drawn)[0].landmarks
         shown[f"synthetic {seed}, yaw {yaw}"] = speckled(drawn, grain=2.2), found
-    # The astronaut's face is small: what is finer than a pixel there has no flow.
+    # Enlarge the astronaut's small face, because optical flow cannot measure detail below a pixel.
     part = skimage.data.astronaut()[:260, 90:350]  # type: ignore[no-untyped-call]
     large = np.asarray(cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8)
     shown["astronaut"] = large, detector.detect(large)[0].landmarks
@@ -61,10 +61,10 @@ def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
 
 
 def print_effects(title: str, image: Image, landmarks: Points3) -> None:
-    """Print one face's table."""
+    """Print the table of one face."""
     print(f"\n{title}: u is {head_frame(landmarks).unit:.0f} pixels; % is of the quantity or of u")
     print(
-        f"{'parameter':<20} {'-100':>7} {'-50':>7} {'50':>7} {'100':>7} {'wanted':>7}  monotonic"
+        f"{'parameter':<20} {'-100':>7} {'-50':>7} {'50':>7} {'100':>7} {'target':>7}  monotonic"
         f"  {'leak % u':>8} {'':<9} {'min J':>5} {'outside':>7}"
     )
     for name, proportion in PROPORTIONS.items():
@@ -101,11 +101,11 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
     bends = ", ".join(
         f"{bend:.1f} % at {distance} u" for distance, bend in background_bends(image, landmarks)
     )
-    print(f"what one parameter moves beside the face, in % of u by distance from the outline: {bends}")
+    print(f"largest movement outside the face by one parameter, in % of u by distance from it: {bends}")
 
 
 def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, float]]:
-    """Return distances from the outline (u), and how far (% of u) one parameter moves what is there."""
+    """Return distances from the outline, in u, and the largest movement there by one parameter, in % of u."""
     frame = head_frame(landmarks)
     rim = landmarks[list(FACE_OVAL), :2]
     outward = (rim - rim.mean(axis=0)) / np.linalg.norm(rim - rim.mean(axis=0), axis=1, keepdims=True)
@@ -129,7 +129,7 @@ def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, floa
 
 
 def timed(repetitions: int, work: Callable[[], Result]) -> tuple[Times, Result]:
-    """Return the medians, and the result."""
+    """Return the median times of ``work``, and its result."""
     result, elapsed, used = work(), [], []
     for _ in range(repetitions):
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -140,7 +140,7 @@ def timed(repetitions: int, work: Callable[[], Result]) -> tuple[Times, Result]:
 
 
 def print_costs(side: int, repetitions: int) -> None:
-    """Print what each stage takes for a picture of ``side`` x ``side`` pixels."""
+    """Print the time of each stage for a picture of ``side`` x ``side`` pixels."""
     drawn = render_face(SyntheticFaceSpec(seed=17, width=1024, height=1024)).image
     drawn = np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
     data = encode_jpeg(speckled(drawn, grain=1.0, amplitude=3.0), quality=90)
@@ -174,14 +174,14 @@ def print_costs(side: int, repetitions: int) -> None:
     print(f"{'':<8} {'ms':>8} {'CPU ms':>8}")
     for name, times in rows:
         print(f"{name:<8} {times[0]:8.1f} {times[1]:8.1f}")
-    print("floor: decode, one resampling of everything, encode; all: bytes to bytes, ", end="")
+    print("floor: decode, one resampling of the picture, encode; all: bytes to bytes, ", end="")
     print(f"{total[0] / floor[0]:.2f} times the floor ({total[1] / floor[1]:.2f} in CPU time)")
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, nargs="*", help="measured too")
+    parser.add_argument("photos", type=Path, nargs="*", help="additional photographs to measure")
     parser.add_argument("--costs-only", action="store_true")
     given = parser.parse_args()
     if not given.costs_only:

@@ -1,7 +1,7 @@
-"""How fast polls are answered while pictures are computed, in worker threads and in worker processes.
+"""Latency of polls while worker threads or worker processes compute pictures.
 
-``python -m benchmarks.workers`` prints the table that the choice in ``emulator/backends/queue/local.py``
-rests on. The floor is the same poll with nothing else going on, measured in the same run.
+``python -m benchmarks.workers`` prints the table behind the choice of processes in
+``emulator/backends/queue/pool.py``. The row "idle" is the same measurement without load.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def work(photo: bytes) -> None:
 
 
 async def wake_ups(seconds: float) -> list[float]:
-    """Return by how many ms each of many short sleeps came late: what a poll would wait for the loop."""
+    """Return the delays of many short sleeps, in ms. A poll would wait this long for the event loop."""
     late, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
         began = time.perf_counter()
@@ -46,7 +46,7 @@ async def wake_ups(seconds: float) -> list[float]:
 
 
 async def measure(pool: Executor, photo: bytes) -> tuple[list[float], float]:
-    """Return lateness in ms under load, and pieces of work a second."""
+    """Return the delays in ms under load, and the calls of `work` per second."""
     loop = asyncio.get_running_loop()
     done = 0
     stop = time.perf_counter() + SECONDS

@@ -16,14 +16,14 @@ __version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on demand: a worker process imports this package too, and needs no web framework.
+    # Loaded on demand: worker processes import this package too, but do not need a web framework.
     match name:
         case "create_app":
-            from emulator.app import create_app  # noqa: PLC0415 - on demand, as said above
+            from emulator.app import create_app  # noqa: PLC0415 - on demand, see above
 
             return create_app
         case "Settings":
-            from emulator.settings import Settings  # noqa: PLC0415 - on demand, as said above
+            from emulator.settings import Settings  # noqa: PLC0415 - on demand, see above
 
             return Settings
         case _:

@@ -1,4 +1,4 @@
-"""The composition root: the only place that picks adapters and mounts surfaces."""
+"""The composition root: selects the adapters and creates the application."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Adapters:
-    """What was picked to stand behind the ports."""
+    """The selected adapters."""
 
     folder: Path
     is_temporary: bool
@@ -71,26 +71,26 @@ def create_app(
 ) -> FastAPI:
     """Return the emulator as an ASGI application.
 
-    Its lifespan opens the store and starts the workers, so a server has to run it; it raises
-    StoreUnreadable if what the folder holds cannot be used. The vendors are
-    at ``app.state.vendors``, what they stand on at ``app.state.world``.
+    The server must run its lifespan, which opens the store and starts the workers. The lifespan raises
+    StoreUnreadable if the content of the data folder cannot be used. ``app.state.vendors`` and
+    ``app.state.world`` contain the vendors and the state that they share.
 
     Parameters
     ----------
     settings : Settings, optional
-        Those of the environment, if not given.
+        By default, read from the environment.
     clock : Clock, optional
-        Replaces the clock of the settings.
+        Clock to use instead of the one in the settings.
     workers : WorkerPool, optional
-        Computes the pictures, in place of a pool of the application's own, and outlives it: tests with
-        an application each share one warm pool.
+        Pool to use instead of a new one. The application does not close it, so that several applications in
+        a test run can share a warm pool.
 
     Raises
     ------
     ValueError
-        If a setting names a vendor that is not there, or a vendor's setting is wrong.
+        If a setting names an unknown vendor, or a vendor's setting is invalid.
     ScenarioUnreadable, UnknownFault, LifetimeRefused
-        If a scenario of the settings cannot be read, or names what is not there.
+        If a scenario of the settings cannot be read, or names an unknown fault or lifetime.
     """
     settings = settings or Settings()
     vendors = discover_vendors(settings.vendor_packages)
@@ -129,9 +129,9 @@ def create_app(
         version=VERSION,
         lifespan=lifespan,
         openapi_url="/_emulator/openapi.json",
-        # The page that FastAPI makes of it loads its scripts from elsewhere, and nothing here does.
+        # FastAPI's documentation page loads scripts from the internet.
         docs_url=None,
-        # Otherwise `DELETE /faults/` would redirect and remove all rules.
+        # Otherwise `DELETE /faults/` would redirect and clear all rules.
         redirect_slashes=False,
         redoc_url=None,
     )
@@ -168,7 +168,7 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
 
 @contextlib.contextmanager
 def _blaming(folder: Path) -> Iterator[None]:
-    """Raise StoreUnreadable for what goes wrong over what a folder holds, or over the folder itself."""
+    """Turn errors about a data folder or its content into StoreUnreadable."""
     try:
         yield
     except ValidationError as error:
@@ -185,9 +185,9 @@ def _remove(folder: Path) -> None:
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
-    """Open what has to be opened, and have ``stack`` close it."""
+    """Open the adapters, and let ``stack`` close them."""
     if adapters.is_temporary:
-        # Here, since a signal ends the process before anything is finalized.
+        # The finalizer alone is not enough, because a signal ends the process before it runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
@@ -239,7 +239,7 @@ def _world(
 
 
 def _what_runs(settings: Settings) -> dict[str, str]:
-    """Return what stands behind each port, for who asks after the emulator's health."""
+    """Return a description of each adapter, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
     return {
         "records": f"SQLite in {folder}",
@@ -249,11 +249,11 @@ def _what_runs(settings: Settings) -> dict[str, str]:
 
 
 def clock_of(settings: Settings) -> Clock:
-    """Return the clock that the settings ask for."""
+    """Return the clock of the settings."""
     if settings.clock == "system":
         return Clock()
     moment = settings.clock
-    # A moment without a zone is not this machine's: the same settings give the same answers everywhere.
+    # A time without a zone is UTC, not local time, so that it means the same on all machines.
     return Clock((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
@@ -261,7 +261,9 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     unknown = settings.vendors.keys() - {vendor.name for vendor in vendors}
     if unknown:
         known = ", ".join(vendor.name for vendor in vendors)
-        raise ValueError(f"there are settings for {', '.join(sorted(unknown))}; the vendors are {known}")
+        raise ValueError(
+            f"settings for unknown vendors: {', '.join(sorted(unknown))}; the vendors are {known}"
+        )
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))

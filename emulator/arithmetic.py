@@ -1,8 +1,8 @@
-"""Arithmetic that rounds alike on all x86-64 processors that have AVX2, however many cores they have.
+"""Identical rounding on all x86-64 processors with AVX2.
 
-numpy and OpenBLAS look at the processor when they are loaded and take the kernels that are fastest
-there; the last bit of what these compute differs, and of a drawn picture a pixel here and there. So does
-the order in which OpenBLAS adds what its threads have computed.
+When they are loaded, numpy and OpenBLAS select the fastest kernels for the processor. The results of these
+kernels differ in the last bit, which changes single pixels of a rendered picture. The order in which OpenBLAS
+adds the results of its threads has the same effect.
 """
 
 from __future__ import annotations
@@ -27,34 +27,33 @@ NUMPY_FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "AVX512_ICL": frozenset(_AVX512_ICL),
     "AVX512_SPR": frozenset(_AVX512_ICL | {"avx512_fp16"}),
 }
-"""What numpy calls the extensions beyond AVX2, and the processor's flags that each needs.
+"""numpy's names of the extensions beyond AVX2, with the processor flags that each needs.
 
 https://numpy.org/doc/stable/reference/simd/build-options.html
 """
 
 
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return the environment variables with which numpy and OpenBLAS compute alike everywhere.
+    """Return the environment variables that make numpy and OpenBLAS compute the same on all processors.
 
-    They count when set before numpy is loaded. One thread computes, and the extensions beyond AVX2 are left
-    unused; nothing is said of these for other processors, and where the system does not say what
-    the processor can do.
+    They must be set before numpy is loaded. They select one thread and disable the extensions beyond AVX2.
+    If the processor has no AVX2, or its flags are unknown, they only select one thread.
 
     Parameters
     ----------
     cpuinfo : str, optional
-        What Linux says of the processor; read from ``/proc/cpuinfo`` if left out.
+        Content of ``/proc/cpuinfo``. By default, the file is read.
     """
     if cpuinfo is None:
         cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
     found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     flags = frozenset(found[1].split()) if found else frozenset()
-    # It is quicker, too: each worker has a core, and over small matrices two threads wait for one another
-    # (a reshape of 1024 pixels took 116 ms with two threads on two busy cores, and 56 with one).
+    # One thread is also faster: each worker has a core, and with small matrices two threads wait for each
+    # other. A reshape of 1024 pixels took 116 ms with two threads on two busy cores, and 56 ms with one.
     variables = {"OPENBLAS_NUM_THREADS": "1"}
     if "avx2" not in flags:
         return variables
-    # numpy warns of a name that the processor lacks.
+    # numpy warns about extensions that the processor does not have.
     beyond = [name for name, needed in NUMPY_FEATURES.items() if needed <= flags]
     variables["OPENBLAS_CORETYPE"] = "Haswell"
     if beyond:

@@ -1,4 +1,4 @@
-"""Work that goes on beside the calls: asyncio tasks by credential."""
+"""Background work: asyncio tasks that can be cancelled by credential."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """Asyncio tasks that run until they end or are cancelled.
+    """Asyncio tasks in the background.
 
     Parameters
     ----------
     failure : str
-        What is logged when one of them raises.
+        Log message if one of them raises.
     """
 
     def __init__(self, failure: str) -> None:
@@ -24,14 +24,14 @@ class Background:
         self._running: dict[asyncio.Task[None], str] = {}
 
     def start(self, credential: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start work for a credential, and return its task."""
+        """Start work for a credential and return its task."""
         task = asyncio.create_task(work)
         self._running[task] = credential
         task.add_done_callback(self._end)
         return task
 
     async def cancel(self, credential: str | None = None) -> None:
-        """Cancel the work of a credential, or all, and return when it has ended."""
+        """Cancel all work, or that of one credential, and wait until it has ended."""
         cancelled = [task for task, each in self._running.items() if credential in {None, each}]
         for task in cancelled:
             task.cancel()

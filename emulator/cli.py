@@ -49,7 +49,7 @@ app.add_typer(snapshot.group, name="snapshot")
 @app.callback()
 def _describe() -> None:
     """Emulate three face-AI web APIs on this machine."""
-    # Before anything loads numpy: what is drawn and computed here is so on other processors too.
+    # Set before numpy is loaded, so that results are the same on all processors.
     os.environ.update(arithmetic_variables())
 
 

@@ -1,7 +1,7 @@
-"""The one source of time. Nothing else in the project asks the operating system what time it is.
+"""The clock. No other module reads the time of the operating system.
 
-Everybody shares one clock until somebody moves theirs: a credential's own clock is what isolates a
-test that lets a file expire from those that run beside it.
+All credentials share one clock until a tester changes the clock of a credential. With its own clock, a test
+can make a file expire without affecting the tests that run in parallel.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from datetime import UTC, datetime
 from typing import Any
 
 EVERYBODY = ""
-"""The credential whose clock those follow who have none of their own."""
+"""Stands for all credentials: its settings are the default."""
 
 
 def machine_time() -> float:
-    """Return what the machine's own clock says: for what is measured, and not for what expires."""
+    """Return the machine's time in seconds since the Unix epoch. It ignores changes of the clock."""
     return time.time()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a clock stands to the machine's.
+    """State of a clock.
 
     Attributes
     ----------
     offset_s : float
-        How far it goes ahead of the machine's clock, while it runs.
+        Seconds that it is ahead of the machine's clock, if it is not frozen.
     frozen_at : float or None
-        The moment at which it stands, seconds since the Unix epoch.
+        Time at which it is frozen, in seconds since the Unix epoch.
     """
 
     offset_s: float = 0.0
     frozen_at: float | None = None
 
     def now(self) -> float:
-        """Return what a clock that is set so says, in seconds since the Unix epoch."""
+        """Return the time of the clock, in seconds since the Unix epoch."""
         return self.at(machine_time())
 
     def at(self, real: float) -> float:
-        """Return what it says when the machine's clock says ``real``."""
+        """Return the time of the clock when the machine's time is ``real``."""
         return real + self.offset_s if self.frozen_at is None else self.frozen_at
 
     def to_document(self) -> dict[str, Any]:
@@ -51,12 +51,12 @@ class Setting:
 
 
 class Clock:
-    """What tells the time to everything that expires, ages or is stamped.
+    """The current time of each credential. It decides what has expired, and dates records.
 
     Parameters
     ----------
     frozen_at : float or None
-        The moment at which it stands until somebody moves it; None for the machine's time.
+        Time at which the clock is frozen initially. None for the machine's time.
     """
 
     def __init__(self, frozen_at: float | None = None) -> None:
@@ -65,39 +65,39 @@ class Clock:
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def now(self, credential: str = EVERYBODY) -> float:
-        """Return seconds since the Unix epoch, as ``credential`` (a credential) has it."""
+        """Return the time of ``credential``, in seconds since the Unix epoch."""
         return self.setting(credential).now()
 
     def setting(self, credential: str = EVERYBODY) -> Setting:
-        """Return how the clock of ``credential`` is set."""
+        """Return the state of the clock of ``credential``."""
         return self._settings.get(credential) or self._settings.get(EVERYBODY, self._initial)
 
     def settings(self) -> dict[str, Setting]:
-        """Return the clocks that somebody has set, by credential."""
+        """Return the clocks that testers have set, by credential."""
         return dict(self._settings)
 
     def set(self, setting: Setting, credential: str = EVERYBODY) -> None:
-        """Set the clock of ``credential``, and wake what waits for a moment."""
+        """Set the clock of ``credential``, and wake everything that waits for a time."""
         self._settings[credential] = setting
         self._wake()
 
     def freeze(self, credential: str = EVERYBODY, at: float | None = None) -> None:
-        """Stop the clock, now or ``at`` a moment."""
+        """Freeze the clock now, or at the time ``at``."""
         self.set(Setting(frozen_at=self.now(credential) if at is None else at), credential)
 
     def run(self, credential: str = EVERYBODY) -> None:
-        """Let the clock run on from where it is."""
+        """Let the clock run from its current time."""
         self.set(Setting(offset_s=self.now(credential) - time.time()), credential)
 
     def travel(self, moment: float, credential: str = EVERYBODY) -> None:
-        """Set the clock to ``moment``; it stands or runs on as before."""
+        """Set the clock to ``moment``. A frozen clock stays frozen, a running one runs on."""
         if self.setting(credential).frozen_at is None:
             self.set(Setting(offset_s=moment - time.time()), credential)
         else:
             self.set(Setting(frozen_at=moment), credential)
 
     def advance(self, seconds: float, credential: str = EVERYBODY) -> None:
-        """Move the clock on by ``seconds``; it stands or runs on as before."""
+        """Advance the clock by ``seconds``. A frozen clock stays frozen, a running one runs on."""
         before = self.setting(credential)
         if before.frozen_at is None:
             self.set(Setting(offset_s=before.offset_s + seconds), credential)
@@ -105,7 +105,7 @@ class Clock:
             self.set(Setting(frozen_at=before.frozen_at + seconds), credential)
 
     def forget(self, credential: str | None = None) -> None:
-        """Forget how ``credential`` has set its clock, or how anybody has."""
+        """Reset the clock of ``credential``, or all clocks."""
         if credential is None:
             self._settings.clear()
         else:
@@ -113,7 +113,7 @@ class Clock:
         self._wake()
 
     async def wait_until(self, moment: float, credential: str = EVERYBODY) -> None:
-        """Return when the clock of ``credential`` reaches ``moment``, by itself or because it is moved."""
+        """Wait until the clock of ``credential`` reaches ``moment``, by itself or because it is changed."""
         changed = asyncio.Event()
         entry = (asyncio.get_running_loop(), changed)
         self._waiting.add(entry)
@@ -122,41 +122,40 @@ class Clock:
                 changed.clear()
                 runs = self.setting(credential).frozen_at is None
                 with contextlib.suppress(TimeoutError):
-                    # A thread's longest wait is bounded, and waking once a day costs nothing. Not
-                    # `wait_for`: until Python 3.12 it loses a cancellation that comes as the clock is moved.
+                    # At most a day, because the length of a wait is limited. Not ``wait_for``: before
+                    # Python 3.12 it loses a cancellation that arrives while the clock is changed.
                     async with asyncio.timeout(min(missing, 86400.0) if runs else None):
                         await changed.wait()
         finally:
             self._waiting.discard(entry)
 
     def describe(self) -> str:
-        """Return the state of everybody's clock in a few words, for the banner."""
+        """Return the state of the default clock in a few words, for the banner."""
         setting = self.setting()
         if setting.frozen_at is not None:
             return f"frozen at {datetime.fromtimestamp(setting.frozen_at, UTC).isoformat()}"
         return "system" if not setting.offset_s else f"system {setting.offset_s:+.0f} s"
 
     def _wake(self) -> None:
-        # Whoever moves the clock may be in another thread than those who wait.
+        # The clock may be changed in another thread.
         for loop, changed in list(self._waiting):
-            with contextlib.suppress(RuntimeError):  # that loop is closed
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(changed.set)
 
 
 class Stopwatch:
-    """Elapsed time, for the members of answers that report how long work took.
+    """Elapsed real time, for members of responses that report a duration.
 
-    Elapsed time is a measurement of the machine, not a moment in the emulated world: it runs on
-    when the clock is frozen.
+    It does not depend on the clock, and runs on while the clock is frozen.
     """
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
 
     def elapsed_ms(self) -> int:
-        """Return whole milliseconds since construction."""
+        """Return the milliseconds since construction, rounded."""
         return round(self.elapsed_s() * 1000)
 
     def elapsed_s(self) -> float:
-        """Return seconds since construction."""
+        """Return the seconds since construction."""
         return time.perf_counter() - self._started

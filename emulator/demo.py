@@ -1,4 +1,4 @@
-"""The demonstration: one photo through all vendors, over HTTP, as a client would."""
+"""The demo: sends one picture to all vendors over HTTP, as a client does."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ANY_FORMAT = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 
 @dataclass
 class Progress:
-    """What has been done, how long it took and what came of it."""
+    """The steps so far, with their durations and results."""
 
     console: Console
     rows: list[tuple[str, str, float, str]] = field(default_factory=list)
 
     @contextmanager
     def step(self, vendor: str, what: str) -> Iterator[Callable[[str], None]]:
-        """Show and time one step; the block says through the callable what it made."""
+        """Show and time one step. The block passes its result to the callable."""
         made: list[str] = []
         started = time.perf_counter()
         with self.console.status(f"{vendor}: {what}"):
@@ -42,7 +42,7 @@ class Progress:
         self.rows.append((vendor, what, (time.perf_counter() - started) * 1000, ", ".join(made)))
 
     def table(self) -> Table:
-        """Return everything as a table."""
+        """Return the steps as a table."""
         table = Table("vendor", "what", "ms", "result")
         table.columns[2].justify = "right"
         for vendor, what, elapsed_ms, made in self.rows:
@@ -51,12 +51,12 @@ class Progress:
 
 
 def run_demo(photo: Path | None, folder: Path) -> None:
-    """Write into ``folder`` what all vendors make of ``photo``, and print a table.
+    """Send ``photo`` to all vendors, write their results to ``folder``, and print a table.
 
     Raises
     ------
     DemoFailed
-        If the photo cannot be read, or a vendor answers with an error.
+        If the picture cannot be decoded, or a vendor answers with an error.
     """
     console = Console()
     progress = Progress(console)
@@ -73,11 +73,11 @@ def run_demo(photo: Path | None, folder: Path) -> None:
             demonstrate = importlib.import_module(f"{vendor.package}.demo").demonstrate
             demonstrate(client, data, folder, partial(progress.step, vendor.title))
     console.print(progress.table())
-    console.print(f"what came back: {folder}")
+    console.print(f"results: {folder}")
 
 
 def _read_photo(photo: Path | None, progress: Progress) -> bytes:
-    """Return a photo as JPEG, which every vendor takes."""
+    """Return the picture as JPEG, which every vendor accepts."""
     with progress.step("demo", f"read {photo.name if photo else 'the sample'}") as made:
         data = photo.read_bytes() if photo else sample_photo()
         try:

@@ -1,9 +1,9 @@
-"""Runs a client under every order of polls and webhooks, and names the order that breaks it.
+"""Search for an order of polls and webhooks that breaks a client.
 
-The client is any command. It is run once as things come, and then once for each order, each time
-with a credential of its own, so that no run can see another's tasks. An order says how many polls
-are told that a task runs, and when its webhook comes: seen from the client's own calls, so that the
-order holds however fast the client is.
+The client is any command. It runs once without a plan, and then once per order. Each run has its own
+credential, so that it does not see the tasks of other runs. An order sets how many polls return a running
+task, and when the webhook arrives relative to the client's calls, so it does not depend on the client's
+speed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from emulator.world.plans import Step, When
 
 WARM_UP_SECONDS = 120
 LAST_LINES = 15
-"""How much of the output of a client that broke is shown."""
+"""Number of output lines to show of a client that failed."""
 
 PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_END,),
@@ -42,7 +42,7 @@ PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_CREATION, When.AFTER_END),
     (When.BEFORE_CREATION, When.BEFORE_CREATION),
 )
-"""The ways in which a webhook can come once, twice or never, the most common ones first."""
+"""When a webhook can arrive once, twice or never; the most common cases first."""
 
 WORDS: Mapping[Step, str] = {
     Step.CREATED: "created",
@@ -55,29 +55,29 @@ WORDS: Mapping[Step, str] = {
 
 
 class CannotExplore(Exception):
-    """There is nothing to explore; the message says why."""
+    """The exploration cannot start. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """What is asked for.
+    """Options of an exploration.
 
     Attributes
     ----------
     command : tuple of str
-        The client.
+        Command that runs the client.
     endpoint : str or None
-        Where webhooks go; None if the client adds its endpoint itself.
+        URL that receives the webhooks. None if the client adds its endpoint itself.
     secret : str or None
-        What they are signed with, for ``endpoint``; None for one that is made up.
+        Signing secret of ``endpoint``. None to generate one.
     vendor : str or None
-        Which vendor sends them to ``endpoint``; None for every vendor.
+        Vendor that sends to ``endpoint``. None for every vendor.
     most_polls, limit : int
-        How far orders go, and how many are tried.
+        Largest number of polls that return a running task, and largest number of orders to try.
     timeout_s : float
-        What a run may take.
+        Seconds after which a run fails.
     patience_s : float
-        How long a poll is waited for before things go on without it.
+        Seconds to wait for a poll before the plan continues without it.
     """
 
     command: tuple[str, ...]
@@ -92,14 +92,14 @@ class Exploration:
 
 @dataclass(frozen=True)
 class Plan:
-    """The order of polls and webhooks that is prescribed to every task of a run."""
+    """The order of polls and webhooks for every task of a run."""
 
     running_polls: int
     webhooks: tuple[When, ...]
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What the client sees, if it polls until the end."""
+        """The expected steps of a client that polls until the end."""
         return (
             *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.BEFORE_CREATION),
             Step.CREATED,
@@ -115,22 +115,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run.
+    """Result of a run.
 
     Attributes
     ----------
     plan : Plan or None
-        What was prescribed; None where things went as they come.
+        Plan of the run. None for the run without a plan.
     tasks : tuple of tuple of Step
-        What happened to each task.
+        Recorded steps of each task.
     failure : str or None
-        How the client broke.
+        How the client failed.
     elapsed_s : float
-        How long it took.
+        Duration in seconds.
     deliveries : int
-        How many webhooks there were to send.
+        Number of webhook deliveries.
     output : tuple of str
-        The last lines that it printed.
+        The client's last lines of output.
     """
 
     plan: Plan | None
@@ -142,24 +142,24 @@ class Result:
 
     @property
     def running_polls(self) -> int:
-        """How many polls of a task were told at most that it runs."""
+        """Largest number of polls of one task that returned a running task."""
         return max((steps.count(Step.POLL_RUNNING) for steps in self.tasks), default=0)
 
     def happened(self) -> str:
-        """Return what happened, in words; once, if it was the same for all tasks."""
+        """Return the recorded steps in words, without repeating equal tasks."""
         distinct = dict.fromkeys(self.tasks)
         return "; ".join(spell(steps) for steps in distinct) or "no task"
 
 
 def plans(most_polls: int) -> list[Plan]:
-    """Return all orders in which up to ``most_polls`` polls tell that a task runs, the shortest first."""
+    """Return all orders with up to ``most_polls`` polls that return a running task, the shortest first."""
     found = [
         Plan(polls, webhooks)
         for polls in range(most_polls + 1)
         for webhooks in PATTERNS
         if polls == 0 or When.BEFORE_CREATION not in webhooks
     ]
-    # The sort is stable: among orders of one length, the most common ways stay first.
+    # The sort is stable: among orders of equal length, the most common cases stay first.
     return sorted(found, key=lambda plan: len(plan.steps))
 
 
@@ -170,12 +170,12 @@ def spell(steps: Sequence[Step]) -> str:
 
 
 def explore_plans(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
-    """Return the runs that broke the client, the shortest order first, and print what is found.
+    """Return the runs that broke the client, the shortest order first, and print all results.
 
     Raises
     ------
     CannotExplore
-        If the client creates no task, or nobody hears of it by a webhook.
+        If the emulator is not available, or the client creates no task, or no webhook is sent.
     """
     console = console or Console()
     with contextlib.ExitStack() as stack:
@@ -184,13 +184,13 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
         with console.status("waiting for the emulator"):
             _wait_until_ready(client)
         runs = _Runs(client, base_url, asked)
-        with console.status("as things come"):
+        with console.status("without a plan"):
             plain = runs.run(None)
         if not plain.tasks or not plain.deliveries:
             _show_output(console, plain)
             raise CannotExplore(_why_nothing(plain))
         console.print(
-            f"as things come: {plain.failure or 'ok'}; {len(plain.tasks)} task(s), "
+            f"without a plan: {plain.failure or 'ok'}; {len(plain.tasks)} task(s), "
             f"{plain.deliveries} webhook(s): {plain.happened()}",
             highlight=False,
             soft_wrap=True,
@@ -207,11 +207,11 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
 
 
 def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
-    """Run every order, as long as it differs from those before."""
+    """Run every order that differs from the earlier ones for this client."""
     most = asked.most_polls
     for plan in plans(asked.most_polls)[: asked.limit]:
         if plan.running_polls > most:
-            continue  # the client does not poll so often: it would see what it has seen before
+            continue  # the client stops polling earlier, so this order is equal to an earlier one
         with console.status(str(plan)):
             result = runs.run(plan)
         if result.failure is None and result.running_polls < plan.running_polls:
@@ -221,12 +221,12 @@ def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Resu
 
 @dataclass
 class _Runs:
-    """Runs of the client, each with a credential of its own."""
+    """Runs of the client, each with its own credential."""
 
     client: httpx.Client
     base_url: str
     asked: Exploration
-    # A server that has run for long may have seen other explorations.
+    # Random, because a running server may have credentials of earlier explorations.
     name: str = field(default_factory=lambda: f"explore-{secrets.token_hex(4)}")
     count: int = 0
 
@@ -263,18 +263,18 @@ class _Runs:
         new = {"url": self.asked.endpoint, "secret": self.asked.secret, "vendor": self.asked.vendor}
         answer = self.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
         if answer.is_error:
-            raise CannotExplore(f"the endpoint is refused: {answer.json()['error']}")
+            raise CannotExplore(f"the endpoint cannot be added: {answer.json()['error']}")
         return {"FACE_EMULATOR_WEBHOOK_SECRET": answer.json()["secret"]}
 
     def _forget(self, mine: Mapping[str, str]) -> None:
-        # Before the plan, without which all that it holds goes out: the next run must not get it.
+        # Remove the endpoints before the plan. Otherwise held webhooks are sent, and reach the next run.
         for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=mine).json():
             self.client.delete(f"/_emulator/webhooks/endpoints/{endpoint['id']}")
         self.client.delete("/_emulator/webhooks/plan", params=mine)
 
 
 def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
-    """Run the command, and return how it failed, or None."""
+    """Run the command and return how it failed, or None."""
     with subprocess.Popen(  # noqa: S603 - the user's own command
         asked.command,
         env=environment,
@@ -286,9 +286,9 @@ def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[byte
         try:
             status = process.wait(asked.timeout_s)
         except subprocess.TimeoutExpired:
-            return f"not done after {asked.timeout_s:g} s"
+            return f"timeout after {asked.timeout_s:g} s"
         finally:
-            # What it started must not listen on into the next run.
+            # Processes that it started must not receive the webhooks of the next run.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
     return None if status == 0 else f"exit status {status}"
@@ -312,20 +312,19 @@ def _wait_until_ready(client: httpx.Client) -> None:
 
 def _why_nothing(plain: Result) -> str:
     if plain.failure is not None:
-        return f"the client fails before anything can come in another order: {plain.failure}"
+        return f"the client fails without a plan: {plain.failure}"
     if not plain.tasks:
         return (
-            "the client created no task; it has to call FACE_EMULATOR_URL with the key "
-            "FACE_EMULATOR_CREDENTIAL"
+            "the client created no task; it must call FACE_EMULATOR_URL with the key FACE_EMULATOR_CREDENTIAL"
         )
     return (
-        "no webhook was sent; the client has to add its endpoint for FACE_EMULATOR_CREDENTIAL, "
-        "or --endpoint has to name it"
+        "no webhook was sent; the client must add its endpoint for FACE_EMULATOR_CREDENTIAL, "
+        "or pass the endpoint with --endpoint"
     )
 
 
 def _spell_result(result: Result) -> str:
-    """Return the row of a run: whether it broke the client, the order, and what happened if not that."""
+    """Return the row of a run: result, order, and the recorded steps if they differ from the order."""
     row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
     if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"

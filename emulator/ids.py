@@ -1,9 +1,8 @@
-"""The one source of identifiers and other arbitrary bytes.
+"""The only source of identifiers and other random bytes.
 
-Every id is a function of (seed, credential, kind, how many were drawn before): the same calls by the
-same credential get the same ids, whatever other credentials do meanwhile. They get them again once
-what belongs to the credential was cleared. What is drawn before a credential is known counts for ""
-instead, whoever calls.
+An id depends on the seed, the credential, the kind, and how many of that kind the credential has drawn
+before. The same calls with the same credential get the same ids, regardless of other credentials, and get
+them again after a reset of the credential. Draws before the credential is known use "" as the credential.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ class SeededIds:
     Parameters
     ----------
     seed : int
-        Another seed gives another world of ids.
+        The same seed gives the same ids.
     count_up : async (name: str, credential: str) -> int
-        Counts the draws under a name in a credential, atomically: 1, 2, 3 ... In the shared store, so
-        that several servers never hand out the same id.
+        Increments the counter of a name and a credential atomically: 1, 2, 3 ... It is in the shared store,
+        so that several servers never return the same id.
     """
 
     def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:
@@ -30,16 +29,16 @@ class SeededIds:
         self._count_up = count_up
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
-        """Return ``length`` bytes, the next ones of ``kind`` in ``credential`` (a credential, or "")."""
+        """Return the next ``length`` bytes of ``kind`` for ``credential``, which may be ""."""
         nth = await self._count_up(f"ids/{kind}", credential)
         return self._derive(f"{kind}\0{credential}\0{nth}", length)
 
     async def draw_uuid4(self, credential: str, kind: str) -> uuid.UUID:
-        """Return the next version-4 UUID of ``kind`` in ``credential``."""
+        """Return the next version-4 UUID of ``kind`` for ``credential``."""
         return uuid.UUID(bytes=await self.draw(credential, kind, 16), version=4)
 
     def secret(self, purpose: str) -> bytes:
-        """Return 32 bytes that stay the same for a seed and a purpose: a key to sign with."""
+        """Return a 32-byte signing key that depends only on the seed and the purpose."""
         return self._derive(f"secret\0{purpose}", 32)
 
     def _derive(self, message: str, length: int) -> bytes:
@@ -47,5 +46,5 @@ class SeededIds:
 
 
 def hash_text(text: str) -> str:
-    """Return 32 hexadecimal digits that stand for ``text``."""
+    """Return a hash of ``text``: 32 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""Fixtures for the test suites of those who call the vendors.
+"""Pytest fixtures that start an emulator.
 
-Loaded by pytest in every run of everybody who has the package installed, so nothing heavy is
-imported before a test asks for an emulator.
+If the package is installed, pytest loads this plugin in every run. Expensive modules are therefore imported
+only when a test requests an emulator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FaceEmulatorServer:
     Attributes
     ----------
     base_url : str
-        Where it answers, without a slash at the end.
+        Base URL, without a trailing slash.
     """
 
     base_url: str
@@ -32,7 +32,7 @@ class FaceEmulatorServer:
 
 @dataclass
 class _Bill:
-    """What was billed before the first test that used an emulator, and after the last."""
+    """Costs before the first test that used an emulator, and after the last one."""
 
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
@@ -48,18 +48,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--face-emulator-url",
         metavar="URL",
         default=None,
-        help="Base URL of an emulator that runs already; without it, tests that ask for one start their own.",
+        help="Base URL of a running emulator. By default, one is started when a test needs it.",
     )
 
 
 @pytest.fixture(scope="session")
 def face_emulator_server(request: pytest.FixtureRequest) -> Iterator[FaceEmulatorServer]:
-    """One emulator for the whole session: that of ``--face-emulator-url``, or one of our own."""
+    """One emulator for the whole session: that of ``--face-emulator-url``, or a new one."""
     given: str | None = request.config.getoption("--face-emulator-url")
     if given is not None:
         yield from _billed(request.config, FaceEmulatorServer(given.rstrip("/")))
         return
-    # Here and not above: a web framework and a face core, which most runs of pytest have no use for.
+    # Imported here, because it loads a web framework and most runs of pytest do not need it.
     from emulator.server import running_server  # noqa: PLC0415
 
     with running_server() as listening:
@@ -67,7 +67,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> Iterator[FaceEmulato
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the calls of this run would have cost, if there were any that are billed."""
+    """Print what the calls of this run would have cost, if any call is billed."""
     bill = config.stash.get(_BILL, None)
     lines = [] if bill is None else _lines(bill)
     if lines:
@@ -81,35 +81,35 @@ def _billed(config: pytest.Config, server: FaceEmulatorServer) -> Iterator[FaceE
         bill = config.stash[_BILL] = _Bill(before=_costs(server))
     except OSError as error:
         pytest.fail(
-            f"no emulator answers at {server.base_url} ({error}): start one there with "
-            "`face-emulator serve`, or leave --face-emulator-url out",
+            f"no emulator answers at {server.base_url} ({error}): start one with "
+            "`face-emulator serve`, or omit --face-emulator-url",
             pytrace=False,
         )
     yield server
-    # One that is gone by now was stopped by a test, and cannot be asked any more.
+    # A test may have stopped the emulator.
     with contextlib.suppress(OSError):
         bill.after = _costs(server)
 
 
 def _costs(server: FaceEmulatorServer) -> dict[str, Any]:
-    # Of the standard library, and even that only where it is used.
+    # Only the standard library, imported on demand, because pytest loads this module in every run.
     import json  # noqa: PLC0415
     import urllib.error  # noqa: PLC0415
     import urllib.request  # noqa: PLC0415
 
-    # Tests reset what is theirs, and that would not be billed.
+    # ``since_start``, because tests may reset their credentials, which also resets the costs.
     try:
         with urllib.request.urlopen(f"{server.base_url}/_emulator/costs?since_start=true") as answer:  # noqa: S310 - the user's own
             costs: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:
-        # Its control API is off, or has a port of its own: the tests can do without the bill.
+        # The control API is off or has a separate port. The tests can run without the bill.
         error.close()
         return {}
     return costs
 
 
 def _lines(bill: _Bill) -> list[str]:
-    """Return one line for each operation that was billed in between, and one for the money."""
+    """Return one line per operation that was billed between the two, and one with the total."""
     before = {(cost["vendor"], cost["operation"]): cost for cost in bill.before.get("operations", [])}
     lines, totals, unpriced = [], dict[str, Decimal](), False
     for cost in bill.after.get("operations", []):
@@ -129,5 +129,5 @@ def _lines(bill: _Bill) -> list[str]:
         lines.append(f"{cost['vendor']} {cost['operation']}: {', '.join(parts)}")
     if totals:
         money = ", ".join(f"{amount:f} {currency}" for currency, amount in sorted(totals.items()))
-        lines.append(f"total: {money}{', and what has no price' if unpriced else ''}")
+        lines.append(f"total: {money}{', excluding operations without a price' if unpriced else ''}")
     return lines

@@ -1,4 +1,4 @@
-"""A listening emulator: in the foreground for the command line, in a thread for everybody else."""
+"""The server: ``serve`` blocks, for the command line; ``running_server`` runs in a thread, for tests."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from emulator.web.endings import ENDINGS
 from emulator.web.exchange import DROPPERS
 
 KEEP_ALIVE_SECONDS = 75
-"""How long a connection without a request is kept, as web servers do: one that is closed sooner may be closed
-just as a client with a pool of connections sends the next request on it."""
+"""Seconds until an idle connection is closed, as in common web servers. With a shorter time, a connection is
+more often closed while a client with a connection pool sends the next request on it."""
 
 
 class AddressInUse(Exception):
-    """Somebody else listens there."""
+    """Another process listens on the address."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
@@ -40,12 +40,12 @@ class AddressInUse(Exception):
         self.port = port
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port} is taken: stop what listens there, or choose another with --port"
+        return f"{self.host}:{self.port} is in use: stop the other server, or choose another port with --port"
 
 
 @dataclass(frozen=True)
 class Listening:
-    """A server that answers: its application, its base URL and that of the control API, if that is on."""
+    """A running server: its application, its base URL, and that of the control API if it is served."""
 
     app: FastAPI
     base_url: str
@@ -55,16 +55,16 @@ class Listening:
 async def serve(
     settings: Settings, host: str, port: int, on_listening: Callable[[Listening], Awaitable[None]]
 ) -> None:
-    """Serve until told to stop by a signal; ``on_listening`` runs once requests are answered.
+    """Serve until a signal stops the server, and call ``on_listening`` once it accepts requests.
 
     Raises
     ------
     AddressInUse
-        If the port is taken.
+        If the port is in use.
     StoreUnreadable
-        If what the data folder holds cannot be used.
+        If the content of the data folder cannot be used.
     Exception
-        What ``on_listening`` raises stops the server, and is raised.
+        If ``on_listening`` raises it. The server is stopped first.
     """
     if settings.control == "auto" and settings.control_port is None and not is_loopback(host):
         settings = settings.model_copy(update={"control": "off"})
@@ -91,9 +91,9 @@ async def serve(
 def running_server(
     settings: Settings | None = None, *, workers: WorkerPool | None = None
 ) -> Iterator[Listening]:
-    """Run an emulator in a thread, on a free port of the loopback interface, as long as the block lasts.
+    """Run an emulator in a thread, on a free port of the loopback interface, for the duration of the block.
 
-    ``workers`` compute its pictures, in place of a pool of its own, and outlive it.
+    If ``workers`` is given, the emulator uses that pool and does not close it.
     """
     settings = settings or Settings()
     with contextlib.ExitStack() as stack:
@@ -128,11 +128,11 @@ def running_server(
 
 
 def _run(run: Callable[[], Coroutine[Any, Any, None]], started: Future[None]) -> None:
-    """Run a server's thread."""
+    """Run the server in its thread."""
     try:
         asyncio.run(run())
     except BaseException:
-        # Why it could not start is told to who waits for it, and to nobody else.
+        # ``started`` already raises an error of the startup in the thread that waits for it.
         if not started.done() or started.exception() is None:
             raise
 
@@ -143,7 +143,7 @@ async def _begin(
     scripts: Scripts,
     on_listening: Callable[[Listening], Awaitable[None]] | None,
 ) -> None:
-    """Run the init hooks, and then ``on_listening``."""
+    """Run the init hooks, then ``on_listening``."""
     if settings.init_dir is not None:
         url = listening.control_url or listening.base_url
         await run_init_hooks(settings.init_dir, listening.app.state.world, url, scripts)
@@ -160,7 +160,7 @@ def _listening(
 
 
 def _bind_control(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[socket.socket]]:
-    """Return the settings with the port that the control API got, and its socket, if it has one."""
+    """Bind the separate port of the control API, if any. Return the settings with it, and its socket."""
     if settings.control_port is None or settings.control == "off":
         return settings, []
     bound = stack.enter_context(_bind("127.0.0.1", settings.control_port))
@@ -171,13 +171,13 @@ async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) ->
     while not server.started:
         if serving.done():
             await serving
-            raise RuntimeError("the server stopped while it started; its log says why")
+            raise RuntimeError("the server stopped during its startup; see its log")
         await asyncio.sleep(0.005)
 
 
 def _uvicorn_server(app: FastAPI) -> _Server:
-    # Logging is the command line's to configure; a library that is embedded in a test stays quiet.
-    # Whoever can reach a test's emulator may say by which scheme: in a container, that is the bridge.
+    # The command line configures logging; an emulator inside a test must not print.
+    # Trust the forwarded headers of all addresses: in a container, requests come from the bridge's address.
     return _Server(
         uvicorn.Config(
             _Opening(app),
@@ -191,14 +191,14 @@ def _uvicorn_server(app: FastAPI) -> _Server:
 
 
 class _Opening:
-    """ASGI middleware that keeps why an application could not start, in place of having it logged."""
+    """ASGI middleware that stores the error of a failed startup instead of letting uvicorn log it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.failure: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand everything on."""
+        """Call the application."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
@@ -215,10 +215,10 @@ class _Opening:
 
 
 class _Server(uvicorn.Server):
-    """A server that raises why it could not start, where uvicorn's own ends the process.
+    """A server that raises the error of a failed startup, where uvicorn's own exits the process.
 
-    And one with which end what its beginning has started: a signal that stops it also ends the process, as
-    soon as it has stopped.
+    Its shutdown also cancels the init hooks and ends their scripts, because after a signal the process exits
+    as soon as the server has stopped.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -227,7 +227,7 @@ class _Server(uvicorn.Server):
         self.scripts = Scripts()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, and listen."""
+        """Start the application and listen."""
         try:
             await super().startup(sockets)
         except SystemExit:
@@ -237,7 +237,7 @@ class _Server(uvicorn.Server):
             raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Break off what is still beginning, stop, and end what the scripts have left running."""
+        """Cancel the init hooks, stop the server, and end the processes that scripts have left running."""
         if self.beginning is not None:
             self.beginning.cancel()
             await asyncio.wait({self.beginning})
@@ -246,29 +246,30 @@ class _Server(uvicorn.Server):
 
 
 class DroppableProtocol(HttpToolsProtocol):
-    """HTTP, with connections that the application can close without an answer.
+    """HTTP with two ASGI extensions.
 
-    And with answers that never end by themselves, which hear when the server stops.
+    ``DROPPERS`` closes a connection without a response. ``ENDINGS`` registers callbacks that run when the
+    server stops, for responses that never end by themselves.
     """
 
     def on_message_begin(self) -> None:
-        """Offer that in the request's scope."""
+        """Add the extensions to the request's scope."""
         super().on_message_begin()
         self._endings: set[Callable[[], None]] = set()
         self.scope["extensions"] = {
             DROPPERS: {"close": self.transport.close, "reset": self._reset},
-            # Functions, which the types of ASGI do not foresee: uvicorn hands on what it is given.
+            # The ASGI types do not allow functions here, but uvicorn passes them on unchanged.
             ENDINGS: {"add": self._endings.add},
         }
 
     def shutdown(self) -> None:
-        """Tell who waits for it that the server stops, and go on stopping."""
+        """Call the callbacks, then shut down."""
         for end in list(getattr(self, "_endings", ())):
             end()
         super().shutdown()
 
     def _reset(self) -> None:
-        # A connection that does not linger is not closed but reset.
+        # With a linger time of 0, closing sends a reset.
         bound = self.transport.get_extra_info("socket")
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
@@ -279,8 +280,8 @@ def _bind(host: str, port: int) -> socket.socket:
         bound = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
         )
-        # Connections inherit it. An answer's head and body are two writes, and without it the second
-        # one waits for the client's delayed acknowledgement of the first: 40 ms a call.
+        # Connections inherit this option. A response's head and body are two writes. Without the option, the
+        # second waits for the client's delayed acknowledgement of the first: 40 ms per call.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:

@@ -1,4 +1,4 @@
-"""Everything that can be set from outside, in one frozen object."""
+"""The settings of the emulator, read from environment variables."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from emulator.world.credentials import CredentialState
 
 
 class VendorPackages(BaseSettings):
-    """Where vendors are looked for: known even where another setting is wrong."""
+    """The packages of the vendors. They can be read even if another setting is invalid."""
 
     model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
 
     vendor_packages: tuple[str, ...] = Field(
         default=("emulator.vendors",),
-        description="Python packages that are vendors, or hold some, as a JSON list: add one to emulate a "
-        "vendor of your own.",
+        description="Python packages of the vendors, as a JSON list. Each is a vendor or contains vendors. "
+        "Add one to emulate your own vendor.",
     )
 
 
 class Settings(VendorPackages):
-    """Settings of the emulator; each is also an environment variable ``FACE_EMULATOR_<NAME>``.
+    """Settings of the emulator. Each has an environment variable ``FACE_EMULATOR_<NAME>``.
 
-    A vendor's own settings stand under ``vendors``: ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE=512``.
+    ``vendors`` contains the settings of each vendor:
+    ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE=512``.
     """
 
     model_config = SettingsConfigDict(
@@ -40,62 +41,69 @@ class Settings(VendorPackages):
         extra="forbid",
     )
 
-    seed: int = Field(default=0, description="Ids and signatures derive from it: same seed, same ids.")
+    seed: int = Field(default=0, description="Seed of ids and signatures. The same seed gives the same ids.")
     clock: Literal["system"] | datetime = Field(
-        default="system", description="`system`, or an ISO 8601 moment at which the clock stands still."
+        default="system",
+        description="`system`, or the ISO 8601 time at which the clock is frozen. Without a zone, it is UTC.",
     )
     credentials: Mapping[str, CredentialState] = Field(
         default_factory=dict,
-        description="Listed credentials and what they are, as a JSON object: `valid`, `revoked`, `expired`, "
-        "`restricted`, `no_balance` or `other_region`. For Face++ either the `api_key` or "
+        description="Listed credentials and their states, as a JSON object. A state is `valid`, `revoked`, "
+        "`expired`, `restricted`, `no_balance` or `other_region`. For Face++, list the `api_key` or "
         "`api_key:api_secret`.",
     )
     strict: bool = Field(
-        default=False, description="Whether only listed credentials are good; if not, all that are not empty."
+        default=False,
+        description="Whether unlisted credentials are refused. If not, all except empty ones are valid.",
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
         ge=1,
-        description="Worker processes that compute pictures; one for each processor, at most 4, if not set.",
+        description="Number of worker processes. The default is one per processor, at most 4.",
     )
     data_dir: Path | None = Field(
-        default=None, description="Where records and pictures are kept; if not set, they go with the process."
+        default=None,
+        description="Folder that stores all state. If not set, the state is deleted when the emulator stops.",
     )
     progression: Progression = Field(
         default=REAL,
-        description='When tasks are over, as clients see it, as a JSON object: `{"mode": "real"}`, '
-        "`immediate`, `after_polls` with `polls`, `after_seconds` with `seconds` by the clock, or `manual`.",
+        description='When tasks appear finished, as a JSON object such as `{"mode": "manual"}`. Modes: '
+        "`real`, `immediate`, `after_polls` (with `polls`), `after_seconds` (with `seconds`) and `manual`.",
     )
     in_band_faults: bool = Field(
         default=True,
-        description="Whether the header `X-Emulator-Fault` and credentials that begin with `fault-` work.",
+        description="Whether clients can request faults with the header `X-Emulator-Fault` or a credential "
+        "that begins with `fault-`.",
     )
     scenarios: tuple[str, ...] = Field(
         default=(),
-        description="Scenarios to load at the start, as a JSON list: shipped ones by name, own ones by path.",
+        description="Scenarios to load at startup, as a JSON list: names of shipped scenarios, or paths.",
     )
     init_dir: Path | None = Field(
         default=None,
-        description="A folder of scenario files and scripts (`.sh`, `.py`) that run in the order of "
-        "their names before the emulator is ready; the first that fails stops it.",
+        description="Folder of scenario files and scripts (`.sh`, `.py`). They run in the order of their "
+        "names before the emulator is ready. If one fails, the emulator stops.",
     )
     control: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Whether `/_emulator` is served, beside health and readiness; `auto`: if the emulator "
-        "listens on a loopback address.",
+        description="Whether the control API is served. `auto` serves it on loopback addresses only. "
+        "Health and readiness are always served.",
     )
     control_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="Serve it on a port of its own, on 127.0.0.1, and not beside the vendors.",
+        description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
+        "If not set, the control API shares the port of the vendors.",
     )
     journal_calls: int = Field(
-        default=1000, ge=0, description="How many of the last calls the journal keeps; with 0 it keeps none."
+        default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
     )
     journal_bytes: int = Field(
-        default=16 * 1024 * 1024, ge=0, description="How many bytes these calls may take in memory, roughly."
+        default=16 * 1024 * 1024,
+        ge=0,
+        description="Approximate limit of the journal's memory, in bytes.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
-        default_factory=dict, description="Settings of the vendors, by vendor and name."
+        default_factory=dict, description="Settings of each vendor, by vendor and name."
     )

@@ -1,4 +1,4 @@
-"""The environment variables that are settings: which there are, and what is wrong with those that are set."""
+"""Names of the environment variables, and reports of unknown and invalid ones."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from emulator.web.vendor import Vendor
 PREFIX = "FACE_EMULATOR_"
 
 FOR_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}CREDENTIAL", f"{PREFIX}WEBHOOK_SECRET"})
-"""What clients are told where an emulator is; a server may find them in its environment too."""
+"""Variables that clients of an emulator read. They may also be set in the environment of a server."""
 
 NESTED = frozenset({"CREDENTIALS", "PROGRESSION", "VENDORS"})
-"""The settings whose members may have variables of their own: ``FACE_EMULATOR_PROGRESSION__MODE``."""
+"""Settings whose members have variables too, such as ``FACE_EMULATOR_PROGRESSION__MODE``."""
 
 OPTIONS: Mapping[str, str] = {f"{PREFIX}HOST": "--host", f"{PREFIX}PORT": "--port"}
-"""What one may take for a setting, and is an option of ``face-emulator serve``."""
+"""Names that look like settings, but are options of ``face-emulator serve``."""
 
 
 def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
-    """Return the names of all variables that are settings, those of the vendors among them."""
+    """Return the names of all settings' variables, including the vendors'."""
     own = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     theirs = [
         f"{_prefix_of(vendor)}{name.upper()}"
@@ -36,10 +36,10 @@ def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
 
 
 def strange_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> list[str]:
-    """Return a sentence for each variable that looks like a setting, and is none.
+    """Return a warning for each variable that looks like a setting but is not.
 
-    It may be a slip, which would go unnoticed. It need not be: an orchestrator that runs a service
-    named face-emulator sets ``FACE_EMULATOR_PORT`` and more for every container.
+    This is not an error, because the variable need not be a typo: an orchestrator that runs a service named
+    face-emulator sets ``FACE_EMULATOR_PORT`` and others in every container.
     """
     known = variables(vendors)
     sentences = []
@@ -48,16 +48,16 @@ def strange_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> 
         is_member = said.removeprefix(PREFIX).partition("__")[0] in NESTED
         if not said.startswith(PREFIX) or said in FOR_CLIENTS or said in known or is_member:
             continue
-        sentences.append(f"{name} is no setting, and changes nothing{_suggestion(said, known)}")
+        sentences.append(f"{name} is not a setting and has no effect{_suggestion(said, known)}")
     return sentences
 
 
 def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) -> list[str]:
-    """Return a sentence for each variable whose value cannot be."""
+    """Return an error message for each variable that is invalid."""
     if isinstance(error, SettingsError):
-        # It names the setting in its text alone.
+        # Only the text of the error contains the setting's name.
         named = re.search(r'field "(\w+)"', str(error))
-        return [f"{PREFIX}{named[1].upper() if named else '...'} is no JSON: {error.__cause__}"]
+        return [f"{PREFIX}{named[1].upper() if named else '...'} is not valid JSON: {error.__cause__}"]
     prefixes = {vendor.settings_model.__name__: _prefix_of(vendor) for vendor in vendors}
     prefix = prefixes.get(error.title, PREFIX)
     known = variables(vendors)
@@ -66,19 +66,19 @@ def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) 
         name, *place = (str(part) for part in each["loc"])
         variable = f"{prefix}{name.upper()}"
         if each["type"] == "extra_forbidden" and not place:
-            said = f"is no setting{_suggestion(variable, known)}"
+            said = f"is not a setting{_suggestion(variable, known)}"
         else:
             said = each["msg"][0].lower() + each["msg"][1:]
-            # A text that is no JSON is not repeated: it may hold a secret.
+            # Invalid JSON is not printed, because it may contain a secret.
             if each["type"] not in {"missing", "json_invalid"} and isinstance(
                 each["input"], str | int | float
             ):
                 said += f", not {str(each['input'])!r}"
-            # Where a value may have several forms, pydantic names the form as well.
+            # If several types are allowed, the location also contains the type.
             said = ": ".join([*(part for part in place if re.fullmatch(r"\w+", part)), said])
         sentences.setdefault(variable, []).append(said)
     return [
-        f"{variable}{' ' if said[0].startswith('is no') else ': '}{', or '.join(said)}"
+        f"{variable}{' ' if said[0].startswith('is not a') else ': '}{', or '.join(said)}"
         for variable, said in sentences.items()
     ]
 
@@ -89,11 +89,11 @@ def _prefix_of(vendor: Vendor) -> str:
 
 def _suggestion(name: str, known: Sequence[str]) -> str:
     if name in OPTIONS:
-        return f"; the option {OPTIONS[name]} of `face-emulator serve` is"
-    # A vendor's setting is often named as the README's table shortens it, without FACE_EMULATOR_VENDORS__.
+        return f"; use the option {OPTIONS[name]} of `face-emulator serve`"
+    # Users often write a vendor's setting without VENDORS__ or without the vendor.
     own = name.removeprefix(PREFIX)
     close = [each for each in known if own and each.endswith(f"__{own}")]
     if not close:
         names = {each.removeprefix(PREFIX): each for each in known}
         close = [names[each] for each in difflib.get_close_matches(own, names, n=1, cutoff=0.65)]
-    return f"; do you mean {' or '.join(close)}?" if close else "; the README lists those that there are"
+    return f"; do you mean {' or '.join(close)}?" if close else "; the documentation lists all settings"

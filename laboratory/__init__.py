@@ -1,4 +1,4 @@
-"""What made and measures the face core's data: commands for developers, which the product never imports."""
+"""Developer commands that derive and measure the face core's data. The emulator never imports them."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pathlib import Path
 from typing import Final
 
 DATA: Final = Path(__file__).parent.parent / "emulator" / "face" / "data"
-"""Where the data files lie that the commands here write."""
+"""The folder of the data files that the commands write."""

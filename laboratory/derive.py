@@ -1,7 +1,7 @@
 """Derives the canonical mesh from photographs: ``python -m laboratory.derive PHOTO...``.
 
-Writes ``emulator/face/data/canonical_mesh.npz``. Each step is a module:
-``triangulation``, ``heads``, ``extension``, ``layout``, ``harmonics``.
+Writes ``emulator/face/data/canonical_mesh.npz``. The steps are in the modules ``triangulation``,
+``heads``, ``extension``, ``layout`` and ``harmonics``.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from laboratory.triangulation import filling_triangles, reflection, surface_tria
 
 
 def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray[np.generic]]:
-    """Return what ``canonical_mesh.npz`` holds, by name.
+    """Return the arrays of ``canonical_mesh.npz`` by name.
 
     Raises
     ------
     ValueError
-        If ``photos`` show no face, or the topology is not the one that ``landmarks`` describes.
+        If ``photos`` show no face, or the topology does not match the ``landmarks`` module.
     """
     surface = surface_triangles(face_mesh_edges())
     skin = symmetric_triangles(surface)
@@ -59,7 +59,7 @@ def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray
     neutral_heads = heads - gap[:, None, None] * slope
     neutral = neutral_heads.mean(axis=0)
     opening = symmetrised(in_model_space(neutral + slope, neutral) - in_model_space(neutral, neutral))
-    # Closing the mouth turned the head's upright a little, and with it what the gap is.
+    # Closing the mouth changed the upright direction slightly, and so the gap. Scale it to 1 cm again.
     opening /= lip_gap(opening)
     neutral = symmetrised(in_model_space(neutral, neutral))[:SURFACE_COUNT]
     vertices = symmetrised(with_lips_touching(neutral))
@@ -82,7 +82,7 @@ def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray
 
 
 def main(paths: Sequence[str]) -> None:
-    """Derive from the photos at ``paths`` and write the face core's data file."""
+    """Derive the mesh from the photos at ``paths`` and write the data file."""
     photos = []
     for path in paths:
         with PillowImage.open(path) as photo:

@@ -1,4 +1,4 @@
-"""Deviations of heads from the canonical one, (N, 1404): 468 landmarks times x, y, z, cm."""
+"""Deviations (N, 1404) of heads from the canonical head: 468 landmarks times x, y, z, in cm."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 
 
 def unmoved(deviations: Floats) -> Floats:
-    """Return deviations (..., 1404) without what moving, turning and scaling a head does."""
+    """Return deviations (..., 1404) without the effects of translation, rotation and scale."""
     similarity = similarity_fields(canonical_mesh().vertices).reshape(7, -1)
     rest: Floats = deviations - deviations @ similarity.T @ similarity
     return rest
 
 
 def mirror_images(deviations: Floats) -> Floats:
-    """Return deviations (N, 1404) as the mirror shows them."""
+    """Return the mirror images of deviations (N, 1404)."""
     image = deviations.reshape(-1, SURFACE_COUNT, 3)[:, list(MIRROR[:SURFACE_COUNT])] * (-1.0, 1.0, 1.0)
     flat: Floats = image.reshape(len(deviations), -1)
     return flat

@@ -1,4 +1,4 @@
-"""The extension: rings of vertices that carry the face on to the hairline, the ears and below the jaw."""
+"""The extension: rings of vertices that continue the face to the hairline, the ears and below the jaw."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from laboratory.triangulation import Corners
 
 EXTENSION_RINGS = 3
 
-# How wide the extension is, in centimetres: over the forehead, beside the ears, below the jaw.
+# Widths of the extension over the forehead, beside the ears, and below the jaw.
 _FOREHEAD_WIDTH_CM, _EAR_WIDTH_CM, _JAW_WIDTH_CM = 2.9, 2.0, 1.3
 
 
 def extension(vertices: Points3, triangles: Triangles) -> Points3:
     """Return the vertices (rings * 36, 3) that continue the face beyond its oval, ring by ring.
 
-    Each ring runs along the oval (``FACE_OVAL``). The surface leaves the face in the direction that
-    the face has there and bends backwards: over the forehead to where hair begins, to the ears, and
-    below the jaw towards the neck.
+    Each ring runs along the oval (``FACE_OVAL``). The surface continues the face tangentially and
+    bends backwards: over the forehead to the hairline, to the ears, and below the jaw to the neck.
     """
     oval = list(FACE_OVAL)
     border = vertices[oval]
@@ -47,7 +46,7 @@ def extension(vertices: Points3, triangles: Triangles) -> Points3:
     height = border[:, 1] / np.where(border[:, 1] > 0, border[:, 1].max(), -border[:, 1].min())
     up, down = np.clip(height, 0, 1), np.clip(-height, 0, 1)
     side = border[:, 0] / np.abs(border[:, 0]).max()
-    # Jaws narrow towards the neck and rise to it.
+    # The underside of the jaw narrows and rises towards the neck.
     backward = np.stack(
         [
             -0.12 * np.sign(side) * side**2 * down - 0.05 * side,
@@ -59,14 +58,14 @@ def extension(vertices: Points3, triangles: Triangles) -> Points3:
     backward /= np.linalg.norm(backward, axis=1, keepdims=True)
     width = _EAR_WIDTH_CM + (_FOREHEAD_WIDTH_CM - _EAR_WIDTH_CM) * up**2
     width = width[:, None] + (_JAW_WIDTH_CM - _EAR_WIDTH_CM) * down[:, None]
-    # A parabola from the one direction to the other.
+    # A parabola that starts outward and ends backward.
     steps = np.arange(1, EXTENSION_RINGS + 1) / EXTENSION_RINGS
     rings = [border + width * ((s - s**2 / 2) * outward + s**2 / 2 * backward) for s in steps]
     return np.concatenate(rings)
 
 
 def extension_triangles() -> list[Corners]:
-    """Return the triangles between the oval and the rings around it, symmetric like the face's."""
+    """Return the triangles between the oval and its rings, mirror-symmetric like the face's."""
     count = len(FACE_OVAL)
     starts = range(SURFACE_COUNT, SURFACE_COUNT + EXTENSION_RINGS * count, count)
     levels = [FACE_OVAL, *(range(start, start + count) for start in starts)]
@@ -74,7 +73,7 @@ def extension_triangles() -> list[Corners]:
     for inner, outer in pairwise(levels):
         for here in range(count):
             there = (here + 1) % count
-            # The diagonals of one side mirror those of the other.
+            # The diagonals of the two sides are mirrored.
             if here < count // 2:
                 found += [(inner[here], outer[there], outer[here]), (inner[here], inner[there], outer[there])]
             else:
@@ -93,7 +92,7 @@ def head_mirror() -> list[int]:
 
 
 def symmetric_extension(vertices: Points3, triangles: Triangles) -> Points3:
-    """Return ``extension``, rounded and symmetric to the bit like ``vertices``."""
+    """Return the ``extension``, rounded and bit-exactly symmetric."""
     return symmetrised(
         extension(vertices, triangles), [image - SURFACE_COUNT for image in head_mirror()[SURFACE_COUNT:]]
     )

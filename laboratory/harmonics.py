@@ -1,4 +1,4 @@
-"""The harmonics: eigenvectors of the mesh's graph Laplacian, and how much faces vary along them."""
+"""Harmonics (eigenvectors of the mesh's graph Laplacian), and the variation of faces along them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HARMONIC_COUNT = 60
 
 
 def graph_laplacian(triangles: Triangles, count: int) -> Matrix:
-    """Return the Laplacian (``count``, ``count``) of the triangles' edges, all edges alike."""
+    """Return the Laplacian (``count``, ``count``) of the triangles' edges, with equal weights."""
     laplacian = np.zeros((count, count))
     for first, second in ((0, 1), (1, 2), (2, 0)):
         laplacian[triangles[:, first], triangles[:, second]] = -1.0
@@ -22,12 +22,12 @@ def graph_laplacian(triangles: Triangles, count: int) -> Matrix:
 
 
 def harmonics(triangles: Triangles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the smoothest functions on the mesh, exactly even or odd under the mirror image.
+    """Return the smoothest functions on the mesh, each exactly even or odd under reflection.
 
-    The eigenvectors of the graph Laplacian (B. Vallet and B. Levy 2008,
-    doi:10.1111/j.1467-8659.2008.01122.x, with all edges alike: the landmarks stand close where
-    faces have detail, and so do the harmonics then), found among the even and the odd functions
-    apart. The constant is left out; the sign is such that the largest entry is positive.
+    They are the eigenvectors of the graph Laplacian (B. Vallet and B. Levy 2008,
+    doi:10.1111/j.1467-8659.2008.01122.x), computed separately for even and odd functions. All edges
+    have equal weight. So the harmonics have more detail where the landmarks are dense, which is where
+    faces have detail. The constant function is left out. The largest entry of each function is positive.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def harmonics(triangles: Triangles) -> tuple[NDArray[np.float64], NDArray[np.flo
             basis[np.arange(len(pairs), len(basis)), middle] = 1.0
         values, vectors = np.linalg.eigh(basis @ laplacian @ basis.T)
         for value, vector in zip(values, vectors.T, strict=True):
-            # The reduced basis copies one number to both sides, so the parity is exact.
+            # The reduced basis copies each number to both sides, so the parity is exact.
             function = vector @ basis
             if value > 1e-9:
                 sign = np.sign(function[np.argmax(np.abs(function).round(9))])
@@ -66,12 +66,13 @@ def deviation_law(
 ) -> NDArray[np.float64]:
     """Return ``a`` and ``b`` (2,): faces deviate by about ``a * frequency ** -b`` along a harmonic.
 
-    A line through the logarithms, since a handful of faces says little about a single harmonic.
+    The fit is a line through the logarithms of all harmonics, because a few faces say little about a
+    single one.
 
     Parameters
     ----------
     heads : (N, V, 3)
-        In model space, centimetres.
+        In model space, in centimetres.
     """
     deviations = heads - heads.mean(axis=0)
     coefficients = np.einsum("hv,nvc->hnc", functions, deviations)

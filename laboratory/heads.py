@@ -1,4 +1,4 @@
-"""The neutral head: faces as the mesh model sees them, brought to one pose and to a closed mouth."""
+"""The neutral head: detected faces, aligned to one pose and with a closed mouth."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ from emulator.face.pose import similarity_transform
 from emulator.face.types import Image, Points3
 
 INTERPUPILLARY_CM = 6.3
-"""Between the pupils of the canonical head: the mean of adults, which gives the mesh its scale."""
+"""Distance between the pupils of the canonical head: the mean of adults. It sets the mesh's scale."""
 
-# Positions are rounded to this, so that a mirror image is exact in binary and the file small.
+# Positions are rounded to this step, so that reflection is exact and the file small.
 _POSITION_STEP_CM = 2.0**-14
 
 
 def observed_heads(photos: Sequence[Image], detector: FaceDetector) -> NDArray[np.float64]:
-    """Return the faces in ``photos`` and in their mirror images, (N, 478, 3): x right, y up, z near."""
+    """Detect the faces in ``photos`` and their mirror images.
+
+    Returns (N, 478, 3) in pixels: x right, y up, z towards the camera.
+    """
     heads = [
         face.landmarks * (1.0, -1.0, -1.0)
         for photo in photos
@@ -44,10 +47,10 @@ def observed_heads(photos: Sequence[Image], detector: FaceDetector) -> NDArray[n
 
 
 def aligned_heads(heads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``heads`` (N, 478, 3) brought to one pose and scale, in model space.
+    """Return ``heads`` (N, 478, 3) aligned to one pose and scale, in model space.
 
-    Generalised Procrustes analysis (J. C. Gower 1975, doi:10.1007/BF02291478) by the points that
-    expressions move little; then the mean's plane of symmetry becomes x = 0.
+    This is generalised Procrustes analysis (J. C. Gower 1975, doi:10.1007/BF02291478), with most weight
+    on points that expressions move little. Then the mean's plane of symmetry becomes x = 0.
     """
     weights = np.full(heads.shape[1], 0.1)
     weights[list(RIGID)] = 1.0
@@ -61,12 +64,12 @@ def aligned_heads(heads: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_model_space(head: Points3, mean: Points3) -> Points3:
-    """Return ``head`` (478, 3) carried as ``mean`` must be to stand in model space.
+    """Return ``head`` (478, 3) under the similarity that takes ``mean`` to model space.
 
-    ``mean`` becomes upright and symmetric about x = 0, with the origin between the ears and the
-    pupils as far apart as they shall be.
+    The similarity makes ``mean`` upright and symmetric about x = 0, with the origin between the ears
+    and the pupils ``INTERPUPILLARY_CM`` apart.
     """
-    # All differences between mirror images point across the plane of symmetry.
+    # All differences between mirrored points are perpendicular to the plane of symmetry.
     across = np.linalg.svd(mean[list(MIRROR)] - mean)[2][0]
     ear_right, ear_left = mean[RIGHT_JAW[0]], mean[LEFT_JAW[0]]
     across = across * np.sign(across @ (ear_left - ear_right))
@@ -80,24 +83,24 @@ def in_model_space(head: Points3, mean: Points3) -> Points3:
 
 
 def _carried(src: Points3, dst: Points3, weights: NDArray[np.float64]) -> Points3:
-    """Return ``src`` moved, turned and scaled onto ``dst``."""
+    """Return ``src`` under the similarity that fits it to ``dst``."""
     scale, rotation, translation = similarity_transform(src, dst, weights)
     carried: Points3 = scale * src @ rotation.T + translation
     return carried
 
 
 def lip_gap(heads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far the lips' middles are apart in height, (...), in ``heads`` (..., V, 3)."""
+    """Return the vertical gap (...) between the middles of the lips in ``heads`` (..., V, 3)."""
     middle = len(UPPER_LIP_INNER) // 2
     gap: NDArray[np.float64] = heads[..., UPPER_LIP_INNER[middle], 1] - heads[..., LOWER_LIP_INNER[middle], 1]
     return gap
 
 
 def mouth_opening(heads: NDArray[np.float64]) -> tuple[NDArray[np.float64], Points3]:
-    """Return how far mouths are open (N,), and what that does to a face (V, 3), per centimetre.
+    """Return the gaps (N,) between the lips, and their effect (V, 3) on the face, per centimetre.
 
-    The field is the slope of each coordinate of ``heads`` (N, V, 3) on the gap between the lips,
-    by linear regression. Mouths open in smiles, so this is a smile's effect on the whole face.
+    The effect is a linear regression of each coordinate of ``heads`` (N, V, 3) on the gap. Smiles open
+    the mouth, so this is the effect of a smile on the whole face.
     """
     gap = lip_gap(heads)
     centred = gap - gap.mean()
@@ -109,16 +112,16 @@ def mouth_opening(heads: NDArray[np.float64]) -> tuple[NDArray[np.float64], Poin
 
 
 def symmetrised(vertices: Points3, mirror: Sequence[int] = MIRROR) -> Points3:
-    """Return ``vertices`` (V, 3) averaged with their mirror image, symmetric to the bit."""
+    """Return ``vertices`` (V, 3) averaged with their mirror image; the result is bit-exactly symmetric."""
     rounded = np.round(vertices / _POSITION_STEP_CM) * _POSITION_STEP_CM
     image = rounded[list(mirror[: len(vertices)])] * (-1.0, 1.0, 1.0)
-    # Adding 0.0 turns -0.0 into 0.0.
+    # Adding 0.0 converts -0.0 to 0.0.
     result: Points3 = (rounded + image) / 2 + 0.0
     return result
 
 
 def with_lips_touching(vertices: Points3, gap_cm: float = 0.03) -> Points3:
-    """Return ``vertices`` with the inner edges of the lips ``gap_cm`` apart, that they never cross."""
+    """Return ``vertices`` with the inner edges of the lips ``gap_cm`` apart, so that they never cross."""
     result = vertices.copy()
     for upper, lower in zip(UPPER_LIP_INNER[1:-1], LOWER_LIP_INNER[1:-1], strict=True):
         result[[upper, lower]] = (vertices[upper] + vertices[lower]) / 2

@@ -1,4 +1,4 @@
-"""The texture layout: a flattening of the extended mesh of least symmetric Dirichlet energy."""
+"""The texture layout: a flattening of the extended mesh with minimal symmetric Dirichlet energy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from emulator.face.types import Matrix, Points2, Points3, Triangles
 from laboratory.extension import head_mirror
 from laboratory.harmonics import graph_laplacian
 
-# The layout is made for a mouth that is as open as smiles open it: it needs room inside the mouth.
+# The layout is computed for a mouth as open as in a smile, because it needs room inside the mouth.
 _LAYOUT_OPENING_CM = 0.8
 
-# Texture coordinates are rounded to this, so that a mirror image is exact in binary and the file small.
+# Texture coordinates are rounded to this step, so that reflection is exact and the file small.
 _UV_STEP = 2.0**-18
 
 _UV_MARGIN = 0.02
@@ -44,21 +44,21 @@ def unwrapped(
     mirror: Sequence[int],
     iterations: int = 1500,
 ) -> Points2:
-    """Return texture coordinates (V, 2): symmetric, nothing flipped, nothing overlapping.
+    """Return symmetric texture coordinates (V, 2) without flipped or overlapping triangles.
 
-    Starts from the embedding of W. T. Tutte (1963, doi:10.1112/plms/s3-13.1.743), which never
-    flips a triangle, and reduces the symmetric Dirichlet energy (J. Smith and S. Schaefer 2015,
-    doi:10.1145/2766947), which becomes infinite before one does, by gradient descent
-    preconditioned with the Laplacian. The result is stretched to fill the square.
+    The start is the embedding of W. T. Tutte (1963, doi:10.1112/plms/s3-13.1.743), which never flips
+    a triangle. Conjugate gradients, preconditioned with the Laplacian, then reduce the symmetric
+    Dirichlet energy (J. Smith and S. Schaefer 2015, doi:10.1145/2766947), which becomes infinite
+    before a triangle flips. The result is stretched to fill the square.
 
     Parameters
     ----------
     vertices : (V, 3)
     triangles : (T, 3)
     magnification : (V,)
-        How much longer lengths shall be in the texture there than elsewhere.
+        The factor by which lengths at each vertex are enlarged in the texture.
     border : sequence of int
-        The vertices around the mesh, from its top clockwise as the viewer sees it.
+        The border vertices, clockwise from the top as seen by the viewer.
     mirror : sequence of int
         The mirror image of each vertex.
     """
@@ -68,7 +68,7 @@ def unwrapped(
     length = np.linalg.norm(edge, axis=1)
     along = (edge * other).sum(axis=1) / length
     height = np.linalg.norm(np.cross(edge, other), axis=1) / length
-    # The triangle laid flat, as a matrix whose columns are two of its edges.
+    # Each triangle in its own plane, as a matrix with two of its edges as columns.
     flat = np.zeros((len(triangles), 2, 2))
     flat[:, 0, 0], flat[:, 0, 1], flat[:, 1, 1] = length * size, along * size, height * size
     area = length * height * size**2 / 2
@@ -76,7 +76,7 @@ def unwrapped(
 
     laplacian = graph_laplacian(triangles, len(vertices))
     position = _tutte(laplacian, float(area.sum()), np.array(border))
-    # A free border may slide as a whole; the small diagonal holds it.
+    # A layout without fixed points can shift as a whole. The small diagonal prevents this.
     precondition = np.linalg.inv(laplacian + 1e-3 * np.eye(len(vertices)))
     energy, gradient = _dirichlet(position, triangles, from_flat, area)
     direction = np.zeros_like(position)
@@ -106,14 +106,14 @@ def unwrapped(
 
 
 def features_magnified(vertices: Points3) -> NDArray[np.float64]:
-    """Return (V,) how much longer lengths shall be in the texture: more at eyes, lips and nose."""
+    """Return the magnification (V,) in the texture: higher at eyes, lips and nose."""
     features = [*RIGHT_EYE, *(MIRROR[index] for index in RIGHT_EYE), *LIPS_OUTER, *NOSE]
     distance = np.linalg.norm(vertices[:, None] - vertices[None, features], axis=2).min(axis=1)
     return np.asarray(1.0 + 0.35 * np.exp(-((distance / 1.2) ** 2)))
 
 
 def _tutte(laplacian: Matrix, area: float, border: NDArray[np.int64]) -> Points2:
-    """Return the vertices (V, 2) with the border on a circle and the others in balance."""
+    """Return the Tutte embedding (V, 2): the border on a circle of the given area, the rest inside."""
     inner = np.setdiff1d(np.arange(len(laplacian)), border)
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(border)) / len(border)
     position = np.zeros((len(laplacian), 2))
@@ -127,7 +127,7 @@ def _tutte(laplacian: Matrix, area: float, border: NDArray[np.int64]) -> Points2
 def _dirichlet(
     position: Points2, triangles: Triangles, from_flat: NDArray[np.float64], area: NDArray[np.float64]
 ) -> tuple[float, Points2]:
-    """Return the symmetric Dirichlet energy of a layout and its gradient (V, 2); infinite if flipped."""
+    """Return the symmetric Dirichlet energy and its gradient (V, 2); infinite if a triangle is flipped."""
     corners = position[triangles]
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=2)
     jacobian = edges @ from_flat
@@ -150,7 +150,7 @@ def _dirichlet(
 
 
 def _fitted(position: Points2, mirror: NDArray[np.int64], border: NDArray[np.int64]) -> Points2:
-    """Return a layout made symmetric to the bit and stretched to the square within its margin."""
+    """Make a layout bit-exactly symmetric, and stretch it to the unit square minus the margin."""
     image = position[mirror] * (-1.0, 1.0)
     quarter = len(border) // 4
     if position[border[quarter], 0] <= position[border[-quarter], 0]:
@@ -160,11 +160,11 @@ def _fitted(position: Points2, mirror: NDArray[np.int64], border: NDArray[np.int
     low, high = centred[:, 1].min(), centred[:, 1].max()
     room = 1.0 - 2 * _UV_MARGIN
     sideways = np.floor(centred[:, 0] / half * (room / 2) / _UV_STEP) * _UV_STEP
-    # floor() treats the two signs differently: the left side is taken from the right.
+    # floor() rounds the two signs differently, so copy one side to the other.
     left = sideways > 0
     sideways[left] = -sideways[mirror[left]]
     sideways[mirror == np.arange(len(mirror))] = 0.0
     upward = np.round((_UV_MARGIN + (centred[:, 1] - low) / (high - low) * room) / _UV_STEP) * _UV_STEP
-    # The two halves' heights may differ in their last bit before rounding.
+    # Heights of the two halves can differ in the last bit before rounding.
     upward = np.minimum(upward, upward[mirror])
     return np.column_stack([0.5 + np.clip(sideways, -room / 2, room / 2), upward])

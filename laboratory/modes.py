@@ -1,4 +1,4 @@
-"""The identity modes: where faces vary and the detector tells, and harmonics that fill up the 80."""
+"""The 80 identity modes: variations of faces that the detector observes, completed by harmonics."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from emulator.face.types import Matrix, Points3
 from laboratory.deviations import Floats, half, harmonic_fields, unmoved
 from laboratory.sights import Sights, variations
 
-# So many variations are used at most, even and odd. Those that are narrower than this share of the
-# widest are not used.
+# Largest numbers of even (1) and odd (-1) variations. Variations smaller than `_ROUGHEST` times the
+# largest one are not used.
 _MOST_VARIATIONS = {1.0: 110, -1.0: 80}
 _ROUGHEST = 5e-3
 
 _RIDGE = 15.0
 
-# Heads differ by 2.9 millimetres a vertex: as much as what the detector sees of photographed people.
-# All but 3 % of it lies in the modes that are seen.
+# Root mean square deviation of heads per vertex: as large as in the detected landmarks of photographed
+# people. All but 3 % of the variance is in the seen modes.
 _TOTAL_CM = 0.29
 _SEEN_MODES = 16
 _UNSEEN_SHARE = 0.03
-# Between variations as they are (1) and all alike (0): what is told well but varies little gets in.
+# Exponent of the variations' sizes: 1 keeps them, 0 makes them equal. A value below 1 includes variations
+# that are small but well observed.
 _TEMPER = 0.6
 _ODD_GAIN = 6.0
 _RELIABILITY_POWER = 1.5
 _UNSEEN_FACTORS = (1.0, 1.0, 0.1)
 _UNSEEN_ODD = 0.5
 _UNSEEN_EXPONENT = 0.6
-# A harmonic of which less than this is left beside earlier modes says nothing of its own.
+# Smallest norm of a harmonic after removing earlier modes. With less left, it adds too little.
 _INDEPENDENT = 0.6
 
 
 def choose_modes(sights: Sights) -> IdentityModes:
-    """Return the 80 modes: what the detector tells of varied heads, then the coarsest harmonics."""
+    """Return the 80 modes: the variations that the detector recovers best, then the coarsest harmonics."""
     information = _information(sights)
     main: list[tuple[float, float, Points3]] = []
     for parity, (basis, sizes, told) in information.items():
         tempered = sizes**_TEMPER
         tempered *= np.linalg.norm(sizes) / np.linalg.norm(tempered)
-        # Of a variation that is told with a ratio r of signal to noise, r / (1 + r) is recovered.
+        # With a signal-to-noise ratio r, the share r / (1 + r) of a variation's variance is recovered.
         ratios, axes = np.linalg.eigh(tempered[:, None] * told * tempered)
         ratios = np.maximum(ratios, 1e-4)
         scaled = tempered[:, None] * axes
@@ -64,7 +65,7 @@ def choose_modes(sights: Sights) -> IdentityModes:
             _shares([entry[0] for entry in unseen]) * _UNSEEN_SHARE * total,
         ]
     )
-    # What is seen least still varies as much as what is not seen.
+    # Make the variances non-increasing, so that no seen mode varies less than an unseen one.
     variances = np.maximum.accumulate(variances[::-1])[::-1]
     parities = np.array([parity for _, parity, _ in chain(seen, unseen)])
     modes = orthonormal(np.array([field for _, _, field in chain(seen, unseen)]), parities)
@@ -72,11 +73,12 @@ def choose_modes(sights: Sights) -> IdentityModes:
 
 
 def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
-    """Return, by parity, variations (K, 1404), how far heads go (K,) cm, and what is told of them.
+    """Return by parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
-    The variations are orthonormal. What is told (K, K) is Fisher's information, 1/cm2: the mean over
-    faces at rest and others. Two halves of the people give one factor each, so that what a half has by
-    chance does not count.
+    The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2,
+    says how precisely detected landmarks determine the variations. It is the mean over faces at rest and
+    faces with an expression. Each half of the people contributes one factor of it, so that chance
+    correlations within a half do not count.
     """
     both = sights.mirrored_too()
     all_fields = unmoved(variations())
@@ -105,7 +107,8 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
         precision = np.linalg.inv(covariance + least * np.eye(len(covariance)))
         crossed = slopes[0] @ precision @ slopes[1].T
         own = slopes[0] @ precision @ slopes[0].T
-        # A little of what chance adds keeps apart what is hardly told.
+        # A small share of one half's own product, which includes chance, separates variations that are
+        # hardly observed.
         told += 0.5 * (0.85 * (crossed + crossed.T) / 2 + 0.15 * own)
     result, start = {}, 0
     for parity, (basis, sizes) in found.items():
@@ -116,7 +119,7 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
 
 
 def _harmonics_beside(taken: Floats) -> list[tuple[float, float, Points3]]:
-    """Return the harmonics that 80 modes lack beside ``taken`` (M, 468, 3): variance, parity, field."""
+    """Return harmonics that complete ``taken`` (M, 468, 3) to 80 modes: variance, parity, field."""
     candidates = []
     for axis, parity, frequency, field in harmonic_fields():
         factor = _UNSEEN_FACTORS[axis] * (1.0 if parity > 0 else _UNSEEN_ODD)

@@ -1,16 +1,15 @@
-"""Chooses the identity modes, and measures the detector: ``python -m laboratory.observability``.
+"""Chooses the identity modes and measures the detector: ``python -m laboratory.observability``.
 
-Writes ``emulator/face/data/identity_modes.npz`` and ``detector_error.npz``, in half an hour on
-two cores.
+Writes ``emulator/face/data/identity_modes.npz`` and ``detector_error.npz``. This takes half an hour
+on two cores.
 
-1. People are drawn whose faces vary in every smooth way, in three poses each, half of the pictures
-   with an expression, and detected. By regression, what each variation does to the detected
-   landmarks; the rest is error.
-2. The modes: where faces vary and the detector tells. Linear algebra on the variations'
-   covariance and on what the detector says of them gives the covariance of what can be recovered
-   of a face, and its principal components are the modes. Manifold harmonics fill up the 80.
-3. People are drawn with these modes, and the detector's answer to each and its errors are measured
-   again.
+1. Render synthetic people whose faces vary in every smooth way, in three poses each, half of the
+   pictures with an expression. Detect their landmarks. A regression gives the effect of each
+   variation on the detected landmarks; the rest is error.
+2. Choose the modes. The covariance of the variations and the detector's information about them give
+   the covariance of the recoverable part of a face. Its principal components are the first modes.
+   Manifold harmonics complete them to 80.
+3. Render people with these modes, and measure the detector's response to each mode and its errors.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PEOPLE_OF_MODES = range(600_000, 600_600)
 
 
 def main() -> None:
-    """Choose the modes, measure the detector, and write the face core's data files."""
+    """Choose the modes, measure the detector, and write the data files."""
     modes = choose_modes(look_at_all(_VARIED_PEOPLE, varied_head))
     np.savez_compressed(
         DATA / "identity_modes.npz",

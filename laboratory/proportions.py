@@ -1,8 +1,8 @@
-"""What is measured of a reshaped face: one quantity for each parameter, and what it moves besides.
+"""Measurements of a reshaped face: one quantity per parameter, and the unintended movements.
 
-A reshape is measured in the picture that came out, not in the field that was asked for: the
-input's landmarks are carried along the dense optical flow from input to output. (Detecting
-landmarks in the output would not do: the detector's idea of a face hides most of a local change.)
+They are taken from the output picture, not from the displacement field: the landmarks of the input
+are moved along the dense optical flow from input to output. Detecting landmarks in the output would
+not work, because the detector's model of a face hides most of a local change.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ class Proportion:
     Attributes
     ----------
     quantity : str
-        In words.
+        A description.
     measure : callable
-        Takes landmarks (478, 3) in the head's frame, in u.
+        Computes the quantity from landmarks (478, 3) in the head's frame, in u.
     unit : str
-        ``share``: of the quantity itself; ``u``; ``deg``.
+        The unit of a change: ``share`` (of the quantity itself), ``u`` or ``deg``.
     at_100 : float
-        By how much, in that unit, the parameter changes it at its upper end.
+        The intended change, in that unit, with the parameter at its upper end.
     features : tuple of str
-        Which features the parameter is about. What else moves is its leak.
+        The features that the parameter should move. Movement of others is a leak.
     """
 
     quantity: str
@@ -70,16 +70,17 @@ class Proportion:
     features: tuple[str, ...]
 
     def change(self, before: Points3, after: Points3) -> float:
-        """Return by how much the quantity grew, in ``unit``."""
+        """Return the increase of the quantity, in ``unit``."""
         first = self.measure(before)
         change = self.measure(after) - first
         return change / first if self.unit == "share" else change
 
 
 def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[float, str]:
-    """Return how far, in u, the feature that moves most besides ``features`` moves, and its name.
+    """Return the largest movement, in u, of a feature that is not in ``features``, and its name.
 
-    The root mean square over the feature's landmarks. Both in the head's frame, x and y counting.
+    A feature's movement is the root mean square over its landmarks, in x and y. ``before`` and
+    ``after`` are in the head's frame.
     """
     moved = ((after - before)[:, :2] ** 2).sum(axis=1)
     return max(
@@ -90,19 +91,19 @@ def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[fl
 
 
 def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
-    """Return for each pixel (H, W, 2) how far to the right and down its content went.
+    """Return the movement (H, W, 2) of each pixel's content, to the right and down, in pixels.
 
-    Dense inverse search (T. Kroeger and others, ECCV 2016) at full resolution.
+    The method is dense inverse search (T. Kroeger and others, ECCV 2016) at full resolution.
 
     Raises
     ------
     ValueError
-        If the pictures are no Images of one size.
+        If the pictures are not `Image` arrays of the same size.
     """
     check_image(before)
     check_image(after)
     if before.shape != after.shape:
-        raise ValueError(f"the pictures must have one size, not {before.shape} and {after.shape}")
+        raise ValueError(f"the pictures must have the same size, not {before.shape} and {after.shape}")
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     search.setPatchSize(8)
@@ -114,17 +115,17 @@ def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
 
 
 def carried_landmarks(flow: NDArray[np.float32], landmarks: Points3, frame: HeadFrame) -> Points3:
-    """Return ``landmarks`` (N, 3), in pixels, moved along ``flow`` (H, W, 2), as seen in ``frame``.
+    """Move ``landmarks`` (N, 3), in pixels, along ``flow`` (H, W, 2), and return them in ``frame``, in u.
 
-    A flow knows no depth: the landmarks are moved in the head's frontal plane, by what is seen in
-    the picture of such a movement.
+    A flow has no depth, so the landmarks move only in the head's frontal plane. The movement is the one
+    whose projection is the flow.
     """
     check_points(landmarks, 3, "landmarks")
     places = landmarks[None, :, :2].astype(np.float32)
     moved = cv2.remap(
         flow, places, np.empty(0, np.float32), interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )[0]
-    # What one u along the head's x and y looks like in the picture.
+    # The projection of one u along the head's x and y, in pixels.
     seen = frame.axes[:2, :2] * frame.unit
     carried = frame.to_head(landmarks)
     carried[:, :2] += np.asarray(moved, np.float64) @ np.linalg.inv(seen)
@@ -133,18 +134,18 @@ def carried_landmarks(flow: NDArray[np.float32], landmarks: Points3, frame: Head
 
 @dataclass(frozen=True)
 class Effect:
-    """What one parameter did to one picture.
+    """The effect of one parameter on one picture.
 
     Attributes
     ----------
     change : float
-        Of the parameter's quantity, in its unit.
+        The change of the parameter's quantity, in its unit.
     leak, leak_feature : float, str
-        How far (u) the feature moved that moved most of those that should not, and which it is.
+        The largest movement, in u, of a feature that should not move, and the feature's name.
     changed_outside : int
-        Pixels that changed farther than `REACH` from the face's outline.
+        The number of pixels that changed farther than `REACH` from the face's outline.
     minimum_jacobian : float
-        Of the warp; above 0 nothing folds.
+        The warp's smallest Jacobian determinant. Above 0, the warp does not fold.
     """
 
     change: float
@@ -155,17 +156,17 @@ class Effect:
 
 
 REACH = 0.8
-"""u around the face's outline: beyond, a reshape leaves every pixel as it was."""
+"""Distance from the face's outline, in u, beyond which a reshape must not change any pixel."""
 
 
 def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -> Effect:
-    """Return what parameter ``name`` at ``value`` does to ``image`` (H, W, 3), as seen in the pixels.
+    """Measure the effect of parameter ``name`` at ``value`` on the pixels of ``image`` (H, W, 3).
 
     Raises
     ------
     ValueError
-        If the image is no Image, the landmarks are not (478, 3) and finite, or the value is out of
-        its range.
+        If ``image`` is not an `Image`, ``landmarks`` are not (478, 3) and finite, or ``value`` is out
+        of range.
     """
     shape = image.shape[0], image.shape[1]
     field = reshape_field(landmarks, ReshapeParameters(**{name: value}), shape)
@@ -186,18 +187,18 @@ def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -
 
 
 def speckled(image: Image, grain: float, amplitude: float = 24.0, seed: int = 0) -> Image:
-    """Return ``image`` with a fine random pattern, which gives an optical flow something to hold on to.
+    """Return ``image`` with a fine random pattern added, so that optical flow is measurable.
 
-    The speckle of digital image correlation: drawn faces have skin without texture, along which
-    no flow can be seen.
+    This is the speckle of digital image correlation. The skin of synthetic faces has too little texture
+    for optical flow.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
     grain : float
-        Pixels: the standard deviation of the blur that the noise went through.
+        The standard deviation, in pixels, of the blur that is applied to the noise.
     amplitude : float
-        Grey levels, one standard deviation.
+        The standard deviation of the pattern, in grey levels.
     seed : int
     """
     noise = np.random.default_rng(seed).standard_normal(image.shape[:2]).astype(np.float32)
@@ -215,14 +216,14 @@ def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
 
 
 def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
-    """Return the measure of how far, on average, the first of each pair lies beyond the second."""
+    """Return a measure: the mean difference along ``axis``, first minus second point of each pair."""
     return lambda points: float(
         np.mean([points[first, axis] - points[second, axis] for first, second in pairs])
     )
 
 
 def _tilt(points: Points3) -> float:
-    """Return how far the eyes are turned outer corners up, in degrees, on average."""
+    """Return the mean tilt of the eyes in degrees, positive with the outer corners up."""
     left, right = points[263] - points[362], points[33] - points[133]
     return float(np.rad2deg(np.arctan2(left[1], left[0]) + np.arctan2(right[1], -right[0]))) / 2
 
@@ -249,17 +250,17 @@ PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
         "chin_reshape_right": Proportion(
             "right half of the chin", _apart(((152, 149),)), "share", 0.17, _OUTLINE
         ),
-        "chin_length": Proportion("chin's depth", lambda p: -float(p[152, 1]), "u", 0.085, _OUTLINE),
+        "chin_length": Proportion("chin below the eyes", lambda p: -float(p[152, 1]), "u", 0.085, _OUTLINE),
         "eye_size_left": Proportion("left eye's area", _area(LEFT_EYE), "share", 0.26, _EYES[:1]),
         "eye_size_right": Proportion("right eye's area", _area(RIGHT_EYE), "share", 0.26, _EYES[1:]),
         "eye_width": Proportion("eyes' width", _apart(((263, 362), (133, 33))), "share", 0.14, _EYES),
         "eye_height": Proportion("eyes' height", _apart(((386, 374), (159, 145)), 1), "share", 0.22, _EYES),
-        "eye_distance": Proportion("distance of the eyes' middles", _eye_distance, "u", 0.10, _EYES),
+        "eye_distance": Proportion("distance of the eyes' centres", _eye_distance, "u", 0.10, _EYES),
         "eye_angle": Proportion("tilt, outer corners up", _tilt, "deg", 5.0, _EYES),
         "nose_bridge_width": Proportion("bridge's width", _apart(((419, 196),)), "share", 0.21, _NOSE),
         "nose_lift": Proportion("height of the nose's base", lambda p: float(p[2, 1]), "u", 0.045, _NOSE),
         "nose_size": Proportion("nose's width", _apart(((279, 49),)), "share", 0.13, _NOSE),
-        "nose_tip": Proportion("depth of the tip", lambda p: -float(p[4, 1]), "u", 0.035, _NOSE),
+        "nose_tip": Proportion("tip below the eyes", lambda p: -float(p[4, 1]), "u", 0.035, _NOSE),
         "nose_tip_width": Proportion("tip's width", _apart(((274, 44),)), "share", 0.18, _NOSE),
         "nose_wing": Proportion("width at the wings", _apart(((279, 49),)), "share", 0.17, _NOSE),
         "lip_size": Proportion("lips' area", _area(LIPS_OUTER), "share", 0.26, _LIPS),
@@ -271,4 +272,4 @@ PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
         ),
     }
 )
-"""What each parameter changes, and by how much at its upper end: this project's choice."""
+"""The quantity that each parameter changes. The amounts at the upper end are this project's choice."""

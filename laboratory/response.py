@@ -1,4 +1,4 @@
-"""The detector's response: how detected landmarks answer to the modes, and how they err."""
+"""The detector's response to the identity modes, and its errors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from emulator.face.types import Matrix
 from laboratory.deviations import Floats, half, unmoved
 from laboratory.sights import Sights
 
-# Directions in which landmarks are looked at, even and odd; and what is expected of a detector that
-# was never asked: it moves this much of a mode across the line of sight.
+# Numbers of even (1) and odd (-1) directions in which landmarks are measured.
 _DIRECTIONS = {1.0: 56, -1.0: 34}
+# Prior of the response: detected landmarks follow a mode across the line of sight by this share, with
+# this standard deviation. The noise weighs the prior against the measurements.
 _EXPECTED_RESPONSE = 0.7
 _RESPONSE_SPREAD = 0.1
 _RESPONSE_NOISE = 0.09
 
 
 def measured_error(sights: Sights, modes: IdentityModes) -> DetectorError:
-    """Return how the detector answers to people of these ``modes``, and how it errs.
+    """Measure the detector's response to ``modes``, and its errors.
 
-    By regression on coefficients and pose, towards a guess; the errors are those of people that
-    the regression did not see.
+    The response is a regression on coefficients and pose, with a prior. The errors are
+    cross-validated: they are measured on people who are not in the regression.
     """
     both = sights.mirrored_too()
     scaled = (modes.modes * modes.deviations_cm[:, None, None]).reshape(IDENTITY_COUNT, -1)
@@ -61,7 +62,7 @@ def measured_error(sights: Sights, modes: IdentityModes) -> DetectorError:
 
 
 def _directions(both: Sights, across: Floats) -> Floats:
-    """Return the orthonormal directions (L, 1404) in which landmarks are looked at."""
+    """Return the orthonormal directions (L, 1404) in which landmarks are measured."""
     seen, weight = both.without_pose(), both.weight()
     expressions = unmoved(expression_fields().reshape(-1, 3 * SURFACE_COUNT))
     within = unmoved(within_person_fields().reshape(-1, 3 * SURFACE_COUNT))
@@ -79,7 +80,7 @@ def _directions(both: Sights, across: Floats) -> Floats:
 
 
 def _lasting(errors: Floats, both: Sights) -> Matrix:
-    """Return the covariance (L, L) of two pictures' errors of one person at rest."""
+    """Return the covariance (L, L) between the errors in two pictures of the same person at rest."""
     total, pairs = np.zeros((errors.shape[1], errors.shape[1])), 0
     images = np.arange(len(errors)) >= len(errors) // 2
     for person in np.unique(both.person):

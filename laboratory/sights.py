@@ -1,4 +1,4 @@
-"""What a detector sees of drawn people, who vary in every smooth way or by the modes."""
+"""Detected landmarks of synthetic people, who vary in every smooth way or along the modes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from laboratory.deviations import Floats, harmonic_fields, mirror_images, unmove
 
 _LOOKS = 4
 
-# How heads vary in the first step: traits (nose, jaw, lips ...) a little less than they do, and all
-# harmonics, by 2 millimetres a vertex together; little where a face lacks symmetry, and in depth.
+# Variation of heads in the first step: traits (nose, jaw, lips ...) at 85 % of their standard deviation,
+# and harmonics with 2 mm per vertex in total. The factors for x, y and z are smaller for asymmetric
+# fields and for depth.
 _TRAITS = 0.85
 _HARMONICS_CM = 0.2
 _HARMONICS_EXPONENT = 0.75
@@ -38,17 +39,19 @@ _ACTING_WEIGHT = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Sights:
-    """What was seen of drawn people: N pictures. 1404 is 468 landmarks times x, y, z.
+    """Observations of synthetic people in N pictures. 1404 is 468 landmarks times x, y, z.
 
     Attributes
     ----------
     true, seen : (N, 1404) float64
-        The head's deviation from the canonical one, at rest, and that of the detected landmarks, cm
-        in model space, without moving, turning and scaling.
+        Deviations from the canonical head of the true head at rest and of the detected landmarks. In
+        model space, in cm, without the effects of translation, rotation and scale.
     pose_deg : (N, 2) float64
-        Yaw and pitch, as detected.
+        Detected yaw and pitch.
     person : (N,) int64
+        The person's seed.
     at_rest : (N,) bool
+        Whether the face has no expression.
     """
 
     true: Floats
@@ -58,7 +61,7 @@ class Sights:
     at_rest: NDArray[np.bool_]
 
     def mirrored_too(self) -> Sights:
-        """Return these and their mirror images."""
+        """Return the observations and their mirror images."""
         return Sights(
             np.concatenate([self.true, mirror_images(self.true)]),
             np.concatenate([self.seen, mirror_images(self.seen)]),
@@ -68,11 +71,11 @@ class Sights:
         )
 
     def weight(self) -> Floats:
-        """Return what each picture counts, (N, 1): pictures of faces that act say less of one at rest."""
+        """Return the weights (N, 1) of the pictures: lower for faces with an expression."""
         return np.where(self.at_rest, 1.0, _ACTING_WEIGHT)[:, None]
 
     def without_pose(self) -> Floats:
-        """Return ``seen`` without what the pose says of it."""
+        """Return ``seen`` without the part that the pose predicts."""
         powers, weight = pose_terms(*self.pose_deg.T), self.weight()
         rest: Floats = (
             self.seen - powers @ np.linalg.lstsq(powers * weight, self.seen * weight, rcond=None)[0]
@@ -81,7 +84,10 @@ class Sights:
 
 
 def variations() -> Floats:
-    """Return fields (F, 1404), cm: a standard deviation each of how heads vary in the first step."""
+    """Return the fields (F, 1404) along which heads vary in the first step.
+
+    Each is one standard deviation, in cm.
+    """
     harmonics, sizes = [], []
     for axis, parity, frequency, field in harmonic_fields():
         factors = _EVEN_FACTORS if parity > 0 else _ODD_FACTORS
@@ -94,7 +100,7 @@ def variations() -> Floats:
 
 
 def varied_head(rng: np.random.Generator) -> Points3:
-    """Return a head's deviation (468, 3), cm, for the first step."""
+    """Return a random head's deviation (468, 3) for the first step, in cm."""
     all_fields = variations()
     count = len(traits()[0])
     amounts = np.concatenate(
@@ -107,21 +113,24 @@ def varied_head(rng: np.random.Generator) -> Points3:
 
 
 def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
-    """Return a head's deviation (468, 3), cm, for the third step: 80 coefficients drawn from N(0, 1)."""
+    """Return a random head's deviation (468, 3) for the third step, in cm.
+
+    The 80 coefficients are drawn from N(0, 1), clipped at ``LIMIT``.
+    """
     drawn = np.clip(rng.standard_normal(IDENTITY_COUNT), -LIMIT, LIMIT)
     head: Points3 = np.tensordot(drawn * modes.deviations_cm, modes.modes, axes=1)
     return head
 
 
 def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
-    """Return what a detector sees of ``people``: to the right, straight, to the left.
+    """Render ``people`` and detect their landmarks, turned to their right, frontal, and to their left.
 
     Parameters
     ----------
     people : sequence of int
         Seeds.
     head : callable
-        Draws a head's deviation from the canonical one, (468, 3), cm.
+        Draws a head's deviation (468, 3) from the canonical head, in cm.
     """
     detector = MediaPipeDetector()
     canonical = canonical_mesh().vertices
@@ -165,7 +174,7 @@ def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3
 
 
 def look_at_all(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
-    """Return ``look_at``, on all processors."""
+    """Run ``look_at`` on all processors."""
     shares = [people[start : start + 25] for start in range(0, len(people), 25)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(partial(look_at, head=head), shares))

@@ -1,4 +1,4 @@
-"""The triangulation: the triangles among MediaPipe's mesh edges, made mirror-symmetric, without holes."""
+"""The triangulation: the triangles of MediaPipe's mesh edges, made mirror-symmetric, with holes filled."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Corners = tuple[int, int, int]
 
 
 def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
-    """Return the triangles of the surface that ``edges`` (E, 2) draw, consistently wound.
+    """Return the triangles of the surface with the given ``edges`` (E, 2), consistently wound.
 
-    Every cycle of three edges is a triangle of the surface, except where one bounds a few others:
-    then each of its edges lies in three cycles, and a surface has two at most.
+    Every cycle of three edges is a triangle of the surface, unless it encloses other triangles. Each
+    edge of an enclosing cycle is in three cycles, but an edge of a surface is in at most two.
     """
     neighbours: dict[int, set[int]] = defaultdict(set)
     for first, second in edges.tolist():
@@ -45,13 +45,13 @@ def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
 
 
 def _wound(triangles: Sequence[Corners]) -> list[Corners]:
-    """Return ``triangles`` wound alike, the forehead's first one counter-clockwise."""
+    """Return ``triangles`` with consistent winding, counter-clockwise as seen from outside."""
     around: dict[frozenset[int], list[Corners]] = defaultdict(list)
     for triangle in triangles:
         for edge in combinations(triangle, 2):
             around[frozenset(edge)].append(triangle)
-    # Seen from outside, the middle of the forehead's border (10), its neighbour to the picture's
-    # left (109) and the point below (151) go counter-clockwise.
+    # Seen from outside, these are counter-clockwise: the middle of the forehead's border (10), its
+    # neighbour on the picture's left (109), and the point below (151).
     seed: Corners = (FACE_OVAL[0], FACE_OVAL[-1], 151)
     wound = {frozenset(seed): seed}
     queue = deque([seed])
@@ -68,9 +68,9 @@ def _wound(triangles: Sequence[Corners]) -> list[Corners]:
 
 
 def reflection(triangles: Sequence[Corners]) -> dict[int, int]:
-    """Return the mirror image of each vertex: the reflection that keeps landmark 10 in place.
+    """Return the mirror image of each vertex, under the reflection that keeps landmark 10 in place.
 
-    It walks over the surface from the forehead's border to both sides at once, over every edge.
+    The search starts at the forehead's border and crosses every edge, on both sides at once.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def reflection(triangles: Sequence[Corners]) -> dict[int, int]:
     }
     top, left, right = FACE_OVAL[0], FACE_OVAL[1], FACE_OVAL[-1]
     images = {top: top, left: right, right: left}
-    # The edge from 10 to 109 has the surface on its left, the edge from 10 to 338 on its right.
+    # The surface is on the left of the edge from 10 to 109, and on the right of the edge from 10 to 338.
     start = (top, right)
     queue = deque([start])
     seen = {start}
@@ -103,10 +103,10 @@ def reflection(triangles: Sequence[Corners]) -> dict[int, int]:
 
 
 def symmetric_triangles(triangles: Sequence[Corners]) -> list[Corners]:
-    """Return ``triangles`` with the diagonals of a few quadrilaterals flipped to mirror the others.
+    """Return ``triangles`` with mirrored diagonals on both sides.
 
-    MediaPipe's mesh cuts three quadrilaterals (at the eye and the nostril) differently on the two
-    sides. The person's right side is taken for both.
+    MediaPipe's mesh splits three quadrilaterals (at the eye and the nostril) differently on the two
+    sides. The person's right side is used for both.
     """
     present = {frozenset(triangle) for triangle in triangles}
     kept, added = [], []
@@ -126,10 +126,10 @@ def _mirrored(triangle: Corners) -> Corners:
 
 
 def filling_triangles() -> tuple[list[Corners], list[Region]]:
-    """Return triangles that close the eyes and the mouth, each spanning both lids or lips."""
+    """Return triangles that close the eyes and the mouth, between the lids and between the lips."""
     right = _strip(RIGHT_UPPER_LID, RIGHT_LOWER_LID)
     left = [_mirrored(triangle) for triangle in right]
-    # The mouth's right half and its mirror image, so that the diagonals are symmetric too.
+    # Mirror the right half of the mouth, so that the diagonals are also symmetric.
     middle = len(UPPER_LIP_INNER) // 2 + 1
     half = _strip(UPPER_LIP_INNER[:middle], LOWER_LIP_INNER[:middle])
     mouth = half + [_mirrored(triangle) for triangle in half]
@@ -140,7 +140,7 @@ def filling_triangles() -> tuple[list[Corners], list[Region]]:
 def _strip(upper: Sequence[int], lower: Sequence[int]) -> list[Corners]:
     """Return counter-clockwise triangles between two lines that run to the viewer's right.
 
-    Points that both lines share need no triangle of their own.
+    Degenerate triangles at points that both lines share are left out.
     """
     strip: list[Corners] = []
     for index in range(len(upper) - 1):

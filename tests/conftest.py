@@ -1,4 +1,4 @@
-"""What many tests stand on: one emulator for the whole session, and pictures of nobody."""
+"""Shared fixtures: one emulator for the session, webhook receivers, and pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emulator.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
-# A vendor that is not one of this repository is there in every test, and in every process that one starts.
+# Every test, and every process that a test starts, also loads the example vendor from outside the package.
 os.environ["FACE_EMULATOR_VENDOR_PACKAGES"] = '["emulator.vendors", "example_vendor"]'
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *filter(None, [os.getenv("PYTHONPATH")])])
 
@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Received:
-    """A request that came to a receiver."""
+    """A request that a receiver got."""
 
     path: str
     headers: dict[str, str]
@@ -43,7 +43,7 @@ class Received:
 
 
 class Receiver:
-    """A client's endpoint: remembers what it is sent, and answers 200, or what it is told to."""
+    """A webhook endpoint that records requests, and answers the next of ``answers`` or else 200."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -83,13 +83,13 @@ class Receiver:
             return self.answers.pop(0) if self.answers else (200, {})
 
     def wait(self, count: int) -> list[Received]:
-        """Return all requests as soon as there are so many."""
+        """Wait for ``count`` requests and return all that have arrived."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
             return list(self.received)
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop the server."""
         self.may_answer.set()
         self._server.shutdown()
         self._thread.join()
@@ -98,7 +98,7 @@ class Receiver:
 
 @pytest.fixture
 def receivers() -> Iterator[Callable[[], Receiver]]:
-    """Start endpoints that webhooks can be sent to."""
+    """Return a function that starts a webhook endpoint."""
     with ExitStack() as stack:
 
         def start() -> Receiver:
@@ -111,13 +111,13 @@ def receivers() -> Iterator[Callable[[], Receiver]]:
 
 @pytest.fixture
 def receiver(receivers: Callable[[], Receiver]) -> Receiver:
-    """An endpoint that webhooks can be sent to."""
+    """A webhook endpoint."""
     return receivers()
 
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], object]:
-    """Wait until something is so, and return it."""
+    """Return a function that calls another until it returns a true value, and returns that value."""
 
     def wait(look: Callable[[], object]) -> object:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -126,14 +126,14 @@ def eventually() -> Callable[[Callable[[], object]], object]:
             if found:
                 return found
             time.sleep(0.005)
-        raise AssertionError("it never was so")
+        raise AssertionError("the condition did not become true in time")
 
     return wait
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Listening]:
-    """An emulator with its defaults, on a real socket."""
+    """An emulator with default settings, on a real socket."""
     with running_server(Settings()) as listening:
         yield listening
 
@@ -147,7 +147,7 @@ def client(server: Listening) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def workers() -> Iterator[WorkerPool]:
-    """A warm worker for emulators of a test's own: loading the face core takes longer than most tests."""
+    """A warm worker for emulators that tests start: loading the face core takes longer than most tests."""
     pool = WorkerPool(1, WARM_UP, arithmetic_variables())
     pool.warm_up()
     yield pool
@@ -156,26 +156,26 @@ def workers() -> Iterator[WorkerPool]:
 
 @pytest.fixture(scope="session")
 def face_jpeg() -> bytes:
-    """A photo of one person, from the front."""
+    """A picture of one frontal face."""
     return (FACES / "ok-frontal.jpg").read_bytes()
 
 
 @pytest.fixture(scope="session")
 def two_faces_jpeg() -> bytes:
-    """A photo of two people."""
+    """A picture of two faces."""
     return (FACES / "two-faces.jpg").read_bytes()
 
 
 @pytest.fixture(scope="session")
 def landscape_jpeg() -> bytes:
-    """A picture of no one: a soft gradient."""
+    """A picture without a face: a colour gradient."""
     ramp = np.linspace(0, 255, 400, dtype=np.uint8)
     return encode_jpeg(np.stack(np.broadcast_arrays(ramp, ramp[:, None], np.uint8(90)), axis=-1))
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[bytes], str]]:
-    """Serve bytes under a URL."""
+    """Return a function that serves bytes over HTTP and returns their URL."""
     with ExitStack() as stack:
 
         def start(data: bytes) -> str:

@@ -1,6 +1,6 @@
-"""A client of Perfect Corp that hears of the end of its task by polls and by webhooks.
+"""A Perfect Corp client that uses polls and webhooks.
 
-Run as a command by the tests of ``face-emulator explore``; its argument says which mistake it makes.
+The tests of ``face-emulator explore`` run it as a command. Its argument names the mistake that it makes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ broken: list[str] = []
 
 
 def call(url: str, body: object = None) -> Any:
-    # A task that ends with an error at once: nothing has to be computed for it.
+    # The fault makes the task fail at once, so that no worker has to compute anything.
     headers = {
         "Authorization": f"Bearer {KEY}",
         "Content-Type": "application/json",
@@ -45,7 +45,7 @@ def status_of(task_id: str) -> str:
 
 
 def is_all_said() -> bool:
-    """Return whether no webhook comes any more: where a client would wait for a while, tests need not."""
+    """Return whether all tasks are finished and no further webhook is due."""
     told = call(f"{URL}/_emulator/webhooks/plan?credential={KEY}")
     deliveries = call(f"{URL}/_emulator/webhooks/deliveries?credential={KEY}")
     tasks = call(f"{URL}/_emulator/tasks?credential={KEY}")
@@ -93,10 +93,10 @@ def main() -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not is_all_said():
         if time.monotonic() > deadline:
-            sys.exit("the emulator does not come to an end")
+            sys.exit("tasks or webhooks are still outstanding")
         time.sleep(0.01)
     if not over.is_set():
-        broken.append("nobody said that the task is over")
+        broken.append("neither a poll nor a webhook reported the end of the task")
     if broken:
         sys.exit("; ".join(broken))
 

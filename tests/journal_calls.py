@@ -1,4 +1,4 @@
-"""A journal by itself, and calls for it."""
+"""A journal without a server, and calls for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_journal(
     calls: int = 10,
     kind: type[T] = SqliteRecords,  # type: ignore[assignment]  # the default of the type variable
 ) -> None:
-    """Have ``test`` use a journal whose records are of some kind."""
+    """Run ``test`` with a journal whose records are of the class ``kind``."""
 
     async def run() -> None:
         records = kind(path / "records.sqlite3")
@@ -36,7 +36,7 @@ def in_journal(
 
 
 def note(journal: Journal, credential: str = "k") -> None:
-    """Note a call."""
+    """Record a call."""
 
     def make(number: int, setting: Setting) -> Entry:
         return Entry(

@@ -1,4 +1,4 @@
-"""What a test knows of a task, and a queue that waits for the test."""
+"""A queue that the test drives, and the state that the test expects of a task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.tasks.task import TaskState
 
 
 class Queue:
-    """A queue that hands tasks out when the test says so, or somebody waits for one."""
+    """A queue whose tasks wait until the test performs them."""
 
     is_warm = True
 
@@ -20,35 +20,35 @@ class Queue:
         self.waiting: list[str] = []
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Leave it to the test to perform."""
+        """Do nothing, because the test performs the tasks."""
 
     async def wait_until_warm(self) -> None:
-        """Return."""
+        """Do nothing."""
 
     async def enqueue(self, task_id: str) -> None:
-        """Take a task down."""
+        """Append a task to ``waiting``."""
         self.waiting.append(task_id)
 
     async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a pipeline here."""
+        """Run a pipeline in this process."""
         return pipeline.resolve()(*args, **kwargs)
 
     async def close(self) -> None:
-        """Return."""
+        """Do nothing."""
 
 
 @dataclass
 class Known:
-    """What the test knows of a task.
+    """The state that the test expects of a task.
 
     Attributes
     ----------
     polls : int
-        How often its client has asked for it before it was over.
+        Number of polls before the task was finished.
     kills : int
-        How often a server died over it.
+        Number of times that the server was killed during a step of the task.
     states : list of TaskState
-        All that were recorded, one after the other.
+        Recorded states, in order.
     """
 
     id: str

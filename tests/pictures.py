@@ -18,7 +18,7 @@ FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "heic": "
 
 
 def quadrants(height: int = 48, width: int = 64) -> Image:
-    """Red, green, blue, grey: no two alike, so that every turn shows."""
+    """Return (H, W, 3): quadrants of four colours, so that every rotation and flip is visible."""
     image = np.zeros((height, width, 3), np.uint8)
     image[: height // 2, : width // 2] = (200, 30, 30)
     image[: height // 2, width // 2 :] = (30, 180, 40)
@@ -35,7 +35,7 @@ def saved(picture: PillowImage.Image, pillow_format: str, **options: object) -> 
 
 
 def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
-    """A PNG made by hand, for what Pillow does not write."""
+    """Return a PNG of a kind that Pillow cannot write."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -1,4 +1,4 @@
-"""What an application leaves behind when it cannot start."""
+"""Cleanup after an application that fails to start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from emulator.world.faults.engine import UnknownFault
 WRONG = 'name = "wrong"\n[[rules]]\neffect = "no such effect"\n'
 
 
-def test_a_setting_that_cannot_be_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_leaves_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(WRONG)
     folder = tmp_path / "temporary"
@@ -33,7 +35,7 @@ def test_a_setting_that_cannot_be_leaves_no_folder(tmp_path: Path, monkeypatch: 
     assert list(folder.iterdir()) == []
 
 
-def test_a_start_that_fails_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_leaves_no_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_self: TaskRunner, _credential: str | None = None) -> None:
         raise RuntimeError("no room")
 

@@ -24,7 +24,7 @@ ICE_LAKE = SKYLAKE.replace(
         (ICE_LAKE, "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"),
     ],
 )
-def test_what_a_processor_has_beyond_avx2_is_left_unused(cpuinfo: str, beyond: str | None) -> None:
+def test_processor_features_beyond_avx2_are_disabled(cpuinfo: str, beyond: str | None) -> None:
     variables = arithmetic_variables(cpuinfo)
     assert variables.pop("OPENBLAS_NUM_THREADS") == "1"
     assert variables.pop("OPENBLAS_CORETYPE") == "Haswell"
@@ -32,12 +32,12 @@ def test_what_a_processor_has_beyond_avx2_is_left_unused(cpuinfo: str, beyond: s
 
 
 @pytest.mark.parametrize("cpuinfo", ["", "flags\t: sse sse2 avx", "Features\t: fp asimd"])
-def test_other_processors_are_left_alone(cpuinfo: str) -> None:
+def test_other_processors_get_only_the_thread_limit(cpuinfo: str) -> None:
     assert arithmetic_variables(cpuinfo) == {"OPENBLAS_NUM_THREADS": "1"}
 
 
-@pytest.mark.skipif(not CPUINFO.is_file(), reason="only Linux says so what a processor can do")
-def test_numpy_takes_them_without_a_warning_and_uses_nothing_beyond() -> None:
+@pytest.mark.skipif(not CPUINFO.is_file(), reason="only Linux lists the processor's features in a file")
+def test_numpy_accepts_the_variables_and_uses_no_avx512() -> None:
     program = (
         "import numpy; features = numpy.core._multiarray_umath.__cpu_features__; "
         "print([name for name in features if name.startswith('AVX512_') and features[name]])"

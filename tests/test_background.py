@@ -14,7 +14,7 @@ async def wait_for_ever() -> None:
     await asyncio.Event().wait()
 
 
-def test_cancelling_the_work_of_one_credential_leaves_the_others() -> None:
+def test_cancelling_the_work_of_one_credential_keeps_other_work_running() -> None:
     async def run() -> None:
         background = Background("it failed")
         mine = [background.start("me", wait_for_ever()) for _ in range(2)]
@@ -104,7 +104,7 @@ def test_a_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("end", ["ended", "failed", "cancelled"])
-def test_what_has_ended_is_not_kept(end: str) -> None:
+def test_finished_work_is_garbage_collected(end: str) -> None:
     async def work() -> None:
         if end == "failed":
             raise ZeroDivisionError
@@ -127,7 +127,7 @@ def test_what_has_ended_is_not_kept(end: str) -> None:
     asyncio.run(run())
 
 
-def test_what_goes_on_is_kept_though_nobody_else_holds_it() -> None:
+def test_running_work_is_not_garbage_collected() -> None:
     async def run() -> None:
         background = Background("it failed")
         seen = weakref.ref(background.start("me", wait_for_ever()))

@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "emulator"]
 
 @pytest.fixture(autouse=True)
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let servers load the face core once, whatever the machine."""
+    """Start servers with one worker, so that they load the face core only once."""
     monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
 
 
@@ -30,7 +30,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own command
 
 
-def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
+def test_serve_prints_a_banner_and_then_ready() -> None:
     with subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -59,13 +59,13 @@ def test_serving_prints_a_banner_and_at_last_that_it_is_ready() -> None:
         assert time.monotonic() - began < 10
         assert out == ""
         assert ready == {"ready": True, "face_core_warm": True, "hooks_run": True}
-        # One line for the one request, and no chatter of libraries.
+        # One line for the one request, and none from libraries.
         assert [line.partition(" ")[2] for line in err.splitlines()] == [
             line.partition(" ")[2] for line in err.splitlines() if "GET /_emulator/ready" in line
         ]
 
 
-def test_the_log_says_who_called_what_and_no_secret_of_the_query() -> None:
+def test_the_access_log_omits_the_query_string() -> None:
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -80,17 +80,17 @@ def test_the_log_says_who_called_what_and_no_secret_of_the_query() -> None:
     assert "my-" not in said
 
 
-def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
+def test_serve_reports_a_port_in_use_and_the_port_option() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("serve", "--port", str(port))
     assert done.returncode == 1
-    assert f"127.0.0.1:{port} is taken" in done.stderr
+    assert f"127.0.0.1:{port} is in use" in done.stderr
     assert "--port" in done.stderr
 
 
 @pytest.mark.parametrize("what", ["a file", "no database", "no document", "no folder for blobs"])
-def test_a_data_folder_that_cannot_be_used_is_said_with_the_way_out(tmp_path: Path, what: str) -> None:
+def test_serve_reports_an_unusable_data_folder(tmp_path: Path, what: str) -> None:
     folder = tmp_path / "data"
     if what == "a file":
         folder.touch()
@@ -106,7 +106,7 @@ def test_a_data_folder_that_cannot_be_used_is_said_with_the_way_out(tmp_path: Pa
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"face-emulator: {folder}")
-    assert last.endswith("; name another folder, or move that one away")
+    assert last.endswith("; choose another folder, or move this one away")
     assert "Traceback" not in done.stderr
 
 
@@ -127,7 +127,7 @@ async def store_a_wrong_rule(folder: Path) -> None:
     ],
     ids=lambda given: given[0] if isinstance(given, list) else "",
 )
-def test_a_wrong_setting_is_said_by_its_name_and_without_a_traceback(
+def test_an_invalid_setting_is_reported_by_its_name_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
 ) -> None:
     monkeypatch.setenv("FACE_EMULATOR_SEED", "lucky")
@@ -140,7 +140,7 @@ def test_a_wrong_setting_is_said_by_its_name_and_without_a_traceback(
 
 
 @pytest.mark.parametrize(("name", "pillow_format"), [("face.jpg", "JPEG"), ("face.png", "PNG")])
-def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pillow_format: str) -> None:
+def test_faces_writes_the_same_picture_for_a_seed(tmp_path: Path, name: str, pillow_format: str) -> None:
     pictures = []
     for attempt in ("first", "second"):
         path = tmp_path / attempt / name
@@ -154,7 +154,7 @@ def test_faces_writes_the_same_person_for_a_seed(tmp_path: Path, name: str, pill
         assert np.asarray(picture).std() > 20
 
 
-def test_help_names_every_command() -> None:
+def test_help_lists_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
     for command in (
@@ -174,7 +174,7 @@ def test_help_names_every_command() -> None:
     assert "--data-dir" in run("serve", "--help").stdout
 
 
-def test_what_cannot_be_explored_is_said_without_a_traceback() -> None:
+def test_explore_reports_an_unreachable_emulator_without_a_traceback() -> None:
     done = run("explore", "--url", "http://127.0.0.1:9", "--", "true")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("face-emulator: http://127.0.0.1:9: ")

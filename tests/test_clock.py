@@ -11,31 +11,31 @@ from hypothesis import strategies as st
 from emulator.clock import Clock, Setting, Stopwatch
 
 
-def test_the_system_clock_tells_the_machines_time() -> None:
+def test_the_system_clock_returns_the_machines_time() -> None:
     before = time.time()
     assert before <= Clock().now() <= time.time()
 
 
-def test_a_frozen_clock_stands() -> None:
+def test_a_frozen_clock_does_not_advance() -> None:
     clock = Clock(frozen_at=1_600_000_000.5)
     assert [clock.now(), clock.now()] == [1_600_000_000.5, 1_600_000_000.5]
     assert clock.describe() == "frozen at 2020-09-13T12:26:40.500000+00:00"
 
 
-def test_a_frozen_clock_moves_when_it_is_moved() -> None:
+def test_a_frozen_clock_can_be_advanced() -> None:
     clock = Clock(frozen_at=100.0)
     clock.advance(2.5)
     assert clock.now() == 102.5
 
 
-def test_a_stopwatch_counts_whole_milliseconds_up() -> None:
+def test_a_stopwatch_returns_increasing_milliseconds() -> None:
     stopwatch = Stopwatch()
     first = stopwatch.elapsed_ms()
     time.sleep(0.002)
     assert 0 <= first < stopwatch.elapsed_ms()
 
 
-def test_a_credential_without_a_clock_follows_everybodys() -> None:
+def test_a_credential_without_its_own_clock_uses_the_default() -> None:
     clock = Clock(frozen_at=100.0)
     clock.advance(5.0, "mine")
     assert (clock.now(), clock.now("mine"), clock.now("yours")) == (100.0, 105.0, 100.0)
@@ -47,7 +47,7 @@ def test_a_credential_without_a_clock_follows_everybodys() -> None:
     assert clock.now() == 100.0
 
 
-def test_a_running_clock_keeps_running_where_it_was_moved_to() -> None:
+def test_a_running_clock_keeps_running_after_travel_and_advance() -> None:
     clock = Clock()
     clock.travel(1000.0)
     first = clock.now()
@@ -57,7 +57,7 @@ def test_a_running_clock_keeps_running_where_it_was_moved_to() -> None:
     assert clock.setting().frozen_at is None
 
 
-def test_a_frozen_clock_runs_on_from_where_it_stood() -> None:
+def test_run_resumes_a_clock_from_its_frozen_time() -> None:
     clock = Clock(frozen_at=7.0)
     clock.run()
     assert 7.0 <= clock.now() < 8.0
@@ -74,7 +74,9 @@ def test_a_frozen_clock_runs_on_from_where_it_stood() -> None:
         )
     )
 )
-def test_nobody_elses_moves_move_a_clock_of_ones_own(moves: list[tuple[str, str, float]]) -> None:
+def test_changes_for_other_credentials_do_not_affect_a_frozen_clock(
+    moves: list[tuple[str, str, float]],
+) -> None:
     clock, alone = Clock(frozen_at=0.0), Clock(frozen_at=0.0)
     for each in (clock, alone):
         each.freeze("b", at=0.0)
@@ -94,7 +96,7 @@ def _move(clock: Clock, move: str, credential: str, number: float) -> None:
         clock.freeze(credential, at=number)
 
 
-def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
+def test_wait_until_returns_when_the_clock_reaches_the_time() -> None:
     async def run() -> None:
         clock = Clock(frozen_at=0.0)
         mine = asyncio.create_task(clock.wait_until(10.0, "me"))
@@ -103,7 +105,7 @@ def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
         clock.advance(9.5, "me")
         await asyncio.sleep(0.01)
         assert not mine.done()
-        # From another thread, as a test moves the clock of a server.
+        # From another thread, as when a test advances the clock of a running server.
         await asyncio.to_thread(clock.advance, 0.5, "me")
         await mine
         assert not theirs.done()
@@ -116,7 +118,7 @@ def test_who_waits_for_a_moment_is_woken_when_the_clock_gets_there() -> None:
 
 
 @pytest.mark.parametrize("steps", range(6))
-def test_who_gives_up_waiting_just_as_the_clock_is_moved_has_given_up(steps: int) -> None:
+def test_wait_until_can_be_cancelled_while_the_clock_is_advanced(steps: int) -> None:
     async def run() -> None:
         clock = Clock()
         waiting = asyncio.create_task(clock.wait_until(clock.now() + 3600))
@@ -132,6 +134,6 @@ def test_who_gives_up_waiting_just_as_the_clock_is_moved_has_given_up(steps: int
 
 
 @given(offset=st.floats(-1e9, 1e9), frozen=st.none() | st.floats(0, 1e10))
-def test_a_setting_survives_as_a_document(offset: float, frozen: float | None) -> None:
+def test_a_setting_survives_a_round_trip_through_json(offset: float, frozen: float | None) -> None:
     setting = Setting(offset, frozen)
     assert Setting(**json.loads(json.dumps(setting.to_document()))) == setting

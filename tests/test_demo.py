@@ -29,12 +29,12 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
-    """Let the demonstrations' emulators share a warm worker."""
+    """Let the emulators that the demo starts share a warm worker."""
     monkeypatch.setattr("emulator.demo.running_server", partial(running_server, workers=workers))
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["a photo", "no photo"])
-def test_the_demo_writes_what_all_vendors_answer(
+def test_the_demo_writes_the_results_of_all_vendors(
     tmp_path: Path, face_jpeg: bytes, capsys: pytest.CaptureFixture[str], *, given: bool
 ) -> None:
     photo = tmp_path / "photo.jpg"
@@ -57,14 +57,14 @@ def test_the_demo_writes_what_all_vendors_answer(
         assert vendor.title in printed
 
 
-def test_a_photo_of_nobody_is_said_with_the_vendors_words(tmp_path: Path, landscape_jpeg: bytes) -> None:
+def test_a_picture_without_a_face_fails_with_the_vendors_error(tmp_path: Path, landscape_jpeg: bytes) -> None:
     photo = tmp_path / "landscape.jpg"
     photo.write_bytes(landscape_jpeg)
     with pytest.raises(DemoFailed, match="NO_FACE_FOUND: image_file_1"):
         run_demo(photo, tmp_path / "demo")
 
 
-def test_what_is_no_photo_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture_fails(tmp_path: Path) -> None:
     photo = tmp_path / "notes.txt"
     photo.write_text("not a picture")
     with pytest.raises(DemoFailed, match="cannot be decoded"):

@@ -19,7 +19,7 @@ from emulator.world.plans import Step, When
 
 CONSUMER = str(Path(__file__).parent / "consumer.py")
 
-# Creates a task that ends with an error at once, and never comes to an end itself.
+# Creates a task that fails at once, and then runs for longer than the timeout.
 HANGING = """
 curl -s -o /dev/null "$FACE_EMULATOR_URL/s2s/v2.0/task/face-reshape" -H 'X-Emulator-Fault: error_no_face' \\
   -H "Authorization: Bearer $FACE_EMULATOR_CREDENTIAL" -H 'Content-Type: application/json' \\
@@ -30,7 +30,7 @@ sleep 60
 
 @pytest.fixture(scope="module")
 def url(workers: WorkerPool) -> Iterator[str]:
-    """An emulator where, as things come, one poll is told that a task runs."""
+    """An emulator where a task is running at its first poll and finished at the next."""
     progression = Progression(mode=Mode.AFTER_POLLS, polls=1)
     with running_server(Settings(progression=progression), workers=workers) as listening:
         yield listening.base_url
@@ -38,7 +38,7 @@ def url(workers: WorkerPool) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def real_url(workers: WorkerPool) -> Iterator[str]:
-    """An emulator where tasks end by themselves."""
+    """An emulator with the default progression."""
     with running_server(Settings(), workers=workers) as listening:
         yield listening.base_url
 
@@ -60,7 +60,7 @@ def explore(
     return explore_plans(asked, url, console), printed.getvalue()
 
 
-def test_every_order_comes_once_and_the_shortest_first() -> None:
+def test_plans_are_unique_and_sorted_by_length() -> None:
     found = plans(3)
     assert len({plan.steps for plan in found}) == len(found) == 10 + 3 * 6
     lengths = [len(plan.steps) for plan in found]
@@ -68,7 +68,7 @@ def test_every_order_comes_once_and_the_shortest_first() -> None:
     assert plans(2) == [plan for plan in found if plan.running_polls <= 2]
 
 
-def test_an_order_is_spelled_as_the_client_sees_it() -> None:
+def test_a_plan_is_printed_as_the_steps_that_the_client_sees() -> None:
     assert str(Plan(2, (When.BEFORE_END, When.AFTER_END))) == (
         "created, 2 x poll: running, webhook, poll: over, webhook"
     )
@@ -76,23 +76,23 @@ def test_an_order_is_spelled_as_the_client_sees_it() -> None:
     assert str(Plan(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
 
 
-def test_a_correct_client_breaks_under_no_order(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It looks up the task before it answers a webhook, and is held up for so long each time.
+def test_a_correct_client_passes_every_plan(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The client polls before it answers a webhook, and each of these polls waits for BOUND_SECONDS.
     monkeypatch.setattr("emulator.world.plans.BOUND_SECONDS", 0.1)
     broken, printed = explore(url, CONSUMER, "looks-up", polls=0)
     assert broken == []
-    assert "as things come: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed
+    assert "without a plan: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed
     assert "none of 10 orders breaks the client" in printed
 
 
-def test_a_client_that_takes_no_duplicate_is_found(url: str) -> None:
+def test_a_client_that_rejects_duplicate_webhooks_breaks(url: str) -> None:
     broken, printed = explore(url, CONSUMER, "duplicates", polls=0)
     assert {result.plan for result in broken} == {plan for plan in plans(0) if len(plan.webhooks) == 2}
     assert "6 of 10 orders break the client. The shortest: created, webhook, poll: over, webhook" in printed
     assert "came twice" in printed
 
 
-def test_a_client_that_must_poll_first_is_found(url: str) -> None:
+def test_a_client_that_must_poll_before_the_webhook_breaks(url: str) -> None:
     broken, printed = explore(url, CONSUMER, "early", limit=7)
     assert broken[0].plan == Plan(0, (When.BEFORE_END,))
     assert all(
@@ -104,39 +104,39 @@ def test_a_client_that_must_poll_first_is_found(url: str) -> None:
     assert "The shortest: created, webhook, poll: over" in printed
 
 
-def test_a_client_that_never_polls_is_found_by_the_webhook_that_is_lost(real_url: str) -> None:
+def test_a_client_that_never_polls_breaks_without_a_webhook(real_url: str) -> None:
     broken, printed = explore(real_url, CONSUMER, "waits", limit=2)
     assert [result.plan for result in broken] == [Plan(0, ())]
-    assert "nobody said that the task is over" in printed
+    assert "neither a poll nor a webhook reported the end of the task" in printed
 
 
-def test_a_client_that_hangs_is_broken(real_url: str, receiver: Any) -> None:
-    """It is a shell's, since the time that an interpreter takes to start would count too."""
+def test_a_client_that_hangs_breaks(real_url: str, receiver: Any) -> None:
+    """The client is a shell script, because the start of Python would count towards the timeout."""
     broken, printed = explore(
         real_url, "-c", HANGING, command="sh", limit=1, timeout_s=0.5, endpoint=receiver.url
     )
-    assert [result.failure for result in broken] == ["not done after 0.5 s"]
-    assert "as things come: not done after 0.5 s; 1 task(s), 1 webhook(s)" in printed
+    assert [result.failure for result in broken] == ["timeout after 0.5 s"]
+    assert "without a plan: timeout after 0.5 s; 1 task(s), 1 webhook(s)" in printed
 
 
-def test_webhooks_go_to_an_endpoint_that_is_given(url: str, receiver: Any) -> None:
+def test_webhooks_go_to_the_given_endpoint(url: str, receiver: Any) -> None:
     secret = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the one of the vendor's page
     given = {"endpoint": receiver.url, "secret": secret, "vendor": "perfectcorp"}
     broken, _ = explore(url, CONSUMER, "deaf", limit=2, **given)
     assert broken == []
-    # As things come, never, and once.
+    # The run without a plan sends one webhook; the two plans send none and one.
     received = receiver.wait(2)
     assert len({one.headers["webhook-id"] for one in received}) == len(received) == 2
     for one in received:
         Webhook(secret).verify(one.body, one.headers)
-    with pytest.raises(CannotExplore, match="the endpoint is refused: ftp://a/: that is no URL of the web"):
+    with pytest.raises(CannotExplore, match="cannot be added: ftp://a/: it is not an http or https URL"):
         explore(url, CONSUMER, "deaf", endpoint="ftp://a/")
-    with pytest.raises(CannotExplore, match="metahuman has no webhooks; perfectcorp, example_vendor has"):
+    with pytest.raises(CannotExplore, match="metahuman has no webhooks; vendors with webhooks: perfectcorp"):
         explore(url, CONSUMER, "deaf", endpoint=receiver.url, vendor="metahuman")
 
 
-def test_what_cannot_be_explored_is_said(url: str) -> None:
-    with pytest.raises(CannotExplore, match="before anything can come in another order: exit status 3"):
+def test_explore_reports_why_it_cannot_explore(url: str) -> None:
+    with pytest.raises(CannotExplore, match="the client fails without a plan: exit status 3"):
         explore(url, "-c", "raise SystemExit(3)")
     with pytest.raises(CannotExplore, match="the client created no task"):
         explore(url, "-c", "")
@@ -146,7 +146,7 @@ def test_what_cannot_be_explored_is_said(url: str) -> None:
         explore("http://127.0.0.1:9", "-c", "")
 
 
-def test_the_steps_of_an_order_are_what_a_result_is_held_against() -> None:
+def test_a_plan_lists_its_steps_and_a_result_prints_those_that_happened() -> None:
     plan = Plan(1, (When.AFTER_END,))
     assert plan.steps == (Step.CREATED, Step.POLL_RUNNING, Step.POLL_END, Step.WEBHOOK_TAKEN)
     assert Result(plan, (plan.steps, plan.steps), None, 1.0).happened() == (

@@ -27,20 +27,20 @@ def draw(ids: SeededIds, credential: str, kind: str, times: int) -> list[bytes]:
 
 
 @given(seed=st.integers(), credential=st.text(), kind=st.text())
-def test_the_same_seed_gives_the_same_ids_and_no_id_twice(seed: int, credential: str, kind: str) -> None:
+def test_the_same_seed_gives_the_same_unique_ids(seed: int, credential: str, kind: str) -> None:
     first, again = draw(make_ids(seed), credential, kind, 5), draw(make_ids(seed), credential, kind, 5)
     assert first == again
     assert len(set(first)) == 5
     assert {len(drawn) for drawn in first} == {48}
 
 
-def test_what_one_credential_draws_does_not_depend_on_another() -> None:
+def test_the_ids_of_a_credential_do_not_depend_on_other_credentials() -> None:
     quiet, busy = make_ids(0), make_ids(0)
     draw(busy, "somebody else", "task", 3)
     assert draw(quiet, "me", "task", 2) == draw(busy, "me", "task", 2)
 
 
-def test_seed_credential_and_kind_all_tell_ids_apart() -> None:
+def test_ids_differ_by_seed_credential_and_kind() -> None:
     drawn = [
         draw(make_ids(seed), credential, kind, 1)[0]
         for seed in (0, 1)
@@ -50,11 +50,11 @@ def test_seed_credential_and_kind_all_tell_ids_apart() -> None:
     assert len(set(drawn)) == 8
 
 
-def test_a_uuid_is_of_version_4() -> None:
+def test_draw_uuid4_returns_a_version_4_uuid() -> None:
     drawn = asyncio.run(make_ids(0).draw_uuid4("me", "request"))
     assert (drawn.version, drawn.variant) == (4, "specified in RFC 4122")
 
 
-def test_a_secret_stays_for_a_seed_and_a_purpose() -> None:
+def test_a_secret_depends_only_on_seed_and_purpose() -> None:
     assert make_ids(3).secret("presign") == make_ids(3).secret("presign")
     assert len({make_ids(3).secret("a"), make_ids(3).secret("b"), make_ids(4).secret("a")}) == 3

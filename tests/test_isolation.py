@@ -1,4 +1,4 @@
-"""Sixty-four tests at once on one server, each in a world of its own."""
+"""64 concurrent tests on one server, isolated by their credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emulator.control.scenario import Scenario
 from emulator.server import Listening, running_server
 
 CONTEXT = ssl.create_default_context()
-"""Nobody needs one, and every client would load the certificates anew."""
+"""Shared, because otherwise every client loads the certificates, which no test needs."""
 
 TESTS = 64
 UNITS = 1000
@@ -42,7 +42,7 @@ PROGRESSIONS: tuple[dict[str, Any], ...] = (
 
 @pytest.fixture(scope="module")
 def emulator(workers: WorkerPool) -> Iterator[Listening]:
-    """An emulator that nobody else uses: what is left on it at the end is counted."""
+    """An emulator for this module alone, because its tests check what is left on it at the end."""
     with running_server(workers=workers) as listening:
         yield listening
 
@@ -53,7 +53,7 @@ def new_client(emulator: Listening) -> httpx.AsyncClient:
 
 @dataclass(frozen=True)
 class World:
-    """One test's hold on the emulator."""
+    """The credential, settings and calls of one simulated test."""
 
     number: int
     http: httpx.AsyncClient
@@ -94,7 +94,7 @@ class World:
         return await self.http.request(method, path, json=body, headers=headers)
 
     async def status(self, path: str) -> int:
-        """Return the status of a call; 0 if it is not answered."""
+        """Return the status of a GET request, or 0 if the connection closes without a response."""
         try:
             return (await self.call("GET", path)).status_code
         except httpx.RemoteProtocolError:
@@ -105,7 +105,7 @@ class World:
         return str(answer.json()["data"]["task_status"])
 
     async def bend(self) -> None:
-        """Make the world that this test wants."""
+        """Set the faults, the scenario, the clock and the progression of this test."""
         name, _ = self.fault
         match = {"credential": self.key, "operation": "feature_cost"}
         await self.control("POST", "/faults", {"match": match, "effect": name, "count": 100})
@@ -128,7 +128,7 @@ class World:
         return str((await self.call("POST", TASK, body)).json()["data"]["task_id"])
 
     async def run(self) -> Made:
-        """Do what the test does, and return the ids that it got."""
+        """Upload a file, create two tasks, poll the second until it fails, and return the ids."""
         file_id = await self.upload()
         first, second = await self.create(file_id), await self.create(file_id)
         mode = self.progression["mode"]
@@ -147,7 +147,7 @@ class World:
         return Made(file_id, first, second)
 
     async def check(self, made: Made) -> None:
-        """Hold that the world is as this test has made it, and nobody else's is in it."""
+        """Check that the credential has exactly the state that this test has made."""
         assert await self.status("/s2s/v2.0/credit/feature-cost") == self.fault[1]
         assert await self.status(f"{CREDIT}/history") == 500 + self.number
         reading = await self.control("GET", "/clock")
@@ -165,12 +165,12 @@ class World:
         assert {rule["rule"]["match"]["credential"] for rule in rules} == {self.key}
         assert {rule["rule"].get("scenario") for rule in rules} == {None, self.scenario.name}
         (grant,) = (await self.call("GET", CREDIT)).json()["results"]
-        # The second task has failed, which is given back; the first one as soon as it is over.
+        # A failed task refunds its unit. The second task has failed; the first may still be running.
         assert grant["amount"] in {UNITS - 1, UNITS}
         assert grant["expiry"] == round((self.now + 365 * 86400) * 1000)
 
     async def check_untouched(self) -> None:
-        """Hold that nothing is left of what this test has made."""
+        """Check that nothing of this test is left."""
         reading = await self.control("GET", "/clock")
         assert (reading["own"], reading["frozen"]) == (False, False)
         found = await self.control("GET", "/progression")
@@ -186,24 +186,24 @@ class World:
 
 @dataclass(frozen=True)
 class Made:
-    """The ids of a file, and of the tasks that stand on it."""
+    """The ids of a file and of the tasks that use it."""
 
     file_id: str
     first: str
     second: str
 
 
-def test_what_the_worlds_differ_in_differs() -> None:
+def test_no_two_worlds_have_the_same_settings() -> None:
     nobody = httpx.AsyncClient(verify=CONTEXT)
     worlds = [World(number, nobody) for number in range(TESTS)]
     kinds = {(world.fault, world.progression["mode"], world.task_error) for world in worlds}
     assert len(kinds) == TESTS
 
 
-def test_64_tests_at_once_each_see_only_their_own_and_one_reset_leaves_63(emulator: Listening) -> None:
+def test_64_concurrent_tests_are_isolated_and_a_reset_affects_only_one(emulator: Listening) -> None:
     async def all_at_once() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            # A client each: one pool of 64 connections is slower than the emulator.
+            # One client per world, because one pool of 64 connections is slower than the emulator.
             worlds = [
                 World(number, await stack.enter_async_context(new_client(emulator)))
                 for number in range(TESTS)
@@ -227,7 +227,7 @@ def test_64_tests_at_once_each_see_only_their_own_and_one_reset_leaves_63(emulat
             gone = await one.call("GET", f"{TASK}/{made[0].first}")
             assert gone.json()["error_code"] == "InvalidTaskId"
 
-            # The ids of the one begin again: the same calls get the same answers as the first time.
+            # After a reset, the same calls return the same ids as the first time.
             await http.post("/_emulator/reset", json={"credential": one.key})
             await one.bend()
             assert await one.run() == made[0]
@@ -235,7 +235,7 @@ def test_64_tests_at_once_each_see_only_their_own_and_one_reset_leaves_63(emulat
             for world, kept in zip(others[::16], made[1::16], strict=True):
                 await world.check(kept)
 
-            # And everybody's reset leaves nothing.
+            # A reset without a credential leaves nothing.
             await http.post("/_emulator/reset")
             for path in ("tasks", "faults", "credentials"):
                 assert (await http.get(f"/_emulator/{path}")).json() == []
@@ -245,7 +245,7 @@ def test_64_tests_at_once_each_see_only_their_own_and_one_reset_leaves_63(emulat
     asyncio.run(all_at_once())
 
 
-def test_everybodys_settings_hold_for_those_who_have_none_of_their_own(emulator: Listening) -> None:
+def test_default_settings_apply_to_credentials_without_their_own(emulator: Listening) -> None:
     async def together() -> None:
         async with new_client(emulator) as http:
             mine, yours = World(1000, http), World(1001, http)
@@ -268,8 +268,10 @@ def test_everybodys_settings_hold_for_those_who_have_none_of_their_own(emulator:
 
 
 @pytest.mark.parametrize("kinds", list(itertools.combinations(range(3), 2)), ids=str)
-def test_settings_made_while_another_resets_are_not_lost(emulator: Listening, kinds: tuple[int, int]) -> None:
-    """A reset reads what is kept anew, and must not forget what is said meanwhile."""
+def test_settings_changed_during_the_reset_of_another_credential_are_kept(
+    emulator: Listening, kinds: tuple[int, int]
+) -> None:
+    """A reset reloads the stored settings and must keep the changes that arrive meanwhile."""
 
     async def together() -> None:
         async with new_client(emulator) as http:

@@ -1,4 +1,4 @@
-"""What survives the end of a server, also one that nobody announced: kill -9."""
+"""State that survives the end of a server, including ``kill -9``."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ PATIENCE_SECONDS = 90
 
 @dataclass(frozen=True)
 class Server:
-    """A server in a process group of its own, and a client with a key."""
+    """A server in its own process group, and a client with a key."""
 
     process: subprocess.Popen[str]
     client: httpx.Client
 
     def end(self, how: signal.Signals, *, with_workers: bool) -> None:
-        """Send a signal, and return when the server and all that it started are gone."""
+        """Send a signal, and wait until the server and its child processes have exited."""
         if with_workers:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
-        # All have its output: that ends with the last of them.
+        # The processes share stdout, which closes when the last of them exits.
         self.process.communicate(timeout=30)
 
 
 @contextlib.contextmanager
 def serving(temporary: Path, *options: object) -> Iterator[Server]:
-    """Serve with one worker, as the command line does."""
+    """Run ``face-emulator serve`` with one worker."""
     environment = {**os.environ, "FACE_EMULATOR_WORKERS": "1", "TMPDIR": str(temporary)}
     with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "emulator", "serve", "--port", "0", *map(str, options)],
@@ -123,7 +123,7 @@ def documents(folder: Path, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("with_workers", [True, False], ids=["the-group", "the-server"])
-def test_tasks_that_were_running_when_the_server_was_killed_are_finished_exactly_once(
+def test_tasks_interrupted_by_a_kill_are_finished_exactly_once(
     tmp_path: Path, face_jpeg: bytes, landscape_jpeg: bytes, *, with_workers: bool
 ) -> None:
     data = tmp_path / "data"
@@ -133,7 +133,7 @@ def test_tasks_that_were_running_when_the_server_was_killed_are_finished_exactly
         numbers = [client.get(CREDIT).headers["x-request-id"]]
         tasks = {begin(client, file_id): file_id for file_id in (good, bad, good, bad, good, good)}
         first = next(iter(tasks))
-        # The one worker has ended the first, and is at one of the others.
+        # The one worker has finished the first task and works on another.
         assert wait(client, first)["task_status"] == "success"
         server.end(signal.SIGKILL, with_workers=with_workers)
     at_the_kill = documents(data, "task")
@@ -151,14 +151,14 @@ def test_tasks_that_were_running_when_the_server_was_killed_are_finished_exactly
             for answer in answers.values()
             if answer["task_status"] == "success"
         }
-        assert len(pictures) == 1  # of one photo, by one wish
-        # Charged once each, and given back where there was no face.
+        assert len(pictures) == 1  # the same photo with the same features
+        # Each task was charged once, and refunded where no face was found.
         assert [grant["amount"] for grant in client.get(CREDIT).json()["results"]] == [1000 - 4]
         history = client.get(f"{CREDIT}/history", params={"page_size": 30}).json()["result"]["history"]
         assert {entry["target_id"] for entry in history} == {
             task_id for task_id, file_id in tasks.items() if file_id == good
         }
-        # Nothing that was drawn before is drawn again.
+        # Ids from before the kill are not drawn again.
         numbers.append(client.get(CREDIT).headers["x-request-id"])
         later = begin(client, upload(client, face_jpeg))
         assert wait(client, later)["task_status"] == "success"
@@ -183,7 +183,9 @@ def test_tasks_that_were_running_when_the_server_was_killed_are_finished_exactly
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
-def test_without_a_data_dir_nothing_survives(tmp_path: Path, face_jpeg: bytes, how: signal.Signals) -> None:
+def test_without_a_data_folder_nothing_survives(
+    tmp_path: Path, face_jpeg: bytes, how: signal.Signals
+) -> None:
     with serving(tmp_path) as server:
         server.client.put("/_emulator/credentials", json={"credential": "a", "state": "revoked"})
         first = begin(server.client, upload(server.client, face_jpeg))
@@ -193,6 +195,6 @@ def test_without_a_data_dir_nothing_survives(tmp_path: Path, face_jpeg: bytes, h
     with serving(tmp_path) as server:
         assert server.client.get("/_emulator/credentials").json() == []
         assert server.client.get(f"{TASK}/{first}").json()["error_code"] == "InvalidTaskId"
-        # A new world, with the same ids.
+        # The new server draws the same ids from the start.
         assert begin(server.client, upload(server.client, face_jpeg)) == first
         server.end(signal.SIGTERM, with_workers=False)

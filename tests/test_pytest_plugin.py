@@ -80,7 +80,7 @@ def test_an_emulator_that_is_not_there_is_said_with_the_way_out(pytester: pytest
     pytester.makepyfile("def test_looks(face_emulator_server): pass")
     result = pytester.runpytest_subprocess("--face-emulator-url=http://127.0.0.1:1")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["no emulator answers at http://127.0.0.1:1 (*): start one there with *"])
+    result.stdout.fnmatch_lines(["no emulator answers at http://127.0.0.1:1 (*): start one with *"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

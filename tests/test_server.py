@@ -16,12 +16,12 @@ from emulator.server import KEEP_ALIVE_SECONDS, AddressInUse, Listening, running
 from emulator.settings import Settings
 
 LONGEST_PAUSE_SECONDS = 60
-"""For how long pools of clients keep a connection without a request, as a rule."""
+"""Time for which the connection pools of clients usually keep an idle connection."""
 
 
 @contextmanager
 def connected(server: Listening) -> Iterator[tuple[http.client.HTTPConnection, socket.socket]]:
-    """Return a connection that has had an answer."""
+    """Yield a connection that is idle after one request, and its socket."""
     connection = http.client.HTTPConnection(urlsplit(server.base_url).netloc, timeout=30)
     try:
         connection.request("GET", "/_emulator/health")
@@ -32,12 +32,12 @@ def connected(server: Listening) -> Iterator[tuple[http.client.HTTPConnection, s
         connection.close()
 
 
-def test_a_connection_without_a_request_stays_for_longer_than_a_client_pauses(server: Listening) -> None:
-    """Many pools keep connections for minutes; a server that closes them after 5 s breaks calls by chance."""
+def test_an_idle_connection_outlasts_the_connection_pools_of_clients(server: Listening) -> None:
+    """Client pools keep connections for minutes, so closing them after 5 s would break calls at random."""
     assert KEEP_ALIVE_SECONDS > LONGEST_PAUSE_SECONDS
     with connected(server) as (connection, kept):
         kept.settimeout(0.2)
-        # Nothing comes, not even the end.
+        # No bytes arrive, and the connection stays open.
         with pytest.raises(TimeoutError):
             kept.recv(1)
         kept.settimeout(30)
@@ -46,7 +46,7 @@ def test_a_connection_without_a_request_stays_for_longer_than_a_client_pauses(se
         assert connection.sock is kept
 
 
-def test_a_connection_is_kept_for_just_as_long_as_the_server_says(
+def test_an_idle_connection_is_closed_after_the_keep_alive_timeout(
     monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
     monkeypatch.setattr("emulator.server.KEEP_ALIVE_SECONDS", 0.3)
@@ -56,7 +56,7 @@ def test_a_connection_is_kept_for_just_as_long_as_the_server_says(
         assert 0.25 < time.monotonic() - answered < LONGEST_PAUSE_SECONDS
 
 
-def test_workers_that_are_handed_in_outlive_the_server(workers: WorkerPool, face_jpeg: bytes) -> None:
+def test_a_given_worker_pool_outlives_the_server(workers: WorkerPool, face_jpeg: bytes) -> None:
     for _ in range(2):
         with (
             running_server(workers=workers) as server,
@@ -65,15 +65,15 @@ def test_workers_that_are_handed_in_outlive_the_server(workers: WorkerPool, face
             data, files = {"token": "t"}, {"image_bytes": ("a.jpg", face_jpeg)}
             answer = client.post("/face_recon/run_pipeline", data=data, files=files)
             assert "result" in answer.json()
-            # They were warm before.
+            # Ready at once, because the workers are warm already.
             assert client.get("/_emulator/ready").status_code == 200
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_serve_raises_address_in_use_for_a_port_in_use() -> None:
     async def listen(listening: Listening) -> None:
         pytest.fail(f"it must not listen at {listening.base_url}")
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(AddressInUse, match=f"127.0.0.1:{port} is taken: stop what listens there"):
+        with pytest.raises(AddressInUse, match=f"127.0.0.1:{port} is in use: stop the other server"):
             asyncio.run(serve(Settings(), "127.0.0.1", port, listen))

@@ -15,14 +15,14 @@ from emulator.settings import Settings
 
 
 def _literals(annotation: Any) -> list[Any]:
-    """Return what a setting may be that has a few values alone."""
+    """Return the literal values that an annotation allows."""
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     is_union = get_origin(annotation) in {Union, UnionType}
     return [value for part in get_args(annotation) for value in _literals(part)] if is_union else []
 
 
-def test_environment_variables_set_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_set_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_EMULATOR_SEED", "7")
     monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00Z")
     monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS", '{"a": "valid", "b:c": "revoked"}')
@@ -48,7 +48,7 @@ OF_VENDORS = [
 ]
 
 
-def test_there_is_a_value_for_every_setting_of_a_vendor() -> None:
+def test_the_test_data_has_a_value_for_every_vendor_setting() -> None:
     assert {vendor.name: set(vendor.settings_model.model_fields) for vendor in VENDORS.values()} == {
         name: set(given) for name, given in SETTINGS.items()
     }
@@ -58,7 +58,7 @@ def test_there_is_a_value_for_every_setting_of_a_vendor() -> None:
 
 
 @pytest.mark.parametrize(("vendor", "name", "value"), OF_VENDORS, ids=str)
-def test_every_setting_of_a_vendor_has_its_variable(
+def test_every_vendor_setting_has_an_environment_variable(
     monkeypatch: pytest.MonkeyPatch, vendor: str, name: str, value: Any
 ) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
@@ -69,45 +69,45 @@ def test_every_setting_of_a_vendor_has_its_variable(
     emulator.create_app()
 
 
-def test_a_moment_freezes_the_clock() -> None:
+def test_a_datetime_freezes_the_clock() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     assert clock_of(Settings(clock=moment)).now() == moment.timestamp()
 
 
-def test_a_wrong_value_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_value_prevents_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_EMULATOR_WORKERS", "0")
     with pytest.raises(ValidationError, match="workers"):
         Settings()
 
 
-def test_an_unknown_vendor_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="settings for facebook; the vendors are faceplusplus, metahuman"):
+def test_an_unknown_vendor_prevents_the_start() -> None:
+    with pytest.raises(ValueError, match="unknown vendors: facebook; the vendors are faceplusplus"):
         emulator.create_app(Settings(vendors={"facebook": {"texture_size": 1}}))
 
 
-def test_an_unknown_setting_of_a_vendor_stops_the_start() -> None:
+def test_an_unknown_vendor_setting_prevents_the_start() -> None:
     with pytest.raises(ValidationError, match="texture_sise"):
         emulator.create_app(Settings(vendors={"metahuman": {"texture_sise": 1}}))
 
 
-def test_a_wording_for_an_unknown_error_stops_the_start() -> None:
+def test_a_wording_for_an_unknown_error_prevents_the_start() -> None:
     with pytest.raises(ValueError, match="metahuman has no error named TYPO"):
         emulator.create_app(Settings(vendors={"metahuman": {"errors": {"TYPO": {"status": 400}}}}))
 
 
 @pytest.mark.parametrize("text", ["{oops}", "{", "}"])
-def test_a_wording_that_cannot_be_filled_stops_the_start(text: str) -> None:
+def test_a_wording_with_invalid_placeholders_prevents_the_start(text: str) -> None:
     wording = {"API_NOT_FOUND": {"text": text}}
     with pytest.raises(ValueError, match=r"oops|[Ss]ingle|expected"):
         emulator.create_app(Settings(vendors={"faceplusplus": {"errors": wording}}))
 
 
-def test_a_moment_without_a_zone_is_universal_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_datetime_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00")
     assert clock_of(Settings()).now() == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
-def test_the_public_names_are_these() -> None:
+def test_the_package_exports_its_public_names() -> None:
     assert sorted(emulator.__all__) == ["Settings", "__version__", "create_app"]
     assert emulator.Settings is Settings
     with pytest.raises(AttributeError, match="no attribute 'create_application'"):

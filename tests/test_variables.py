@@ -15,14 +15,14 @@ VENDORS = discover_vendors(Settings().vendor_packages)
 OF_VENDORS = "FACE_EMULATOR_VENDORS__"
 
 
-def test_what_is_a_setting_or_no_business_of_ours_is_not_strange() -> None:
+def test_known_and_unrelated_variables_are_not_reported() -> None:
     others = ("PATH", "MY_FACE_EMULATOR_SEED", "FACE_EMULATOR", "FACE_DRIFT_KEY")
     for_clients = ("FACE_EMULATOR_URL", "FACE_EMULATOR_CREDENTIAL", "FACE_EMULATOR_WEBHOOK_SECRET")
     members = ("FACE_EMULATOR_PROGRESSION__MODE", "FACE_EMULATOR_CREDENTIALS__ME", "face_emulator_seed")
     assert strange_variables((*variables(VENDORS), *others, *for_clients, *members), VENDORS) == []
 
 
-def test_members_have_variables_where_a_setting_has_members(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_settings_have_a_variable_for_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
     assert frozenset({"CREDENTIALS", "PROGRESSION", "VENDORS"}) == NESTED
     monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS__ME", "revoked")
     monkeypatch.setenv("FACE_EMULATOR_PROGRESSION__MODE", "manual")
@@ -45,19 +45,21 @@ def test_members_have_variables_where_a_setting_has_members(monkeypatch: pytest.
             "FACE_EMULATOR_TEXTURE_SIZE",
             f"do you mean {OF_VENDORS}FACEPLUSPLUS__TEXTURE_SIZE or {OF_VENDORS}METAHUMAN__TEXTURE_SIZE?",
         ),
-        ("FACE_EMULATOR_PORT", "the option --port of `face-emulator serve` is"),
-        ("FACE_EMULATOR_LOG_LEVEL", "the README lists those that there are"),
+        ("FACE_EMULATOR_PORT", "use the option --port of `face-emulator serve`"),
+        ("FACE_EMULATOR_LOG_LEVEL", "the documentation lists all settings"),
     ],
 )
-def test_a_slip_is_told_with_what_was_meant(name: str, advice: str) -> None:
-    assert strange_variables([name], VENDORS) == [f"{name} is no setting, and changes nothing; {advice}"]
+def test_a_misspelled_variable_is_reported_with_the_closest_match(name: str, advice: str) -> None:
+    assert strange_variables([name], VENDORS) == [f"{name} is not a setting and has no effect; {advice}"]
 
 
-def test_no_setting_is_an_option() -> None:
+def test_no_setting_has_the_name_of_a_command_line_option() -> None:
     assert not OPTIONS.keys() & set(variables(VENDORS))
 
 
-def test_every_start_tells_of_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_create_app_warns_about_misspelled_variables(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("FACE_EMULATOR_SEDE", "7")
     with caplog.at_level(logging.WARNING):
         create_app()
@@ -68,14 +70,14 @@ def test_every_start_tells_of_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     ("name", "value", "sentence"),
     [
         ("SEED", "lucky", ": input should be a valid integer, unable to parse string as an integer, not"),
-        ("PROGRESSION", "immediate", " is no JSON: Expecting value: line 1 column 1 (char 0)"),
+        ("PROGRESSION", "immediate", " is not valid JSON: Expecting value: line 1 column 1 (char 0)"),
         ("CLOCK", "soon", ": input should be 'system', not 'soon', or datetime: input should be a valid"),
         ("CREDENTIALS__ME", "dead", "S: me: input should be 'valid', 'revoked', 'expired', 'restricted', "),
-        ("VENDORS__METAHUMAN__GENDR", "male", f" is no setting; do you mean {OF_VENDORS}METAHUMAN__GENDER?"),
+        ("VENDORS__METAHUMAN__GENDR", "male", f" is not a setting; do you mean {OF_VENDORS}METAHUMAN__G"),
         ("VENDORS__METAHUMAN__GENDER", "any", ": input should be 'female' or 'male', not 'any'"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_told_by_the_name_of_its_variable(
+def test_an_invalid_value_is_reported_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ) -> None:
     monkeypatch.setenv(f"FACE_EMULATOR_{name}", value)

@@ -1,4 +1,4 @@
-"""How tests call an emulator as a client of Perfect Corp's, and how the control API refuses."""
+"""Helpers that call Perfect Corp with a tester's credential, and that catch errors of the control API."""
 
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
-"""All vendors, and what tests need to know of each beside its operations.
+"""All vendors, and the test data of each vendor.
 
-A vendor's ``natural.py`` lies in tests/vendors/<name>, or in its own folder if it is not one of this
-repository. It says:
+Each vendor has a ``natural.py``, in tests/vendors/<name> or, for a vendor from elsewhere, in its own folder:
 
-- ``NATURAL``: by error, a function that makes it come about by itself, and returns the answer
-- ``CALLS``: by operation, a call that gets as far as to identify its caller, where the operation's
-  example is not enough
-- ``outcome(client, key, data)``: what a photo leads to, ``"success"`` or the vendor's words
-- ``PICTURE_FAULTS``: by picture fault, the outcome for a photo that succeeds otherwise
-- ``LAYERS``: requests, as path and options, that each layer of the vendor refuses
-- ``STRICT``: the settings under which each error of ``NATURAL`` comes about
-- ``SETTINGS``: a value for every setting, none of them its default
-- for a vendor with tasks ``flow(world, operation, **headers)``: the poll that tells how a task ended,
-  ``failed(entry)``: its whole body for an error, and ``accounts(world)``: what the key is billed
+- ``NATURAL``: for each error, a function that provokes it without a fault and returns the response
+- ``CALLS``: for an operation whose example is not enough, a call that gets as far as identifying its caller
+- ``outcome(client, key, data)``: the outcome of a photo, ``"success"`` or the vendor's error text
+- ``PICTURE_FAULTS``: for each picture fault, the outcome of a photo that succeeds without it
+- ``LAYERS``: requests, as path and options, that the layers of the vendor refuse
+- ``STRICT``: the settings that the errors of ``NATURAL`` need
+- ``SETTINGS``: a value for every setting, different from its default
+- for a vendor with tasks ``flow(world, operation, **headers)``: the poll that returns the end of a task,
+  ``failed(entry)``: the whole body of this poll for an error, and ``accounts(world)``: what the key is billed
 """
 
 from __future__ import annotations
@@ -38,13 +36,13 @@ per_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vend
 
 
 def is_shipped(vendor: Vendor) -> bool:
-    """Return whether a vendor is one of this repository."""
+    """Return whether a vendor is part of the package."""
     return vendor.package.startswith("emulator.vendors.")
 
 
 @cache
 def data_of(vendor: str) -> ModuleType:
-    """Return a vendor's ``natural.py``."""
+    """Return a vendor's ``natural.py`` as a module."""
     folder = ROOT / "tests" / "vendors" / vendor
     path = (folder if folder.exists() else Path(str(VENDORS[vendor].folder))) / "natural.py"
     spec = importlib.util.spec_from_file_location(f"natural_{vendor}", path)
@@ -56,12 +54,12 @@ def data_of(vendor: str) -> ModuleType:
 
 
 def ledger_of(vendor: Vendor) -> str:
-    """Return a vendor's contract, fact by fact."""
+    """Return the text of a vendor's contract.md."""
     return vendor.folder.joinpath("contract.md").read_text()
 
 
 def calls_of(vendor: Vendor) -> Mapping[str, Callable[..., Any]]:
-    """Return a call of each operation, ``(world, **headers) -> answer``."""
+    """Return for each operation a function that calls it, ``(world, **headers) -> response``."""
     examples = {operation.name: partial(_send, vendor, operation) for operation in vendor.operations.values()}
     return {**examples, **data_of(vendor.name).CALLS}
 

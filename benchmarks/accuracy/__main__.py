@@ -1,9 +1,10 @@
-"""How true the head model is: on drawn people whose shape is known, and on photographs.
+"""Accuracy of the head model on synthetic people with known shape, and on photographs.
 
-``python -m benchmarks.accuracy`` prints every table; ``--people 10`` is quicker, ``--only cost`` prints
-one table. ``--photos FOLDER`` prints instead how well one folder a person of photographs is told apart.
-The people are drawn from seeds that nothing was tuned on. The table of costs means one core where
-``OMP_NUM_THREADS`` and ``OPENBLAS_NUM_THREADS`` are 1, as `make accuracy` sets them.
+``python -m benchmarks.accuracy`` prints all tables; ``--people 10`` is faster, ``--only cost`` prints
+one table. ``--photos FOLDER`` instead measures how well photographs of different people are
+distinguished; the folder must contain one folder per person. No parameter was tuned on the seeds of
+the synthetic people. The costs are for one core only if ``OMP_NUM_THREADS`` and
+``OPENBLAS_NUM_THREADS`` are 1, as `make accuracy` sets them.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ TABLES: dict[str, Callable[[Sequence[int]], None]] = {
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the requested tables."""
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser("python -m benchmarks.accuracy", description=summary)
-    parser.add_argument("--people", type=int, default=50, help="how many are drawn")
-    parser.add_argument("--only", choices=TABLES, action="append", help="print this table alone")
-    parser.add_argument("--photos", type=Path, help="a folder of folders of photographs, one a person")
+    parser.add_argument("--people", type=int, default=50, help="number of synthetic people")
+    parser.add_argument("--only", choices=TABLES, action="append", help="print only this table (repeatable)")
+    parser.add_argument("--photos", type=Path, help="a folder with one folder of photographs per person")
     arguments = parser.parse_args()
     with silenced_stderr():
         if arguments.photos is not None:

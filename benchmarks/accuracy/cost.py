@@ -1,4 +1,4 @@
-"""What each stage costs on one core."""
+"""Time of each stage on one core."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emulator.pipelines.reconstruct import LOOKS
 
 
 def cost_table(_people: Sequence[int]) -> None:
-    """Print what each stage costs on one core for a photograph of 1024 pixels."""
+    """Print the time of each stage on one core for a photograph of 1024 x 1024 pixels."""
     cv2.setNumThreads(1)
     astronaut = photographs.astronaut()  # type: ignore[no-untyped-call]
     photo = np.asarray(cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -40,7 +40,8 @@ def cost_table(_people: Sequence[int]) -> None:
     normals = vertex_normals(head.vertices, head.triangles)
     mask = faces.segment_person(photo)
     jpeg = encode_jpeg(photo)
-    # What is computed for Face++'s answer (f) and for MetaHuman's (m), and what is read and written.
+    # The letters mark the stages for a response of Face++ (f) and of MetaHuman (m). Decoding and encoding
+    # count for neither.
     stages: tuple[tuple[str, str, Callable[[], object]], ...] = (
         ("detect", "fm", lambda: faces.detect(photo, looks=LOOKS)),
         ("fit", "fm", lambda: fit_head(face.landmarks)),
@@ -71,6 +72,6 @@ def cost_table(_people: Sequence[int]) -> None:
         for answer in counted:
             totals[answer] += p50
         say(f"{name:>16} {p50:7.1f} {p95:7.1f}")
-    say("computed for an answer, at the settings' defaults, without what is read and written")
+    say("sum for one response with default settings, without decoding and encoding")
     say(f"{'Face++':>16} {totals['f']:7.1f}")
     say(f"{'MetaHuman':>16} {totals['m']:7.1f}")

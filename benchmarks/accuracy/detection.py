@@ -1,4 +1,4 @@
-"""How many faces are found, and whether another detector finds the same bits."""
+"""Detection rate, and determinism across detectors, threads and processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 
 
 def detection_table(people: Sequence[int]) -> None:
-    """Print how many faces are found by size, pose and light, and in pictures without one."""
+    """Print how often faces are found, by size and light, and how often in pictures without a face."""
     say("Detection: pictures of one person, angles -30..30, in which exactly one face is found")
     say(f"{'of the width':>24} {'as drawn':>10} {'at 1/4 of the light':>20}")
     for fraction in (0.05, 0.08, 0.15, 0.4):
@@ -71,7 +71,7 @@ def _without_faces() -> Iterator[Image]:
 
 
 def determinism_table(people: Sequence[int]) -> None:
-    """Print whether another detector, after other pictures, gives the same bits."""
+    """Print whether another detector gives bit-identical results after other pictures."""
     fresh = MediaPipeDetector()
     different = 0
     for person in reversed(people):
@@ -82,7 +82,7 @@ def determinism_table(people: Sequence[int]) -> None:
         one, other = fit_head(sight.landmarks), fit_head(found[0].landmarks)
         different += one.identity_coefficients.tobytes() != other.identity_coefficients.tobytes()
         different += sight.landmarks.tobytes() != found[0].landmarks.tobytes()
-    say(f"Determinism: {different} of {2 * len(people)} answers differ in a bit from another detector's")
+    say(f"Determinism: {different} of {2 * len(people)} results are not bit-identical to another detector's")
     photos = [encode_jpeg(look_at(person, 0).drawn.image) for person in people[:10]]
     here = [_digest(photo) for photo in photos]
     with ThreadPoolExecutor(1) as thread:
@@ -91,11 +91,11 @@ def determinism_table(people: Sequence[int]) -> None:
         elsewhere = list(process.map(_digest, reversed(photos)))[::-1]
     for name, others in (("thread", there), ("process", elsewhere)):
         wrong = sum(one != other for one, other in zip(here, others, strict=True))
-        say(f"{'':>13}{wrong} of {len(photos)} heads as files differ in a byte from another {name}'s")
+        say(f"{'':>13}{wrong} of {len(photos)} heads are not byte-identical to those of another {name}")
 
 
 def _digest(photo: bytes) -> str:
-    """Return a hash of all that is delivered for a photo: OBJ, texture, camera, numbers, attributes."""
+    """Return a hash of all results for a photo: OBJ, texture, camera, coefficients, attributes."""
     head = reconstruct_wavefront([photo], WavefrontOptions(JPEG, 512, 10.0, "face.mtl", "tex.jpg"))
     description = describe_head(photo, DescriptionOptions(JPEG, 512, 2_000_000))
     everything = (

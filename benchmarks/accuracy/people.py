@@ -1,4 +1,4 @@
-"""The drawn people, their pictures, and how far what is found is from what was drawn."""
+"""The synthetic people, their pictures, and measures of error."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MILLIMETRES = 10.0
 JPEG = ImageRules(frozenset({"jpeg"}))
 
 say = partial(print, flush=True)
-"""Prints a line at once: some tables take minutes."""
+"""Prints and flushes a line, because some tables take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """A picture of a drawn person, and what was detected in it."""
+    """A picture of a synthetic person, and the landmarks detected in it."""
 
     drawn: SyntheticFace
     landmarks: Points3 | None
@@ -37,7 +37,10 @@ class Sight:
 
 @cache
 def look_at(person: int, yaw: float, *, acting: bool = False, looks: int = LOOKS) -> Sight:
-    """Return a drawn person's picture; pitch, roll, light and expression come from person and yaw."""
+    """Render a synthetic person and detect the landmarks.
+
+    Pitch, roll and expression are random, seeded by person, yaw and ``acting``.
+    """
     rng = np.random.default_rng([person, round(yaw * 10) + 900, acting])
     expression = Expression()
     if acting:
@@ -59,17 +62,17 @@ def look_at(person: int, yaw: float, *, acting: bool = False, looks: int = LOOKS
 
 
 def true_shape(person: int) -> Points3:
-    """Return a drawn person's vertices (468, 3), cm, at rest."""
+    """Return a synthetic person's vertices (468, 3) at rest, in cm."""
     return identity.mesh(look_at(person, 0).drawn.identity_coefficients).vertices
 
 
 def eye_distance(landmarks: Points3) -> float:
-    """Return the distance between the outer corners of the eyes in the picture."""
+    """Return the distance between the outer corners of the eyes, in pixels."""
     return float(np.linalg.norm(landmarks[RIGHT_EYE_OUTER_CORNER, :2] - landmarks[LEFT_EYE_OUTER_CORNER, :2]))
 
 
 def shape_error_mm(shape: Points3, truth: Points3) -> float:
-    """Return the mean distance of two heads' vertices, brought together by a similarity, in millimetres."""
+    """Return the mean distance of corresponding vertices, aligned by a similarity, in millimetres."""
     scale, rotation, translation = similarity_transform(shape, truth)
     moved = scale * shape @ rotation.T + translation
     return float(np.linalg.norm(moved - truth, axis=1).mean()) * MILLIMETRES

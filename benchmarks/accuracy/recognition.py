@@ -1,4 +1,4 @@
-"""How well people are told apart, and what moves their coefficients besides."""
+"""Recognition of people by their coefficients, and the stability of the coefficients."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from emulator.pipelines.reconstruct import LOOKS
 
 
 def stability_table(people: Sequence[int]) -> None:
-    """Print how far coefficients move when a picture is processed, next to how far people are apart."""
+    """Print how much processing a picture changes the coefficients, relative to the distance of people."""
     plain = {}
     for person in people:
         landmarks = look_at(person, 8).landmarks
         if landmarks is not None:
             plain[person] = fit_head(landmarks).identity_coefficients
     people_apart = _distances(np.array(list(plain.values())))[np.triu_indices(len(plain), 1)].mean()
-    say("Stability: how far coefficients move, % of the mean distance between two people")
+    say("Stability: change of the coefficients, % of the mean distance between two people")
     changes: tuple[tuple[str, Callable[[Image], Image]], ...] = (
         ("JPEG of quality 70", partial(_reencoded, quality=70)),
         ("shrunk to 0.7", partial(_shrunk, factor=0.7)),
@@ -50,7 +50,7 @@ def stability_table(people: Sequence[int]) -> None:
 
 
 def people_table(people: Sequence[int]) -> None:
-    """Print how well drawn people are told apart whatever their pose and expression."""
+    """Print how well synthetic people are distinguished across poses and expressions."""
     found, names = [], []
     for person in people:
         rng = np.random.default_rng([person, 5])
@@ -59,12 +59,12 @@ def people_table(people: Sequence[int]) -> None:
             if landmarks is not None:
                 found.append(fit_head(landmarks))
                 names.append(str(person))
-    say("Same person or another, drawn, other poses and expressions")
+    say("Same person or another: synthetic people with different poses and expressions")
     _recognition(found, names)
 
 
 def photo_table(folder: Path) -> None:
-    """Print how well photographed people are told apart: one folder a person."""
+    """Print how well photographed people are distinguished; ``folder`` has one folder per person."""
     found, names = [], []
     for path in sorted(folder.glob("*/*")):
         with PillowImage.open(path) as opened:
@@ -75,7 +75,7 @@ def photo_table(folder: Path) -> None:
             continue
         found.append(fit_head(faces[0].landmarks))
         names.append(path.parent.name)
-    say("Same person or another, photographs; of several faces the largest is taken")
+    say("Same person or another: photographs (the largest face of each)")
     _recognition(found, names)
 
 
@@ -97,7 +97,7 @@ def _recognition(fits: Sequence[HeadFit], names: Sequence[str]) -> None:
         f"{'coefficients':>26} {coefficients.min():.2f}..{coefficients.max():.2f}, standard deviations "
         f"{spread.min():.2f}..{spread.max():.2f}, median {np.median(spread):.2f}, means "
         f"{np.abs(coefficients.mean(axis=0)).max():.2f} at most; "
-        f"{same.sum()} pairs of one person, {(~same).sum()} of two"
+        f"{same.sum()} pairs of the same person, {(~same).sum()} of different people"
     )
 
 
@@ -129,12 +129,12 @@ def _mirrored(image: Image) -> Image:
 
 
 def perspective_table(people: Sequence[int]) -> None:
-    """Print what a near camera does to the coefficients: true landmarks, seen from so far away."""
+    """Print the effect of a near camera on the coefficients, for true landmarks at several distances."""
     rows = []
     heads = [true_shape(person) for person in people]
     far = np.array([fit_head(_seen_from(head, np.inf)).identity_coefficients for head in heads])
     apart = _distances(far)[np.triu_indices(len(far), 1)].mean()
-    say("Perspective: how far coefficients move, % of the mean distance between two people")
+    say("Perspective: change of the coefficients, % of the mean distance between two people")
     for distance_cm in (30.0, 50.0, 80.0, 150.0):
         near = np.array([fit_head(_seen_from(head, distance_cm)).identity_coefficients for head in heads])
         rows.append(100 * np.linalg.norm(near - far, axis=1).mean() / apart)
@@ -142,7 +142,7 @@ def perspective_table(people: Sequence[int]) -> None:
 
 
 def _seen_from(head: Points3, distance_cm: float) -> Points3:
-    """Return landmarks (478, 3) of a head whose middle is ``distance_cm`` before a pinhole."""
+    """Return landmarks (478, 3) of a head with its origin ``distance_cm`` in front of a pinhole camera."""
     larger = 1.0 / (1.0 - head[:, 2] / distance_cm)
     landmarks = np.zeros((478, 3))
     landmarks[:SURFACE_COUNT] = head * larger[:, None] * (20.0, -20.0, -20.0)

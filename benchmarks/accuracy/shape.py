@@ -1,4 +1,4 @@
-"""How near heads come to the people that were drawn, from one picture and from three."""
+"""Shape errors of heads from one picture and from three, against the synthetic people."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ YAWS = (-30, -15, 0, 15, 30)
 
 
 def shape_table(people: Sequence[int]) -> None:
-    """Print landmark error, identity recovery and shape error by yaw, and what three views add."""
+    """Print landmark error, identity recovery and shape error, by yaw and for three views."""
     deviations = identity.identity_modes().deviations_cm
-    say(f"Shape, {len(people)} drawn people at rest; pitch and roll -10..10 degrees")
+    say(f"Shape, {len(people)} synthetic people at rest; pitch and roll -10..10 degrees")
     say(
         f"{'yaw':>12} {'landmarks':>10} {'identity':>9} {'(by size)':>9} {'shape mm:':>10} "
         f"{'mean head':>9} {'MediaPipe':>9} {'80 numbers':>10} {'delivered':>9}"
@@ -60,12 +60,12 @@ def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviatio
 
 
 def _correlation(one: Floats, other: Floats) -> float:
-    """Return Pearson's correlation."""
+    """Return the Pearson correlation."""
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def views_table(people: Sequence[int]) -> None:
-    """Print what two more views of a person add to one, person by person."""
+    """Print how much three views of a person reduce the error of one, paired by person."""
     one: list[list[float]] = []
     three: list[list[float]] = []
     for person in people:
@@ -77,7 +77,7 @@ def views_table(people: Sequence[int]) -> None:
         for errors, fits in ((one, fit_views(views[:1])), (three, fit_views(views))):
             shapes = (fits[0].mesh.vertices, observed_shape(fits))
             errors.append([shape_error_mm(shape, truth) for shape in shapes])
-    say("Three views (-25, 0, +25) against the one from the front, the same people: shape error, mm")
+    say("Three views (-25, 0, +25) against one from the front, same people: shape error, mm")
     for column, name in enumerate(("80 numbers", "delivered")):
         first, all_three = np.array(one)[:, column], np.array(three)[:, column]
         gain = first - all_three
@@ -88,7 +88,7 @@ def views_table(people: Sequence[int]) -> None:
 
 
 def matrix_table(people: Sequence[int]) -> None:
-    """Print how near the OBJ's vertices, carried by transfer_matrix, come to the landmarks."""
+    """Print the distance between the OBJ's vertices, projected by transfer_matrix, and the landmarks."""
     say("transfer_matrix: median distance of projected OBJ vertices, % of the eye distance")
     say(f"{'photos':>12} {'from detected':>14} {'from true':>10}")
     options = WavefrontOptions(JPEG, 64, 10.0, "face.mtl", "tex.jpg")

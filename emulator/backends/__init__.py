@@ -1,4 +1,4 @@
-"""What the emulator stands on: records, blobs and a work queue, each a Protocol and its adapters.
+"""Storage and work: records, blobs and a queue, each as a protocol with adapters.
 
-Only :mod:`emulator.app` imports an adapter; everything else sees the Protocols.
+Only :mod:`emulator.app` imports adapters. All other modules use the protocols.
 """

@@ -1,4 +1,4 @@
-"""Pictures that a client sends as a URL."""
+"""Download of pictures that clients send as URLs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class FetchFailed(Exception):
-    """Nothing could be had from the URL."""
+    """The download failed."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -22,44 +22,44 @@ class FetchFailed(Exception):
 
 
 class FetchTimedOut(FetchFailed):
-    """The server behind the URL took too long."""
+    """The download took too long."""
 
 
 class Fetcher(Protocol):
-    """What downloads a picture."""
+    """A downloader of pictures."""
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read.
+        """Return the body at ``url``, or its first ``limit + 1`` bytes if it is longer.
 
-        ``timeout_s`` bounds the whole download.
+        ``timeout_s`` limits the duration of the whole download, in seconds.
 
         Raises
         ------
         FetchTimedOut
-            If it takes too long.
+            If the download takes too long.
         FetchFailed
-            If the URL is malformed, the host is not there or the status is not 200.
+            If the URL is malformed, the host cannot be reached, or the status is not 200.
         """
 
 
 class HttpFetcher:
-    """Downloads over HTTP."""
+    """The ``Fetcher`` that uses httpx."""
 
     def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body behind ``url``, of which at most ``limit + 1`` bytes are read."""
-        # A third of a second, that only a server pays that downloads something.
-        import httpx  # noqa: PLC0415 - the line above
+        """Return the body at ``url``, or its first ``limit + 1`` bytes if it is longer."""
+        # Imported on demand, because the import takes a third of a second.
+        import httpx  # noqa: PLC0415 - see above
 
         if self._client is None:
             self._client = httpx.AsyncClient(follow_redirects=True, trust_env=False)
         body = bytearray()
         try:
             if not _is_of_the_web(httpx.URL(url)):
-                raise FetchFailed(url, "not a URL of the web")
-            # One deadline holds for the whole download, so that a server that drips cannot stretch it.
+                raise FetchFailed(url, "not an http or https URL")
+            # httpx's timeout applies to each read. The deadline limits the whole download.
             async with (
                 asyncio.timeout(timeout_s),
                 self._client.stream("GET", url, timeout=timeout_s) as response,
@@ -83,5 +83,8 @@ class HttpFetcher:
 
 
 def _is_of_the_web(url: httpx.URL) -> bool:
-    """Return whether it is a URL that the client reports in the usual way when it fails."""
+    """Return whether it is an http or https URL with a host and a valid port.
+
+    For other URLs, httpx raises errors of other types.
+    """
     return url.scheme in {"http", "https"} and bool(url.host) and 0 < (url.port or 80) < 65536

@@ -1,13 +1,13 @@
-"""Snapshots: all records, counters and blobs in one zip file, written and read through the ports.
+"""Snapshots: all records, counters and blobs in one zip file.
 
 ::
 
-    manifest.json    the format, the emulator's version, and how many of each there are
-    records.jsonl    a document or a counter a line, documents in the order of creation
-    blobs.jsonl      a key and its credential a line
-    blobs/0 ...      the bytes of these, in their order
+    manifest.json    the format, the emulator's version, and the number of documents, counters and blobs
+    records.jsonl    one document or counter per line, documents in the order of creation
+    blobs.jsonl      one key and its credential per line
+    blobs/0 ...      the bytes of these blobs, in the same order
 
-Neither side holds it in memory: what is larger than one blob stays on the disk.
+Saving and restoring hold only one blob in memory at a time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LARGEST_COUNT = 2**63 - 1
 
 
 class SnapshotInvalid(Exception):
-    """The file is no snapshot that can be restored."""
+    """The file is not a valid snapshot."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -52,16 +52,16 @@ class SnapshotInvalid(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot says about itself.
+    """The content of ``manifest.json``.
 
     Attributes
     ----------
     format : int
-        How to read it.
+        Version of the file format.
     emulator : str
-        The version that wrote it.
+        Version of the emulator that wrote the snapshot.
     documents, counters, blobs : int
-        How many there are.
+        Number of each in the snapshot.
     """
 
     format: int
@@ -72,10 +72,10 @@ class Manifest:
 
 
 async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulator: str) -> Manifest:
-    """Write everything into ``file``, and return what there is.
+    """Write a snapshot to ``file`` and return its manifest.
 
-    The records stand as they did at one moment. The blobs are read after that moment: each that a
-    record speaks of is there, unless somebody deleted it meanwhile. The same state gives the same file.
+    The records are a consistent copy. The blobs are read after the records, so each blob that a record refers
+    to is included, unless it is deleted in the meantime. The same state gives the same file.
     """
     counts = {Document: 0, Counter: 0}
     stored: list[BlobKey] = []
@@ -87,7 +87,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
         for found in await blobs.keys():
             data = await blobs.get(found.key)
             if data is not None:
-                # Pictures do not get any smaller.
+                # Not compressed, because pictures already are.
                 member = _member(BLOB.format(len(stored)), zipfile.ZIP_STORED)
                 await anyio.to_thread.run_sync(archive.writestr, member, data)
                 stored.append(found)
@@ -101,26 +101,26 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot that was read from end to end, and can be restored.
+    """A valid snapshot.
 
     Attributes
     ----------
     file
-        Where it stands.
+        The zip file, open for reading.
     manifest : Manifest
-        What it says about itself.
+        The content of its manifest.
     """
 
     file: IO[bytes]
     manifest: Manifest
 
     async def restore(self, records: Records, blobs: Blobs) -> None:
-        """Replace all records by what the snapshot holds, and add its blobs; or raise, and change nothing.
+        """Replace all records with those of the snapshot, and add its blobs. If that fails, nothing changes.
 
-        The records change in one moment, after the blobs that they speak of have come. If those or the
-        records cannot be stored, the blobs are put back as they were. A process that is killed in between
-        leaves the former records, but may have put other bytes under their keys: restoring once more
-        mends that, as it does in the rare case that a blob cannot even be put back.
+        The blobs are written first, and then the records are replaced atomically. If either step fails, the
+        former blobs are written back. If the process is killed in between, the former records remain, but
+        some of their blobs may be overwritten. Restoring again repairs that. It also repairs the rare case
+        that a former blob cannot be written back.
         """
         with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
             undone = _Undo(blobs, former, frozenset(await blobs.keys()))
@@ -134,7 +134,7 @@ class Snapshot:
                 raise
 
     async def drop_other_blobs(self, blobs: Blobs) -> None:
-        """Delete the blobs that only the former records spoke of, once nobody goes by those any more."""
+        """Delete the blobs that are not in the snapshot. Call this once the former records are out of use."""
         with zipfile.ZipFile(self.file) as archive:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
@@ -142,7 +142,7 @@ class Snapshot:
 
 
 class _Undo:
-    """Puts blobs, and can take that back: what they replace stands in a file meanwhile."""
+    """Writes blobs and can undo that. Replaced blobs are stored in a temporary file."""
 
     def __init__(self, blobs: Blobs, former: IO[bytes], known: frozenset[BlobKey]) -> None:
         self._blobs = blobs
@@ -152,7 +152,7 @@ class _Undo:
         self._replaced: list[tuple[BlobKey, int]] = []
 
     async def put(self, found: BlobKey, data: bytes) -> None:
-        """Store a blob, unless it is there already."""
+        """Store a blob, unless it exists with the same bytes and credential."""
         before = self._known.get(found.key)
         if before is None:
             self._added.append(found.key)
@@ -166,8 +166,8 @@ class _Undo:
         await self._blobs.put(found.key, data, found.credential)
 
     async def undo(self) -> None:
-        """Have the blobs stand as they did, as far as the disk lets that happen."""
-        # What was added goes first: it may be what has filled the disk.
+        """Restore the former blobs, as far as the disk allows."""
+        # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
             with contextlib.suppress(OSError):
                 await self._blobs.delete(key)
@@ -177,29 +177,29 @@ class _Undo:
             try:
                 await self._blobs.put(found.key, data, found.credential)
             except OSError:
-                logger.exception("the blob %s could not be put back", found.key)
+                logger.exception("the blob %s could not be written back", found.key)
 
 
 async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapshot:
-    """Return the snapshot in ``file``, all of it read and checked.
+    """Read and check the whole snapshot in ``file``.
 
     Parameters
     ----------
     file
-        What ``save_snapshot`` wrote.
+        A zip file that ``save_snapshot`` wrote.
     checks : mapping of str to callable
-        By kind, what has to be true of a document.
+        Checks of documents, by kind.
 
     Raises
     ------
     SnapshotInvalid
-        If the file is not a whole snapshot of a known format.
+        If the file is incomplete, invalid, or has another format.
     """
     return Snapshot(file, await anyio.to_thread.run_sync(_validate, file, checks))
 
 
 def _member(name: str, compression: int) -> zipfile.ZipInfo:
-    # Without a date: the same state gives the same file.
+    # Without a date, so that the same state gives the same file.
     member = zipfile.ZipInfo(name)
     member.compress_type = compression
     return member
@@ -210,7 +210,7 @@ def _line(document: Mapping[str, Any]) -> bytes:
 
 
 def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
-    """Return the manifest of a snapshot that was read from end to end."""
+    """Read and check a whole snapshot, and return its manifest."""
     with _foreign_errors(), zipfile.ZipFile(file) as archive:
         manifest = _manifest(archive)
         broken = archive.testzip()
@@ -226,20 +226,20 @@ def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
                 else ("counter", entry.name, entry.credential)
             )
             if named in names:
-                raise SnapshotInvalid(f"{ENTRIES} has a {named[0]} twice: {named[1]} {named[2]!r}")
+                raise SnapshotInvalid(f"{ENTRIES} contains a {named[0]} twice: {named[1]} {named[2]!r}")
             names.add(named)
             if isinstance(entry, Document) and entry.kind in checks:
                 _check(entry, checks[entry.kind])
         keys = [found.key for found in _keys(archive)]
         if len(set(keys)) < len(keys):
-            raise SnapshotInvalid(f"{KEYS} has a key twice")
+            raise SnapshotInvalid(f"{KEYS} contains a key twice")
         counted = (counts[Document], counts[Counter], len(keys))
         if counted != (manifest.documents, manifest.counters, manifest.blobs):
-            raise SnapshotInvalid(f"{MANIFEST} does not say how much there is")
+            raise SnapshotInvalid(f"the numbers in {MANIFEST} do not match the content")
         members = [MANIFEST, ENTRIES, KEYS, *(BLOB.format(number) for number in range(len(keys)))]
         if sorted(archive.namelist()) != sorted(members):
-            raise SnapshotInvalid("it lacks blobs, or has members that no snapshot has")
-        # So none can be larger than the file is, however small it was sent.
+            raise SnapshotInvalid("blobs are missing, or the zip file contains unknown files")
+        # A stored blob cannot be larger than the file. A compressed one could expand to any size.
         if any(archive.getinfo(member).compress_type != zipfile.ZIP_STORED for member in members[3:]):
             raise SnapshotInvalid("a blob is compressed")
     return manifest
@@ -247,7 +247,7 @@ def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
 
 @contextlib.contextmanager
 def _foreign_errors() -> Iterator[None]:
-    """Raise SnapshotInvalid for what the zip and JSON modules raise over a file that is not theirs."""
+    """Turn errors of the zip and JSON modules into SnapshotInvalid."""
     try:
         yield
     except (
@@ -259,18 +259,18 @@ def _foreign_errors() -> Iterator[None]:
         RuntimeError,
         ValueError,
     ) as error:
-        raise SnapshotInvalid("it is no zip file, or a damaged one") from error
+        raise SnapshotInvalid("it is not a zip file, or it is damaged") from error
 
 
 def _manifest(archive: zipfile.ZipFile) -> Manifest:
     if MANIFEST not in archive.namelist():
-        raise SnapshotInvalid(f"there is no {MANIFEST} in it")
+        raise SnapshotInvalid(f"it does not contain {MANIFEST}")
     with archive.open(MANIFEST) as opened:
         manifest = _typed(Manifest, _json(opened.read(LONGEST_LINE), MANIFEST), MANIFEST)
     if manifest.format != FORMAT:
         raise SnapshotInvalid(
-            f"it has format {manifest.format}, of emulator {manifest.emulator}; "
-            f"this one reads format {FORMAT}"
+            f"it has format {manifest.format} (emulator {manifest.emulator}), "
+            f"but this version reads format {FORMAT}"
         )
     return manifest
 
@@ -279,7 +279,7 @@ def _check(entry: Document, check: Check) -> None:
     try:
         check(entry.document)
     except (ValueError, TypeError, LookupError) as error:
-        raise SnapshotInvalid(f"the {entry.kind} {entry.key!r} cannot be read: {error!r}") from error
+        raise SnapshotInvalid(f"the {entry.kind} {entry.key!r} is invalid: {error!r}") from error
 
 
 def _entries(archive: zipfile.ZipFile) -> Iterator[Document | Counter]:
@@ -297,7 +297,7 @@ def _keys(archive: zipfile.ZipFile) -> Iterator[BlobKey]:
 
 def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
     if name not in archive.namelist():
-        raise SnapshotInvalid(f"there is no {name} in it")
+        raise SnapshotInvalid(f"it does not contain {name}")
     with archive.open(name) as lines:
         while line := lines.readline(LONGEST_LINE):
             yield _json(line, name)
@@ -307,7 +307,7 @@ def _json(text: bytes, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise SnapshotInvalid(f"{where} has something that is no JSON: {error}") from error
+        raise SnapshotInvalid(f"{where} contains invalid JSON: {error}") from error
 
 
 TYPES: Mapping[str, type] = {
@@ -315,23 +315,23 @@ TYPES: Mapping[str, type] = {
     **dict.fromkeys(("kind", "key", "credential", "name", "emulator"), str),
     **dict.fromkeys(("value", "format", "documents", "counters", "blobs"), int),
 }
-"""What each member of a line or of the manifest is."""
+"""Type of each member of a line and of the manifest."""
 
 
 def _typed(kind: type[T], found: Any, where: str) -> T:
-    """Return what ``asdict`` wrote, as the dataclass that it was."""
+    """Return the dataclass of an object that ``asdict`` wrote."""
     names = {member.name for member in fields(kind)}  # type: ignore[arg-type]  # a dataclass, as all callers pass
     if not isinstance(found, dict) or found.keys() != names:
-        raise SnapshotInvalid(f"{where} has something that is no {kind.__name__}")
+        raise SnapshotInvalid(f"{where} contains something that is not a {kind.__name__}")
     for name, value in found.items():
-        # Not isinstance: True is no number here.
+        # Not isinstance, because True is an int.
         if type(value) is not TYPES[name] or not _can_be_stored(value):
-            raise SnapshotInvalid(f"{where} has a {kind.__name__} whose {name} is wrong")
+            raise SnapshotInvalid(f"{where} contains a {kind.__name__} with an invalid {name}")
     return kind(**found)
 
 
 def _can_be_stored(value: object) -> bool:
     if isinstance(value, int):
         return 0 <= value <= LARGEST_COUNT
-    # Half a surrogate pair can be said in JSON, and not in a database's text.
+    # JSON can contain half of a surrogate pair, but text in the database cannot.
     return not isinstance(value, str) or not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,5 +1,5 @@
 """The commands of ``face-emulator``, one module for each group.
 
-A command imports what it needs when it runs: `--help` answers at once, and so does every worker
-process, which loads ``emulator.cli`` as its main module.
+A command imports its dependencies when it runs, so that ``--help`` is fast. Worker processes start faster
+too, because they load ``emulator.cli`` as their main module.
 """

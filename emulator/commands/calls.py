@@ -14,7 +14,7 @@ from emulator.commands.failure import CallFailed
 if TYPE_CHECKING:
     from emulator.world.journal.entry import RecordedCall
 
-group = typer.Typer(no_args_is_help=True, help="See which calls clients made.")
+group = typer.Typer(no_args_is_help=True, help="List, check and export the calls that clients made.")
 
 
 @group.command("list")
@@ -22,22 +22,31 @@ def list_calls(
     *,
     vendor: Annotated[str | None, typer.Option(help="Only calls of this vendor's API.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only calls of this operation.")] = None,
-    status: Annotated[str | None, typer.Option(help="404, 4xx, or `none` for a dropped connection.")] = None,
-    since: Annotated[float | None, typer.Option(help="Only calls from this time on; Unix seconds.")] = None,
-    until: Annotated[float | None, typer.Option(help="Only calls before this time; Unix seconds.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only calls with this status: 404, 4xx, or `none` for a dropped connection."),
+    ] = None,
+    since: Annotated[
+        float | None, typer.Option(help="Only calls from this time on, in Unix seconds by the clock.")
+    ] = None,
+    until: Annotated[
+        float | None, typer.Option(help="Only calls before this time, in Unix seconds by the clock.")
+    ] = None,
     fault: Annotated[
         bool | None, typer.Option(help="Only calls with a fault, or only those without.")
     ] = None,
     warned: Annotated[
         bool | None, typer.Option(help="Only calls with warnings, or only those without.")
     ] = None,
-    warning: Annotated[str | None, typer.Option(help="Only calls with this warning.")] = None,
+    warning: Annotated[
+        str | None, typer.Option(help="Only calls with this warning, as in `calls warnings`.")
+    ] = None,
     last: Annotated[int | None, typer.Option(help="Only the newest calls, at most this many.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Keep printing new calls.")] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """List the last calls, and what the client did wrong in them."""
+    """List the last calls, with warnings about mistakes of the client."""
     match = {
         "vendor": vendor,
         "operation": operation,
@@ -70,22 +79,25 @@ def show_call(
 @group.command("verify")
 def verify_calls(
     match: Annotated[
-        str, typer.Argument(help='Filter, as JSON: {"operation": "create_reshape", "status": 200}.')
+        str, typer.Argument(help='Filter as JSON, such as {"operation": "create_reshape", "status": 200}.')
     ] = "{}",
     *,
     count: Annotated[
-        int | None, typer.Option(help="Exact number of calls; without any number, 1 or more.")
+        int | None, typer.Option(help="Exact number of calls. Without any number, 1 or more must match.")
     ] = None,
     at_least: Annotated[int, typer.Option(help="Smallest number of calls.")] = 0,
     at_most: Annotated[int | None, typer.Option(help="Largest number of calls.")] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Check how many calls match, and show the nearest misses; the exit code is 1 on failure."""
+    """Check how many calls match.
+
+    On failure, it prints the closest call, and the exit code is 1.
+    """
     with connected(url, credential) as client:
         wanted = json.loads(match)
         if not isinstance(wanted, dict):
-            raise CallFailed(f"{match} is not a JSON object, such as {{}}")
+            raise CallFailed(f'{match} is not a JSON object; write a filter such as {{"status": 200}}')
         verdict = client.verify(count=count, at_least=at_least, at_most=at_most, **wanted)
     typer.echo(verdict.message)
     if not verdict.ok:
@@ -94,7 +106,7 @@ def verify_calls(
 
 @group.command("warnings")
 def list_warnings(url: Url = BASE_URL) -> None:
-    """List every warning that a call can get."""
+    """List all kinds of warnings, with advice."""
     with connected(url) as client:
         for found in client.warnings():
             typer.echo(f"{found.code:<28} {found.when} {found.advice}")
@@ -106,7 +118,7 @@ def export_har(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Export the last calls to FILE as HAR, for the developer tools of browsers."""
+    """Export the last calls as HAR, for the developer tools of browsers."""
     with connected(url, credential) as client:
         file.write_text(json.dumps(client.har(), indent=1))
 

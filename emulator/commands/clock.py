@@ -13,30 +13,35 @@ from emulator.commands.failure import CallFailed
 if TYPE_CHECKING:
     from emulator.control.clock import ClockReading
 
-group = typer.Typer(no_args_is_help=True, help="Read, freeze and move the clock.")
+group = typer.Typer(
+    no_args_is_help=True, help="Read, freeze and move the clock. URLs, files and tasks expire by it."
+)
 
 
 @group.command("now")
 def read_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Print the time."""
+    """Print the time of the clock."""
     with connected(url, credential) as client:
         _print(client.clock())
 
 
 @group.command()
 def freeze(
-    at: Annotated[str | None, typer.Argument(help="ISO 8601 date and time; now, if omitted.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Argument(help="ISO 8601 date and time, UTC by default; omit it for the current time."),
+    ] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Stop the clock."""
+    """Freeze the clock, now or at a time."""
     with connected(url, credential) as client:
         _print(client.freeze(None if at is None else _moment(at)))
 
 
 @group.command()
 def run(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Let the clock run on from where it is."""
+    """Run a frozen clock again, from its current time."""
     with connected(url, credential) as client:
         _print(client.run())
 
@@ -45,25 +50,28 @@ def run(credential: Credential = None, url: Url = BASE_URL) -> None:
 def advance(
     seconds: Annotated[float, typer.Argument(min=0)], credential: Credential = None, url: Url = BASE_URL
 ) -> None:
-    """Move the clock on."""
+    """Move the clock forward by a number of seconds."""
     with connected(url, credential) as client:
         _print(client.advance(seconds))
 
 
 @group.command()
 def travel(
-    to: Annotated[str, typer.Argument(help="ISO 8601 date and time.")],
+    to: Annotated[str, typer.Argument(help="ISO 8601 date and time, UTC by default.")],
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Set the clock."""
+    """Set the clock to a time.
+
+    A frozen clock stays frozen, and a running clock keeps running.
+    """
     with connected(url, credential) as client:
         _print(client.travel(_moment(to)))
 
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Go back to the default clock; without --credential, to the settings'."""
+    """Reset the clock to the default; without --credential, reset the default to the settings."""
     with connected(url, credential) as client:
         _print(client.reset_clock())
 
@@ -72,7 +80,9 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CallFailed(f"{text} is not an ISO 8601 date and time, such as 2026-01-01T00:00:00Z") from error
+        raise CallFailed(
+            f"{text} is not an ISO 8601 date and time; write it like 2026-01-01T00:00:00Z"
+        ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""What commands that talk to a running emulator have in common."""
+"""Options and connection of the commands that call a running emulator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.commands.failure import CallFailed, failed
 if TYPE_CHECKING:
     from emulator.control.client import Client
 
-Url = Annotated[str, typer.Option("--url", envvar="FACE_EMULATOR_URL", help="URL of the emulator.")]
+Url = Annotated[str, typer.Option("--url", envvar="FACE_EMULATOR_URL", help="URL of the running emulator.")]
 Credential = Annotated[
     str | None,
     typer.Option("--credential", "-c", help="Credential to act on; omit it for all, or to set the default."),
@@ -23,7 +23,7 @@ BASE_URL = "http://127.0.0.1:3468"
 
 @contextmanager
 def connected(url: str, credential: str | None = None) -> Iterator[Client]:
-    """Yield a client of a running emulator, and tell the user what went wrong, without a traceback."""
+    """Yield a client of a running emulator, and print errors as messages without a traceback."""
     import httpx
     from pydantic import ValidationError
 
@@ -34,7 +34,9 @@ def connected(url: str, credential: str | None = None) -> Iterator[Client]:
         with Client(url, credential) as client:
             yield client
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise failed(f"no emulator answers at {url} ({error})") from error
+        raise failed(
+            f"no emulator answers at {url} ({error}); run `face-emulator serve` or check --url"
+        ) from error
     except ValidationError as error:
         reasons = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise failed("; ".join(reasons)) from error

@@ -9,12 +9,12 @@ import typer
 from emulator.commands.connection import BASE_URL, Url, connected
 from emulator.commands.failure import CallFailed
 
-group = typer.Typer(no_args_is_help=True, help="Set which credentials are valid.")
+group = typer.Typer(no_args_is_help=True, help="Set the states of credentials, such as valid or expired.")
 
 
 @group.command("list")
 def list_credentials(url: Url = BASE_URL) -> None:
-    """List the credentials that have a state."""
+    """List the credentials that have a state, including those from the settings."""
     with connected(url) as client:
         for found in client.credentials():
             typer.echo(f"{found.state:<14} {found.credential}")
@@ -28,12 +28,15 @@ def set_credential(
     ],
     url: Url = BASE_URL,
 ) -> None:
-    """Set the state of a credential."""
+    """Set the state of a credential.
+
+    Credentials without a state are valid, unless FACE_EMULATOR_STRICT is set.
+    """
     from emulator.world.credentials import CredentialState
 
     with connected(url) as client:
         if state not in tuple(CredentialState):
-            raise CallFailed(f"{state} is not one of {', '.join(CredentialState)}")
+            raise CallFailed(f"there is no state {state}; choose one of {', '.join(CredentialState)}")
         client.list_credential(listed, CredentialState(state))
 
 
@@ -41,6 +44,6 @@ def set_credential(
 def remove_credential(
     listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")], url: Url = BASE_URL
 ) -> None:
-    """Remove the state that was set while the emulator ran."""
+    """Remove the state of a credential; a state from the settings applies again."""
     with connected(url) as client:
         client.unlist_credential(listed)

@@ -12,11 +12,16 @@ from emulator.commands.failure import stopped
 
 def demo(
     photo: Annotated[
-        Path | None, typer.Argument(help="Photo of one person; a synthetic face, if omitted.")
+        Path | None, typer.Argument(help="Photo of one person; omit it for a synthetic face.")
     ] = None,
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the results to.")] = Path(
+        "demo"
+    ),
 ) -> None:
-    """Send a photo through all vendors of a private emulator, and keep what comes back."""
+    """Send a photo to all emulated vendors, and save their results.
+
+    The command starts its own emulator.
+    """
     from emulator.demo import run_demo
     from emulator.web.demonstration import DemoFailed
 

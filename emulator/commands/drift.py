@@ -13,9 +13,12 @@ from emulator.commands.failure import stopped
 
 def drift(
     *,
-    vendor: Annotated[str, typer.Option(help="Name of the vendor.")],
+    vendor: Annotated[str, typer.Option(help="Name of the vendor, such as faceplusplus.")],
     base_url: Annotated[
-        str, typer.Option(help="URL of the real service, such as https://api.example.com.")
+        str,
+        typer.Option(
+            help="URL of the real service, such as https://api.example.com. Required, except for --list."
+        ),
     ] = "",
     key: Annotated[
         str | None,
@@ -24,24 +27,30 @@ def drift(
             help="Key in the vendor's form: `api_key:api_secret`, a token or a bearer key.",
         ),
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Name of a sample to send; repeatable.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the samples.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a sample to send; repeatable. Omit it to send all.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the samples, and send nothing.")] = False,
     record: Annotated[
-        Path | None, typer.Option(help="Folder to write the real answers into, as golden samples.")
+        Path | None, typer.Option(help="Folder to write the real responses to, as golden samples.")
     ] = None,
     golden: Annotated[
-        Path | None, typer.Option(help="Folder to read samples from; the built-in ones, if omitted.")
+        Path | None, typer.Option(help="Folder to read the samples from; omit it for the built-in samples.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File to write the differences into, as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the differences to, as JSON.")] = None,
     pace: Annotated[
-        float | None, typer.Option(help="Seconds between calls; by default 1.25 for a remote service.", min=0)
+        float | None,
+        typer.Option(
+            help="Seconds between calls; by default 1.25, or 0 for a service on this machine.", min=0
+        ),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that a call may take.", min=0.001)] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a response.", min=0.001)] = 30.0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that may be billed.")] = False,
 ) -> None:
-    """Send the golden requests to a real service and to the emulator, and show the differences.
+    """Compare a real service with the emulator, by sending the golden samples to both.
 
-    The exit code is 0 for no difference, 1 for any, 2 if the comparison could not be made.
+    The vendor bills the calls to your key. The command starts its own emulator. It prints the differences and
+    how to correct them. The exit code is 0 for no difference, 1 for any, and 2 if the comparison failed.
     """
     from rich.console import Console
 

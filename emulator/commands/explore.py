@@ -12,33 +12,39 @@ from emulator.commands.failure import stopped
 def explore(
     command: Annotated[
         list[str],
-        typer.Argument(help="Command that runs the client, after `--`; its exit status is checked."),
+        typer.Argument(help="Command that runs the client, after `--`. Exit status 0 means success."),
     ],
     *,
     url: Annotated[str | None, typer.Option(help="URL of a running emulator; omit it to start one.")] = None,
     endpoint: Annotated[
         str | None,
-        typer.Option(help="URL that receives the webhooks; omit it if the client adds its own endpoint."),
+        typer.Option(help="URL that receives webhooks; omit it if the client adds its own endpoint."),
     ] = None,
     secret: Annotated[
         str | None, typer.Option(help="Signing secret for --endpoint; omit it to generate one.")
     ] = None,
     vendor: Annotated[
-        str | None, typer.Option(help="Vendor that sends to --endpoint; omit it for every vendor.")
+        str | None, typer.Option(help="Vendor that sends to --endpoint; omit it for all vendors.")
     ] = None,
     polls: Annotated[
-        int, typer.Option(help="Largest number of polls that are told `running`.", min=0, max=20)
+        int, typer.Option(help="Largest number of polls that report a running task.", min=0, max=20)
     ] = 2,
     limit: Annotated[int, typer.Option(help="Largest number of orders to try.", min=1)] = 100,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a run fails.", min=1)] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a run of the client fails.", min=1)
+    ] = 60.0,
     patience: Annotated[
         float,
-        typer.Option(help="Seconds to wait for a poll; make it longer than the client's interval.", min=0),
+        typer.Option(
+            help="Seconds to wait for a poll; must be longer than the client's polling interval.", min=0
+        ),
     ] = 3.0,
 ) -> None:
-    """Run a client under every order of polls and webhooks, and name the order that breaks it.
+    """Run a client with every order of polls and webhooks, and report the orders that break it.
 
-    The client finds the emulator at FACE_EMULATOR_URL, and calls it with the key FACE_EMULATOR_CREDENTIAL.
+    The client must create a task at the URL in FACE_EMULATOR_URL, with the key in FACE_EMULATOR_CREDENTIAL.
+    With --endpoint, FACE_EMULATOR_WEBHOOK_SECRET has the signing secret. The exit code is 0 if no order
+    breaks the client, 1 if one does, and 2 if the client cannot be tested.
     """
     from emulator.explore import CannotExplore, Exploration, explore_plans
 

@@ -14,14 +14,15 @@ from emulator.commands.failure import failed, stopped
 def faces(
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write: .jpg or .png.")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write: .jpg or .png. Required, except for --name list."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of a test face; `list` lists them.")] = None,
-    seed: Annotated[int, typer.Option(help="Each seed draws another person.", min=0)] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of a test face; `list` prints all names.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the person; each seed is another person.", min=0)] = 0,
     people: Annotated[
-        int, typer.Option(help="Number of people, side by side; seeds count up.", min=1, max=8)
+        int, typer.Option(help="Number of people, side by side, with consecutive seeds.", min=1, max=8)
     ] = 1,
-    yaw: Annotated[float, typer.Option(help="Degrees; positive turns towards the person's left.")] = 0.0,
+    yaw: Annotated[float, typer.Option(help="Degrees; positive turns to the person's left.")] = 0.0,
     pitch: Annotated[float, typer.Option(help="Degrees; positive looks up.")] = 0.0,
     roll: Annotated[float, typer.Option(help="Degrees; positive tilts to the person's left shoulder.")] = 0.0,
     smile: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
@@ -29,30 +30,47 @@ def faces(
     closed_eyes: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
     raised_brows: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
     identity: Annotated[
-        Path | None, typer.Option(help="JSON file with 80 numbers, or with `identity_coefficients`.")
+        Path | None, typer.Option(help="JSON file with 80 identity coefficients, or a ground truth file.")
     ] = None,
-    skin_tone: Annotated[int | None, typer.Option(help="1 to 10 on the Monk scale.")] = None,
+    skin_tone: Annotated[
+        int | None, typer.Option(help="1 (lightest) to 10 (darkest) on the Monk scale.")
+    ] = None,
     hair: Annotated[
-        str | None, typer.Option(help="{short,long,ponytail}_{straight,wavy}, curly or bald.")
+        str | None,
+        typer.Option(
+            help="short_straight, short_wavy, long_straight, long_wavy, ponytail_straight, "
+            "ponytail_wavy, curly or bald."
+        ),
     ] = None,
     hair_color: Annotated[
         str | None, typer.Option(help="black, dark_brown, brown, auburn, blond or grey.")
     ] = None,
     gender: Annotated[str | None, typer.Option(help="female or male.")] = None,
-    glasses: Annotated[
-        bool | None, typer.Option(help="With or without glasses; the seed decides, if omitted.")
+    glasses: Annotated[bool | None, typer.Option(help="With or without glasses.")] = None,
+    covered_mouth: Annotated[bool, typer.Option(help="Cover nose and mouth with a medical mask.")] = False,
+    light: Annotated[
+        str | None, typer.Option(help="soft, left, right, above, warm, cold or dark; omit it for soft.")
     ] = None,
-    covered_mouth: Annotated[bool, typer.Option(help="Cover the mouth with a medical mask.")] = False,
-    light: Annotated[str | None, typer.Option(help="soft, left, right, above, warm, cold or dark.")] = None,
-    background: Annotated[str | None, typer.Option(help="studio, wall, window or outdoors.")] = None,
-    blur: Annotated[float, typer.Option(help="Blur, as a fraction of the face's width.")] = 0.0,
+    background: Annotated[
+        str | None, typer.Option(help="studio, wall, window or outdoors; omit it for studio.")
+    ] = None,
+    blur: Annotated[
+        float, typer.Option(help="Standard deviation of the blur, as a fraction of the face's width.")
+    ] = 0.0,
     size: Annotated[int, typer.Option(help="Width and height in pixels.", min=64, max=4096)] = 640,
     fraction: Annotated[
         float, typer.Option(help="Width of the face, as a fraction of the picture's width.")
     ] = 0.4,
-    truth: Annotated[bool, typer.Option(help="Write the ground truth beside the picture, as JSON.")] = True,
+    truth: Annotated[
+        bool, typer.Option(help="Write the ground truth to a .json file of the same name.")
+    ] = True,
 ) -> None:
-    """Make a picture of people who do not exist, or one of the named test faces."""
+    """Draw synthetic faces, or one of the named test faces.
+
+    The seed decides the identity, skin tone, hair, gender and glasses, unless an option sets them. Smile,
+    open mouth, closed eyes and raised brows are strengths from 0 to 1. Equal options draw equal pictures.
+    With --name, all options except --output and --truth are ignored.
+    """
     from emulator.face.synthetic import Expression, SyntheticFaceSpec
     from emulator.face.synthetic.named import NAMED_FACES
     from emulator.pipelines.faces import UnknownFace, draw_faces, named_face
@@ -63,7 +81,7 @@ def faces(
             typer.echo(f"{known:<{width}}  {face.shows}")
         return
     if output is None:
-        raise failed("give the file to write with -o", code=2)
+        raise failed("name the file to write with --output", code=2)
     picture_format = "png" if output.suffix.lower() == ".png" else "jpeg"
     try:
         if name is not None:
@@ -103,10 +121,10 @@ def faces(
 
 
 def _identity_in(document: object) -> tuple[float, ...]:
-    """Return the 80 numbers that a JSON document holds: bare, or as ``faces`` writes them."""
+    """Return the identity coefficients in a JSON document: a list, or the ground truth of this command."""
     if isinstance(document, dict):
         faces = document.get("faces") or [document]
         document = faces[0].get("identity_coefficients")
     if not isinstance(document, list):
-        raise ValueError("the identity needs a list of 80 numbers, or identity_coefficients")  # noqa: TRY004 - a wrong file, not a wrong type
+        raise ValueError("--identity needs a file with 80 numbers, or with `identity_coefficients`")  # noqa: TRY004 - a wrong file, not a wrong type
     return tuple(float(number) for number in document)

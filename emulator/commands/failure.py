@@ -1,4 +1,4 @@
-"""How a command ends that cannot do what it was asked."""
+"""Error messages and exit codes of failed commands."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import typer
 
 
 class CallFailed(Exception):
-    """The emulator cannot do what it was asked; the message says why."""
+    """The command cannot run with these arguments; the message says why."""
 
 
 def failed(*reasons: str, code: int = 1) -> typer.Exit:
-    """Return how a command ends, after telling the user why."""
+    """Print the reasons to stderr, and return the exit to raise."""
     for reason in reasons:
         typer.echo(f"face-emulator: {reason}", err=True)
     return typer.Exit(code)
 
 
 def stopped(error: Exception, code: int = 1) -> typer.Exit:
-    """Return how a command ends after an error; wrong settings are told by their variables."""
+    """Print an error to stderr, and return the exit to raise.
+
+    Invalid settings are reported by the names of their environment variables.
+    """
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
@@ -29,6 +32,6 @@ def stopped(error: Exception, code: int = 1) -> typer.Exit:
 
     try:
         vendors = discover_vendors(VendorPackages().vendor_packages)
-    except (ValidationError, SettingsError):  # that setting itself is wrong
+    except (ValidationError, SettingsError):  # this setting itself is invalid
         vendors = ()
     return failed(*refusals(error, vendors), code=code)

@@ -9,31 +9,44 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 
-group = typer.Typer(no_args_is_help=True, help="Make calls fail.")
+group = typer.Typer(no_args_is_help=True, help="Make calls fail, with fault rules.")
 
 
 @group.command("add")
 def add_fault(
-    effect: Annotated[str, typer.Argument(help="Name of an error or of an effect, or an effect as JSON.")],
+    effect: Annotated[
+        str, typer.Argument(help="Name of an error or an effect, as in `faults names`, or an effect as JSON.")
+    ],
     *,
     vendor: Annotated[str | None, typer.Option(help="Only calls of this vendor's API.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only calls of this operation.")] = None,
-    nth: Annotated[int | None, typer.Option(help="Only the nth call of a credential.")] = None,
-    every: Annotated[int | None, typer.Option(help="Only every nth call of a credential.")] = None,
+    nth: Annotated[int | None, typer.Option(help="Only the nth matching call of each credential.")] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Only every nth matching call of each credential.")
+    ] = None,
     probability: Annotated[
-        float | None, typer.Option(help="Probability of a fault, 0 to 1; the seed decides which calls.")
+        float | None,
+        typer.Option(help="Probability that a matching call fails, 0 to 1; --seed selects the calls."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed for --probability.")] = 0,
-    body_contains: Annotated[str | None, typer.Option(help="Only calls with this text in the body.")] = None,
-    header: Annotated[
-        list[str] | None, typer.Option(help="NAME=REGEX: only calls with such a header; repeatable.")
+    body_contains: Annotated[
+        str | None, typer.Option(help="Only calls with this text in the request body.")
     ] = None,
-    count: Annotated[int | None, typer.Option(help="Number of times that the rule fires at most.")] = None,
-    ttl: Annotated[float | None, typer.Option(help="Seconds that the rule lives, by the clock.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=REGEX: only calls with a matching request header; repeatable."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Number of times that the rule fires before it is removed.")
+    ] = None,
+    ttl: Annotated[float | None, typer.Option(help="Seconds until the rule expires, by the clock.")] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Add a rule, and print its id."""
+    """Add a fault rule, and print its id.
+
+    Without options, the rule fires for every call.
+    """
     match = {
         "vendor": vendor,
         "operation": operation,
@@ -51,7 +64,7 @@ def add_fault(
 
 @group.command("list")
 def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the rules that may still fire."""
+    """List the active rules, with the number of calls that they matched."""
     with connected(url, credential) as client:
         for rule in client.faults():
             typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
@@ -59,21 +72,21 @@ def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 @group.command("remove")
 def remove_fault(rule_id: str, url: Url = BASE_URL) -> None:
-    """Remove a rule."""
+    """Remove a rule, by its id in `faults list`."""
     with connected(url) as client:
         client.remove_fault(rule_id)
 
 
 @group.command("forget")
 def forget_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Forget the rules of a credential, or all."""
+    """Remove the rules of a credential, or all."""
     with connected(url, credential) as client:
         client.forget_faults()
 
 
 @group.command("names")
 def list_names(url: Url = BASE_URL) -> None:
-    """List every error of every vendor, and the effects that have a name."""
+    """List the effects and errors that a rule can use, by name."""
     with connected(url) as client:
         errors = client.errors()
         for name in client.effects():
@@ -84,7 +97,7 @@ def list_names(url: Url = BASE_URL) -> None:
 
 @group.command("operations")
 def list_operations(url: Url = BASE_URL) -> None:
-    """List the operations of every vendor, by the names that rules use."""
+    """List the operations of all vendors, for --operation."""
     with connected(url) as client:
         for vendor, found in client.operations().items():
             for name in found.operations:

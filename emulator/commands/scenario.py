@@ -10,7 +10,7 @@ import typer
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import stopped
 
-group = typer.Typer(no_args_is_help=True, help="Load sets of faults and settings.")
+group = typer.Typer(no_args_is_help=True, help="Load scenarios: sets of fault rules and settings.")
 
 
 @group.command("list")
@@ -42,17 +42,20 @@ def load_scenario(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Load a scenario."""
+    """Load a scenario.
+
+    It adds fault rules and sets the progression, lifetimes and credential states of the scenario.
+    """
     from emulator.control.scenario import SUFFIXES, read_scenario
 
     with connected(url, credential) as client:
-        # A built-in one is the server's, which may have other vendors than there are here.
+        # The server looks up the built-in scenarios, because its vendors may differ from the ones here.
         loaded = client.load_scenario(read_scenario(Path(name)) if name.endswith(SUFFIXES) else name)
         typer.echo(f"{loaded.name}: {len(loaded.rules)} rules")
 
 
 @group.command("unload")
 def unload_scenario(name: str, credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Remove the rules that a scenario added."""
+    """Remove the rules of a scenario; the settings that it changed stay."""
     with connected(url, credential) as client:
         client.unload_scenario(name)

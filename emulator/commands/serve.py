@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+        int, typer.Option(help="Port to listen on; 0 for any free port.", min=0, max=65535)
     ] = 3468,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder that keeps all state over a stop; overrides FACE_EMULATOR_DATA_DIR."),
+        typer.Option(help="Folder that keeps all state after a stop; overrides FACE_EMULATOR_DATA_DIR."),
     ] = None,
 ) -> None:
-    """Serve until stopped."""
+    """Start the emulator, and run it until it is stopped with Ctrl+C.
+
+    It prints the URLs of the vendors, and `Ready.` when the face core is loaded. Settings are environment
+    variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost at the end. If the address
+    is not a loopback address, the control API is off unless FACE_EMULATOR_CONTROL is on.
+    """
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
@@ -56,25 +63,29 @@ def serve(
     ) as error:
         raise stopped(error) from error
     except WorkerLost as error:
-        raise failed(f"the face core cannot be loaded ({error}); the reason is printed above") from error
+        raise failed(f"the face core cannot be loaded ({error}); see the error above") from error
     except KeyboardInterrupt:
         pass
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """Keep what stands in queries, keys and signatures among it, out of the log; logs get about."""
+    """Remove queries from a log record, because they may contain keys and signatures."""
     if isinstance(record.args, tuple):
         record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
     return True
 
 
 async def _announce(listening: Listening, settings: Settings) -> None:
-    """Print the banner, and ``Ready.`` as the last line."""
+    """Print the URLs, and then ``Ready.`` as the last line."""
     vendors = listening.app.state.vendors
     width = max(len(vendor.title) for vendor in vendors)
     for vendor in vendors:
         typer.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
-    control = f"{listening.control_url}/_emulator" if listening.control_url else "off (the setting `control`)"
+    control = (
+        f"{listening.control_url}/_emulator"
+        if listening.control_url
+        else "off (set FACE_EMULATOR_CONTROL=on)"
+    )
     typer.echo(f"{'Control':<{width}}  {control}")
     typer.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
     await listening.app.state.world.queue.wait_until_warm()

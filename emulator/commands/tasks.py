@@ -13,7 +13,7 @@ group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tas
 
 @group.command("list")
 def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the tasks in their real states."""
+    """List the tasks with their real states."""
     with connected(url, credential) as client:
         for task in client.tasks():
             typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
@@ -21,7 +21,7 @@ def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 @group.command("show")
 def show_task(task_id: str, url: Url = BASE_URL) -> None:
-    """Show a task in its real state, as JSON."""
+    """Show a task in its real state, as JSON. This does not count as a poll."""
     with connected(url) as client:
         typer.echo(client.task(task_id).model_dump_json(indent=1))
 
@@ -29,7 +29,10 @@ def show_task(task_id: str, url: Url = BASE_URL) -> None:
 @group.command("finish")
 def finish_task(
     task_id: str,
-    error: Annotated[str | None, typer.Option(help="Name of the error that the task ends with.")] = None,
+    error: Annotated[
+        str | None,
+        typer.Option(help="Name of the error that the task ends with; omit it for its own outcome."),
+    ] = None,
     url: Url = BASE_URL,
 ) -> None:
     """Finish a task as soon as its work is done."""
@@ -42,14 +45,20 @@ def set_progression(
     mode: Annotated[
         str | None,
         typer.Argument(
-            help="immediate, after_polls, after_seconds, manual, real or `reset`; omit it to show the mode."
+            help="real, immediate, after_polls, after_seconds, manual or reset; omit it to show the mode."
         ),
     ] = None,
-    number: Annotated[float | None, typer.Argument(help="Number of polls or of seconds.")] = None,
+    number: Annotated[
+        float | None, typer.Argument(help="Polls for after_polls, seconds for after_seconds.")
+    ] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Set when new tasks end, as their clients see it."""
+    """Set or show when new tasks appear finished to the client.
+
+    real: when the work is done. immediate: when the task is created. after_polls: after a number of polls.
+    after_seconds: after some seconds by the clock. manual: after `tasks finish`. reset: back to the default.
+    """
     with connected(url, credential) as client:
         if mode is None:
             found = client.progression()

@@ -9,24 +9,27 @@ import typer
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import CallFailed
 
-group = typer.Typer(no_args_is_help=True, help="Manage endpoints and deliveries of webhooks.")
+group = typer.Typer(no_args_is_help=True, help="Manage the endpoints, deliveries and order of webhooks.")
 
 
 @group.command("add")
 def add_endpoint(
     endpoint: Annotated[str, typer.Argument(help="URL that receives the webhooks.")],
     secret: Annotated[
-        str | None, typer.Option(help="Signing secret, `whsec_...`; omit it to generate one.")
+        str | None, typer.Option(help="Signing secret, such as `whsec_...`; omit it to generate one.")
     ] = None,
     timestamps: Annotated[
         Literal["machine", "clock"],
-        typer.Option(help="`clock` for a receiver whose time is moved with the emulator's clock."),
+        typer.Option(help="Source of the timestamps: the machine's time, or the emulator's clock."),
     ] = "machine",
-    vendor: Annotated[str | None, typer.Option(help="Vendor that sends; omit it for every vendor.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Vendor that sends; omit it for all vendors.")] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Add an endpoint, and print its id and its secret."""
+    """Add an endpoint, and print its id and its secret.
+
+    Without --credential, it receives the webhooks for the tasks of all credentials.
+    """
     with connected(url, credential) as client:
         added = client.add_endpoint(endpoint, secret, timestamps, vendor)
         typer.echo(f"{added.id}  {added.secret}")
@@ -50,7 +53,7 @@ def remove_endpoint(endpoint_id: str, url: Url = BASE_URL) -> None:
 
 @group.command("deliveries")
 def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the deliveries, and every attempt."""
+    """List the deliveries with all attempts."""
     with connected(url, credential) as client:
         for found in client.deliveries():
             typer.echo(f"{found.id}  {found.state}  {found.url}  {found.task}")
@@ -60,20 +63,25 @@ def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 @group.command("plan")
 def plan_webhooks(
-    polls: Annotated[int | None, typer.Argument(help="Number of polls that are told `running`.")] = None,
+    polls: Annotated[int | None, typer.Argument(help="Number of polls that report a running task.")] = None,
     webhooks: Annotated[
         list[str] | None,
-        typer.Argument(help="When each webhook comes, such as `before_end after_end`; never, if omitted."),
+        typer.Argument(
+            help="When each webhook is sent: before_creation, before_end or after_end; omit it to send none."
+        ),
     ] = None,
     *,
-    forget: Annotated[bool, typer.Option("--forget", help="Forget the plan.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove the plan.")] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Set the order of polls and webhooks for a credential; without POLLS, show what happened."""
+    """Set the order of polls and webhooks for a credential.
+
+    Without a number of polls, it shows the plan and the recorded events. Requires --credential.
+    """
     with connected(url, credential) as client:
         if credential is None:
-            raise CallFailed("a plan belongs to one credential: name it with --credential")
+            raise CallFailed("a plan is for one credential; name it with --credential")
         if forget:
             client.forget_plan()
         elif polls is not None:
@@ -87,6 +95,6 @@ def plan_webhooks(
 
 @group.command("replay")
 def replay(delivery_id: str, url: Url = BASE_URL) -> None:
-    """Send a delivery once more."""
+    """Send a delivery again, by its id in `webhooks deliveries`."""
     with connected(url) as client:
         typer.echo(client.replay(delivery_id).state)

@@ -1,4 +1,4 @@
-"""Commands about the whole emulator: health, reset, lifetimes, costs."""
+"""Commands for the whole emulator: health, readiness, OpenAPI, reset, lifetimes and costs."""
 
 from __future__ import annotations
 
@@ -11,53 +11,71 @@ from emulator.commands.connection import BASE_URL, Credential, Url, connected
 
 
 def health(url: Url = BASE_URL) -> None:
-    """Show which emulator answers, and what runs where."""
+    """Show the version, the vendors and the storage of the emulator, as JSON."""
     with connected(url) as client:
         typer.echo(client.health().model_dump_json(indent=1))
 
 
 def ready(
     *,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Longest time to wait, in seconds.", min=0)] = 60.0,
     url: Url = BASE_URL,
 ) -> None:
-    """Wait until an emulator is ready; the exit code is 1 if it takes longer."""
+    """Wait until the emulator is ready.
+
+    The exit code is 1 if it is not ready before the timeout.
+    """
     with connected(url) as client:
         client.wait_until_ready(timeout)
 
 
 def openapi(
-    vendor: Annotated[str, typer.Argument(help="Name of a vendor, as in `health`.")], url: Url = BASE_URL
+    vendor: Annotated[str, typer.Argument(help="Name of a vendor, such as faceplusplus.")],
+    url: Url = BASE_URL,
 ) -> None:
-    """Print a vendor's API as it is emulated, as an OpenAPI document."""
+    """Print the OpenAPI document of a vendor's emulated API, as JSON."""
     with connected(url) as client:
         typer.echo(json.dumps(client.openapi(vendor), indent=1))
 
 
 def reset(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Forget what a credential owns, or everything."""
+    """Delete the state of a credential, or all state.
+
+    This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock is reset too.
+    """
     with connected(url, credential) as client:
         client.reset()
 
 
 def lifetimes(
-    vendor: Annotated[str | None, typer.Argument(help="Vendor to set; omit it to list all.")] = None,
+    vendor: Annotated[
+        str | None, typer.Argument(help="Vendor to set lifetimes of; omit it to list all lifetimes.")
+    ] = None,
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=NUMBER]...", help="`url_seconds=5`, or `=none`.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=NUMBER]...",
+            help="Lifetimes to set, such as url_seconds=5; `none` means that it never ends.",
+        ),
     ] = None,
     *,
-    reset: Annotated[bool, typer.Option("--reset", help="Go back to the settings.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Reset all lifetimes to the default or the settings.")
+    ] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Set how long URLs, files, tasks and units live."""
+    """Set or list lifetimes, such as those of URLs, files, tasks and units.
+
+    The name of a lifetime ends in its unit, such as url_seconds or file_days.
+    """
     given = {}
     for each in wanted or ():
         name, _, number = each.partition("=")
         try:
             given[name] = None if number == "none" else float(number)
         except ValueError as error:
-            raise typer.BadParameter(f"{each}: give a number after the name, or `none`") from error
+            raise typer.BadParameter(f"{each}: write NAME=NUMBER or NAME=none") from error
     with connected(url, credential) as client:
         if reset:
             found = client.reset_lifetimes()
@@ -72,14 +90,15 @@ def lifetimes(
 
 def costs(
     *,
-    forget: Annotated[bool, typer.Option("--forget", help="Forget the costs, and count from zero.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Reset the costs to zero.")] = False,
     since_start: Annotated[
-        bool, typer.Option("--since-start", help="Count since the server started, forgotten costs too.")
+        bool,
+        typer.Option("--since-start", help="Count from the start of the server, including forgotten costs."),
     ] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Show what the calls would have cost at the vendors."""
+    """Show what the calls would cost at the real vendors."""
     with connected(url, credential) as client:
         if forget:
             client.forget_costs()
@@ -90,4 +109,4 @@ def costs(
         billed = f"{each.calls} calls, {each.units} units" if each.units else f"{each.calls} calls"
         typer.echo(f"{each.vendor:<14} {each.operation:<20} {billed}  {money or 'no price is set'}")
     for currency, amount in found.totals.items():
-        typer.echo(f"together {amount} {currency}")
+        typer.echo(f"total {amount} {currency}")

@@ -1,4 +1,4 @@
-"""The tester's side: ``/_emulator``, and ``Client`` for it."""
+"""The control API at ``/_emulator``, and ``Client``, its Python client."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    # The server itself needs no client, and should start without one.
+    # Import the client on first use, because the server does not need it.
     if name in {"Client", "ControlError"}:
-        from emulator.control import client  # noqa: PLC0415 - the reason stands above
+        from emulator.control import client  # noqa: PLC0415 - see above
 
         return getattr(client, name)
     raise AttributeError(name)

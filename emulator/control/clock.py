@@ -1,4 +1,4 @@
-"""The clock: read, freeze, run on, advance, travel, reset; everybody's, or a credential's own."""
+"""Routes for the clock of a credential, or the default clock."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from emulator.control.dependencies import CredentialDep
 from emulator.world.clocks import Clocks
 
 LAST = 253370764800.0
-"""The beginning of the year 9999: a clock that runs on from there stays within what a date can say."""
+"""Latest time of a clock: 9999-01-01 UTC. A clock that runs on from there stays in the range of datetime."""
 
 
 def _seconds(moment: float | datetime) -> float:
-    """Return a moment in seconds since the epoch."""
+    """Return a moment in seconds since the Unix epoch."""
     if isinstance(moment, datetime):
-        # A moment without a zone is not this machine's: the same call means the same everywhere.
+        # Without a zone, assume UTC, so that a call has the same result on every machine.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return moment
 
 
 def _within_reach(moment: float | datetime) -> float | datetime:
     if not 0 <= _seconds(moment) <= LAST:
-        raise ValueError("a clock can be set to moments from 1970 to the beginning of 9999")
+        raise ValueError("the time is out of range; choose one from 1970-01-01 to 9999-01-01, UTC")
     return moment
 
 
 Seconds = Annotated[float, Field(strict=True)]
-"""A number: not `true`, and no text."""
+"""A number; booleans and text are not converted."""
 
-# A number is never a date: pydantic would take a large one for milliseconds.
+# Match numbers first, because pydantic takes a large number for a date in milliseconds.
 Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
-"""Seconds since the epoch, or ISO 8601; UTC, if it names no zone."""
+"""Seconds since the Unix epoch, or ISO 8601 text, in UTC unless it has a zone."""
 
 
 class ClockReading(BaseModel):
-    """What a clock says."""
+    """The time and the state of a clock."""
 
     now: float = Field(description="Seconds since the Unix epoch.")
-    iso: str = Field(description="The same, in UTC, by ISO 8601.")
-    frozen: bool = Field(description="Whether it stands.")
-    own: bool = Field(description="Whether the credential has a clock of its own.")
+    iso: str = Field(description="The same time in UTC, as ISO 8601.")
+    frozen: bool = Field(description="Whether the clock is frozen.")
+    own: bool = Field(
+        description="Whether this clock was set. If not, it follows the default or the settings."
+    )
 
 
 class _Body(BaseModel):
@@ -52,25 +54,27 @@ class _Body(BaseModel):
 
 
 class Freeze(_Body):
-    """Where a clock is to stand."""
+    """The time at which to freeze the clock."""
 
-    at: Moment | None = Field(default=None, description="Seconds or ISO 8601; now, if left out.")
+    at: Moment | None = Field(
+        default=None, description="Seconds since the Unix epoch, or ISO 8601; omit it for the current time."
+    )
 
 
 class Advance(_Body):
-    """How far a clock is to be moved on."""
+    """The number of seconds to add to the clock."""
 
     seconds: Seconds = Field(ge=0, le=LAST, allow_inf_nan=False)
 
 
 class Travel(_Body):
-    """Where a clock is to be set."""
+    """The time to set the clock to."""
 
-    to: Moment = Field(description="Seconds since the epoch or ISO 8601; UTC, if it names no zone.")
+    to: Moment = Field(description="Seconds since the Unix epoch, or ISO 8601, in UTC unless it has a zone.")
 
 
 def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
-    """Return the routes of the clock."""
+    """Return the routes for the clock."""
     router = APIRouter(prefix="/clock", tags=["clock"])
 
     def read(credential: str) -> ClockReading:
@@ -88,39 +92,51 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.get("")
     async def read_clock(credential: CredentialDep) -> ClockReading:
-        """Tell the time."""
+        """Return the time of a clock."""
         return read(credential)
 
     @router.post("/freeze")
     async def freeze(credential: CredentialDep, body: Freeze | None = None) -> ClockReading:
-        """Stop the clock, now or at a moment."""
+        """Freeze the clock, now or at a time."""
         at = body.at if body is not None else None
         clock.freeze(credential, None if at is None else _seconds(at))
         return await keep(credential)
 
     @router.post("/run")
     async def run(credential: CredentialDep) -> ClockReading:
-        """Let the clock run on from where it is."""
+        """Run the clock again.
+
+        A frozen clock continues from the time at which it is frozen.
+        """
         clock.run(credential)
         return await keep(credential)
 
     @router.post("/advance")
     async def advance(credential: CredentialDep, body: Advance) -> ClockReading:
-        """Move the clock on; it stands or runs as before."""
+        """Move the clock forward by some seconds.
+
+        A frozen clock stays frozen, and a running clock keeps running.
+        """
         if clock.now(credential) + body.seconds > LAST:
-            raise HTTPException(422, "a clock goes no further than to the beginning of the year 9999")
+            raise HTTPException(422, "the clock cannot go past 9999-01-01 UTC; advance it by fewer seconds")
         clock.advance(body.seconds, credential)
         return await keep(credential)
 
     @router.post("/travel")
     async def travel(credential: CredentialDep, body: Travel) -> ClockReading:
-        """Set the clock, forward or back; it stands or runs as before."""
+        """Set the clock to a time.
+
+        The time may be in the past. A frozen clock stays frozen, and a running clock keeps running.
+        """
         clock.travel(_seconds(body.to), credential)
         return await keep(credential)
 
     @router.delete("")
     async def reset_clock(credential: CredentialDep) -> ClockReading:
-        """Give up a clock of one's own; without a credential, go back to the settings' clock."""
+        """Reset the clock.
+
+        A credential follows the default clock again. The default clock follows the settings again.
+        """
         await clocks.forget(credential)
         return read(credential)
 

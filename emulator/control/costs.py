@@ -1,4 +1,4 @@
-"""What the calls would have cost at the real vendors."""
+"""Routes for the costs that the calls would have at the real vendors."""
 
 from __future__ import annotations
 
@@ -14,40 +14,44 @@ from emulator.world.world import World
 SinceStart = Annotated[
     bool,
     Query(
-        description="Whether to count since the server started, whatever was reset or forgotten meanwhile."
+        description="Whether to count from the start of the server, regardless of resets and forgotten costs."
     ),
 ]
 
 
 class OperationCost(BaseModel):
-    """What one operation would have cost."""
+    """Cost of one operation."""
 
     vendor: str
     operation: str
-    calls: int = Field(description="How often it is billed.")
-    units: int = Field(description="How many of the vendor's units that took.")
+    calls: int = Field(description="Number of billed calls.")
+    units: int = Field(description="Number of the vendor's units that these calls took.")
     amounts: dict[str, str] = Field(
-        description="Money by currency, as decimal text; empty where the settings have no price."
+        description="Cost by currency, as decimal text; empty if the settings have no price."
     )
 
 
 class Costs(BaseModel):
-    """What everything would have cost."""
+    """Cost of each operation, and the total."""
 
     operations: list[OperationCost]
-    totals: dict[str, str] = Field(description="Money by currency, as decimal text.")
+    totals: dict[str, str] = Field(description="Total cost by currency, as decimal text.")
     unpriced: list[str] = Field(
-        description="What is billed and has no price: `vendor/operation`; set the vendor's `prices`."
+        description="Billed operations without a price, as `vendor/operation`; see the setting `prices`."
     )
 
 
 def costs_router(world: World) -> APIRouter:
-    """Return the routes of the cost twin."""
+    """Return the routes for costs."""
     router = APIRouter(tags=["costs"])
 
     @router.get("/costs")
     async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
-        """Say what a credential is billed for, or everybody, and what that costs."""
+        """Return the cost of all billed calls.
+
+        The prices come from the vendors' setting `prices`. Calls that can still fail without a charge, such
+        as those of running tasks, are included.
+        """
         costs = world.meter.costs(credential, since_start=since_start)
         return Costs(
             operations=[OperationCost.model_validate(to_document(cost)) for cost in costs],
@@ -57,7 +61,7 @@ def costs_router(world: World) -> APIRouter:
 
     @router.delete("/costs", status_code=204)
     async def forget_costs(credential: FilterDep) -> None:
-        """Forget the costs of a credential, or all, and count from zero."""
+        """Reset the costs to zero."""
         await world.meter.forget(credential)
 
     return router

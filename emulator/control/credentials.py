@@ -1,4 +1,4 @@
-"""Credentials: list them, and say what each is."""
+"""Routes for credentials and their states."""
 
 from __future__ import annotations
 
@@ -11,32 +11,40 @@ from emulator.world.world import World
 
 
 class ListedCredential(BaseModel):
-    """A credential, and what it is."""
+    """A credential and its state."""
 
     credential: CredentialText
     state: CredentialState
 
 
 def credentials_router(world: World) -> APIRouter:
-    """Return the routes of the credentials."""
+    """Return the routes for credentials."""
     router = APIRouter(tags=["credentials"])
 
     @router.get("/credentials")
     async def list_credentials() -> list[ListedCredential]:
-        """List the credentials that somebody has listed, with what they are."""
+        """List all credentials with a state.
+
+        States are set with this API, with a scenario or in the settings.
+        """
         listed = await world.credentials.list()
         return [ListedCredential(credential=key, state=state) for key, state in listed.items()]
 
     @router.put("/credentials")
     async def put_credential(listed: ListedCredential) -> ListedCredential:
-        """List a credential, or change what it is."""
+        """Set the state of a credential."""
         await world.credentials.put(listed.credential, listed.state)
         return listed
 
     @router.delete("/credentials/{credential:path}", status_code=204)
     async def remove_credential(credential: str) -> None:
-        """Take back what was listed here."""
+        """Remove the state of a credential.
+
+        A state from the settings then applies again. It cannot be removed, but replaced by another state.
+        """
         if not await world.credentials.remove(credential):
-            raise HTTPException(404, f"{credential} was not listed here")
+            raise HTTPException(
+                404, f"{credential} has no state to remove; a state from the settings can only be replaced"
+            )
 
     return router

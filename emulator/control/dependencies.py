@@ -1,4 +1,4 @@
-"""The credential that a control call acts on."""
+"""Query parameters with the credential that a call of the control API is for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.clock import EVERYBODY
 from emulator.world.text import Text
 
 CredentialText = Annotated[Text, Field(min_length=1)]
-"""A credential, as the vendor's clients send it."""
+"""A credential, in the form in which clients send it to the vendor."""
 
 
 def _credential(
@@ -24,16 +24,16 @@ def _credential(
 
 
 CredentialDep = Annotated[str, Depends(_credential)]
-"""The credential that a call sets something for, or EVERYBODY."""
+"""The credential to act on, or EVERYBODY for the default."""
 
 
 def _filter(
     credential: Annotated[
-        CredentialText | None, Query(description="Only this credential's; omit it for all.")
+        CredentialText | None, Query(description="Credential to select; omit it for all credentials.")
     ] = None,
 ) -> str | None:
     return credential
 
 
 FilterDep = Annotated[str | None, Depends(_filter)]
-"""The credential that a call is limited to, or None for all."""
+"""The selected credential, or None for all."""

@@ -1,4 +1,4 @@
-"""Fault rules: add, list and remove them; the effects that have a name."""
+"""Routes for fault rules, and for the named effects."""
 
 from __future__ import annotations
 
@@ -16,51 +16,61 @@ from emulator.world.world import World
 
 
 class ListedRule(BaseModel):
-    """A fault rule, and what has become of it."""
+    """A fault rule with its id and its counts."""
 
     id: str
-    rule: dict[str, Any] = Field(description="As it was added, without what is at its default.")
-    matched: int = Field(description="How many calls it has matched, of the last 1000 credentials.")
-    fired: int = Field(description="How often it has done something.")
+    rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
+    matched: int = Field(description="Number of calls that matched, counted for the last 1000 credentials.")
+    fired: int = Field(description="Number of times that the rule has fired.")
 
     @classmethod
     def of(cls, rule_id: str, active: ActiveRule) -> ListedRule:
-        """Return how a rule is listed."""
+        """Return a rule in the form of this API."""
         rule = active.rule.model_dump(mode="json", exclude_defaults=True)
         return cls(id=rule_id, rule=rule, matched=sum(active.seen.values()), fired=active.fired)
 
 
 def faults_router(world: World) -> APIRouter:
-    """Return the routes of the faults."""
+    """Return the routes for fault rules and effects."""
     router = APIRouter(tags=["faults"])
     faults = world.faults
 
     @router.get("/faults")
     async def list_faults(credential: FilterDep) -> list[ListedRule]:
-        """List the rules that may still fire, the oldest first."""
+        """List the active fault rules, oldest first."""
         return [ListedRule.of(rule_id, active) for rule_id, active in faults.rules(credential).items()]
 
     @router.post("/faults", status_code=201)
     async def add_fault(rule: FaultRule) -> ListedRule:
-        """Add a rule."""
+        """Add a fault rule.
+
+        Omit `match.credential` for a rule that applies to all credentials.
+        """
         return await add_rule(world, rule)
 
     @router.delete("/faults", status_code=204)
     async def forget_faults(credential: FilterDep) -> None:
-        """Forget the rules of a credential, or all."""
+        """Remove fault rules of a credential, or all.
+
+        Rules without a credential are removed only if `credential` is omitted.
+        """
         await faults.remove_all(credential)
 
     @router.delete("/faults/{rule_id}", status_code=204)
     async def remove_fault(rule_id: str) -> None:
-        """Remove a rule."""
+        """Remove a fault rule."""
         if not await faults.remove(rule_id):
             raise HTTPException(
-                404, f"there is no rule {rule_id}, or not any more; GET /_emulator/faults lists them"
+                404, f"there is no active rule {rule_id}; GET /_emulator/faults lists the active rules"
             )
 
     @router.get("/effects")
     async def list_effects() -> Mapping[str, dict[str, Any]]:
-        """List the effects that have a name, beside the errors of `GET /_emulator/errors`."""
+        """List the named effects.
+
+        A rule can use one of these names as its effect, or the name of an error from
+        `GET /_emulator/errors`.
+        """
         return {
             name: effect.model_dump(mode="json", exclude_defaults=True) for name, effect in PRESETS.items()
         }
@@ -69,12 +79,12 @@ def faults_router(world: World) -> APIRouter:
 
 
 async def add_rule(world: World, rule: FaultRule) -> ListedRule:
-    """Return a rule that was added, with its id.
+    """Add a rule, and return it with its id.
 
     Raises
     ------
     UnknownFault
-        If it names what is not there.
+        If a name in it does not exist, or it can never fire.
     """
     world.faults.check(rule)
     credential = rule.match.credential or EVERYBODY

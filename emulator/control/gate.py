@@ -1,4 +1,4 @@
-"""Who may reach the control API."""
+"""Access control for the control API."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
-"""What is told to everybody: an orchestrator has to know."""
+"""Paths that are always served, because orchestrators need them."""
 
 
 class ControlGate:
-    """Serves ``/_emulator`` where it was asked for, and nowhere else.
+    """Decides which requests may reach ``/_emulator``.
 
     Parameters
     ----------
     mode : {"auto", "on", "off"}
-        ``auto``: to connections that reach a loopback address of this machine.
+        ``auto`` serves only connections to a loopback address of this machine.
     port : int or None
-        The one port on which it is served, if there is one of its own.
+        The only port that serves the control API, or None for all ports.
     """
 
     def __init__(self, mode: str, port: int | None) -> None:
@@ -29,7 +29,7 @@ class ControlGate:
         self._port = port
 
     def __call__(self, scope: Scope) -> JSONResponse | None:
-        """Return the refusal of a request, or None to serve it."""
+        """Return an error response for a request that is refused, or None."""
         path: str = scope["path"]
         if not path.startswith("/_emulator/") or path in OPEN:
             return None
@@ -40,35 +40,35 @@ class ControlGate:
         return None if stranger is None else JSONResponse({"error": stranger}, 403)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return why a request is none of the tester's, or None if it may be.
+        """Return why a request may come from a foreign web page, or None if it does not.
 
-        Any page that a browser on this machine shows can send to a loopback address. It says where
-        it comes from, or names the host that it had resolved to this machine.
+        Any page in a browser on this machine can send requests to a loopback address. Its requests have a
+        foreign ``Origin`` or, after DNS rebinding, the page's own domain as ``Host``.
         """
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
-            return "the control API is not for the pages of other sites"
+            return "the control API refuses web pages of other origins; call it from a program instead"
         if self._mode == "auto" and not names_this_machine(host):
-            return f"the control API is not served as {host}: call it by an address, or as localhost"
+            return f"the control API is not served as {host}; call it by an IP address or as localhost"
         return None
 
     def _reason(self, server: tuple[str, int | None] | None) -> str | None:
-        """Return why it is not served to who connects to ``server``, or None if it is."""
+        """Return why the control API is not served at the address ``server``, or None if it is."""
         if self._mode == "off":
-            return "the control API is off: the setting `control` says so"
+            return "the control API is off; set FACE_EMULATOR_CONTROL=on to serve it"
         if self._port is not None:
             here = server is not None and server[1] == self._port
-            return None if here else "the control API is served on a port of its own: see `control_port`"
+            return None if here else "the control API has its own port; see the setting `control_port`"
         if self._mode == "auto" and not _is_local(server):
             return (
-                "the control API is off, since this is no loopback address; the setting `control` serves it"
+                "the control API is served on loopback addresses only; FACE_EMULATOR_CONTROL=on changes this"
             )
         return None
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether nothing but this machine can reach ``host``."""
+    """Return whether ``host`` is reachable only from this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -76,12 +76,13 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(host: str) -> bool:
-    """Return whether a ``Host`` cannot be a name that somebody else had resolved to this machine.
+    """Return whether a ``Host`` is safe from DNS rebinding.
 
-    Addresses are no names, ``localhost`` is nobody's, and names without a dot are the local network's.
+    Safe are IP addresses, ``localhost`` with its subdomains, and names without a dot, which only a local
+    network resolves.
     """
     if not host:
-        return True  # browsers always send one
+        return True  # not a browser, because browsers always send a Host
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         if name and ("." not in name or name.endswith(".localhost")):
@@ -93,7 +94,7 @@ def names_this_machine(host: str) -> bool:
 
 
 def _is_local(server: tuple[str, int | None] | None) -> bool:
-    # Without an address there is no network: a Unix socket, or an application that is called directly.
+    # Without an address, the request comes from a Unix socket or from a direct call of the application.
     if server is None or server[1] is None or server[0] == "testserver":
         return True
     return is_loopback(server[0])

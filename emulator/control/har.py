@@ -1,7 +1,7 @@
-"""Calls as an HTTP archive, which browsers and proxies can open: HAR 1.2.
+"""Export of calls as an HTTP archive (HAR 1.2), which browsers and proxies can open.
 
-http://www.softwareishard.com/blog/har-12-spec/ . What the format has no place for stands in members
-that begin with an underscore, as it wants it.
+The format is specified at http://www.softwareishard.com/blog/har-12-spec/ . Members that it does not define
+start with an underscore, as it requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from emulator.world.journal.entry import Entry
 
 UNKNOWN = -1
-"""What the format says for sizes and times that are not known."""
+"""Value for a size or a time that is unknown."""
 
 
 def to_har(entries: Sequence[Entry], version: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _request(entry: Entry) -> dict[str, Any]:
 
 def _post_data(sent: dict[str, Any], mime_type: str) -> dict[str, Any]:
     if "fields" not in sent:
-        # The format wants text for everything; of what was not kept, the digest is what there is.
+        # The format requires text. If the body was not kept, use its digest.
         text = sent.get("text") or json.dumps(sent.get("json", sent), ensure_ascii=False)
         return {"mimeType": mime_type, "text": text}
     params = []
@@ -91,7 +91,7 @@ def _response(entry: Entry) -> dict[str, Any]:
     elif "sha256" in answer:
         content["comment"] = f"sha256 {answer['sha256']}"
     response: dict[str, Any] = {
-        # As browsers write it: a status of 0 where none came.
+        # Browsers write status 0 if there was no response.
         "status": entry.status or 0,
         "statusText": _reason(entry.status),
         "httpVersion": "HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Init hooks: a folder of scenarios and scripts that make an emulator what a team wants it to be."""
+"""Init hooks: scenarios and scripts in a folder that run when the emulator starts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}
 SAID_BYTES = 2000
-"""What of a failed script's output is told."""
+"""Number of bytes from the end of a failed script's output that the error message quotes."""
 
 
 class InitFailed(Exception):
-    """A hook failed; those behind it did not run."""
+    """An init hook failed. The hooks after it did not run."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -28,24 +28,24 @@ class InitFailed(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the init hook {self.path} failed: {self.reason}"
+        return f"the init hook {self.path} failed; correct it and start again: {self.reason}"
 
 
 class Scripts:
-    """The scripts that were run, and what they have left running: each is a process group."""
+    """Runs scripts, each in its own process group, and ends the processes that they leave running."""
 
     def __init__(self) -> None:
         self._left: set[int] = set()
 
     async def run(self, path: Path, base_url: str) -> None:
-        """Run a script to its end.
+        """Run a script and wait until it exits.
 
         Raises
         ------
         InitFailed
-            If it fails; then all that it has started is ended.
+            If its exit status is not 0. Its whole process group is killed then.
         """
-        # Not a pipe: that would be open for as long as anything runs that the script has started.
+        # A pipe would stay open as long as any process that the script has started.
         with tempfile.TemporaryFile() as said:
             process = await asyncio.create_subprocess_exec(
                 *INTERPRETERS[path.suffix],
@@ -65,26 +65,26 @@ class Scripts:
             if status != 0:
                 _signal(process.pid, signal.SIGKILL)
                 raise InitFailed(path, f"exit status {status}: {_tail_of(said)}")
-        # Only if something is there: the number of an empty group may become somebody else's.
+        # Keep only groups that still have processes: the id of an empty group may be reused.
         if _signal(process.pid, 0):
             self._left.add(process.pid)
 
     def end(self) -> None:
-        """End what they have left running."""
+        """Send SIGTERM to the process groups that are still running."""
         while self._left:
             _signal(self._left.pop(), signal.SIGTERM)
 
 
 async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
-    """Return the hooks of a folder, run one after the other in the order of their names.
+    """Run the hooks of a folder one after the other, sorted by name, and return their paths.
 
-    Scenario files are loaded for everybody. Scripts get the emulator's URL as ``FACE_EMULATOR_URL``;
-    it answers already, and is not ready. Other files are left alone.
+    Scenarios are loaded as the default for all credentials. Scripts get the emulator's URL as
+    ``FACE_EMULATOR_URL``. The emulator answers them, but is not ready yet. Other files are ignored.
 
     Raises
     ------
     InitFailed
-        If the folder is not there or a hook fails.
+        If the folder does not exist or a hook fails.
     """
     try:
         hooks = _hooks_in(folder)
@@ -106,7 +106,7 @@ def _hooks_in(folder: Path) -> list[Path]:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Return whether there was anybody in a process group to get a signal; 0 is none."""
+    """Send a signal to a process group, and return whether the group exists. Signal 0 only checks."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

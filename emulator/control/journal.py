@@ -1,4 +1,4 @@
-"""The journal: the last calls, what they were like, and whether they were as a test wanted them."""
+"""Routes for the journal: recorded calls, their verification and their export."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from emulator.world.world import World
 
 
 class RecordedCalls(BaseModel):
-    """A page of the journal, the oldest first."""
+    """A page of recorded calls, oldest first."""
 
     calls: list[RecordedCall]
-    total: int = Field(description="How many match on this page and after it.")
-    next_after: int | None = Field(description="`after` of the next page, if there is one.")
+    total: int = Field(description="Number of matching calls, on this page and the following pages.")
+    next_after: int | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
 class CallFilter(CallMatch):
-    """Which calls, and which page of them."""
+    """A filter for calls, and the page to return."""
 
     after: int = Field(default=0, ge=0, description="Only calls with a higher number.")
     limit: int = Field(default=100, ge=1, le=1000)
-    last: int | None = Field(default=None, ge=1, description="Only the newest so many.")
+    last: int | None = Field(default=None, ge=1, description="Only the newest calls, at most this many.")
 
 
 class StreamFilter(CallMatch):
-    """Which calls, and from where on."""
+    """A filter for calls, and the call after which to start."""
 
     after: int | None = Field(
-        default=None, ge=0, description="Only calls with a higher number; if not given, those to come."
+        default=None, ge=0, description="Only calls with a higher number; omit it for new calls only."
     )
 
 
 class Count(BaseModel):
-    """How many calls are wanted."""
+    """The range of the expected number of calls."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,24 +57,24 @@ class Count(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.at_most is not None and self.at_most < self.at_least:
-            raise ValueError("`at_most` is below `at_least`")
+            raise ValueError("`at_most` must not be less than `at_least`")
         return self
 
 
 class Expectation(BaseModel):
-    """Calls that should have been made."""
+    """The calls that a test expects."""
 
     model_config = ConfigDict(extra="forbid")
 
     match: VerifyMatch = VerifyMatch()
     count: Annotated[int, Field(ge=0)] | Count = Field(
         default=Count(at_least=1),
-        description="Exactly so many, or `{at_least, at_most}`; one or more, if not given.",
+        description="Exact number of calls, or `{at_least, at_most}`. The default is 1 or more.",
     )
 
 
 class _CallNumber(IntegerConvertor):
-    """What may be a call's number: other paths, and numbers that Python would not read, are none."""
+    """Number of a call in a path. Python refuses to parse very long numbers, so 18 digits are the limit."""
 
     regex = "[1-9][0-9]{0,17}"
 
@@ -83,13 +83,16 @@ register_url_convertor("call", _CallNumber())
 
 
 def journal_router(world: World, version: str) -> APIRouter:
-    """Return the routes of the journal."""
+    """Return the routes for the journal."""
     router = APIRouter(tags=["journal"])
     journal = world.journal
 
     @router.get("/calls")
     async def list_calls(wanted: Annotated[CallFilter, Query()]) -> RecordedCalls:
-        """List the calls that match, the oldest first."""
+        """List the matching calls, oldest first.
+
+        The response has at most `limit` calls.
+        """
         found, page = _choose(journal, wanted)
         return RecordedCalls(
             calls=list(page),
@@ -104,7 +107,10 @@ def journal_router(world: World, version: str) -> APIRouter:
 
     @router.post("/calls/verify")
     async def verify_calls(expectation: Expectation) -> Verdict:
-        """Say whether as many calls match as should, and what comes closest if not."""
+        """Check how many calls match.
+
+        If too few calls match, the response has the closest calls and the conditions that they do not meet.
+        """
         count = expectation.count
         if isinstance(count, int):
             count = Count(at_least=count, at_most=count)
@@ -117,19 +123,21 @@ def journal_router(world: World, version: str) -> APIRouter:
         """Return one call."""
         entry = journal.get(number)
         if entry is None:
-            raise HTTPException(404, f"call {number} is not in the journal")
+            raise HTTPException(
+                404, f"call {number} is not in the journal; GET /_emulator/calls lists the calls"
+            )
         return entry
 
     @router.get("/warnings")
     async def list_warnings() -> list[WarningKind]:
-        """List every warning that a call can get."""
+        """List all kinds of warnings."""
         return list(WARNINGS.values())
 
     return router
 
 
 def _choose(journal: Journal, wanted: CallFilter) -> tuple[Sequence[Entry], Sequence[Entry]]:
-    """Return the calls that match, and the first of them, as many as are wanted at once."""
+    """Return all matching calls, and the first ``limit`` of them."""
     found = journal.entries(wanted, after=wanted.after)
     if wanted.last is not None:
         found = found[-wanted.last :]
@@ -137,7 +145,7 @@ def _choose(journal: Journal, wanted: CallFilter) -> tuple[Sequence[Entry], Sequ
 
 
 def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
-    """Add how calls get out: one by one as they come, and all at once as a file."""
+    """Add the routes that export calls, as a stream and as a file."""
 
     @router.get("/calls/stream", response_class=EventSourceResponse)
     async def stream_calls(
@@ -145,17 +153,20 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         wanted: Annotated[StreamFilter, Query()],
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> AsyncGenerator[ServerSentEvent]:
-        """Send each call as it is over: `event: call`, its number as `id`.
+        """Stream calls as server-sent events.
 
-        `Last-Event-ID` resumes. Who reads too slowly, or comes back too late, gets `event: gap` with the
-        number of calls that were `missed`; who comes back to a server that counts from 1 again, and is not
-        that far yet, gets `event: restart` with the number of its `last` call, and then all its calls.
+        Each call is sent when it is over, as `event: call` with its number as `id`. The header
+        `Last-Event-ID` resumes a stream.
+
+        `event: gap` means that the journal dropped calls before the client read them; its data is the number
+        of `missed` calls. `event: restart` means that the server was restarted and counts from 1 again; its
+        data is the number of the `last` call. All calls of the new server follow.
         """
         after = journal.last if wanted.after is None else wanted.after
         has_restarted = False
         if last_event_id is not None and re.fullmatch(r"\d{1,18}", last_event_id):
             after = int(last_event_id)
-            # No call has that number yet: it is another life's, and nothing would come for long.
+            # No call has that number yet, so the number is from before a restart of the server.
             has_restarted = after > journal.last
         is_over = False
 
@@ -177,7 +188,10 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
 
     @router.get("/calls.har")
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
-        """Export calls as an HTTP archive (HAR 1.2), as masked as everywhere."""
+        """Export calls as an HTTP archive (HAR 1.2).
+
+        Secrets are masked. With `last` and without `limit`, all of the last calls are exported.
+        """
         found, page = _choose(journal, wanted)
         if wanted.last is not None and "limit" not in wanted.model_fields_set:
             page = found

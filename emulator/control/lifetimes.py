@@ -1,4 +1,4 @@
-"""How long a vendor's things live, for a credential."""
+"""Routes for lifetimes, such as those of URLs, files and tasks, per credential."""
 
 from __future__ import annotations
 
@@ -12,31 +12,39 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 LifetimesByVendor = Mapping[Text, Mapping[Text, Lifetime]]
-"""By vendor, and by the name of the vendor's setting."""
+"""Lifetimes by vendor and by name of the vendor's setting."""
 
 
 def lifetimes_router(world: World) -> APIRouter:
-    """Return the routes of lifetimes."""
+    """Return the routes for lifetimes."""
     router = APIRouter(prefix="/lifetimes", tags=["lifetimes"])
     lifetimes = world.lifetimes
 
     @router.get("")
     async def read_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
-        """Tell how long things live: expiry of URLs, retention, timeouts, by the vendors' settings' names."""
+        """Return all lifetimes, by vendor and name.
+
+        A lifetime is an expiry, a retention period or a timeout. Its name is that of the vendor's setting,
+        and ends in its unit. Null means that it never ends.
+        """
         return lifetimes.read(credential)
 
     @router.put("")
     async def set_lifetimes(credential: CredentialDep, body: LifetimesByVendor) -> LifetimesByVendor:
-        """Set how long things live; what is not named stays as it is.
+        """Set lifetimes, and return all of them.
 
-        What is there already lives by it too, but for what carries its end with it: URLs and units.
+        Omitted lifetimes stay as they are. A new lifetime also applies to existing files and tasks.
+        Existing URLs and units keep their expiry.
         """
         await lifetimes.put(credential, body)
         return lifetimes.read(credential)
 
     @router.delete("")
     async def reset_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
-        """Go back to everybody's lifetimes; without a credential, to the settings'."""
+        """Reset the lifetimes.
+
+        A credential gets the default lifetimes again. The defaults follow the settings again.
+        """
         await lifetimes.forget(credential)
         return lifetimes.read(credential)
 

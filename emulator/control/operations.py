@@ -1,4 +1,4 @@
-"""What the vendors promise: their operations, their errors, and their OpenAPI documents."""
+"""Routes for the vendors' contracts: operations, errors and OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -17,23 +17,28 @@ from emulator.world.world import World
 
 
 class Operations(BaseModel):
-    """What the clients of a vendor can call, by the names that rules use."""
+    """Names of a vendor's operations."""
 
     operations: list[str]
-    creating_tasks: list[str] = Field(description="Where a task's fault can be named.")
-    taking_pictures: list[str] = Field(description="Where a picture's fault can be named.")
-    billed: list[str] = Field(description="What a price can be set for.")
+    creating_tasks: list[str] = Field(
+        description="Operations that create a task, for faults of tasks and webhooks."
+    )
+    taking_pictures: list[str] = Field(description="Operations that take a picture, for faults of pictures.")
+    billed: list[str] = Field(description="Operations that can have a price.")
 
 
 class InBand(BaseModel):
-    """How a client asks for an error by itself."""
+    """How a client can request the error in its own calls."""
 
-    header: str = Field(description="Sent with one call.")
-    credential: str = Field(description="In place of the key; a dot and anything may follow.")
+    header: str = Field(description="Header that requests the error for one call.")
+    credential: str = Field(description="Credential that requests the error; a dot and any text may follow.")
 
 
 class ErrorDescription(BaseModel):
-    """An error of a vendor's catalogue, and every way to get it."""
+    """An error of a vendor's catalogue, and every way to cause it.
+
+    `mark` says how reliable the entry is, and `source` which document or recording it comes from.
+    """
 
     vendor: str
     name: str
@@ -42,23 +47,27 @@ class ErrorDescription(BaseModel):
     when: str
     mark: str
     source: str
-    of_task: bool = Field(description="Whether a task ends with it, as polls tell.")
-    operations: list[str] = Field(description="The operations that can be answered so.")
-    by_nature: str | None = Field(description="What brings it about; None if nothing does.")
-    by_rule: dict[str, Any] = Field(description="The body of `POST /_emulator/faults`.")
-    in_band: InBand | None = Field(description="None if the setting `in_band_faults` is off.")
+    of_task: bool = Field(description="Whether a task ends with it, so that polls report it.")
+    operations: list[str] = Field(description="Operations whose calls or tasks can end with it.")
+    by_nature: str | None = Field(description="When it occurs without a fault; null if it never does.")
+    by_rule: dict[str, Any] = Field(description="Body for `POST /_emulator/faults`.")
+    in_band: InBand | None = Field(description="Null if the setting `in_band_faults` is off.")
 
 
 def operations_router(
     world: World, vendors: Sequence[Vendor], settings: Mapping[str, VendorSettings]
 ) -> APIRouter:
-    """Return the routes that list operations and errors."""
+    """Return the routes for operations, errors and OpenAPI documents."""
     router = APIRouter(tags=["contracts"])
     by_name = {vendor.name: vendor for vendor in vendors}
 
     @router.get("/operations")
     async def list_operations() -> dict[str, Operations]:
-        """List what can be called, by vendor; `webhook` is the emulator's own call of a client."""
+        """List the operations of each vendor.
+
+        Rules, filters and prices use these names. `webhook` is a request that the emulator sends to an
+        endpoint.
+        """
         return {
             vendor.name: Operations(
                 operations=list(callable_names(vendor)),
@@ -71,7 +80,10 @@ def operations_router(
 
     @router.get("/errors")
     async def list_errors() -> list[ErrorDescription]:
-        """List every error of every vendor, and how to get it: by nature, by rule and in band."""
+        """List all errors of all vendors.
+
+        Each error has the ways to cause it: naturally, with a fault rule, and in a client's own calls.
+        """
         in_band = world.faults.in_band
         return [
             _describe(vendor, entry, in_band=in_band)
@@ -81,9 +93,12 @@ def operations_router(
 
     @router.get("/openapi/{name}.json")
     async def vendor_openapi(name: str) -> dict[str, Any]:
-        """Describe a vendor's API as it is emulated."""
+        """Return the OpenAPI document of a vendor.
+
+        It describes the API as this emulator serves it.
+        """
         if name not in by_name:
-            raise HTTPException(404, f"there is no vendor {name}; there are {', '.join(by_name)}")
+            raise HTTPException(404, f"there is no vendor {name}; choose one of {', '.join(by_name)}")
         return describe(by_name[name], settings[name])
 
     return router

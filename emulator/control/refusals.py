@@ -1,4 +1,4 @@
-"""How the control API says that it does not do what it was asked."""
+"""Error responses of the control API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulator.world.text import printable
 
 
 def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
-    """Have the control API say why it refuses a call."""
+    """Register the exception handlers of the control API."""
 
     @app.exception_handler(UnknownFault)
     @app.exception_handler(LifetimeRefused)
@@ -26,7 +26,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # What was sent is not repeated: it may be what no answer can say (NaN, bytes of no text).
+        # Leave out the input, because JSON may not be able to represent it (NaN, bytes that are not text).
         detail = [
             {"loc": [_printable(step) for step in each["loc"]], "msg": each["msg"], "type": each["type"]}
             for each in error.errors()
@@ -43,7 +43,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
 
 def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
-    """Return a refusal in the form that FastAPI documents, and with the ``error`` of all the others."""
+    """Return a 422 in the form of FastAPI, with ``error`` added as in all other errors."""
     detail = detail or [{"loc": ["body"], "msg": reason, "type": "value_error"}]
     return JSONResponse(
         {
@@ -55,11 +55,11 @@ def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONRes
 
 
 def _reason(found: Mapping[str, Any], request: Request) -> str:
-    """Return what does not fit, and where."""
+    """Return a validation error as one sentence, with its place."""
     if found["type"] == "json_invalid":
-        return f"the body is no JSON: {found['ctx']['error']}"
+        return f"the body is not valid JSON: {found['ctx']['error']}"
     if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
-        return "the body was not sent as JSON: say `Content-Type: application/json`"
+        return "the body was not sent as JSON; add the header `Content-Type: application/json`"
     place = ".".join(str(part) for part in found["loc"][1:])
     return f"{place}: {found['msg']}" if place else str(found["msg"])
 
@@ -69,10 +69,10 @@ def _printable(step: str | int) -> str | int:
 
 
 def answer_unknown_path(request: Request, vendors: Sequence[Vendor]) -> JSONResponse:
-    """Return a 404 that says which paths there are."""
+    """Return a 404 that lists the paths that exist."""
     return JSONResponse(
         {
-            "error": f"nothing is served at {request.url.path}",
+            "error": f"nothing is served at {request.url.path}; see `vendors` and `control` for the paths",
             "vendors": {vendor.name: list(vendor.prefixes) for vendor in vendors},
             "control": "/_emulator/openapi.json",
         },

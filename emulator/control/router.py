@@ -1,4 +1,4 @@
-"""The control API: how a tester sees and changes the emulated world."""
+"""The routes of the control API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios: named sets of fault rules and settings, from files that come along or are one's own."""
+"""Scenarios: named sets of fault rules and settings, built in or from the tester's own files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUFFIXES = (".toml", ".yaml", ".yml")
 
 
 class ScenarioUnreadable(Exception):
-    """The file holds no scenario."""
+    """The scenario does not exist, or its file is not valid."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -46,21 +46,21 @@ class Scenario(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: Text = ""
-    progression: Progression | None = Field(default=None, description="When new tasks are over.")
+    progression: Progression | None = Field(default=None, description="When new tasks appear finished.")
     lifetimes: LifetimesByVendor = Field(
-        default_factory=dict, description="How long things live, by vendor and setting."
+        default_factory=dict, description="Lifetimes to set, by vendor and name."
     )
     credentials: Mapping[CredentialText, CredentialState] = Field(
-        default_factory=dict, description="Credentials to list, and what they are."
+        default_factory=dict, description="States to set, by credential."
     )
-    rules: tuple[FaultRule, ...] = Field(default=(), description="What goes wrong.")
+    rules: tuple[FaultRule, ...] = Field(default=(), description="Fault rules to add.")
 
 
 class CoreScenario(Scenario):
-    """A scenario that comes along, before the vendors have added to it."""
+    """A built-in scenario, before the vendors' own parts are added."""
 
     otherwise: tuple[FaultRule, ...] = Field(
-        default=(), description="What goes wrong at each vendor that adds nothing of its own."
+        default=(), description="Fault rules for each vendor that has no part of its own."
     )
 
 
@@ -68,29 +68,29 @@ AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 
 
 class ListedScenario(BaseModel):
-    """A scenario that comes along."""
+    """A built-in scenario."""
 
     name: str
     description: str
 
 
 class LoadedScenario(BaseModel):
-    """A scenario that was loaded, and the rules that it added."""
+    """A loaded scenario, and the rules that it added."""
 
     name: str
     rules: list[ListedRule]
 
 
 def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
-    """Return the scenarios that come along, by name.
+    """Return the built-in scenarios, by name.
 
-    A vendor's folder may have a folder ``scenarios``. What is in it holds for this vendor alone: a file
-    adds to the scenario of its name, or is one in which the other vendors have no part.
+    A vendor's folder may have a folder ``scenarios``, whose files apply only to this vendor. A file adds
+    rules and settings to the scenario of the same name, or defines a new one.
 
     Raises
     ------
     ScenarioUnreadable
-        If a file holds no scenario, or one for another vendor.
+        If a file is not a valid scenario, or names another vendor.
     """
     folder = resources.files("emulator.control").joinpath("scenarios")
     core = {scenario.name: scenario for scenario in _scenarios_in(folder, CoreScenario)}
@@ -109,11 +109,13 @@ def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
 
 
 def _scenarios_of(vendor: Vendor) -> Iterator[Scenario]:
-    """Yield what a vendor's folder holds, each rule as one for this vendor."""
+    """Yield the scenarios in a vendor's folder, with their rules limited to this vendor."""
     for scenario in _scenarios_in(vendor.folder.joinpath("scenarios"), Scenario):
         named = {rule.match.vendor for rule in scenario.rules} | set(scenario.lifetimes)
         if not named <= {None, vendor.name}:
-            raise ScenarioUnreadable(scenario.name, f"it lies with {vendor.name}, and names another vendor")
+            raise ScenarioUnreadable(
+                scenario.name, f"it is in the folder of {vendor.name}, but names another vendor"
+            )
         yield scenario.model_copy(update={"rules": _rules_of(vendor, scenario.rules)})
 
 
@@ -131,7 +133,7 @@ def _rules_of(vendor: Vendor, rules: Sequence[FaultRule]) -> tuple[FaultRule, ..
 
 
 def _together(parts: Sequence[Scenario]) -> Scenario:
-    """Return one scenario of several; of what there can be only one, the first that is given."""
+    """Merge scenarios into one. The first description and the first progression win."""
     return Scenario(
         name=parts[0].name,
         description=next((part.description for part in parts if part.description), ""),
@@ -143,12 +145,12 @@ def _together(parts: Sequence[Scenario]) -> Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Return the scenario in a file, TOML or YAML by its name's ending.
+    """Return the scenario in a TOML or YAML file; the suffix of the name decides which.
 
     Raises
     ------
     ScenarioUnreadable
-        If there is none in it.
+        If the file cannot be read, or is not a valid scenario.
     """
     try:
         return parse_scenario(path.name, path.read_text("utf-8"))
@@ -157,12 +159,12 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
-    """Return a scenario that comes along, by its name, or one's own, by its path.
+    """Return a built-in scenario by its name, or a scenario file by its path.
 
     Raises
     ------
     ScenarioUnreadable
-        If there is neither.
+        If there is no such scenario, or the file is not valid.
     """
     shipped = shipped_scenarios(vendors)
     if name in shipped:
@@ -170,18 +172,18 @@ def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
     if not name.endswith(SUFFIXES):
         known = ", ".join(shipped)
         raise ScenarioUnreadable(
-            name, f"there are {known}; a file of your own ends in {' or '.join(SUFFIXES)}"
+            name, f"choose one of {known}, or a file that ends in {' or '.join(SUFFIXES)}"
         )
     return read_scenario(Path(name))
 
 
 def parse_scenario(file_name: str, text: str) -> Scenario:
-    """Return the scenario that ``text`` describes; one without a name has its file's.
+    """Parse a scenario. Its default name is the name of the file, without the suffix.
 
     Raises
     ------
     ScenarioUnreadable
-        If it is neither TOML nor YAML, as its name says, or something in it is wrong.
+        If the text is not valid TOML or YAML, or not a valid scenario.
     """
     return _parse(file_name, text, Scenario)
 
@@ -192,7 +194,9 @@ def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
     except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
         raise ScenarioUnreadable(file_name, str(error)) from error
     if not isinstance(document, dict):
-        raise ScenarioUnreadable(file_name, "it holds no table")
+        raise ScenarioUnreadable(
+            file_name, "it must have members such as `description` and `rules` at its top level"
+        )
     try:
         return kind.model_validate({"name": Path(file_name).stem, **document})
     except ValidationError as error:
@@ -200,16 +204,16 @@ def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
 
 
 async def load_scenario(world: World, scenario: Scenario, credential: str = EVERYBODY) -> LoadedScenario:
-    """Return what was added: the scenario's rules; for one credential, if ``credential`` is one.
+    """Load a scenario for one credential, or as the default, and return the rules that it added.
 
-    Loading it again replaces what it had added.
+    Loading a scenario again replaces the rules that it added before. Nothing is changed on an error.
 
     Raises
     ------
     UnknownFault
-        If a rule names what is not there; then nothing is changed.
+        If a name in a rule does not exist, or a rule can never fire.
     LifetimeRefused
-        If a lifetime is not there or cannot be so long; then nothing is changed either.
+        If a lifetime does not exist, or its value is invalid.
     """
     rules = [
         rule.model_copy(
@@ -223,7 +227,7 @@ async def load_scenario(world: World, scenario: Scenario, credential: str = EVER
     for rule in rules:
         world.faults.check(rule)
     world.lifetimes.check(scenario.lifetimes)
-    # Two that replace at the same moment would both remove first, and then both add.
+    # Without the lock, two loads at the same time could both remove the old rules and then both add rules.
     async with world.scenarios:
         for whose in {credential, *(rule.match.credential or EVERYBODY for rule in rules)}:
             await _remove_rules(world, scenario.name, whose)
@@ -236,7 +240,7 @@ async def load_scenario(world: World, scenario: Scenario, credential: str = EVER
 
 
 async def unload_scenario(world: World, name: str, credential: str | None) -> int:
-    """Return how many rules of a scenario were removed: of one credential, or of all."""
+    """Remove the rules of a scenario, for one credential or for all, and return their number."""
     async with world.scenarios:
         return await _remove_rules(world, name, credential)
 
@@ -251,18 +255,20 @@ async def _remove_rules(world: World, name: str, credential: str | None) -> int:
 
 
 def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
-    """Return the routes of the scenarios."""
+    """Return the routes for scenarios."""
     router = APIRouter(prefix="/scenarios", tags=["scenarios"])
     shipped = shipped_scenarios(vendors)
 
     def of_name(name: str) -> Scenario:
         if name not in shipped:
-            raise HTTPException(404, f"there is no scenario {name}; there are {', '.join(shipped)}")
+            raise HTTPException(
+                404, f"there is no built-in scenario {name}; choose one of {', '.join(shipped)}"
+            )
         return shipped[name]
 
     @router.get("")
     async def list_scenarios() -> list[ListedScenario]:
-        """List the scenarios that come along."""
+        """List the built-in scenarios."""
         return [
             ListedScenario(name=scenario.name, description=scenario.description)
             for scenario in shipped.values()
@@ -270,23 +276,34 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
 
     @router.get("/{name}")
     async def read_scenario_(name: str) -> Scenario:
-        """Show a scenario that comes along."""
+        """Return a built-in scenario."""
         return of_name(name)
 
     @router.post("/{name}")
     async def load_shipped(name: str, credential: CredentialDep) -> LoadedScenario:
-        """Load a scenario that comes along, for everybody or one credential."""
+        """Load a built-in scenario.
+
+        It adds the scenario's rules and sets its settings. Loading it again replaces the rules.
+        """
         return await load_scenario(world, of_name(name), credential)
 
     @router.post("")
     async def load_own(scenario: Scenario, credential: CredentialDep) -> LoadedScenario:
-        """Load a scenario of one's own."""
+        """Load a scenario from the request body.
+
+        It adds the scenario's rules and sets its settings. Loading one of the same name replaces the rules.
+        """
         return await load_scenario(world, scenario, credential)
 
     @router.delete("/{name}", status_code=204)
     async def unload(name: str, credential: FilterDep) -> None:
-        """Remove the rules that a scenario added; what it set stays."""
+        """Remove the rules of a scenario.
+
+        The progression, lifetimes and credential states that it set stay.
+        """
         if not await unload_scenario(world, name, credential):
-            raise HTTPException(404, f"no rule of a scenario {name} is active")
+            raise HTTPException(
+                404, f"no rule of the scenario {name} is active; GET /_emulator/faults lists the rules"
+            )
 
     return router

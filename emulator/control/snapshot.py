@@ -1,4 +1,4 @@
-"""All state to one file, and back."""
+"""Routes that save all state to a file and restore it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,27 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class Restored(BaseModel):
-    """What a snapshot held."""
+    """The number of documents, counters and blobs in a snapshot."""
 
-    emulator: str = Field(description="The version of the emulator that wrote it.")
+    emulator: str = Field(description="Version of the emulator that wrote the snapshot.")
     documents: int
     counters: int
     blobs: int
 
 
 def snapshot_router(world: World, version: str) -> APIRouter:
-    """Return the routes that save and restore everything; ``version`` is the emulator's."""
+    """Return the routes for snapshots; ``version`` is the version of the emulator."""
     router = APIRouter(tags=["snapshot"])
     restoring = asyncio.Lock()
 
     @router.get("/snapshot", response_class=StreamingResponse, responses={200: {"content": {MEDIA_TYPE: {}}}})
     async def save() -> StreamingResponse:
-        """Download everything that is stored: tasks, files, units, credentials, settings of tests."""
-        # A file without a name: it is gone with the answer, however that ends.
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer is sent after this returns
+        """Download all state as a snapshot.
+
+        The zip file has all stored state, such as tasks, files, units, credentials, clocks and fault rules.
+        """
+        # The file has no name, so the system deletes it when it is closed, even after a crash.
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the response is sent after this returns
         await save_snapshot(world.records, world.blobs, file, version)
         headers = {
             "Content-Length": str(file.tell()),
@@ -49,10 +52,13 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     @router.put(
         "/snapshot",
         openapi_extra={"requestBody": {"content": {MEDIA_TYPE: {}}, "required": True}},
-        responses={422: {"description": "The file is no snapshot; nothing has changed."}},
+        responses={422: {"description": "The file is not a valid snapshot. Nothing was changed."}},
     )
     async def restore(request: Request) -> Restored:
-        """Replace everything by a snapshot; tasks that were not finished in it are performed."""
+        """Replace all state with a snapshot.
+
+        The unfinished tasks of the snapshot are performed.
+        """
         with tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
                 file.write(chunk)
@@ -66,7 +72,7 @@ def snapshot_router(world: World, version: str) -> APIRouter:
                 world.tasks.paused(None),
                 world.journal.paused(),
             ):
-                # If this raises, nothing of the former state has gone, in the records or in memory.
+                # If this raises, the old state is still complete, in the records and in memory.
                 await snapshot.restore(world.records, world.blobs)
                 await _load(world)
                 await snapshot.drop_other_blobs(world.blobs)
@@ -76,9 +82,9 @@ def snapshot_router(world: World, version: str) -> APIRouter:
 
 
 async def _load(world: World) -> None:
-    """Have the memory follow the records, which are others now."""
+    """Replace the state in memory with that of the restored records."""
     for each in world.stateful:
-        # What has records is replaced as it is loaded, and would delete the new ones if it forgot.
+        # ``load`` replaces the state that has records. ``forget`` would delete the restored records.
         if not each.checks:
             await each.forget(None)
     await world.load()

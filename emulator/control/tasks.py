@@ -1,4 +1,4 @@
-"""Asynchronous tasks: when they are over, what there are, and ending one by hand."""
+"""Routes for asynchronous tasks and their progression."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from emulator.world.world import World
 
 
 class ListedTask(BaseModel):
-    """A task, in no vendor's words."""
+    """A task in its real state.
+
+    Times are in seconds since the Unix epoch, by the credential's clock.
+    """
 
     id: str
     kind: str
     credential: str
-    state: TaskState = Field(description="`held`: the work is done, and the client is not told yet.")
+    state: TaskState = Field(
+        description="`held`: the work is done, but the task still appears running to the client."
+    )
     progression: Progression
-    polls: int = Field(description="Counted where it matters.")
+    polls: int = Field(description="Number of polls, counted only if the progression or the vendor needs it.")
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -33,7 +38,7 @@ class ListedTask(BaseModel):
 
     @classmethod
     def of(cls, task: Task) -> ListedTask:
-        """Return how a task is listed."""
+        """Return a task in the form of this API."""
         return cls(
             id=task.id,
             kind=task.kind,
@@ -50,57 +55,75 @@ class ListedTask(BaseModel):
 
 
 class Ending(BaseModel):
-    """How a task is to end."""
+    """How a task ends."""
 
     model_config = ConfigDict(extra="forbid")
 
     error: Text | None = Field(
-        default=None, description="With this error of a task, by name; as the work comes to, if left out."
+        default=None,
+        description="Name of the error that the task ends with; omit it for the outcome of the work.",
     )
 
 
 def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
-    """Return the routes of tasks and their progression."""
+    """Return the routes for tasks and their progression."""
     router = APIRouter(tags=["tasks"])
     tasks = world.tasks
     errors = [entry.name for vendor in vendors for entry in vendor.errors.values() if entry.of_task]
 
     @router.get("/progression")
     async def read_progression(credential: CredentialDep) -> Progression:
-        """Tell when new tasks are over, as their clients see it."""
+        """Return the progression of new tasks.
+
+        It decides when a task appears finished to the client.
+        """
         return tasks.progression(credential)
 
     @router.put("/progression")
     async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
-        """Set when new tasks are over. Those that there are keep what they were created with."""
+        """Set the progression of new tasks.
+
+        Existing tasks keep their progression.
+        """
         await tasks.progressions.put(credential, credential, progression)
         return progression
 
     @router.delete("/progression")
     async def reset_progression(credential: CredentialDep) -> Progression:
-        """Go back to everybody's progression; without a credential, to the settings'."""
+        """Reset the progression of new tasks.
+
+        A credential gets the default progression again. The default follows the settings again.
+        """
         await tasks.progressions.delete(credential)
         return tasks.progression(credential)
 
     @router.get("/tasks")
     async def list_tasks(credential: FilterDep) -> list[ListedTask]:
-        """List the tasks, the oldest first."""
+        """List the tasks, oldest first."""
         return [ListedTask.of(task) for task in await tasks.list(credential)]
 
     @router.get("/tasks/{task_id}")
     async def read_task(task_id: str) -> ListedTask:
-        """Tell how a task stands, without polling it."""
+        """Return a task.
+
+        This does not count as a poll.
+        """
         return ListedTask.of(_found(await tasks.find(task_id), task_id))
 
     @router.post("/tasks/{task_id}/finish")
     async def finish_task(task_id: str, body: Ending | None = None) -> ListedTask:
-        """End a task, as soon as its work is done, whatever its progression is."""
+        """Finish a task.
+
+        The task ends as soon as its work is done, regardless of its progression.
+        """
         error = None if body is None else body.error
         if error is not None and error not in errors:
-            raise HTTPException(422, f"no task ends with {error}; there are {', '.join(errors)}")
+            raise HTTPException(422, f"no task ends with {error}; choose one of {', '.join(errors)}")
         task = _found(await tasks.find(task_id), task_id)
         if task.is_finished:
-            raise HTTPException(409, f"task {task_id} has {task.state} already")
+            raise HTTPException(
+                409, f"task {task_id} has already {task.state}; only an unfinished task can be finished"
+            )
         return ListedTask.of(_found(await tasks.release(task_id, error), task_id))
 
     return router

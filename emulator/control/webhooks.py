@@ -1,4 +1,4 @@
-"""Endpoints of webhooks, and what was delivered to them."""
+"""Routes for webhooks: endpoints, deliveries and plans."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 PREFIX = re.compile("[a-z]{1,8}_")
-"""How secrets begin that say what they are. What follows is base64, of which one kind has that sign too."""
+"""Prefix of a secret, such as ``whsec_``. Only the first one counts: URL-safe base64 has underscores too."""
 
-OneCredential = Annotated[CredentialText, Query(description="Credential whose plan it is.")]
+OneCredential = Annotated[CredentialText, Query(description="Credential that the plan is for.")]
 
 
 class NewEndpoint(BaseModel):
-    """An endpoint to be added."""
+    """An endpoint to add, with the `url` that receives the webhooks."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Text
-    secret: Text | None = Field(default=None, description="As the vendor spells it; made up if left out.")
+    secret: Text | None = Field(
+        default=None, description="Signing secret in the vendor's form; omit it to generate one."
+    )
     vendor: Text | None = Field(
-        default=None, description="The vendor whose webhooks it receives; omit it for every vendor's."
+        default=None, description="Vendor that sends the webhooks; omit it for all vendors."
     )
     timestamps: Timestamps = Field(
         default="machine",
@@ -39,36 +41,42 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointDescription(BaseModel):
-    """An endpoint; its secret is shown once, when it is added."""
+    """An endpoint that receives webhooks at its `url`."""
 
     id: str
-    vendor: str | None = Field(description="Whose webhooks it receives; null for every vendor's.")
-    credential: str | None = Field(description="Whose tasks it hears of; null for everybody's.")
+    vendor: str | None = Field(description="Vendor that sends the webhooks; null for all vendors.")
+    credential: str | None = Field(
+        description="Credential whose tasks send webhooks to it; null for all credentials."
+    )
     url: str
-    secret: str = Field(description="Masked, except in the answer to its addition.")
+    secret: str = Field(description="Signing secret; masked, except in the response that adds the endpoint.")
     timestamps: Timestamps
-    configured: bool = Field(description="Whether it comes from the settings.")
-    disabled: str | None = Field(description="Why nothing is sent to it any more.")
+    configured: bool = Field(description="Whether the endpoint comes from the settings.")
+    disabled: str | None = Field(description="Why the emulator stopped sending to it; null if it is active.")
 
 
 class AttemptDescription(BaseModel):
-    """A request that was sent, or could not be."""
+    """A request to the endpoint, with the `status` of its response or the `error` that prevented one."""
 
-    number: int = Field(description="Copies of an attempt have the same.")
-    at: float = Field(description="By the credential's clock, seconds since the Unix epoch.")
-    ms: int = Field(description="In real time.")
+    number: int = Field(
+        description="Number of the attempt, from 1. Copies of an attempt have the same number."
+    )
+    at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
+    ms: int = Field(description="Duration in real milliseconds.")
     status: int | None
     error: str | None
     retry_after: str | None
-    injected: dict[str, Any] | None = Field(description="What was wrong with it on purpose.")
+    injected: dict[str, Any] | None = Field(description="Injected fault; null without one.")
     replay: bool
 
 
 class DeliveryDescription(BaseModel):
-    """A message on its way to an endpoint."""
+    """A webhook message to one endpoint, with all attempts to send it."""
 
     id: str
-    webhook_id: str | None = Field(description="The same in all attempts; null before the task's end.")
+    webhook_id: str | None = Field(
+        description="Id of the message, the same in all attempts; null until the task has ended."
+    )
     credential: str
     vendor: str
     task: str
@@ -76,28 +84,32 @@ class DeliveryDescription(BaseModel):
     url: str
     body: str | None
     state: DeliveryState
-    next_at: float | None = Field(description="When the next attempt is due, by the credential's clock.")
-    reason: str | None = Field(description="Why it failed.")
-    fault: dict[str, Any] | None = Field(description="What is to go wrong with it, and on whose account.")
+    next_at: float | None = Field(
+        description="When the next attempt is due, in seconds since the Unix epoch by the credential's clock."
+    )
+    reason: str | None = Field(description="Why the delivery failed.")
+    fault: dict[str, Any] | None = Field(
+        description="Fault of the delivery and its `source`; null without one."
+    )
     attempts: list[AttemptDescription]
 
 
 class TaskSteps(BaseModel):
-    """What happened to a task, in this order."""
+    """The recorded events of a task, in order."""
 
     task: str
     steps: list[Step]
 
 
 class PlanDescription(BaseModel):
-    """A plan, and what has happened since it was made."""
+    """A plan, and the recorded events of each task that was created since the plan was set."""
 
     plan: Plan
     tasks: list[TaskSteps]
 
 
 def webhooks_router(world: World) -> APIRouter:
-    """Return the routes below ``/webhooks``."""
+    """Return the routes for webhooks."""
     router = APIRouter(prefix="/webhooks", tags=["webhooks"])
     router.include_router(_endpoints_router(world))
     router.include_router(_deliveries_router(world.webhooks))
@@ -111,14 +123,17 @@ def _endpoints_router(world: World) -> APIRouter:
 
     @router.get("/endpoints")
     async def list_endpoints(credential: FilterDep) -> list[EndpointDescription]:
-        """List endpoints, their secrets masked."""
+        """List the endpoints, with masked secrets."""
         return [
             _endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints.list(credential)
         ]
 
     @router.post("/endpoints", status_code=201)
     async def add_endpoint(new: NewEndpoint, credential: CredentialDep) -> EndpointDescription:
-        """Add an endpoint, and tell its secret."""
+        """Add an endpoint, and return its secret.
+
+        This is the only response with the whole secret.
+        """
         try:
             async with world.creations.of(credential):
                 endpoint = await webhooks.endpoints.add(
@@ -130,9 +145,14 @@ def _endpoints_router(world: World) -> APIRouter:
 
     @router.delete("/endpoints/{endpoint_id}", status_code=204)
     async def remove_endpoint(endpoint_id: str) -> None:
-        """Remove an endpoint; what was on its way to it has failed."""
+        """Remove an endpoint.
+
+        Its unfinished deliveries fail.
+        """
         if not await webhooks.remove_endpoint(endpoint_id):
-            raise HTTPException(404, f"there is no endpoint {endpoint_id}")
+            raise HTTPException(
+                404, f"there is no endpoint {endpoint_id}; GET /_emulator/webhooks/endpoints lists them"
+            )
 
     return router
 
@@ -147,7 +167,10 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
         endpoint: str | None = None,
         state: DeliveryState | None = None,
     ) -> list[DeliveryDescription]:
-        """List deliveries with all their attempts, the oldest first."""
+        """List the deliveries, oldest first.
+
+        `task` and `endpoint` are ids. Each delivery has all its attempts.
+        """
         return [
             _delivery(delivery)
             for delivery in await webhooks.deliveries(credential)
@@ -158,13 +181,18 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
 
     @router.post("/deliveries/{delivery_id}/replay")
     async def replay(delivery_id: str) -> DeliveryDescription:
-        """Send a delivery once more, now and with nothing wrong, and tell what came of it."""
+        """Send a delivery again.
+
+        The message is sent once, immediately and without a fault. The response has the new attempt.
+        """
         try:
             delivery = await webhooks.replay(delivery_id)
         except NothingToReplay as error:
             raise HTTPException(409, str(error)) from error
         if delivery is None:
-            raise HTTPException(404, f"there is no delivery {delivery_id}")
+            raise HTTPException(
+                404, f"there is no delivery {delivery_id}; GET /_emulator/webhooks/deliveries lists them"
+            )
         return _delivery(delivery)
 
     return router
@@ -175,31 +203,38 @@ def _plan_router(plans: Plans) -> APIRouter:
 
     @router.put("/plan")
     async def put_plan(plan: Plan, credential: OneCredential) -> Plan:
-        """Prescribe when a credential's tasks end and when their webhooks come, seen from its polls."""
+        """Set the plan of a credential.
+
+        A plan decides when the credential's tasks end and when their webhooks are sent, relative to the
+        client's polls.
+        """
         await plans.put(credential, plan)
         return plan
 
     @router.get("/plan")
     async def get_plan(credential: OneCredential) -> PlanDescription:
-        """Tell a credential's plan, and what has happened since it was made."""
+        """Return a plan and the recorded events."""
         plan = plans.get(credential)
         if plan is None:
-            raise HTTPException(404, f"{credential} has no plan")
+            raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")
         tasks = [TaskSteps(task=task, steps=steps) for task, steps in plans.steps(credential).items()]
         return PlanDescription(plan=plan, tasks=tasks)
 
     @router.delete("/plan", status_code=204)
     async def forget_plan(credential: OneCredential) -> None:
-        """Forget a credential's plan: what it held back happens now."""
+        """Remove the plan of a credential.
+
+        Its tasks end by their progression again, and the webhooks that it held are sent.
+        """
         if plans.get(credential) is None:
-            raise HTTPException(404, f"{credential} has no plan")
+            raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")
         await plans.leave(credential)
 
     return router
 
 
 def mask(secret: str) -> str:
-    """Return a secret with all but its prefix and its last four characters hidden."""
+    """Return a secret with only its prefix and its last four characters."""
     begin = PREFIX.match(secret)
     prefix = "" if begin is None else begin[0]
     rest = secret.removeprefix(prefix)

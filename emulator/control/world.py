@@ -1,4 +1,4 @@
-"""The emulator as a whole: whether it is alive, whether it is ready, and how it is reset."""
+"""Routes for the whole emulator: health, readiness and reset."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from emulator.world.world import World
 
 
 class Health(BaseModel):
-    """That the server is alive, and what it serves."""
+    """State of the server, its `version`, and what it serves."""
 
     status: str = Field(description="Always `ok`.")
     version: str
-    vendors: dict[str, list[str]] = Field(description="Path prefixes by vendor.")
-    capabilities: list[str] = Field(description="What the control API can do, by the tags of its operations.")
-    runs: dict[str, str] = Field(description="What stands behind each port, and where.")
+    vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
+    capabilities: list[str] = Field(description="Parts of the control API: the tags of its routes.")
+    runs: dict[str, str] = Field(description="Implementation and location of `records`, `blobs` and `queue`.")
 
 
 class Readiness(BaseModel):
-    """Whether the world is as the tester wants it, and pictures can be computed without waiting."""
+    """Readiness of the emulator. It is ready when the init hooks have run and the face core is warm."""
 
     ready: bool
     face_core_warm: bool
-    hooks_run: bool = Field(description="Whether the init hooks are through, if there are any.")
+    hooks_run: bool = Field(description="Whether all init hooks have run; true if there are none.")
 
 
 class Progress:
-    """How far the start has come. Changed by who starts the server."""
+    """Progress of the startup. The code that starts the server updates it."""
 
     def __init__(self, *, hooks_run: bool) -> None:
         self.hooks_run = hooks_run
 
 
 class Reset(BaseModel):
-    """Whose state is to be forgotten."""
+    """The credential to reset."""
 
     model_config = ConfigDict(extra="forbid")
 
-    credential: CredentialText | None = Field(default=None, description="Everybody's, if left out.")
+    credential: CredentialText | None = Field(
+        default=None, description="Credential to reset; omit it for all."
+    )
 
 
 def world_router(
@@ -53,12 +55,15 @@ def world_router(
     runs: dict[str, str],
     rooms: Sequence[APIRouter],
 ) -> APIRouter:
-    """Return the routes that concern the whole emulator; ``rooms`` are all the others."""
+    """Return the routes for the whole emulator; ``rooms`` are the other routers of the control API."""
     router = APIRouter(tags=["world"])
 
     @router.get("/health")
     async def health() -> Health:
-        """Answer as soon as the server listens."""
+        """Check that the server is running.
+
+        It answers as soon as the server listens, before the emulator is ready.
+        """
         return Health(
             status="ok",
             version=version,
@@ -69,7 +74,10 @@ def world_router(
 
     @router.get("/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
-        """Answer 200 once the init hooks have run and the face core is warm, 503 before."""
+        """Check that the emulator is ready.
+
+        It answers 200 when the init hooks have run and the face core is warm, and 503 until then.
+        """
         warm = world.queue.is_warm
         found = Readiness(
             ready=warm and progress.hooks_run, face_core_warm=warm, hooks_run=progress.hooks_run
@@ -79,9 +87,11 @@ def world_router(
 
     @router.post("/reset", status_code=204)
     async def reset_state(body: Reset | None = None) -> None:
-        """Forget what a credential owns: files, tasks, units, faults, clock, journal; or everybody's.
+        """Delete the state of a credential, or all.
 
-        Its ids begin again, so that the same calls get the same answers as the first time.
+        This deletes files, tasks, units, fault rules, endpoints, deliveries, costs and recorded calls. It
+        resets the clock, progression, lifetimes, plan and credential state. Id counters restart, so that the
+        same calls get the same responses again.
         """
         await world.reset(None if body is None else body.credential)
 

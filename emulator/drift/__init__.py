@@ -1,1 +1,1 @@
-"""Golden samples, and how far a real service has drifted from what they say."""
+"""Golden samples, and the comparison of a real service with the emulator."""

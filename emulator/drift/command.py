@@ -1,4 +1,4 @@
-"""The command ``drift``: a real service held against a private emulator."""
+"""The command ``drift``, which compares a real service with a private emulator."""
 
 from __future__ import annotations
 
@@ -25,40 +25,41 @@ from emulator.settings import Settings
 from emulator.web.vendor import Vendor, discover_vendors
 
 POLITE_SECONDS: Final = 1.25
-"""Between calls to a real service: the slowest published rate is Perfect Corp's, 250 calls in 300 s."""
+"""Seconds between calls to a real service. The lowest rate limit is Perfect Corp's: 250 calls in 300 s."""
 
 WARM_UP_SECONDS: Final = 120.0
-"""How long the emulator may take for its first picture."""
+"""Seconds to wait for a response of the emulator, which loads the face core for its first picture."""
 
 
 class DriftFailed(Exception):
-    """The comparison cannot be made, or not to its end."""
+    """The comparison cannot start, or was not completed."""
 
 
 @dataclass(frozen=True)
 class DriftOptions:
-    """What to compare, and how.
+    """The options of a comparison.
 
     Attributes
     ----------
     vendor : str
-        The vendor's name.
+        Name of the vendor.
     base_url : str
-        The real service's.
+        Base URL of the real service.
     key : str, optional
-        In the vendor's form: its parts joined by colons.
+        Key in the vendor's form: its parts, joined by colons.
     only : tuple of str
-        Names of samples; all, if empty.
+        Names of the samples to send; all, if empty.
     golden : Path, optional
-        A folder of samples, in place of the vendor's own.
+        Folder to read samples from, instead of the vendor's own.
     record : Path, optional
-        A folder for the real service's answers, as samples.
+        Folder to write the real service's responses to, as samples.
     report : Path, optional
-        A file for the findings, as JSON.
+        File to write the findings to, as JSON.
     pace_seconds : float, optional
-        Between two calls to the real service; `POLITE_SECONDS`, and none on this machine, if left out.
+        Seconds between two calls to the real service. The default is `POLITE_SECONDS`, or 0 for a service on
+        this machine.
     timeout_seconds : float
-        For each call to it.
+        Seconds to wait for each response of the real service.
     """
 
     vendor: str
@@ -78,20 +79,20 @@ def list_samples(options: DriftOptions, console: Console) -> None:
     Raises
     ------
     DriftFailed
-        If there is no such vendor, or no such folder.
+        If the vendor or the folder does not exist, or a sample is not valid.
     """
     print_samples(console, _chosen(_vendor(options.vendor), options))
 
 
 def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], bool]) -> bool:
-    """Return whether the real service differs from the emulator; print in what.
+    """Compare the real service with the emulator, print the differences, and return whether there are any.
 
-    ``confirm`` is asked before anything leaves this machine.
+    ``confirm`` is called before the first request to another machine. If it returns false, nothing is sent.
 
     Raises
     ------
     DriftFailed
-        If the comparison cannot be made, or not to its end. What was found until then is printed.
+        If the comparison cannot start, or was not completed. The findings so far are printed first.
     """
     vendor = _vendor(options.vendor)
     chosen = _chosen(vendor, options)
@@ -100,11 +101,13 @@ def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], boo
         name: sample.only_emulated for name, sample in chosen.items() if sample.only_emulated is not None
     }
     if not sent:
-        raise DriftFailed(f"nothing is left to send: {json.dumps(skipped)}")
+        raise DriftFailed(
+            f"no sample can be sent to a real service; choose others with --only: {json.dumps(skipped)}"
+        )
     real = _real_side(options, vendor)
     _announce(console, vendor, sent, real)
     if not _is_loopback(_host(options.base_url)) and not confirm():
-        raise DriftFailed("not sent: say --yes, or confirm where you are asked")
+        raise DriftFailed("nothing was sent; answer the question with yes, or use --yes")
 
     settings = _settings()
     corrector = Corrector(vendor, vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {})))
@@ -144,14 +147,14 @@ def _real_side(options: DriftOptions, vendor: Vendor) -> Side:
 def _private_emulator(settings: Settings) -> Iterator[Side]:
     with (
         running_server(settings) as listening,
-        # Whatever proxy leads to the real service, this machine is reached without.
+        # A proxy for the real service must not be used for this machine.
         httpx.Client(base_url=listening.base_url, timeout=WARM_UP_SECONDS, trust_env=False) as client,
     ):
         yield Side("the emulator", client, Pace(0))
 
 
 def _settings() -> Settings:
-    """Return the settings of the private emulator: the user's own, as far as answers depend on them."""
+    """Return the settings of the private emulator: the user's own, as far as they change responses."""
     given = Settings()
     return given.model_copy(
         update={
@@ -166,7 +169,7 @@ def _settings() -> Settings:
 def _vendor(name: str) -> Vendor:
     vendors = {vendor.name: vendor for vendor in discover_vendors(Settings().vendor_packages)}
     if name not in vendors:
-        raise DriftFailed(f"there is no vendor {name}, but {', '.join(vendors)}")
+        raise DriftFailed(f"there is no vendor {name}; choose one of {', '.join(vendors)}")
     return vendors[name]
 
 
@@ -177,17 +180,17 @@ def _chosen(vendor: Vendor, options: DriftOptions) -> dict[str, Sample]:
         raise DriftFailed(f"the samples cannot be read: {error}") from error
     unknown = [name for name in options.only if name not in samples]
     if unknown:
-        raise DriftFailed(f"there is no sample {', '.join(unknown)}, but {', '.join(samples)}")
+        raise DriftFailed(f"there is no sample {', '.join(unknown)}; choose from {', '.join(samples)}")
     return {name: sample for name, sample in samples.items() if not options.only or name in options.only}
 
 
 def _host(base_url: str) -> str:
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise DriftFailed(f"{base_url!r} is no base URL, such as https://api.example.com")
+        raise DriftFailed(f"{base_url!r} is not a base URL; write one like https://api.example.com")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise DriftFailed(
-            "a base URL is no place for credentials or a query: the key has an option of its own"
+            "the base URL must not have credentials, a query or a fragment; pass the key with --key"
         )
     return parts.hostname
 
@@ -200,14 +203,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
-    """Return the parts of a key by their names in the samples."""
+    """Return the parts of a key, by their names in the samples."""
     names = vendor.credential
     form = ":".join(names)
     if not key:
-        raise DriftFailed(f"a key is needed: {form}, by --key or in FACE_DRIFT_KEY")
+        raise DriftFailed(f"a key is required; pass {form} with --key or in FACE_DRIFT_KEY")
     parts = key.split(":", len(names) - 1)
     if len(parts) != len(names) or not all(parts):
-        raise DriftFailed(f"the key is not in the vendor's form: {form}")
+        raise DriftFailed(f"the key does not have the vendor's form; write {form}")
     return dict(zip(names, parts, strict=True))
 
 
@@ -216,11 +219,11 @@ def _announce(console: Console, vendor: Vendor, samples: Mapping[str, Sample], r
     pause = f"{real.pace.seconds:g} s apart"
     lines = [
         f"{vendor.title}: {len(samples)} samples, at least {calls} calls to {real.name}, {pause}.",
-        "The vendor bills your key for them as for any others.",
-        "The pictures are drawn: nobody's face is sent. The key is neither printed nor kept.",
+        "The vendor bills these calls to your key.",
+        "The pictures show synthetic faces, not real people. The key is not printed or stored.",
     ]
     if urlsplit(real.name).scheme == "http" and not _is_loopback(_host(real.name)):
-        lines.append("The address is not https: the key can be read on its way.")
+        lines.append("The URL is not https, so the key is not encrypted in transit.")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -231,9 +234,11 @@ def _say_what_is_missing(
     lines = [f"{name} was not sent: {reason}" for name, reason in skipped.items()]
     if folder is not None:
         whole = [one for one in compared if one.recorded is not None]
-        lines.append(f"recorded in {folder}: {len(whole)} of {len(compared)}")
+        lines.append(f"recorded in {folder}: {len(whole)} of {len(compared)} samples")
         lines += [
-            f"{one.name} was not recorded: its answers end early" for one in compared if one not in whole
+            f"{one.name} was not recorded: the real service did not answer all of its steps"
+            for one in compared
+            if one not in whole
         ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,15 +1,15 @@
-"""What is answered, held against what is expected: status, headers, shape, types.
+"""Comparison of a response with an expected one: status, headers, structure and types.
 
-What is expected may hold patterns in place of what is never the same twice:
+An expected response may have patterns in place of values that vary:
 
 =========================================  =========================================================
-``{"$type": "integer"}``                   a value of this JSON type; ``A or B``; ``any``
+``{"$type": "integer"}``                   a value of this JSON type, of ``A or B``, or of ``any``
 ``{"$matches": "[0-9a-f]{32}"}``           a string that matches the expression as a whole
 ``{"$url": ".jpg", "query": [names]}``     a URL with this suffix and these names in its query
 ``{"$file": "jpeg", "width": 1, ...}``     bytes, or base64, of such a file; ``bytes`` and ``sha256``
-                                           tell which it was, and are not compared
-``{"$numbers": 80}``                       a list of so many numbers
-``{"$each": pattern}``                     a list of any length, each item of which is like this
+                                           identify the recorded file, and are not compared
+``{"$numbers": 80}``                       a list of 80 numbers
+``{"$each": pattern}``                     a list of any length, whose items all match the pattern
 =========================================  =========================================================
 """
 
@@ -25,31 +25,34 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Differences of which what is found is a value of the answer."""
+"""Kinds of differences whose ``found`` is a value from the response."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 
 FIRST_FAILURE: Final = 400
-"""The first status that refuses a request."""
+"""Lowest HTTP status that is an error."""
 
 IGNORED_HEADERS: Final = frozenset(
     {
-        # Of the connection and the way a body travels.
+        # About the connection and the transfer of the body.
         "connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding", "vary",
-        # Of the moment, and of the client.
+        # About the time and the client.
         "age", "date", "expires", "last-modified", "set-cookie",
-        # Of the server and of what stands before it.
+        # About the server and its proxies.
         "alt-svc", "cf-cache-status", "cf-ray", "nel", "report-to", "server", "server-timing",
         "strict-transport-security", "via", "x-amz-cf-id", "x-amz-cf-pop", "x-cache", "x-cache-hits",
         "x-powered-by", "x-served-by", "x-timer",
     }
 )  # fmt: skip
-"""Headers that say nothing of the contract, and are not compared; ``content-type`` is, as the type."""
+"""Headers that are not compared, because they are not part of the contract.
+
+``content-type`` is compared as ``type``.
+"""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which an answer is not as expected.
+    """One difference between a response and the expected one.
 
     Attributes
     ----------
@@ -59,7 +62,7 @@ class Difference:
     place : str
         Where in the answer, such as ``body.data.task_id``.
     expected, found : object
-        What stands there; None where nothing does.
+        The values at that place; None if there is none.
     """
 
     what: str
@@ -69,7 +72,7 @@ class Difference:
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
-    """Yield what differs between two answers (``status``, ``type``, ``headers``, ``body``)."""
+    """Yield the differences between two responses (``status``, ``type``, ``headers``, ``body``)."""
     for name, what in (("status", "status"), ("type", "media type")):
         if expected[name] != found[name]:
             yield Difference(what, name, expected[name], found[name])
@@ -80,13 +83,13 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
 
 
 def type_name(value: Any) -> str:
-    """Return the JSON type of a value; ``number`` is one with a fraction, and ``bytes`` no JSON at all."""
+    """Return the JSON type of a value. A float is a ``number``; ``bytes`` is for values that are not JSON."""
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return "null" if value is None else names.get(type(value), "bytes")
 
 
 def is_pattern(value: Any) -> bool:
-    """Return whether a value stands for others."""
+    """Return whether a value is a pattern."""
     return isinstance(value, Mapping) and not PATTERNS.isdisjoint(value)
 
 
@@ -133,7 +136,7 @@ def _against_pattern(pattern: Mapping[str, Any], found: Any, place: str) -> Iter
 
 
 def _mismatch(pattern: Mapping[str, Any], found: Any) -> str | None:
-    """Return in what a value does not match a pattern, or None if it does."""
+    """Return the kind of difference between a value and a pattern, or None if the value matches."""
     match pattern:
         case {"$type": names}:
             good, what = names == "any" or type_name(found) in names.split(" or "), "JSON type"

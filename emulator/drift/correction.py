@@ -1,4 +1,4 @@
-"""What to correct in the emulator, so that it answers as the real service did."""
+"""Advice on what to correct in the emulator, so that it answers like the real service."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import CatalogueEntry, Wording
 
 PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
-"""Statuses that tell of the moment, and nothing of the contract."""
+"""Statuses of temporary errors, which are not part of the contract."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What to do about a difference.
+    """How to correct a difference.
 
     Attributes
     ----------
     advice : str
-        In a sentence.
+        What to do, as a sentence.
     error : str, optional
-        The error of the catalogue whose wording is to be set.
+        Name of the error whose wording must be set.
     wording : Wording
-        What of it.
+        The wording to set.
     """
 
     advice: str
@@ -38,7 +38,7 @@ class Correction:
 
 
 class Corrector:
-    """Knows what can be set of a vendor, and how it is set now."""
+    """Finds corrections from a vendor's error catalogue and its current settings."""
 
     def __init__(self, vendor: Vendor, settings: VendorSettings) -> None:
         self._vendor = vendor
@@ -47,16 +47,16 @@ class Corrector:
     def correct(
         self, difference: Difference, step: Step, real: Mapping[str, Any], emulated: Mapping[str, Any]
     ) -> Correction:
-        """Return what to do about a difference between a ``real`` (masked) and an ``emulated`` answer."""
+        """Return how to correct a difference between a ``real`` (masked) and an ``emulated`` response."""
         if real["status"] in PASSING and real["status"] != emulated["status"]:
-            return Correction(f"a {real['status']} passes: nothing, before it has been compared again")
+            return Correction(f"a {real['status']} is temporary; compare again before you correct anything")
         setting = next(
             (name for place, name in step.settings.items() if f"{difference.place}.".startswith(f"{place}.")),
             None,
         )
         if setting is not None:
             return Correction(
-                f"{self._variable(setting)} (now {getattr(self._settings, setting)}): "
+                f"set {self._variable(setting)} (now {getattr(self._settings, setting)}): "
                 f"{self._vendor.settings_model.model_fields[setting].description}"
             )
         worded = difference.what == "value" and isinstance(difference.found, str)
@@ -66,18 +66,20 @@ class Corrector:
             others = ", ".join(entry.name for entry, _ in self._told(real))
             refuses, refused = (answer["status"] >= FIRST_FAILURE for answer in (real, emulated))
             if refuses != refused or (others and others != names):
-                # To word one error as another would be wrong wherever else it is told.
+                # Rewording one error as another would be wrong for its other occurrences.
                 told = (others or "an unknown error") if refuses else others or "no error"
-                where = f"when, stands in {self._folder}"
-                return Correction(f"{told} is told in place of {names or 'no error'}: {where}")
+                where = f"change the condition in {self._folder}"
+                return Correction(f"the service answers {told} instead of {names or 'no error'}; {where}")
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
             if entries:
-                return Correction(f"{self._variable('errors')}, for one of {names}: they look alike here")
+                return Correction(
+                    f"set {self._variable('errors')} for one of {names}, which look the same here"
+                )
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the setting with all the wordings, and those set already; None if none is due."""
+        """Return the setting with all new and current wordings, or None if there are no new ones."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
             said = correction.wording.model_dump(exclude_none=True)
@@ -97,36 +99,41 @@ class Corrector:
         return f"FACE_EMULATOR_VENDORS__{self._vendor.name.upper()}__{setting.upper()}"
 
     def _nothing_to_set(self) -> Correction:
-        return Correction(f"no setting changes this, but the code in {self._folder}; see its contract.md")
+        return Correction(
+            f"no setting changes this; change the code in {self._folder}, and see its contract.md"
+        )
 
     @property
     def _folder(self) -> str:
         return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
-        """Return how to word ``entry``, whose text was ``found`` in the emulated answer."""
+        """Return how to reword ``entry``, whose text ``found`` matched in the emulated response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
             wording = Wording(status=difference.expected)
-            return Correction(f"{self._variable('errors')}; {known}", entry.name, wording)
+            return Correction(f"set {self._variable('errors')}; {known}", entry.name, wording)
         if not isinstance(difference.found, str):
-            # An envelope that repeats the status is right as soon as the status is.
-            return Correction(f"{self._variable('errors')}; {known}")
+            # The body repeats the status, and is correct when the status is.
+            return Correction(f"set {self._variable('errors')}; {known}")
         if found[0] not in difference.found:
             return self._nothing_to_set()
         if difference.found != found[0]:
-            # A text among others, in markup.
-            return Correction(f"{self._variable('errors')}; {known}")
+            # The text is part of a longer text, in markup.
+            return Correction(f"set {self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
-            # Its words come with the case, and one text for all cases would be wrong for the others.
-            return Correction(f"the words of {entry.name} in {self._folder}; {known}")
+            # The whole text depends on the case, so one text would be wrong for the other cases.
+            return Correction(f"change the text of {entry.name} in {self._folder}; {known}")
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
             text = text.replace(value, f"{{{place}}}") if value else text
-        return Correction(f"{self._variable('errors')}; {known}", entry.name, Wording(text=text))
+        return Correction(f"set {self._variable('errors')}; {known}", entry.name, Wording(text=text))
 
     def _told(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
-        """Yield the errors that an emulated answer may be telling, those that say most in fixed words."""
+        """Yield the errors whose status, code and text match a response.
+
+        Only those with the longest literal text are yielded, because they are the most specific.
+        """
         strings = list(_strings(answer["body"]))
         told = []
         for entry in self._vendor.errors.values():
@@ -149,7 +156,7 @@ class Corrector:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-        # Markup tells its texts between tags.
+        # In markup, the texts are between tags.
         yield from re.findall(r">([^<>]+)<", value)
     elif isinstance(value, dict):
         for item in value.values():

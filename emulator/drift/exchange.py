@@ -1,4 +1,7 @@
-"""A sample's requests, sent one after the other, each side with ids and URLs of its own."""
+"""Sends the requests of a sample to one side: the real service or the emulator.
+
+Each side has its own ids and URLs.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ from emulator.drift.files import describe_file
 from emulator.drift.samples import NotAnswered, Request, Sample, Step, filled, filled_path, look_up, picture
 
 PATIENCE_SECONDS: Final = 120.0
-"""How long a task may run before its last answer counts as the last."""
+"""Longest time, in seconds, to poll a task. After it, the current response is used."""
 
 
 class Unanswered(Exception):
-    """The service cannot be reached, or does not answer in time; the cause says why.
+    """The service cannot be reached, or did not answer in time.
 
     Attributes
     ----------
     name : str
-        Who did not answer.
+        Name of the side that did not answer.
     request : Request
-        What was sent, before its places were filled.
+        The request, before its placeholders were filled.
     """
 
     def __init__(self, name: str, request: Request, cause: Exception) -> None:
@@ -37,19 +40,19 @@ class Unanswered(Exception):
         self.cause = cause
 
     def __str__(self) -> str:
-        # The path as the sample has it: what is filled in may be signed.
+        # Use the path from the sample, because filled placeholders may contain signatures.
         reason = f"{type(self.cause).__name__}: {self.cause}"
         return f"{self.name} did not answer {self.request.method} {self.request.path}: {reason}"
 
 
 @dataclass
 class Pace:
-    """Keeps calls apart.
+    """Limits the rate of calls.
 
     Attributes
     ----------
     seconds : float
-        From the beginning of one call to that of the next, at least.
+        Shortest time from the start of one call to the start of the next.
     """
 
     seconds: float
@@ -58,7 +61,7 @@ class Pace:
     _next: float = field(default=float("-inf"), init=False)
 
     def wait(self) -> None:
-        """Return when the next call may be made."""
+        """Wait until the next call may be made."""
         early = self._next - self.now()
         if early > 0:
             self.sleep(early)
@@ -67,18 +70,18 @@ class Pace:
 
 @dataclass(frozen=True)
 class Side:
-    """A service and how it is spoken to.
+    """A service, and how to call it.
 
     Attributes
     ----------
     name : str
-        What it is called where it does not answer.
+        Name of the service in messages.
     client : httpx.Client
-        Knows the base URL and the time-out.
+        Client with the base URL and the timeout.
     pace : Pace
-        How often it may be called.
+        Rate limit of the calls.
     credential : mapping of str to str, optional
-        Takes the place of each sample's own.
+        Credential that replaces that of each sample.
     """
 
     name: str
@@ -89,12 +92,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Played:
-    """What was answered to a sample.
+    """The responses to a sample.
 
     Attributes
     ----------
     answers : tuple of mapping
-        For each step that was sent ``status``, ``type``, ``headers``, ``body``.
+        ``status``, ``type``, ``headers`` and ``body`` of each step that was sent.
     stopped : str, optional
         Why the later steps could not be sent.
     calls : int
@@ -107,12 +110,12 @@ class Played:
 
 
 def play(sample: Sample, side: Side) -> Played:
-    """Send a sample's requests, and return the answers.
+    """Send a sample's requests, and return the responses.
 
     Raises
     ------
     Unanswered
-        If the service cannot be reached. Nothing is tried again.
+        If the service cannot be reached. There are no retries.
     """
     names: dict[str, Any] = dict(sample.credential if side.credential is None else side.credential)
     answers: list[Mapping[str, Any]] = []
@@ -129,7 +132,7 @@ def play(sample: Sample, side: Side) -> Played:
 
 
 def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapping[str, Any], int]:
-    """Return the answer to a step, and how many calls it took."""
+    """Return the last response to a step, and the number of calls that it took."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     calls = 0
     while True:
@@ -138,7 +141,7 @@ def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapp
         calls += 1
         if not step.waits or not _says(answer, step.waits) or time.monotonic() > deadline:
             return answer, calls
-        # An emulator is not paced, and still not asked without pause.
+        # The emulator has no rate limit, but must not be polled in a busy loop.
         time.sleep(0.02)
 
 
@@ -156,7 +159,7 @@ def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str
         response = side.client.request(
             request.method,
             filled_path(request.path, names),
-            # Some services say numbers where header values belong.
+            # Some services return numbers that are later sent as header values.
             headers={name: str(value) for name, value in headers.items()} if headers else None,
             data=filled(request.form, names),
             json=filled(request.body, names),
@@ -179,7 +182,7 @@ def _media_type(header: str | None) -> str | None:
 
 
 def _body(header: str | None, data: bytes) -> Any:
-    """Return a body as what it is: JSON, text, or the bytes of a file."""
+    """Return a body as JSON, as text, or as the bytes of a file."""
     media_type = _media_type(header) or ""
     if media_type.partition("/")[0] in {"image", "audio", "video", "model"}:
         return data

@@ -1,4 +1,4 @@
-"""What kind of file some bytes are, and how it is built."""
+"""Detection of the kind and the properties of a file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 SHORTEST_BASE64: Final = 64
-"""Characters below which nothing is taken for a file in base64. An id may have as many, and is none."""
+"""Shortest base64 text, in characters, that can be a file. Shorter texts are often ids."""
 
 LONG_BASE64: Final = 512
-"""Characters from which on a string in base64 is a file, whatever its kind."""
+"""Length, in characters, from which every base64 text is a file, even of an unknown kind."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _BEGINNINGS: Final = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"glTF": "glb"}
@@ -23,9 +23,9 @@ _STATEMENT = re.compile(r"^([A-Za-z_]+)[ \t]", re.MULTILINE)
 
 
 def describe_file(data: bytes) -> dict[str, Any]:
-    """Return what a file is (``$file``, ``unknown`` if nothing else) and how it is built.
+    """Return the kind of a file as ``$file`` (or ``unknown``), and its properties.
 
-    Pictures have ``width`` and ``height``, OBJ and MTL the ``statements`` that they use.
+    Pictures have ``width`` and ``height``. OBJ and MTL files have the ``statements`` that they use.
     """
     kind = next((kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), None)
     if kind in {"jpeg", "png"}:
@@ -45,7 +45,7 @@ def describe_file(data: bytes) -> dict[str, Any]:
 
 
 def in_base64(text: str) -> bytes | None:
-    """Return the file that a string holds, or None if it holds none."""
+    """Return the file in a base64 text, or None if it is not a file."""
     if len(text) < SHORTEST_BASE64 or not _BASE64.fullmatch(text):
         return None
     try:

@@ -1,6 +1,7 @@
-"""Answers without what must not be kept: keys, ids, signatures, pictures, numbers of an account.
+"""Masks for responses. They hide keys, ids, signatures, pictures and the numbers of an account.
 
-What is left are patterns (see `emulator.drift.comparison`) and words, which are what a contract is made of.
+The hidden values become patterns (see `emulator.drift.comparison`). Other text is kept, because it is part of
+the contract.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""Numbers below this are codes, where a request was refused."""
+"""Numbers from 0 to below this limit are codes if they are in an error response, and are kept."""
 FEW: Final = 4
-"""So many numbers in a list are a vector, whose length is a fact; fewer are told one by one."""
+"""Shortest list of numbers that is masked as a vector, with its length. Shorter lists are masked by item."""
 PLAIN: Final = 8
-"""A key of so many characters is masked wherever it stands; a shorter one only where it stands alone."""
+"""Shortest secret, in characters, that is masked inside words. A shorter one is masked only as a word."""
 
 _ID_NAME = re.compile(
     r"(?i:(^|_)(id|key|token|secret|signature|password|e?mail)$)|[a-z](Id|Key|Token|Secret)$"
@@ -32,12 +33,12 @@ _RUN = r"[A-Za-z0-9+/_-]"
 
 def _base64_class(found: str) -> str:
     digits = found.rstrip("=")
-    # A few ids have none of the characters in which the two alphabets differ.
+    # Some ids have no character that shows which of the two base64 alphabets they use.
     signs = "+/" if set(digits) & set("+/") else "_-" if set(digits) & set("_-") else "+/_-"
     return f"[A-Za-z0-9{signs}]{{{len(digits)}}}" + "=" * (len(found) - len(digits))
 
 
-# In this order: what is found first is not looked at again.
+# The order matters: text that matches one expression is not searched again.
 _CLASSES: Final[tuple[_Class, ...]] = (
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), lambda _: r"\S+@\S+"),
     (
@@ -69,22 +70,22 @@ _CLASSES: Final[tuple[_Class, ...]] = (
     ),
     (re.compile(r"\d{9,}"), lambda found: rf"\d{{{len(found)}}}"),
 )
-"""What looks random or personal, and the expression that stands for what looks like it."""
+"""Expressions that find random or personal text, each with a function that returns its replacement."""
 
 
 def file_pattern(data: bytes) -> dict[str, Any]:
-    """Return what stands for a file: its kind, how it is built, its length and digest."""
+    """Return the pattern for a file: its kind and properties, its length and its digest."""
     return {**describe_file(data), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @dataclass(frozen=True)
 class Mask:
-    """What is known of an answer beforehand.
+    """What to hide in a response.
 
     Attributes
     ----------
     secrets : collection of str
-        What must not be kept wherever it stands: the key that was sent.
+        The parts of the key that was sent. They are hidden everywhere.
     varies : collection of str
         Places whose values and lengths depend on the account or on the picture.
     """
@@ -93,11 +94,11 @@ class Mask:
     varies: Collection[str] = ()
 
     def answer(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an answer (``status``, ``type``, ``headers``, ``body``) with patterns in it."""
+        """Return a response (``status``, ``type``, ``headers``, ``body``) with a masked body."""
         return {**answer, "body": self._value(answer["body"], "body", answer["status"], varies=False)}
 
     def difference(self, difference: Difference, status: int) -> Difference:
-        """Return a difference whose found value, out of an answer with this ``status``, is masked too."""
+        """Return a difference with a masked ``found``, which is from a response with this ``status``."""
         if difference.what not in VALUES:
             return difference
         found = self._value(difference.found, difference.place, status, varies=False)
@@ -139,7 +140,7 @@ class Mask:
         if _URL.fullmatch(text):
             parts = urlsplit(text)
             stem, dot, suffix = parts.path.rpartition("/")[2].rpartition(".")
-            query = sorted({self.without_secrets(name) for name, _ in parse_qsl(parts.query, True)})  # noqa: FBT003 - keep_blank_values, which has no other name here
+            query = sorted({self.without_secrets(name) for name, _ in parse_qsl(parts.query, True)})  # noqa: FBT003 - keep_blank_values
             return {"$url": dot + suffix if stem else "", "query": query}
         expression, masked = self._expression(text)
         if not masked and _ID_NAME.search(name):
@@ -147,8 +148,8 @@ class Mask:
         return {"$matches": expression} if masked else text
 
     def _expression(self, text: str) -> tuple[str, bool]:
-        """Return an expression for what looks like ``text``, and whether it is more than the text."""
-        # Pairs of a piece of text and whether it is an expression by now.
+        """Return an expression for texts like ``text``, and whether any part of it is masked."""
+        # Pairs of a piece of the text, and whether it is already an expression.
         pieces = [(text, False)]
         for pattern, class_of in (*_secret_classes(self.secrets), *_CLASSES):
             split: list[tuple[str, bool]] = []
@@ -166,17 +167,17 @@ class Mask:
         return expression, any(done for _, done in pieces)
 
     def without_secrets(self, name: str) -> str:
-        """Return a text with ``***`` in place of the secrets."""
+        """Return a text with its secrets replaced by ``***``."""
         for secret in filter(None, self.secrets):
             name = re.sub(_anywhere(secret), "***", name)
         return name
 
 
 def _scalar(value: Any, status: int) -> Any:
-    """Return what stands for a number; truth and null stand for themselves."""
+    """Return a number unchanged if it is a code, or else a pattern. Booleans and null are kept."""
     if value is None or isinstance(value, bool) or value == status:
         return value
-    # What is counted or measured is nobody's business; what an error is called by is.
+    # Counts and measurements are private, but the codes of errors are part of the contract.
     is_code = status >= FIRST_FAILURE and 0 <= value < LONGEST_CODE
     return value if is_code else {"$type": type_name(value)}
 
@@ -187,7 +188,7 @@ def _secret_classes(secrets: Collection[str]) -> Iterator[_Class]:
 
 
 def _anywhere(secret: str) -> str:
-    """Return an expression that finds a secret; a very short one would be found in every word."""
+    """Return an expression that finds a secret. It finds a short one only as a whole word."""
     if len(secret) >= PLAIN:
         return re.escape(secret)
     return rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"

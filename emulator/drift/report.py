@@ -1,4 +1,4 @@
-"""What came of a comparison, as a table for people and as JSON for programs."""
+"""Reports of a comparison, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABSENT = "-"
 
 
 def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
-    """Print the names of samples, what they show, and why some are not sent."""
+    """Print the samples with their titles, and why some are not sent."""
     table = Table("sample", "calls", "shows", box=None)
     for name, sample in samples.items():
         shows = (
@@ -34,7 +34,7 @@ def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
 
 
 def print_findings(console: Console, compared: Sequence[Compared], together: str | None) -> None:
-    """Print what differs and what to correct, or that nothing differs."""
+    """Print the differences and their corrections, and the counts."""
     findings = [finding for one in compared for finding in one.findings]
     if findings:
         for title, group in groupby(findings, key=_step_of):
@@ -43,14 +43,14 @@ def print_findings(console: Console, compared: Sequence[Compared], together: str
             for column in ("differs", "where", "real", "emulated"):
                 table.add_column(column, overflow="fold")
             for finding in group:
-                # As text: a bracket in an answer is no markup.
+                # Use Text, because rich would parse brackets in a response as markup.
                 table.add_row(*map(Text, _cells(finding.difference)))
             console.print(table)
         console.print("What to correct:")
         for advice, places in _by_advice(findings).items():
             console.print(Text(f"- {advice} [{', '.join(places)}]"), soft_wrap=True)
         if together is not None:
-            console.print("All words and statuses that a setting can correct:")
+            console.print("Setting that corrects all texts and statuses:")
             console.print(Text(together), soft_wrap=True)
     calls = sum(one.calls for one in compared)
     counts = {"sample": len(compared), "call": calls, "difference": len(findings)}
@@ -65,7 +65,7 @@ def as_json(
     together: str | None,
     failed: str | None,
 ) -> str:
-    """Return the same as a JSON document; real values are masked."""
+    """Return the findings as a JSON document with masked values."""
     document = {
         "vendor": vendor,
         "base_url": base_url,
@@ -98,7 +98,7 @@ def as_json(
 
 
 def told(value: Any) -> str:
-    """Return a value or pattern in a few words."""
+    """Return a value or a pattern as short text."""
     match value:
         case {"$type": names}:
             text = str(names)
@@ -116,7 +116,7 @@ def told(value: Any) -> str:
             text = value
         case _:
             text = json.dumps(value, ensure_ascii=False)
-    # What a stranger says must not move the cursor.
+    # Escape control characters, because a response must not control the terminal.
     text = text if text.isprintable() else json.dumps(text)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
@@ -127,7 +127,7 @@ def _step_of(finding: Finding) -> str:
 
 def _cells(difference: Difference) -> tuple[str, str, str, str]:
     real, emulated = told(difference.expected), told(difference.found)
-    # A member that is null is there; one that is missing is not.
+    # Distinguish a missing member from one that is null.
     if difference.what == "extra member" or (difference.what == "header" and difference.expected is None):
         real = ABSENT
     if difference.what == "missing member" or (difference.what == "header" and difference.found is None):

@@ -1,4 +1,4 @@
-"""Samples played against a real service and against an emulator, and what came of it."""
+"""Plays samples against a real service and an emulator, and compares the responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.drift.samples import Sample, Step
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference, where it was met, and what to do about it."""
+    """A difference, with its place and its correction."""
 
     sample: str
     step: int
@@ -31,13 +31,13 @@ class Compared:
     Attributes
     ----------
     name : str
-        The sample's.
+        Name of the sample.
     findings : tuple of Finding
-        In what they differ: expected is the real service's, masked; found is the emulator's, masked.
+        The differences, masked: ``expected`` is from the real service, ``found`` from the emulator.
     calls : int
-        How many requests the real service got.
+        Number of requests to the real service.
     recorded : Sample or None
-        The sample with the real service's answers, masked; None if that cut it short.
+        The sample with the masked responses of the real service; None if some steps were not sent.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Compared:
 def compare(
     samples: Mapping[str, Sample], real: Side, emulated: Side, corrector: Corrector
 ) -> Iterator[Compared]:
-    """Yield what came of each sample.
+    """Play each sample on both sides, and yield its result.
 
     Raises
     ------

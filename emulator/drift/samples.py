@@ -1,7 +1,7 @@
-"""Golden samples: requests as data, and what is answered to them.
+"""Golden samples: JSON files with requests and their expected responses.
 
-They lie in the folder ``golden`` of each vendor, so that a vendor is one folder also here. The same
-files are replayed by the tests against the emulator and by ``face-emulator drift`` against a real service.
+They are in the folder ``golden`` of each vendor. The tests replay them against the emulator, and
+``face-emulator drift`` replays them against a real service.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ LISTED: Final[Mapping[str, CredentialState]] = {
     "golden-other-region": CredentialState.OTHER_REGION,
     "golden-expired": CredentialState.EXPIRED,
 }
-"""What an emulator has to list, for it to answer the samples as they say."""
+"""Credential states that the emulator needs, to answer the samples with the expected errors."""
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
 class NotAnswered(LookupError):
-    """An answer has not what a later request needs.
+    """A response does not have a value that a later request needs.
 
     Attributes
     ----------
     place : str
-        Where it was looked for.
+        Place of the missing value in the response.
     """
 
     def __init__(self, place: str) -> None:
@@ -47,13 +47,13 @@ class NotAnswered(LookupError):
         self.place = place
 
     def __str__(self) -> str:
-        return f"there is no {self.place} to go on with"
+        return f"no {self.place}, which later requests need"
 
 
 class Request(BaseModel):
-    """A request of a sample; ``{name}`` stands for a credential or for what an earlier answer said.
+    """A request of a sample. ``{name}`` is a placeholder for a credential or a value kept from a response.
 
-    ``files`` (a field and a picture each) and ``content`` name pictures; see `picture`.
+    ``files`` (pairs of a field and a picture) and ``content`` have names of pictures; see `picture`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,23 +68,23 @@ class Request(BaseModel):
 
 
 class Step(BaseModel):
-    """A request, and what is answered to it.
+    """A request and its expected response.
 
     Attributes
     ----------
     request : Request
-        What is sent.
+        The request to send.
     waits : mapping of str to value, ``while`` in the file
-        The request is sent again as long as the answer says this at these places.
+        The request is repeated while the response has these values at these places.
     keep : mapping of str to str
-        What later requests need: a name, and the place in the answer.
+        Values that later requests need: place in the response, by name.
     varies : sequence of str
-        Places whose values and lengths hang on the account or on what the service sees in a picture.
+        Places whose values and lengths depend on the account, or on what the service detects in a picture.
     settings : mapping of str to str
-        Places about which a setting of the vendor decides, and its name.
+        Name of the vendor's setting that decides about a place, by place.
     response : mapping
-        The answer: ``status``, ``type``, ``headers``, ``body``, with patterns (see
-        `emulator.drift.comparison`) in place of what is never the same.
+        ``status``, ``type``, ``headers`` and ``body``, with patterns in place of values that vary: see
+        `emulator.drift.comparison`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,19 +98,19 @@ class Step(BaseModel):
 
 
 class Sample(BaseModel):
-    """Requests that belong together.
+    """A sequence of requests.
 
     Attributes
     ----------
     title : str
-        What it shows.
+        What the sample shows.
     credential : mapping of str to str
-        By name, what the requests carry as ``{name}`` when they are sent to an emulator. The names in
-        this order, joined by colons, are the form in which a real key is given.
+        Values of the placeholders, by name, for requests to an emulator. The names in this order, joined by
+        colons, are the form of a real key.
     only_emulated : str, optional
-        Why it cannot be sent to a real service.
+        Why the sample cannot be sent to a real service.
     steps : sequence of Step
-        The requests in their order.
+        The requests, in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,39 +122,39 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _knows_its_places(self) -> Self:
-        """Return the sample, unless a request needs what is neither a credential nor kept before it."""
+        """Raise ValueError if a placeholder is neither a credential nor kept by an earlier step."""
         known = set(self.credential)
         for step in self.steps:
             unknown = set(_PLACE.findall(step.request.model_dump_json())) - known
             if unknown:
-                raise ValueError(f"{step.request.path}: nothing is kept as {', '.join(sorted(unknown))}")
+                raise ValueError(f"{step.request.path}: no earlier step keeps {', '.join(sorted(unknown))}")
             known |= step.keep.keys()
         return self
 
     def text(self) -> str:
-        """Return the sample as it stands in its file."""
+        """Return the sample as the text of its file."""
         return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), indent=2) + "\n"
 
 
 def golden_folder(vendor: Vendor) -> Traversable:
-    """Return the folder of a vendor's samples, wherever the package is installed."""
+    """Return the folder of a vendor's samples."""
     return vendor.folder / "golden"
 
 
 def read_samples(folder: Traversable) -> dict[str, Sample]:
-    """Return the samples in a folder, by name and in this order.
+    """Return the samples in a folder, sorted by name.
 
     Raises
     ------
     ValueError
-        If a file is no sample.
+        If a file is not a valid sample.
     OSError
         If the folder cannot be read.
     """
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name
     )
-    # Pydantic's own parser refuses half a surrogate pair, which an answer may have.
+    # Pydantic's own parser refuses a lone surrogate, which a response may have.
     return {
         file.name.removesuffix(".json"): Sample.model_validate(json.loads(file.read_text())) for file in files
     }
@@ -170,29 +170,29 @@ def write_sample(folder: Path, name: str, sample: Sample) -> Path:
 
 @cache
 def picture(name: str) -> bytes:
-    """Return a picture that samples send. All of them are drawn, of nobody.
+    """Return a picture that samples send. Its faces are synthetic.
 
-    They are not the test faces of ``face-emulator faces``, though they look alike: ids and signatures in
-    the samples depend on their lengths, which must not change whenever the drawing does.
+    These pictures are similar to the test faces of ``face-emulator faces``, but stored as files: ids and
+    signatures in the samples depend on their lengths, which must not change with the renderer.
 
     Raises
     ------
     FileNotFoundError
-        If there is none of that name. A file from elsewhere is never read.
+        If there is no picture of that name. Files in other folders are never read.
     """
     pictures = {file.name: file for file in (resources.files("emulator.drift") / "pictures").iterdir()}
     if name not in pictures:
-        raise FileNotFoundError(f"there is no picture {name}, but {', '.join(sorted(pictures))}")
+        raise FileNotFoundError(f"there is no picture {name}; choose one of {', '.join(sorted(pictures))}")
     return pictures[name].read_bytes()
 
 
 def look_up(answer: Any, place: str) -> Any:
-    """Return what stands at a place, such as ``body.data.files.0.file_id``.
+    """Return the value at a place, such as ``body.data.files.0.file_id``.
 
     Raises
     ------
     NotAnswered
-        If nothing does.
+        If there is no value.
     """
     found = answer
     for name in place.split("."):
@@ -206,14 +206,14 @@ def look_up(answer: Any, place: str) -> Any:
 
 
 def filled(value: Any, names: Mapping[str, Any]) -> Any:
-    """Return ``value`` with what the ``{names}`` in its strings stand for.
+    """Return ``value`` with the placeholders in its strings filled.
 
-    A string that is nothing but a name becomes what it stands for, of whatever type.
+    A string that is only a placeholder becomes the value itself, which may be of any type.
 
     Raises
     ------
     KeyError
-        If a name stands for nothing.
+        If a placeholder has no value.
     """
     if isinstance(value, Mapping):
         return {key: filled(item, names) for key, item in value.items()}
@@ -226,12 +226,12 @@ def filled(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def filled_path(path: str, names: Mapping[str, Any]) -> str:
-    """Return a path likewise; what becomes a part of it is escaped, what becomes all of it is not.
+    """Return a path with its placeholders filled. The values are escaped, unless one is the whole path.
 
     Raises
     ------
     KeyError
-        If a name stands for nothing.
+        If a placeholder has no value.
     """
     if _PLACE.fullmatch(path):
         return str(filled(path, names))

@@ -1,9 +1,9 @@
 """The face core: pure functions on numpy arrays. No HTTP, storage, clock, threads or logging.
 
-Conventions that hold in every module here:
+All modules of this package use these conventions:
 
-- an ``Image`` is (H, W, 3) uint8 RGB, row 0 at the top, EXIF orientation already applied;
-- pixel coordinates are (x right, y down), and a pixel's centre lies at its integer coordinate;
-- model space is centimetres, right-handed, x to the viewer's right, y up, z towards the camera;
-- left and right are the person's own.
+- An ``Image`` is (H, W, 3) uint8 RGB, row 0 at the top, with the EXIF orientation applied.
+- Pixel coordinates are x right, y down. The centre of a pixel is at its integer coordinates.
+- Model space is in centimetres and right-handed: x to the viewer's right, y up, z towards the camera.
+- Left and right are the person's own.
 """

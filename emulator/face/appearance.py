@@ -1,4 +1,4 @@
-"""What a person looks like in a few words and colours."""
+"""A person's visible attributes: colours, hair, gender guess, glasses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Color: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Attributes:
-    """What `emulator.face.attributes.face_attributes` measured.
+    """The result of `emulator.face.attributes.face_attributes`.
 
     Attributes
     ----------
     skin_color, hair_color : (3,) uint8
-        RGB. Without hair that can be seen, its colour is the skin's, at the scalp if that can be seen.
+        RGB. Without visible hair, ``hair_color`` is the colour of the scalp if that is visible, otherwise
+        ``skin_color``.
     hair_length : {'short', 'long', 'ponytail'}
-        'long' falls below the chin on both sides, 'ponytail' on one.
+        'long' hair falls below the chin on both sides, a 'ponytail' on one side.
     hair_texture : {'straight', 'wavy'}
-        Whether neighbouring strands run in one direction.
+        'straight' if neighbouring strands are parallel.
     gender : {'female', 'male'}
-        A plausible guess from proportions and hair, not a classification of anybody.
+        A plausible guess from proportions and hair, not a classification.
     glasses : bool
-        Whether something with edges spans the nose bridge and lies below the nearer eye.
+        Whether edges of a frame cross both the nose bridge and the skin below the nearer eye.
     blink_correction : float
-        Near 1: below it for narrow eyes, above it for wide open ones.
+        0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes.
     """
 
     skin_color: Color

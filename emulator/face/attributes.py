@@ -1,13 +1,17 @@
-"""What a person looks like in a few words and colours, measured from one picture.
+"""Visible attributes of a person, measured from one picture.
 
-None of this is a classifier, and nothing was trained: each is a plausible measurement. Colours are medians
-of pixels, as lit in the photo; the hair's length is where pixels of its colour are, its texture whether
-edges run alike; glasses are a line across the nose bridge; the gender is a guess from the brows' height and
-the hair, often wrong, and meant to be pinned by whoever wants it right.
+These are plausible measurements. There are no trained classifiers.
 
-All measurements are taken in an upright crop of one size, in the head's own frame: x to the
-person's left, y up, in units of u, the distance of the outer eye corners. So a tilted head or a
-larger picture changes little.
+- Colours are medians of pixels, under the light of the picture.
+- The length of the hair depends on where pixels of its colour are.
+- The texture of the hair depends on whether its edges are parallel.
+- Glasses are detected as a line across the nose bridge and below an eye.
+- The gender is a guess from the height of the brows and from the hair. It is often wrong, so a tester who
+  needs a certain value should configure it instead.
+
+All measurements use an upright crop of fixed size in the head's own frame: x to the person's left, y up.
+Lengths are in u, the distance between the outer eye corners. So the results depend little on the tilt of
+the head and the size of the picture.
 """
 
 from __future__ import annotations
@@ -41,81 +45,84 @@ from emulator.face.reshape import HeadFrame, head_frame
 from emulator.face.skin import skin_mask
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
-# The crop: pixels per u, and how far it reaches from between the eyes, in u.
+# The crop: pixels per u, and its extents from the point between the eyes, in u.
 _SCALE = 52
 _ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
 
-# So near the picture's border, in u, a colour is mixed with what lies beyond.
+# Within this distance of the picture's border, in u, colours are mixed with the black beyond it.
 _BORDER = 0.06
 
-# Gap between the lids over the eye's width, of eyes that are plainly open.
+# Gap between the lids divided by the width of the eye, for normally open eyes.
 _TYPICAL_OPENING = 0.29
 
-# Coherence of edges from which hair counts as straight: halfway between all and nothing.
+# Hair with a coherence of edges (0 to 1) of at most this is wavy.
 _COHERENT = 0.5
 
-# Straight hair leaves its direction by so many degrees in 0 to 15 % of its length, waves in 24 to 70 %.
+# 0 to 15 % of straight hair and 24 to 70 % of wavy hair deviate from the main direction by more than this
+# angle. `_WAVES` is the threshold between the shares.
 _TURN_DEG = 12.0
 _WAVES = 0.2
 
-# Contrasts of the lines at bridge and lid from which they count as a frame: their geometric mean, and
-# the lesser one. Of 130 drawn bare faces, the means reached 0.11; of 72 frames, all but 2 had more than 0.15.
+# Contrasts of the lines at the nose bridge and below the lid above which they count as a frame: for the
+# geometric mean of both, and for the lower one. In 130 synthetic faces without glasses, the mean is at most
+# 0.11. In all but 2 of 72 with glasses, it is more than 0.15.
 _FRAME = 0.15
 _EITHER_FRAME = 0.1
+# Smallest luminance (of 255) by which a contrast is divided, because of the noise in dark skin.
 _NOISE_FLOOR = 8.0
 
-# Distance in CIELAB, lightness counting little, from which a colour is not the skin's; of skin darker than
-# this lightness, less.
+# Distance in CIELAB, with less weight on lightness, from which a colour is not skin. The distance is smaller
+# for skin with a lightness below `_DARK_SKIN`.
 _UNLIKE_SKIN = 14.0
 _DARK_SKIN = 45.0
 
-# So many u around the face the background is looked at, and so much of it may have the hair's colour
-# where hair is told by its colour alone.
+# If at most this share of the background within `_BACKDROP` u of the face has the colour of the hair, the
+# colour alone is enough to recognise hair.
 _BACKDROP = 1.2
 _SHARED_COLOR = 0.03
 
-# Hair that falls beside a face reaches no farther from it, in u; clothes do.
+# Greatest distance from the face, in u, of hair that falls beside it. Clothes reach farther.
 _FALLING = 1.2
 
-# A strand's breadth in u.
+# Width of a strand, in u.
 _STRAND = 0.08
 
-# Sine of the yaw from which a head hides much of its farther side: 9 degrees.
+# Sine of the yaw (9 degrees) from which a head hides much of its far side.
 _TURNED = 0.15
 
-# Hair below an ear belongs to the hair above it over so many u.
+# Largest gap, in u, between the hair above an ear and hair below it that belongs to it.
 _GAP = 0.55
 
 
 @dataclass(frozen=True, eq=False)
 class _Crop:
-    """The upright crop and what lies where in it."""
+    """The upright crop, with its masks and landmarks."""
 
     image: Image
     person: Mask
-    """0 to 1; below 0 beyond the picture, where the crop is black."""
+    """0 to 1, or negative outside the picture, where the crop is black."""
 
     skin: Mask
     landmarks: Points2
-    """(478, 2) pixels of the crop."""
+    """(478, 2), in pixels of the crop."""
 
     luma: NDArray[np.float32]
     oval: NDArray[np.bool_]
-    """The face's outline, filled."""
+    """The mask of the face oval."""
 
     away: NDArray[np.float32]
-    """How far from it, in pixels."""
+    """Distance from the face oval, in pixels."""
 
     turn: float
-    """The sine of the head's yaw: how far its own z axis points to the picture's right."""
+    """Sine of the yaw: the component of the head's z axis to the right of the picture."""
 
     def y(self, height: float) -> int:
-        """Return the row at a height in u above the eyes."""
+        """Return the row at ``height`` u above the eyes."""
         return round((_ABOVE - height) * _SCALE)
 
 
 def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attributes:
-    """Return skin and hair colour, kind of hair, gender guess, glasses and blink coefficient.
+    """Measure the attributes of the person with ``landmarks`` in ``image``.
 
     Parameters
     ----------
@@ -128,8 +135,8 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     Raises
     ------
     ValueError
-        If the image is no Image, the landmarks are not (478, 3) and finite, or the mask has
-        another size than the image.
+        If ``image`` is not an `Image`, ``landmarks`` are not (478, 3) and finite, or ``person_mask`` does
+        not have the size of the image.
     """
     check_image(image)
     if person_mask.shape != image.shape[:2]:
@@ -151,10 +158,10 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
 
 
 def blink_correction(landmarks: Points3) -> float:
-    """Return the blink coefficient: 1 at a typical opening of the lids, from 0.9 to 1.1.
+    """Return the blink coefficient, 0.9 to 1.1: 1 at a typical opening of the lids.
 
-    The opening is the gap between the lids, averaged along the eye, over the eye's width, and the
-    mean of both eyes. All are measured in space: a turned head's eyes look narrower than they are.
+    The opening is the mean gap between the lids divided by the width of the eye, averaged over both eyes.
+    Lengths are three-dimensional, because the eyes of a turned head look narrower than they are.
     """
     openings = []
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
@@ -169,7 +176,7 @@ def blink_correction(landmarks: Points3) -> float:
 def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: HeadFrame) -> _Crop:
     up = frame.axes[1, :2] / max(float(np.linalg.norm(frame.axes[1, :2])), 1e-6)
     scale = _SCALE / frame.unit
-    # Rows: the crop's x and y (down) as functions of the picture's.
+    # Maps the picture's x and y to the crop's x and y, both with y down.
     linear = scale * np.array([[-up[1], up[0]], [-up[0], -up[1]]])
     offset = np.array([_ASIDE, _ABOVE]) * _SCALE - linear @ frame.origin[:2]
     affine = np.column_stack([linear, offset])
@@ -177,13 +184,13 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
     back = np.linalg.inv(linear)
     to_picture = np.column_stack([back, -back @ offset])
     cropped = part_for(image, to_picture, *size).sample(to_picture, *size, cv2.BORDER_CONSTANT)
-    # Beyond the picture there is neither a person nor a background.
+    # Outside the picture there is neither person nor background.
     person = np.asarray(
         cv2.warpAffine(person_mask, affine, size, flags=cv2.INTER_LINEAR, borderValue=(-1.0,)),
         dtype=np.float32,
     )
     moved = np.column_stack([landmarks[:, :2] @ linear.T + offset, landmarks[:, 2] * scale])
-    # Black beyond the picture is nobody's skin.
+    # Ignore landmarks near or beyond the border, because the black there is not skin.
     border = _BORDER * frame.unit
     end = np.array(image.shape[1::-1]) - 1 - border
     seen = ((landmarks[:, :2] >= border) & (landmarks[:, :2] <= end)).all(axis=1)
@@ -203,10 +210,10 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
 
 
 def _skin_color(crop: _Crop) -> Color:
-    """Return the median colour (3,) of cheeks and forehead, shadows and highlights left out.
+    """Return the median colour (3,) of cheeks and forehead, without shadows and highlights.
 
-    If the picture shows too little of them, that of the face; if none of the face either, that of
-    all around where it would be.
+    If the picture shows too little of them, use the whole face. If it shows no part of the face, use the
+    whole crop.
     """
     forehead = (*LEFT_EYEBROW[:5], *RIGHT_EYEBROW[:5], 10, 109, 338, 108, 337, 151)
     areas = _filled(crop.image.shape, crop.landmarks, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
@@ -220,7 +227,7 @@ def _skin_color(crop: _Crop) -> Color:
 
 
 def _robust_color(pixels: NDArray[np.uint8], low: float, high: float) -> Color:
-    """Return the median over the pixels (N, 3) whose luminance lies between two quantiles."""
+    """Return the median (3,) of the pixels (N, 3) with a luminance between two quantiles."""
     if len(pixels) == 0:
         return np.zeros(3, dtype=np.uint8)
     luma = pixels @ np.array([0.299, 0.587, 0.114])
@@ -238,8 +245,8 @@ def _filled(shape: tuple[int, ...], points: Points2, rings: list[tuple[int, ...]
 
 
 def _lab_planes(image: Image) -> list[NDArray[np.float32]]:
-    """Return CIELAB's three planes (H, W) of an image; L to a half, a and b to a whole unit."""
-    # Eight bits a channel are converted by tables, in a tenth of the time.
+    """Return the CIELAB planes (H, W) of an image, accurate to 0.5 in L and 1 in a and b."""
+    # OpenCV converts 8-bit channels with tables, ten times as fast as floats.
     light, green_red, blue_yellow = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
     return [
         light.astype(np.float32) * np.float32(100 / 255),
@@ -249,32 +256,31 @@ def _lab_planes(image: Image) -> list[NDArray[np.float32]]:
 
 
 def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Color]:
-    """Return where hair is (rows, columns), where more of it hangs apart, and its colour.
+    """Return the mask of the hair (rows, columns), the mask of separate tails, and the colour.
 
-    The colour is measured in a band around the upper half of the face, on what belongs to the
-    person and is not of the skin's colour; hair is then what has that colour and hangs together
-    with the band.
+    The colour is measured in a band around the upper half of the face, on pixels of the person that do
+    not have the colour of the skin. All pixels of this colour that are connected with them are hair.
     """
     oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
     # Above the ears.
     band[crop.y(0.15) :] = False
     band &= crop.person > 0.7
-    # A little softened: single strands decide nothing, and a picture's sharpness little.
+    # Blur slightly, so that single strands do not matter and the sharpness of the picture matters little.
     planes = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
     skin_lab = [plane.item() for plane in _lab_planes(skin.reshape(1, 1, 3))]
-    # The darker the skin, the less can differ from it: black is never farther away than skin is light.
+    # Lower the limit for dark skin, because its distance to black hair is at most its own lightness.
     apart = _UNLIKE_SKIN * float(np.clip((skin_lab[0] / _DARK_SKIN) ** 1.5, 0.3, 1.0))
     unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > apart**2
     seed = band & unlike_skin
-    # A bald head: nothing but scalp.
+    # On a bald head, the band shows the scalp.
     if seed.sum() < 0.15 * max(int(band.sum()), 1):
         seed = band
     if not seed.any():
         return seed, seed, skin
     color = _robust_color(crop.image[seed], 0.15, 0.75)
 
-    # Hair has shades: what counts is its distance against the spread in the band.
+    # Hair has shades, so scale the distance by the spread of colours in the band.
     seeds = [plane[seed] for plane in planes]
     center = [float(np.median(values)) for values in seeds]
     spread = [float(np.median(np.abs(v - c))) for v, c in zip(seeds, center, strict=True)]
@@ -282,11 +288,11 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     alike = _squared_distance(planes, center, tolerance) < 3.0
     belongs = crop.person > 0.5
     behind = (crop.person >= 0.0) & (crop.person < 0.1)
-    # Beside the forehead and above, the segmentation loses little: what lies there is the background.
+    # At the forehead and above, the segmentation misses little of the person, so the rest is background.
     backdrop = behind & (away <= _BACKDROP * _SCALE)
     backdrop[crop.y(0.0) :] = False
     if np.count_nonzero(alike & backdrop) <= _SHARED_COLOR * np.count_nonzero(backdrop):
-        # It often loses what hangs down; before a background of other colours, colour alone tells.
+        # The segmentation often misses hanging hair. In front of other colours, the colour is enough.
         belongs |= (crop.person >= 0.0) & (away <= 0.7 * _SCALE)
     alike &= belongs & unlike_skin & ~oval
     closed = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
@@ -294,7 +300,7 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     count, components = cv2.connectedComponents(closed.astype(np.uint8))
     labels = np.asarray(components, dtype=np.int32)
     rooted = _chosen(labels, seed, count)
-    # An ear or a shoulder may part a tail from the hair on the head.
+    # An ear or a shoulder can separate a tail from the hair on the head.
     from_hair = cv2.distanceTransform((~rooted).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     beside = (from_hair <= _GAP * _SCALE) & (away <= 0.6 * _SCALE)
     return rooted, _chosen(labels, beside, count), color
@@ -303,7 +309,7 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 def _squared_distance(
     planes: Sequence[NDArray[np.float32]], center: Iterable[float], tolerance: Iterable[float]
 ) -> NDArray[np.float32]:
-    """Return (H, W): how far colours, in three planes, are from a centre, in tolerances, squared."""
+    """Return the squared distance (H, W) of colours from ``center``, in units of ``tolerance``."""
     total = np.zeros_like(planes[0])
     for plane, middle, width in zip(planes, center, tolerance, strict=True):
         away = (plane - np.float32(middle)) * np.float32(1.0 / width)
@@ -312,7 +318,7 @@ def _squared_distance(
 
 
 def _chosen(labels: NDArray[np.int32], where: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """Return the components, 1 to ``count`` - 1, that have a pixel ``where``."""
+    """Return the mask of the components, 1 to ``count`` - 1, with a pixel in ``where``."""
     kept = np.bincount(labels[where], minlength=count) > 0
     kept[0] = False
     chosen: NDArray[np.bool_] = kept[labels]
@@ -320,12 +326,12 @@ def _chosen(labels: NDArray[np.int32], where: NDArray[np.bool_], count: int) -> 
 
 
 def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
-    """Return 'long' or 'ponytail' if hair falls beside jaw and neck, on both sides or on one.
+    """Return 'long' if hair falls beside the jaw on both sides, 'ponytail' for one side, else 'short'.
 
-    A side counts if at least three quarters of the rows from the mouth to a little below the chin
-    show a strand's breadth of hair beside the face, which ends before it is far from the face: dark
-    clothes do not. A turned head hides its farther side: there, hair that falls on the nearer one is
-    long if it also hides the ear, which a tail leaves bare.
+    A side counts if at least three quarters of the rows from the mouth to slightly below the chin show hair
+    beside the face. The hair must be at least as wide as a strand, and end near the face, which dark clothes
+    do not. A turned head hides its far side. In this case, hair on the near side is long if it also
+    covers the ear, because a ponytail does not.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
@@ -340,7 +346,7 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
         reaching.append(_share(broad & ~(rows & far[mouth:end, half]).any(axis=1)) >= 0.75)
         beside = hair[ears, half] & near[ears, half]
         covering.append(_share(beside.sum(axis=1) >= _STRAND * _SCALE) >= 0.75)
-    # Its nearer side is the right one, the picture's left, if it is turned to its left.
+    # If the head is turned to its left, the near side is its right, which is the left of the picture.
     nearer = 0 if crop.turn > 0 else 1
     if abs(crop.turn) > _TURNED and reaching[nearer] and covering[nearer]:
         return "long"
@@ -353,11 +359,11 @@ def _share(rows: NDArray[np.bool_]) -> float:
 
 
 def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool_] | None) -> HairTexture:
-    """Return 'straight' if strands run in one direction over a good part of the head, else 'wavy'.
+    """Return 'straight' if neighbouring strands are parallel, else 'wavy'.
 
-    The coherence of the structure tensor (Bigun 1987), averaged over a third of u, is near 1 where
-    edges are parallel and near 0 where they wind. Long strands lie parallel in waves too: where they
-    fall (``falling``, if they do) they are also wavy if they turn to and fro on their way.
+    The coherence of the structure tensor (Bigun 1987), averaged over a third of u, is near 1 where edges
+    are parallel and near 0 where they wind. Long waves can also be parallel. So long hair, given by
+    ``falling``, is also wavy if much of it deviates from its main direction.
     """
     inner = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     if inner.sum() < 100:
@@ -365,7 +371,7 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
     slopes = [
         np.asarray(cv2.Sobel(crop.luma, cv2.CV_32F, *order), dtype=np.float32) for order in ((1, 0), (0, 1))
     ]
-    # Averages over a third of u are as good at half the resolution.
+    # Half the resolution is enough for averages over a third of u.
     xx, yy, xy, inner = _structure(slopes, inner, 0.075)
     energy = xx + yy
     coherence = np.sqrt((xx - yy) ** 2 + 4 * xy * xy) / np.maximum(energy, 1e-6)
@@ -377,9 +383,9 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
 def _structure(
     slopes: Sequence[NDArray[np.float32]], inner: NDArray[np.bool_], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the structure tensor's xx, yy and xy within ``inner``, averaged over ``sigma`` u, and ``inner``.
+    """Return the structure tensor's xx, yy and xy in ``inner``, and ``inner``, all at half the resolution.
 
-    All at half the resolution.
+    The tensor is averaged with a Gaussian of ``sigma`` u.
     """
     dx, dy = (slope * inner for slope in slopes)
     half = (inner.shape[1] // 2, inner.shape[0] // 2)
@@ -395,9 +401,10 @@ def _structure(
 
 
 def _turning(crop: _Crop, slopes: Sequence[NDArray[np.float32]], falling: NDArray[np.bool_]) -> float:
-    """Return how much of the hair below the eyes, on the side that has more, leaves its main direction.
+    """Return the share of the hair below the eyes that deviates from its main direction.
 
-    That is, by so many degrees that neither a curl at the tips nor the fall over a shoulder does it.
+    Only the side with more hair counts. The angle `_TURN_DEG` is large enough to ignore curls at the tips and
+    hair that falls over a shoulder.
     """
     rows = slice(crop.y(-0.1), crop.y(-1.6))
     inner = cv2.erode(falling[rows].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
@@ -409,7 +416,7 @@ def _turning(crop: _Crop, slopes: Sequence[NDArray[np.float32]], falling: NDArra
     xx, yy, xy, small = _structure(
         [slope[rows, columns] for slope in slopes], np.ascontiguousarray(inner[:, columns]), 0.025
     )
-    # A strand's direction as a number of twice its angle, so that up is down.
+    # A complex number with twice the angle of the strand, so that up and down are the same direction.
     along = (xx - yy + 2j * xy)[small]
     strength = np.abs(along)
     energy = (xx + yy)[small]
@@ -421,19 +428,19 @@ def _turning(crop: _Crop, slopes: Sequence[NDArray[np.float32]], falling: NDArra
 
 
 def _gender_guess(points: Points3, length: HairLength, hair_share: float) -> Gender:
-    """Return a guess from the brows' height and from hair.
+    """Guess the gender from the height of the brows and from the hair.
 
-    Brows stand higher above the eyes in the average female face (Farkas 1994, Anthropometry of the
-    Head and Face), and hair is longer and fuller by custom. Individuals overlap so widely that this
-    is a plausible guess, and no more. The thresholds were set on a handful of photographs.
+    In the average female face, the brows are higher above the eyes (Farkas 1994, Anthropometry of the
+    Head and Face), and the hair is usually longer and fuller. Individuals overlap widely, so this is only a
+    plausible guess. The thresholds were chosen on a handful of photographs.
 
     Parameters
     ----------
     points : (478, 3) float64
-        In the head's frame, u.
+        In the head's frame, in u.
     length : {'short', 'long', 'ponytail'}
     hair_share : float
-        The hair's area over that of the face.
+        Area of the hair divided by the area of the face.
     """
     brow = float(
         np.mean([points[list(b), 1].mean() - points[list(e), 1].mean() for b, e in _BROWS_OVER_EYES])
@@ -446,13 +453,13 @@ _BROWS_OVER_EYES = ((LEFT_EYEBROW, LEFT_EYE), (RIGHT_EYEBROW, RIGHT_EYE))
 
 
 def _has_glasses(crop: _Crop) -> bool:
-    """Return whether a frame's edges cross both the nose bridge and the skin below an eye.
+    """Return whether edges of a frame cross both the nose bridge and the skin below an eye.
 
-    Bare skin is smooth there; a frame is a line across. Of both eyes the one that is seen broader
-    counts: of a turned head's farther eye, the frame may stand before the eye or beside the face.
+    Bare skin is smooth there, and a frame is a line across it. Only the eye that appears wider counts. At
+    the far eye of a turned head, the frame can be in front of the eye or beside the face.
     """
     points = crop.landmarks
-    # From between the brows, which may meet, down to above the tip of the nose.
+    # Start below the brows, which may meet, and end above the tip of the nose.
     top = points[[_BETWEEN_BROWS, NOSE_BRIDGE[0]]].mean(axis=0)
     bridge = _line_contrast(crop, top, points[NOSE_BRIDGE[3]], 0.04)
     lids = max(
@@ -460,7 +467,7 @@ def _has_glasses(crop: _Crop) -> bool:
         key=lambda lid: float(np.linalg.norm(points[lid[0]] - points[lid[-1]])),
     )
     lid = points[list(lids[3:6])].mean(axis=0)
-    # Below the lashes, down to where the lowest frames end.
+    # Start below the lashes, and end where the lowest frames end.
     down = np.array([0.0, _SCALE])
     below = _line_contrast(crop, lid + 0.05 * down, lid + 0.33 * down, 0.07)
     return min(bridge, below) > _EITHER_FRAME and bridge * below > _FRAME**2
@@ -470,16 +477,16 @@ _BETWEEN_BROWS = 9
 
 
 def _line_contrast(crop: _Crop, start: NDArray[np.float64], end: NDArray[np.float64], aside: float) -> float:
-    """Return how far luminance along a strip departs from its running median, against that.
+    """Return the largest relative deviation of the luminance along a strip from its running median.
 
-    The strip goes from ``start`` to ``end`` (pixels of the crop) and reaches ``aside`` u to both
-    sides, over which the luminance is averaged. Beyond the picture there is no contrast.
+    The strip goes from ``start`` to ``end`` (pixels of the crop). The luminance is averaged across it, over
+    ``aside`` u to both sides. The contrast is 0 if a part of the strip is outside the picture.
     """
     along = end - start
     length = max(float(np.linalg.norm(along)), 1e-6)
     across = np.array([-along[1], along[0]]) / length
     offsets = np.linspace(-aside, aside, round(2 * aside * _SCALE) + 1) * _SCALE
-    # A narrow strip of a face that is seen from below is short, and still has more than one row.
+    # In a face seen from below the strip can be very short. Sample it in at least 8 places.
     steps = np.linspace(0.0, 1.0, max(round(length), 8))
     places = start + steps[:, None, None] * along + offsets[None, :, None] * across
     column, row = cv2.split(places.astype(np.float32))
@@ -490,5 +497,4 @@ def _line_contrast(crop: _Crop, start: NDArray[np.float64], end: NDArray[np.floa
     half = round(0.08 * _SCALE)
     padded = np.pad(profile, half, mode="edge")
     running = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
-    # Of the darkest skin, a camera's noise would be much.
     return float((np.abs(profile - running) / np.maximum(running, _NOISE_FLOOR)).max())

@@ -1,4 +1,4 @@
-"""The canonical mesh: one neutral head in the landmarks' topology, read from the package's data."""
+"""The canonical mesh: one neutral head in the topology of the landmarks, read from the package data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class Region(IntEnum):
-    """What a triangle of the canonical mesh covers."""
+    """The part of the face that a triangle of the canonical mesh covers."""
 
     SKIN = 0
     RIGHT_EYE = 1
@@ -28,28 +28,28 @@ class Region(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class CanonicalData:
-    """All that is stored about the canonical head. The arrays are read-only.
+    """The stored data of the canonical head. The arrays are read-only.
 
     Attributes
     ----------
     mesh : Mesh
     regions : (T,) uint8
-        A Region for each triangle.
+        The Region of each triangle.
     mouth_opening : (468, 3) float64
-        How the vertices move when a smile opens the mouth by a centimetre, in centimetres.
+        Displacement of the vertices when a smile opens the mouth by 1 cm, in centimetres.
     harmonics : (H, 468) float64
-        Smooth functions on the mesh (eigenvectors of its graph Laplacian), each even or odd
-        under the mirror image, from the coarsest to the finest. The constant is left out.
+        Smooth functions on the mesh (eigenvectors of its graph Laplacian), from the coarsest to the
+        finest. Each is even or odd under reflection. The constant function is left out.
     frequencies : (H,) float64
-        Their eigenvalues.
+        Eigenvalues of ``harmonics``.
     deviation_law : (2,) float64
-        ``a`` and ``b``: what a detector sees of faces differs from the canonical one by about
-        ``a * frequency ** -b`` centimetres (standard deviation) along a unit harmonic.
+        ``a`` and ``b``: along a unit harmonic, detected faces differ from the canonical face by a
+        standard deviation of about ``a * frequency ** -b`` centimetres.
     extension : (108, 3) float64
-        Three rings of 36 vertices around the face oval, from the inside out: on to the hairline,
-        the ears and below the jaw.
+        Three rings of 36 vertices around the face oval, from the inside out. They reach to the
+        hairline, to the ears and below the jaw. Centimetres.
     extension_triangles : (216, 3) int32
-        Into the mesh's vertices followed by ``extension``.
+        Indices into the mesh's vertices followed by ``extension``.
     extended_uv : (576, 2) float64
         Texture coordinates of the mesh's vertices followed by those of ``extension``.
     """
@@ -67,7 +67,7 @@ class CanonicalData:
 
 @cache
 def canonical_data() -> CanonicalData:
-    """Return the stored canonical head; the file is read at the first call."""
+    """Return the stored canonical head. The first call reads the file."""
     with (
         resources.files("emulator.face").joinpath("data/canonical_mesh.npz").open("rb") as stream,
         np.load(stream, allow_pickle=False) as stored,
@@ -96,19 +96,19 @@ def canonical_data() -> CanonicalData:
 def canonical_mesh() -> Mesh:
     """Return the canonical mesh: 468 vertices in landmark order, 898 triangles, no texture seam.
 
-    Neutral, looking straight at the camera, mirror-symmetric to the bit in positions, texture
-    and triangles. The holes at the eyes and the mouth are closed; the face oval is the only
-    border. The arrays are shared and read-only.
+    The head is neutral and looks straight at the camera. Its positions, texture layout and triangles
+    are bit-exactly mirror-symmetric. The eyes and the mouth are closed by triangles; the face oval is
+    the only border. The arrays are shared and read-only.
 
-    Convention: centimetres; the origin lies midway between the two points in front of the ears
-    (234 and 454); the line from the chin's tip (152) to the top of the forehead (10) is vertical;
-    the pupils are 6.3 cm apart.
+    Positions are in centimetres. The origin is midway between the two points in front of the ears (234
+    and 454). The line from the tip of the chin (152) to the top of the forehead (10) is vertical. The
+    pupils are 6.3 cm apart.
     """
     return canonical_data().mesh
 
 
 def region_triangles(region: Region) -> NDArray[np.bool_]:
-    """Return (T,) which triangles of the canonical mesh cover ``region``."""
+    """Return a mask (T,) of the canonical mesh's triangles that cover ``region``."""
     covered: NDArray[np.bool_] = canonical_data().regions == region
     return covered
 

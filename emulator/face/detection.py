@@ -1,4 +1,4 @@
-"""Faces and people in a picture. The only module that knows MediaPipe."""
+"""Detection of faces and people in a picture. Only this module uses MediaPipe."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUT
 from emulator.face.resampling import Part, part_for
 from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
 
-# The detectors look at 192 x 192 and 128 x 128 pixels, sampled without a low-pass filter. A
-# picture reduced by area averaging beforehand loses nothing for them and aliases less.
+# Longest side of the detectors' input, in pixels. They sample it down to 192 x 192 and 128 x 128 pixels
+# without a low-pass filter. So reducing a picture by area averaging first loses nothing and aliases less.
 _DETECTION_SIDE = 512
 
-# A crop is this many pixels on a side, and this many times as wide as the detector's box. The
-# mesh model looks at 192 x 192 pixels, 1.5 boxes wide, so every pixel that it wants is there.
+# Side of a crop in pixels, and in widths of the detector's box. The mesh model uses 192 x 192 pixels,
+# 1.5 boxes wide, so the crop contains every pixel that it needs.
 _CROP_SIDE = 256
 _CROP_BOXES = 2.0
 
 _MINIMUM_SCORE = 0.5
 
-# What only a second search finds has to be surer: a colour wheel and coins get about 0.6, faces
-# that the first search misses 0.7 and more.
+# Minimum score for all searches after the first. A colour wheel and coins get about 0.6, faces that the first
+# search misses get 0.7 and more.
 _SECOND_SEARCH_SCORE = 0.65
 
-# Nobody could be told on fewer pixels across, and noise looks like a face on seven.
+# Smallest side of a face, in pixels. On fewer, no person is recognisable. On 7, noise looks like a face.
 _LEAST_SIDE = 10.0
 
-# How long the parts are, in eighths of the picture's sides, in which it is searched if nothing else helps.
+# Sides of the tiles in the last searches, in eighths of the picture's sides.
 _TILE_EIGHTHS = (5, 3)
 
-# Two boxes that overlap by more are one face. Faces of two people cheek to cheek overlap less.
+# Boxes with a larger intersection over union show the same face. It is smaller for two people cheek to cheek.
 _SAME_FACE_IOU = 0.4
+# With a smaller intersection over union of candidate and landmarks, the mesh model found another face.
 _SAME_PLACE_IOU = 0.2
 
 
@@ -47,11 +48,11 @@ class Face:
     Attributes
     ----------
     landmarks : (478, 3) float64
-        MediaPipe's face mesh topology (468 of the surface, 10 of the irises), in pixels of the
-        picture: x right, y down, z away from the camera, at the scale of x and with its zero
-        near the head's centre (so the nose tip has the smallest z).
+        In MediaPipe's face mesh topology (468 of the surface, 10 of the irises), in pixels of the
+        picture: x right, y down, z away from the camera. z has the scale of x. It is 0 near the
+        centre of the head, so the tip of the nose has the smallest z.
     box : Box
-        Around the landmarks.
+        Bounding box of the landmarks.
     score : float
         The detector's confidence, 0 to 1.
     """
@@ -62,21 +63,22 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """What finds faces. One instance serves one thread."""
+    """Interface of a face detector. Use an instance in one thread only."""
 
     def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first; empty if there are none.
+        """Return the faces in ``image``, the largest first.
 
-        More ``looks`` at each face make its landmarks steadier, and take longer.
+        ``looks`` is the number of crops of each face to average. More make its landmarks more stable, but
+        take longer.
         """
 
     def segment_person(self, image: Image) -> Mask:
-        """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person."""
+        """Return the mask (H, W) float32 of people, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """How a crop of a face differs from the plain one: moved and grown in parts of the face's size."""
+    """The difference of a crop from the plain one: shift in box widths, scale, roll (radians), mirroring."""
 
     right: float
     down: float
@@ -87,9 +89,9 @@ class _Look:
 
 _PLAIN = _Look(0.0, 0.0, 1.0, 0.0, mirrored=False)
 
-# The mesh model answers a little differently to each crop of one face; the mean is steadier (and it
-# is steadier than the median: the answers scatter without outliers). The crops come in mirrored
-# pairs, so a mirrored picture is looked at in the same way.
+# The landmarks differ slightly between crops of one face, so their mean is more stable. It is also more
+# stable than the median, because there are no outliers. The crops come in mirrored pairs, so that mirroring
+# the picture mirrors the mean.
 _LOOKS = (
     _Look(0.02, -0.01, 0.96, 0.03, mirrored=False),
     _Look(-0.02, -0.01, 0.96, -0.03, mirrored=True),
@@ -97,8 +99,8 @@ _LOOKS = (
     _Look(0.02, 0.01, 1.03, 0.03, mirrored=True),
 )
 
-# How far the looks' crops stand out over the plain one, in its sides: turned by 0.03, grown by 0.03 and
-# moved by 0.02 boxes, which are half a crop.
+# How far these crops extend beyond the plain one, as a fraction of its side. They are rotated by 0.03 rad,
+# enlarged by 3 %, and moved by 0.02 boxes. A box is half a crop.
 _LOOKS_REACH = 0.05
 
 _MIRROR = np.array(MIRROR)
@@ -121,9 +123,9 @@ node {
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Where a face may be: its box, how far its eye line is rolled, and how sure that is.
+    """A possible face: its box, the roll of its eye line, and its score.
 
-    ``roll`` is in radians, positive clockwise as the viewer sees it.
+    ``roll`` is in radians, positive clockwise as seen by the viewer.
     """
 
     box: Box
@@ -132,19 +134,19 @@ class _Candidate:
 
 
 class MediaPipeDetector:
-    """A FaceDetector that runs the models in MediaPipe's wheel on the CPU.
+    """A FaceDetector that runs the models of the MediaPipe package on the CPU.
 
-    A detector that reaches far (faces from about a sixteenth of the picture's side) finds the
-    candidates; each is turned upright and cropped, and it counts as a face if the mesh model
-    agrees. Where none does, a detector for close faces searches the picture, then the first one
-    four parts of it, then nine. Heads may be rolled by 45 degrees and more, not stand upside down.
+    The full-range detector finds candidates (faces from about a sixteenth of the picture's side). Each
+    candidate is cropped upright, and is a face if the mesh model finds one in the crop. If there is no face,
+    the short-range detector, for close faces, searches the picture. If there is still none, the full-range
+    detector searches four tiles, then nine. Heads can be rolled by 45 degrees and more, but not upside down.
 
-    The same picture gives the same bits, whatever the instance saw before. One instance serves
-    one thread. The import of MediaPipe (seconds) happens in the constructor.
+    The result for a picture is bit-identical, whatever the instance processed before. Use an instance in one
+    thread only. The constructor imports MediaPipe, which takes seconds.
     """
 
     def __init__(self) -> None:
-        from mediapipe.python.solutions import (  # noqa: PLC0415 - costs seconds: only who detects pays
+        from mediapipe.python.solutions import (  # noqa: PLC0415 - the import takes seconds
             face_detection,
             selfie_segmentation,
         )
@@ -159,26 +161,26 @@ class MediaPipeDetector:
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
     def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first, ties from left to right, top to bottom.
+        """Return the faces in ``image``, the largest first, then from left to right, then from top to bottom.
 
         Parameters
         ----------
         image : Image
         looks : int
-            1 to 4: how many crops of each face the mesh model looks at. The landmarks are the mean.
-            An even number does the same to a picture and to its mirror image.
+            1 to 4: number of crops of each face. The landmarks are the mean over the crops. With an even
+            number, mirroring the picture mirrors the landmarks.
 
         Raises
         ------
         ValueError
-            If ``image`` is no (H, W, 3) uint8 array, or ``looks`` is another number.
+            If ``image`` is not an `Image`, or ``looks`` is out of range.
         """
         check_image(image)
         if not 1 <= looks <= len(_LOOKS):
             raise ValueError(f"looks must be 1 to {len(_LOOKS)}, not {looks}")
         if image.size == 0:
             return ()
-        # A search whose candidates the mesh model all refuses has found nothing: the next one may.
+        # Continue with the next search if the mesh model rejects all candidates.
         for candidates in self._searches(image):
             faces = self._faces(image, candidates, looks)
             if faces:
@@ -186,12 +188,12 @@ class MediaPipeDetector:
         return ()
 
     def segment_person(self, image: Image) -> Mask:
-        """Return (H, W) float32, 0 to 1: how much each pixel belongs to a person.
+        """Return the mask (H, W) float32 of people, 0 to 1.
 
         Raises
         ------
         ValueError
-            If ``image`` is no (H, W, 3) uint8 array.
+            If ``image`` is not an `Image`.
         """
         check_image(image)
         height, width = image.shape[:2]
@@ -200,12 +202,12 @@ class MediaPipeDetector:
         reduced = _reduced(image)
         mask: Mask = np.clip(self._segmentation.process(reduced).segmentation_mask, 0.0, 1.0)
         if mask.shape != (height, width):
-            # Between two values from 0 to 1 there are no others.
+            # Linear interpolation keeps the range 0 to 1.
             mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return mask
 
     def _searches(self, image: Image) -> Iterator[list[_Candidate]]:
-        """Yield where faces may be, search by search, each longer than the one before."""
+        """Yield the candidates of each search. Each search takes longer than the one before."""
         whole = (0, 0, image.shape[1], image.shape[0])
         yield _search(self._full_range, image, whole)
         yield _surer(_search(self._short_range, image, whole))
@@ -214,14 +216,14 @@ class MediaPipeDetector:
             yield _surer(one for tile in tiles for one in _search(self._full_range, image, tile))
 
     def _faces(self, image: Image, candidates: Sequence[_Candidate], looks: int) -> tuple[Face, ...]:
-        """Return the candidates that are faces, each once: the largest first."""
+        """Return the faces among the candidates without duplicates, the largest first."""
         faces: list[Face] = []
         for candidate in _each_once(candidates):
             landmarks = self._landmarks(_surroundings(image, candidate), candidate)
             if landmarks is None:
                 continue
-            # Once more on a crop around the landmarks, which are surer than the detector's box: it
-            # halves how much they depend on where in the picture the face is, and how large.
+            # Repeat on a crop around the landmarks, because they are more reliable than the detector's box.
+            # This halves their dependence on the position and size of the face in the picture.
             around = _around(landmarks, candidate.score)
             part = _surroundings(image, around)
             closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
@@ -235,12 +237,12 @@ class MediaPipeDetector:
         return tuple(faces)
 
     def _mean(self, part: Part, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
-        """Return the mean of the landmarks (478, 3) that several looks find; None if none finds any."""
+        """Return the mean of the landmarks (478, 3) over ``looks``, or None if no look finds a face."""
         seen = [found for look in looks if (found := self._seen(part, around, look)) is not None]
         return np.mean(seen, axis=0) if seen else None
 
     def _seen(self, part: Part, around: _Candidate, look: _Look) -> Points3 | None:
-        """Return the landmarks (478, 3) in pixels of the picture that one look finds; None if none."""
+        """Return the landmarks (478, 3) of one look in pixels of the picture, or None if it finds no face."""
         crop, to_image = _upright_crop(part, _moved(around, look))
         normalised = self._look_at(np.ascontiguousarray(crop[:, ::-1]) if look.mirrored else crop)
         if normalised is None:
@@ -251,22 +253,21 @@ class MediaPipeDetector:
         return _in_image(normalised, to_image)
 
     def _landmarks(self, part: Part, candidate: _Candidate) -> Points3 | None:
-        """Return the landmarks (478, 3) in pixels of the picture; None if the mesh model sees no face."""
+        """Return the landmarks (478, 3) of a candidate in pixels of the picture, or None if it is no face."""
         landmarks = self._seen(part, candidate, _PLAIN)
-        # Less overlap than this, and the mesh model found somebody else.
         if landmarks is None or _overlap(_box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
             return None
         return landmarks
 
 
 class _MeshModel:
-    """The mesh model alone, for crops in which the face's place is known: half as long as a search.
+    """The mesh model without the search for a face, which halves the time.
 
-    Looks at the middle of a square crop, upright, 1.5 faces wide.
+    It uses the middle of a square, upright crop, 1.5 boxes wide.
     """
 
     def __init__(self) -> None:
-        from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - costs seconds, as above
+        from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - as above
         from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
         from mediapipe.python._framework_bindings import calculator_graph  # noqa: PLC0415 - as above
 
@@ -276,16 +277,16 @@ class _MeshModel:
         self._graph: Any = calculator_graph.CalculatorGraph(graph_config=_MESH_GRAPH)
         self._found: list[Any] = []
         self._graph.observe_output_stream("landmarks", lambda _name, packet: self._found.append(packet))
-        refined = True  # with irises, as the landmarks have them
+        refined = True  # with irises
         self._graph.start_run({"with_attention": packet_creator.create_bool(refined)})
         self._timestamp_us = 0
 
     def __call__(self, crop: Image) -> Points3 | None:
-        """Return landmarks (478, 3) in parts of the crop's side; None if the model sees no face."""
+        """Return landmarks (478, 3) as fractions of the crop's side, or None if there is no face."""
         from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
         from mediapipe.python._framework_bindings import image_frame  # noqa: PLC0415 - as above
 
-        # Pictures must follow each other in time, whatever the time.
+        # MediaPipe requires increasing timestamps; their values do not matter.
         self._timestamp_us += 1
         self._found.clear()
         picture = self._packets.create_image_frame(
@@ -301,7 +302,7 @@ class _MeshModel:
 def face_mesh_edges() -> NDArray[np.int32]:
     """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
 
-    What the canonical mesh is derived from. The import of MediaPipe takes seconds.
+    The canonical mesh is derived from them. Imports MediaPipe, which takes seconds.
     """
     from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
         FACEMESH_TESSELATION,
@@ -312,13 +313,13 @@ def face_mesh_edges() -> NDArray[np.int32]:
 
 
 def _read_landmarks(mesh: Any) -> Points3:
-    """Return MediaPipe's landmarks (478, 3) in parts of the picture's side."""
+    """Return MediaPipe's landmarks (478, 3) as fractions of the crop's side."""
     return np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
 
 
 def _in_image(normalised: Points3, to_image: Matrix) -> Points3:
-    """Return landmarks (478, 3) in parts of a crop's side as pixels of the picture."""
-    # MediaPipe has pixel edges at integers, we have the centres there.
+    """Convert landmarks (478, 3) from fractions of a crop's side to pixels of the picture."""
+    # In MediaPipe, integers are the edges of pixels. Here they are the centres.
     flat = normalised[:, :2] * _CROP_SIDE - 0.5
     landmarks = np.empty_like(normalised)
     landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
@@ -327,7 +328,7 @@ def _in_image(normalised: Points3, to_image: Matrix) -> Points3:
 
 
 def _reduced(image: Image) -> Image:
-    """Return ``image``, its longest side at most ``_DETECTION_SIDE``, C-contiguous."""
+    """Return ``image`` with a longest side of at most ``_DETECTION_SIDE``, C-contiguous."""
     height, width = image.shape[:2]
     factor = _DETECTION_SIDE / max(height, width)
     if factor >= 1.0:
@@ -341,7 +342,7 @@ def _surer(candidates: Iterable[_Candidate]) -> list[_Candidate]:
 
 
 def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return the candidates, the surest first, without those that overlap a surer one."""
+    """Return the candidates by falling score, without those that overlap one with a higher score."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
         if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
@@ -350,10 +351,11 @@ def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 
 
 def _tiles(image: Image, eighths: int) -> Sequence[tuple[int, int, int, int]]:
-    """Return left, top, width and height of parts of a picture, so many eighths of its sides long.
+    """Return left, top, width and height of overlapping tiles that cover a picture.
 
-    Four parts of five eighths: a face of a quarter of the sides lies wholly in one. Nine of three
-    eighths: one of a sixteenth does.
+    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths there are four tiles,
+    and a face of a quarter of the sides is always completely in one tile. With 3 eighths there are nine
+    tiles, and this applies to a face of a sixteenth.
     """
     height, width = image.shape[:2]
     across, down = -(-width * eighths // 8), -(-height * eighths // 8)
@@ -366,7 +368,7 @@ def _tiles(image: Image, eighths: int) -> Sequence[tuple[int, int, int, int]]:
 
 
 def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> list[_Candidate]:
-    """Return what MediaPipe's ``detector`` finds in a part of a picture, in the picture's pixels."""
+    """Return MediaPipe's detections in a part of a picture, in pixels of the whole picture."""
     left, top, width, height = place
     result = detector.process(_reduced(image[top : top + height, left : left + width]))
     candidates = []
@@ -379,7 +381,7 @@ def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> li
             relative.width * width,
             relative.height * height,
         )
-        # Keypoints 0 and 1 are the person's right eye (the viewer's left) and left eye.
+        # Keypoint 0 is the person's right eye (on the viewer's left), keypoint 1 the left eye.
         right_eye, left_eye = location.relative_keypoints[0], location.relative_keypoints[1]
         roll = float(np.arctan2((left_eye.y - right_eye.y) * height, (left_eye.x - right_eye.x) * width))
         candidates.append(_Candidate(box, roll, float(detection.score[0])))
@@ -387,10 +389,10 @@ def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> li
 
 
 def _around(landmarks: Points3, score: float) -> _Candidate:
-    """Return the candidate that landmarks (478, 3) are: a square around them, the eye line level.
+    """Return a candidate from landmarks (478, 3): a square around them, rolled with the eye line.
 
-    Where and as large as the detector would have it, for the mesh model is used to that: a little
-    smaller than the landmarks' extent and lower, since foreheads count less.
+    Its size and position are those of the detector's boxes, because the mesh model expects them. These boxes
+    are slightly smaller than the landmarks' extent, and lower, because they contain less of the forehead.
     """
     across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
     roll = float(np.arctan2(across[1], across[0]))
@@ -404,7 +406,7 @@ def _around(landmarks: Points3, score: float) -> _Candidate:
 
 
 def _moved(candidate: _Candidate, look: _Look) -> _Candidate:
-    """Return the candidate as ``look`` crops it."""
+    """Return the candidate moved, scaled and rolled by ``look``."""
     box = candidate.box
     shift = _turn(candidate.roll) @ np.array([look.right, look.down]) * box.width
     side = box.width * look.size
@@ -414,13 +416,13 @@ def _moved(candidate: _Candidate, look: _Look) -> _Candidate:
 
 
 def _turn(roll: float) -> Matrix:
-    """Return the matrix (2, 2) that turns pixels clockwise, as the viewer sees it, by ``roll`` radians."""
+    """Return the matrix (2, 2) that turns pixels by ``roll`` radians, clockwise as seen by the viewer."""
     cosine, sine = np.cos(roll), np.sin(roll)
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
 def _to_image(candidate: _Candidate) -> Matrix:
-    """Return the matrix (2, 3) that takes (x, y, 1) in the candidate's upright crop to the picture."""
+    """Return the matrix (2, 3) that maps (x, y, 1) in the candidate's upright crop to the picture."""
     box = candidate.box
     side = max(box.width, box.height, 1.0) * _CROP_BOXES
     centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
@@ -429,34 +431,34 @@ def _to_image(candidate: _Candidate) -> Matrix:
 
 
 def _surroundings(image: Image, candidate: _Candidate) -> Part:
-    """Return the part of the picture that all looks at a candidate need."""
+    """Return the part of the picture that contains all crops of a candidate."""
     return part_for(image, _to_image(candidate), _CROP_SIDE, _CROP_SIDE, _LOOKS_REACH)
 
 
 def _upright_crop(part: Part, candidate: _Candidate) -> tuple[Image, Matrix]:
-    """Return a square crop in which the candidate stands upright, and the way back.
+    """Return a square crop with the candidate upright, and the map from the crop to the picture.
 
-    What lies outside the picture repeats its edge.
+    Outside the picture, the crop repeats the picture's edge.
 
     Returns
     -------
     crop : (_CROP_SIDE, _CROP_SIDE, 3) uint8
     to_image : (2, 3) float64
-        Takes (x, y, 1) in the crop to (x, y) in the picture.
+        Maps (x, y, 1) in the crop to (x, y) in the picture.
     """
     to_image = _to_image(candidate)
     return part.sample(to_image, _CROP_SIDE, _CROP_SIDE, cv2.BORDER_REPLICATE), to_image
 
 
 def _box_around(landmarks: Points3) -> Box:
-    """Return the smallest box that holds all ``landmarks``."""
+    """Return the bounding box of ``landmarks``."""
     left, top = landmarks[:, :2].min(axis=0)
     right, bottom = landmarks[:, :2].max(axis=0)
     return Box(float(left), float(top), float(right - left), float(bottom - top))
 
 
 def _overlap(first: Box, second: Box) -> float:
-    """Return the area that two boxes share, divided by the area that they cover together."""
+    """Return the intersection over union (IoU) of two boxes."""
     width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
     height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
     if width <= 0 or height <= 0:

@@ -1,6 +1,6 @@
-"""How a landmark detector answers to heads, measured on drawn ones that are known.
+"""The response of the landmark detector to heads, and its errors, measured on synthetic faces.
 
-``laboratory.observability`` measures it and writes ``emulator/face/data/detector_error.npz``.
+``laboratory.observability`` measures both and writes ``emulator/face/data/detector_error.npz``.
 """
 
 from __future__ import annotations
@@ -17,42 +17,46 @@ from emulator.face.landmarks import MIRROR, SURFACE_COUNT
 from emulator.face.types import Matrix
 
 POSE_TERMS = 6
-"""How many powers of the pose the errors are measured along."""
+"""Number of polynomial terms in yaw and pitch that describe the detector's bias."""
 
-# Poses are measured in these, so that a face turned as photographs show it is about one unit away.
+# Units of yaw and pitch: heads in photographs are typically turned by about one unit.
 _YAW_UNIT_DEG, _PITCH_UNIT_DEG = 30.0, 15.0
 
-# One person's photographs differ along each harmonic by about as much as faces seem to differ, more
-# across the plane of symmetry. Measured on a few people's photographs: even and odd, along x, y, z.
+# Along a unit harmonic, the faces detected in photographs of one person differ by a standard deviation of
+# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT`` cm times a factor for even or odd fields along x, y, z. That
+# is about as much as detected faces of different people differ, and most along x. Measured on photographs of
+# a few people.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
 _EVEN_WITHIN = (1.0, 0.75, 0.6)
 _ODD_WITHIN = (1.0, 0.6, 0.6)
 
-# One over the distance to the camera: photographs are taken from 80 cm, give or take; a camera
-# that is farther away than infinitely far comes from detectors that overdo it.
+# One standard deviation of 1 / (distance to the camera), for a typical distance of 80 cm. Negative values
+# are possible, because a detector can overcorrect the perspective.
 _NEARNESS_PER_CM = 1.0 / 80.0
 
 
 @dataclass(frozen=True, eq=False)
 class DetectorError:
-    """What detected landmarks say of a head, and how they err. The arrays are read-only.
+    """The detector's response to a head, its bias and its error covariance. The arrays are read-only.
 
-    All but ``directions`` is told in the L numbers that a head's landmarks have along these; it
-    stands for landmarks in model space, less the canonical head, in centimetres.
+    ``directions`` is an orthonormal basis of L fields. All other arrays are in this basis. They describe
+    landmarks in model space minus the canonical head, in centimetres.
 
     Attributes
     ----------
     directions : (L, 468, 3) float64
-        Orthonormal, each even or odd under the mirror image: where detected landmarks vary.
+        The directions in which detected landmarks vary, each even or odd under reflection.
     bias : (6, L) float64
-        How drawn faces are seen otherwise than photographed ones, by ``pose_terms``.
+        Systematic deviation of the landmarks detected in synthetic faces, one row for each of
+        ``pose_terms``. The canonical head comes from photographs, so this includes the difference
+        between synthetic faces and photographs.
     response : (L, 80) float64
-        What a coefficient of 1 does to the landmarks that are detected.
+        Effect of an identity coefficient of 1 on the detected landmarks.
     at_rest, acting : (L, L) float64
-        The errors' covariance about these, for faces at rest and for faces with an expression.
+        Covariance of the errors, for faces at rest and for faces with an expression.
     lasting : (L, L) float64
-        The share of it that every picture of one person has alike.
+        The part of the covariance that all pictures of one person share.
     """
 
     directions: NDArray[np.float64]
@@ -65,7 +69,7 @@ class DetectorError:
 
 @cache
 def detector_error() -> DetectorError:
-    """Return what was measured; the file is read at the first call."""
+    """Return the measured errors. The first call reads the file."""
     with (
         resources.files("emulator.face").joinpath("data/detector_error.npz").open("rb") as stream,
         np.load(stream, allow_pickle=False) as stored,
@@ -79,16 +83,16 @@ def detector_error() -> DetectorError:
 
 
 def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the powers (..., 6) of yaw and pitch (...) along which errors are measured; the first is 1."""
+    """Return the polynomial terms (..., 6) of yaw and pitch (...) for the bias; the first is 1."""
     yaw, pitch = yaw_deg / _YAW_UNIT_DEG, pitch_deg / _PITCH_UNIT_DEG
     return np.stack([np.ones_like(yaw), yaw, yaw**2, pitch, pitch * yaw, pitch**2], axis=-1)
 
 
 @cache
 def within_person_fields() -> NDArray[np.float64]:
-    """Return fields (F, 468, 3), cm: by how much one person's photographs seem to differ.
+    """Return the fields (F, 468, 3), in cm, along which photographs of one person differ.
 
-    One standard deviation each, independent of one another.
+    Each field is one standard deviation. The amounts are independent of each other.
     """
     canonical = canonical_data()
     found = []
@@ -96,7 +100,7 @@ def within_person_fields() -> NDArray[np.float64]:
         even = harmonic[list(MIRROR[:SURFACE_COUNT])] @ harmonic > 0
         for axis in range(3):
             field = np.zeros((SURFACE_COUNT, 3))
-            # Along x a mirror image also changes the sign.
+            # A reflection also negates x.
             factors = _EVEN_WITHIN if even == (axis > 0) else _ODD_WITHIN
             field[:, axis] = harmonic * (factors[axis] * _WITHIN_CM * frequency**-_WITHIN_EXPONENT)
             found.append(field)
@@ -104,10 +108,10 @@ def within_person_fields() -> NDArray[np.float64]:
 
 
 def perspective_fields() -> NDArray[np.float64]:
-    """Return fields (3, 468, 3), cm: what a near camera does to a face, seen from three sides.
+    """Return the fields (3, 468, 3), in cm, of the perspective of a near camera, for three directions.
 
-    A point that is nearer to the camera by ``h`` appears larger by ``h / distance``. A head that is
-    turned is near to the camera with its other side, by the sine of its angle: 20 degrees as a rule.
+    What is nearer to the camera by ``h`` appears larger by ``h / distance``. The three directions are the
+    axes of model space. The factors of x and y are the sine of a typical yaw or pitch, 20 degrees.
     """
     vertices = canonical_mesh().vertices
     directions = np.diag([0.35, 0.35, 1.0])

@@ -1,4 +1,4 @@
-"""What the face core and the pipelines can refuse, as errors that carry data.
+"""Errors of the face core and the pipelines.
 
 ::
 
@@ -16,24 +16,24 @@
     ├── FaceAngleTooLarge(angle_deg, limit_deg)
     └── RefusedImage(position, reason)
 
-They know no HTTP status and no vendor's words: each vendor maps them in its own table.
-Arguments are positional and handed to ``Exception``, so that an error raised in a worker
-process arrives whole in the server's.
+They have no HTTP status and no vendor's text: each vendor maps them in its own table.
+All arguments are positional and passed to ``Exception``, so that an error can be pickled from a worker
+process to the server.
 """
 
 from __future__ import annotations
 
 
 class FaceError(Exception):
-    """The root of everything that the face core refuses."""
+    """Base class of all errors of the face core."""
 
 
 class ImageError(FaceError):
-    """The bytes are no picture that can be worked on."""
+    """The bytes are not a usable picture."""
 
 
 class ImageUndecodable(ImageError):
-    """The bytes are damaged, or not a picture at all."""
+    """The bytes are damaged or not a picture."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class ImageUndecodable(ImageError):
 
 
 class ImageFormatUnsupported(ImageError):
-    """The bytes are a picture, in a format that the caller did not accept."""
+    """The picture has a format that the caller does not accept."""
 
     def __init__(self, found: str, accepted: tuple[str, ...]) -> None:
         super().__init__(found, accepted)
@@ -52,18 +52,18 @@ class ImageFormatUnsupported(ImageError):
         self.accepted = accepted
 
     def __str__(self) -> str:
-        return f"the image is {self.found}, accepted are {', '.join(self.accepted)}"
+        return f"the image format is {self.found}, but only these are accepted: {', '.join(self.accepted)}"
 
 
 class ImageEmpty(ImageError):
-    """There are no bytes."""
+    """The image has no bytes."""
 
     def __str__(self) -> str:
         return "the image has no bytes"
 
 
 class ImageTooLarge(ImageError):
-    """A side is longer than the limit (pixels)."""
+    """A side is longer than the limit (pixels), or the area is larger than its square."""
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(width, height, limit)
@@ -72,7 +72,7 @@ class ImageTooLarge(ImageError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the image is {self.width} x {self.height}, the longest side allowed is {self.limit}"
+        return f"the image is {self.width} x {self.height}, but the limit is {self.limit} x {self.limit}"
 
 
 class ImageTooSmall(ImageError):
@@ -85,29 +85,29 @@ class ImageTooSmall(ImageError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the image is {self.width} x {self.height}, the shortest side allowed is {self.limit}"
+        return f"the image is {self.width} x {self.height}, but the shortest allowed side is {self.limit}"
 
 
 class NoFaceFound(FaceError):
-    """No face in the image."""
+    """The image shows no face."""
 
     def __str__(self) -> str:
         return "no face was found in the image"
 
 
 class SeveralFacesFound(FaceError):
-    """More than one face where the caller wants exactly one."""
+    """The image shows several faces, but the caller wants exactly one."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.count = count
 
     def __str__(self) -> str:
-        return f"{self.count} faces were found where one is wanted"
+        return f"{self.count} faces were found, but exactly one is expected"
 
 
 class FaceIndexOutOfRange(FaceError):
-    """The caller chose a face that is not there."""
+    """The caller chose a face that does not exist."""
 
     def __init__(self, index: int, count: int) -> None:
         super().__init__(index, count)
@@ -115,7 +115,7 @@ class FaceIndexOutOfRange(FaceError):
         self.count = count
 
     def __str__(self) -> str:
-        return f"face {self.index} was asked for, and there are {self.count}"
+        return f"there is no face {self.index}: the number of faces is {self.count}"
 
 
 class FaceTooSmall(FaceError):
@@ -127,11 +127,11 @@ class FaceTooSmall(FaceError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the face fills {self.fraction:.1%} of the image, at least {self.limit:.1%} is needed"
+        return f"the face fills {self.fraction:.1%} of the image, but more than {self.limit:.1%} is required"
 
 
 class FaceAngleTooLarge(FaceError):
-    """The head is turned too far: the largest of yaw, pitch and roll."""
+    """The head is turned too far: ``angle_deg`` is the largest of yaw, pitch and roll."""
 
     def __init__(self, angle_deg: float, limit_deg: float) -> None:
         super().__init__(angle_deg, limit_deg)
@@ -139,13 +139,11 @@ class FaceAngleTooLarge(FaceError):
         self.limit_deg = limit_deg
 
     def __str__(self) -> str:
-        return (
-            f"the head is turned by {self.angle_deg:.0f} degrees, less than {self.limit_deg:.0f} are needed"
-        )
+        return f"the head is turned by {self.angle_deg:.0f} degrees, but the limit is {self.limit_deg:.0f}"
 
 
 class RefusedImage(FaceError):
-    """One of several images was refused: the one at ``position``, for ``reason``."""
+    """One of several images is refused: the one at ``position``, because of ``reason``."""
 
     def __init__(self, position: int, reason: FaceError) -> None:
         super().__init__(position, reason)

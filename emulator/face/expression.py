@@ -1,8 +1,8 @@
-"""What faces do: fields of displacement for the actions of their muscles.
+"""Facial expressions: fields of displacement for the actions of the muscles.
 
-They are fitted along with the identity and thrown away, so that a smile is no one's feature. None of
-them comes from a recording: each moves a few landmarks the way an action unit of the Facial Action
-Coding System (P. Ekman and W. V. Friesen 1978) moves them, and the skin around follows smoothly.
+The fit accounts for these fields, so that a smile does not become a part of the identity. They are not
+recorded. Each field moves a few landmarks like an action unit of the Facial Action Coding System (P. Ekman
+and W. V. Friesen 1978), and the skin around them follows smoothly.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from emulator.face.types import Matrix, Points3
 
 
 class _Action(NamedTuple):
-    """Landmarks that move together, on the middle or on the right side.
+    """Landmarks that move together, in the middle or on the right side.
 
-    ``reach_cm`` says how far the skin around follows; each vector (cm) is how far the landmarks
-    typically go.
+    The skin within about ``reach_cm`` follows. Each of ``moves_cm`` is a typical displacement of the
+    landmarks.
     """
 
     name: str
@@ -71,21 +71,21 @@ _MIDDLE: Final = (
 _JAW: Final = (*LOWER_LIP_INNER[1:-1], *LOWER_LIP_OUTER[1:-1], *CHIN)
 _ABOVE_JAW: Final = (*UPPER_LIP_INNER[1:-1], *UPPER_LIP_OUTER[1:-1], *NOSE, *RIGID)
 
-# The joint of the jaw, before the ears and a little below; the jaw drops by 0.1 rad.
+# The joint of the jaw is in front of the ears and slightly below them.
 _JAW_JOINT_CM = (0.0, -1.0, -0.5)
 _JAW_DROP_RAD = 0.1
 _JAW_MOVES_CM = ((0.3, 0.0, 0.0), (0.0, 0.0, 0.25))
 
-# How far a smile opens the mouth.
+# Typical opening of the mouth in a smile.
 _SMILE_CM = 0.6
 
 
 @cache
 def expression_fields() -> NDArray[np.float64]:
-    """Return fields of displacement (E, 468, 3), read-only: one typical deviation of each action, cm.
+    """Return the fields (E, 468, 3), read-only: a typical displacement of each action, in cm.
 
-    Each field of the middle is its own mirror image or the negative of it, up to rounding; those of
-    the sides come in pairs.
+    Fields of the middle are even or odd under reflection, up to rounding. Fields of the sides come in
+    mirrored pairs.
     """
     stiffness, mass = _bending()
     vertices = canonical_mesh().vertices
@@ -114,7 +114,7 @@ def _follow(
     reach_cm: float,
     held: Sequence[int] = (),
 ) -> NDArray[np.float64]:
-    """Return (468,): 1 at ``landmarks``, 0 at ``held`` and far away, least bending between."""
+    """Return the weights (468,) of least bending: 1 at ``landmarks``, 0 at ``held`` and far away."""
     pins = np.zeros(len(mass))
     pins[[*landmarks, *held]] = 1e3
     target = np.zeros(len(mass))
@@ -124,10 +124,11 @@ def _follow(
 
 
 def _bending() -> tuple[Matrix, NDArray[np.float64]]:
-    """Return the skin's bending energy (468, 468), 1/cm2, and each vertex's share of the area, cm2.
+    """Return the bending energy (468, 468) of the skin, in 1/cm2, and the area (468,) of each vertex, in cm2.
 
-    The eyes and the mouth stay open: lips move apart. Cotangent weights as in U. Pinkall and
-    K. Polthier 1993, doi:10.1080/10586458.1993.10504266, kept positive.
+    The triangles of the eyes and the mouth are left out, so that the lips can move apart. The edges have
+    cotangent weights (U. Pinkall and K. Polthier 1993, doi:10.1080/10586458.1993.10504266), clipped to
+    positive values.
     """
     canonical = canonical_data()
     vertices = canonical.mesh.vertices

@@ -1,4 +1,4 @@
-"""From landmarks to a head: who it is, how it is turned, and where the camera has it."""
+"""Fit of a head to landmarks: identity coefficients, pose and camera."""
 
 from __future__ import annotations
 
@@ -39,46 +39,49 @@ from emulator.face.types import Matrix, Points3, check_points
 
 _ALTERNATIONS = 3
 
-# What of a landmark's error no direction tells of.
+# Landmark noise that no error direction explains, in centimetres.
 _NOISE_CM = 0.06
 
-# Photographs differ from one another by more than drawn pictures do: by this much of what one
-# person's seem to differ by, half of which stays from one photograph to the next; and by this much
-# of the expressions that drawn people do not have. Chosen by trying on photographs and drawn faces.
+# Photographs have errors that synthetic faces do not have. These are the scale of the `within_person_fields`,
+# the part of their covariance that all photographs of a person share, and the scale of the expression fields.
+# They were chosen by experiments on photographs and synthetic faces.
 _WITHIN_PERSON = 0.8
 _LASTING = 0.5
 _EXPRESSIONS = 0.1
 
-# Smiles of photographed people (the last expression) are drawn ones' only in part.
+# Scale of the last expression field, the smile. It is larger, because synthetic smiles cover the smiles of
+# photographs only in part.
 _SMILE = 0.3
 
-# How surely a face is told to be at rest by one likelihood against the other: they are told in more
-# numbers than are independent of one another.
+# Exponent of the likelihood ratio between a face at rest and one with an expression. It is below 1, because
+# the numbers of a view are not all independent.
 _TEMPER = 0.25
 
-# What is recovered of a coefficient varies less over many faces than the coefficient does, and the
-# finest hardly at all. This power of the ratio is given back: with 1 all would vary as drawn ones
-# do, and the finest with nothing but noise; with 0 they would be dead.
+# The recovered coefficients vary less over many faces than the true ones, and the finest hardly vary. They
+# are divided by the ratio of the standard deviations to this power. With 1, all would vary like the true
+# ones, but the finest would be only noise. With 0, the finest would be almost constant.
 _WIDENING = 0.6
 
-# How many standard deviations from the mean a coefficient may be: one face in some 16,000 is, in each.
+# Largest magnitude of a coefficient, in standard deviations. In each, about one face in 16,000 exceeds it.
 _FARTHEST = 4.0
 
-# How much of what views agree to show beside the identity's head is delivered. Most of it is the
-# detector's error: less would be nearer to the person, and farther from the picture than 1 % of the eye
-# distance. Several views' errors differ, so no head could be that near to all of their pictures.
+# Share of the detail that is delivered if all views agree. Detail is what the views show in addition to the
+# identity's head. Most of it is the detector's error. A smaller share would be nearer to the person, but
+# would differ from the picture by more than 1 % of the eye distance. With several views, no head can be so
+# near to all pictures, because their errors differ.
 _DETAIL = 0.55
 
-# How much more the identity's head says about depth than a view from the side does. The detector's
-# errors turn with the head: on drawn people, views 30 degrees apart that were intersected gave a worse
-# head than one view alone.
+# Weight of the depth of the identity's head, relative to a view from the side. The detector's errors turn
+# with the head. On synthetic people, the intersection of views 30 degrees apart is worse than one view alone.
 _DEPTH_PRIOR = 10.0
 
-# A photograph that fits worse than usual is trusted less, one that fits better not much more.
+# Limits of the doubt. A view that fits worse than usual gets less weight; one that fits better gets only
+# slightly more.
 _LEAST_DOUBT, _MOST_DOUBT = 0.15, 10.0
 
-# Beyond this it is no face, or one upside down, which the mesh model takes for an upright one. Photographed
-# faces have up to 1, drawn ones turned by 50 degrees up to 2.9; photographed ones upside down 4 to 7.
+# With a greater doubt, the landmarks show no face, or a face upside down, which the mesh model detects as
+# upright. Photographs have a doubt of up to 1, synthetic faces turned by 50 degrees up to 2.9, and
+# photographs upside down 4 to 7.
 _NO_FACE = 3.0
 
 
@@ -89,18 +92,17 @@ class HeadFit:
     Attributes
     ----------
     identity_coefficients : (80,) float64
-        In standard deviations; within about -4 to 4 for faces.
+        In standard deviations, -4 to 4.
     camera : WeakPerspective
-        Model space to the picture.
+        Projects model space to the picture.
     pose : Pose
-        The camera's rotation, as angles.
+        The camera's rotation as angles.
     mesh : Mesh
-        The head with these coefficients, without expression, in model space.
+        The head with these coefficients and without expression, in model space.
     landmarks_cm : (468, 3) float64
-        The landmarks carried back into model space: what expression and detail are left on.
+        The landmarks in model space. They include expression and detail.
     doubt : float
-        How much worse than usual the landmarks fit a face: 1 is usual. Of several views those of
-        little doubt count most.
+        Misfit between the landmarks and a face; 1 is usual. Views with a lower doubt have more weight.
     """
 
     identity_coefficients: NDArray[np.float64]
@@ -112,50 +114,52 @@ class HeadFit:
 
     @property
     def is_of_a_face(self) -> bool:
-        """Whether the landmarks can be a face's, the right way up."""
+        """Whether the landmarks can belong to an upright face."""
         return self.doubt < _NO_FACE
 
 
 def fit_head(landmarks: Points3) -> HeadFit:
-    """Return the head, and the camera that sees it, that explain ``landmarks`` best.
+    """Return the head and the camera that fit ``landmarks`` best.
 
-    ``fit_views`` with one view.
+    The same as ``fit_views`` with one view.
 
     Parameters
     ----------
     landmarks : (478, 3) float64
-        As ``Face`` has them: pixels, x right, y down, z away from the camera.
+        As in ``Face``: pixels, x right, y down, z away from the camera.
 
     Raises
     ------
     ValueError
-        If the shape is another one, or a coordinate is not finite.
+        If the shape is wrong, or a coordinate is not finite.
     """
     return fit_views([landmarks])[0]
 
 
 def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
-    """Return one person's head as all ``views`` show it, with each view's camera: one fit a view.
+    """Fit one head to all ``views`` of a person, and one camera to each view. Return one fit per view.
 
-    All fits have the same identity and mesh. First come the cameras (the weighted similarity of
-    Umeyama 1991, landmarks that stick out counting less, after P. J. Huber 1964,
-    doi:10.1214/aoms/1177703732), then the identity: the posterior mean in closed form.
-    Coefficients are N(0, 1), and what else moves landmarks is normal too, with the covariances that
-    were measured on drawn people at rest and on others; a view belongs to either kind by as much as
-    its likelihoods say. What errs alike in all pictures of a person does not go away with more views.
+    All fits have the same identity and mesh. The cameras are fitted first, as weighted similarities
+    (Umeyama 1991). Outliers among the landmarks get a lower weight (P. J. Huber 1964,
+    doi:10.1214/aoms/1177703732). Then the coefficients are the posterior mean, in closed form.
+
+    The prior of the coefficients is N(0, 1). All other causes that move landmarks are normal too. Their
+    covariances are measured on synthetic people, separately for faces at rest and with an expression. Each
+    view is a mixture of the two kinds, weighted by their likelihoods. Errors that all pictures of a person
+    share do not decrease with more views.
 
     Parameters
     ----------
     views : sequence of (478, 3) float64
-        As ``Face`` has landmarks, in each picture's own pixels.
+        As the landmarks in ``Face``, in the pixels of each picture.
 
     Raises
     ------
     ValueError
-        If there is no view, a shape is another one, or a coordinate is not finite.
+        If there is no view, a shape is wrong, or a coordinate is not finite.
     """
     if not views:
-        raise ValueError("there must be a view")
+        raise ValueError("there must be at least one view")
     for landmarks in views:
         check_points(landmarks, 3, "landmarks")
         if len(landmarks) != LANDMARK_COUNT:
@@ -172,19 +176,18 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
 
 
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
-    """Return the vertices (468, 3), cm, of the head as the views show it: expression and detail too.
+    """Return the vertices (468, 3), in cm, of the head as the views show it, with expression and detail.
 
-    The identity's head, and a part of what the views show beside it: the more they contradict one another
-    in that, the less. Each view
-    says where a vertex lies across its line of sight, by how much it faces the camera; along the line
-    of sight it says little, and the identity's head decides. Views from all around are intersected;
-    views that differ little do not add up to a depth.
+    They are those of the identity's head plus a part of the detail that the views show. The less the views
+    agree on the detail, the smaller is this part. A view determines the position of a vertex across its
+    line of sight, with more weight if the vertex faces the camera. Along the line of sight, the identity's
+    head dominates. Views from all around are intersected; similar views do not determine the depth.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
     towards = np.sum([fit.camera.rotation[2] for fit in fits], axis=0)
     towards = towards / np.linalg.norm(towards)
-    # The identity's depth counts like this many views from the side.
+    # The depth of the identity's head counts as much as this number of views from the side.
     prior = 1e-3 * np.eye(3) + _DEPTH_PRIOR * len(fits) * np.outer(towards, towards)
     known = np.broadcast_to(prior, (len(vertices), 3, 3)).copy()
     total = np.zeros((len(vertices), 3))
@@ -192,28 +195,28 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     for fit in fits:
         sight = fit.camera.rotation[2]
         across = np.eye(3) - np.outer(sight, sight)
-        # A vertex that no view sees still goes along with its view, by a little.
+        # Vertices that the view does not show get a small weight, so that they still follow it slightly.
         weight = (np.clip(normals @ sight, 0.0, 1.0) ** 2 + 0.02) / fit.doubt
         details.append((fit.landmarks_cm - vertices) @ across)
         known += weight[:, None, None] * across
         total += weight[:, None] * details[-1]
     offset: Points3 = np.linalg.solve(known, total[:, :, None])[:, :, 0]
-    # Squared: what views of drawn people share is still their detector's error, by the larger part.
+    # Squared, because most of the detail that the views share is still the detector's error.
     return vertices + _DETAIL * _agreement(details) ** 2 * offset
 
 
 def _agreement(details: Sequence[Points3]) -> float:
-    """Return 1 if all views show the same, 1 / N if the N views have nothing in common."""
+    """Return 1 if all N views show the same detail, 1 / N if they have nothing in common."""
     mean = np.mean(details, axis=0)
     shown = float(np.mean([(detail**2).sum() for detail in details]))
     return float((mean**2).sum()) / shown if shown > 0.0 else 1.0
 
 
 def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
-    """Return the camera that has ``vertices`` (468, 3), cm, where the fit's landmarks lie in the picture.
+    """Return the camera that projects ``vertices`` (468, 3), in cm, closest to the fit's landmarks.
 
-    The fit's own camera sees the head as smoothed landmarks have it, which is not the head that is
-    delivered, and compares depths too, of which a picture says little.
+    The fit's own camera belongs to a head with smoothed landmarks, which is not the delivered head. It
+    also fits depths, which a picture hardly determines.
     """
     pixels = fit.camera.project(fit.landmarks_cm)[:, :2]
     return fit.camera.refined(vertices, pixels, landmark_weights())
@@ -221,9 +224,9 @@ def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
 
 @cache
 def landmark_weights() -> NDArray[np.float64]:
-    """Return (468,), read-only: how much each landmark says about the pose, 0 to 1."""
+    """Return the weight (468,) of each landmark for the pose, 0 to 1, read-only."""
     weights = np.full(SURFACE_COUNT, 0.5)
-    # The jaw goes down with the mouth, and brows go up.
+    # Expressions move the jaw and the brows.
     weights[[*CHIN, *RIGHT_JAW[2:], *LEFT_JAW[2:]]] = 0.3
     weights[[*RIGHT_EYEBROW, *LEFT_EYEBROW]] = 0.2
     vertices = canonical_mesh().vertices
@@ -240,24 +243,24 @@ def landmark_weights() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Solver:
-    """The linear algebra that is the same for all faces, in the detector's L directions.
+    """Precomputed matrices for all faces, in the detector's L directions.
 
     Attributes
     ----------
     directions : (L, 1404) float64
         468 landmarks times x, y, z.
     bias : (6, L) float64
-        By ``pose_terms``.
+        One row for each of ``pose_terms``.
     response : (L, 80) float64
-        To coefficients of 1.
+        Effect of coefficients of 1.
     lasting : (L, L) float64
-        Covariance of what errs alike in all pictures of a person.
+        Covariance of the errors that all pictures of a person share.
     kinds : (2, L, L) float64
-        Covariance of what else errs in a picture of a face at rest, and of one with an expression.
+        Covariance of the other errors, for a face at rest and for a face with an expression.
     smooth : (L, L) float64
-        From what is seen to what a face with an expression can look like.
+        Removes the noise from detected landmarks, for a face with an expression.
     widening : (80,) float64
-        What posterior means are multiplied by to vary as coefficients do.
+        Factors that increase the variation of posterior means; see `_WIDENING`.
     """
 
     directions: Matrix
@@ -290,7 +293,7 @@ def _solver() -> _Solver:
             measured.acting - measured.lasting + everywhere + (shares * expressions.T) @ expressions,
         ]
     )
-    # Two samples' difference may lack a little to being a covariance.
+    # The difference of two sample covariances can have small or negative eigenvalues.
     kinds = np.array([_positive(kind, _NOISE_CM**2) for kind in kinds])
     signal = measured.response @ measured.response.T + lasting
     smooth = np.eye(count) - noise @ np.linalg.inv(signal + kinds[1])
@@ -300,8 +303,8 @@ def _solver() -> _Solver:
 
 
 def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.float64]]:
-    """Return a view's camera, its landmarks in model space, and what they say (L,) in all directions."""
-    # Right-handed, as model space is: y up and z towards the camera.
+    """Return a view's camera, and its landmarks in model space (468, 3) and in all directions (L,)."""
+    # Convert to the right-handed axes of model space: y up, z towards the camera.
     observed = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     weights, solver = landmark_weights(), _solver()
     canonical = canonical_mesh().vertices
@@ -309,7 +312,7 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
     told = np.zeros(len(solver.directions))
     for _ in range(_ALTERNATIONS):
         _, points = _carried(observed, shape, weights * trust)
-        # A landmark gone astray is believed no more here than it is for the camera.
+        # Outliers get the same reduced weight as for the camera.
         believed = shape + trust[:, None] * (points - shape)
         told = solver.directions @ (believed - canonical).reshape(-1)
         shape = canonical + ((solver.smooth @ told) @ solver.directions).reshape(canonical.shape)
@@ -321,14 +324,14 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
 def _posterior(
     told: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return one person's coefficients (80,) from views that each told (L,), and each view's doubt (V,)."""
+    """Return the coefficients (80,) of the person in V views, each given as (L,), and the doubts (V,)."""
     solver = _solver()
     signal = solver.response @ solver.response.T
     errors, doubts, biases = [], [], []
     for numbers, camera in zip(told, cameras, strict=True):
         pose = pose_from_rotation(camera.rotation)
         powers = pose_terms(np.array(pose.yaw), np.array(pose.pitch))
-        # How much a face looks drawn, and how much it errs with the pose, is anyone's guess.
+        # It is unknown how much of the bias applies to this picture, so use the bias as a covariance.
         seen_drawn, seen_turned = solver.bias[0], powers[1:] @ solver.bias[1:]
         bias = np.outer(seen_drawn, seen_drawn) + np.outer(seen_turned, seen_turned)
         known = signal + solver.lasting + bias
@@ -336,7 +339,7 @@ def _posterior(
         for kind in solver.kinds:
             factor = np.linalg.cholesky(known + kind)
             misfit.append(float((solve_triangular(factor, numbers, lower=True) ** 2).sum()))
-            # A copy, so that the last bit does not depend on where it lies (see polar_angle).
+            # Copy, so that the last bit does not depend on the memory layout (see polar_angle).
             size.append(2.0 * float(np.log(np.diag(factor).copy()).sum()))
         likelier = _TEMPER * (misfit[1] + size[1] - misfit[0] - size[0]) / 2.0
         at_rest = 1.0 / (1.0 + np.exp(-np.clip(likelier, -30.0, 30.0)))
@@ -344,18 +347,18 @@ def _posterior(
         biases.append(bias)
         doubts.append((at_rest * misfit[0] + (1.0 - at_rest) * misfit[1]) / len(numbers))
     doubt = np.clip(doubts, _LEAST_DOUBT, _MOST_DOUBT)
-    # Against one another, views count by their doubt; all together they count in full.
+    # The doubt changes the weights of the views relative to each other, but not their total weight.
     left, mean = _sum_of_views(told, errors, doubt / doubt.mean())
     total = signal + solver.lasting + np.mean(biases, axis=0) + left
     coefficients: NDArray[np.float64] = solver.response.T @ np.linalg.solve(total, mean)
-    # Faces lie within; a picture that was stretched or is none would not.
+    # Stretched pictures, and pictures that show no face, can exceed the limit.
     return np.clip(coefficients * solver.widening, -_FARTHEST, _FARTHEST), doubt
 
 
 def _sum_of_views(
     told: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], doubt: NDArray[np.float64]
 ) -> tuple[Matrix, NDArray[np.float64]]:
-    """Return the covariance (L, L) of what the views together tell, and what it is (L,)."""
+    """Return the covariance (L, L) and the mean (L,) of all views together."""
     if len(told) == 1:
         return errors[0], told[0]
     inverses = [np.linalg.inv(error * doubtful) for error, doubtful in zip(errors, doubt, strict=True)]
@@ -365,7 +368,7 @@ def _sum_of_views(
 
 
 def _positive(matrix: Matrix, least: float) -> Matrix:
-    """Return a symmetric matrix with no eigenvalue below ``least``."""
+    """Return the symmetric part of ``matrix`` with all eigenvalues raised to at least ``least``."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray((vectors * np.maximum(values, least)) @ vectors.T)
 
@@ -373,13 +376,13 @@ def _positive(matrix: Matrix, least: float) -> Matrix:
 def _carried(
     observed: Points3, expected: Points3, weights: NDArray[np.float64]
 ) -> tuple[WeakPerspective, Points3]:
-    """Return the camera that has ``expected`` nearest to ``observed``, and ``observed`` in model space."""
+    """Return the camera that fits ``expected`` to ``observed`` best, and ``observed`` in model space."""
     scale, rotation, translation = similarity_transform(expected, observed, weights)
     camera = WeakPerspective(scale, rotation, translation[:2] * (1.0, -1.0))
     return camera, (observed - translation) @ rotation / scale
 
 
 def _trust(residual_cm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Huber's weights: 1 up to twice the median residual, falling beyond."""
+    """Return Huber's weights: 1 up to twice the median residual, falling for larger residuals."""
     limit = 2.0 * np.median(residual_cm)
     return np.asarray(np.minimum(1.0, limit / np.maximum(residual_cm, max(limit, np.finfo(float).tiny))))

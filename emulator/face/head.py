@@ -1,4 +1,4 @@
-"""The head that is delivered: the face carried on to hairline and ears, and smooth."""
+"""The delivered head: the face extended to the hairline and the ears, and subdivided smoothly."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, pa
 from emulator.face.texture import SkinPlaces
 from emulator.face.types import Points2, Points3, Triangles, check_points
 
-# So far from the midline the outer cheek begins, a centimetre beside the eyes' outer corners.
+# Distance from the midline at which the outer cheek begins, 1 cm beside the outer corners of the eyes.
 _OUTER_CHEEK_CM = 5.4
 
-# So far above the brows' highest landmarks no brow has a hair.
+# Height above the highest landmarks of the brows at which no brow hair grows.
 _ABOVE_BROWS_CM = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class _Topology:
-    """What does not depend on the person."""
+    """The data of the head that do not depend on the person."""
 
     resting: Points3
     """The canonical extension."""
 
     follow: sparse.csr_array
-    """Takes how the 468 vertices deviate to how the extension follows them."""
+    """(108, 468). Maps the deviation of the vertices to the deviation of the extension."""
 
     subdivision: sparse.csr_array
     triangles: Triangles
@@ -48,19 +48,20 @@ class _Topology:
 
 
 def head_mesh(vertices: Points3) -> Mesh:
-    """Return the delivered head (2265 vertices, 4456 triangles) whose face has ``vertices`` (468, 3).
+    """Return the delivered head (2265 vertices, 4456 triangles) of a face with ``vertices`` (468, 3).
 
-    The first 468 vertices are the landmarks, to a micrometre; the next 108 extend the face over the
-    forehead to where hair begins, around to the ears and below the jaw, and follow the face's
-    outline; the others lie between, on a Loop subdivision surface through all of them. Eyes and
-    mouth are closed. The texture layout has no seam, no flip and no overlap.
+    The first 468 vertices are the landmarks, accurate to a micrometre. The next 108 extend the face over the
+    forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The others
+    are on a Loop subdivision surface through the first 576. Eyes and mouth are closed. The texture layout has
+    no seam, no flip and no overlap.
 
-    The same map, applied to the landmarks in camera space, says where the head's vertices lie there.
+    For the landmarks of one view in model space (``HeadFit.landmarks_cm``), the result is the head as this
+    view shows it.
 
     Raises
     ------
     ValueError
-        If the shape is another one, or a coordinate is not finite.
+        If the shape is wrong, or a coordinate is not finite.
     """
     check_points(vertices, 3, "vertices")
     if len(vertices) != SURFACE_COUNT:
@@ -74,10 +75,11 @@ def head_mesh(vertices: Points3) -> Mesh:
 
 @cache
 def skin_places() -> SkinPlaces:
-    """Return where the delivered head is skin: cheeks, and, bare of hair, forehead, temples and sides.
+    """Return the parts of the delivered head that are skin.
 
-    A beard stays: between the eyes' outer corners, below the brows nothing counts as bare, and below the
-    mouth only what lies beyond the face's outline.
+    The cheeks are the reference for the colour of the skin. The forehead, the temples, the outer cheeks and
+    the extension are bare of hair. Elsewhere a beard is possible: the area below the brows and between the
+    outer corners of the eyes is not bare, and below the mouth only the extension is bare.
     """
     topology = _topology()
     canonical = canonical_data()
@@ -91,7 +93,7 @@ def skin_places() -> SkinPlaces:
     oval = np.array(FACE_OVAL)
     bare[oval[height[oval] > height[list(LIPS_OUTER)].max()]] = 1.0
     bare[list(LEFT_TEMPLE[:3] + RIGHT_TEMPLE[:3])] = 1.0
-    # Hair that is not tied hangs over the outer cheeks. The brows end above.
+    # Loose hair hangs over the outer cheeks, between the brows and the mouth.
     aside = np.abs(canonical.mesh.vertices[:, 0])
     outer = (aside > _OUTER_CHEEK_CM) & (height < height[brows].min())
     bare[:SURFACE_COUNT][outer & (height > height[list(LIPS_OUTER)].min())] = 1.0
@@ -107,7 +109,7 @@ def _topology() -> _Topology:
     control = np.concatenate([canonical.mesh.triangles, canonical.extension_triangles])
     count = len(canonical.extended_uv)
     subdivision, triangles = loop_subdivision(control, count)
-    # Linear in the texture, where smoothing could flip a thin triangle.
+    # The texture layout is subdivided linearly, because smoothing could flip a thin triangle.
     between, _ = midpoint_subdivision(control, count)
     uv = between @ canonical.extended_uv
     for array in (triangles, uv):
@@ -116,7 +118,7 @@ def _topology() -> _Topology:
 
 
 def _follow() -> sparse.csr_array:
-    """Return (108, 468): each ring follows the oval, the outer ones more and more smoothly."""
+    """Return the map (108, 468) by which the rings follow the face oval, the outer rings more smoothly."""
     oval = np.array(FACE_OVAL)
     ring = np.arange(len(oval))
     mixed = np.eye(len(oval))

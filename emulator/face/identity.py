@@ -1,4 +1,4 @@
-"""Who somebody is, as 80 numbers: smooth deviations of the head from the canonical one."""
+"""The identity of a head as 80 coefficients: smooth deviations from the canonical head."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class IdentityModes:
     Attributes
     ----------
     modes : (80, 468, 3) float64
-        Orthonormal smooth fields of displacement, from those along which heads differ most to
-        those along which they differ least; each is its own mirror image or the negative of it.
-        None moves, turns or scales the head (to first order).
+        Orthonormal smooth fields of displacement, sorted from the widest variation of heads to the
+        narrowest. Each is even or odd under reflection. None moves, turns or scales the head (to
+        first order).
     deviations_cm : (80,) float64
-        How far a mode is gone along for a coefficient of 1.
+        Length along each mode for a coefficient of 1, in centimetres.
     parities : (80,) float64
-        1 where the mirror image has the same coefficient, -1 where it has the negative.
+        1 if the mirror image has the same coefficient, -1 if it has the negative.
     """
 
     modes: NDArray[np.float64]
@@ -41,11 +41,11 @@ class IdentityModes:
 
 @cache
 def identity_modes() -> IdentityModes:
-    """Return the modes, read from the package's data at the first call.
+    """Return the modes. The first call reads them from the package data.
 
-    The first sixteen are the directions that a landmark detector lets one recover, the rest are
-    manifold harmonics (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x) that
-    those leave over: ``laboratory.observability`` chooses them.
+    The first 16 are the directions that a landmark detector can observe. The others are manifold harmonics
+    (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x), orthogonal to them.
+    ``laboratory.observability`` chooses the modes.
     """
     with (
         resources.files("emulator.face").joinpath("data/identity_modes.npz").open("rb") as stream,
@@ -54,7 +54,7 @@ def identity_modes() -> IdentityModes:
         fields = stored["modes"].astype(np.float64)
         deviations = stored["deviations_cm"].astype(np.float64)
         parities = stored["parities"].astype(np.float64)
-    # Stored in single precision: orthonormal again to the last bits.
+    # The file has single precision, so make the modes orthonormal in double precision.
     modes = orthonormal(fields, parities)
     found = IdentityModes(modes, deviations, parities)
     for array in (found.modes, found.deviations_cm, found.parities):
@@ -63,9 +63,9 @@ def identity_modes() -> IdentityModes:
 
 
 def mesh(identity_coefficients: NDArray[np.float64]) -> Mesh:
-    """Return the head (468 vertices, landmark order) that has ``identity_coefficients`` (80,).
+    """Return the head (468 vertices, landmark order) of ``identity_coefficients`` (80,).
 
-    Zeros give the canonical mesh to the bit; 1 is one standard deviation.
+    Zeros give the bit-identical canonical mesh. A coefficient of 1 is one standard deviation.
 
     Raises
     ------
@@ -81,15 +81,15 @@ def mesh(identity_coefficients: NDArray[np.float64]) -> Mesh:
 
 
 def coefficients(vertices: Points3) -> NDArray[np.float64]:
-    """Return the coefficients (80,) whose head comes closest to ``vertices`` (468, 3).
+    """Return the coefficients (80,) of the head that is closest to ``vertices`` (468, 3).
 
-    The inverse of ``mesh`` for heads that the modes can express. ``vertices`` must stand in model
-    space like the canonical head; ``emulator.face.fit`` finds coefficients from any position.
+    This is the inverse of ``mesh`` for heads that the modes can express. ``vertices`` must be in model space,
+    aligned with the canonical head. ``emulator.face.fit`` works for any position.
 
     Raises
     ------
     ValueError
-        If the shape is another one.
+        If the shape is wrong.
     """
     canonical = canonical_data().mesh
     if vertices.shape != canonical.vertices.shape:
@@ -100,21 +100,21 @@ def coefficients(vertices: Points3) -> NDArray[np.float64]:
 
 
 def mirrored(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coefficients (80,) of the same head's mirror image."""
+    """Return the coefficients (80,) of the mirror image of a head."""
     flipped: NDArray[np.float64] = identity_coefficients * identity_modes().parities
     return flipped
 
 
 def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``fields`` (M, 468, 3) made orthonormal, one after the other.
+    """Make ``fields`` (M, 468, 3) orthonormal, one after the other.
 
-    None moves, turns or scales the head, and each is even (parity 1) or odd (-1) to the bit.
+    No result moves, turns or scales the head. Each is exactly even (parity 1) or odd (-1).
     """
     taken = similarity_fields(canonical_data().mesh.vertices)
     count = len(taken)
     for field, parity in zip(fields, parities, strict=True):
         rest = field
-        # Twice is enough: W. Kahan's rule for Gram-Schmidt.
+        # Two passes of Gram-Schmidt are enough (W. Kahan).
         for _ in range(2):
             rest = rest - np.tensordot(np.tensordot(taken, rest, axes=2), taken, axes=1)
         rest = rest / np.linalg.norm(rest)
@@ -123,7 +123,7 @@ def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> N
 
 
 def similarity_fields(vertices: Points3) -> NDArray[np.float64]:
-    """Return 7 orthonormal fields (7, V, 3): moving, turning and scaling all vertices a little."""
+    """Return 7 orthonormal fields (7, V, 3): small translations, rotations and a scaling of ``vertices``."""
     centred = vertices - vertices.mean(axis=0)
     axes = np.eye(3)
     fields = [np.broadcast_to(axis, vertices.shape) for axis in axes]
@@ -134,6 +134,6 @@ def similarity_fields(vertices: Points3) -> NDArray[np.float64]:
 
 
 def mirrored_field(field: Points3) -> Points3:
-    """Return a field of displacements (468, 3) as the mirror shows it."""
+    """Return the mirror image of a field of displacements (468, 3)."""
     image: Points3 = field[list(MIRROR[: len(field)])] * (-1.0, 1.0, 1.0)
     return image

@@ -1,8 +1,8 @@
-"""Which landmark is what: index groups in the face mesh's topology, and its mirror image.
+"""Indices of the landmarks by part of the face, and their mirror images.
 
-Landmarks 0 to 467 are the face's surface and the vertices of the canonical mesh; 468 to 477 are
-the irises. Left and right are the person's own. A group of the left side is the mirror image of
-the right side's, point by point.
+Landmarks 0 to 467 are on the surface of the face, and are the vertices of the canonical mesh. Landmarks 468
+to 477 are the irises. Left and right are the person's own. A group of the left side is the mirror image of
+the group of the right side, point by point.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 LANDMARK_COUNT: Final = 478
-"""Landmarks of a face, irises included."""
+"""Number of landmarks of a face, including the irises."""
 
 SURFACE_COUNT: Final = 468
-"""Landmarks of the face's surface: the first ones."""
+"""Number of landmarks on the surface of the face. They are the first ones."""
 
-# Derivation (laboratory.triangulation does it, and a test does it again): the triangulated face is a
-# disc, and a disc has one reflection that maps its border, the face oval, onto itself with
-# the forehead's middle (10) fixed. It is found by walking over the triangles from the forehead,
-# to both sides at once. The irises' rings are mirrored by hand.
+# Derivation (in laboratory.triangulation; a test repeats it): the triangulated face is a disc. A disc has one
+# reflection that maps its border, the face oval, onto itself and keeps the middle of the forehead (10) fixed.
+# To find it, walk over the triangles from the forehead to both sides at once. The rings of the irises are
+# mirrored by hand.
 # fmt: off
 MIRROR: Final[tuple[int, ...]] = (
     0, 1, 2, 248, 4, 5, 6, 249, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 250, 251, 252, 253, 254, 255,
@@ -48,7 +48,7 @@ MIRROR: Final[tuple[int, ...]] = (
     242, 243, 244, 245, 246, 247, 473, 476, 475, 474, 477, 468, 471, 470, 469, 472,
 )
 # fmt: on
-"""(478,): ``MIRROR[i]`` is the landmark that ``i`` becomes when the picture is mirrored."""
+"""(478,): ``MIRROR[i]`` is the mirror image of landmark ``i``."""
 
 
 def _mirrored(group: tuple[int, ...]) -> tuple[int, ...]:
@@ -56,26 +56,25 @@ def _mirrored(group: tuple[int, ...]) -> tuple[int, ...]:
 
 
 MIDLINE: Final = tuple(index for index, mirror in enumerate(MIRROR) if index == mirror)
-"""The points that are their own mirror images."""
+"""The landmarks that are their own mirror images."""
 
 # The oval, from the middle of the forehead down the person's right side.
 _RIGHT_OVAL = (109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148)
 
 FACE_OVAL: Final = (10, *_mirrored(_RIGHT_OVAL), 152, *_RIGHT_OVAL[::-1])
-"""The border (36), from the middle of the forehead down the person's left side and up the right."""
+"""The border (36), from the middle of the forehead down the left side and up the right side."""
 
-# Lips, from the person's right corner to the left one.
 UPPER_LIP_OUTER: Final = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-"""The upper lip's upper edge (11), from the right corner of the mouth to the left one."""
+"""The upper edge of the upper lip (11), from the right corner of the mouth to the left one."""
 
 UPPER_LIP_INNER: Final = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-"""The upper lip's lower edge (11), from right to left."""
+"""The lower edge of the upper lip (11), from right to left."""
 
 LOWER_LIP_INNER: Final = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-"""The lower lip's upper edge (11), from right to left."""
+"""The upper edge of the lower lip (11), from right to left."""
 
 LOWER_LIP_OUTER: Final = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-"""The lower lip's lower edge (11), from right to left."""
+"""The lower edge of the lower lip (11), from right to left."""
 
 LIPS_OUTER: Final = UPPER_LIP_OUTER + LOWER_LIP_OUTER[-2:0:-1]
 """The ring around both lips (20)."""
@@ -84,10 +83,10 @@ LIPS_INNER: Final = UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]
 """The ring around the opening of the mouth (20)."""
 
 RIGHT_UPPER_LID: Final = (33, 246, 161, 160, 159, 158, 157, 173, 133)
-"""The edge of the right eye's upper lid (9), from the outer corner to the inner one."""
+"""The edge of the upper lid of the right eye (9), from the outer corner to the inner one."""
 
 RIGHT_LOWER_LID: Final = (33, 7, 163, 144, 145, 153, 154, 155, 133)
-"""The edge of the right eye's lower lid (9), from the outer corner to the inner one."""
+"""The edge of the lower lid of the right eye (9), from the outer corner to the inner one."""
 
 LEFT_UPPER_LID: Final = _mirrored(RIGHT_UPPER_LID)
 LEFT_LOWER_LID: Final = _mirrored(RIGHT_LOWER_LID)
@@ -103,7 +102,7 @@ LEFT_EYE_OUTER_CORNER: Final = 263
 LEFT_EYE_INNER_CORNER: Final = 362
 
 RIGHT_IRIS: Final = (468, 469, 470, 471, 472)
-"""The right iris (5): its centre, then the points of its edge towards the nose, up, outside and down."""
+"""The right iris (5): the centre, then the points of the edge towards the nose, up, outside and down."""
 
 LEFT_IRIS: Final = _mirrored(RIGHT_IRIS)
 
@@ -119,18 +118,18 @@ LEFT_EYEBROW_LOWER: Final = _mirrored(RIGHT_EYEBROW_LOWER)
 LEFT_EYEBROW: Final = _mirrored(RIGHT_EYEBROW)
 
 NOSE_BRIDGE: Final = (168, 6, 197, 195, 5)
-"""Down the ridge of the nose, from between the eyes to above the tip (5)."""
+"""The ridge of the nose (5), from between the eyes down to above the tip."""
 
 NOSE_TIP: Final = 4
-"""The landmark that stands out farthest."""
+"""The landmark nearest to the camera in a frontal view."""
 
 NOSE_BASE: Final = (98, 97, 2, 326, 327)
-"""Where the nose meets the upper lip (5), from right to left."""
+"""The line between the nose and the upper lip (5), from right to left."""
 
 RIGHT_NOSE_WING: Final = (131, 49, 102, 129, 48, 115, 219, 64, 235, 98)
 LEFT_NOSE_WING: Final = _mirrored(RIGHT_NOSE_WING)
 
-# The bone of the nose and its slopes; the wings and the tip move with the lips.
+# The bone of the nose and its slopes. Wings and tip are left out, because they move with the lips.
 _RIGHT_NOSE_BONE = (193, 122, 196, 3, 245, 188, 174, 236, 51)
 
 _RIGHT_NOSE_SIDE = (45, 220, 134, 198, 217, 126, 209, 114)
@@ -144,7 +143,7 @@ NOSE: Final = (
     *(*_RIGHT_NOSE_BONE, *_mirrored(_RIGHT_NOSE_BONE)),
     *(*_RIGHT_NOSE_SIDE, *_mirrored(_RIGHT_NOSE_SIDE)),
 )
-"""The nose as a whole."""
+"""The whole nose."""
 
 RIGHT_CHEEK: Final = (116, 117, 118, 123, 50, 101, 36, 147, 187, 205, 207)
 LEFT_CHEEK: Final = _mirrored(RIGHT_CHEEK)
@@ -179,18 +178,18 @@ RIGID: Final = (
     *(*_RIGHT_NOSE_BONE, *_mirrored(_RIGHT_NOSE_BONE)),
     *(RIGHT_EYE_OUTER_CORNER, RIGHT_EYE_INNER_CORNER, LEFT_EYE_OUTER_CORNER, LEFT_EYE_INNER_CORNER),
 )
-"""What speech and expressions move little: forehead, temples, cheekbones, nose bone, eye corners."""
+"""Points that speech and expressions move little: forehead, temples, cheekbones, nose bone, eye corners."""
 
 
 def mirrored_landmarks(landmarks: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Return what ``landmarks`` become when their picture is mirrored left to right.
+    """Return the landmarks of the picture mirrored left to right.
 
     Parameters
     ----------
     landmarks : (478, 3) or (468, 3) float64
         In pixels.
     width : int
-        The picture's, in pixels: pixel 0 goes to pixel ``width - 1``.
+        Width of the picture in pixels. Pixel 0 maps to pixel ``width - 1``.
     """
     permuted: NDArray[np.float64] = landmarks[np.array(MIRROR[: len(landmarks)])]
     permuted[:, 0] = (width - 1) - permuted[:, 0]

@@ -1,4 +1,4 @@
-"""A triangle mesh with texture coordinates, and what can be computed from it alone."""
+"""A triangle mesh with texture coordinates, its normals and its boundary."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from emulator.face.types import Points2, Points3, Triangles
 class Mesh:
     """A textured triangle mesh.
 
-    Positions and texture coordinates have index buffers of their own, since a vertex on a seam
-    of the texture has several places in it.
+    Positions and texture coordinates have separate index buffers, because a vertex on a seam of the
+    texture has several texture coordinates.
 
     Attributes
     ----------
     vertices : (V, 3) float64
         Centimetres in model space: x to the viewer's right, y up, z towards the camera.
     triangles : (T, 3) int32
-        Into ``vertices``; counter-clockwise seen from outside.
+        Indices into ``vertices``, counter-clockwise as seen from outside.
     uv : (U, 2) float64
-        0 to 1, origin at the texture's bottom left, as OBJ has it.
+        0 to 1, with the origin at the bottom left of the texture, as in OBJ.
     uv_triangles : (T, 3) int32
-        Into ``uv``, corner by corner beside ``triangles``.
+        Indices into ``uv``, for the same corners as ``triangles``.
     """
 
     vertices: Points3
@@ -34,7 +34,7 @@ class Mesh:
     uv_triangles: Triangles
 
     def with_vertices(self, vertices: Points3) -> Mesh:
-        """Return this mesh with other positions, the topology and the texture layout shared.
+        """Return a mesh with other positions that shares the topology and the texture layout.
 
         Raises
         ------
@@ -47,14 +47,14 @@ class Mesh:
 
 
 def vertex_normals(vertices: Points3, triangles: Triangles) -> Points3:
-    """Return unit normals (V, 3), each the area-weighted mean over the triangles around a vertex.
+    """Return the unit normals (V, 3): the area-weighted means over the triangles around each vertex.
 
     A vertex that no triangle uses gets (0, 0, 1).
     """
     corners = vertices[triangles]
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     corner = triangles.T.reshape(-1)
-    # The cross product and the sums axis by axis: half as long as by numpy's functions for all three.
+    # Axis by axis takes half as long as numpy's functions for all three axes.
     normals = np.empty_like(vertices)
     for axis in range(3):
         after, last = (axis + 1) % 3, (axis + 2) % 3
@@ -67,7 +67,7 @@ def vertex_normals(vertices: Points3, triangles: Triangles) -> Points3:
 
 
 def boundary_edges(triangles: Triangles) -> Triangles:
-    """Return the directed edges (E, 2) that belong to one triangle only."""
+    """Return the directed edges (E, 2) that belong to only one triangle."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     keys = np.sort(edges, axis=1)
     _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""A mesh as Wavefront OBJ and MTL text."""
+"""Export of a mesh as Wavefront OBJ and MTL text."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from emulator.face.types import Points3, check_points
 def write_obj(
     mesh: Mesh, normals: Points3, material_library: str = "face.mtl", material: str = "face"
 ) -> str:
-    r"""Return the mesh as OBJ text: ASCII, lines ended by ``\n``, corners written ``v/vt/vn``.
+    r"""Return the mesh as OBJ text: ASCII, with ``\n`` line ends and corners as ``v/vt/vn``.
 
-    Numbers are the shortest decimals that read back to the same float32. A normal belongs to each
-    vertex, so ``vn`` repeats the index of ``v``; indices count from 1.
+    Numbers are the shortest decimals that round-trip to the same float32. Indices start at 1. Each vertex has
+    one normal, so the index ``vn`` is the same as ``v``.
 
     Parameters
     ----------
     mesh : Mesh
-        Its positions are written in centimetres as they stand.
+        Positions are written unchanged, in centimetres.
     normals : (V, 3) float64
-        One for each vertex.
+        One normal for each vertex.
     material_library, material : str
-        The MTL file's name beside the OBJ, and the material in it.
+        File name of the MTL, in the same folder as the OBJ, and the name of the material in it.
 
     Raises
     ------
     ValueError
-        If the normals do not match the vertices, a number is not finite, or a name cannot stand in
-        an OBJ line.
+        If the normals do not match the vertices, a number is not finite, or a name is not allowed in
+        OBJ.
     """
     check_points(mesh.vertices, 3, "vertices")
     check_points(mesh.uv, 2, "uv")
@@ -50,12 +50,12 @@ def write_obj(
 
 
 def write_mtl(material: str, texture: str) -> str:
-    r"""Return MTL text, lines ended by ``\n``: one matt material whose colour is the texture file.
+    r"""Return MTL text with ``\n`` line ends: one matt material with the file ``texture`` as its colour.
 
     Raises
     ------
     ValueError
-        If a name cannot stand in an MTL line.
+        If a name is not allowed in MTL.
     """
     lines = [
         f"newmtl {_name(material)}",
@@ -69,10 +69,10 @@ def write_mtl(material: str, texture: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# All heads have one topology; its text is half of the work.
+# Cached, because all heads share one topology and its text takes half of the time.
 @lru_cache(maxsize=4)
 def _corners(triangles: bytes, uv_triangles: bytes) -> str:
-    """Return the lines that say which vertices, and which texture coordinates, make the triangles."""
+    """Return the ``f`` lines of the triangles."""
     vertex, uv = (np.frombuffer(data, np.int32).reshape(-1, 3) + 1 for data in (triangles, uv_triangles))
     corners = np.stack([vertex, uv, vertex], axis=2).tolist()
     return "\n".join("f " + " ".join(f"{v}/{vt}/{vn}" for v, vt, vn in triangle) for triangle in corners)
@@ -85,15 +85,15 @@ def _numbers(keyword: str, rows: NDArray[np.float64]) -> Iterator[str]:
 
 
 def _positional(number: str) -> str:
-    # NumPy writes all numbers of an array at once, ten times as fast as one by one, and the same
-    # digits. Some readers of OBJ know no exponents.
+    # NumPy formats a whole array ten times as fast as single numbers, with the same digits. But it can use
+    # exponents, which some readers of OBJ do not support.
     if "e" in number:
         return np.format_float_positional(np.float32(number), trim="-")
     return number.removesuffix(".0")
 
 
 def _name(name: str) -> str:
-    # White space splits OBJ statements, and there is no quoting.
+    # White space separates the words of an OBJ statement, and there is no quoting.
     if not name or not name.isascii() or not name.isprintable() or " " in name:
-        raise ValueError(f"a name in OBJ is printable ASCII without spaces, not {name!r}")
+        raise ValueError(f"a name in OBJ must be printable ASCII without spaces, not {name!r}")
     return name

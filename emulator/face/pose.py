@@ -1,4 +1,4 @@
-"""How a head is turned, and how it lands in a picture."""
+"""The pose of a head, and the camera that projects it to a picture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from emulator.face.types import Matrix, Points2, Points3
 
 @dataclass(frozen=True)
 class Pose:
-    """How a head is turned away from looking straight into the camera, in degrees.
+    """The rotation of a head relative to a frontal view, in degrees.
 
     Attributes
     ----------
     yaw : float
-        Positive towards the person's own left: the nose moves to the picture's right.
+        Positive if the head turns to its own left: the nose moves to the right of the picture.
     pitch : float
-        Positive upwards: the nose moves up. -90 to 90.
+        -90 to 90. Positive upwards: the nose moves up.
     roll : float
-        Positive towards the person's own left shoulder: the top of the head moves to the
-        picture's right.
+        Positive if the head tilts towards its own left shoulder: the top of the head moves to the right
+        of the picture.
     """
 
     yaw: float
@@ -31,12 +31,11 @@ class Pose:
 
 
 def rotation_matrix(pose: Pose) -> Matrix:
-    """Return the rotation (3, 3) that takes model space to the camera's axes.
+    """Return the rotation (3, 3) from model space to the camera's axes.
 
-    Convention: the head turns by ``yaw`` about its own vertical axis, then nods by ``pitch``
-    about the camera's horizontal axis, and ``roll`` turns the result in the picture's plane. So
-    turning the picture changes the roll alone. The camera's axes are x right, y up, z towards
-    the camera.
+    The head turns by ``yaw`` about its own vertical axis, then by ``pitch`` about the camera's horizontal
+    axis, then by ``roll`` in the plane of the picture. So a rotation of the picture changes only the roll.
+    The camera's axes are x right, y up, z towards the camera.
     """
     yaw, pitch, roll = np.radians((pose.yaw, pose.pitch, pose.roll))
     cosine, sine = np.cos(yaw), np.sin(yaw)
@@ -50,9 +49,9 @@ def rotation_matrix(pose: Pose) -> Matrix:
 
 
 def pose_from_rotation(rotation: Matrix) -> Pose:
-    """Return the Pose that ``rotation_matrix`` turns into ``rotation``.
+    """Return the Pose of ``rotation``, as the inverse of ``rotation_matrix``.
 
-    Where the head looks straight up or down, yaw and roll are one turn; it is given to the yaw.
+    If the head looks straight up or down, yaw and roll are the same rotation. It is returned as yaw.
     """
     cosine = np.hypot(rotation[0, 1], rotation[1, 1])
     pitch = np.arctan2(-rotation[2, 1], cosine)
@@ -68,17 +67,17 @@ def pose_from_rotation(rotation: Matrix) -> Pose:
 def similarity_transform(
     src: NDArray[np.float64], dst: NDArray[np.float64], weights: NDArray[np.float64] | None = None
 ) -> tuple[float, Matrix, NDArray[np.float64]]:
-    """Return the scale, rotation and translation that carry ``src`` closest to ``dst``.
+    """Return the scale, rotation and translation that map ``src`` closest to ``dst``.
 
-    ``dst ~ scale * src @ rotation.T + translation`` with the least (weighted) sum of squares, and
-    a rotation without reflection: S. Umeyama, "Least-squares estimation of transformation
-    parameters between two point patterns", 1991, doi:10.1109/34.88573.
+    They minimise the weighted sum of squares in ``dst ~ scale * src @ rotation.T + translation``. The
+    rotation has no reflection. Source: S. Umeyama, "Least-squares estimation of transformation parameters
+    between two point patterns", 1991, doi:10.1109/34.88573.
 
     Parameters
     ----------
     src, dst : (N, D) float64
     weights : (N,) float64, optional
-        Not negative, and not all zero; ones if left out.
+        Not negative, and not all zero. Ones by default.
 
     Returns
     -------
@@ -89,7 +88,7 @@ def similarity_transform(
     Raises
     ------
     ValueError
-        If the shapes do not agree, or all points of ``src`` are one.
+        If the shapes do not agree, the weights are invalid, or all points of ``src`` are the same.
     """
     if src.ndim != 2 or src.shape != dst.shape:
         raise ValueError(f"src and dst must both be (N, D), not {src.shape} and {dst.shape}")
@@ -104,7 +103,7 @@ def similarity_transform(
         raise ValueError("src must hold at least two different points")
     covariance = (centred_dst * share[:, None]).T @ centred_src
     left, singular, right = np.linalg.svd(covariance)
-    # Equation 43: the last axis is flipped if the best orthogonal matrix is a reflection.
+    # Equation 43: flip the last axis if the best orthogonal matrix is a reflection.
     signs = np.ones(src.shape[1])
     if np.linalg.det(left) * np.linalg.det(right) < 0:
         signs[-1] = -1.0
@@ -115,16 +114,16 @@ def similarity_transform(
 
 @dataclass(frozen=True, eq=False)
 class WeakPerspective:
-    """A camera without foreshortening: how model space lands in a picture.
+    """A weak perspective camera: the projection of model space to a picture.
 
     Attributes
     ----------
     scale : float
         Pixels per centimetre.
     rotation : (3, 3) float64
-        Model space to the camera's axes (x right, y up, z towards the camera).
+        From model space to the camera's axes (x right, y up, z towards the camera).
     translation : (2,) float64
-        Where the origin of model space lands: pixels, x right, y down.
+        Position of the origin of model space in the picture, in pixels: x right, y down.
     """
 
     scale: float
@@ -132,19 +131,19 @@ class WeakPerspective:
     translation: NDArray[np.float64]
 
     def project(self, vertices: Points3) -> Points3:
-        """Return where ``vertices`` (V, 3), centimetres in model space, land in the picture.
+        """Project ``vertices`` (V, 3), in centimetres in model space, to the picture.
 
         Returns
         -------
         (V, 3) float64
-            Pixels: x right, y down, z away from the camera and zero at the model's origin.
+            Pixels: x right, y down, z away from the camera. z is 0 at the origin of model space.
         """
         projected = self.scale * (vertices @ self.rotation.T) * (1.0, -1.0, -1.0)
         projected[:, :2] += self.translation
         return projected
 
     def unproject(self, points: Points3) -> Points3:
-        """Return the centimetres in model space that ``project`` turns into ``points`` (V, 3)."""
+        """Return the model space positions (V, 3), in cm, of ``points`` (V, 3): inverts ``project``."""
         centred = points.copy()
         centred[:, :2] -= self.translation
         return (centred * (1.0, -1.0, -1.0) / self.scale) @ self.rotation
@@ -152,27 +151,27 @@ class WeakPerspective:
     def refined(
         self, vertices: Points3, pixels: Points2, weights: NDArray[np.float64], rounds: int = 4
     ) -> WeakPerspective:
-        """Return the camera near this one that has ``vertices`` closest to ``pixels``.
+        """Return the camera near this one that projects ``vertices`` closest to ``pixels``.
 
-        The least weighted sum of squared distances in the picture, whatever the depths: Gauss and
-        Newton's steps over the turn, the scale and the translation.
+        It minimises the weighted sum of squared distances in the picture and ignores depths. The rotation,
+        the scale and the translation are optimised by Gauss-Newton steps.
 
         Parameters
         ----------
         vertices : (V, 3) float64
-            Centimetres in model space; at least four, not in one plane.
+            Centimetres in model space. At least four vertices, not in one plane.
         pixels : (V, 2) float64
-            Where they should land: x right, y down.
+            Their target positions: x right, y down.
         weights : (V,) float64
             Not negative.
         rounds : int
-            Steps. From a camera that is off by some degrees, four come within a thousandth of a pixel.
+            Number of steps. If this camera is off by a few degrees, four steps reach 0.001 pixels.
         """
         camera, both = self, np.concatenate([weights, weights])
         count = len(vertices)
         for _ in range(rounds):
             right, up, near = (vertices @ camera.rotation.T).T
-            # How much a pixel moves by a turn about each of the camera's axes, by growth, and by a shift,
+            # Derivatives of the projection by rotations about the camera's axes, log scale and translation,
             # all in centimetres.
             nothing, one = np.zeros(count), np.ones(count)
             moves = np.concatenate(
@@ -193,7 +192,7 @@ class WeakPerspective:
 
 
 def _turn(vector: NDArray[np.float64]) -> Matrix:
-    """Return the rotation (3, 3) about ``vector``, by its length in radians: Rodrigues' formula."""
+    """Return the rotation (3, 3) about ``vector`` by its length in radians (Rodrigues' formula)."""
     x, y, z = vector
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     angle = float(np.linalg.norm(vector))

@@ -1,4 +1,4 @@
-"""Triangles to pixels: which triangle a pixel sees, and where inside that triangle."""
+"""Triangle rasterisation: the nearest triangle at each pixel, and the barycentric weights there."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Integers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What each pixel sees.
+    """The nearest triangle at each pixel.
 
     Attributes
     ----------
     triangle_index : (H, W) int32
-        The nearest triangle that covers the pixel's centre, -1 where there is none.
+        The nearest triangle that covers the pixel's centre; -1 if there is none.
     barycentric : (H, W, 3) float32
-        The weights of that triangle's corners, 0 where there is none.
+        The weights of that triangle's corners; 0 if there is none.
     depth : (H, W) float64
-        The depth at the pixel's centre, infinite where there is no triangle.
+        The depth at the pixel's centre; infinite if there is no triangle.
     """
 
     triangle_index: NDArray[np.int32]
@@ -43,10 +43,11 @@ class Raster:
     depth: Floats
 
     def interpolate(self, values: NDArray[np.float64], triangles: Triangles) -> Floats:
-        """Return ``values`` (N,) or (N, C), given at the corners, at each pixel: (H, W) or (H, W, C).
+        """Interpolate ``values`` (N,) or (N, C) at each pixel: (H, W) or (H, W, C).
 
-        ``triangles`` are those that were rasterised, or others beside them corner by corner, as
-        ``Mesh.uv_triangles`` are beside ``Mesh.triangles``. The result is 0 where there is none.
+        ``triangles`` index into ``values``. They are the rasterised triangles or match them corner
+        by corner, as ``Mesh.uv_triangles`` match ``Mesh.triangles``. The result is 0 where there is
+        no triangle.
         """
         height, width = self.triangle_index.shape
         result = np.zeros((height * width, *values.shape[1:]))
@@ -63,26 +64,26 @@ class Raster:
 
 
 def rasterize(points: Points3, triangles: Triangles, height: int, width: int) -> Raster:
-    """Return what each pixel of a ``height`` x ``width`` picture sees of the triangles.
+    """Return the nearest triangle at each pixel of a ``height`` x ``width`` picture.
 
-    A pixel belongs to a triangle if its centre lies inside, where a left or upper edge belongs to
-    the triangle and a right or lower one does not: triangles that share an edge leave no gap and
-    cover no pixel twice. Of several triangles the nearest wins, of equally near ones the first.
+    A pixel belongs to a triangle if its centre lies inside. Left and upper edges belong to the
+    triangle, right and lower edges do not. So triangles that share an edge leave no gap and do not
+    overlap. Between equally near triangles, the first one wins.
 
-    Both sides of a triangle are seen; triangles without area are skipped.
+    Triangles are visible from both sides. Triangles without area are skipped.
 
     Parameters
     ----------
     points : (V, 3) float64
-        Pixel x right, y down, and a depth that grows away from the camera. The projection is taken
-        to be affine: depth and barycentric weights are linear across the picture.
+        x right and y down in pixels, and a depth that grows away from the camera. The projection is
+        assumed to be affine, so depth and barycentric weights are linear across the picture.
     triangles : (T, 3) int
-        Into ``points``.
+        Indices into ``points``.
 
     Raises
     ------
     ValueError
-        If ``points`` is not (V, 3) and finite, or the picture has no pixel.
+        If ``points`` is not (V, 3) and finite, or ``height`` or ``width`` is below 1.
     """
     check_points(points, 3)
     if height < 1 or width < 1:
@@ -92,7 +93,7 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
 
     length = x_stop - x_first
     total = int(length.sum())
-    # Each span's pixels follow one another; a running index minus the span's start is the x.
+    # Within each span, x counts up from the span's first x.
     span = np.repeat(np.arange(len(length)), length)
     x = np.arange(total) - np.repeat(np.cumsum(length) - length, length) + x_first[span]
     pixel = y[span] * width + x
@@ -101,7 +102,7 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
     plane = _depth_planes(corners)
     start = plane[owner, 0] + plane[owner, 2] * (y - corners[owner, 0, 1])
     fragment_depth = start[span] + plane[triangle, 1] * (x - corners[triangle, 0, 0])
-    # A sliver's plane may be so steep that rounding leaves its corners' range.
+    # The depth plane of a sliver can be so steep that rounding exceeds the range of its corners.
     low, high = corners[:, :, 2].min(axis=1), corners[:, :, 2].max(axis=1)
     np.clip(fragment_depth, low[triangle], high[triangle], out=fragment_depth)
 
@@ -124,9 +125,9 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
 
 
 def _spans(corners: Floats, height: int, width: int) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return the runs of pixels that the triangles cover: triangle, y, first x, x to stop before."""
+    """Return the horizontal runs of pixels in each triangle: triangle, y, first x, last x plus 1."""
     y_corner = corners[:, :, 1]
-    # Clipped before the cast: a point far outside must not overflow the integers.
+    # Clip before the cast, because a point far outside would overflow the integers.
     row_first = np.clip(np.ceil(y_corner.min(axis=1)), 0, height).astype(np.int64)
     row_stop = np.clip(np.ceil(y_corner.max(axis=1)), 0, height).astype(np.int64)
     area = _doubled_area(corners)
@@ -137,8 +138,8 @@ def _spans(corners: Floats, height: int, width: int) -> tuple[Integers, Integers
     left = np.full(len(owner), np.inf)
     right = np.full(len(owner), -np.inf)
     for a, b in ((0, 1), (1, 2), (2, 0)):
-        # An edge is always walked downwards, so that both of its triangles compute the same
-        # crossing to the last bit; that is what makes the cover watertight.
+        # Follow each edge downwards, so that both of its triangles compute bit-identical crossings.
+        # Otherwise there could be gaps between them.
         swapped = (y_corner[:, a] > y_corner[:, b])[:, np.newaxis]
         upper = np.where(swapped, corners[:, b, :2], corners[:, a, :2])
         lower = np.where(swapped, corners[:, a, :2], corners[:, b, :2])
@@ -155,14 +156,14 @@ def _spans(corners: Floats, height: int, width: int) -> tuple[Integers, Integers
 
 
 def _doubled_area(corners: Floats) -> Floats:
-    """Return twice the signed area (T,) of the triangles in the picture."""
+    """Return twice the signed area (T,) of the projected triangles."""
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area: Floats = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
     return area
 
 
 def _depth_planes(corners: Floats) -> Floats:
-    """Return (T, 3): the depth at corner 0 and its change per pixel along x and along y."""
+    """Return (T, 3): the depth at corner 0, and the change of depth per pixel along x and along y."""
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = _doubled_area(corners)
     inverse = np.divide(1.0, area, out=np.zeros_like(area), where=area != 0)
@@ -172,7 +173,7 @@ def _depth_planes(corners: Floats) -> Floats:
 
 
 def _barycentric(corners: Floats, triangle: Integers, x: Integers, y: Integers) -> Floats:
-    """Return the corners' weights (N, 3) at pixels that lie inside their triangles."""
+    """Return the corners' weights (N, 3) at pixels (``x``, ``y``) inside the given triangles."""
     origin = corners[:, 0]
     one, two = corners[:, 1] - origin, corners[:, 2] - origin
     area = _doubled_area(corners)
@@ -186,10 +187,10 @@ def _barycentric(corners: Floats, triangle: Integers, x: Integers, y: Integers) 
 
 
 def uv_to_pixels(uv: Points2, height: int, width: int) -> Points2:
-    """Return where texture coordinates (U, 2) lie in a texture image, as pixel x right and y down.
+    """Convert texture coordinates (U, 2) to texture pixels, x right and y down.
 
-    Convention: uv has its origin at the bottom left corner of the bottom left pixel, an image has
-    row 0 at the top and integers at pixel centres. This is the only place where v is flipped.
+    Convention: uv has its origin at the bottom left corner of the bottom left pixel. An image has
+    row 0 at the top and integers at pixel centres. Only this function flips v.
     """
     return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=1)
 
@@ -201,7 +202,7 @@ def render_mesh(
     size: int = 640,
     background: tuple[int, int, int] = (236, 238, 241),
 ) -> Image:
-    """Return a picture (``size``, ``size``, 3) of the textured mesh, smoothly shaded, twice supersampled.
+    """Render the textured mesh (``size``, ``size``, 3) with smooth shading and 2 x 2 supersampling.
 
     Parameters
     ----------
@@ -210,8 +211,8 @@ def render_mesh(
     texture : Image
         For ``mesh.uv``.
     rotation : (3, 3) float64
-        Model space to the camera's axes (x right, y up, z to the camera). The mesh is centred and
-        scaled to fill nine tenths of the picture whatever the rotation.
+        Model space to the camera's axes (x right, y up, z towards the camera). The mesh is centred,
+        and its bounding sphere fills 90 % of the picture's side.
 
     Raises
     ------
@@ -239,10 +240,10 @@ def render_mesh(
 
     normals = raster.interpolate(vertex_normals(seen, mesh.triangles), mesh.triangles)
     normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
-    # An open mesh shows its inside too; there the light comes from the inside's own front.
+    # The inside of an open mesh is visible too. Flip its normals, so that they face the camera.
     inside = normals[..., 2] < 0
     normals[inside] *= -1
-    # A photograph's texture carries its own light: only a hint of shading is added.
+    # A texture from a photograph already contains light, so add only slight shading.
     light = np.array([-0.35, 0.5, 0.79])
     shade = 0.62 + 0.42 * np.clip(normals @ light, 0.0, 1.0)
     shade[inside] *= 0.55

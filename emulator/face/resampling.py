@@ -1,4 +1,4 @@
-"""Parts of a picture, turned and at another scale, averaged where they are reduced."""
+"""Rotated and scaled samples of a picture, averaged where they are smaller than the original."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from emulator.face.types import Image, Matrix
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A rectangle of a picture, in which each pixel is the mean of a square of the picture's.
+    """A rectangle of a picture, reduced by a whole factor.
 
     Attributes
     ----------
     image : (H, W, 3) uint8
     left, top : int
-        The rectangle's corner in the picture.
+        The rectangle's corner in the picture, in pixels.
     factor : int
-        The squares' side in pixels of the picture.
+        Each pixel of ``image`` is the mean of ``factor`` x ``factor`` pixels of the picture.
     """
 
     image: Image
@@ -29,15 +29,15 @@ class Part:
     factor: int
 
     def sample(self, to_picture: Matrix, width: int, height: int, border: int) -> Image:
-        """Return (``height``, ``width``, 3): what the picture shows at ``to_picture`` of each pixel.
+        """Sample the picture under the affine map ``to_picture`` (``height``, ``width``, 3).
 
         Parameters
         ----------
         to_picture : (2, 3) float64
-            Takes (x, y, 1) in the result to (x, y) in the picture; pixel centres lie at integers.
+            Maps (x, y, 1) in the result to (x, y) in the picture. Pixel centres are at integers.
         width, height : int
         border : int
-            OpenCV's border mode, for what lies beyond the part.
+            OpenCV's border mode for pixels outside the part.
         """
         to_part = to_picture / self.factor
         to_part[:, 2] += (0.5 - np.array([self.left, self.top])) / self.factor - 0.5
@@ -52,20 +52,20 @@ class Part:
 
 
 def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: float = 0.0) -> Part:
-    """Return the part of ``image`` from which to sample ``width`` x ``height`` pixels at ``to_picture``.
+    """Return the part of ``image`` that a sample of ``width`` x ``height`` pixels needs.
 
-    It is averaged over as many pixels as one of the result's covers, to the next whole number.
-    Where the result lies beyond the picture, the part ends at the picture's edge.
+    The part is reduced by the scale of ``to_picture``, rounded to a whole number. It ends at the
+    picture's edge if the sample reaches beyond it.
 
     Parameters
     ----------
     image : Image
-        With pixels.
+        Not empty.
     to_picture : (2, 3) float64
-        As in `Part.sample`: a similarity.
+        A similarity; see `Part.sample`.
     width, height : int
     margin : float
-        How much farther the part reaches on each side, in widths and heights of the rectangle.
+        Extra margin on each side, as a fraction of the sampled area's width and height.
     """
     scale = float(np.hypot(to_picture[0, 0], to_picture[1, 0]))
     rows, columns = image.shape[:2]
@@ -73,7 +73,7 @@ def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: 
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
     places = corners @ to_picture[:, :2].T + to_picture[:, 2]
     low, high = places.min(axis=0), places.max(axis=0)
-    # One more square on each side, for the neighbours between which a sample lies.
+    # Bilinear interpolation needs one more reduced pixel on each side.
     reach = margin * (high - low) + factor + 1
     left, top = np.clip(np.floor(low - reach), 0, (columns - factor, rows - factor)).astype(int).tolist()
     right, bottom = np.ceil(high + reach).astype(int).tolist()

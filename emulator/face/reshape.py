@@ -1,13 +1,13 @@
-"""Faces with other proportions: what each of 25 parameters moves, and the warp that they make together.
+"""Face reshaping: the motions of 25 parameters, and the warp that combines them.
 
-`MOTIONS` says for every parameter which region of the canonical mesh moves, in which direction and
-how far at 1. Directions are the head's own: x to the person's left, y up, z out of the face; lengths
-are in u, the distance of the outer eye corners (landmarks 33 and 263). So a tilted or turned head is
-reshaped in space, and the picture shows the projection of that. The displacements of all parameters
-are added, and one smooth field carries them out in one resampling.
+`MOTIONS` defines for each parameter which region of the canonical mesh moves, in which direction, and
+how far at the value 1. Directions are in the head's own frame: x to the person's left, y up, z out of
+the face. Lengths are in u, the distance between the outer eye corners (landmarks 33 and 263). So a
+tilted or turned head is reshaped in 3D, and the picture shows the projection. The displacements of all
+parameters are added, and one smooth field applies them in a single resampling.
 
 The vendor documents what each parameter does and in which direction, but not how far. The amounts
-are this project's choice: plain to see, and still natural when one parameter is at its end.
+are this project's choice. They are clearly visible, but look natural with one parameter at its limit.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from emulator.face.warp import DisplacementField, Spared, Window, displacement_f
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
-"""Along the head's x, y and z."""
+"""(x, y, z) in the head's frame."""
 
 
 # --- Landmarks that move together ---------------------------------------------------------------
@@ -69,7 +69,8 @@ def _both(left: tuple[int, ...]) -> tuple[int, ...]:
 
 _EYES = LEFT_EYE + RIGHT_EYE
 _BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
-# Towards the nose. The tails reach the outline, and in a turned head would dent it if they held still.
+# The ends towards the nose. The tails are left out, because they reach the outline of the face: held
+# still, they would dent it when the head is turned.
 _BROW_HEADS = _both((334, 296, 336, 282, 295, 285))
 _CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
 _JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
@@ -90,14 +91,14 @@ _LIPS = LIPS_OUTER + LIPS_INNER
 # Without the corners, which both lips share.
 _LIP_TOP = UPPER_LIP_OUTER[1:-1]
 _LIP_BOTTOM = LOWER_LIP_OUTER[1:-1]
-# The seam from corner to corner, as the upper and as the lower lip has it.
+# The line where the lips meet, from corner to corner: along the upper lip, and along the lower lip.
 _SEAM_TOP = (61, *UPPER_LIP_INNER, 291)
 _SEAM_BOTTOM = (61, *LOWER_LIP_INNER, 291)
 
-# Left against right, on bone and on what the face's expressions move least: the head's x axis.
+# Pairs on both sides, on bone and where expressions move the face least. They define the head's x axis.
 _RIGID_LEFT = (263, 362, 356, 454, 251, 284, 332, 297, 338, 389, 323, 327, 358)
 _RIGID_RIGHT = _mirrored(_RIGID_LEFT)
-# The midline's ends, one above the other in an upright head: its y axis.
+# The ends of the midline. They define the head's y axis.
 _MIDLINE_TOP, _MIDLINE_BOTTOM = FACE_OVAL[0], CHIN_TIP
 
 
@@ -106,41 +107,41 @@ _MIDLINE_TOP, _MIDLINE_BOTTOM = FACE_OVAL[0], CHIN_TIP
 
 @dataclass(frozen=True)
 class Motion:
-    """One thing that a parameter does: the surface near a group of landmarks moves by an affine rule.
+    """An affine motion of the surface near a group of landmarks; one part of a parameter's effect.
 
     A landmark at p is displaced by ``amount * weight * (shift + gain * (p - c) + turn x (p - c))``.
-    The weight is a property of the canonical mesh: every face, however turned and whatever its
-    expression, has the same; p and c are the face's own.
+    The weight depends only on the canonical mesh, so it is the same for every face, pose and
+    expression. p and c are the positions in the actual face.
 
     Attributes
     ----------
     core : tuple of int
         The landmarks with full weight.
     reach : float
-        u: where the weight has fallen to 0, away from the core.
+        Distance from the core, in u, at which the weight is 0.
     still : tuple of int
-        Landmarks that hold the surroundings back: the weight falls to 0 towards them.
+        Landmarks that should not move: the weight falls to 0 towards them.
     give : float
-        u: how much further than ``still`` the weight runs out, so that those landmarks follow a
-        little and the skin between is squeezed less.
+        Distance in u that is added to the distance from ``still``. A positive value lets those
+        landmarks move a little, so that the skin in between is squeezed less.
     centre : tuple of int
-        c is the mean of these.
+        c is the mean of these landmarks.
     seam : bool
-        c is instead the line through ``centre``, at the landmark's own x, and only what lies
-        beyond the line, as seen in the direction of ``shift``, moves; ``shift`` itself is not added.
+        c is instead the point with the landmark's x on the line through ``centre``. Only landmarks
+        beyond this line, in the direction of ``shift``, move. ``shift`` itself is not added.
     side : {'both', 'left', 'right'}
-        'left' moves the person's left only: the weight rises from 0 on the midline to full at
-        ``ramp`` u beside it.
+        The person's own side that moves. The weight rises from 0 on the midline to its full value
+        at a distance of ``ramp``.
     ramp : float
-        See ``side``.
+        In u; see ``side``.
     shift : (float, float, float)
-        u, along x, y and z.
+        In u, along x, y and z.
     gain : (float, float, float)
-        Growth along x, y and z.
+        Relative growth along x, y and z.
     turn_deg : float
         Degrees, from x towards y.
     area : bool
-        ``gain`` is a growth of area: a length grows by the square root.
+        ``gain`` is the growth of an area: lengths grow by the square root.
     """
 
     core: tuple[int, ...]
@@ -157,14 +158,14 @@ class Motion:
     area: bool = False
 
 
-# u: how softly the features hold the face's outline.
+# `Motion.give` between the features and the outline of the face, in u.
 _GIVE = 0.12
 
 
 def _sideways(
     amount: float, core: tuple[int, ...], reach: float, still: tuple[int, ...]
 ) -> tuple[Motion, ...]:
-    """Return a motion of both sides away from the midline by ``amount`` u."""
+    """Return the motions that move both sides away from the midline by ``amount`` u."""
     return (
         Motion(core, reach, still, _GIVE, side="left", ramp=0.3, shift=(amount, 0.0, 0.0)),
         Motion(core, reach, still, _GIVE, side="right", ramp=0.3, shift=(-amount, 0.0, 0.0)),
@@ -176,7 +177,7 @@ _EYE_SIDES: tuple[tuple[Side, tuple[int, ...], tuple[int, ...], float], ...] = (
     ("right", RIGHT_EYE, RIGHT_IRIS, -1.0),
 )
 
-# The iris keeps its shape when an eye is made wider or taller; when the whole eye grows, so does it.
+# The iris keeps its width when an eye becomes wider. It grows with the height and the size of the eye.
 _EYE_WIDTH = tuple(
     Motion(eye, 0.2, _BROWS + iris, centre=eye, side=side, gain=(0.14, 0.0, 0.0))
     for side, eye, iris, _ in _EYE_SIDES
@@ -197,8 +198,8 @@ _EYE_SIZE = tuple(
     for side, eye, iris, _ in _EYE_SIDES
 )
 _SIDES: tuple[Side, ...] = ("left", "right")
-# The face's sides stand 0.75 u from the midline: growth by 0.107 moves them by 8 % of u. Less in
-# height, since the chin's middle belongs to both sides and stays.
+# The sides of the face are 0.75 u from the midline, so a gain of 0.107 moves them by 8 % of u. The
+# gain in height is smaller, because the middle of the chin belongs to both sides and does not move.
 _FACE_SIZE = tuple(
     Motion(
         oval,
@@ -275,15 +276,15 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
                 gain=(0.0, 0.36, 0.0),
             ),
         ),
-        # The two peaks rise over the dip between them by 3.3 % of u in the picture: a quarter more
-        # here, since so sharp a motion loses some to its neighbours.
+        # In the picture, the peaks rise by 3.3 % of u relative to the dip between them. The shifts
+        # are a quarter larger, because the smooth field flattens such a sharp motion.
         "lip_peak": (
             Motion((267, 37, 302, 72), 0.13, (0, 13, *NOSE_BASE), shift=(0.0, 0.025, 0.0)),
             Motion((0, 11), 0.1, (267, 37, *UPPER_LIP_INNER, *NOSE_BASE), shift=(0.0, -0.0165, 0.0)),
         ),
     }
 )
-"""What each of the 25 parameters does at 1."""
+"""The motions of each of the 25 parameters at the value 1."""
 
 
 # --- The head's frame ---------------------------------------------------------------------------
@@ -291,17 +292,17 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class HeadFrame:
-    """Where a head's own axes lie in the picture.
+    """A head's coordinate frame in the picture.
 
     Attributes
     ----------
     origin : (3,) float64
-        Pixels: midway between the outer eye corners.
+        The midpoint between the outer eye corners, in pixels.
     axes : (3, 3) float64
         Rows: the head's x (person's left), y (up) and z (out of the face) as unit vectors in
         pixel space (x right, y down, z away from the camera).
     unit : float
-        Pixels: u.
+        u in pixels.
     """
 
     origin: NDArray[np.float64]
@@ -309,23 +310,23 @@ class HeadFrame:
     unit: float
 
     def to_head(self, points: Points3) -> Points3:
-        """Return pixel positions (N, 3) in the head's frame, in units of u."""
+        """Convert pixel positions (N, 3) to positions in the head's frame, in u."""
         carried: Points3 = (points - self.origin) @ self.axes.T / self.unit
         return carried
 
     def to_picture(self, vectors: Points3) -> Points3:
-        """Return displacements (N, 3) of the head's frame as displacements in pixels."""
+        """Convert displacements (N, 3) in the head's frame, in u, to displacements in pixels."""
         carried: Points3 = vectors @ self.axes * self.unit
         return carried
 
 
 def head_frame(landmarks: Points3) -> HeadFrame:
-    """Return the frame of the head that ``landmarks`` (478, 3) lie on.
+    """Return the head's frame at ``landmarks`` (478, 3).
 
     Raises
     ------
     ValueError
-        If the landmarks are not (478, 3) and finite, or all in one place.
+        If the landmarks are not (478, 3) and finite, or do not define the axes (all in one place).
     """
     _check_landmarks(landmarks)
     x = (landmarks[list(_RIGID_LEFT)] - landmarks[list(_RIGID_RIGHT)]).sum(axis=0)
@@ -344,11 +345,12 @@ def head_frame(landmarks: Points3) -> HeadFrame:
 
 
 def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
-    """Return where ``landmarks`` (478, 3) go under ``parameters``, in pixels as they came.
+    """Return the positions (478, 3) of ``landmarks`` (478, 3) after reshaping; both in pixels.
 
-    The displacements of several parameters add up; each is linear in its parameter (a size, in
-    the square root of the area). What adds up to more than any one parameter can do is
-    compressed, so that the outline does not run into the features.
+    The displacements of all parameters are added. Each is linear in its parameter, except that
+    eye sizes and ``lip_size`` are linear in area, and ``eye_angle`` in the angle. A sum that is larger
+    than any single parameter's displacement is compressed, so that the outline does not run into the
+    features.
 
     Raises
     ------
@@ -373,16 +375,17 @@ def reshape_field(
     shape: tuple[int, int],
     others: Sequence[Points3] = (),
 ) -> DisplacementField:
-    """Return the backward field that carries a picture of ``shape`` (rows, columns) into the new face.
+    """Return the backward field that reshapes the face at ``landmarks``.
 
     Parameters
     ----------
     landmarks : (478, 3) float64
-        Of the face that changes, in pixels.
+        The face to change, in pixels.
     parameters : ReshapeParameters
     shape : (int, int)
+        Rows and columns of the picture.
     others : sequence of (478, 3) float64
-        The landmarks of the other faces in the picture: they stay as they are.
+        Landmarks of other faces in the picture, which stay unchanged.
 
     Raises
     ------
@@ -414,15 +417,15 @@ def reshape_field(
 def reshape(
     image: Image, landmarks: Points3, parameters: ReshapeParameters, others: Sequence[Points3] = ()
 ) -> Image:
-    """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped; same size.
+    """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped, at the same size.
 
-    All parameters at zero return an equal picture, to the bit. ``others`` are the landmarks of
-    faces that stay as they are.
+    If all parameters are zero, the result is a bit-identical copy. ``others`` are the landmarks of
+    faces that stay unchanged.
 
     Raises
     ------
     ValueError
-        If the image is no Image, or the landmarks are not (478, 3) and finite.
+        If ``image`` is not an `Image`, or the landmarks are not (478, 3) and finite.
     """
     check_image(image)
     _check_landmarks(landmarks)
@@ -432,41 +435,43 @@ def reshape(
     return warp_image(image, field)
 
 
-# u: how far a landmark's influence goes. Long enough to bridge cheek and forehead, where
-# landmarks are sparse.
+# A landmark's radius of influence, in u. It spans the cheek and the forehead, where landmarks are
+# sparse.
 _RADIUS = 0.8
 
-# Rings of control points around the face's oval: how far outside it (u), which part of the oval's
-# displacement they follow, and how many of the oval's points there are to one of theirs. Ears and
-# hairline come along; what is behind the head stays.
+# Rings of control points around the face oval: distance from the oval in u, fraction of the oval's
+# displacement, and number of oval points per ring point. Ears and hairline move with the face; the
+# background does not.
 _RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 
-# u outside the oval: from where to where the rest of the field dies out.
+# Distances outside the oval, in u, between which the field fades to 0.
 _FADE = (0.5, 0.72)
 
-# u: over which distance the field rises where other faces, or a resting side of this one, end.
+# Distances in u over which the field rises from 0: around other faces, and at the midline next to a
+# side that does not move.
 _RISE_AROUND_OTHERS = 0.22
 _RISE_AT_MIDLINE = 0.1
 
-# Landmarks that face the camera are followed closely. Those on the far side of a turned head
-# crowd the outline or lie behind it, and the picture shows something else there: they give way.
+# The field follows landmarks that face the camera closely. In a turned head, landmarks on the far side
+# lie close to the outline or are hidden, and the picture shows other things there. So the field follows
+# them loosely. The stiffness falls as the normal's component towards the camera rises through `_FACING`.
 _STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
 _FACING = (-0.2, 0.3)
 
-# u: displacements up to the first stay as they are, none exceeds the second.
+# Displacements up to the knee stay unchanged; no displacement exceeds the ceiling. Both in u.
 _KNEE, _CEILING = 0.11, 0.145
 
 
 def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Spared, ...]:
-    """Return the half of the picture on whose side of the face nothing moves, if there is one.
+    """Return each half of the picture in which no landmark of the face moves.
 
-    A side's own parameters must not touch the other side, not even by what smoothness carries over.
+    A parameter of one side must not change the other side, not even through the field's smoothness.
     """
     moves = (target != landmarks).any(axis=1)
     sides = _template()[:, 0]
     top, bottom = landmarks[_MIDLINE_TOP, :2], landmarks[_MIDLINE_BOTTOM, :2]
     down = (bottom - top) / max(float(np.linalg.norm(bottom - top)), 1e-9)
-    # Well beyond what the field reaches.
+    # Well beyond the reach of the field.
     far = 3.0 * frame.unit
     line = np.stack([top - far * down, bottom + far * down])
     # The person's left lies to the right of a line that runs down.
@@ -479,7 +484,7 @@ def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tup
 
 
 def _stiffness(landmarks: Points3) -> NDArray[np.float64]:
-    """Return how little (478,) each landmark is followed, by how far its surface is turned away."""
+    """Return the stiffness (478,) of each landmark: higher where the surface is turned away."""
     flipped = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     towards_camera = vertex_normals(flipped, canonical_mesh().triangles)[:, 2]
     low, high = _FACING
@@ -498,7 +503,7 @@ def _compressed(moved: Points3) -> Points3:
 
 
 def _surroundings(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Points3, Points3]:
-    """Return control points around the face (R, 3), and where they go, in pixels."""
+    """Return control points (R, 3) around the face, and their new positions (R, 3), in pixels."""
     oval = [_MIDLINE_TOP, *_OVAL_LEFT, _MIDLINE_BOTTOM, *_OVAL_RIGHT]
     rim = frame.to_head(landmarks[oval])
     outward = (rim - rim.mean(axis=0)) * (1.0, 1.0, 0.0)
@@ -519,7 +524,7 @@ def _check_landmarks(landmarks: Points3) -> None:
 
 
 def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
-    """Return the displacements (478, 3), in u of the head's frame, of one motion."""
+    """Return the displacements (478, 3) of one motion, in the head's frame, in u."""
     gain = np.asarray(motion.gain)
     gain = np.sqrt(1.0 + gain * amount) - 1.0 if motion.area else gain * amount
     shift = np.asarray(motion.shift)
@@ -544,23 +549,23 @@ def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
 
 @cache
 def _template() -> Points3:
-    """Return the landmarks (478, 3) of the canonical mesh in its own frame, irises included."""
+    """Return the landmarks (478, 3) of the canonical mesh in its head frame, including the irises."""
     surface = canonical_mesh().vertices * (1.0, -1.0, -1.0)
     landmarks = np.concatenate([surface, np.zeros((LANDMARK_COUNT - SURFACE_COUNT, 3))])
     for iris, eye, outside in ((RIGHT_IRIS, RIGHT_EYE, -1.0), (LEFT_IRIS, LEFT_EYE, 1.0)):
-        # As the iris' points are listed: its centre, then towards the nose, up, outside, down.
+        # In the order of the iris landmarks: centre, towards the nose, up, outwards, down.
         offsets = [(0, 0, 0), (-outside, 0, 0), (0, -1, 0), (outside, 0, 0), (0, 1, 0)]
         landmarks[list(iris)] = surface[list(eye)].mean(axis=0) + _IRIS_RADIUS_CM * np.array(offsets)
     return head_frame(landmarks).to_head(landmarks)
 
 
-# Irises are of nearly one size, 11.7 mm across.
+# All irises have nearly the same diameter, 11.7 mm.
 _IRIS_RADIUS_CM = 0.585
 
 
 @cache
 def _weights(motion: Motion) -> NDArray[np.float64]:
-    """Return the weights (478,), read-only: 1 in the core, 0 at its reach and where all is still."""
+    """Return the weights (478,), read-only: 1 in the core, 0 beyond its reach and where it is still."""
     points = _template()[:, :2]
     to_core = _distance(points, motion.core)
     closeness = 1.0 - to_core / motion.reach
@@ -576,7 +581,7 @@ def _weights(motion: Motion) -> NDArray[np.float64]:
 
 
 def _distance(points: NDArray[np.float64], group: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return each point's distance (478,) to the nearest landmark of a group."""
+    """Return the distance (478,) of each point to the nearest landmark of a group."""
     nearest: NDArray[np.float64] = cdist(points[list(group)], points).min(axis=0)
     return nearest
 

@@ -1,4 +1,4 @@
-"""What of a face can be reshaped, and how far."""
+"""The parameters of a reshape, and their ranges."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class ReshapeParameters:
-    """What to change, each from -1 to 1 (``cheekbones`` and ``jaw`` from 0); 0 changes nothing.
+    """The parameters of a reshape, from -1 to 1; 0 changes nothing.
 
-    Left and right are the person's own. Parameters that act on both sides have no side in their
-    name.
+    ``cheekbones`` and ``jaw`` range from 0 to 1. Left and right are the person's own. Parameters
+    without a side in their name act on both sides.
 
     Attributes
     ----------
     cheekbones, jaw : float
-        Tucks in the cheekbones, the jaw's corners (0 to 1).
+        Narrower at the cheekbones, or at the corners of the jaw (0 to 1).
     face_reshape_left, face_reshape_right : float
         A smaller or larger side of the face.
     face_width : float
-        A narrower or wider face; eyes, nose and mouth stay.
+        A narrower or wider face; eyes, nose and mouth do not move.
     chin_reshape_left, chin_reshape_right : float
         A narrower or wider chin.
     chin_length : float
@@ -31,16 +31,16 @@ class ReshapeParameters:
     eye_distance : float
         Closer together or further apart.
     eye_angle : float
-        Outer corners down or, positive, up. The vendor calls the ends inward and outward tilt; that
-        outward means up is a guess.
+        Outer corners down (negative) or up (positive). The vendor calls the two directions inward
+        and outward tilt. That outward means up is a guess.
     nose_bridge_width, nose_tip_width, nose_wing : float
         Narrower or wider.
     nose_lift : float
-        The lower nose lower or higher.
+        The lower part of the nose further down or up.
     nose_size : float
         Smaller or larger.
     nose_tip : float
-        The tip up or, positive, down.
+        The tip up (negative) or down (positive).
     lip_size : float
         Smaller or larger, as an area.
     lip_width : float
@@ -86,15 +86,15 @@ class ReshapeParameters:
         for field in fields(self):
             value = getattr(self, field.name)
             lowest = 0.0 if field.name in ONE_SIDED else -1.0
-            # Written so that NaN is refused too.
+            # This form also rejects NaN.
             if not lowest <= value <= 1.0:
                 raise ValueError(f"{field.name} must be {lowest:g} to 1, not {value}")
 
     @property
     def is_zero(self) -> bool:
-        """Whether nothing is to be changed."""
+        """Whether all parameters are 0."""
         return not any(getattr(self, field.name) for field in fields(self))
 
 
 ONE_SIDED = frozenset({"cheekbones", "jaw"})
-"""The parameters that go from 0 to 1 only."""
+"""The parameters that range from 0 to 1."""

@@ -1,4 +1,4 @@
-"""Smoother, more even skin, and the mask that says where skin is."""
+"""Skin smoothing, and the mask of a face's skin."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ from emulator.face.landmarks import (
 )
 from emulator.face.types import Image, Mask, Points2, Points3, check_image, check_points
 
-# Pixels between the outer eye corners in the picture that is worked on: enough for blemishes and
-# wrinkles, and cheap at any size of the input. What is finer stays as the skin's own grain.
+# Largest distance of the outer eye corners, in pixels, in the reduced pictures on which the smoothing and
+# the mask are computed. It resolves blemishes and wrinkles and bounds the cost for large inputs. Finer
+# detail remains as the grain of the skin.
 _WORKING_EYE_DISTANCE = 120.0
 _MASK_EYE_DISTANCE = 100.0
 
-# All in u, the distance of the outer eye corners.
+# In u, the distance between the outer eye corners.
 _DETAIL_RADIUS = 0.055
 _EVENING_SIGMA = 0.22
 _FEATHER = 0.02
 
-# How much of the uneven colour goes at full strength: some is what makes a face look alive.
+# Fraction of uneven colour that is removed at full intensity. Some must remain for a natural look.
 _EVENING = 0.8
 
-# Rows R, G, B of luminance, red and blue chrominance, as OpenCV's conversion has them.
+# Rows: R, G, B; columns: luminance, red chrominance, blue chrominance, as in OpenCV's YCrCb conversion.
 _TO_RGB = np.array([[1.0, 1.403, 0.0], [1.0, -0.714, -0.344], [1.0, 0.0, 1.773]], np.float32)
 
-# Luminance steps much below this (of 255) are smoothed, steps much above it are edges.
+# Luminance steps (of 255) well below this are smoothed, steps well above it are kept as edges.
 _EDGE = 14.0
 
 _NOSTRILS = (98, 97, 2, 326, 327, 278, 294, 19, 64, 48)
 
 Plane: TypeAlias = NDArray[np.float32]
-"""(H, W), of luminance or chrominance, 0 to 1."""
+"""(H, W): luminance or one chrominance, 0 to 1; or a mask, 0 to 1."""
 
 
 def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensity: float) -> Image:
-    """Return ``image`` (H, W, 3) with smoother skin in the face at ``landmarks`` (478, 3).
+    """Smooth the skin of the face at ``landmarks`` (478, 3) in ``image`` (H, W, 3).
 
     Parameters
     ----------
@@ -58,21 +59,21 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     landmarks : (478, 3) float64
         Pixels.
     strength : float
-        0 to 1: how much of the uneven luminance goes: blemishes, pores, shallow wrinkles.
+        0 to 1: how much uneven luminance to remove (blemishes, pores, shallow wrinkles).
     color_intensity : float
-        0 to 1: how much of the uneven colour goes: redness, blotches.
+        0 to 1: how much uneven colour to remove (redness, blotches).
 
     Notes
     -----
-    Both at 0 return an equal picture, to the bit; so are eyes, brows, lips and everything outside
-    the face at any strength. Edges are kept by the guided filter (He 2010,
-    doi:10.1007/978-3-642-15549-9_1), guided by the luminance itself.
+    With both at 0, the result is bit-identical to the input. Eyes, brows, lips and everything outside
+    the face are bit-identical at any strength. The guided filter (He 2010,
+    doi:10.1007/978-3-642-15549-9_1), with the luminance as its own guide, preserves edges.
 
     Raises
     ------
     ValueError
-        If the image is no Image, the landmarks are not (478, 3) and finite, or a strength is out
-        of its range.
+        If ``image`` is not an `Image`, ``landmarks`` are not (478, 3) and finite, or ``strength`` or
+        ``color_intensity`` is out of range.
     """
     check_image(image)
     check_points(landmarks, 3, "landmarks")
@@ -98,7 +99,7 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
         even = _mean_within(colors[:, :, 1:], mask, _EVENING_SIGMA * unit)
         weight = mask * np.float32(255.0 * _EVENING * color_intensity)
         change[:, :, 1:] = (even - colors[:, :, 1:]) * weight[:, :, None]
-    # The way back from luminance and chrominance is linear: differences can go it too.
+    # The conversion from YCrCb to RGB is linear, so it can convert differences.
     difference = cv2.transform(change, _TO_RGB)
     target = smoothed[top : top + height, left : left + width]
     if difference.shape[:2] != part.shape[:2]:
@@ -108,11 +109,11 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
 
 
 def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None = None) -> Mask:
-    """Return (H, W) float32, 0 to 1: how much each pixel is skin of the face at ``landmarks``.
+    """Return the skin mask (H, W) of the face at ``landmarks``: 0 for no skin, 1 for skin.
 
-    The face oval without eyes, brows, lips and nostrils, softly bounded, times how much a pixel's
-    colour is like the cheeks'. Hair, a beard, glasses and what else lies over the face are
-    spared as far as their colour differs.
+    The mask is the face oval without eyes, brows, lips and nostrils, with soft edges, times the
+    similarity of each pixel's colour to the cheeks. Hair, beards, glasses and other things in front
+    of the face are left out as far as their colour differs from the cheeks.
 
     Parameters
     ----------
@@ -120,12 +121,13 @@ def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None =
     landmarks : (478, 3) float64
         Pixels.
     seen : (478,) bool, optional
-        Whether the image shows what is at each landmark; those that lie within it, if not given.
+        Whether the image shows the surface at each landmark. By default, every landmark inside the
+        image counts as seen.
 
     Raises
     ------
     ValueError
-        If the image is no Image, or the landmarks are not (478, 3) and finite.
+        If ``image`` is not an `Image`, or ``landmarks`` are not (478, 3) and finite.
     """
     check_image(image)
     check_points(landmarks, 3, "landmarks")
@@ -147,10 +149,10 @@ def _plane(array: NDArray[Any]) -> Plane:
 
 
 def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the picture's part that the face may cover."""
+    """Return left, top, width and height of the part of the picture that contains the face, if any."""
     oval = landmarks[list(FACE_OVAL), :2]
-    # A margin, since a morphological operation takes what lies beyond its picture for more of the same:
-    # right where the picture cuts a face, wrong where the face ends.
+    # Morphological operations repeat the border outwards. This is right where the picture's edge cuts the
+    # face, but wrong at the edge of the face. So add a margin.
     margin = 2 + 0.05 * np.ptp(oval, axis=0)
     low = np.maximum(np.floor(oval.min(axis=0) - margin).astype(int), 0)
     high = np.minimum(np.ceil(oval.max(axis=0) + margin).astype(int), (shape[1] - 1, shape[0] - 1))
@@ -161,9 +163,9 @@ def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, 
 
 
 def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2, float]:
-    """Return the part in working size (float32, 0 to 1), its landmarks, and u in its pixels."""
+    """Return the reduced part (float32, 0 to 1), the landmarks in it, and u in its pixels."""
     unit = float(np.linalg.norm(points[LEFT_EYE_OUTER_CORNER] - points[RIGHT_EYE_OUTER_CORNER]))
-    # In a turned head the eyes are foreshortened and the oval's height is not.
+    # In a turned head, the distance of the eyes is foreshortened, but the height of the oval is not.
     unit = max(unit, float(np.ptp(points[list(FACE_OVAL), 1])) / 3.0, 1.0)
     scale = min(1.0, _WORKING_EYE_DISTANCE / unit)
     height, width = part.shape[:2]
@@ -176,7 +178,7 @@ def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2
 def _skin_mask(
     small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None = None
 ) -> Plane:
-    """Return (H, W): the mask in working size. It is soft, and so it is made in a smaller one."""
+    """Return the mask (H, W), computed at a smaller size, because it is soft anyway."""
     height, width = small.shape[:2]
     scale = _MASK_EYE_DISTANCE / unit
     if scale >= 1.0:
@@ -191,8 +193,8 @@ def _skin_mask(
 def _small_mask(
     small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None
 ) -> Plane:
-    # Masks that are blurred over ``reach`` are drawn smaller, or larger, by as much, and one more
-    # for the enlargement, so that outside the oval and on the features the mask is exactly 0.
+    # Shrink the oval and grow the features by the reach of the blur, plus one pixel for the enlargement.
+    # So the mask is exactly 0 outside the oval and on the features.
     radius = max(1, round(_FEATHER * unit))
     reach = int(np.ceil(2 * radius * 2**0.5)) + 1
     shape = small.shape[:2]
@@ -211,13 +213,13 @@ def _small_mask(
     )
     features = _plane(cv2.dilate(features, _disc(reach + max(1, round(0.01 * unit)))))
     mask = _blurred(oval, radius) * (1.0 - _blurred(features, radius)) * _likelihood(small, points, seen)
-    # Rounding leaves 1e-7 where there is nothing.
+    # Rounding can leave values around 1e-7 where the mask should be 0.
     mask[mask < 1e-3] = 0.0
     return _plane(mask)
 
 
 def _blurred(plane: Plane, radius: int) -> Plane:
-    """Return ``plane`` blurred by two boxes, which reach twice ``radius`` along each axis."""
+    """Blur ``plane`` with two boxes in turn. Together they reach twice ``radius`` along each axis."""
     size = (2 * radius + 1, 2 * radius + 1)
     return _plane(cv2.blur(cv2.blur(plane, size), size))
 
@@ -238,7 +240,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bool_] | None) -> Plane:
-    """Return (H, W), 1 for the cheeks' colours, towards 0 for colours unlike them."""
+    """Return the similarity (H, W) to the colours of the cheeks: 1 for the same, 0 for very different."""
     colors = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
     height, width = small.shape[:2]
     cheeks = np.array(LEFT_CHEEK + RIGHT_CHEEK)
@@ -249,17 +251,17 @@ def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bo
     samples = cv2.blur(colors, (5, 5))[at[:, 1], at[:, 0]]
     middle = np.median(samples, axis=0)
     spread = 1.4826 * np.median(np.abs(samples - middle), axis=0)
-    # Light falls unevenly on one skin, so luminance may differ far; its colour differs little.
+    # Luminance may differ a lot, because light on skin is uneven; chrominance differs little.
     tolerance = np.maximum(3.0 * spread, (0.22, 0.04, 0.04))
     distance = (((colors - middle) / tolerance) ** 2).sum(axis=2)
-    # Flat to one tolerance, gone at three.
+    # 1 up to one tolerance, 0 from three tolerances on.
     likelihood: Plane = np.clip((9.0 - distance) / 8.0, 0.0, 1.0).astype(np.float32)
-    # A lone odd pixel is a blemish, which is what smoothing is for; hair and glasses are larger.
+    # Blur, so that single odd pixels stay in the mask: they are blemishes. Hair and glasses are larger.
     return _plane(cv2.blur(likelihood, (3, 3)))
 
 
 def _guided(plane: Plane, radius: int) -> Plane:
-    """Return ``plane`` smoothed by the guided filter with itself as the guide."""
+    """Smooth ``plane`` with the guided filter, with the plane as its own guide."""
     size = (2 * radius + 1, 2 * radius + 1)
     epsilon = (_EDGE / 255.0) ** 2
     mean = cv2.blur(plane, size)
@@ -269,9 +271,9 @@ def _guided(plane: Plane, radius: int) -> Plane:
 
 
 def _mean_within(planes: NDArray[np.float32], mask: Plane, sigma: float) -> NDArray[np.float32]:
-    """Return the mean of ``planes`` (H, W, 2) over what ``mask`` holds, within about ``sigma`` pixels.
+    """Return a Gaussian mean of ``planes`` (H, W, 2), weighted by ``mask``; ``sigma`` is in pixels.
 
-    So broad a mean needs few pixels: it is taken on a picture in which sigma is two pixels.
+    It is computed on a reduced picture in which sigma is two pixels.
     """
     height, width = mask.shape
     factor = min(1.0, 2.0 / sigma)

@@ -1,4 +1,4 @@
-"""Smooth surfaces from coarse meshes."""
+"""Subdivision of triangle meshes."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from emulator.face.types import Points3, Triangles
 
 
 def loop_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array, Triangles]:
-    """Return one step of Loop's subdivision of a mesh of ``count`` vertices, closed or with a border.
+    """Return one step of Loop subdivision of a mesh, closed or with a border.
 
-    Weights as in C. Loop, "Smooth subdivision surfaces based on triangles", 1987, in Warren's
-    simplification. A border becomes a cubic B-spline of its own vertices alone.
+    The weights are those of C. Loop, "Smooth subdivision surfaces based on triangles", 1987, with
+    Warren's simplification. A border becomes a cubic B-spline of the border vertices only.
 
     Parameters
     ----------
     triangles : (T, 3)
-        A manifold, wound alike; every vertex is in some triangle.
+        A manifold with consistent winding that uses every vertex.
     count : int
+        The number of vertices V.
 
     Returns
     -------
     matrix : (V', V) sparse
-        Makes the new vertices from the old ones; its first V rows move the old vertices.
+        Multiplied by the old vertices, gives the new ones. The first V rows move the old vertices.
     finer : (4 T, 3) int32
-        Four triangles for each old one, into the new vertices: the first T hold the old
-        triangles' first corners, the next the second ones', then the third ones', then the middles.
+        Four triangles for each old one, as indices of new vertices: first the T triangles at the
+        first corners, then those at the second corners, those at the third corners, and the middle ones.
     """
     halves, middle, opposite = _edges(triangles, count)
     edge_count = len(halves)
@@ -37,8 +38,8 @@ def loop_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array
 
     degree = np.bincount(halves.reshape(-1), minlength=count)
     beta = np.where(degree == 3, 3.0 / 16.0, 3.0 / (8.0 * np.maximum(degree, 1)))
-    # Each edge, in both directions, pulls its start towards its end: all of them inside, at the
-    # border only the border's own.
+    # A vertex moves towards its neighbours. A border vertex moves only towards its neighbours along the
+    # border.
     starts, ends = np.concatenate([halves, halves[:, ::-1]]).T
     along = np.concatenate([border, border])
     pull = np.where(at_border[starts], np.where(along, 1.0 / 8.0, 0.0), beta[starts])
@@ -55,9 +56,10 @@ def loop_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array
 
 
 def midpoint_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array, Triangles]:
-    """Return what ``loop_subdivision`` does, with every old vertex kept and every new one half way.
+    """Return a subdivision as ``loop_subdivision`` does, but without smoothing.
 
-    The surface stays where it is, flat triangle by flat triangle: what a texture layout needs.
+    Old vertices stay in place, and new vertices are the midpoints of edges. So triangles stay flat, as
+    a texture layout requires.
     """
     halves, middle, _ = _edges(triangles, count)
     new = count + np.arange(len(halves))
@@ -69,9 +71,9 @@ def midpoint_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_a
 
 
 def passing_through(vertices: Points3, matrix: sparse.csr_array) -> Points3:
-    """Return control points (V, 3) from which ``matrix`` (V', V) makes a surface through ``vertices``.
+    """Return control points (V, 3) whose subdivision by ``matrix`` (V', V) passes through ``vertices``.
 
-    A few steps of Jacobi's iteration: what is left after sixteen is below a micrometre on a face.
+    After sixteen steps of Richardson iteration, the error on a face is below a micrometre.
     """
     fixed = matrix[: len(vertices)]
     control = vertices
@@ -81,7 +83,7 @@ def passing_through(vertices: Points3, matrix: sparse.csr_array) -> Points3:
 
 
 def _edges(triangles: Triangles, count: int) -> tuple[Triangles, Triangles, Triangles]:
-    """Return the edges (E, 2), the edge that starts at each corner (3 T), and the vertex opposite (3 T)."""
+    """Return the edges (E, 2), and per corner (3 T) the edge that starts there and the opposite vertex."""
     starts = triangles.reshape(-1).astype(np.int64)
     ends = triangles[:, [1, 2, 0]].reshape(-1).astype(np.int64)
     key = np.minimum(starts, ends) * count + np.maximum(starts, ends)

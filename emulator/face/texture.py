@@ -1,4 +1,4 @@
-"""Photographs, carried onto the mesh's texture."""
+"""Projection of photographs onto a mesh's texture."""
 
 from __future__ import annotations
 
@@ -19,42 +19,44 @@ from emulator.face.types import Image, Mask, Points2, Points3, Triangles, check_
 Singles: TypeAlias = NDArray[np.float32]
 
 GRAZING_COSINE: Final = 0.2
-"""A surface turned further away than this is not taken from the photograph: it shows background."""
+"""Surfaces with a smaller cosine to the camera are not taken from the photograph, because it may show
+background there."""
 
 FACING_COSINE: Final = 0.5
-"""A surface turned less than this is taken as it is; between the two it fades."""
+"""Surfaces with a larger cosine to the camera are taken fully. In between, belief rises smoothly."""
 
 OUTLINE_FRACTION: Final = 0.04
-"""Nearer to the face's outline than this fraction of its extent, more must face the camera: there the
-fit's small errors put background or hair on the skin."""
+"""Within this fraction of the face's extent from its outline, a surface must face the camera more
+directly. Small errors of the fit would put background or hair on the skin there."""
 
-# Whatever is smooth across the texture is computed on a grid of so many texels and enlarged:
-# where a texel lies in the photograph, how far it is believed, how the light differs.
+# Side in texels of the grid G for values that are smooth across the texture and are enlarged later:
+# positions in the photograph, belief, differences in light.
 _GRID = 192
 
-# What is filled in smoothly is computed on so many: a power of two, for a pyramid without remainders.
+# Side in texels of the grid for smooth fills: a power of two, so that each pyramid level halves evenly.
 _FILL_GRID = 128
 
-# Steps across the face in the depth buffer. They tell a nose from a cheek; more would only cost.
+# Steps across the face in the depth buffer: enough to separate a nose from a cheek. More only cost time.
 _DEPTH_STEPS = 160
 
-# How far skin's green, red to green and blue to green lie from the cheeks' in one face, in octaves. In
-# brightness, light and shadow differ; hair, grey or blond, mostly differs in the ratios.
+# Tolerated difference of skin from the cheeks of the same face, in octaves: of green, of the ratio of red
+# to green, and of blue to green. Green varies with light and shadow. Hair, even grey or blond, differs
+# mostly in the ratios.
 _SKIN_OCTAVES = (0.65, 0.2, 0.3)
 
-# A texel may cover so many of the photograph's pixels before the photograph is reduced for it.
+# Photograph pixels per texel, along one axis, above which the photograph is reduced before sampling.
 _ALIASING = 1.4
 
 
 @dataclass(frozen=True, eq=False)
 class TextureView:
-    """A photograph, and where it has the mesh.
+    """A photograph, and the position of the mesh in it.
 
     Attributes
     ----------
     camera_points : (V, 3) float64
-        Where the mesh's vertices lie in the photograph: x right, y down, z away from the camera,
-        all in pixels.
+        The positions of the mesh's vertices in the photograph: x right, y down, z away from the
+        camera, all in pixels.
     image : Image
     """
 
@@ -64,14 +66,14 @@ class TextureView:
 
 @dataclass(frozen=True, eq=False)
 class SkinPlaces:
-    """Where a mesh is skin, whatever hangs before it in a photograph.
+    """The parts of a mesh that are skin, even if hair or other things cover them in a photograph.
 
     Attributes
     ----------
     reference : (V,) float64
-        Above 0.5 where skin's colour is measured, the cheeks.
+        Above 0.5 where the colour of the skin is measured: on the cheeks.
     bare : (V,) float64
-        0 to 1: how far only skin's colours are taken there, as at forehead and temples.
+        0 to 1: how strongly colours unlike skin are rejected, for example on forehead and temples.
     """
 
     reference: NDArray[np.float64]
@@ -80,16 +82,16 @@ class SkinPlaces:
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """A mesh's texture, and how much of it the photographs showed.
+    """A mesh's texture, and how much of it comes from the photographs.
 
     Attributes
     ----------
     image : (S, S, 3) uint8
-        RGB, row 0 at v = 1. Filled everywhere, beyond the chart too, so that it can be minified.
+        RGB, row 0 at v = 1. Filled everywhere, also outside the chart, so that it can be minified.
     mesh : Mesh
-        Whose it is.
+        The mesh that the texture belongs to.
     belief : (G, G) float32
-        0 to 1: how far the photographs are believed, on a grid over the texture.
+        0 to 1: the confidence in the photographs' colours, on a grid over the texture.
     """
 
     image: Image
@@ -98,8 +100,8 @@ class Texture:
 
     @cached_property
     def coverage(self) -> Mask:
-        """(S, S) float32, 0 to 1: 1 where the colour is a photograph's own, 0 where it was filled in."""
-        # Not with the image: the first time for a size, it takes ten times as long.
+        """The coverage mask (S, S): 1 where the colour comes from a photograph, 0 where it was filled in."""
+        # Computed lazily, because the first call for a size takes ten times as long.
         size = len(self.image)
         inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
         covered: Mask = _resized(self.belief, size) * inside
@@ -108,55 +110,57 @@ class Texture:
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """What the texture's layout alone decides, on the grid."""
+    """Data on the grid that depends only on the texture's layout."""
 
     position: sparse.csr_array
-    """(G * G, V): takes vertices to texels; beyond the chart it continues the nearest triangle."""
+    """(G * G, V): maps vertex values to texels. Outside the chart it extrapolates the nearest triangle."""
 
     inside: NDArray[np.bool_]
-    """(G, G): the chart."""
+    """(G, G): whether the texel is in the chart."""
 
     charts: NDArray[np.float64]
-    """(T, 2, 2): takes a triangle's two edges to its change along u and along v."""
+    """(T, 2, 2): with a triangle's two edges as columns, ``edges @ charts`` is the change along u and v."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Sighting:
-    """What one photograph says about the texture: how far it is believed, on the grid, and colour."""
+    """The belief and the colour that one photograph contributes to the texture."""
 
-    belief: Singles  # (G, G)
+    belief: Singles  # (G, G), 0 to 1
     color: Image  # (B, B, 3)
-    color_grid: Singles  # (G, G, 3): the same, averaged over the grid's texels
+    color_grid: Singles  # (G, G, 3): the colour averaged over the grid's texels
 
 
 def bake_texture(
     mesh: Mesh, views: Sequence[TextureView], size: int = 1024, skin: SkinPlaces | None = None
 ) -> Texture:
-    """Return the texture (``size``, ``size``) that makes ``mesh`` look as it does in the photographs.
+    """Bake the photographs into a texture (``size``, ``size``) for ``mesh``.
 
-    Each texel's surface point is looked up in the photographs where it faces the camera and nothing
-    of the mesh lies before it; of several photographs the one that it faces most counts most, and
-    the later ones are brought to the first one's light. What no photograph shows is taken from the
-    other half of the face, shifted in colour so that it meets its surroundings without a seam (a
-    membrane, as in Poisson image editing, DOI 10.1145/882262.882269), and what neither half shows
-    is filled smoothly by pull-push (DOI 10.1145/237170.237200).
+    A texel takes its colour from a photograph where its surface point faces the camera and the mesh
+    does not hide it. If several photographs show a point, the one that it faces most directly has the
+    highest weight. The light of later photographs is matched to the first one.
 
-    It is computed at the resolution that the photographs have, and enlarged if ``size`` is more.
+    Parts that no photograph shows come from the other half of the face. Their colour is shifted so
+    that there is no seam (a membrane, as in Poisson image editing, DOI 10.1145/882262.882269). Parts
+    that neither half shows are filled smoothly by pull-push (DOI 10.1145/237170.237200).
 
-    What hides the mesh without being part of it is taken for its surface unless ``skin`` tells: glasses
-    are painted on the skin, and in a turned head may show twice, where the mirrored half begins.
+    The texture is computed at the resolution of the photographs, and enlarged if ``size`` is larger.
+
+    Objects in front of the mesh are taken as its surface, except where ``skin`` excludes them. So
+    glasses appear on the skin, and in a turned head they may appear twice, where the mirrored half
+    begins.
 
     Parameters
     ----------
     mesh : Mesh
-        Its texture layout is mirrored left to right: u and 1 - u are the two halves' same place.
+        Its texture layout must be mirrored left to right: u and 1 - u are corresponding places.
     views : sequence of TextureView
         At least one.
     size : int
         The texture's side in texels.
     skin : SkinPlaces, optional
-        Where hair and whatever else has not the skin's colour is not taken from a photograph but
-        filled in like what it does not show.
+        Where hair and other things that do not have the colour of the skin are rejected. They are
+        filled in like unseen parts.
 
     Raises
     ------
@@ -189,10 +193,10 @@ def bake_texture(
     return Texture(filled, mesh, belief)
 
 
-# A handful of layouts and sizes are in use at a time; each holds a few megabytes.
+# Few layouts and sizes are in use at a time. An entry takes a few megabytes.
 @lru_cache(maxsize=4)
 def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes) -> _Layout:
-    """Return what the layout (its arrays' bytes) decides."""
+    """Return the data that depends only on the layout. The arrays are passed as bytes, as cache keys."""
     corners = np.frombuffer(triangles, np.int32).reshape(-1, 3)
     places, uv_corners = _unpacked(uv, uv_triangles)
     texels = np.zeros((len(places), 3))
@@ -201,7 +205,7 @@ def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes)
     inside = index >= 0
     if not inside.any():
         raise ValueError("the mesh's texture layout covers nothing")
-    # Each texel beyond the chart goes with the nearest one inside.
+    # Each texel outside the chart uses the triangle of the nearest texel inside.
     _, labels = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -221,7 +225,7 @@ def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes)
         (weights.reshape(-1).astype(np.float32), (np.repeat(pixel, 3), corners[triangle].reshape(-1))),
         shape=(_GRID * _GRID, vertex_count),
     )
-    # Triangles without area in the chart have no texel that could be minified.
+    # Triangles without area in the chart cover no texels, so their stretch is set to 0.
     chart = places[uv_corners]
     chart_edges = np.stack([chart[:, 1] - chart[:, 0], chart[:, 2] - chart[:, 0]], axis=2)
     flat = np.abs(np.linalg.det(chart_edges)) < 1e-12
@@ -233,7 +237,7 @@ def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes)
 
 @lru_cache(maxsize=8)
 def _inside(size: int, uv: bytes, uv_triangles: bytes) -> Mask:
-    """Return 1 for the texels whose centres lie in the chart, else 0: (``size``, ``size``)."""
+    """Return (``size``, ``size``): 1 for texels with their centre in the chart, otherwise 0."""
     places, uv_corners = _unpacked(uv, uv_triangles)
     texels = np.zeros((len(places), 3))
     texels[:, :2] = uv_to_pixels(places, size, size)
@@ -246,7 +250,7 @@ def _unpacked(uv: bytes, uv_triangles: bytes) -> tuple[Points2, Triangles]:
 
 
 def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[np.float64]:
-    """Return, for each triangle (T,), the most pixels of the photograph that lie along a unit of uv."""
+    """Return the largest number of photograph pixels per unit of uv, for each triangle (T,)."""
     photo = camera_points[mesh.triangles][:, :, :2]
     edges = np.stack([photo[:, 1] - photo[:, 0], photo[:, 2] - photo[:, 0]], axis=2)
     linear = edges @ layout.charts
@@ -257,7 +261,7 @@ def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[n
 
 
 def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
-    """Return ``size``, or as much less as the photographs' resolution allows."""
+    """Return ``size``, or the smaller size that the resolution of the photographs justifies."""
     needed = max(float(np.median(stretch)) for stretch in stretches)
     return min(size, max(_GRID, 32 * round(needed / _ALIASING / 32)))
 
@@ -270,12 +274,12 @@ def _look(
     size: int,
     skin: SkinPlaces | None,
 ) -> _Sighting:
-    """Return what one photograph shows of the texture at ``size``."""
+    """Return the belief and the colour that one photograph contributes to the texture at ``size``."""
     points = view.camera_points
-    # y down and z away turn both: the camera looks along +z, a facing normal has z < 0. The axes'
-    # handedness is that of model space, so the triangles' order still says what is outside.
+    # The camera looks along +z, so a normal towards the camera has z < 0. With y and z both flipped, the
+    # axes have the handedness of model space, so the winding of the triangles still marks the outside.
     cosine = -vertex_normals(points, mesh.triangles)[:, 2]
-    # The mean over the triangles around a vertex, so that sharpness does not jump between triangles.
+    # Average over the triangles around a vertex, so that sharpness does not jump between triangles.
     corner = mesh.triangles.reshape(-1)
     count = np.maximum(np.bincount(corner, minlength=len(points)), 1)
     octaves = np.log2(np.maximum(stretch / (_ALIASING * size), 1.0))
@@ -294,12 +298,12 @@ def _look(
 
 
 def _covered(color: Singles, weight: Singles) -> Singles:
-    """Return how far colours (G, G, 3) are not those of the skin where ``weight`` (G, G) is high: 0 to 1."""
+    """Return how much colours (G, G, 3) differ from the skin where ``weight`` (G, G) is high, 0 to 1."""
     half = (_GRID // 2, _GRID // 2)
     sure = cv2.resize(weight, half, interpolation=cv2.INTER_AREA) > 0.5
     if not sure.any():
         return np.zeros_like(weight)
-    # In octaves of brightness and of colour's ratios, so that dark skin is judged as light skin is.
+    # Compare octaves of brightness and of colour ratios, so that dark skin is treated like light skin.
     octaves = np.log2(cv2.resize(color, half, interpolation=cv2.INTER_AREA) + np.float32(8.0))
     red, green, blue = cv2.split(octaves)
     apart = np.zeros_like(green)
@@ -307,11 +311,11 @@ def _covered(color: Singles, weight: Singles) -> Singles:
         away = (values - np.median(values[sure])) * np.float32(1.0 / tolerance)
         apart += away * away
     strange = _smoothstep(np.sqrt(apart), 1.0, 1.5)
-    # What shines like skin but does not hang together with the cheeks is hair too.
+    # Areas with the colour of skin that are not connected to the cheeks are hair, too.
     _, labels = cv2.connectedComponents((strange < 0.5).astype(np.uint8), connectivity=4)
     islands = ~np.isin(labels, np.unique(np.asarray(labels)[sure & (strange < 0.5)]))
     strange[islands] = 1.0
-    # Strands are thin, and throw shadows: what lies beside them goes too.
+    # Strands of hair are thin and cast shadows, so exclude their surroundings, too.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     wider = cv2.GaussianBlur(cv2.dilate(strange, kernel), (0, 0), 0.8)
     return _singles(cv2.resize(wider, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
@@ -320,7 +324,7 @@ def _covered(color: Singles, weight: Singles) -> Singles:
 def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:
     """Return the photograph (B, B, 3) at pixel positions (B, B, 2), reduced where texels are coarse.
 
-    ``level`` (G, G) says by how many octaves; where nothing is believed it does not matter.
+    ``level`` (G, G) is the reduction in octaves. It is ignored where ``belief`` (G, G) is 0.
     """
     size = len(position)
     result = _remapped(image, position, image.shape)
@@ -329,14 +333,14 @@ def _sample(image: Image, position: Singles, level: Singles, belief: Singles) ->
     for octave in range(1, int(np.ceil(highest - 0.25)) + 1):
         half = (max(1, (pyramid.shape[1] + 1) // 2), max(1, (pyramid.shape[0] + 1) // 2))
         pyramid = cv2.resize(pyramid, half, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        # Trilinear: a texel between two levels mixes both.
+        # Trilinear filtering: a texel between two levels mixes both.
         share = _resized(np.clip(level - np.float32(octave - 1), 0.0, 1.0).astype(np.float32), size)
         result = _mixed(_remapped(pyramid, position, image.shape), result, share)
     return result
 
 
 def _remapped(pyramid: Image, position: Singles, shape: tuple[int, ...]) -> Image:
-    """Return what a reduced photograph shows at positions that are given in the whole one's pixels."""
+    """Sample a reduced photograph at positions in pixels of the original, which has shape ``shape``."""
     if pyramid.shape != shape:
         scale = np.array([pyramid.shape[1] / shape[1], pyramid.shape[0] / shape[0]], np.float32)
         position = (position + np.float32(0.5)) * scale - np.float32(0.5)
@@ -352,13 +356,13 @@ def _belief(
     reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
-    """Return how far each texel (G, G) is to be believed: facing, unoccluded, inside the photograph."""
+    """Return the belief (G, G): high for texels that are in the photograph, unoccluded and facing it."""
     x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
     visible, from_outline = _unoccluded(camera_points, grid, inside)
     extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
     doubt = np.float32(0.35) * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
     facing = _smoothstep(_singles(cosine - doubt), GRAZING_COSINE, FACING_COSINE)
-    # Softened inwards only: never more than what was seen.
+    # Soften inwards only, so that the belief never exceeds the visibility.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     soft = cv2.GaussianBlur(cv2.erode(np.where(inside, visible, 1.0).astype(np.float32), kernel), (0, 0), 1.0)
     height, width = photo_shape
@@ -367,7 +371,7 @@ def _belief(
         np.minimum(y + 0.5, height - 0.5 - y),
     )
     framed = _smoothstep(_singles(to_border), 0.0, 1.0)
-    # Nor may a sample reach over the outline: a texel gathers ``reach`` pixels around its centre.
+    # A texel samples ``reach`` pixels around its centre, and the samples must not cross the outline.
     clear = _smoothstep(_singles(from_outline / np.float32(reach)), 1.5, 3.5)
     belief = _singles(facing * soft * visible * framed * clear)
     belief[~inside] = 0.0
@@ -375,33 +379,33 @@ def _belief(
 
 
 def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
-    """Return how the mesh hides itself at each texel, and how near its outline is: (G, G) twice.
+    """Return the visibility (G, G) of each texel, and its distance (G, G) to the mesh's outline.
 
-    The first is 1 where the texel's point is the nearest along its ray, else 0. The second is
-    the distance to the mesh's outline in the photograph, in its pixels.
+    The visibility is 1 where the texel's point is the nearest along its ray, otherwise 0. The
+    distance is in pixels of the photograph.
     """
     low, high = camera_points.min(axis=0), camera_points.max(axis=0)
     scale = (_DEPTH_STEPS - 1) / float(max(high[0] - low[0], high[1] - low[1], 1e-9))
     side = _DEPTH_STEPS + 4
     place = ((grid[..., :3] - low.astype(np.float32)) * np.float32(scale)).astype(np.float32)
     place[..., :2] += np.float32(2.0)
-    # The texels themselves are the depth buffer's samples: several fall on each of its cells.
+    # Fill the depth buffer from the texels: several fall on each cell.
     cell = np.clip(np.rint(place[..., :2]), 0, side - 1).astype(np.int64)
     far = np.float32(1e6)
     depth = np.full(side * side, far, np.float32)
     np.minimum.at(depth, (cell[..., 1] * side + cell[..., 0])[inside], place[..., 2][inside])
     nearest = depth.reshape(side, side)
     square = np.ones((3, 3), np.uint8)
-    # Single cells that no sample fell on.
+    # Fill single cells that no texel falls on.
     covered = cv2.morphologyEx((nearest < far).astype(np.uint8), cv2.MORPH_CLOSE, square)
     nearest = np.where((nearest == far) & (covered > 0), cv2.erode(nearest, square), nearest)
-    # Of the 3 x 3 neighbours the farthest: a slanted surface must not hide itself.
+    # Compare with the farthest of the 3 x 3 neighbours, so that a slanted surface does not hide itself.
     farthest = _singles(cv2.dilate(nearest, square))
     before = _remap_grid(farthest, place, cv2.INTER_NEAREST)
-    tolerance = np.float32(2.0)  # a bit more than one percent of the face
+    tolerance = np.float32(2.0)  # slightly more than 1 % of the face
     visible = _singles(place[..., 2] <= before + tolerance)
     distance = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    # Less one cell: the outermost ones stand out over the outline.
+    # Subtract one cell, because the outermost cells extend beyond the outline.
     from_outline = (_remap_grid(_singles(distance), place, cv2.INTER_LINEAR) - 1.0) / np.float32(scale)
     return visible, _singles(from_outline)
 
@@ -419,16 +423,16 @@ def _remap_grid(values: Singles, place: Singles, interpolation: int) -> Singles:
 
 
 def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
-    """Return colour (B, B, 3), the same on the grid, and belief (G, G) that all photographs agree on."""
+    """Blend all photographs into one colour (B, B, 3), the colour on the grid, and the belief (G, G)."""
     first = sightings[0]
     color, coarse, belief = first.color, first.color_grid, first.belief
     for view in sightings[1:]:
-        # How the photographs differ in light, known where both were seen, spread smoothly elsewhere.
+        # The difference in light: measured where both photographs show the face, extended smoothly.
         both = _cubed(belief * view.belief)
         difference = _smooth_fill(coarse - view.color_grid, both)
         matched = _shifted(view.color, difference)
         matched_grid = _singles(np.clip(view.color_grid + difference, 0.0, 255.0))
-        # Sharply the better one: photographs never fit each other so well that a mean stays crisp.
+        # Prefer the better photograph strongly. A mean would blur, because they never align exactly.
         old, new = np.power(belief, np.float32(6.0)), np.power(view.belief, np.float32(6.0))
         total = old + new
         share = _singles(
@@ -440,7 +444,7 @@ def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
             )
         )
         share = _singles(cv2.GaussianBlur(share, (0, 0), 2.0))
-        # What only one of them shows is that one's.
+        # Where only one of them shows the face, take only that one.
         share = _singles(np.where(view.belief <= 0, 1.0, np.where(belief <= 0, 0.0, share)))
         color = _mixed(color, matched, _resized(share, len(color)))
         coarse = _singles(coarse * share[..., None] + matched_grid * (1.0 - share[..., None]))
@@ -449,10 +453,10 @@ def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
 
 
 def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
-    """Return the texture (B, B, 3) with what was not seen filled from the mirrored half, or smoothly."""
+    """Fill the unseen parts of the texture (B, B, 3) from the mirrored half, or else smoothly."""
     size = len(color)
     mirrored, mirrored_belief = coarse[:, ::-1], belief[:, ::-1]
-    # How the halves differ in light, known where both were seen, spread smoothly elsewhere.
+    # The difference in light between the halves: measured where both are seen, extended smoothly.
     both = _cubed(belief * mirrored_belief)
     difference = _smooth_fill(_singles(coarse - mirrored), both)
     guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
@@ -461,16 +465,16 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
     share = _singles(np.divide(belief, weight, out=np.zeros_like(weight), where=weight > 0))
     known = _mixed(color, guess, _resized(share, size))
     known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
-    # Doubtful texels are shown as far as they are believed, but are no ground to extrapolate from.
+    # Doubtful texels contribute by their belief to the texture, but much less to the extrapolation.
     rest = _smooth_fill(known_grid, _cubed(weight))
     rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
     return _mixed(known, rest_image, _resized(weight, size))
 
 
 def _smooth_fill(values: Singles, weight: Singles) -> Singles:
-    """Return ``pull_push`` of grids (G, G, C) on a coarser grid, enlarged: what is smooth anyway."""
+    """Return ``pull_push`` of a grid (G, G, C), computed on a coarser grid, because it is smooth anyway."""
     coarser = (_FILL_GRID, _FILL_GRID)
-    # Two texels for three: linear interpolation leaves none out.
+    # The grids are in the ratio 2 to 3, so linear interpolation uses every texel.
     gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_LINEAR))
     sums = _singles(cv2.resize(values * weight[..., None], coarser, interpolation=cv2.INTER_LINEAR))
     divisor = gathered[..., None]
@@ -480,23 +484,23 @@ def _smooth_fill(values: Singles, weight: Singles) -> Singles:
 
 
 def _cubed(values: Singles) -> Singles:
-    # Twenty times as fast as a power.
+    # Twenty times as fast as `**`.
     return _singles(values * values * values)
 
 
 def _shifted(image: Image, difference: Singles) -> Image:
-    """Return ``image`` (B, B, 3) plus a difference (G, G, 3)."""
+    """Add ``difference`` (G, G, 3) to ``image`` (B, B, 3)."""
     steps = _resized(difference, len(image)).astype(np.int16)
     return cv2.add(image, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
 def _mixed(one: Image, other: Image, share: Singles) -> Image:
-    """Return ``one`` as far as ``share`` (B, B) says, and ``other`` for the rest."""
+    """Mix two images: ``share`` (B, B) is the weight of ``one``."""
     return cv2.blendLinear(one, other, share, np.float32(1.0) - share).astype(np.uint8, copy=False)
 
 
 def _resized(values: Singles, size: int) -> Singles:
-    """Return a grid enlarged or reduced to ``size``."""
+    """Resize a grid to (``size``, ``size``)."""
     if len(values) == size:
         return values
     interpolation = cv2.INTER_LINEAR if size > len(values) else cv2.INTER_AREA
@@ -504,7 +508,7 @@ def _resized(values: Singles, size: int) -> Singles:
 
 
 def _singles(values: object) -> Singles:
-    """Return an array in single precision, whatever the libraries' stubs say that it is."""
+    """Convert to float32. Also hides the imprecise types of the libraries' stubs from the type checker."""
     single: Singles = np.asarray(values, np.float32)
     return single
 
@@ -512,8 +516,8 @@ def _singles(values: object) -> Singles:
 def pull_push(values: Singles, weight: Mask) -> Singles:
     """Return ``values`` (H, W, C) where ``weight`` (H, W) is 1, and a smooth continuation where it is 0.
 
-    Pull-push: averages are gathered down a pyramid until no gap is left and spread back up
-    (Gortler et al. 1996, DOI 10.1145/237170.237200). With no weight anywhere the result is 0.
+    The pull-push method averages down a pyramid until there is no gap, and interpolates back up
+    (Gortler et al. 1996, DOI 10.1145/237170.237200). If all weights are 0, the result is 0.
     """
     height, width = weight.shape
     kept = weight[..., np.newaxis]
@@ -524,7 +528,7 @@ def pull_push(values: Singles, weight: Mask) -> Singles:
     sums = cv2.resize(values * kept, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], -1)
     divisor = gathered[..., np.newaxis]
     means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
-    # One well-seen texel in four is enough to be sure of the coarser one.
+    # One texel of full weight in four gives the coarser texel full weight.
     coarse = pull_push(means, np.minimum(gathered * 4.0, 1.0).astype(np.float32))
     spread = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
     result: Singles = (values * kept + spread * (1.0 - kept)).astype(np.float32)
@@ -532,6 +536,6 @@ def pull_push(values: Singles, weight: Mask) -> Singles:
 
 
 def _smoothstep(values: Singles, low: float, high: float) -> Singles:
-    """Return 0 up to ``low``, 1 from ``high`` on, and a smooth rise between."""
+    """Return 0 up to ``low``, 1 from ``high`` on, and a smooth rise in between."""
     t = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return _singles(t * t * (3.0 - 2.0 * t))

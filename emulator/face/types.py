@@ -1,4 +1,4 @@
-"""Names for the arrays that travel through the face core, and the one door that checks them."""
+"""Type aliases for the arrays of the face core, and checks of their shape."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Points3: TypeAlias = NDArray[np.float64]
 """(N, 3)."""
 
 Triangles: TypeAlias = NDArray[np.int32]
-"""(T, 3) indices, counter-clockwise seen from outside."""
+"""(T, 3) indices, counter-clockwise as seen from outside."""
 
 Matrix: TypeAlias = NDArray[np.float64]
-"""A small matrix; the docstring that uses it says which."""
+"""A small matrix; its shape is documented where it is used."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,13 @@ class Box:
 
 
 def check_image(image: Image) -> None:
-    """Raise unless ``image`` is an Image.
-
-    Raises
-    ------
-    ValueError
-        If the shape or the dtype is another one.
-    """
+    """Raise ValueError unless ``image`` is an `Image`: (H, W, 3) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}")
 
 
 def check_points(points: NDArray[np.float64], dimensions: int, name: str = "points") -> None:
-    """Raise unless ``points`` is (N, ``dimensions``) and finite.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another one, or a coordinate is NaN or infinite.
-    """
+    """Raise ValueError unless ``points`` is (N, ``dimensions``) and finite."""
     if points.ndim != 2 or points.shape[1] != dimensions:
         raise ValueError(f"{name} must be (N, {dimensions}), not {points.shape}")
     if not np.isfinite(points).all():

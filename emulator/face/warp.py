@@ -1,16 +1,15 @@
-"""Dense displacement fields, and the one resampling that carries them out.
+"""Dense displacement fields, and the resampling that applies them to a picture.
 
-A field interpolates its control points with a compactly supported kernel: Wendland's C2 function
-for one dimension, taken along x and along y, and multiplied. Why this and not the usual two:
+A field interpolates its control points with a compactly supported kernel: the product of Wendland's
+one-dimensional C2 function along x and along y. Reasons for this kernel:
 
-- moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
-  (Bookstein 1989) are global: a moved chin shifts the far corner of the picture a little. Here
-  the field is exactly zero beyond the kernel's radius, so the picture there is untouched to the
-  bit;
-- a product of positive definite functions is positive definite, so any set of distinct control
-  points can be interpolated, with one Cholesky solve;
-- on a grid, the product makes the evaluation two thin matrices multiplied with one another,
-  which costs next to nothing for hundreds of control points.
+- Moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
+  (Bookstein 1989) are global: a moved chin also shifts the far corners of the picture slightly. This
+  field is exactly zero beyond the kernel's radius, so the picture is bit-identical there.
+- A product of positive definite functions is positive definite. So one Cholesky solve interpolates
+  any set of distinct control points.
+- On a grid, the field is a product of two thin matrices, which is cheap for hundreds of control
+  points.
 
 Convention: pixels, x right, y down. A field is a *backward* map: the output at pixel p is the
 input at p + displacement(p).
@@ -34,44 +33,46 @@ Grid: TypeAlias = NDArray[np.float64]
 Alpha: TypeAlias = NDArray[np.uint8]
 
 MINIMUM_JACOBIAN = 0.1
-"""What the determinant stays above: an area never shrinks to less than a tenth, nor turns over."""
+"""Lower bound of the Jacobian determinant of a limited field, so that an area keeps at least a tenth of
+its size and never folds."""
 
-# The Jacobian is checked on a lattice. The reserve covers what happens between its points.
+# The determinant is checked only at lattice points. The margin above the minimum covers the points in
+# between; the aim adds a margin for the slope of the scaling factors.
 _JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
 _LIMITING_ROUNDS = 8
 
-# Kernel radii: how far around a place that would fold the field is scaled down.
+# The distance around a fold within which the field is scaled down, in kernel radii.
 _LIMIT_REACH = 0.2
 
-# Nodes of the coarse grid per kernel radius. The kernel itself is then followed to 2e-4.
+# Nodes of the coarse grid per kernel radius: the spline then approximates the kernel to 2e-4.
 _NODES_PER_RADIUS = 25
 
-# Pixels: less than this is nothing (the resampling itself knows steps of 1/32).
+# Smaller displacements, in pixels, count as none, because resampling has steps of 1/32.
 _INVISIBLE = 0.01
 
-# How much finer than the nodes the lattice is on which the spline is evaluated. Linear
-# interpolation from there on is off by less than a twentieth of a pixel.
+# Lattice steps per node pitch. The spline is evaluated on the lattice and interpolated linearly in
+# between, with an error below a twentieth of a pixel.
 _LATTICE_PER_NODE = 2.5
 
-# Rows enlarged and resampled at once: bounds the memory at 4096 pixels.
+# Rows that are enlarged and resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False)
 class DisplacementField:
-    """A smooth backward map of a picture, zero outside a rectangle.
+    """A smooth backward map of a picture; zero outside a rectangle.
 
     Attributes
     ----------
     shape : (int, int)
         Rows and columns of the picture.
     origin : (float, float)
-        x and y of the first node, in pixels. The grid may reach beyond the picture.
+        x and y of the first node, in pixels. The grid may extend beyond the picture.
     pitch : float
-        Pixels from node to node.
+        The distance between nodes, in pixels.
     nodes : (rows, columns, 2) float64
         Displacements (x, y) in pixels on a regular grid. Between the nodes the field is their
-        Catmull-Rom spline, beyond the grid it is zero.
+        Catmull-Rom spline; outside the grid it is zero.
     """
 
     shape: tuple[int, int]
@@ -134,7 +135,7 @@ class DisplacementField:
         cells_y = np.clip((y - self.origin[1]) / self.pitch, 0, rows - 1)
         by_column = _spline_matrix(cells_x, columns).astype(np.float32)
         by_row = _spline_matrix(cells_y, rows).astype(np.float32)
-        # Columns first, then rows: the rows of pixels come out in one piece.
+        # Columns first, then rows, so that the rows of pixels are contiguous in memory.
         across = self.nodes.transpose(1, 0, 2).reshape(columns, -1).astype(np.float32)
         wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
         dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(rows, -1)
@@ -143,7 +144,10 @@ class DisplacementField:
 
 @dataclass(frozen=True, eq=False)
 class Spared:
-    """What a field leaves alone: the hull of ``points`` (M, 2). It rises over ``rise`` pixels around it."""
+    """An area that a field must not move: the convex hull of ``points`` (M, 2), in pixels.
+
+    Around the hull, the field rises from 0 over ``rise`` pixels.
+    """
 
     points: Points2
     rise: float
@@ -151,16 +155,16 @@ class Spared:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Where a field may be: around the convex hull of some points, and not on others.
+    """The area in which a field may be non-zero: in and around a convex hull, without spared areas.
 
     Attributes
     ----------
     points : (N, 2) float64
-        Pixels. On their hull the field is as it comes.
+        Pixels. The field is unchanged on their convex hull.
     begin, end : float
-        Pixels outside the hull: the field fades from the one to the other, and is 0 beyond.
+        Distances from the hull, in pixels: the field fades from ``begin`` to 0 at ``end``.
     spared : tuple of Spared
-        Where the field is 0.
+        Areas where the field is 0.
     """
 
     points: Points2
@@ -169,14 +173,14 @@ class Window:
     spared: tuple[Spared, ...] = ()
 
     def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
-        """Return the factors, 0 to 1, on a grid of ``shape`` that starts at ``origin``."""
+        """Return the factors, 0 to 1, by which the field is multiplied, on a grid from ``origin``."""
 
         def outside(points: Points2) -> Grid:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
 
         factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
         for spared in self.spared:
-            # Two nodes further out, since that is how far the spline between nodes sees.
+            # Start two nodes further out, because the spline depends on nodes up to two cells away.
             factors *= _smoothstep((outside(spared.points) - 2.0 * pitch) / spared.rise)
         return factors
 
@@ -191,43 +195,44 @@ def displacement_field(
     limit: bool = True,
     window: Window | None = None,
 ) -> DisplacementField:
-    """Return the smooth field under which the picture's content at ``src`` appears at ``dst``.
+    """Return a smooth field that moves the picture's content from ``src`` to ``dst``.
 
     Parameters
     ----------
     src, dst : (N, 2) float64
-        Where the control points are in the input and where in the output. A point that stays
-        (``src`` equal to ``dst``) holds its surroundings.
+        The control points in the input and in the output. A point with equal ``src`` and ``dst``
+        keeps its surroundings in place.
     shape : (int, int)
         Rows and columns of the picture.
     radius : float
-        Pixels, along x and along y, beyond which a control point has no influence.
+        The distance in pixels, along x and along y, beyond which a control point has no influence.
     stiffness : float or (N,) float64
-        How much smoothness counts against exactness, for all control points or for each; 0 goes
-        through them exactly (they must be distinct then); more lets neighbours share, sharp
-        motions most.
+        The weight of smoothness against exactness, for all control points or for each. At 0 the
+        field passes through them exactly, and they must be distinct. A higher value spreads motion
+        to neighbours; sharp motions are flattened most.
     limit : bool
-        Scale the field down where it would fold, and around there, until its Jacobian
-        determinant is above `MINIMUM_JACOBIAN` everywhere.
+        Scale the field down at and around folds, until its Jacobian determinant is above
+        `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
-        Where the field may be at all.
+        The area in which the field may be non-zero.
 
     Notes
     -----
-    Where a displacement would fetch pixels from outside the picture, it fades towards that side,
-    so that the picture's edge stays where it is and nothing has to be invented.
+    Where the field would need pixels from outside the picture, it fades towards that edge. So the
+    picture's edge stays in place, and no content has to be invented.
 
     The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
 
     Raises
     ------
     ValueError
-        If the points are not (N, 2), finite and equally many, or the radius is not positive.
+        If ``src`` and ``dst`` are not finite, (N, 2) and of equal shape, or the radius is not
+        positive.
     """
     check_points(src, 2, "src")
     check_points(dst, 2, "dst")
     if src.shape != dst.shape:
-        raise ValueError(f"src and dst must have one shape, not {src.shape} and {dst.shape}")
+        raise ValueError(f"src and dst must have the same shape, not {src.shape} and {dst.shape}")
     if not radius > 0:
         raise ValueError(f"radius must be positive, not {radius}")
     moved = src - dst
@@ -254,9 +259,9 @@ def displacement_field(
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return the weights (N, 2) of the kernels at ``points`` whose sum takes ``values`` there.
+    """Return the weights (N, 2) of kernels at ``points`` (N, 2), so that their sum is ``values`` there.
 
-    `kernel_sum` evaluates that sum. ``stiffness`` is added to the system's diagonal.
+    `kernel_sum` evaluates the sum. ``stiffness`` is added to the system's diagonal.
 
     Raises
     ------
@@ -264,7 +269,7 @@ def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: f
         If two points coincide and ``stiffness`` is 0.
     """
     system = _kernel_matrix(points, points, radius)
-    # Enough against rounding, too little to be seen: 1e-10 of a displacement.
+    # 1e-10 of a displacement is invisible, but keeps the system positive definite despite rounding.
     system[np.diag_indices_from(system)] += stiffness + 1e-10
     try:
         weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
@@ -274,7 +279,7 @@ def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: f
 
 
 def kernel_sum(points: Points2, weights: Points2, radius: float, query: Points2) -> Points2:
-    """Return the field (M, 2) at ``query`` (M, 2) that the weighted kernels at ``points`` add up to."""
+    """Return the sum (M, 2) of the weighted kernels at ``points``, evaluated at ``query`` (M, 2)."""
     field: Points2 = _kernel_matrix(query, points, radius) @ weights
     return field
 
@@ -282,7 +287,8 @@ def kernel_sum(points: Points2, weights: Points2, radius: float, query: Points2)
 def minimum_jacobian(field: DisplacementField) -> float:
     """Return the smallest Jacobian determinant of the map p -> p + displacement(p).
 
-    1 is an untouched picture; 0 or less, a fold. Taken at the grid's nodes and halfway between.
+    It is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
+    determinant of an unchanged picture; 0 or less means a fold.
     """
     if field.is_zero:
         return 1.0
@@ -291,15 +297,14 @@ def minimum_jacobian(field: DisplacementField) -> float:
 
 
 def warp_image(image: Image, field: DisplacementField) -> Image:
-    """Return ``image`` (H, W, 3) resampled once under ``field``.
+    """Return ``image`` (H, W, 3) warped by ``field``, with bicubic interpolation.
 
-    Pixels that the field does not move are the input's to the bit; a zero field returns an equal
-    copy. The kernel is bicubic.
+    Pixels that the field does not move are bit-identical to the input.
 
     Raises
     ------
     ValueError
-        If ``image`` is no Image, or the field is for a picture of another size.
+        If ``image`` is not an `Image`, or the field has another size.
     """
     check_image(image)
     if image.shape[:2] != field.shape:
@@ -311,15 +316,15 @@ def warp_image(image: Image, field: DisplacementField) -> Image:
 
 
 def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField) -> tuple[Image, Alpha]:
-    """Return ``image`` (H, W, 3) and its opacity ``alpha`` (H, W), both resampled once under ``field``.
+    """Return ``image`` (H, W, 3) and its opacity ``alpha`` (H, W), both warped by ``field``.
 
-    As `warp_image`, but colours count by their opacity: what is invisible does not bleed into
-    what is not.
+    Like `warp_image`, but colours are weighted by their opacity, so that invisible colours do not
+    bleed into visible pixels.
 
     Raises
     ------
     ValueError
-        If ``image`` is no Image, or the field or ``alpha`` is for a picture of another size.
+        If ``image`` is not an `Image`, or ``alpha`` or the field has another size.
     """
     check_image(image)
     if not image.shape[:2] == alpha.shape == field.shape:
@@ -338,17 +343,17 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
 
 
 def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Yield the parts of the picture in which something moves, and where each of their pixels comes from.
+    """Yield the moving parts of the picture: rows, columns, and source positions (h, w, 2) in pixels.
 
-    (h, w, 2) x and y in pixels. The spline is evaluated on a lattice a few pixels wide and
-    enlarged linearly. Positions and not displacements are enlarged, since linear interpolation
-    reproduces them; where nothing moves they are off by less than resampling can see.
+    The spline is evaluated on a lattice with steps of a few pixels and enlarged linearly. Positions
+    are enlarged and not displacements, because linear interpolation reproduces positions. Where
+    nothing moves, their error is too small for the resampling.
     """
     if field.is_zero:
         return
     step = max(1, int(field.pitch / _LATTICE_PER_NODE))
     rows, columns = field.pixels
-    # One sample more on all sides, so that every pixel lies between samples.
+    # One more sample on each side, so that every pixel lies between samples.
     first_row, first_column = rows.start // step - 1, columns.start // step - 1
     x, y = _lattice(first_column, columns.stop, step), _lattice(first_row, rows.stop, step)
     lattice = field.sampled(x, y)
@@ -366,8 +371,8 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
         part = np.ascontiguousarray(lattice[strip, sides])
         size = part.shape[1] * step, part.shape[0] * step
         enlarged = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        # Where the enlarged part lies in the picture. Its rim is not wanted: pixels there lie
-        # between no two samples.
+        # The position of the enlarged part in the picture. Pixels of its rim do not lie between
+        # samples, so they are cut off.
         top, left = (first_row + strip.start) * step, (first_column + sides.start) * step
         down = slice(max(rows.start, top + step), min(rows.stop, top + size[1] - step))
         across = slice(max(columns.start, left + step), min(columns.stop, left + size[0] - step))
@@ -377,12 +382,12 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
 
 
 def _lattice(first: int, stop: int, step: int) -> Grid:
-    """Return the middles of the steps from number ``first`` to one beyond pixel ``stop - 1``."""
+    """Return the centres of lattice steps, from step ``first`` to the step after pixel ``stop - 1``."""
     return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
 
 
 def _still(source: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.bool_]:
-    """Return (h, w): which pixels come from where they are."""
+    """Return (h, w): whether a pixel's source is its own position."""
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
     y = np.arange(rows.start, rows.stop, dtype=np.float32)
     still: NDArray[np.bool_] = (np.abs(source[:, :, 0] - x) < _INVISIBLE) & (
@@ -404,13 +409,16 @@ def _resampled(array: NDArray[Any], source: NDArray[np.float32]) -> NDArray[Any]
 
 
 def _moves(displacements: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return (rows, columns): where displacements (rows, columns, 2) can be seen."""
+    """Return (rows, columns): whether the displacement (rows, columns, 2) is visible."""
     x, y = displacements[:, :, 0], displacements[:, :, 1]
     return np.asarray(np.maximum(np.abs(x), np.abs(y)) > _INVISIBLE)
 
 
 def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
-    """Return (len(first), len(second)): (1 - r)^3 (3 r + 1) of their distances, zero from r = 1 on."""
+    """Return the kernel (len(first), len(second)), with r = distance / radius.
+
+    It is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
+    """
     distance = np.subtract.outer(first / radius, second / radius)
     np.abs(distance, out=distance)
     np.minimum(distance, 1.0, out=distance)
@@ -433,7 +441,7 @@ def _zero_field(shape: tuple[int, int]) -> DisplacementField:
 
 
 def _trimmed(field: DisplacementField) -> DisplacementField:
-    """Return the field with a grid no larger than where it can be seen."""
+    """Return the field with its grid cut to the area of visible displacements."""
     seen = _moves(field.nodes)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
@@ -445,10 +453,10 @@ def _trimmed(field: DisplacementField) -> DisplacementField:
 
 
 def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
-    """Return factors (P,) that fall to 0 at the picture's edges where the field leaves the picture.
+    """Return factors (P,) that fall to 0 at edges where the field would read outside the picture.
 
-    ``displacement`` (Q, P) is the field's component along ``positions``. The band is four times as
-    broad as the field reaches out, so that the fading alone takes about a third of the Jacobian.
+    ``displacement`` (Q, P) is the field's component along ``positions``. The fade is four times as
+    wide as the field reaches outside, so that it reduces the Jacobian by only about a third.
     """
     fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
     for to_edge, outward in (
@@ -459,7 +467,7 @@ def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
         if abs(to_edge[edge]) > pitch or outward[edge] <= _INVISIBLE:
             continue
         band = 4.0 * outward[edge]
-        # The field may grow inwards: once more with the most that it has within the band.
+        # The field may be larger inside the band than at the edge, so widen the band once.
         band = max(band, 4.0 * float(outward[to_edge <= band].max(initial=0.0)))
         fade *= _smoothstep(to_edge / band)
     return fade
@@ -471,9 +479,9 @@ def _smoothstep(t: Grid) -> Grid:
 
 
 def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
-    """Return (N, nodes): Catmull-Rom weights of the nodes at positions ``cells`` (0 to nodes - 1).
+    """Return (N, nodes): the Catmull-Rom weights of the nodes at positions ``cells`` (0 to nodes - 1).
 
-    The end nodes repeat outwards.
+    The end nodes are repeated outwards.
     """
     first = np.clip(np.floor(cells).astype(int), 0, nodes - 2)
     t = cells - first
@@ -485,15 +493,15 @@ def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
     )
     columns = np.clip(first + np.arange(-1, 3)[:, None], 0, nodes - 1)
     rows = np.broadcast_to(np.arange(len(cells)), columns.shape)
-    # Weights of one node, where the end nodes repeat, are summed.
+    # The sparse constructor sums the weights of repeated end nodes.
     return coo_array((np.stack(taps).ravel(), (rows.ravel(), columns.ravel())), (len(cells), nodes)).tocsr()
 
 
 def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
     """Return trace and determinant (4, rows, columns) of the displacement's gradient.
 
-    At the nodes, and half a cell to the right, below, and both: the four of each node.
-    det(I + s G) = 1 + s trace(G) + s^2 det(G) for the field scaled by s.
+    The four entries per node are at the node, half a cell to the right, half a cell below, and both.
+    For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
     """
     planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
     traces, determinants = [], []
@@ -522,13 +530,12 @@ def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
 
 
 def _unfolded(field: DisplacementField) -> DisplacementField:
-    """Return the field scaled down where it would fold, and smoothly less around there."""
+    """Return the field scaled down where it would fold, with a smooth transition around."""
     for _ in range(_LIMITING_ROUNDS):
         if minimum_jacobian(field) >= _JACOBIAN_TARGET:
             return field
-        # The reserve is for the slope of the factors themselves.
         factors = _unfolding_factors(field, _JACOBIAN_AIM)
-        # The least factor within a disc, then the mean over another: nowhere above what is needed.
+        # The minimum over a disc and then means over smaller boxes: smooth, and never above the factors.
         reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
         least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
         for _ in range(2):
@@ -539,16 +546,16 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
-    """Return for each node the largest factor up to 1 under which the Jacobian around it keeps ``target``."""
+    """Return the largest factor up to 1 for each node that keeps the Jacobian around it at ``target``."""
     trace, determinant = _gradient_invariants(field)
-    # The first crossing of 1 + s t + s^2 d = target, place by place, in the form of the quadratic
-    # formula that divides by no vanishing d.
+    # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
+    # divide by d, which may be 0.
     room = 1.0 - target
     discriminant = trace * trace - 4.0 * determinant * room
     denominator = -trace + np.sqrt(np.maximum(discriminant, 0.0))
     crosses = (discriminant >= 0) & (denominator > 2.0 * room)
     factors = np.where(crosses, 2.0 * room / np.where(crosses, denominator, 1.0), 1.0)
-    # The halves above and to the left belong to the nodes before.
+    # The points half a cell above and to the left are stored with the previous nodes.
     nearest = cv2.erode(np.ascontiguousarray(factors.min(axis=0)), np.ones((3, 3), np.uint8))
     return np.asarray(nearest, np.float64)
 
@@ -559,12 +566,12 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 def _distance_to_hull(points: Points2, shape: tuple[int, ...]) -> Grid:
-    """Return the distance of each cell of a grid (rows, columns) to the hull of ``points``, in cells."""
+    """Return the distance of each grid cell (rows, columns) to the convex hull of ``points``, in cells."""
     outside = np.ones(shape[:2], np.uint8)
     fraction_bits = 4
     corners = np.rint(points * 2**fraction_bits).astype(np.int32)
     cv2.fillConvexPoly(outside, cv2.convexHull(corners), (0,), cv2.LINE_8, fraction_bits)
     if outside.all():
-        # The hull is off the grid.
+        # The hull is outside the grid.
         return np.full(shape[:2], np.inf)
     return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float64)

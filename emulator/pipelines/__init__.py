@@ -1,5 +1,5 @@
-"""The use cases: bytes in, results out. What a worker process runs.
+"""The pipelines: functions from bytes to results that run in worker processes.
 
-Workers import the modules of the pipelines, and with them the face core. Everybody else imports
-`options`: what a pipeline is asked, what it answers, and its name.
+Only workers import the modules of the pipelines, which load the face core. Other code imports ``options``,
+which contains the arguments, the results and the names of the pipelines.
 """

@@ -1,4 +1,4 @@
-"""The face core that a worker keeps warm."""
+"""Shared objects of the pipelines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _per_thread = threading.local()
 
 
 def detector() -> FaceDetector:
-    """Return this thread's detector, made at its first call: MediaPipe's graphs serve one thread each."""
+    """Return the detector of this thread. MediaPipe's graphs cannot be shared between threads."""
     if not hasattr(_per_thread, "detector"):
         _per_thread.detector = MediaPipeDetector()
     found: FaceDetector = _per_thread.detector
@@ -22,16 +22,16 @@ def detector() -> FaceDetector:
 
 
 def sample_photo() -> bytes:
-    """Return a JPEG of one person from the front, nobody's: drawn by ``emulator.face.synthetic``."""
+    """Return a JPEG of one synthetic face from the front, rendered by ``emulator.face.synthetic``."""
     return files("emulator.pipelines").joinpath("data/sample.jpg").read_bytes()
 
 
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
-    """Keep native libraries from writing to the terminal, in a process that is all ours.
+    """Suppress the output of native libraries to stderr. For worker processes only.
 
-    MediaPipe's graphs greet every start with warnings about themselves, before any of its settings
-    for logging are read. They write to the file descriptor, which belongs to the whole process.
+    MediaPipe's graphs print warnings at startup, before MediaPipe reads its logging settings. They write to
+    the file descriptor, so this redirects the stderr of the whole process.
     """
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,4 +1,4 @@
-"""Bytes to pixels."""
+"""Decoding of pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from emulator.pipelines.options import ImageRules
 
 FORMATS = {
     "JPEG": "jpeg",
-    "MPO": "jpeg",  # a JPEG with more pictures behind it, as phones write
+    "MPO": "jpeg",  # a JPEG followed by more pictures, as phones write
     "PNG": "png",
     "WEBP": "webp",
     "BMP": "bmp",
@@ -46,9 +46,9 @@ FORMATS = {
     "TIFF": "tiff",
     "HEIF": "heic",
 }
-"""Our names for Pillow's formats. What is not here is not recognised as a picture."""
+"""Names of Pillow's formats in the emulator. Other formats are not decoded."""
 
-# Importing a plug-in registers it; named here, so that no other kind is ever tried.
+# Importing a plug-in registers it. Only the formats in ``_TRIED`` are used.
 _PLUGINS: Final = (
     JpegImagePlugin,
     PngImagePlugin,
@@ -59,10 +59,10 @@ _PLUGINS: Final = (
 )
 _TRIED: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF")
 
-# Conversions are done on so many at a time.
+# Number of pixels to convert at a time, which limits memory.
 _BAND_PIXELS: Final = 1 << 21
 
-# EXIF's orientation of pixels that are stored as they are to be seen, and how the others are undone.
+# EXIF orientation of upright pixels, and the operations that make the other orientations upright.
 UPRIGHT: Final = 1
 _UNDOING: Final = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
@@ -84,9 +84,9 @@ class Picture:
     image : (H, W, 3) uint8
         RGB, upright.
     format : str
-        What it was encoded as.
+        Format of the file.
     icc_profile : bytes or None
-        The RGB colour space that the pixels are in, if the file says one; else they count as sRGB.
+        RGB profile of the pixels, if the file contains one. Otherwise they are sRGB.
     """
 
     image: Image
@@ -94,7 +94,7 @@ class Picture:
     icc_profile: bytes | None
 
     def in_srgb(self) -> Image:
-        """Return the pixels converted to sRGB: the picture's own if they are in it already."""
+        """Return the pixels in sRGB. They are not copied if there is no profile."""
         if self.icc_profile is None:
             return self.image
         height, width = self.image.shape[:2]
@@ -105,22 +105,22 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A decoded picture, with all that a changed copy of it has to keep.
+    """A decoded picture, with the properties that an edited copy must keep.
 
     Attributes
     ----------
     image : (H, W, 3) uint8
         RGB, upright.
     alpha : (H, W) uint8 or None
-        Opacity, upright, if the file has any.
+        Opacity, upright, if the file contains it.
     format : str
-        What it was encoded as.
+        Format of the file.
     grey : bool
-        Whether the file has one channel of colour.
+        Whether the file has only one colour channel.
     orientation : int
-        EXIF's, 1 to 8: how the stored pixels are to be turned to stand upright.
+        EXIF orientation of the stored pixels, 1 to 8.
     icc_profile : bytes or None
-        The colour space that ``image`` is in, if the file says one.
+        Profile of ``image``, if the file contains one.
     """
 
     image: Image
@@ -132,15 +132,14 @@ class Original:
 
 
 def decode_picture(data: bytes, rules: ImageRules) -> Picture:
-    """Return the picture in ``data``, turned upright as its EXIF orientation says.
+    """Decode a picture to upright 8-bit RGB.
 
-    Grey, palette, 16-bit, CMYK and transparent pictures become 8-bit RGB; what is transparent is
-    laid over white. Nothing is decompressed before format and size are known to be acceptable.
+    Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent ones are composited on
+    white. The pixels are decompressed only after the format and the size are accepted.
 
     Raises
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
-        As they say.
     """
     opened = _accepted(data, rules)
     with _damage_reported():
@@ -150,12 +149,11 @@ def decode_picture(data: bytes, rules: ImageRules) -> Picture:
 
 
 def decode_original(data: bytes, rules: ImageRules) -> Original:
-    """Return the picture in ``data``, and what `encode_like` needs to give it back changed.
+    """Decode a picture together with the properties that ``encode_like`` preserves.
 
     Raises
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
-        As they say.
     """
     opened = _accepted(data, rules)
     with _damage_reported():
@@ -165,7 +163,7 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
         profile = opened.info.get("icc_profile")
         alpha = None
         if opened.has_transparency_data:
-            # Its colours stay as they are, also where nobody sees them.
+            # Keep the colours of transparent pixels.
             image = np.empty((upright.height, upright.width, 3), np.uint8)
             alpha = np.empty(image.shape[:2], np.uint8)
             for rows, band in _bands(upright):
@@ -173,14 +171,14 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
                 image[rows], alpha[rows] = pixels[:, :, :3], pixels[:, :, 3]
         else:
             image, _ = _rgb(upright, profile)
-    # A profile of another colour space (CMYK's) says nothing about the pixels that we have.
+    # A profile of another colour space, such as CMYK, does not apply to the converted pixels.
     if profile is not None and _space(profile) != ("GRAY" if grey else "RGB"):
         profile = None
     return Original(image, alpha, FORMATS[opened.format or ""], grey, _orientation(opened), profile)
 
 
 def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
-    """Return the picture with only its header read, once its format and size are acceptable."""
+    """Read the header, check format and size, and return the picture with its pixels not yet decoded."""
     if not data:
         raise ImageEmpty
     with _damage_reported():
@@ -193,9 +191,9 @@ def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
 
 
 def _check_size(width: int, height: int, rules: ImageRules) -> None:
-    """Raise unless there are pixels, and both sides and the area are within the limits."""
+    """Raise an error unless the picture has pixels, and its sides and area are within the limits."""
     if min(width, height) < 1:
-        raise ImageUndecodable(f"it is {width} x {height} pixels")
+        raise ImageUndecodable(f"its size is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:
         raise ImageTooLarge(width, height, rules.longest_side)
     if width * height > rules.most_pixels:
@@ -206,14 +204,14 @@ def _check_size(width: int, height: int, rules: ImageRules) -> None:
 
 @contextmanager
 def _damage_reported() -> Iterator[None]:
-    """Turn whatever goes wrong in the block into ImageUndecodable.
+    """Turn all exceptions in the block except FaceError into ImageUndecodable.
 
-    Damaged files make plug-ins trip over whatever comes first: OSError, SyntaxError, struct.error,
-    KeyError, IndexError, zlib.error, RuntimeError, ...
+    For damaged files, Pillow's plug-ins raise OSError, SyntaxError, struct.error, KeyError, IndexError,
+    zlib.error, RuntimeError and others.
     """
     try:
         with warnings.catch_warnings():
-            # What Pillow finds odd and reads all the same is nothing to tell anybody about.
+            # Pillow warns about irregularities of files that it can read.
             warnings.simplefilter("ignore")
             yield
     except FaceError:
@@ -223,10 +221,10 @@ def _damage_reported() -> Iterator[None]:
 
 
 def _opened(data: bytes) -> PillowImage.Image:
-    """Return the picture with only its header read.
+    """Read the header of a picture.
 
-    Pillow's own ``open`` would judge the size by a limit of the whole process, and say no more
-    about a picture beyond it; here it is judged by the caller's.
+    Pillow's ``open`` applies a size limit for the whole process, and does not return the size of a larger
+    picture. Here, the caller's limit applies.
     """
     pillow_heif.register_heif_opener()
     for name in _TRIED:
@@ -235,17 +233,17 @@ def _opened(data: bytes) -> PillowImage.Image:
             continue
         picture: PillowImage.Image = factory(io.BytesIO(data), "")
         return picture
-    raise ImageUndecodable("it is no kind of picture that is known here")
+    raise ImageUndecodable("it is not a picture in a known format")
 
 
 def _upright(picture: PillowImage.Image) -> PillowImage.Image:
-    """Return the picture as its EXIF orientation says it should be seen."""
+    """Return the picture turned upright according to its EXIF orientation."""
     orientation = _orientation(picture)
     return picture if orientation == UPRIGHT else picture.transpose(_UNDOING[orientation])
 
 
 def _orientation(picture: PillowImage.Image) -> int:
-    """Return EXIF's orientation, 1 to 8; 1 where a camera has written something else."""
+    """Return the EXIF orientation, 1 to 8. An invalid one is 1."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - a picture with damaged metadata is still a picture
@@ -254,7 +252,7 @@ def _orientation(picture: PillowImage.Image) -> int:
 
 
 def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes | None]:
-    """Return the pixels as 8-bit RGB, and the RGB profile that they are in, if any."""
+    """Return the pixels as 8-bit RGB, and their RGB profile, if any."""
     profile = icc_profile if isinstance(icc_profile, bytes) else b""
     if picture.mode == "CMYK" and _space(profile) == "CMYK":
         converted = _converted(_bands(picture), (picture.height, picture.width), "CMYK", profile)
@@ -267,23 +265,23 @@ def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes 
 
 
 def _rows(height: int, width: int) -> Iterator[slice]:
-    """Yield the rows of a picture from top to bottom, some at a time: conversions shall copy little."""
+    """Yield bands of rows from top to bottom, so that a conversion copies only a few rows at a time."""
     some = max(1, _BAND_PIXELS // width)
     for top in range(0, height, some):
         yield slice(top, min(top + some, height))
 
 
 def _bands(picture: PillowImage.Image) -> Iterator[tuple[slice, PillowImage.Image]]:
-    """Yield rows and the picture there."""
+    """Yield bands of rows, each with its part of the picture."""
     for rows in _rows(picture.height, picture.width):
         whole = rows == slice(0, picture.height)
         yield rows, picture if whole else picture.crop((0, rows.start, picture.width, rows.stop))
 
 
 def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
-    """Return the picture in 8 bits a channel, laid over white where it is transparent."""
+    """Return the picture with 8 bits per channel. A transparent one is composited on white."""
     if picture.mode == "I" or picture.mode.startswith("I;16"):
-        # 16 bits, which Pillow would clip and not scale.
+        # Pillow would clip 16-bit values instead of scaling them.
         grey: NDArray[np.uint32] = np.asarray(picture).astype(np.uint32)
         return PillowImage.fromarray((np.minimum(grey, 65535) >> 8).astype(np.uint8))
     if not picture.has_transparency_data:
@@ -293,7 +291,7 @@ def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
 
 
 def _space(profile: bytes) -> str:
-    """Return the colour space that an ICC profile describes; '' if it describes none."""
+    """Return the colour space of an ICC profile, or '' if the profile is invalid."""
     # ICC.1:2022, 7.2: the signature 'acsp' at byte 36, the data's colour space at byte 16.
     return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
 
@@ -301,7 +299,7 @@ def _space(profile: bytes) -> str:
 def _converted(
     bands: Iterable[tuple[slice, PillowImage.Image]], shape: tuple[int, int], mode: str, profile: bytes
 ) -> Image | None:
-    """Return the picture (``shape``) of ``bands`` in sRGB, or None if the profile is of no use."""
+    """Convert the bands of a picture to sRGB. Return None if the profile cannot be used."""
     image = np.empty((*shape, 3), np.uint8)
     try:
         transform = ImageCms.buildTransform(

@@ -1,4 +1,4 @@
-"""Pictures made worse on purpose, before the core sees them: what a client's preprocessing may have done."""
+"""Picture faults, which simulate errors of a client's preprocessing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ QUALITY = 95
 
 
 def degrade(data: bytes, fault: PictureFault) -> bytes:
-    """Return the picture ``data`` as ``fault`` leaves it, in its own format.
+    """Apply ``fault`` to a picture and encode it in its own format.
 
-    What cannot be decoded, or is of a kind that cannot be written, is only truncated.
+    A picture that cannot be decoded, or has a format that cannot be written, is only truncated.
     """
     changed = data
     if fault != PictureFault(truncate=fault.truncate):
-        # Damaged files make plug-ins trip over whatever comes first, and some kinds are only read.
+        # Pillow's plug-ins raise many exceptions for damaged files. Some formats can only be read.
         with contextlib.suppress(Exception):
             changed = _change(data, fault)
     return changed[: round(len(changed) * fault.truncate)]
@@ -35,7 +35,7 @@ def _change(data: bytes, fault: PictureFault) -> bytes:
     if fault.rotate_deg:
         image = image.rotate(-fault.rotate_deg, expand=True)
     if fault.swap_channels or fault.blur or fault.shrink < 1:
-        # A palette can be neither mixed nor swapped.
+        # These operations do not work on palettes.
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if fault.swap_channels:
         red, green, blue, *alpha = image.split()

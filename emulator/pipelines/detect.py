@@ -1,4 +1,4 @@
-"""Where the faces are."""
+"""Detection of faces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from emulator.pipelines.options import ImageRules
 
 
 def detect_faces(data: bytes, rules: ImageRules) -> tuple[Box, ...]:
-    """Return a box in pixels for every face in the picture, the largest first.
+    """Return the bounding box of every face in pixels, the largest first.
 
     Raises
     ------
     ImageError
-        If the bytes are no acceptable picture.
+        If the picture cannot be decoded or is not accepted.
     NoFaceFound
-        If there is none.
+        If there is no face.
     """
     faces = detector().detect(decode_picture(data, rules).image)
     if not faces:

@@ -1,4 +1,4 @@
-"""Synthetic faces as files: a picture's bytes, and what is known of it."""
+"""Encoded pictures of synthetic faces, with their ground truth."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from emulator.pipelines.encoding import encode_as
 
 @dataclass(frozen=True)
 class FacePicture:
-    """An encoded picture, and its ground truth as JSON."""
+    """An encoded picture and its ground truth as JSON."""
 
     data: bytes
     truth: str
 
 
 class UnknownFace(LookupError):
-    """There is no test face of this name."""
+    """The test face does not exist."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
 
     def __str__(self) -> str:
-        return f"there is no test face {self.name!r}, but {', '.join(NAMED_FACES)}"
+        return f"there is no test face {self.name!r}; there are {', '.join(NAMED_FACES)}"
 
 
 def draw_faces(specs: Sequence[SyntheticFaceSpec], picture_format: str = "jpeg") -> FacePicture:
-    """Return a picture (``jpeg`` or ``png``) of the people; of nobody, an empty room."""
+    """Return a picture (``jpeg`` or ``png``) of the faces. Without faces, it shows an empty room."""
     faces = render_people(specs) if specs else ()
     image = faces[0].image if faces else render_backdrop(SyntheticFaceSpec(background="window"))
     truth = json.dumps(ground_truth(faces)) + "\n"
@@ -44,14 +44,14 @@ def named_face(name: str, picture_format: str = "jpeg") -> FacePicture:
     Raises
     ------
     UnknownFace
-        If there is none.
+        If there is no test face of that name.
     """
     if name not in NAMED_FACES:
         raise UnknownFace(name)
     face = NAMED_FACES[name]
     picture = draw_faces(face.people, picture_format)
     if face.damage == "truncated":
-        # Into the pixels, far beyond the header.
+        # The header is complete, but the pixels are not.
         return replace(picture, data=picture.data[: len(picture.data) // 3])
     if face.damage == "no_picture":
         return FacePicture(b"This is not a picture, whatever its name says.\n", picture.truth)

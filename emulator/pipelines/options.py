@@ -1,6 +1,6 @@
-"""What pipelines are asked and what they answer, and the names by which others have them run.
+"""Arguments, results and names of the pipelines.
 
-For both sides: whoever imports this has not imported the face core.
+Importing this module does not load the face core.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box
 
 MOST_PIXELS = 50_000_000
-"""What is decoded at most if a caller has no limit of its own: photographs have up to 50 million. The worst
-kind, an animated WebP of 7,071 x 7,071 pixels, took a process 825 MB at its peak; a transparent PNG that is
-to be turned, 614 MB."""
+"""Default limit of the number of pixels. Photographs have up to 50 million.
+
+An animated WebP of 7,071 x 7,071 pixels took the most memory: a peak of 825 MB in a worker. A transparent PNG
+that must be rotated took 614 MB.
+"""
 
 
 @dataclass(frozen=True)
 class ImageRules:
-    """What a caller accepts.
+    """Pictures that a caller accepts.
 
     Attributes
     ----------
     formats : frozenset of str
-        Of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``; decided by the bytes, never by a name.
+        Accepted formats, of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``. The bytes decide, not the name.
     longest_side, shortest_side : int or None
-        Limits in pixels, inclusive; each holds for both sides.
+        Inclusive limits of both sides, in pixels.
     most_pixels : int
-        A limit on width times height, inclusive, that protects memory.
+        Inclusive limit of width times height, which limits memory.
     """
 
     formats: frozenset[str]
@@ -44,38 +46,42 @@ class ImageRules:
 
 
 class PictureFault(BaseModel):
-    """What is done to a picture, in this order; what is not given is not done."""
+    """Changes to a picture, applied in this order. By default, nothing is changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    drop_exif: bool = Field(default=False, description="Take away all metadata, the orientation too.")
+    drop_exif: bool = Field(default=False, description="Remove all metadata, including the orientation.")
     rotate_deg: Literal[0, 90, 180, 270] = Field(
-        default=0, description="Turn the pixels clockwise, and leave the orientation as it is."
+        default=0, description="Rotate the pixels clockwise without changing the orientation tag."
     )
-    swap_channels: bool = Field(default=False, description="Take red for blue, as BGR taken for RGB does.")
-    shrink: float = Field(default=1.0, gt=0, le=1, description="To this part of width and height.")
-    blur: float = Field(default=0.0, ge=0, le=256, description="Standard deviation of a Gaussian, in pixels.")
-    truncate: float = Field(default=1.0, ge=0, le=1, description="Keep this part of the file's bytes.")
+    swap_channels: bool = Field(
+        default=False, description="Swap red and blue, like a confusion of BGR and RGB."
+    )
+    shrink: float = Field(default=1.0, gt=0, le=1, description="Scale width and height by this factor.")
+    blur: float = Field(
+        default=0.0, ge=0, le=256, description="Standard deviation of a Gaussian blur, in pixels."
+    )
+    truncate: float = Field(default=1.0, ge=0, le=1, description="Fraction of the file's bytes to keep.")
 
 
 @dataclass(frozen=True)
 class ReshapeOptions:
-    """What to do to which face, and which faces are accepted.
+    """Options of ``RESHAPE_PICTURE``.
 
     Attributes
     ----------
     rules : ImageRules
-        Which pictures are accepted.
+        Accepted pictures.
     index : int
-        Which face, in the order of `DETECT_FACES`.
+        Index of the face, in the order of ``DETECT_FACES``.
     parameters : ReshapeParameters
-        The change of shape.
+        Change of the shape.
     smoothing, color_evening : float
-        0 to 1: how much the skin is smoothed, and its colour evened.
+        Strength of the smoothing of the skin and of the evening of its colour, 0 to 1.
     smallest_fraction : float
-        A face must fill more than this of the picture's width, and of its height.
+        The face must fill more than this fraction of the picture's width and height.
     largest_angle_deg : float
-        Yaw, pitch and roll must be below this.
+        Yaw, pitch and roll must be smaller than this.
     """
 
     rules: ImageRules
@@ -89,7 +95,7 @@ class ReshapeOptions:
 
 @dataclass(frozen=True)
 class ReshapedPicture:
-    """The result: encoded bytes, their format (``jpeg`` or ``png``), and how long the work took."""
+    """The encoded result, its format (``jpeg`` or ``png``), and the durations in total and of the change."""
 
     data: bytes
     format: str
@@ -99,7 +105,7 @@ class ReshapedPicture:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """How one photo saw the head: the camera, and the photo's size in pixels."""
+    """The camera of one picture of the head, and the size of the picture in pixels."""
 
     camera: WeakPerspective
     width: int
@@ -108,18 +114,18 @@ class View:
 
 @dataclass(frozen=True)
 class WavefrontOptions:
-    """How a head is written as OBJ, MTL and JPEG.
+    """Options of ``RECONSTRUCT_WAVEFRONT``.
 
     Attributes
     ----------
     rules : ImageRules
-        Which photos are accepted.
+        Accepted pictures.
     texture_size : int
-        Pixels on a side.
+        Side of the texture in pixels.
     units_per_cm : float
-        The OBJ's unit of length.
+        Number of the OBJ's length units per centimetre.
     material_library, texture_name : str
-        File names that OBJ and MTL refer to.
+        File names that the OBJ and the MTL refer to.
     """
 
     rules: ImageRules
@@ -131,7 +137,7 @@ class WavefrontOptions:
 
 @dataclass(frozen=True, eq=False)
 class Wavefront:
-    """A head as files, and one view for each photo, in the photos' order."""
+    """A head as OBJ, MTL and JPEG, and the view of each picture, in the order of the pictures."""
 
     obj: str
     mtl: str
@@ -141,17 +147,18 @@ class Wavefront:
 
 @dataclass(frozen=True)
 class DescriptionOptions:
-    """How a head is described.
+    """Options of ``DESCRIBE_HEAD``.
 
     Attributes
     ----------
     rules : ImageRules
-        Which photos are accepted.
+        Accepted pictures.
     texture_size : int
-        Pixels on a side, fewer where the PNG would not have less than ``texture_bytes``.
+        Side of the texture in pixels. It is reduced if the PNG would not be smaller than ``texture_bytes``.
     texture_bytes : int
+        Exclusive limit of the size of the PNG.
     gender : {'female', 'male'} or None
-        Of everybody; if None, guessed.
+        Gender to return for all faces. If None, it is estimated.
     """
 
     rules: ImageRules
@@ -162,16 +169,16 @@ class DescriptionOptions:
 
 @dataclass(frozen=True, eq=False)
 class HeadDescription:
-    """A head in numbers.
+    """Result of ``DESCRIBE_HEAD``.
 
     Attributes
     ----------
     texture : bytes
-        PNG.
+        Texture as PNG.
     identity_coefficients : tuple of 80 float
-        The head's shape.
+        Shape of the head.
     attributes : Attributes
-        What is seen of skin, hair, gender, glasses and lids.
+        Estimates of skin, hair, gender, glasses and eyelids.
     """
 
     texture: bytes

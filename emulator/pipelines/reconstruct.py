@@ -1,4 +1,4 @@
-"""From photos to a head."""
+"""Reconstruction of a head from pictures."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from emulator.pipelines.options import (
 )
 
 LOOKS = 4
-"""At each face: the landmarks' mean is steady enough that one person stays one person."""
+"""Number of detections per face. Their mean landmarks give similar shapes for pictures of one person."""
 
 MATERIAL = "face"
-"""The material's name, in OBJ and MTL."""
+"""Name of the material in the OBJ and the MTL."""
 
 
 def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) -> Wavefront:
-    """Return the head that all photos show, one person in each.
+    """Reconstruct one head from pictures that each show one face.
 
     Raises
     ------
     RefusedImage
-        If a photo is no acceptable picture, or shows no face or several.
+        If a picture is not accepted, or does not show exactly one face.
     """
     observations = [_observe(position, data, options.rules) for position, data in enumerate(photos)]
     fits = fit_views([face.landmarks for _, face in observations])
@@ -64,16 +64,16 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
 
 
 def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
-    """Return the description of one head in the photo.
+    """Describe one head in a picture.
 
-    Of several people one is chosen by the photo's bytes: arbitrary, and always the same.
+    If there are several faces, a hash of the picture's bytes selects one, so that the choice is reproducible.
 
     Raises
     ------
     ImageError
-        If the photo is no acceptable picture.
+        If the picture cannot be decoded or is not accepted.
     NoFaceFound
-        If there is no face in it.
+        If there is no face.
     """
     image = decode_picture(photo, options.rules).in_srgb()
     faces = detector().detect(image, looks=LOOKS)
@@ -107,7 +107,7 @@ def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face
 
 
 def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
-    """Return the texture that all images agree on."""
+    """Return the texture of a head, combined from all images."""
     views = [
         TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
         for image, fit in zip(images, fits, strict=True)

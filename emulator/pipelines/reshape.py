@@ -1,4 +1,4 @@
-"""A photo with another face shape."""
+"""Reshaping of a face in a picture."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from emulator.pipelines.options import ReshapedPicture, ReshapeOptions
 
 
 def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
-    """Return the picture with one face changed, in its own size, format, orientation and colour space.
+    """Return the picture with one face changed. Size, orientation and colour space stay the same.
 
-    Nothing to change returns the bytes as they came.
+    If the options change nothing, the original bytes are returned.
 
     Raises
     ------
     ImageError
-        If the bytes are no acceptable picture.
+        If the picture cannot be decoded or is not accepted.
     NoFaceFound, FaceIndexOutOfRange, FaceTooSmall, FaceAngleTooLarge
-        If there is no such face, or none that can be worked on.
+        If there is no face, no face with that index, or the face is too small or turned too far.
     """
     total = Stopwatch()
     original = decode_original(data, options.rules)
@@ -34,7 +34,7 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     apply = Stopwatch()
     if options.parameters.is_zero and not (options.smoothing or options.color_evening):
         return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
-    # The landmarks are the input's: the skin is smoothed where they say, and only then moved.
+    # The landmarks belong to the input, so smooth the skin before the face is warped.
     image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
     alpha = original.alpha
     if not options.parameters.is_zero:
@@ -53,7 +53,7 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
 
 
 def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
-    """Return the face that is asked for, and the other ones."""
+    """Return the requested face, and the other faces."""
     faces = tuple(detector().detect(image))
     if not faces:
         raise NoFaceFound

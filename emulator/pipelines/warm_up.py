@@ -1,4 +1,4 @@
-"""What a worker does before its first work."""
+"""Warm-up of a worker process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.pipelines.reshape import reshape_picture
 
 
 def warm_up() -> None:
-    """Do everything once, on a sample, so that nobody's first picture waits. For worker processes only."""
+    """Run the pipelines on a sample, so that the first request is not delayed. For workers only."""
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():

@@ -1,1 +1,1 @@
-"""The life of asynchronous work, in no vendor's words."""
+"""Asynchronous tasks, independent of the vendors."""

@@ -1,4 +1,4 @@
-"""How tasks of one kind are performed, and what a tester wants to go wrong with one."""
+"""Jobs, which perform tasks of one kind, and faults of tasks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from emulator.tasks.task import Outcome, Task
 
 @dataclass(frozen=True)
 class Job:
-    """How tasks of one kind are performed.
+    """The functions that perform tasks of one kind.
 
     Attributes
     ----------
     perform : async (Task) -> Outcome
-        Does the work, and answers for every error that it knows.
+        Does the work. Returns expected errors as outcomes.
     unexpected_error : str
-        The name of the error, in the vendor's catalogue, for what ``perform`` raised all the same.
+        Name of the error in the vendor's catalogue for exceptions that ``perform`` raises.
     settle : async (Task, Outcome) -> None
-        Does what the outcome entails, before it is recorded and the client is told. May run twice
-        for a task, if the process dies in between: it must then do nothing the second time.
+        Applies side effects of the outcome before the end is recorded. Must be idempotent: it runs again if
+        the process dies before the end is recorded.
     announce : async (Task) -> None or None
-        Tells others that the task is finished, once that is recorded.
+        Announces the end of the task after it is recorded.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
@@ -34,16 +34,16 @@ class Job:
 
 @dataclass(frozen=True)
 class TaskFault:
-    """What a tester wants to go wrong with a task.
+    """A fault of a task.
 
     Attributes
     ----------
     is_stuck : bool
-        Whether it runs until a call of the control API ends it.
+        Whether the task runs until a call of the control API ends it.
     error : str or None
-        The name of the error that it ends with.
+        Name of the error that the task fails with.
     announcement : mapping or None
-        What goes wrong with its announcement, as JSON that who announces understands.
+        Fault of its announcement, as JSON. The job's ``announce`` interprets it.
     """
 
     is_stuck: bool = False

@@ -1,4 +1,4 @@
-"""When a client is told that its task is over: set by the tester, or as long as the work takes."""
+"""Progressions: when tasks appear finished to the client."""
 
 from __future__ import annotations
 
@@ -10,38 +10,45 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Mode(StrEnum):
-    """What ends a task, as the client sees it."""
+    """What makes a task appear finished."""
 
     REAL = "real"
-    """The work: as long as it takes."""
+    """The end of the work."""
     IMMEDIATE = "immediate"
-    """Nothing: it is over before its creation is answered."""
+    """The task is finished before its creation is answered."""
     AFTER_POLLS = "after_polls"
-    """So many polls, each of which is told that it runs."""
+    """A number of polls that return a running task. The next poll returns the end."""
     AFTER_SECONDS = "after_seconds"
-    """So much time, by the Clock, since its creation."""
+    """A number of seconds since the creation, by the clock."""
     MANUAL = "manual"
-    """A call of the control API, and nothing else."""
+    """Only a call of the control API."""
 
 
 class Progression(BaseModel):
-    """When the tasks of a credential are over, as the client sees it."""
+    """When the tasks of a credential appear finished."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Mode = Field(default=Mode.REAL, description="What ends a task, as the client sees it.")
-    polls: int | None = Field(default=None, ge=0, description="For `after_polls`.")
-    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False, description="For `after_seconds`.")
+    mode: Mode = Field(default=Mode.REAL, description="What makes a task appear finished.")
+    polls: int | None = Field(
+        default=None, ge=0, description="For `after_polls`: number of polls that return a running task."
+    )
+    seconds: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="For `after_seconds`: seconds since the creation, by the clock.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for mode, name in ((Mode.AFTER_POLLS, "polls"), (Mode.AFTER_SECONDS, "seconds")):
             if (self.mode is mode) != (getattr(self, name) is not None):
-                raise ValueError(f"`{name}` goes with the mode {mode}, and with no other")
+                raise ValueError(f"`{name}` must be given with the mode {mode}, and only with it")
         return self
 
     def is_due(self, *, polls: int, elapsed_s: float) -> bool:
-        """Return whether a task may be over, ``elapsed_s`` after its creation and after ``polls``."""
+        """Return whether a task may appear finished, ``elapsed_s`` seconds after its creation."""
         if self.mode is Mode.AFTER_POLLS:
             return polls > (self.polls or 0)
         if self.mode is Mode.AFTER_SECONDS:
@@ -59,7 +66,7 @@ class Progression(BaseModel):
 
 
 REAL = Progression()
-"""As long as the work takes."""
+"""Tasks appear finished when their work is done."""
 
 MANUAL = Progression(mode=Mode.MANUAL)
-"""Until somebody says so."""
+"""Tasks appear finished when a tester ends them."""

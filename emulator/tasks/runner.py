@@ -1,4 +1,4 @@
-"""What takes tasks from the queue, has them performed and records what came of it."""
+"""The task runner, which performs tasks from the queue and records their outcomes."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ KIND = "task"
 PROGRESSION = "progression"
 
 LOOK_AGAIN_SECONDS = 0.5
-"""How often a task is looked at that another process may be performing."""
+"""Seconds between checks of a task that another process may perform."""
 
 
 class TaskRunner(Stateful):
-    """Creates tasks, finds them again, performs them when the queue says so, and tells when they are over.
+    """Creates, finds, performs and ends tasks.
 
     Parameters
     ----------
     records, queue, clock
-        What it stands on.
+        Storage of the tasks, the queue that performs them, and the clock that dates them.
     progression : Progression
-        When tasks are over whose credential has no progression of their own.
+        Default progression.
     """
 
     def __init__(
@@ -52,46 +52,46 @@ class TaskRunner(Stateful):
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
         self._performed = asyncio.Condition()
-        self._background = Background("a task could not be performed, or its end not be recorded")
+        self._background = Background("a task could not be performed, or its end could not be recorded")
         self._performing: set[str] = set()
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
 
     def register(self, jobs: Mapping[str, Job]) -> None:
-        """Add jobs by the kind of task that they perform.
+        """Add jobs, by the kind of task that they perform.
 
         Raises
         ------
         ValueError
-            If a kind has a job already.
+            If a kind already has a job.
         """
         taken = self._jobs.keys() & jobs.keys()
         if taken:
-            raise ValueError(f"these kinds of task have a job already: {', '.join(sorted(taken))}")
+            raise ValueError(f"these kinds of task already have a job: {', '.join(sorted(taken))}")
         self._jobs.update(jobs)
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded task needs a job that performs it, and moments that are numbers."""
+        """A recorded task must have a known kind and times that are numbers."""
         return {KIND: self._check, **self.progressions.checks}
 
     async def load(self) -> None:
-        """Read the progressions, and let the tasks go whose plans ended with another process."""
+        """Read the progressions, and release the tasks that follow a plan of an earlier process."""
         await self.progressions.load()
         await self._leave_plans(None)
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the progression of one credential, or all; the tasks go with their records."""
+        """Delete the progression of one credential, or all. Tasks are deleted with their records."""
         await self.progressions.forget(credential)
 
     async def start(self) -> None:
-        """Begin to perform tasks: those left over from before first, then those that come."""
+        """Start the queue, and resume unfinished tasks."""
         await self._queue.start(self.perform)
         await self.resume()
 
     async def resume(self, credential: str | None = None) -> None:
-        """Take up a credential's tasks, or all, that are recorded and not finished."""
+        """Resume the unfinished tasks of a credential, or all."""
         for record in await self._records.find(KIND, credential):
             task = Task.from_document(record.document)
             if not task.is_performed:
@@ -102,10 +102,10 @@ class TaskRunner(Stateful):
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
-        """Have this process perform no task of a credential, or none at all, as long as the block lasts.
+        """Pause the tasks of a credential, or all, in this process for the duration of the block.
 
-        What was under way is given up, and when the block begins nothing of it writes any more.
-        After the block, every task that is then recorded as unfinished is performed from its start.
+        Running tasks are cancelled, and do not write anything once the block has started. After the block,
+        the recorded tasks that are unfinished are performed again from the start.
         """
         self._paused.append(credential)
         try:
@@ -116,20 +116,20 @@ class TaskRunner(Stateful):
             await self.resume(credential)
 
     async def close(self) -> None:
-        """Stop waiting for moments; what is held then stays held in the records."""
+        """Cancel all background work. Held tasks stay held in the records."""
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
-        """Return when the tasks of ``credential`` are over: its own setting, everybody's, or the default."""
+        """Return the progression of ``credential``, or the tester's default, or that of the settings."""
         return self.progressions.get(credential) or self.progressions.get(EVERYBODY) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
-        """Let the tasks of ``credential``, or one of them, end by their progression and not by a plan."""
+        """Detach the tasks of ``credential``, or one of them, from a plan: they end by their progression."""
         if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
     async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
-        """Return whether there was a task that followed a plan."""
+        """Detach unfinished tasks from plans, and return whether any task followed one."""
         found = [task for task in await self.list(credential) if task_id in {None, task.id}]
         planned = [task for task in found if task.follows_plan and not task.is_finished]
         for task in planned:
@@ -137,15 +137,15 @@ class TaskRunner(Stateful):
         return bool(planned)
 
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
-        """Record a new task and have it performed.
+        """Record a new task and enqueue it.
 
-        Where the credential's tasks are over immediately, it is when this returns; one that follows a plan
-        runs until it is released.
+        If the progression is ``immediate``, wait until its work is done. A task that follows a plan does not
+        end before it is released.
 
         Raises
         ------
         KeyError
-            If the id is taken.
+            If the id already exists.
         ValueError
             If no job performs its kind.
         """
@@ -163,18 +163,18 @@ class TaskRunner(Stateful):
             await self._until_performed(task.id)
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
-        """Return the task of that id, if it is the credential's, or None."""
+        """Return a task, or None if it does not exist or belongs to another credential."""
         record = await self._records.get(KIND, task_id)
         if record is None or credential not in {None, record.credential}:
             return None
         return Task.from_document(record.document)
 
     async def list(self, credential: str | None = None) -> list[Task]:
-        """Return a credential's tasks, or everybody's, in the order of creation."""
+        """Return the tasks of a credential, or all, in the order of creation."""
         return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
 
     async def perform(self, task_id: str) -> None:
-        """Perform the task of that id, unless that is done, it is gone, under way or paused."""
+        """Perform a task, unless it is already performed, in progress, paused or deleted."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
@@ -192,7 +192,7 @@ class TaskRunner(Stateful):
     async def _perform(self, record: Record) -> None:
         running = await self._begin(record)
         if running is None:
-            return  # somebody else is at it, or it is gone
+            return  # another process performs it, or it was deleted
         job = self._jobs[running.kind]
         if running.forced_error is not None:
             outcome = Outcome(error=running.forced_error)
@@ -209,7 +209,7 @@ class TaskRunner(Stateful):
             self._performed.notify_all()
 
     async def _begin(self, record: Record) -> Task | None:
-        """Return a task as begun, or None if somebody else has begun it since ``record`` was read."""
+        """Record that a task has started, and return it, or None if its state is not that of ``record``."""
         before = Task.from_document(record.document)
         found: Record | None = record
         while found is not None:
@@ -219,15 +219,14 @@ class TaskRunner(Stateful):
             running = start(task, self._clock.now(task.credential))
             if await self._records.replace(KIND, found, running.to_document()):
                 return running
-            # A poll or a tester's call has changed it; that is no reason to leave it alone.
+            # It was changed concurrently, for example by a poll: retry.
             found = await self._records.get(KIND, record.key)
         return None
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
-        """Return ``task`` as the client is told of it, which may be that it is over now.
+        """Poll a task: end it if it is due, and return it as the client sees it.
 
-        ``counts`` says that the vendor wants to know when it was polled; where the task is over after
-        so many polls, that is counted in any case.
+        ``counts`` records the poll. With the progression ``after_polls``, polls are always recorded.
         """
         now = self._clock.now(task.credential)
         if task.is_finished and not counts:
@@ -235,7 +234,7 @@ class TaskRunner(Stateful):
         if counts or task.progression.mode is Mode.AFTER_POLLS:
             task = await self._change(task.id, lambda current: note_poll(current, now)) or task
         if not task.is_finished and task.progression.mode is not Mode.REAL and self._is_due(task):
-            # The tester was promised that it is over by now, however long the work takes.
+            # The progression requires that the task is finished now, so wait for its work.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
                 held = await self._tell(held)
@@ -243,9 +242,10 @@ class TaskRunner(Stateful):
         return task
 
     async def release(self, task_id: str, error: str | None = None) -> Task | None:
-        """Let a task end as soon as its work is done, and return it, or None if it is gone.
+        """End a task as soon as its work is done, and return it, or None if it was deleted.
 
-        Whatever its progression was; with ``error``, if that is given and it has not ended.
+        The progression and the plan of the task are ignored. If ``error`` is given, the task fails with it. A
+        finished task does not change.
         """
         async with self._lock(task_id):
             task = await self._change(task_id, lambda current: let_go(current, error))
@@ -254,18 +254,18 @@ class TaskRunner(Stateful):
         return task
 
     async def until_told(self, task_id: str) -> Task | None:
-        """Return a task that was let go once its end is recorded and announced, or None once it is gone."""
+        """Wait until the end of a released task is announced, and return it, or None if it was deleted."""
         performed = await self._until_performed(task_id)
         return None if performed is None else await self._tell(performed)
 
     async def delete(self, task: Task) -> None:
-        """Forget a task."""
+        """Delete a task."""
         await self._records.delete(KIND, task.id)
 
     async def _tell(self, task: Task) -> Task | None:
-        """Have the end of a task told whose work is done, and return it, or None if it is gone.
+        """End a task whose work is done, and return it, or None if it was deleted.
 
-        It is background work, also where a poll asks for it: so a pause gives it up.
+        This runs in the background, so that a pause can cancel it even if a poll caused it.
         """
         ending = self._background.start(task.credential, self._end(task.id))
         await asyncio.wait({ending})
@@ -274,7 +274,7 @@ class TaskRunner(Stateful):
         return await self.find(task.id)
 
     async def _end(self, task_id: str) -> None:
-        """Record and announce that a task is over, if its work is done and that was not told."""
+        """Record and announce the end of a held task."""
         async with self._lock(task_id):
             held = await self.find(task_id)
             if held is None or held.held is None or self._is_paused(held.credential):
@@ -285,12 +285,12 @@ class TaskRunner(Stateful):
             task = await self._change(
                 task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
             )
-            # Whoever finds it over and gets the lock knows that it was announced, too.
+            # Announce under the lock, so that the next holder finds a finished task announced.
             if task is not None and job.announce is not None:
                 await job.announce(task)
 
     def _is_due(self, task: Task) -> bool:
-        """Return whether the client may be told that a task is over, as soon as its work is done."""
+        """Return whether a task may appear finished, if its work is done."""
         return task.is_due(self._clock.now(task.credential))
 
     def _is_paused(self, credential: str) -> bool:
@@ -303,11 +303,11 @@ class TaskRunner(Stateful):
         task.check_moments()
 
     def _lock(self, task_id: str) -> asyncio.Lock:
-        """Return what keeps one task from being told and changed by a tester at once."""
+        """Return the lock that serializes ending a task and releasing it."""
         return self._locks.setdefault(task_id, asyncio.Lock())
 
     async def _until_performed(self, task_id: str) -> Task | None:
-        """Return the task as soon as its work is done, or None as soon as it is gone."""
+        """Wait until the work of a task is done, and return the task, or None if it was deleted."""
         async with self._performed:
             while (task := await self.find(task_id)) is not None and not task.is_performed:
                 with contextlib.suppress(TimeoutError):
@@ -338,7 +338,8 @@ class TaskRunner(Stateful):
         timer.add_done_callback(end)
 
     async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
-        """Record ``change`` of a task, however often others are faster, and return it; None if it is gone."""
+        """Apply ``change`` to a task, and return it, or None if it was deleted."""
+        # ``replace`` fails after a concurrent change: retry.
         while (record := await self._records.get(KIND, task_id)) is not None:
             before = Task.from_document(record.document)
             after = change(before)

@@ -1,4 +1,4 @@
-"""A piece of asynchronous work, and the steps that its life may take."""
+"""A task, its states and its transitions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 
 class TaskState(StrEnum):
-    """Where a task stands."""
+    """State of a task."""
 
     QUEUED = "queued"
     RUNNING = "running"
     HELD = "held"
-    """The work is done, and the client is not told yet."""
+    """The work is done, but the task still appears running to the client."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
 class TaskEvent(StrEnum):
-    """What can happen to a task."""
+    """An event that changes the state of a task."""
 
     STARTED = "started"
     HELD = "held"
@@ -36,20 +36,20 @@ class TaskEvent(StrEnum):
 
 TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.QUEUED, TaskEvent.STARTED): TaskState.RUNNING,
-    # A worker that died leaves its task running, and another one starts it again.
+    # If a process dies, its tasks stay running. They are started again.
     (TaskState.RUNNING, TaskEvent.STARTED): TaskState.RUNNING,
     (TaskState.RUNNING, TaskEvent.HELD): TaskState.HELD,
     (TaskState.HELD, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
     (TaskState.HELD, TaskEvent.FAILED): TaskState.FAILED,
 }
-"""Every step that a task may take. What is not here is illegal."""
+"""All legal transitions."""
 
 TERMINAL: frozenset[TaskState] = frozenset(TaskState) - {state for state, _ in TRANSITIONS}
-"""The states that nothing leads out of."""
+"""States without outgoing transitions."""
 
 
 class IllegalTransition(Exception):
-    """The event cannot happen in the task's state."""
+    """The event is not allowed in the state of the task."""
 
     def __init__(self, state: TaskState, event: TaskEvent) -> None:
         super().__init__(state, event)
@@ -62,7 +62,7 @@ class IllegalTransition(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: a result, or the name of an error."""
+    """Outcome of a job: either a result or the name of an error."""
 
     result: Mapping[str, Any] | None = None
     error: str | None = None
@@ -76,40 +76,40 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of asynchronous work.
+    """An asynchronous task.
 
     Attributes
     ----------
     id : str
-        As the vendor spells it.
+        The id in the form of the vendor.
     credential : str
         The credential that created it.
     kind : str
-        Which job performs it, such as ``perfectcorp/face-reshape``.
+        Kind of the task, such as ``perfectcorp/face-reshape``. It selects the job.
     request : mapping
-        What the job needs, as JSON.
+        Input of the job, as JSON.
     created_at : float
-        Seconds since the epoch, by the credential's clock; so are ``started_at`` and ``finished_at``.
+        Seconds since the Unix epoch, by the clock of the credential, like ``started_at`` and ``finished_at``.
     progression : Progression
-        When the client is told that it is over.
+        When the task appears finished.
     forced_error : str or None
-        The error that it ends with, whatever the work would come to.
+        Error that the task fails with, regardless of the outcome of the work.
     announcement_fault : mapping or None
-        What goes wrong with its announcement, as JSON that who announces understands.
+        Fault of its announcement, as JSON. The job's ``announce`` interprets it.
     state : TaskState
-        Where it stands.
+        State of the task.
     held : Outcome or None
-        What the work came to, while the client is not told.
+        Outcome of the work, while the task still appears running.
     result : mapping or None
-        What the job made, as JSON, once it has succeeded.
+        Result of the job, as JSON, once the task has succeeded.
     error : str or None
-        The name of the error in the vendor's catalogue, once it has failed.
+        Name of the error in the vendor's catalogue, once the task has failed.
     polls : int
-        How often somebody asked for it, where that matters.
+        Number of polls. Only counted if the vendor or the progression needs it.
     polled_at : float or None
-        When somebody last asked for it, where that matters.
+        Time of the last poll. Only recorded if polls are counted.
     follows_plan : bool
-        Whether a plan says when the client is told that it is over, whatever its progression is.
+        Whether a plan decides when the task appears finished, instead of its progression.
     """
 
     id: str
@@ -132,20 +132,20 @@ class Task:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more can happen to it."""
+        """Whether the task has succeeded or failed."""
         return self.state in TERMINAL
 
     @property
     def is_performed(self) -> bool:
-        """Whether the work is done, told or not."""
+        """Whether the work is done, even if the task still appears running."""
         return self.is_finished or self.state is TaskState.HELD
 
     def check_moments(self) -> None:
-        """Raise ``ValueError`` unless every moment is a number, as a snapshot's need not be."""
+        """Raise ``ValueError`` unless all times are numbers. In a snapshot they may be anything."""
         MOMENTS.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
-        """Return whether the client may be told by ``now`` that it is over, as soon as the work is done."""
+        """Return whether the task may appear finished at ``now``, if its work is done."""
         return not self.follows_plan and self.progression.is_due(
             polls=self.polls, elapsed_s=now - self.created_at
         )
@@ -168,36 +168,36 @@ class Task:
 
 
 def start(task: Task, now: float) -> Task:
-    """Return ``task`` as begun at ``now``.
+    """Return ``task`` as running, started at ``now``.
 
     Raises
     ------
     IllegalTransition
-        If it is held or finished.
+        If the task is held or finished.
     """
     return replace(task, state=step(task.state, TaskEvent.STARTED), started_at=now)
 
 
 def hold(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` with the work done, and ``outcome`` still kept from the client.
+    """Return ``task`` as held, with ``outcome`` not yet visible to the client.
 
     Raises
     ------
     IllegalTransition
-        If it is not running.
+        If the task is not running.
     """
     return replace(task, state=step(task.state, TaskEvent.HELD), held=outcome)
 
 
 def hold_once(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` with the work done, unless it is; what was forced meanwhile goes before ``outcome``."""
+    """Return ``task`` as held, unless its work is done already. A forced error replaces ``outcome``."""
     if task.is_performed:
         return task
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
 
 
 def let_go(task: Task, error: str | None = None) -> Task:
-    """Return ``task`` to end as soon as its work is done, with ``error`` if given; a finished one stays."""
+    """Return ``task`` so that it ends as soon as its work is done, with ``error`` if given."""
     if task.is_finished:
         return task
     task = replace(task, progression=REAL, follows_plan=False)
@@ -207,12 +207,12 @@ def let_go(task: Task, error: str | None = None) -> Task:
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Task:
-    """Return ``task`` as ended at ``now`` with ``outcome``.
+    """Return ``task`` as finished at ``now`` with ``outcome``.
 
     Raises
     ------
     IllegalTransition
-        If it is not held.
+        If the task is not held.
     """
     return replace(
         task,
@@ -225,7 +225,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
 
 
 def note_poll(task: Task, now: float) -> Task:
-    """Return ``task`` as asked for once more, at ``now``."""
+    """Return ``task`` with one more poll, at ``now``."""
     return replace(task, polls=task.polls + 1, polled_at=now)
 
 
@@ -235,7 +235,7 @@ def step(state: TaskState, event: TaskEvent) -> TaskState:
     Raises
     ------
     IllegalTransition
-        If the event cannot happen in that state.
+        If the event is not allowed in that state.
     """
     try:
         return TRANSITIONS[state, event]

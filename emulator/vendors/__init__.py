@@ -1,1 +1,1 @@
-"""One folder for each emulated vendor, holding all of its dialect. Found, never listed."""
+"""The emulated vendors, one package each, which the emulator discovers."""

@@ -1,1 +1,1 @@
-"""What every HTTP surface shares and no vendor owns."""
+"""HTTP code that is shared by all vendors."""

@@ -1,4 +1,4 @@
-"""A vendor's application: its operations as routes, and its words for what no route serves."""
+"""A vendor's application: its operations as routes, and its errors for all other requests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -> FastAPI:
     """Return an application with a vendor's operations.
 
-    Its routes find ``world`` and ``settings`` in ``app.state``. It serves no documents and redirects
-    nothing, as the real services do neither.
+    Its routes find ``world`` and ``settings`` in ``app.state``. Like the real services, it serves no OpenAPI
+    document and does not redirect paths that differ only in a trailing slash.
     """
     dialect = vendor.dialect
 
@@ -48,7 +48,7 @@ def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -
 
     @app.exception_handler(Intercepted)
     async def intercepted(_request: Request, _error: Intercepted) -> Response:
-        return Response()  # which nobody gets to see
+        return Response()  # the exchange replaces or drops it
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:

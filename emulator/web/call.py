@@ -1,4 +1,4 @@
-"""One call of a client, as routes see it: its credential, and what goes wrong with it on purpose."""
+"""A client's call, as routes use it, with its credential, fault and warnings."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from emulator.world.warnings import WARNINGS, CallWarning
 from emulator.world.world import World
 
 NO_ANSWER = frozenset({"closed", "reset"})
-"""The faults of a connection that end it before anything was done."""
+"""Faults that end the connection before the call is processed."""
 
 
 class Intercepted(Exception):
-    """The call is answered by something in front of the vendor, or by nobody: no route goes on with it."""
+    """The route must stop, because its response is replaced or the connection is dropped."""
 
 
 @dataclass(eq=False)
 class Call:
-    """A call on its way.
+    """A call in progress.
 
     Attributes
     ----------
     contract : Contract
-        The vendor that is called.
+        The contract of the called vendor.
     operation : str or None
-        Which of its operations, once the route is found; None for a path or method that is not served.
+        Name of the operation, once the route is found; None for a path or method that is not served.
     credential : str or None
-        The caller's credential, once that is known.
+        The caller's credential, once it is known.
     injection : Injection or None
-        What goes wrong with it, once that is decided.
+        The fault, once it is decided.
     is_decided : bool
-        Whether it is.
+        Whether the fault is decided.
     body : bytes
-        Empty unless a rule looks into bodies.
+        Request body; empty unless a rule matches bodies.
     unknown_fault : UnknownFault or None
-        Why what the client asked for in band cannot be.
+        The error if the client requested an unknown fault by header or credential.
     warnings : list of CallWarning
-        What the client did wrong though it got through.
+        Mistakes of the client that the vendor tolerates.
     """
 
     contract: Contract
@@ -63,19 +63,19 @@ class Call:
     warnings: list[CallWarning] = field(default_factory=list)
 
     def warn(self, code: str, detail: str) -> None:
-        """Note that the client does something wrong, though it gets through.
+        """Add a warning about a mistake that the vendor tolerates.
 
         Raises
         ------
         KeyError
-            If there is no such code.
+            If the code is unknown.
         """
         self.warnings.append(CallWarning(WARNINGS[code].code, detail))
 
     def warn_of_parameters(self) -> None:
-        """Warn of query parameters that the operation does not know.
+        """Warn about query parameters that the operation does not have.
 
-        A route calls it once ``identify`` has found the operation, unless it reads its query on its own.
+        A route calls it after ``identify``, which sets the operation, unless it checks its query itself.
         """
         operation = None if self.operation is None else self.contract.operations.get(self.operation)
         known = () if operation is None or operation.query is None else operation.query.model_fields
@@ -84,16 +84,16 @@ class Call:
                 self.warn("field-dropped", f"there is no query parameter {name}")
 
     async def identify(self, credential: str | None) -> None:
-        """Note the caller's credential, and let happen what is to happen to the call.
+        """Set the caller's credential, decide the fault of the call, and apply its latency and error.
 
-        A route calls it as soon as it knows the credential, before it checks that.
+        A route calls it as soon as it knows the credential, before it checks whether it is valid.
 
         Raises
         ------
         VendorError
-            If an error of the catalogue is to be answered.
+            If the fault is an error of the catalogue.
         Intercepted
-            If the route must not go on.
+            If the route must stop.
         """
         if self.is_decided:
             return
@@ -122,20 +122,20 @@ class Call:
                 raise entry.occur(**{**entry.example, **effect.places})
 
     def _called(self) -> str | None:
-        """Return the operation that the route serves, if the method is one of its own."""
-        # Starlette also names a route whose path fits and whose method does not.
+        """Return the operation of the route, if it has the request's method."""
+        # Starlette also sets a route if only the path matches and the method does not.
         name = getattr(self.scope.get("route"), "name", None)
         operation = self.contract.operations.get(name or "")
         return name if operation is not None and self.scope["method"] in operation.methods else None
 
     @property
     def effect(self) -> Effect | None:
-        """What goes wrong with it, if anything does."""
+        """Effect of the call's fault, if it has one."""
         return None if self.injection is None else self.injection.effect
 
     @property
     def task_fault(self) -> TaskFault:
-        """What goes wrong with the task that it creates."""
+        """Fault of the task that the call creates."""
         effect = self.effect
         if effect is None:
             return TaskFault()
@@ -148,12 +148,12 @@ class Call:
 
     @property
     def picture_fault(self) -> PictureFault | None:
-        """What is done to the pictures that it brings."""
+        """Fault of the pictures in the request, if there is one."""
         return None if self.effect is None else self.effect.picture
 
 
 def call_of(request: Request) -> Call:
-    """Return the call that a request is."""
+    """Return the call of a request."""
     call: Call = request.state.call
     return call
 
@@ -164,12 +164,12 @@ def _world_of(request: Request) -> World:
 
 
 def settings_of(request: Request) -> Any:
-    """Return the settings of a vendor's application; the vendor's folder names their type."""
+    """Return the settings of the request's vendor, an instance of its ``settings_model``."""
     return request.app.state.settings
 
 
 CallDep = Annotated[Call, Depends(call_of)]
-"""The call, for a route that identifies its caller."""
+"""The call, for a route that calls ``identify``."""
 
 WorldDep = Annotated[World, Depends(_world_of)]
-"""The world that the vendor stands on."""
+"""The world that all vendors share."""

@@ -1,4 +1,4 @@
-"""What a vendor's ``demo.py`` stands on: it shows on a photo what the vendor's APIs give back."""
+"""Helpers for a vendor's ``demo.py``, which shows what the vendor's APIs return for a photograph."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     import httpx
 
 Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
-"""Shows and times one step; the block says through the callable what it made."""
+"""Shows and times one step; the block passes a description of its result to the callable."""
 
 POLL_SECONDS = 0.1
 TIMEOUT_SECONDS = 60
 
 
 class DemoFailed(Exception):
-    """A vendor answered with an error, or the photo cannot be read."""
+    """A vendor answered with an error, or the photograph cannot be read."""
 
 
 def checked(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON of an answer.
+    """Return the JSON of a response.
 
     Raises
     ------
     DemoFailed
-        If the answer is an error.
+        If the response is an error.
     """
     if not response.is_success:
         raise DemoFailed(f"{response.request.url.path}: HTTP {response.status_code}: {response.text}")

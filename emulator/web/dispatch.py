@@ -1,4 +1,4 @@
-"""The outermost middleware: makes the exchange of each request, and hands it to whoever answers it."""
+"""The outermost middleware, which passes each request to a vendor or to the control API."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from emulator.world.world import World
 CONTROL = "/_emulator/"
 
 Gate = Callable[[Scope], ASGIApp | None]
-"""Returns the refusal of a request to the control API, or None to serve it."""
+"""Returns an application that refuses a request to the control API, or None to serve the request."""
 
 
 class Dispatch:
-    """ASGI middleware that hands each request to the vendor whose host or path it names.
+    """ASGI middleware that passes each request to the vendor of its host or path prefix.
 
-    Each vendor has an application of its own, so that its 404, 405 and 500 are its own too. What no
-    vendor claims goes to ``app``: the control API, behind its gate.
+    Each vendor has its own application, so that its 404, 405 and 500 responses have its format. All other
+    requests go to the control API, if the gate does not refuse them.
 
     Parameters
     ----------
     app : ASGI application
         The control API.
     vendors : sequence of Vendor
-        Whose hosts and prefixes are served.
+        The vendors, with their hosts and prefixes.
     applications : mapping of str to ASGI application
-        The vendors' applications, by name.
+        The vendors' applications, by vendor.
     world : World
-        Whose faults and journal the calls go through.
+        The world that has the faults and the journal.
     gate : callable
-        Decides who may reach the control API.
+        Decides which requests reach the control API.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Dispatch:
         self._gate = gate
         self._by_host = {host: vendor for vendor in vendors for host in vendor.hosts}
         self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
-        # The secrets of all vendors in every call: a key may be sent to the wrong one.
+        # Mask the secrets of all vendors in every call, because a client may send a key to the wrong one.
         self._secrets = sorted({name for vendor in vendors for name in vendor.secret_fields})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the request answered."""
+        """Answer the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A base URL that ends in a slash makes two of them.
+        # A base URL that ends in a slash leads to a path with two slashes.
         scope["path"] = "/" + scope["path"].lstrip("/")
         exchange = Exchange(scope, receive, send)
         state = scope.setdefault("state", {})
@@ -79,7 +79,7 @@ class Dispatch:
                 exchange.record(Capture(scope), lambda capture: self._note(call, capture))
             if self._world.faults.needs_bodies:
                 exchange.call.body = await exchange.look_into_body()
-        # Nobody is left to be answered.
+        # The client has disconnected, so no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)
 
@@ -97,7 +97,7 @@ class Dispatch:
         return None
 
     def _note(self, call: Call, capture: Capture) -> None:
-        """Put a call that is over into the journal."""
+        """Record a finished call in the journal."""
         vendor, operation, credential = call.contract.name, call.operation, call.credential
         fault, warnings = _fault_of(call), call.warnings
 

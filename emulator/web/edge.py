@@ -1,8 +1,4 @@
-"""The edge of a vendor's application: answers in the vendor's words what no route answers.
-
-It limits the length of bodies, words defects, decides what goes wrong with a call at the latest when its
-answer begins, and names the methods of a path to whoever called another one.
-"""
+"""Middleware around a vendor's routes that answers in the vendor's format where no route does."""
 
 from __future__ import annotations
 
@@ -25,17 +21,18 @@ from emulator.world.error_catalogue import VendorError
 logger = logging.getLogger(__name__)
 
 Render = Callable[[Request, VendorError], Awaitable[Response]]
-"""Writes an error in the vendor's words."""
+"""Renders an error in the vendor's format."""
 
 
 class Edge:
-    """ASGI middleware around a vendor's routes that answers in the vendor's words where no route does.
+    """ASGI middleware that answers in the vendor's format where no route does.
 
-    It refuses a body that is too long while it streams in, logs and words a defect of the emulator
-    (in place of an exception handler, which would answer past the vendor's own middleware), and decides
-    what goes wrong with a call at the latest when its answer begins: a call that no route has
-    identified belongs to the caller that the vendor guesses, or to nobody, and rules for everybody hold
-    for that too. An answer with status 405, whatever made it one, names the methods of its path.
+    - It refuses a body that is too long while it is read.
+    - It logs unexpected exceptions and answers them. An exception handler would bypass the vendor's own
+      middleware.
+    - It decides the fault of a call when the response begins, if no route has called ``identify``. The
+      vendor guesses the credential; without one, only rules without a credential apply.
+    - It adds the methods of the path to every response with status 405.
     """
 
     def __init__(self, app: ASGIApp, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
@@ -65,7 +62,7 @@ class Edge:
         here = [served for path, served in self._served if path.match(scope["path"])]
         send = _naming_methods(here, send)
         answer = _Answer(exchange, self._decide, scope, send)
-        # The method decides how long a body may be, where several are served at a path.
+        # The limit depends on the method if several operations have the same path.
         ours = (served for served in here if scope["method"] in served.methods)
         limit = next(ours, here[0] if here else self._unknown)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
@@ -84,11 +81,11 @@ class Edge:
             await answer.replacement(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> VendorError | None:
-        """Have a route answer, and return the error that is to be answered in its place, if one is."""
+        """Run the route, and return the error to answer in its place, if there is one."""
         try:
             await self._app(scope, receive, answer.send_unless_too_large)
         except BodyTooLarge:
-            return None  # which the exchange remembers
+            return None  # the exchange sets ``is_too_large``
         except (ClientDisconnect, ConnectionDropped):
             raise
         except Exception:
@@ -99,7 +96,7 @@ class Edge:
         return None
 
     async def _decide(self, scope: Scope) -> Response | None:
-        """Decide what goes wrong with a call, and return what replaces its answer, if anything does."""
+        """Decide the fault of a call, and return the response that replaces its own, if there is one."""
         call = scope["state"]["call"]
         if call.is_decided:
             return None
@@ -115,7 +112,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class _Served:
-    """What is served at a path: methods, how many bytes a body may have, and what answers a longer one."""
+    """The methods of an operation, its limit on the bytes of a body, and the error for a longer one."""
 
     methods: tuple[str, ...]
     longest: int | None
@@ -123,10 +120,10 @@ class _Served:
 
 
 def _naming_methods(here: list[_Served], send: Send) -> Send:
-    """Return a ``send`` that names the methods of a path where another was called (RFC 9110, 15.5.6).
+    """Return a ``send`` that sets ``Allow`` in responses with status 405 (RFC 9110, 15.5.6).
 
-    It looks at the answer alone: settings may give an error this status or take it away. Starlette's own
-    header names the methods of one route, in an order that differs from process to process.
+    It depends on the status alone, because settings can give any error this status or another. Starlette's
+    own header lists the methods of one route only, in an order that differs between processes.
     """
 
     async def send_naming_methods(message: Message) -> None:
@@ -139,7 +136,7 @@ def _naming_methods(here: list[_Served], send: Send) -> Send:
 
 
 class _Answer:
-    """An answer on its way to the exchange: decided before it begins."""
+    """A response on its way to the exchange. The fault of its call is decided before it begins."""
 
     def __init__(
         self,
@@ -156,7 +153,7 @@ class _Answer:
         self.has_started = False
 
     async def send(self, message: Message) -> None:
-        """Send a message, unless something replaces the answer."""
+        """Send a message, unless another response replaces this one."""
         if message["type"] == "http.response.start":
             self.replacement = await self._decide(self._scope)
         if self.replacement is None:
@@ -164,6 +161,6 @@ class _Answer:
             await self._send(message)
 
     async def send_unless_too_large(self, message: Message) -> None:
-        """Send a message of a route; what it makes of a body that was cut short is not answered."""
+        """Send a message of a route, unless the body was too large; then another response replaces it."""
         if not self._exchange.is_too_large:
             await self.send(message)

@@ -1,4 +1,4 @@
-"""How an answer that is not at its end by itself hears that the server stops."""
+"""Callbacks for long-running responses, called when the server begins to stop."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from collections.abc import Callable
 from starlette.types import Scope
 
 ENDINGS = "face_emulator.endings"
-"""The extension of the ASGI scope: ``add`` takes a function to be called when the server begins to stop."""
+"""ASGI scope extension whose ``add`` registers a function to call when the server begins to stop."""
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
-    """Have ``end`` called when the server begins to stop, if it is one that tells."""
+    """Register ``end`` to be called when the server begins to stop, if the server supports that."""
     endings = scope.get("extensions", {}).get(ENDINGS)
     if endings is not None:
         endings["add"](end)
 
 
 def stopping(scope: Scope) -> asyncio.Event:
-    """Return what is set when the server begins to stop."""
+    """Return an event that is set when the server begins to stop."""
     event = asyncio.Event()
     on_stop(scope, event.set)
     return event
 
 
 async def pause(seconds: float, until: asyncio.Event) -> None:
-    """Wait so long in real time, or ``until`` something: nobody waits for an answer held back."""
+    """Wait for ``seconds`` of real time, or until ``until`` is set, so that a stop does not have to wait."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await until.wait()

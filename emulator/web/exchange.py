@@ -1,4 +1,4 @@
-"""One request and its answer: the one place that knows how far each of them has come."""
+"""One request and its response: reading, sending, capturing, and applying the fault."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Drip, Effect
 
 DROPPERS = "face_emulator.droppers"
-"""The extension of the ASGI scope that can close a connection: a mapping of ``close`` and ``reset``."""
+"""ASGI scope extension with the functions ``close`` and ``reset``, which end the connection."""
 
 LOOKED_INTO_BYTES = 32 * 1024 * 1024
-"""How far into a body rules look: it is held in memory before the vendor can refuse it as too large."""
+"""Number of bytes of a body that rules match. They are held in memory before the vendor checks the size."""
 
 IDLE_SECONDS = 5.0
-"""How long a body that nobody wants may pause before its connection is closed all the same."""
+"""Real seconds that a body that no route needs may pause, before its connection is closed anyway."""
 
 
 class ConnectionDropped(Exception):
-    """The connection is gone without an answer. Raised where the server has no way to close one."""
+    """The connection ends without a response. Raised if the server cannot close a connection."""
 
 
 class BodyTooLarge(Exception):
-    """The body has more bytes than the limit. Raised to the application that reads it."""
+    """The body is longer than the limit. Raised to the application that reads it."""
 
 
 class Exchange:
-    """A request on its way in, and its answer on its way out.
+    """A request and its response.
 
-    Reading counts, limits and captures the body; sending lets go wrong what is to go wrong, captures what
-    goes out, and holds the end of the answer back until the body has ended too: a connection that is
-    closed while the client still sends is reset, and the client never reads its answer.
+    Reading counts, limits and captures the request body. Sending applies the fault of the call and captures
+    the response. The last part of the response waits until the request body has been read, because closing
+    a connection while the client still sends would reset it, and the client would lose the response.
 
     Attributes
     ----------
     call : Call or None
-        The call of a vendor; None for the control API's.
+        The call of a vendor; None for a request to the control API.
     longest_body : int or None
-        How many bytes the application may read.
+        Number of bytes that the application may read; None for no limit.
     is_too_large : bool
-        Whether it has tried to read more.
+        Whether the application has tried to read more.
     """
 
     call: Call | None = None
@@ -57,7 +57,7 @@ class Exchange:
     _ahead: tuple[Message, ...] = ()
     _read = 0
     _has_more = True
-    _start: Message = {}  # noqa: RUF012 - replaced, and never changed
+    _start: Message = {}  # noqa: RUF012 - replaced, never mutated
     _body = b""
     _is_over = False
 
@@ -67,11 +67,11 @@ class Exchange:
         self._send = send
 
     def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
-        """Take down what passes; ``finish`` is called once, when the last of the answer goes out."""
+        """Capture the exchange. ``finish`` is called once, before the response or the application ends."""
         self._capture, self._finish = capture, finish
 
     async def run(self, app: ASGIApp) -> None:
-        """Have an application answer the request."""
+        """Run the application that answers the request."""
         try:
             await app(self._scope, self.receive, self.send)
         finally:
@@ -98,10 +98,10 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a message of the application, or what becomes of it."""
+        """Send a message of the application, with the fault of the call applied."""
         call = self.call
         if self._is_over:
-            return  # whatever the application still says, nobody hears it
+            return  # the response was replaced or dropped
         if call is None or (call.injection is None and call.unknown_fault is None):
             await self._emit(message)
         elif call.unknown_fault is not None:
@@ -110,7 +110,7 @@ class Exchange:
             await self._bend(call.effect, message)
 
     async def look_into_body(self) -> bytes:
-        """Return the body, as far as rules look into it; the application reads it all the same."""
+        """Return the part of the body that rules match. The application can still read the whole body."""
         read = 0
         while read < LOOKED_INTO_BYTES and self._has_more:
             message = await self._take()
@@ -126,19 +126,19 @@ class Exchange:
         return message
 
     async def _drain(self) -> None:
-        """Read what is left of the body, or until nothing of it has come for a while."""
+        """Read the rest of the body, until it ends or pauses for ``IDLE_SECONDS``."""
         with contextlib.suppress(TimeoutError):
             while self._has_more:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._take()
 
     async def _emit(self, message: Message) -> None:
-        """Send a message as it is."""
+        """Send a message without applying a fault."""
         capture = self._capture
         if capture is not None and capture.note_sent(message):
             if self._has_more and capture.wants_rest:
                 await self._drain()
-            # Before the last of the answer goes out: whoever has read it finds the call in the journal.
+            # Before the last part is sent, so that a client with the response finds the call in the journal.
             self._note()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._has_more and _has_body(self._scope):
@@ -207,12 +207,12 @@ class Exchange:
         if not reset:
             await self._drain()
         droppers["reset" if reset else "close"]()
-        # Until the server knows that the connection is gone, it would answer for us.
+        # Return only after the disconnect. Otherwise the server would send a response of its own.
         while (await self._take())["type"] != "http.disconnect":
             pass
 
     def _marked(self, message: Message) -> Message:
-        """Return the beginning of an answer with the header that says what was done to it on purpose."""
+        """Return the start of a response with the header that names the source of the fault."""
         headers = list(message["headers"])
         if self.call is not None and self.call.injection is not None:
             headers.append((b"x-emulator-fault", self.call.injection.source.encode("latin-1", "replace")))
@@ -220,7 +220,7 @@ class Exchange:
 
 
 def exchange_of(scope: Scope) -> Exchange:
-    """Return the exchange that a scope belongs to."""
+    """Return the exchange of a scope."""
     exchange: Exchange = scope["state"]["exchange"]
     return exchange
 
@@ -230,7 +230,7 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 
 def _has_body(scope: Scope) -> bool:
-    """Return whether a request says that it has a body."""
+    """Return whether the headers of a request announce a body."""
     headers = dict(scope["headers"])
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
@@ -241,7 +241,7 @@ def _set_header(start: MutableMapping[str, Any], name: bytes, value: bytes) -> N
 
 
 def _proxy_page(status: int) -> Response:
-    """Return what a proxy answers whose server does not."""
+    """Return the error page of a proxy that gets no response from its server."""
     reason = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}.get(
         status, "Server Error"
     )

@@ -1,32 +1,32 @@
-"""Media types of pictures, by their first bytes."""
+"""Detection of a picture's media type from its first bytes."""
 
 from __future__ import annotations
 
 OTHER_NAMES = {
     "image/jpg": "image/jpeg",
-    # HEIF is the container; clients name either.
+    # HEIF is the container of HEIC; clients use either name.
     "image/heif": "image/heic",
     "image/heic-sequence": "image/heic",
     "image/heif-sequence": "image/heic",
 }
-"""Media types that say the same as another one."""
+"""Aliases of media types."""
 
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-"""Of a container for pictures, those that say that HEVC is in it: others hold AV1."""
+"""Brands of a HEIF container that stand for HEVC; others stand for other codecs, such as AV1."""
 
 LONGEST_BOX = 256
-"""How far brands are looked for: whoever writes the file says how many there are."""
+"""Number of bytes that are searched for brands, because the length in the file can have any value."""
 
 
 def contradicts(content_type: str | None, data: bytes) -> bool:
-    """Return whether a picture is of another kind than the ``Content-Type`` says, which may say nothing."""
+    """Return whether a ``Content-Type`` for pictures differs from the type of the picture itself."""
     said = (content_type or "").partition(";")[0].strip().lower()
     found = picture_type(data)
     return said.startswith("image/") and found is not None and OTHER_NAMES.get(said, said) != found
 
 
 def picture_type(data: bytes) -> str | None:
-    """Return the media type of a picture by its first bytes, or None if they are of no kind that is known."""
+    """Return the media type of a picture from its first bytes, or None if it is unknown."""
     for magic, media_type in (
         (b"\xff\xd8\xff", "image/jpeg"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -41,6 +41,6 @@ def picture_type(data: bytes) -> str | None:
 
 
 def _brands(data: bytes) -> list[bytes]:
-    """Return what a file says it is, in its first box: its brand, and after a version those that fit too."""
+    """Return the brands in a file's first box: the major brand and, after a version, compatible brands."""
     box = data[: min(int.from_bytes(data[:4], "big"), LONGEST_BOX)]
     return [box[begin : begin + 4] for begin in (8, *range(16, len(box), 4))]

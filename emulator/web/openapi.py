@@ -1,4 +1,4 @@
-"""A vendor's API as it is emulated, in OpenAPI 3.1: made of its operations and the settings in force."""
+"""The OpenAPI 3.1 document of an emulated vendor, from its operations and the settings in force."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from emulator.world.operation import Operation
 
 Json = dict[str, Any]
 Models = Mapping[tuple[Any, JsonSchemaMode], Json]
-"""The schema of each model, by model and mode."""
+"""Schemas by model and mode."""
 REFERENCE = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)
 class InForce:
-    """Stands in a model's JSON schema for the value of a vendor's setting, plus ``add``.
+    """Placeholder in a model's JSON schema for the value of a vendor's setting, plus ``add``.
 
-    It goes into the ``json_schema_extra`` of the model: that of a field is turned into plain JSON too early.
+    Use it in the ``json_schema_extra`` of the model. That of a field is converted to plain JSON too early.
     """
 
     setting: str
@@ -46,7 +46,7 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
         "info": {
             "title": f"{vendor.title}, emulated",
             "version": VERSION,
-            "description": "What this emulator answers. It is not the vendor's own description.",
+            "description": "The API as this emulator serves it. This is not the vendor's own document.",
         },
         "paths": paths,
         "components": {"schemas": components},
@@ -59,9 +59,9 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
 
 
 def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
-    """Return the JSON schema of an error's body, some members of which say what the catalogue says.
+    """Return the JSON schema of an error's body, with members limited to the values in ``texts``.
 
-    A text with ``{places}`` becomes a pattern, everything else a constant.
+    A text with ``{places}`` becomes a pattern, any other value a constant.
     """
     schema = model.model_json_schema(mode="serialization")
     properties = dict(schema["properties"])
@@ -74,7 +74,7 @@ def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
 
 
 def pattern_of(text: str) -> str:
-    """Return a regular expression for an error's text, whatever stands in its places."""
+    """Return a regular expression for an error's text, with any text in its places."""
     special = ".^$*+?()[]|\\/"
     escaped = "".join(f"\\{letter}" if letter in special else letter for letter in text)
     parts = escaped.split("{")
@@ -82,7 +82,7 @@ def pattern_of(text: str) -> str:
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[Models, Json]:
-    """Return the schema of every model, by model and mode, and the components that they refer to."""
+    """Return the schemas of all models, and the components that they refer to."""
     wanted: list[tuple[Any, JsonSchemaMode]] = []
     for operation in operations:
         wanted += [(operation.query, "validation"), (operation.request, "validation")]
@@ -169,7 +169,7 @@ def _places(text: str) -> list[str]:
 
 
 def _resolved(value: Any, settings: VendorSettings) -> Any:
-    """Return a document with the settings in force in it."""
+    """Return a document with the values of settings in place of ``InForce``."""
     if isinstance(value, InForce):
         return getattr(settings, value.setting) + value.add
     if isinstance(value, dict):

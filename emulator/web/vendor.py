@@ -1,4 +1,4 @@
-"""What a vendor is to the rest of the house: its names, its dialect and its APIs, and nothing twice."""
+"""The description of a vendor: its names, its APIs, its settings and how it formats errors."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from emulator.world.operation import Operation
 from emulator.world.world import World
 
 LIFETIME = "lifetime"
-"""Marks a setting that says how long something lives, which a tester may set for a credential."""
+"""Marks a setting as a lifetime, which a tester can override for a credential."""
 
 
 class VendorSettings(BaseModel):
-    """The base of a vendor's own settings."""
+    """Base of a vendor's own settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # From the environment it arrives as the text of a JSON object.
+    # An environment variable holds a JSON object as text.
     errors: Mapping[str, Wording] | Json[Mapping[str, Wording]] = Field(
         default_factory=dict,
-        description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object: "
-        "what is guessed can be corrected.",
+        description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object. "
+        "Use it to correct a guess.",
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description="What a billed call of an operation costs, or a `unit`, as a JSON object: "
+        description="Price of a billed call, by operation, or of a `unit`, as a JSON object: "
         '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
     )
 
@@ -48,26 +48,26 @@ async def _nobody(_request: Request) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a vendor words what goes wrong, whatever the operation.
+    """How a vendor formats errors, whatever the operation.
 
     Attributes
     ----------
     render : async (Request, VendorError) -> Response
-        Writes an error of the catalogue.
+        Renders an error of the catalogue.
     schema : (CatalogueEntry) -> (media type, schema)
-        Describes what ``render`` writes, for OpenAPI.
+        Describes the body that ``render`` writes, for OpenAPI.
     defect : CatalogueEntry
-        The error for a defect of the emulator.
+        The error for an unexpected exception in the emulator.
     too_large : VendorError
-        The error for a body that is longer than ``longest_body``, unless the operation has its own.
+        The error for a body longer than ``longest_body``. An operation can have its own.
     longest_body : (settings) -> int or None
-        How many bytes a body may have, None for any number, unless the operation has its own limit.
+        Limit on the bytes of a body, None for no limit. An operation can have its own.
     unknown_path, wrong_method : CatalogueEntry or None
-        For paths and methods that are not served; None leaves them to FastAPI's words.
+        The errors for paths and methods that are not served; None for FastAPI's own responses.
     choose : (Request, VendorError) -> VendorError
-        Which error is told in place of another one, where layers answer differently.
+        Returns the error to answer in place of another, for vendors whose layers answer differently.
     guess_caller : async (Request) -> str or None
-        Guesses the credential of a call that reaches no route, by its headers.
+        Guesses the credential of an unrouted request.
     """
 
     render: Callable[[Request, VendorError], Awaitable[Response]]
@@ -83,14 +83,14 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Api:
-    """A part of a vendor's offer: one folder, with everything about its operations.
+    """One API of a vendor, which has its own folder.
 
     Attributes
     ----------
     title : str
-        What the vendor calls it.
+        The vendor's name for it.
     operations : tuple of Operation
-        What clients can call.
+        The operations that clients can call.
     """
 
     title: str
@@ -99,35 +99,35 @@ class Api:
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """One emulated vendor: the only name that its folder shows to others.
+    """One emulated vendor. Other packages import only this object from the vendor's folder.
 
     Attributes
     ----------
     package : str
-        The folder, as Python imports it; its last part is the vendor's name.
+        Import path of the folder; its last part is the vendor's name.
     title : str
-        What people call the vendor.
+        Name to show to people.
     hosts : tuple of str
-        The vendor's own host names: a request to one of them is this vendor's, whatever its path.
+        The vendor's own host names. It gets every request to them, except those to the control API.
     prefixes : tuple of str
-        The path prefixes that are this vendor's, such as ``/facepp``. Everything below them is
-        answered by its application, unknown paths included.
+        The vendor's path prefixes, such as ``/facepp``. Its application answers all paths below them,
+        unknown ones included.
     credential : tuple of str
-        The parts of a credential, as the fields or placeholders that carry them are named.
+        Names of the parts of a credential: the fields or placeholders that carry them.
     apis : tuple of Api
-        What it offers.
+        The APIs of the vendor.
     dialect : Dialect
-        How it words what goes wrong.
+        How the vendor formats errors.
     settings_model : type of VendorSettings
-        Its own settings.
+        The model of the vendor's own settings.
     secrets : tuple of str
-        Further fields, members and query parameters that carry credentials or signatures.
+        More names of fields, members and query parameters that carry credentials or signatures.
     has_webhooks : bool
-        Whether it calls its clients.
+        Whether the vendor sends webhooks.
     security : mapping or None
-        How a header carries the credential, as an OpenAPI security scheme; None if a field does.
+        OpenAPI security scheme of the header that carries the credential; None if a field carries it.
     install : (FastAPI, World, settings) -> None
-        Adds to the application what its routes stand on: jobs, webhooks, counters, middleware.
+        Adds to the application what its routes need: jobs, webhooks, counters, middleware.
     """
 
     package: str
@@ -145,22 +145,22 @@ class Vendor:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Name of the vendor: the name of its folder."""
         return self.package.rpartition(".")[2]
 
     @property
     def folder(self) -> Traversable:
-        """The folder, wherever the package is installed: contract, golden samples, demonstration."""
+        """The vendor's folder, which has its contract, golden samples and demonstration."""
         return resources.files(self.package)
 
     @property
     def secret_fields(self) -> tuple[str, ...]:
-        """The fields, members and query parameters whose values are shown to nobody."""
+        """Names of the fields, members and query parameters whose values are masked."""
         return (*(self.credential if self.security is None else ()), *self.secrets)
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
-        """What clients can call, by name.
+        """The operations that clients can call, by name.
 
         Raises
         ------
@@ -191,18 +191,18 @@ class Vendor:
 
     @property
     def lifetimes(self) -> tuple[str, ...]:
-        """The settings that say how long something lives, which a tester may set for a credential."""
+        """Names of the settings that are lifetimes, which a tester can override for a credential."""
         fields = self.settings_model.model_fields
         return tuple(name for name, field in fields.items() if LIFETIME in field.metadata)
 
 
 def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
-    """Return the vendors of ``packages``: a package has a ``vendor``, or each of its folders has.
+    """Return the vendors of ``packages``. A package has a ``vendor``, or each of its subpackages has one.
 
     Raises
     ------
     ValueError
-        If a package is not there or has no vendor, or two vendors claim the same name, prefix or host.
+        If a package does not exist or has no vendor, or two vendors claim the same name, prefix or host.
     """
     vendors: list[Vendor] = []
     for name in packages:
@@ -210,8 +210,8 @@ def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
             package = importlib.import_module(name)
         except ModuleNotFoundError as error:
             if not f"{name}.".startswith(f"{error.name}."):
-                raise  # something that it imports is missing
-            raise ValueError(f"there is no package {name} to look for vendors in") from error
+                raise  # a module that the package imports is missing
+            raise ValueError(f"the vendor package {name} does not exist") from error
         found = [package]
         if not hasattr(package, "vendor") and hasattr(package, "__path__"):
             folders = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)

@@ -1,1 +1,1 @@
-"""Delivery of webhooks: bytes that a vendor prepared and signed, until an endpoint takes them."""
+"""Delivery of webhooks, independent of the vendors."""

@@ -1,4 +1,4 @@
-"""What is delivered, to whom, how often it was tried, and when it is tried next."""
+"""Endpoints, messages, deliveries and their attempts, and the retry policy."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ from emulator.ids import hash_text
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
 LONGEST_RETRY_AFTER_SECONDS = 86400.0
-"""Nobody is waited for longer than this, whatever ``Retry-After`` says."""
+"""Upper limit for ``Retry-After``."""
 
 
 Timestamps = Literal["machine", "clock"]
-"""Whose time an endpoint's webhooks are stamped with: the receiver's own, which is the machine's, or that of
-the clock that testers move, which a receiver refuses that is not moved with it."""
+"""Time in the signatures of an endpoint's webhooks: that of the machine, or that of the credential's clock.
+
+With ``clock``, a receiver that checks timestamps must use the time of that clock too.
+"""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where webhooks go.
+    """A receiver of webhooks.
 
     Attributes
     ----------
     id : str
-        Its own name.
+        Id of the endpoint.
     credential : str
-        The credential whose tasks it hears of; ``""`` for everybody's.
+        Credential that it receives webhooks for. ``""`` for all credentials.
     vendor : str
-        Whose webhooks; ``""`` for every vendor's.
+        Vendor that it receives webhooks of. ``""`` for every vendor.
     url : str
-        What is posted to.
+        URL that webhooks are posted to.
     secret : str
-        What they are signed with, as the vendor spells it.
+        Signing secret, in the form of the vendor.
     timestamps : {'machine', 'clock'}
-        Whose time they are stamped with: the machine's, or that of the clock that testers move.
+        Time in the signatures: that of the machine, or that of the credential's clock.
     is_configured : bool
         Whether it comes from the settings.
     disabled : str or None
-        Why nothing is sent to it any more.
+        Reason why nothing is sent to it any more.
     """
 
     id: str
@@ -68,50 +70,50 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Message:
-    """What an endpoint is told: the same id and the same bytes at every attempt."""
+    """The content of a webhook. Its id and bytes are the same in every attempt."""
 
     id: str
     body: bytes
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """State of a delivery."""
 
     PREPARED = "prepared"
     """The end of its task is not recorded yet."""
     HELD = "held"
-    """The plan of its credential says when it is sent."""
+    """A plan decides when it is sent."""
     WAITING = "waiting"
-    """For its next attempt."""
+    """Waiting for its next attempt."""
     DELIVERED = "delivered"
     FAILED = "failed"
-    """There is no attempt left, or no endpoint."""
+    """All attempts failed, or the endpoint is removed or disabled."""
     LOST = "lost"
-    """On purpose."""
+    """Not sent because of a fault or a plan."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request that was sent, or could not be.
+    """A request that was sent to an endpoint, or failed.
 
     Attributes
     ----------
     number : int
-        Which attempt it belongs to, from 1; several copies of one have the same.
+        Number of the attempt, from 1. All copies of an attempt have the same number.
     at : float
-        When it began, by the credential's clock.
+        Start, in seconds since the Unix epoch, by the clock of the credential.
     ms : int
-        How long it took, in real time.
+        Duration in real milliseconds.
     status : int or None
-        What the endpoint answered.
+        Status of the response.
     error : str or None
-        Why it did not.
+        Reason why there was no response.
     retry_after : str or None
-        What it asked for.
-    injected : mapping
-        What was wrong with it on purpose.
+        ``Retry-After`` header of the response.
+    injected : mapping or None
+        The fault that was applied, with its source.
     is_replay : bool
-        Whether somebody asked for it.
+        Whether it is a replay.
     """
 
     number: int
@@ -125,27 +127,27 @@ class Attempt:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the endpoint took it: any status of 200 to 299."""
+        """Whether the endpoint accepted it, with a status from 200 to 299."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint wants nothing more."""
+        """Whether the endpoint wants no more webhooks, which it requests with status 410."""
         return self.status == 410
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How hard deliveries are tried.
+    """Retry policy and limits of a vendor's webhooks.
 
     Attributes
     ----------
     gaps_s : tuple of float
-        Before each attempt, in seconds since the beginning of the one before it.
+        For each attempt, the seconds since the start of the previous one.
     timeout_s : float
-        What an attempt may take, in real time.
+        Timeout of an attempt, in real seconds.
     most_endpoints : int
-        How many a credential may have.
+        Largest number of endpoints of a credential.
     """
 
     gaps_s: tuple[float, ...]
@@ -153,7 +155,7 @@ class Policy:
     most_endpoints: int
 
     def next_at(self, attempts: Sequence[Attempt]) -> float | None:
-        """Return when to try again after ``attempts``, or None if that was the last."""
+        """Return the time of the next attempt after ``attempts``, or None if no attempt is left."""
         last = attempts[-1]
         if last.number >= len(self.gaps_s):
             return None
@@ -164,28 +166,28 @@ class Policy:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message on its way to one endpoint.
+    """One message to one endpoint.
 
     Attributes
     ----------
     id : str
-        Follows from task and endpoint: the same task is announced once.
+        Derived from the task and the endpoint, so that each task is announced only once.
     credential, vendor, task_id, endpoint_id, url : str
-        Whose it is, what it tells of, and where it goes.
+        The task that it announces, and the endpoint that it is sent to.
     message : Message or None
-        What is told, once the end of the task is recorded.
+        The message, once the end of the task is recorded.
     state : DeliveryState
-        Where it stands.
+        State of the delivery.
     next_at : float
-        When the next attempt is due, by the credential's clock.
+        Time of the next attempt, by the clock of the credential.
     attempts : tuple of Attempt
-        What was sent.
+        All attempts so far.
     fault : WebhookFault
-        What is to go wrong.
+        The fault to apply.
     source : str or None
-        On whose account.
+        Source of the fault.
     reason : str or None
-        Why it failed.
+        Reason why it failed.
     """
 
     id: str
@@ -228,14 +230,14 @@ class Delivery:
 
 
 def delivery_id(task_id: str, endpoint_id: str) -> str:
-    """Return the id of the one delivery that tells an endpoint of a task."""
+    """Return the id of the delivery that announces a task to an endpoint."""
     return f"dlv_{hash_text(f'{task_id}{chr(0)}{endpoint_id}')}"
 
 
 def release(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
-    """Return a prepared delivery with what it says, due as ``fault`` has it or held; any other as it is."""
+    """Return a prepared delivery with its message: waiting, held or lost. Other deliveries are unchanged."""
     if delivery.state is not DeliveryState.PREPARED:
         return delivery
     state = DeliveryState.LOST if fault.lost else DeliveryState.HELD if hold else DeliveryState.WAITING
@@ -244,14 +246,14 @@ def release(
 
 
 def let_go(delivery: Delivery, at: float | None = None) -> Delivery:
-    """Return a held delivery as due ``at`` a moment, or when its fault has it; any other as it is."""
+    """Return a held delivery as waiting, due ``at`` or as its fault says. Other deliveries are unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery
     return replace(delivery, state=DeliveryState.WAITING, next_at=delivery.next_at if at is None else at)
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Return a held delivery as never to be sent, on its plan's account; any other as it is."""
+    """Return a held delivery as lost because of its plan. Other deliveries are unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery
     fault = delivery.fault.model_copy(update={"lost": True})
@@ -259,7 +261,7 @@ def lose(delivery: Delivery) -> Delivery:
 
 
 def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Delivery:
-    """Return ``delivery`` after the copies of an attempt."""
+    """Return ``delivery`` after an attempt, of which ``sent`` are the copies."""
     attempts = (*delivery.attempts, *sent)
     delivery = replace(delivery, attempts=attempts)
     if any(attempt.is_accepted for attempt in sent):
@@ -275,14 +277,14 @@ def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Deliv
 
 
 def fail(delivery: Delivery, reason: str) -> Delivery:
-    """Return ``delivery`` as failed, unless it came to an end already."""
+    """Return ``delivery`` as failed, unless it has ended already."""
     if delivery.state not in {DeliveryState.PREPARED, DeliveryState.HELD, DeliveryState.WAITING}:
         return delivery
     return replace(delivery, state=DeliveryState.FAILED, reason=reason)
 
 
 def _retry_moment(attempt: Attempt) -> float | None:
-    """Return the moment that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3)."""
+    """Return the time in ``Retry-After``, which is in seconds or a date (RFC 9110, 10.2.3)."""
     if attempt.retry_after is None:
         return None
     text = attempt.retry_after.strip()
@@ -291,7 +293,7 @@ def _retry_moment(attempt: Attempt) -> float | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):  # a zone may be further away than a time can say
+        except (ValueError, OverflowError):  # the date or its zone is out of range
             return None
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - attempt.at
     return attempt.at + min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)

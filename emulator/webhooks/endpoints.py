@@ -1,4 +1,4 @@
-"""Where webhooks go: the endpoints of all vendors, and what a vendor knows of its webhooks."""
+"""The endpoints of all vendors, and the sources of webhooks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from emulator.webhooks.fault import Signature
 KIND = "webhook/endpoint"
 
 EVERY_VENDOR = ""
-"""The vendor of an endpoint that receives the webhooks of all vendors."""
+"""Value of ``Endpoint.vendor`` for an endpoint that receives the webhooks of all vendors."""
 
 
 class EndpointRefused(Exception):
-    """The endpoint cannot be added; ``reason`` says why."""
+    """The endpoint cannot be added."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -34,12 +34,12 @@ class EndpointRefused(Exception):
 
 
 class WrongSecret(Exception):
-    """The secret does not have the vendor's form."""
+    """The secret does not have the form of the vendor."""
 
 
 @dataclass(frozen=True)
 class ConfiguredEndpoint:
-    """An endpoint of the settings."""
+    """An endpoint in the settings."""
 
     url: str
     secret: str
@@ -49,22 +49,22 @@ class ConfiguredEndpoint:
 
 @dataclass(frozen=True)
 class Source:
-    """What a vendor knows of its webhooks.
+    """A vendor that sends webhooks.
 
     Attributes
     ----------
     policy : Policy
-        How hard they are tried.
+        Retry policy and limits.
     configured : tuple of ConfiguredEndpoint
-        Those that the settings name.
+        Endpoints in the settings.
     headers : (secret, Message, sent_at: int, Signature) -> mapping of str to str
-        Signs a message at the moment of its sending.
+        Returns the headers of a message, with its signature at ``sent_at``.
     announce_again : async (task_id) -> None
-        Calls ``announce`` for a task if that is over; the process may have died before it came to that.
+        Announces a task if it is finished, in case the process died before it could do so.
     new_secret : (drawn: bytes) -> str
-        Spells a secret from 32 bytes.
+        Returns a secret made of 32 random bytes.
     check_secret : (str) -> None
-        Raises ``WrongSecret`` unless it is one.
+        Raises ``WrongSecret`` if the secret does not have the form of the vendor.
     """
 
     policy: Policy
@@ -81,7 +81,7 @@ class Endpoints(Stateful):
     Parameters
     ----------
     records, ids
-        Where they are kept, and what names them.
+        Storage of the endpoints, and the source of their ids and secrets.
     """
 
     def __init__(self, records: Records, ids: SeededIds) -> None:
@@ -90,12 +90,12 @@ class Endpoints(Stateful):
         self.sources: dict[str, Source] = {}
 
     def register(self, vendor: str, source: Source) -> None:
-        """Add what a vendor knows of its webhooks.
+        """Add a vendor that sends webhooks.
 
         Raises
         ------
         EndpointRefused
-            If a configured endpoint cannot be one.
+            If an endpoint in the settings is invalid.
         """
         for configured in source.configured:
             _check(configured.url, configured.secret, source)
@@ -103,16 +103,16 @@ class Endpoints(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded endpoint has to be one."""
+        """A recorded endpoint must be valid."""
         return self._kept.checks
 
     async def load(self) -> None:
-        """Read the endpoints from the records, and keep those of the settings among them."""
+        """Read the endpoints from the records, and update those of the settings."""
         await self._kept.load()
         await self._keep_configured()
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the endpoints of a credential, or all; those of the settings stay."""
+        """Delete the endpoints of a credential, or all, except those of the settings."""
         await self._kept.forget(credential)
         await self._keep_configured()
 
@@ -123,11 +123,11 @@ class Endpoints(Stateful):
         ]
 
     def get(self, endpoint_id: str) -> Endpoint | None:
-        """Return the endpoint of that id, or None."""
+        """Return an endpoint, or None."""
         return self._kept.get(endpoint_id)
 
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:
-        """Return the endpoints that receive a vendor's webhooks of a credential's tasks."""
+        """Return the endpoints that receive the webhooks of a vendor and a credential."""
         return [
             endpoint
             for endpoint in self.list()
@@ -144,44 +144,48 @@ class Endpoints(Stateful):
         secret: str | None = None,
         timestamps: Timestamps = "machine",
     ) -> Endpoint:
-        """Add an endpoint, with a made-up secret if none is given, and return it.
+        """Add an endpoint and return it. A secret is generated if none is given.
 
-        Without a vendor it receives the webhooks of every vendor that has some.
+        Without ``vendor``, the endpoint receives the webhooks of every vendor.
 
         Raises
         ------
         EndpointRefused
-            If the vendor has no webhooks, the URL or the secret is none, no secret suits all vendors, or
-            the credential has as many endpoints as the vendor allows.
+            If the vendor has no webhooks, the URL or the secret is invalid, no secret is valid for all
+            vendors, or the credential already has the largest number of endpoints.
         """
         if not self.sources:
             raise EndpointRefused(url, "no vendor has webhooks")
         sources = self.sources if vendor is None else {vendor: self.sources.get(vendor)}
         found = {name: source for name, source in sources.items() if source is not None}
         if not found:
-            raise EndpointRefused(url, f"{vendor} has no webhooks; {', '.join(self.sources)} has")
+            raise EndpointRefused(
+                url, f"{vendor} has no webhooks; vendors with webhooks: {', '.join(self.sources)}"
+            )
         if secret is None:
             drawn = await self._ids.draw(credential, "webhook/secret", 32)
             secret = _new_secret(url, list(found.values()), drawn)
         for source in found.values():
             _check(url, secret, source)
         number = await self._ids.draw(credential, KIND, 12)
-        # Nothing is awaited from here until it is kept: endpoints that come at once are counted too.
+        # Do not await between the count and the put, so that concurrent calls cannot exceed the limit.
         for name, source in found.items():
             count = sum(endpoint.vendor in {name, EVERY_VENDOR} for endpoint in self.list(credential))
             if count >= source.policy.most_endpoints:
-                raise EndpointRefused(url, f"there are {count} endpoints already, which is the most")
+                raise EndpointRefused(
+                    url, f"the credential already has {count} endpoints, the largest number allowed"
+                )
         of = next(iter(found)) if len(found) == 1 else EVERY_VENDOR
         endpoint = Endpoint(f"ep_{number.hex()}", credential, of, url, secret, timestamps)
         await self._kept.put(endpoint.id, credential, endpoint)
         return endpoint
 
     async def remove(self, endpoint_id: str) -> bool:
-        """Remove an endpoint, and return whether there was one."""
+        """Remove an endpoint, and return whether it existed."""
         return await self._kept.delete(endpoint_id)
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
-        """Send nothing more to an endpoint."""
+        """Send no more webhooks to an endpoint."""
         endpoint = self.get(endpoint_id)
         if endpoint is not None:
             await self._kept.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
@@ -206,13 +210,13 @@ class Endpoints(Stateful):
 
 
 def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:
-    """Return a secret in the form of the first vendor whose secrets all of them take."""
+    """Return a secret that is valid for all vendors, in the form of the first vendor possible."""
     for secret in (source.new_secret(drawn) for source in sources):
         with contextlib.suppress(WrongSecret):
             for source in sources:
                 source.check_secret(secret)
             return secret
-    raise EndpointRefused(url, "no secret has the form that every vendor asks for; name one vendor")
+    raise EndpointRefused(url, "no secret is valid for all vendors; name one vendor")
 
 
 def _check(url: str, secret: str, source: Source) -> None:
@@ -222,7 +226,7 @@ def _check(url: str, secret: str, source: Source) -> None:
     except ValueError:
         is_url = False
     if not is_url:
-        raise EndpointRefused(url, "that is no URL of the web")
+        raise EndpointRefused(url, "it is not an http or https URL")
     try:
         source.check_secret(secret)
     except WrongSecret as error:

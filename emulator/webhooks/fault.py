@@ -1,4 +1,4 @@
-"""What a tester wants to go wrong with a webhook."""
+"""Faults of webhooks."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Signature = Literal["good", "wrong", "missing", "stale"]
-"""How an attempt is signed."""
+"""The signature of an attempt."""
 
 STALE_SECONDS = 3600
-"""How old the timestamp of a stale signature is."""
+"""Age of the timestamp of a stale signature, in seconds."""
 
 
 class WebhookFault(BaseModel):
-    """What goes wrong with a webhook."""
+    """A fault of a webhook delivery."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    lost: bool = Field(default=False, description="Never sent, and no attempt of it is made again.")
-    copies: int = Field(default=1, ge=1, le=10, description="How often each attempt is sent.")
+    lost: bool = Field(default=False, description="The webhook is never sent.")
+    copies: int = Field(default=1, ge=1, le=10, description="Number of times that each attempt is sent.")
     delay_s: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="By the clock, before the first attempt."
+        default=0.0, ge=0, allow_inf_nan=False, description="Seconds before the first attempt, by the clock."
     )
     signature: Signature = Field(
-        default="good", description="`stale`: signed well, with a timestamp of an hour ago."
+        default="good", description="`stale`: a valid signature with a timestamp of an hour ago."
     )
 
 
 NO_FAULT = WebhookFault()
-"""Nothing goes wrong."""
+"""No fault."""

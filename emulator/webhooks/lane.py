@@ -1,4 +1,4 @@
-"""The way to one endpoint: some requests at once, that go out one after the other."""
+"""Concurrent requests to one endpoint, sent in order."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 IN_FLIGHT = 8
-"""How many requests are under way to one endpoint."""
+"""Largest number of concurrent requests to one endpoint."""
 
 HEAD_START_SECONDS = 0.1
-"""How long the next request to an endpoint waits for the answer to the one before, in real time.
+"""Real seconds between sending a request and starting the next one, unless the response arrives earlier.
 
-Two that arrive together may be handled in any order by an endpoint with several threads.
+An endpoint with several threads may handle two requests that arrive together in any order.
 """
 
 
 class Lane:
-    """Has requests go out in the order of events.
+    """Starts requests in order.
 
-    The next begins a moment after the one before it is on the wire, whether that is answered or not.
+    The next request starts ``HEAD_START_SECONDS`` after the previous one is sent, or when that one is
+    finished.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class Lane:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Callable[[], None]]:
-        """Make a request within the block; the block calls what it gets once that is on the wire."""
+        """Make a request within the block. The block calls the yielded function once the request is sent."""
         is_out = False
 
         def let_next() -> None:

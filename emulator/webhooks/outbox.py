@@ -1,8 +1,8 @@
-"""What keeps deliveries until they are over, and sends them when they are due.
+"""The outbox, which stores deliveries and sends them when they are due.
 
-A delivery is recorded before the end of its task is, and sent after: a process that dies in between
-loses nothing, and nobody hears of an end that a poll does not tell. One that dies in the middle of
-an attempt repeats it; the message's id is the same.
+A delivery is recorded before the end of its task is recorded, and sent afterwards. So no webhook is lost if
+the process dies in between, and no webhook announces an end that polls do not return. If the process dies
+during an attempt, the attempt is repeated with the same message id.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)]])
 
 
 class NothingToReplay(Exception):
-    """The delivery says nothing yet, or there is nobody to say it to."""
+    """The delivery has no message yet, or its endpoint is removed."""
 
     def __init__(self, delivery_id: str, reason: str) -> None:
         super().__init__(delivery_id, reason)
@@ -65,7 +65,7 @@ class Outbox(Stateful):
     Parameters
     ----------
     records, clock, ids, sender
-        What it stands on.
+        Storage of the deliveries, the clock that dates them, the source of ids, and the HTTP client.
     """
 
     def __init__(self, records: Records, clock: Clock, ids: SeededIds, sender: Sender) -> None:
@@ -74,15 +74,15 @@ class Outbox(Stateful):
         self._sender = sender
         self.endpoints = Endpoints(records, ids)
         self._lanes: dict[str, Lane] = {}
-        self._background = Background("a webhook's end could not be recorded")
+        self._background = Background("the end of a webhook could not be recorded")
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded delivery needs a vendor that has webhooks, and moments that are numbers."""
+        """A recorded delivery must have a vendor with webhooks and times that are numbers."""
         return {KIND: self._check, **self.endpoints.checks}
 
     async def load(self) -> None:
-        """Take up all that is recorded and not over: at the start, and after a restore."""
+        """Resume all unfinished deliveries, at startup and after a restore."""
         await self._background.cancel()
         await self.endpoints.load()
         for kept in await self._records.find(KIND):
@@ -92,22 +92,22 @@ class Outbox(Stateful):
             elif delivery.state is DeliveryState.WAITING:
                 self._spawn(delivery)
             elif delivery.state is DeliveryState.HELD:
-                self._spawn_held(delivery)  # its plan has ended with another process
+                self._spawn_held(delivery)  # plans are not persistent
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the endpoints and deliveries of a credential, or all; the settings' endpoints stay."""
+        """Delete the endpoints and deliveries of a credential, or all, except endpoints of the settings."""
         await self._background.cancel(credential)
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
         await self.endpoints.forget(credential)
 
     async def close(self) -> None:
-        """Stop, and close the connections."""
+        """Cancel the running deliveries and close the connections."""
         await self._background.cancel()
         await self._sender.close()
 
     async def remove_endpoint(self, endpoint_id: str) -> bool:
-        """Remove an endpoint, give up what was on its way to it, and return whether it was there."""
+        """Remove an endpoint, cancel its deliveries, and return whether it existed."""
         known = await self.endpoints.remove(endpoint_id)
         await self._give_up(endpoint_id, "the endpoint was removed")
         return known
@@ -122,7 +122,7 @@ class Outbox(Stateful):
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """Record that all who want to hear of a task have to; a second time does nothing."""
+        """Record a delivery of a task's end for each endpoint. It is idempotent."""
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
@@ -140,9 +140,10 @@ class Outbox(Stateful):
         *,
         hold: bool = False,
     ) -> None:
-        """Send ``message`` to all for whom that was prepared, or hold it until ``send`` is called.
+        """Send ``message`` to each endpoint with a prepared delivery.
 
-        ``decide`` says for each delivery what goes wrong with it, and on whose account.
+        With ``hold``, the deliveries are held until they are released. ``decide`` returns the fault of a
+        delivery, and the source of the fault.
         """
         for endpoint in self.endpoints.listening(vendor, credential):
             prepared = await self.find(delivery_id(task_id, endpoint.id))
@@ -151,9 +152,9 @@ class Outbox(Stateful):
                 await self._release(prepared, message, fault, source, hold=hold)
 
     async def send(self, delivery_id: str) -> Delivery | None:
-        """Send a held delivery now, any other once more; return it after that attempt, None if it is gone.
+        """Send a held delivery now, or replay any other. Return it after the attempt.
 
-        If the endpoint does not take a held one, it is tried again like every other.
+        Return None if it was deleted. A held delivery that the endpoint does not accept is retried as usual.
         """
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
@@ -168,22 +169,22 @@ class Outbox(Stateful):
         return await self.find(delivery_id)
 
     async def let_go(self, credential: str, task_id: str | None = None) -> None:
-        """Send all that is held of a credential, or of one of its tasks: no plan says when any more."""
+        """Send the held deliveries of a credential, or of one of its tasks, when they are due."""
         for held in await self._held(credential, task_id):
             self._spawn_held(held)
 
     async def lose(self, credential: str, task_id: str) -> None:
-        """Never send what is held of a task."""
+        """Mark the held deliveries of a task as lost."""
         for held in await self._held(credential, task_id):
             await self._change(held.id, lose)
 
     async def replay(self, delivery_id: str) -> Delivery | None:
-        """Send a delivery once more, with nothing wrong, and return it after that; None if it is gone.
+        """Send a delivery again without faults. Return it after the attempt, or None if it was deleted.
 
         Raises
         ------
         NothingToReplay
-            If it says nothing yet, or its endpoint is gone.
+            If it has no message yet, or its endpoint is removed.
         """
         delivery = await self.find(delivery_id)
         if delivery is None:
@@ -192,7 +193,7 @@ class Outbox(Stateful):
             raise NothingToReplay(delivery_id, "the end of its task is not recorded yet")
         endpoint = self.endpoints.get(delivery.endpoint_id)
         if endpoint is None:
-            raise NothingToReplay(delivery_id, "its endpoint is gone")
+            raise NothingToReplay(delivery_id, "its endpoint was removed")
         number = delivery.attempts[-1].number if delivery.attempts else 1
         attempt = await self._attempt(delivery, delivery.message, endpoint, number, "good")
         return await self._note(delivery, [replace(attempt, is_replay=True)])
@@ -217,7 +218,7 @@ class Outbox(Stateful):
     def _spawn_held(
         self, held: Delivery, at: float | None = None, first: asyncio.Event | None = None
     ) -> asyncio.Task[None]:
-        """Let a delivery go, and send it, in one piece of work: who waits may be cancelled in between."""
+        """Release and send a held delivery in one background task, because the caller may be cancelled."""
 
         async def send() -> None:
             is_first = False
@@ -228,7 +229,7 @@ class Outbox(Stateful):
                 return let_go(current, at)
 
             waiting = await self._change(held.id, change)
-            if waiting is not None and is_first:  # nobody else was faster, who sends it
+            if waiting is not None and is_first:  # otherwise another task sends it
                 await self._deliver_or_fail(waiting, first)
 
         return self._background.start(held.credential, send())
@@ -237,7 +238,7 @@ class Outbox(Stateful):
         return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
 
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
-        """Try until it is over, also by a defect of the emulator's: nobody would try again, or say why."""
+        """Deliver. If the emulator itself fails, record that, because nothing would retry the delivery."""
         try:
             await self._deliver(waiting, first)
         except Exception as error:
@@ -246,11 +247,11 @@ class Outbox(Stateful):
             await self._change(waiting.id, lambda current: fail(current, reason))
 
     async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
-        """Try until it is over."""
+        """Make attempts until the delivery has ended."""
         delivery: Delivery | None = waiting
         while delivery is not None and delivery.state is DeliveryState.WAITING:
             await self._clock.wait_until(delivery.next_at, delivery.credential)
-            # Meanwhile somebody may have replayed it, or removed its endpoint.
+            # In the meantime, it may have been replayed, or its endpoint removed.
             delivery = await self.find(delivery.id)
             if delivery is None or delivery.state is not DeliveryState.WAITING:
                 break
@@ -265,11 +266,13 @@ class Outbox(Stateful):
     async def _note(self, delivery: Delivery, sent: Sequence[Attempt]) -> Delivery | None:
         policy = self._policy(delivery)
         if not sent:
-            return await self._change(delivery.id, lambda current: fail(current, "its endpoint is gone"))
+            return await self._change(
+                delivery.id, lambda current: fail(current, "its endpoint was removed or disabled")
+            )
         return await self._change(delivery.id, lambda current: record(current, sent, policy))
 
     async def _send_copies(self, delivery: Delivery) -> list[Attempt]:
-        """Return what came of the next attempt, copy by copy; nothing if there is nobody to send it to."""
+        """Make the next attempt and return its copies: none if the endpoint is removed or disabled."""
         scheduled = [attempt for attempt in delivery.attempts if not attempt.is_replay]
         number = scheduled[-1].number + 1 if scheduled else 1
         sent: list[Attempt] = []
@@ -324,7 +327,7 @@ class Outbox(Stateful):
         return self.endpoints.sources[delivery.vendor].policy
 
     async def _change(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> Delivery | None:
-        """Record ``change`` of a delivery, however often others are faster, and return it; None if gone."""
+        """Apply ``change`` to a delivery. Return it, or None if it was deleted. Retry after a conflict."""
         while (kept := await self._records.get(KIND, delivery_id)) is not None:
             before = Delivery.from_document(kept.document)
             after = change(before)

@@ -1,4 +1,4 @@
-"""Posting to an endpoint."""
+"""The HTTP client that posts webhooks to endpoints."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import httpx
 
 READ_BYTES = 65536
-"""What is read of an answer at most: nobody looks at it, but a connection that is read is used again."""
+"""Largest number of bytes to read of a response. It is only read so that the connection can be reused."""
 
 
 class SendFailed(Exception):
-    """No answer came."""
+    """No response was received."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -28,14 +28,14 @@ class SendFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint answered."""
+    """The response of an endpoint."""
 
     status: int
     retry_after: str | None = None
 
 
 class Sender(Protocol):
-    """What posts a webhook."""
+    """An HTTP client for webhooks."""
 
     async def post(
         self,
@@ -46,14 +46,15 @@ class Sender(Protocol):
         timeout_s: float,
         on_sent: Callable[[], None],
     ) -> Answer:
-        """Return what the endpoint answers; redirects are not followed.
+        """Post a webhook and return the response. Redirects are not followed.
 
-        ``timeout_s`` bounds the whole exchange. ``on_sent`` is called once the request has gone out.
+        ``timeout_s`` limits the whole exchange, in real seconds. ``on_sent`` is called once the request is
+        sent.
 
         Raises
         ------
         SendFailed
-            If no answer comes.
+            If no response is received.
         """
 
     async def close(self) -> None:
@@ -61,7 +62,7 @@ class Sender(Protocol):
 
 
 class HttpSender:
-    """Posts over HTTP."""
+    """The ``Sender`` that uses httpx."""
 
     def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
@@ -75,13 +76,13 @@ class HttpSender:
         timeout_s: float,
         on_sent: Callable[[], None],
     ) -> Answer:
-        """Return what the endpoint answers."""
-        # A third of a second, that only a server pays that has somebody to tell.
-        import httpx  # noqa: PLC0415 - the line above
+        """Post a webhook and return the response."""
+        # Imported on demand, because the import takes a third of a second.
+        import httpx  # noqa: PLC0415 - see above
 
         if self._client is None:
-            # How many go out at once is decided per endpoint: a pool for all would let a slow one
-            # hold up the others.
+            # Lanes limit the requests per endpoint. With a limit for all endpoints, a slow one could block
+            # the others.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
             self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
 
@@ -108,7 +109,7 @@ class HttpSender:
                         break
                 return Answer(response.status_code, response.headers.get("retry-after"))
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise SendFailed(url, f"no answer within {timeout_s:g} s") from error
+            raise SendFailed(url, f"no response within {timeout_s:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise SendFailed(url, f"{type(error).__name__}: {error}") from error
 

@@ -1,1 +1,1 @@
-"""What a tester bends and reads, in no vendor's words and without HTTP."""
+"""State that a tester controls and inspects, independent of vendors and of HTTP."""

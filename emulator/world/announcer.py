@@ -1,4 +1,4 @@
-"""Announces to endpoints how tasks ended, in the words of a vendor."""
+"""Webhooks that announce the end of a vendor's tasks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from emulator.world.world import World
 
 @dataclass(frozen=True)
 class Announcer:
-    """Announces a vendor's tasks: a job calls ``prepare`` before the end is recorded, ``announce`` after.
+    """Sends the webhooks of a vendor's tasks.
+
+    A job calls ``prepare`` before the end of a task is recorded, and ``announce`` after it.
 
     Attributes
     ----------
     world : World
-        Whose outbox sends the messages.
+        The world that has the outbox.
     vendor : str
-        The vendor's name.
+        Name of the vendor.
     compose : (Task) -> Message
-        Returns what is said of a task that is over.
+        Returns the message about a finished task.
     is_announced : (Task) -> bool
-        Whether tasks of this kind are announced.
+        Whether this task gets webhooks.
     """
 
     world: World
@@ -35,7 +37,7 @@ class Announcer:
     is_announced: Callable[[Task], bool] = lambda _task: True
 
     async def prepare(self, task: Task) -> None:
-        """Record that the end of a task has to be announced."""
+        """Record that the end of a task must be announced."""
         if self.is_announced(task):
             await self.world.webhooks.prepare(self.vendor, task.credential, task.id)
 
@@ -48,11 +50,11 @@ class Announcer:
         await webhooks.announce(
             self.vendor, task.credential, task.id, self.compose(task), self._decision(task), hold=hold
         )
-        if hold and not plans.holds(task.id):  # the plan was forgotten meanwhile
+        if hold and not plans.holds(task.id):  # the plan was removed in the meantime
             await webhooks.let_go(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
-        """Announce a task if it is over: the process may have ended before it came to that."""
+        """Announce a task if it is finished, in case a process ended before it could do so."""
         task = await self.world.tasks.find(task_id)
         if task is not None and task.is_finished:
             await self.announce(task)

@@ -1,4 +1,4 @@
-"""Keeps in the records how clocks are set, so that they survive if the records do."""
+"""Storage of the clocks' settings in the records."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SETTING = TypeAdapter(Setting)
 
 
 def _setting(document: Mapping[str, Any]) -> Setting:
-    """Return a recorded setting, if a clock can be set so."""
+    """Return a recorded setting, or raise ValueError if no clock can have it."""
     setting = SETTING.validate_python(document)
     try:
         datetime.fromtimestamp(setting.now(), UTC)
     except (OverflowError, OSError) as error:
-        raise ValueError("no date is as far away") from error
+        raise ValueError("the time is outside the range of dates") from error
     return setting
 
 
 class Clocks(Stateful):
-    """The clocks of all credentials, as the records have them."""
+    """The recorded clock settings of all credentials."""
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
@@ -35,21 +35,21 @@ class Clocks(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A setting has to be one that a clock can have."""
+        """A recorded setting must be one that a clock can have."""
         return self._kept.checks
 
     async def load(self) -> None:
-        """Set the clocks as the records say, and no others."""
+        """Set the clocks that are in the records, and reset all others."""
         await self._kept.load()
         self._clock.forget()
         for credential, entry in self._kept.items().items():
             self._clock.set(entry.value, credential)
 
     async def keep(self, credential: str) -> None:
-        """Record how a credential's clock is set."""
+        """Record the current setting of a credential's clock."""
         await self._kept.put(credential, credential, self._clock.setting(credential))
 
     async def forget(self, credential: str | None) -> None:
-        """Have a credential follow everybody's clock again, and everybody the settings'; or all of them."""
+        """Reset a credential's clock to the default clock, the default clock to the settings, or all."""
         self._clock.forget(credential)
         await self._kept.forget(credential)

@@ -1,4 +1,4 @@
-"""Drawing an id and storing what it names: nothing is forgotten in between."""
+"""Guard that blocks a reset between drawing an id and storing the object with that id."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 
 class Creations:
-    """What is being created for each credential, and who waits for that.
+    """A lock between creating objects and resetting them, per credential.
 
-    An id follows from how many were drawn before, and with a reset that count begins again. What drew its
-    id before a reset and was stored after it would stand in the way of what draws the same id next.
+    An id depends on how many ids were drawn before, and a reset restarts that count. An object that draws
+    its id before a reset and is stored after it would collide with the next object that draws the same id.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Creations:
 
     @asynccontextmanager
     async def of(self, credential: str) -> AsyncIterator[None]:
-        """Create something of a credential within the block; must not be nested."""
+        """Wait for running resets, and block new ones while the context is open. Must not be nested."""
         while not {None, credential}.isdisjoint(self._stopped):
             await self._change.wait()
         self._under_way[credential] += 1
@@ -34,7 +34,7 @@ class Creations:
 
     @asynccontextmanager
     async def stopped(self, credential: str | None) -> AsyncIterator[None]:
-        """Have nothing of a credential, or of anybody, be half created as long as the block lasts."""
+        """Block new creations for a credential, or for all, and wait for those in progress."""
         self._stopped.append(credential)
         try:
             while self._is_under_way(credential):
@@ -48,7 +48,7 @@ class Creations:
         return self._under_way.total() > 0 if credential is None else self._under_way[credential] > 0
 
     def _tell(self) -> None:
-        # What nobody creates for any more is not remembered.
+        # Drop the counters that are zero.
         self._under_way = +self._under_way
         self._change.set()
         self._change = asyncio.Event()

@@ -1,14 +1,14 @@
-"""Which credentials are good, and what is wrong with the others.
+"""The credentials that the emulator accepts, and the reasons to refuse the others.
 
 ::
 
     CredentialRefused
-    ├── CredentialUnknown      nobody listed it, or it is empty
-    ├── CredentialRevoked      its owner or the vendor took it back
-    ├── CredentialExpired      its time is over
-    ├── CredentialRestricted   it is good, but not for this API
-    ├── CredentialOutOfBalance there is nothing left on its account
-    └── CredentialOfOtherRegion it is good, on another host
+    ├── CredentialUnknown       not listed, or empty
+    ├── CredentialRevoked       revoked by the account's owner or by the vendor
+    ├── CredentialExpired       expired
+    ├── CredentialRestricted    valid, but not for this API
+    ├── CredentialOutOfBalance  valid, but the account has no balance
+    └── CredentialOfOtherRegion valid, but on another host
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KIND = "credential"
 
 
 class CredentialState(StrEnum):
-    """What a listed credential is."""
+    """State of a listed credential."""
 
     VALID = "valid"
     REVOKED = "revoked"
@@ -34,31 +34,31 @@ class CredentialState(StrEnum):
 
 
 class CredentialRefused(Exception):
-    """The credential is not good."""
+    """The credential is refused."""
 
 
 class CredentialUnknown(CredentialRefused):
-    """Nobody listed it, or it is empty."""
+    """The credential is not listed, or it is empty."""
 
 
 class CredentialRevoked(CredentialRefused):
-    """Its owner or the vendor took it back."""
+    """The account's owner or the vendor revoked the credential."""
 
 
 class CredentialExpired(CredentialRefused):
-    """Its time is over."""
+    """The credential has expired."""
 
 
 class CredentialRestricted(CredentialRefused):
-    """It is good, but not for this API."""
+    """The credential is valid, but not for this API."""
 
 
 class CredentialOutOfBalance(CredentialRefused):
-    """There is nothing left on its account."""
+    """The credential is valid, but its account has no balance."""
 
 
 class CredentialOfOtherRegion(CredentialRefused):
-    """It is good, on another host."""
+    """The credential is valid, but on another host."""
 
 
 REFUSALS: Mapping[CredentialState, type[CredentialRefused]] = {
@@ -71,19 +71,19 @@ REFUSALS: Mapping[CredentialState, type[CredentialRefused]] = {
 
 
 class Credentials(Stateful):
-    """The credentials that the emulator knows.
+    """The listed credentials, and the check of a client's credential.
 
     Parameters
     ----------
     records : Records
-        Where those are kept that are listed while it runs.
+        Storage of the credentials that are listed at run time.
     listed : mapping of str to CredentialState
-        Those that are listed from the start.
+        Credentials that are listed from the start.
     strict : bool
-        Whether only listed ones are good. If not, every credential that is not empty is: a test
-        needs no account, and can still list one as revoked.
+        Whether unlisted credentials are refused. If not, every unlisted credential is valid unless it is
+        empty, so that tests need no accounts.
     is_reserved : (credential: str) -> bool
-        Which ones are good all the same: those that ask for a fault.
+        Whether a credential requests a fault. Such credentials are valid in strict mode too.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Credentials(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A listed credential has to have a state."""
+        """A recorded credential must have a known state."""
         return {KIND: lambda document: CredentialState(document["state"])}
 
     async def check(self, *spellings: str) -> None:
-        """Return if a credential is good; ``spellings`` are the ways in which it may be listed.
+        """Check that a credential is valid; ``spellings`` are the forms in which it may be listed.
 
         Raises
         ------
@@ -121,18 +121,18 @@ class Credentials(Stateful):
             raise REFUSALS[state]
 
     async def list(self) -> dict[str, CredentialState]:
-        """Return all that are listed, with what they are."""
+        """Return all listed credentials with their states."""
         kept = {
             record.key: CredentialState(record.document["state"]) for record in await self._records.find(KIND)
         }
         return {**self._listed, **kept}
 
     async def put(self, credential: str, state: CredentialState) -> None:
-        """List a credential, or change what it is."""
+        """List a credential, or change its state."""
         await self._records.put(KIND, credential, credential, {"state": state})
 
     async def remove(self, credential: str) -> bool:
-        """Take back what was listed while it runs, and return whether there was anything."""
+        """Remove a credential that was listed at run time, and return whether it existed."""
         return await self._records.delete(KIND, credential)
 
     async def _find(self, spellings: tuple[str, ...]) -> CredentialState | None:

@@ -1,4 +1,4 @@
-"""A vendor's errors as data: the table that routes, documents, faults and tests read."""
+"""The errors of a vendor as a table, which routes, documentation, faults and tests read."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Mark(StrEnum):
-    """How well a fact of a vendor's contract is known."""
+    """How reliable a fact of a vendor's contract is."""
 
     CONFIRMED = "CONFIRMED"
-    """The vendor's own documentation says so."""
+    """Stated in the vendor's own documentation."""
     OBSERVED = "OBSERVED"
-    """Real clients or recorded answers rely on it."""
+    """Seen in recorded responses, or relied on by real clients."""
     GUESS = "GUESS"
-    """Inferred. A default that may be wrong."""
+    """Inferred; it may be wrong."""
 
 
-NEVER = "Never by itself"
-"""Begins the sentence that says when an error that is not natural is answered."""
+NEVER = "Only if a fault asks for it"
+"""Start of ``when`` for an error that is not natural."""
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One error that a vendor can answer with. A vendor whose bodies say more subclasses it.
+    """One error of a vendor. A vendor whose error bodies have more members subclasses it.
 
     Attributes
     ----------
     name : str
-        Its name among this vendor's errors, for tests, fault rules and logs.
+        Name, unique among the vendor's errors, for tests, fault rules and logs.
     status : int
-        HTTP status; 200 where the error stands inside a successful answer.
+        HTTP status; 200 for an error inside a successful response.
     text : str
-        What the vendor's message or code says, with ``{places}`` for what varies.
+        The vendor's message or code, with ``{places}`` for the parts that vary.
     when : str
-        When it is answered, in a sentence.
+        When the vendor answers with it, as a sentence.
     mark : Mark
-        How well it is known.
+        How reliable the entry is.
     source : str
-        Where it is known from: a document, and a place in it.
+        Where the entry comes from: a document, and a place in it.
     causes : tuple of exception types
-        The domain errors that this error stands for.
+        The domain errors that lead to this error.
     of_task : bool
-        Whether a task ends with it: then polls tell it, and it is never an answer of its own.
+        Whether a task ends with it. Then polls report it, and no call is answered with it directly.
     example : mapping
-        What may stand in the places of its text, where nothing else says so.
+        Values for the places of its text, for use where no real values are known.
     is_natural : bool
-        Whether a client can cause it; if not, the vendor documents it, and only a fault asks for it.
+        Whether a client can cause it. If not, the vendor documents it, but only a fault produces it.
     """
 
     name: str
@@ -67,26 +67,26 @@ class CatalogueEntry:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The vendor's codes for it, one of which a body gives beside its text."""
+        """The vendor's codes for it. A body contains one of them, in addition to the text."""
         return ()
 
     def occur(self, /, **places: object) -> VendorError:
-        """Return this error as an exception to raise, its places filled.
+        """Return this error as an exception to raise, with the places filled.
 
         Raises
         ------
         KeyError
-            If the text has a place that is not given.
+            If the value of a place is missing.
         """
         return VendorError(self, places)
 
     def check(self, wording: Wording) -> None:
-        """Raise unless ``wording`` can replace this entry's own.
+        """Check that ``wording`` can replace this entry's own.
 
         Raises
         ------
         ValueError
-            If its text is no template, or has a place that this entry's text has not.
+            If its text is not a valid template, or has a place that this entry's text does not have.
         """
         known, wanted = _places(self.text), _places(wording.text or "")
         if not wanted <= known:
@@ -103,7 +103,7 @@ def _places(text: str) -> set[str]:
 
 
 class Wording(BaseModel):
-    """Another status or text for an error of the catalogue; what is not given stays."""
+    """Another status or text for an error of the catalogue. An omitted member stays as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,12 +112,12 @@ class Wording(BaseModel):
 
 
 class VendorError(Exception):
-    """An error of a vendor's catalogue, on its way to the client, the places of its text filled.
+    """An error of a vendor's catalogue to send to the client, with its places filled.
 
     Raises
     ------
     KeyError
-        If the text has a place that is not given.
+        If the value of a place is missing.
     """
 
     def __init__(self, entry: CatalogueEntry, places: Mapping[str, object]) -> None:
@@ -127,7 +127,7 @@ class VendorError(Exception):
         self.text = entry.text.format(**places)
 
     def worded(self, wording: Wording | None) -> VendorError:
-        """Return the error in other words; a text may use the places of the catalogue's text."""
+        """Return the error with another status or text, which may use the places of the original text."""
         if wording is None:
             return self
         changes = {name: value for name, value in wording.model_dump().items() if value is not None}
@@ -138,10 +138,10 @@ class VendorError(Exception):
 
 
 class ErrorCatalogue(Generic[E_co]):
-    """The errors of an operation, or of several: by name, and by the domain error that causes them.
+    """The errors of one or more operations, by name and by the domain error that causes them.
 
-    ``shared | own`` is the catalogue of an operation that answers both. Operations with catalogues of
-    their own may answer one cause with different errors.
+    ``shared | own`` is the catalogue of an operation that can answer both. Different operations may answer
+    the same cause with different errors, if they have different catalogues.
 
     Raises
     ------
@@ -166,11 +166,11 @@ class ErrorCatalogue(Generic[E_co]):
         return ErrorCatalogue([*self, *other])
 
     def only(self, *names: str) -> ErrorCatalogue[E_co]:
-        """Return a catalogue with the entries of these names."""
+        """Return a catalogue with only the entries of these names."""
         return ErrorCatalogue([self[name] for name in names])
 
     def __iter__(self) -> Iterator[E_co]:
-        """Iterate over the entries in the table's order."""
+        """Iterate over the entries in the order of their definition."""
         return iter(self._by_name.values())
 
     def __contains__(self, name: object) -> bool:
@@ -182,7 +182,7 @@ class ErrorCatalogue(Generic[E_co]):
         return self._by_name[name]
 
     def for_cause(self, error: Exception) -> E_co:
-        """Return the entry for a domain error; an entry for its own class goes before one for a base.
+        """Return the entry for a domain error. An entry for its class takes precedence over one for a base.
 
         Raises
         ------
@@ -192,4 +192,4 @@ class ErrorCatalogue(Generic[E_co]):
         for cause in type(error).__mro__:
             if cause in self._by_cause:
                 return self._by_cause[cause]
-        raise LookupError(f"no error of the catalogue stands for {type(error).__name__}") from error
+        raise LookupError(f"the catalogue has no error for {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""How long things live, where a tester has said so for a credential."""
+"""Lifetimes that a tester sets for a credential, such as those of URLs, files and tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.clock import EVERYBODY
 KIND = "lifetimes"
 
 Lifetime = int | float | None
-"""A number of what the setting's name says, seconds or days; None is for ever."""
+"""A number in the unit of the setting's name, seconds or days. None means that it never ends."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -23,7 +23,7 @@ _DOCUMENT = TypeAdapter(dict[str, Lifetime])
 
 
 class LifetimeRefused(Exception):
-    """There is no such lifetime, or it cannot be so long."""
+    """A lifetime does not exist, or its value is invalid."""
 
     def __init__(self, vendor: str, reason: str) -> None:
         super().__init__(vendor, reason)
@@ -35,16 +35,16 @@ class LifetimeRefused(Exception):
 
 
 class Lifetimes(Stateful):
-    """What credentials have in place of the lifetimes of the vendors' settings.
+    """Lifetimes that override the vendors' settings, for one credential or by default.
 
     Parameters
     ----------
     records : Records
-        Where they survive, if records do.
+        Storage of the lifetimes.
     settings : mapping of str to model
         The vendors' settings, by vendor.
     names : mapping of str to sequence of str
-        Which of these settings are lifetimes.
+        Names of the settings that are lifetimes, by vendor.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Lifetimes(Stateful):
         self._names = {vendor: tuple(mine) for vendor, mine in names.items() if mine}
 
     def of(self, vendor: str, credential: str, settings: Settings) -> Settings:
-        """Return a vendor's settings as they are for a credential: its own lifetimes, or everybody's."""
+        """Return a vendor's settings with the default lifetimes and then the credential's own applied."""
         changes: dict[str, Lifetime] = {}
         for each in (EVERYBODY, credential):
             changes.update(self._kept.get(_key(vendor, each)) or {})
         return settings.model_copy(update=changes) if changes else settings
 
     def read(self, credential: str) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes as they are for a credential, by vendor and name."""
+        """Return all lifetimes in force for a credential, by vendor and name."""
         found = {}
         for vendor, names in self._names.items():
             settings = self.of(vendor, credential, self._settings[vendor])
@@ -70,22 +70,22 @@ class Lifetimes(Stateful):
         return found
 
     def check(self, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Lifetime]]:
-        """Return lifetimes by vendor and name, as they are stored.
+        """Return validated lifetimes by vendor and name.
 
         Raises
         ------
         LifetimeRefused
-            If one is not there, or cannot be so long.
+            If one does not exist, or its value is invalid.
         """
         return {vendor: self._check(vendor, mine) for vendor, mine in wanted.items()}
 
     async def put(self, credential: str, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-        """Set lifetimes of a credential, or everybody's; those that are not named stay.
+        """Set lifetimes of a credential, or default lifetimes. Omitted lifetimes stay as they are.
 
         Raises
         ------
         LifetimeRefused
-            If one is not there, or cannot be so long; then nothing is set.
+            If one does not exist, or its value is invalid; then none is set.
         """
         for vendor, mine in self.check(wanted).items():
             key = _key(vendor, credential)
@@ -93,7 +93,7 @@ class Lifetimes(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Recorded lifetimes have to be numbers."""
+        """Recorded lifetimes must be numbers or null."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -101,12 +101,12 @@ class Lifetimes(Stateful):
         await self._kept.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Go back to everybody's lifetimes, or to the settings' for everybody; or for all."""
+        """Remove the lifetimes of a credential, or all, so that the defaults or the settings apply again."""
         await self._kept.forget(credential)
 
     def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:
         if vendor not in self._names:
-            raise LifetimeRefused(vendor, f"nothing has a lifetime there; it has at {', '.join(self._names)}")
+            raise LifetimeRefused(vendor, f"not a vendor with lifetimes; there are {', '.join(self._names)}")
         for name in wanted:
             if name not in self._names[vendor]:
                 names = ", ".join(self._names[vendor])

@@ -1,6 +1,6 @@
-"""What clients are billed for, counted; and what it would have cost by the prices of the settings.
+"""Counts of billed calls and units, and their cost at the prices in the settings.
 
-Vendors say what they bill when they bill it: the meter knows calls and units, and no rule of theirs.
+The vendors' code decides what is billed and when. The meter has no billing rules of its own.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from emulator.clock import EVERYBODY
 KIND = "meter"
 
 UNIT = "unit"
-"""Under which name a price table says what one unit costs."""
+"""Name of the price of one unit in a price table."""
 
 
 def _amount(value: object) -> object:
-    """Return a float as it is written: nobody means its binary digits."""
+    """Convert a float to text, so that the Decimal has the digits as written."""
     return str(value) if isinstance(value, float) else value
 
 
 class Price(BaseModel):
-    """What one call, or one unit, costs."""
+    """Price of one call or one unit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     amount: Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, allow_inf_nan=False)]
-    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="ISO 4217.")
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="ISO 4217 code.")
 
 
 PriceTable = Mapping[str, Price]
-"""Prices by operation, and of a ``unit``."""
+"""Prices by operation, and the price of a ``unit``."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one credential is billed for of one operation.
+    """The billed calls and units of one operation and one credential.
 
     Attributes
     ----------
     vendor, operation, credential : str
-        Whose, of what; an empty credential is nobody's.
+        What is counted; the credential is empty for calls without one.
     calls : int
-        How often it is billed.
+        Number of calls that are billed for good.
     units : int
-        How many of the vendor's units that took.
+        Number of the vendor's units that these calls took.
     authorized : mapping of str to int
-        Calls that may still turn out not to be billed, by what they began, with the units of each.
+        Units of each call that can still be voided, by item: what the call created, such as a task.
     """
 
     vendor: str
@@ -65,45 +65,45 @@ class Reading:
     authorized: Mapping[str, int] = field(default_factory=dict)
 
     def bill(self, units: int) -> Reading:
-        """Return the reading after one more call."""
+        """Return the reading with one more billed call."""
         return replace(self, calls=self.calls + 1, units=self.units + units)
 
     def authorize(self, item: str, units: int) -> Reading:
-        """Return the reading after one more call, that can be taken back by ``item``."""
+        """Return the reading with one more call, which ``item`` identifies and which can be voided."""
         return replace(self, authorized={**self.authorized, item: units})
 
     def capture(self, item: str) -> Reading:
-        """Return the reading once ``item`` cannot be taken back any more."""
+        """Return the reading with the call of ``item`` billed for good."""
         return self.void(item).bill(self.authorized[item]) if item in self.authorized else self
 
     def void(self, item: str) -> Reading:
-        """Return the reading without the call that is known by ``item``."""
+        """Return the reading without the call of ``item``."""
         left = {other: units for other, units in self.authorized.items() if other != item}
         return replace(self, authorized=left)
 
     @property
     def all_calls(self) -> int:
-        """How often it is billed as things stand."""
+        """Number of calls, including those that can still be voided."""
         return self.calls + len(self.authorized)
 
     @property
     def all_units(self) -> int:
-        """How many units it is billed for as things stand."""
+        """Number of units, including those that can still be voided."""
         return self.units + sum(self.authorized.values())
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one operation would have cost.
+    """The cost of one operation.
 
     Attributes
     ----------
     vendor, operation : str
-        Of what.
+        Names of the vendor and the operation.
     calls, units : int
-        What is billed.
+        Number of billed calls and units.
     amounts : mapping of str to Decimal
-        Money by currency; empty where the settings have no price.
+        Cost by currency; empty if the settings have no price.
     """
 
     vendor: str
@@ -117,12 +117,12 @@ READING = TypeAdapter(Reading)
 
 
 class Meter(Stateful):
-    """Counts what is billed.
+    """The counts of all billed calls and units.
 
     Parameters
     ----------
     records : Records
-        Where the counts survive, if records do.
+        Storage of the counts.
     prices : mapping
         The vendors' price tables, by vendor.
     """
@@ -133,30 +133,30 @@ class Meter(Stateful):
         self._since_start: dict[str, Reading] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
-        """Count a call that is billed."""
+        """Count a billed call."""
         await self._change(vendor, operation, credential, lambda reading: reading.bill(units))
 
     async def authorize(
         self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
     ) -> None:
-        """Count a call that is billed unless it is taken back; the same ``item`` counts once.
+        """Count a call that is billed unless it is voided; the same ``item`` counts once.
 
-        It ends with ``capture`` or ``void``, of which each may come again, or for an item that was never
-        counted or is forgotten by now: then it does nothing.
+        ``capture`` or ``void`` completes it. Both do nothing for an item that is completed, unknown or
+        forgotten.
         """
         await self._change(vendor, operation, credential, lambda reading: reading.authorize(item, units))
 
     async def capture(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Bill for good what was authorized."""
+        """Bill an authorized call for good."""
         await self._change(vendor, operation, credential, lambda reading: reading.capture(item))
 
     async def void(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Take back what was authorized."""
+        """Remove an authorized call from the counts."""
         await self._change(vendor, operation, credential, lambda reading: reading.void(item))
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded reading has to be one."""
+        """A recorded reading must be valid."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -168,9 +168,9 @@ class Meter(Stateful):
         await self._kept.forget(credential)
 
     def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
-        """Return what was billed, of one credential or of all, by vendor and operation.
+        """Return the costs of one credential, or of all, sorted by vendor and operation.
 
-        ``since_start`` counts from the start of this process, whatever was cleared or restored meanwhile.
+        ``since_start`` counts everything since the start of this process, regardless of resets and restores.
         """
         kept = [entry.value for entry in self._kept.items().values()]
         sums: dict[tuple[str, str], tuple[int, int]] = {}
@@ -207,7 +207,7 @@ class Meter(Stateful):
 
 
 def totals(costs: list[Cost]) -> dict[str, Decimal]:
-    """Return the money of all, by currency."""
+    """Return the sum of all costs, by currency."""
     sums: dict[str, Decimal] = {}
     for cost in costs:
         for currency, amount in cost.amounts.items():
@@ -216,12 +216,12 @@ def totals(costs: list[Cost]) -> dict[str, Decimal]:
 
 
 def plain(amount: Decimal) -> str:
-    """Return an amount as people write it: digits and a point, never an exponent."""
+    """Return an amount as text with digits and a point, without an exponent."""
     return f"{amount:f}"
 
 
 def check_prices(prices: PriceTable, operations: tuple[str, ...]) -> None:
-    """Raise unless the prices are of operations that there are.
+    """Check that each price is for an existing operation or for a unit.
 
     Raises
     ------
@@ -231,10 +231,10 @@ def check_prices(prices: PriceTable, operations: tuple[str, ...]) -> None:
     known = (*operations, UNIT)
     for name in prices:
         if name not in known:
-            raise ValueError(f"there is no operation {name} to have a price; there are {', '.join(known)}")
+            raise ValueError(f"prices: there is no operation {name}; there are {', '.join(known)}")
 
 
 def to_document(cost: Cost) -> dict[str, Any]:
-    """Return a cost as a JSON object; money is text, which no reader rounds."""
+    """Return a cost as a JSON object. Amounts are text, so that no reader rounds them."""
     amounts = {currency: plain(amount) for currency, amount in cost.amounts.items()}
     return {**asdict(cost), "amounts": amounts}

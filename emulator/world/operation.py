@@ -1,7 +1,6 @@
-"""An operation of a vendor's API: one value that holds every fact about it.
+"""An operation of a vendor's API, with every fact about it in one object.
 
-Routing, faults, the control API's listings, OpenAPI, costs, the documentation and the conformance tests
-all read it.
+Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests read it.
 """
 
 from __future__ import annotations
@@ -14,44 +13,44 @@ from typing import Any, Protocol
 from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, VendorError
 
 WEBHOOK = "webhook"
-"""The operation by which the emulator calls its clients, as fault rules name it."""
+"""Name by which fault rules refer to webhooks, as if they were an operation."""
 
 JSON, MULTIPART, URLENCODED = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
 class Billing:
-    """How the vendor bills an operation: each successful call, and the units that it takes.
+    """How the vendor bills an operation: per successful call, and the units that it takes.
 
     Attributes
     ----------
     units_setting : str or None
-        The vendor's setting that says how many units; None where the vendor counts calls alone.
+        The vendor's setting with the units per call; None if the vendor counts only calls.
     """
 
     units_setting: str | None = None
 
     def units(self, settings: Any) -> int:
-        """Return how many units one call takes under these settings."""
+        """Return the units per call under these settings."""
         return 0 if self.units_setting is None else int(getattr(settings, self.units_setting))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A request that a client could send; ``{name}`` stands for a part of the credential.
+    """An example request; ``{name}`` stands for the part of the credential with this name.
 
     Attributes
     ----------
     path : str or None
-        The path, where the operation's has parameters.
+        The concrete path, if the operation's path has parameters.
     headers, query, form : mapping of str to str
-        What is sent there.
+        Headers, query parameters and form fields.
     json : object
-        The body, where that is JSON.
+        The JSON body, if there is one.
     files : mapping of str to str
-        Form fields, and the test face (see ``face-emulator faces``) that each carries.
+        File fields of the form, each with the test face to send (see ``face-emulator faces``).
     needs : str or None
-        The operation that has to be called before, whose answer holds the URL to call.
+        The operation to call first; its response contains the URL to call.
     """
 
     path: str | None = None
@@ -65,7 +64,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that is neither success nor an error of the catalogue: when, and its pydantic model."""
+    """A response that is neither success nor an error of the catalogue: when, and its pydantic model."""
 
     when: str
     model: Any = None
@@ -73,44 +72,44 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """Everything there is to know about an operation.
+    """All facts about an operation.
 
     Attributes
     ----------
     name : str
-        Its one name: in fault rules, the journal, prices, OpenAPI and the documentation.
+        Its name in fault rules, the journal, prices, OpenAPI and the documentation.
     methods : tuple of str
         HTTP methods, the documented one first.
     paths : tuple of str
         Path templates, the documented one first.
     endpoint : callable
-        The route function, which FastAPI calls. Its docstring begins with what the operation does.
+        The route function for FastAPI. Its docstring begins with what the operation does.
     errors : ErrorCatalogue
-        What it can answer instead, and the domain error that each error stands for here.
+        The errors that it can answer, with the domain errors that cause them here.
     example : Example
-        A request.
+        An example request.
     takes_picture : bool
-        Whether a picture comes with the call.
+        Whether the request contains a picture.
     task : str or None
-        The kind of task that it creates.
+        The kind of task that it creates, if any.
     billing : Billing or None
         How it is billed; None if it is free.
     query, request : type of pydantic model or None
-        Query parameters, and the members or fields of the body.
+        Models of the query parameters, and of the body's members or fields.
     request_types : tuple of str
         The media types of the body.
     response : type or None
-        A pydantic model, or a union of several; None if the answer is not JSON.
+        A pydantic model, or a union of several; None if the response is not JSON.
     response_type : str
-        The media type of the answer.
+        The media type of the response.
     other_answers : mapping of int to Answer
-        What else it answers that is no error of the catalogue, by status.
+        Responses that are neither success nor an error of the catalogue, by status.
     is_open : bool
-        Whether it is served without a credential.
+        Whether it needs no credential.
     longest_body : (settings) -> int or None, optional
-        How many bytes a body may have, None for any number; the vendor's own limit if not given.
+        Limit on the bytes of the body, None for no limit. The default is the vendor's limit.
     too_large : VendorError or None
-        The answer to a longer body; the vendor's own if not given.
+        The error for a longer body. The default is the vendor's error.
     """
 
     name: str
@@ -144,21 +143,21 @@ class Operation:
 
     @property
     def summary(self) -> str:
-        """What the operation does, in a few words."""
+        """What the operation does: the first line of the endpoint's docstring."""
         first, _, _ = (inspect.getdoc(self.endpoint) or "").partition("\n")
         return first.removesuffix(".")
 
 
 class Contract(Protocol):
-    """What the rest of the world has to know of a vendor."""
+    """The facts about a vendor that this package needs."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the vendor."""
 
     @property
     def operations(self) -> Mapping[str, Operation]:
-        """What clients can call, by name."""
+        """The operations that clients can call, by name."""
 
     @property
     def errors(self) -> Mapping[str, CatalogueEntry]:
@@ -166,9 +165,9 @@ class Contract(Protocol):
 
     @property
     def has_webhooks(self) -> bool:
-        """Whether it calls its clients."""
+        """Whether the vendor sends webhooks."""
 
 
 def callable_names(contract: Contract) -> Sequence[str]:
-    """Return the operations that a fault rule can name: the vendor's, and its webhooks."""
+    """Return the operations that a fault rule can match, including ``webhook`` if the vendor has any."""
     return (*contract.operations, *([WEBHOOK] if contract.has_webhooks else []))

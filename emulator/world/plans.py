@@ -1,11 +1,12 @@
-"""In which order the clients of a credential hear of polls and webhooks: prescribed, and taken down.
+"""Plans: scripted orders of polls and webhooks, per credential.
 
-A task of a credential with a plan runs until the plan ends it, whatever its progression is, and its
-webhooks go out where the plan says, seen from the calls of the client. What a plan puts between two
-calls has happened when the second one is answered, and the endpoint has answered it too, if it does so
-within ``BOUND_SECONDS``: many look up the task before they answer, and would wait for themselves. A
-plan, and what was taken down, live as long as the process; after it, tasks end by their progression, and
-webhooks that were held go out.
+A plan ends the tasks of its credential, regardless of their progression, and decides when their webhooks
+are sent. If a plan puts a webhook between two calls, the second call waits until the endpoint has answered
+the webhook, but not longer than ``BOUND_SECONDS``: many endpoints poll the task before they answer, and
+without the limit the poll and the webhook would wait for each other.
+
+Plans and recorded steps are not persistent. After a restart, tasks end by their progression and held
+webhooks are sent.
 """
 
 from __future__ import annotations
@@ -28,28 +29,28 @@ from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.outbox import NothingToReplay, Outbox
 
 BOUND_SECONDS = 0.3
-"""How long a call is held up until an endpoint has answered what comes before, in real time."""
+"""Longest time, in real seconds, that a call waits for an endpoint to answer an earlier webhook."""
 
 
 class When(StrEnum):
-    """When a webhook is sent, seen from the client's calls."""
+    """When a webhook is sent, relative to the client's calls."""
 
     BEFORE_CREATION = "before_creation"
-    """Before the creation of the task is answered: nobody knows its id yet."""
+    """Before the creation of the task is answered, so the client does not know its id yet."""
     BEFORE_END = "before_end"
-    """Before a poll tells the end, after all those that tell that it runs."""
+    """After the last poll that reports a running task, before the first that reports the end."""
     AFTER_END = "after_end"
-    """After a poll has told the end."""
+    """After the first poll that reports the end."""
 
 
 class Step(StrEnum):
-    """What happened, in the order in which it did."""
+    """A recorded event of a task."""
 
     CREATED = "created"
     POLL_RUNNING = "poll_running"
     POLL_END = "poll_end"
     WEBHOOK_SENT = "webhook_sent"
-    """And not answered yet."""
+    """Sent, and not answered yet."""
     WEBHOOK_TAKEN = "webhook_taken"
     WEBHOOK_REFUSED = "webhook_refused"
 
@@ -58,42 +59,47 @@ Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 
 
 class Plan(BaseModel):
-    """An order for every task of a credential; without `polls` and `webhooks`, one that only watches."""
+    """An order of polls and webhooks for a credential's tasks. Without both, it only records what happens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    polls: int | None = Field(default=None, ge=0, description="How many polls are told that the task runs.")
+    polls: int | None = Field(
+        default=None, ge=0, description="Number of polls that report a running task before the end."
+    )
     webhooks: tuple[When, ...] | None = Field(
-        default=None, max_length=10, description="When each endpoint hears of its end; never, if empty."
+        default=None,
+        max_length=10,
+        description="When each endpoint gets a webhook about the end. An empty list sends none.",
     )
     pause_s: Seconds = Field(
-        default=0.2, description="How long after an answer a webhook follows, if no call comes before."
+        default=0.2,
+        description="Real seconds to wait after a response before the plan continues; a poll ends the wait.",
     )
     patience_s: Seconds = Field(
-        default=3.0, description="How long a poll is waited for before things go on without it."
+        default=3.0, description="Real seconds to wait for a poll before the plan continues without it."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.polls is None) != (self.webhooks is None):
-            raise ValueError("`polls` goes with `webhooks`")
+            raise ValueError("`polls` and `webhooks` must be given together")
         if When.BEFORE_CREATION in (self.webhooks or ()) and self.polls:
-            raise ValueError("a task that ends before its creation is answered tells no poll that it runs")
+            raise ValueError("with `before_creation`, `polls` must be 0: the task ends before the first poll")
         return self
 
     @property
     def is_watching(self) -> bool:
-        """Whether it only takes down what happens."""
+        """Whether it only records what happens."""
         return self.webhooks is None
 
     def count(self, when: When) -> int:
-        """Return how many webhooks are sent then."""
+        """Return how many webhooks each endpoint gets at that point."""
         return (self.webhooks or ()).count(when)
 
 
 @dataclass
 class _Run:
-    """A task that follows a plan."""
+    """The progress of a task that follows a plan."""
 
     task_id: str
     credential: str
@@ -103,16 +109,16 @@ class _Run:
     is_told: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    """Somebody polls, and waits for the answer."""
+    """Set while a poll waits for its response."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """The end of the task is recorded, and its webhooks are held."""
+    """Set once the end of the task is recorded and its webhooks are held."""
     before_creation: asyncio.Event = field(default_factory=asyncio.Event)
     before_end: asyncio.Event = field(default_factory=asyncio.Event)
     after_end: asyncio.Event = field(default_factory=asyncio.Event)
-    """All has happened that comes then."""
+    """Each of these three is set once the webhooks of that point are sent."""
 
     def let_go(self) -> None:
-        """Hold up nobody any more."""
+        """Release everything that waits for this run."""
         for event in (self.ended, self.before_creation, self.before_end, self.after_end):
             event.set()
 
@@ -123,7 +129,7 @@ class Plans(Stateful):
     Parameters
     ----------
     tasks, webhooks
-        What they move.
+        The tasks to end, and the webhooks to send.
     """
 
     def __init__(self, tasks: TaskRunner, webhooks: Outbox) -> None:
@@ -134,7 +140,7 @@ class Plans(Stateful):
         self._background = Background("a task could not follow its plan")
 
     async def put(self, credential: str, plan: Plan) -> None:
-        """Let the tasks that ``credential`` creates from now on follow ``plan``; forget what happened."""
+        """Set the plan for new tasks of ``credential``, and delete its recorded steps."""
         await self.leave(credential)
         self._plans[credential] = plan
 
@@ -143,43 +149,44 @@ class Plans(Stateful):
         return self._plans.get(credential)
 
     def steps(self, credential: str) -> dict[str, list[Step]]:
-        """Return what happened to the tasks of ``credential``, by task, in the order of their creation."""
+        """Return the recorded steps of the tasks of ``credential`` by task id, in the order of creation."""
         return {run.task_id: list(run.steps) for run in self._runs.values() if run.credential == credential}
 
     async def leave(self, credential: str) -> None:
-        """Forget the plan of ``credential``: its tasks end by their progression, and its webhooks go out."""
+        """Remove the plan of ``credential``: its tasks end by their progression, held webhooks are sent."""
         await self.forget(credential)
         await self._tasks.leave_plans(credential)
         await self._webhooks.let_go(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the plan of ``credential``, or all; the tasks and webhooks go with their records."""
+        """Remove the plan of ``credential``, or all. Tasks and webhooks are deleted with their records."""
         for name in [name for name in self._plans if credential in {None, name}]:
             del self._plans[name]
         await self._background.cancel(credential)
         for run in [run for run in self._runs.values() if credential in {None, run.credential}]:
-            run.let_go()  # what is cancelled before it has begun does not
+            run.let_go()  # ``_follow`` does not do so if it is cancelled before it starts
             del self._runs[run.task_id]
 
     async def close(self) -> None:
-        """Stop where everything is."""
+        """Cancel all runs."""
         await self._background.cancel()
 
     def holds(self, task_id: str) -> bool:
-        """Return whether the webhooks of a task go out when its plan says so."""
+        """Return whether a plan decides when the webhooks of a task are sent."""
         run = self._runs.get(task_id)
         return run is not None and not run.plan.is_watching
 
     async def create_task(self, task: Task, fault: TaskFault) -> None:
-        """Create a task, which follows the plan of its credential if there is one that says when it ends."""
+        """Create a task. It follows the plan of its credential, unless that plan only records."""
         plan = self._plans.get(task.credential)
         follows_plan = plan is not None and not plan.is_watching
         await self._tasks.create(replace(task, follows_plan=follows_plan), fault)
         if follows_plan and self._plans.get(task.credential) is not plan:
-            await self._tasks.leave_plans(task.credential, task.id)  # it was forgotten meanwhile
+            # The plan was removed in the meantime.
+            await self._tasks.leave_plans(task.credential, task.id)
 
     async def note_creation(self, task: Task) -> None:
-        """Take down that a task was created, and return when that may be answered."""
+        """Record the creation of a task, and wait until the creation may be answered."""
         plan = self._plans.get(task.credential)
         if plan is None:
             return
@@ -194,7 +201,7 @@ class Plans(Stateful):
         run.steps.append(Step.CREATED)
 
     async def before_poll(self, task_id: str, credential: str) -> None:
-        """Return when a poll may be answered."""
+        """Wait until a poll may be answered."""
         run = self._runs.get(task_id)
         if run is None or run.credential != credential or run.plan.is_watching:
             return
@@ -207,7 +214,7 @@ class Plans(Stateful):
         run.arrived.clear()
 
     async def note_poll(self, task: Task) -> None:
-        """Take down what a poll is told."""
+        """Record the result of a poll."""
         run = self._runs.get(task.id)
         if run is None:
             return
@@ -218,7 +225,7 @@ class Plans(Stateful):
             run.changed.notify_all()
 
     async def _follow(self, run: _Run) -> None:
-        """Let the task of a run end, and its webhooks go out, where the plan says."""
+        """End the task of a run, and send its webhooks, as the plan says."""
         plan = run.plan
         try:
             if not plan.count(When.BEFORE_CREATION):
@@ -254,20 +261,20 @@ class Plans(Stateful):
     async def _send_one(self, delivery_id: str) -> Step:
         try:
             sent = await self._webhooks.send(delivery_id)
-        except NothingToReplay:  # its endpoint was removed meanwhile
+        except NothingToReplay:  # its endpoint was removed in the meantime
             return Step.WEBHOOK_REFUSED
         is_taken = sent is not None and bool(sent.attempts) and sent.attempts[-1].is_accepted
         return Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
 
     async def _pause(self, run: _Run) -> None:
-        """Let an answer reach the client; the next call shows that it has."""
+        """Wait ``pause_s`` for the last response to reach the client. A poll shows that it has."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(run.plan.pause_s):
                 await run.arrived.wait()
 
 
 async def _until(run: _Run, look: Callable[[], bool]) -> None:
-    """Return when polls have made something so, or when none has come for as long as patience lasts."""
+    """Return when ``look`` is true, or when no poll has come for ``patience_s``."""
     with contextlib.suppress(TimeoutError):
         async with run.changed:
             while not look():

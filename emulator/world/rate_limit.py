@@ -1,4 +1,4 @@
-"""How often somebody may call."""
+"""Rate limits per caller."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from emulator.backends.stateful import Stateful
 
 
 class SlidingWindow(Stateful):
-    """At most ``limit`` calls within any ``seconds``, for each caller by itself.
+    """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
-    A call that is refused does not count, nor does one that lies in the future because the clock went
-    back. ``caller_of`` returns the caller of a credential, where a vendor counts other callers as well.
+    Refused calls do not count. Calls that lie in the future, because the clock was set back, are dropped.
+    ``caller_of`` returns the caller of a credential, for a vendor that also counts other callers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What must not be read by whoever reads a journal: credentials and signatures."""
+"""Masking of credentials and signatures in the journal."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from emulator.world.text import printable
 HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-amz-security-token"}
 )
-"""Header fields that carry credentials, whoever's they are."""
+"""Headers that carry credentials, whatever the vendor."""
 
 SHORTEST = 6
-"""A credential shorter than this is not looked for in other texts, which would be full of it."""
+"""Length below which a credential is not searched for in other text, because it would match too often."""
 
 
 DEEPEST = 100
-"""How deeply a document may be nested that is shown as one: whoever writes or reads JSON stops somewhere."""
+"""Nesting limit for a document that is shown as JSON, because JSON parsers and encoders have limits too."""
 
 
 class TooDeep(ValueError):
-    """The document is nested too deeply to be shown as one."""
+    """The document is nested too deeply to be shown as JSON."""
 
 
 def mask(secret: str) -> str:
-    """Return what may be shown of a credential: how it begins, and by what to tell it from others."""
+    """Return the visible form of a secret: its first characters, unless it is short, and a digest."""
     shown = secret[:3] if len(secret) >= 2 * SHORTEST else ""
     digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{shown}…#{digest[:8]}"
 
 
 class Redaction:
-    """Takes the secrets of one call out of what is shown of it.
+    """Masks the secrets in a recorded call.
 
     Parameters
     ----------
     names : iterable of str
-        The fields, members and query parameters that carry secrets, in any case.
+        Names of fields, members and query parameters that carry secrets; case is ignored.
     credential : str or None
-        Whose call it is: masked wherever it stands.
+        The caller's credential, which is masked wherever it occurs.
     """
 
     def __init__(self, names: Iterable[str], credential: str | None) -> None:
@@ -54,11 +54,11 @@ class Redaction:
         self._credential = credential if credential is not None and len(credential) >= SHORTEST else None
 
     def is_secret(self, name: str) -> bool:
-        """Return whether a field of that name carries a secret."""
+        """Return whether a field with this name carries a secret."""
         return name.lower() in self._names
 
     def text(self, text: str) -> str:
-        """Return ``text`` without the secrets that stand in it, and so that it can be sent."""
+        """Return ``text`` with its secrets masked, and escaped so that it can be sent."""
         text = printable(text)
         if self._in_urls is not None and "=" in text:
             text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)
@@ -69,7 +69,7 @@ class Redaction:
         return text
 
     def headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-        """Return the headers as pairs of name and value."""
+        """Return the headers as pairs of name and masked value."""
         shown = []
         for raw_name, raw_value in headers:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -80,17 +80,17 @@ class Redaction:
         return shown
 
     def query(self, query: bytes) -> list[tuple[str, str]]:
-        """Return the query's parameters as pairs of name and value."""
+        """Return the query parameters as pairs of name and masked value."""
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
         return [(name, mask(value) if self.is_secret(name) else self.text(value)) for name, value in pairs]
 
     def document(self, value: Any, depth: int = 0) -> Any:
-        """Return a JSON value without the secrets in it.
+        """Return a JSON value with its secrets masked.
 
         Raises
         ------
         TooDeep
-            If it is nested too deeply, ``depth`` levels above it included.
+            If it is nested more than ``DEEPEST`` levels deep, including the ``depth`` levels above it.
         """
         if depth > DEEPEST:
             raise TooDeep
@@ -107,10 +107,10 @@ class Redaction:
 
 
 def _in_literals(names: str) -> re.Pattern[str]:
-    """Return what finds secrets in JSON that is broken, or that Python or JavaScript writes so.
+    """Return a pattern that finds secrets in broken JSON and in Python or JavaScript literals.
 
-    Quotes may be single or double, and escaped, where one text stands in another. The value may be cut
-    off, be bytes, a number, or a list up to its first bracket that closes.
+    Quotes may be single or double, and escaped if the literal is inside another text. The value may be cut
+    off. It may be text, bytes, a number, or a list up to its first closing bracket.
     """
     quote = r"""\\{0,3}["']"""
     return re.compile(
@@ -123,13 +123,13 @@ def _in_literals(names: str) -> re.Pattern[str]:
 
 def _masked_literal(found: re.Match[str]) -> str:
     if found["text"] is None:
-        # In quotes, so that JSON with a number in it does not break.
+        # Quoted, because the mask of a number would otherwise break the JSON.
         return f"{found['before']}{found['named']}{mask(found['bare'])}{found['named']}"
     return f"{found['before']}{found['quote']}{mask(found['text'])}"
 
 
 def _masked(value: Any) -> Any:
-    """Return what may be shown of a secret member, of whatever type somebody has sent it."""
+    """Return the mask of a secret member of any type; None and empty text stay as they are."""
     if value is None or value == "":
         return value
     return mask(value if isinstance(value, str) else json.dumps(value))

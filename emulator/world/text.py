@@ -1,4 +1,4 @@
-"""Text that can be stored and sent."""
+"""Validators for text that is stored and sent."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from pydantic import AfterValidator
 
 
 def encodable(text: str) -> str:
-    """Return ``text``, unless it has half a surrogate pair, which JSON can say and no encoding can.
+    """Return ``text`` if it can be encoded.
 
     Raises
     ------
     ValueError
-        If it has.
+        If it contains half of a surrogate pair, which JSON allows but UTF-8 does not.
     """
     text.encode()
     return text
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with halves of surrogate pairs spelled out, so that it can be stored and sent."""
+    """Return ``text`` with halves of surrogate pairs escaped, so that it can be stored and sent."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def compilable(pattern: str) -> str:
-    """Return ``pattern``, unless it is no regular expression.
+    """Return ``pattern`` if it is a valid regular expression.
 
     Raises
     ------
     ValueError
-        If it is none, or one that is too deep or repeats too often.
+        If it is not, or if it is nested too deeply or has too high a repeat count.
     """
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{pattern[:200]!r} is no regular expression: {error}") from error
+        raise ValueError(f"{pattern[:200]!r} is not a valid regular expression: {error}") from error
     return pattern
 
 
 Text = Annotated[str, AfterValidator(encodable)]
-"""What a tester may write in a rule or a call of the control API."""
+"""Text from a tester, in a fault rule or a call of the control API."""
 
 Pattern = Annotated[Text, AfterValidator(compilable)]
-"""A regular expression of a tester's."""
+"""A regular expression from a tester."""

@@ -1,4 +1,4 @@
-"""What a client did wrong though it got through: warnings with a stable code."""
+"""Warnings about mistakes of a client that the vendor tolerates, each with a stable code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CallWarning:
-    """A warning about one call: its code, and what it is about."""
+    """A warning about one call: its code, and the detail that caused it."""
 
     code: str
     detail: str
@@ -21,11 +21,11 @@ class WarningKind:
     Attributes
     ----------
     code : str
-        Never changes its meaning.
+        Stable identifier.
     when : str
-        What the client did.
+        What the client did, as a sentence without a subject.
     advice : str
-        What it should do.
+        What the client should do instead.
     """
 
     code: str
@@ -38,39 +38,39 @@ WARNINGS: Mapping[str, WarningKind] = {
     for code, when, advice in (
         (
             "polled-too-often",
-            "A credential polls more often within a second than the vendor documents.",
-            "Wait longer between two polls; a real account is answered 429.",
+            "Polls with one credential more often per second than the vendor documents.",
+            "Wait longer between two polls. The real API answers 429.",
         ),
         (
             "field-dropped",
-            "A member, a form field or a query parameter was sent that the vendor ignores.",
-            "Look for a misspelling, or do not send it.",
+            "Sends a member, form field or query parameter that the vendor ignores.",
+            "Check its spelling, or omit it.",
         ),
         (
             "result-url-expired",
-            "A result URL is used after its life.",
-            "Ask for the task again: it answers with a URL that is signed anew.",
+            "Uses a result URL that has expired.",
+            "Poll the task again: the response has a newly signed URL.",
         ),
         (
             "upload-url-expired",
-            "An upload URL is used after its life.",
+            "Uses an upload URL that has expired.",
             "Register the file again, and upload it at once.",
         ),
         (
             "upload-content-type-mismatch",
-            "The bytes are a picture of another kind than the `Content-Type` says.",
-            "Say what is sent: the vendor looks at the bytes today, and need not tomorrow.",
+            "Sends a picture of another type than its `Content-Type`.",
+            "Send the right `Content-Type`: the vendor may stop detecting the type from the bytes.",
         ),
         (
             "credential-in-query",
-            "A credential stands in the URL, where proxies and logs keep it.",
+            "Sends a credential in the URL, which proxies and logs store.",
             "Send it in the body.",
         ),
         (
             "deprecated-path",
-            "A path is called that the vendor's current documentation does not name any more.",
-            "Call the path that it names.",
+            "Calls a path that the vendor's current documentation no longer contains.",
+            "Call the documented path.",
         ),
     )
 }
-"""Every warning, by code."""
+"""All kinds of warnings, by code."""

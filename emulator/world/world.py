@@ -1,4 +1,4 @@
-"""The world that every vendor stands on: everything that a tester bends and reads."""
+"""The state and the services that all vendors share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from emulator.world.plans import Plans
 
 @dataclass(frozen=True)
 class World:
-    """The ports and the state behind a vendor's routes and jobs."""
+    """The services and the state behind a vendor's routes and jobs."""
 
     clock: Clock
     clocks: Clocks
@@ -51,15 +51,15 @@ class World:
     _vendors_own: list[Stateful] = field(default_factory=list)
 
     def add(self, *stateful: Stateful) -> None:
-        """Have what a vendor keeps loaded, checked and forgotten with everything else."""
+        """Register a vendor's state, to be loaded, checked and forgotten with all other state."""
         self._vendors_own.extend(stateful)
 
     @property
     def stateful(self) -> tuple[Stateful, ...]:
-        """Everything that keeps state, in the order in which it is loaded and forgotten.
+        """All objects that keep state, in the order in which they are loaded and forgotten.
 
-        Clocks come first, since the others ask for the time, and webhooks last: deliveries that are due
-        go out as soon as they are loaded, as everything else says.
+        Clocks come first, because the others need the time. Webhooks come last, because loading them sends
+        the due deliveries, which depend on all other state.
         """
         return (
             self.clocks,
@@ -76,24 +76,24 @@ class World:
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """What a document has to pass before a snapshot with it is restored, by kind."""
+        """Checks by kind of record. A snapshot is restored only if its documents pass them."""
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
 
     async def load(self) -> None:
-        """Read the records into memory: at the start, and after a restore."""
+        """Read the records into memory, at startup and after a restore."""
         for each in self.stateful:
             await each.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Drop what is held in memory of a credential, or everything."""
+        """Drop the state of one credential, or all state."""
         for each in self.stateful:
             await each.forget(credential)
 
     async def reset(self, credential: str | None) -> None:
-        """Forget a credential, or everything: records, counters, blobs and memory.
+        """Delete the records, counters, blobs and in-memory state of one credential, or of all.
 
-        Tasks that are under way are given up, and leave nothing behind. Since the counters begin again,
-        the same calls get the same ids as the first time.
+        Tasks in progress are cancelled and write nothing afterwards. The id counters restart, so the same
+        calls get the same ids again.
         """
         async with self.creations.stopped(credential), self.tasks.paused(credential):
             await self.records.forget(credential)
@@ -101,5 +101,5 @@ class World:
             await self.forget(credential)
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
-        """Return a picture as ``fault`` leaves it."""
+        """Return a picture with ``fault`` applied."""
         return data if fault is None else await self.queue.run(DEGRADE, data, fault)

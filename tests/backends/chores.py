@@ -1,4 +1,4 @@
-"""What test_queue has workers do: they import it by its name."""
+"""Functions that the workers of test_queue and test_pool import by name."""
 
 from __future__ import annotations
 

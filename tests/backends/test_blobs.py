@@ -1,4 +1,4 @@
-"""What every adapter of Blobs does."""
+"""Behaviour of every adapter of Blobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     return FolderBlobs(tmp_path / "blobs")
 
 
-def test_bytes_come_back_as_they_went_in(blobs: Blobs) -> None:
+def test_get_returns_the_stored_bytes(blobs: Blobs) -> None:
     async def scenario() -> None:
         await blobs.put("a/b", b"\x00first\n", "me")
         assert await blobs.get("a/b") == b"\x00first\n"
@@ -28,7 +28,7 @@ def test_bytes_come_back_as_they_went_in(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_not_there_is_none(blobs: Blobs) -> None:
+def test_a_missing_blob_is_none(blobs: Blobs) -> None:
     async def scenario() -> None:
         assert await blobs.get("a") is None
         assert await blobs.credential_of("a") is None
@@ -39,7 +39,7 @@ def test_what_is_not_there_is_none(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
-def test_deleting_takes_one_away(blobs: Blobs) -> None:
+def test_delete_removes_only_that_blob(blobs: Blobs) -> None:
     async def scenario() -> None:
         await blobs.put("a", b"1", "me")
         await blobs.put("A", b"2", "me")
@@ -62,7 +62,7 @@ def test_a_blob_belongs_to_the_credential_that_stored_it_last(blobs: Blobs) -> N
     asyncio.run(scenario())
 
 
-def test_forgetting_a_credential_leaves_the_others(blobs: Blobs) -> None:
+def test_forget_removes_only_the_blobs_of_a_credential(blobs: Blobs) -> None:
     async def scenario() -> None:
         for key, credential in [("c", "me"), ("a", ""), ("d", "you"), ("b", "me")]:
             await blobs.put(key, key.encode(), credential)
@@ -78,7 +78,7 @@ def test_forgetting_a_credential_leaves_the_others(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
-def test_forgetting_also_takes_what_its_writer_gave_up_waiting_for(blobs: Blobs) -> None:
+def test_forget_also_removes_blobs_of_cancelled_writes(blobs: Blobs) -> None:
     async def scenario() -> None:
         writing = [asyncio.create_task(blobs.put(str(n), bytes(100_000), "me")) for n in range(20)]
         await asyncio.sleep(0)  # each has begun
@@ -91,14 +91,14 @@ def test_forgetting_also_takes_what_its_writer_gave_up_waiting_for(blobs: Blobs)
     asyncio.run(scenario())
 
 
-def test_everything_is_there_when_it_is_opened_again_but_nothing_half(tmp_path: Path) -> None:
+def test_blobs_survive_reopening_and_unfinished_ones_are_deleted(tmp_path: Path) -> None:
     async def store() -> None:
         blobs = FolderBlobs(tmp_path)
         await blobs.put("a", b"1", "me")
 
     async def look() -> None:
         blobs = FolderBlobs(tmp_path)
-        # What is being written is nobody's blob, and what a killed writer left goes.
+        # An unfinished file is not listed, and opening deletes what a killed writer left.
         assert await blobs.keys() == [BlobKey("a", "me")]
         await blobs.open()
         assert await blobs.get("a") == b"1"
@@ -115,14 +115,14 @@ def files_below(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("key", ["../outside", "/etc/passwd", "a/../../outside", "nul\0byte", "x" * 5000])
-def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
+def test_no_key_escapes_the_folder(tmp_path: Path, key: str) -> None:
     asyncio.run(FolderBlobs(tmp_path / "blobs").put(key, b"data", ""))
     files = files_below(tmp_path)
     assert [path.read_bytes().partition(b"\n")[2] for path in files] == [b"data"]
     assert files[0].is_relative_to(tmp_path / "blobs")
 
 
-def test_a_writer_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         asyncio.run(FolderBlobs(tmp_path).put("a", "no bytes", ""))  # type: ignore[arg-type] # which is the point
     assert files_below(tmp_path) == []

@@ -52,7 +52,7 @@ def test_at_most_one_byte_beyond_the_limit_is_returned(
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", b"nonsense\r\n\r\n", b""]
 )
-def test_what_is_not_a_picture_fails(listener: socket.socket, answer: bytes) -> None:
+def test_an_unusable_response_raises_fetch_failed(listener: socket.socket, answer: bytes) -> None:
     thread = threading.Thread(target=answer_once, args=(listener, answer))
     thread.start()
     with pytest.raises(FetchFailed) as caught:
@@ -61,12 +61,12 @@ def test_what_is_not_a_picture_fails(listener: socket.socket, answer: bytes) -> 
     assert not isinstance(caught.value, FetchTimedOut)
 
 
-def test_a_silent_server_times_out(listener: socket.socket) -> None:
+def test_a_server_that_does_not_answer_times_out(listener: socket.socket) -> None:
     with pytest.raises(FetchTimedOut):
         fetch(url_of(listener), timeout_s=0.05)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://host/a.jpg", "http://", "http://127.0.0.1:99999/"])
-def test_what_is_no_url_fails(url: str) -> None:
+def test_an_invalid_url_raises_fetch_failed(url: str) -> None:
     with pytest.raises(FetchFailed):
         fetch(url)

@@ -22,7 +22,7 @@ def use(path: Path, scenario: Callable[[Kept[int], SqliteRecords], Awaitable[Non
     asyncio.run(run())
 
 
-def test_what_is_kept_is_there_again_after_a_load_and_in_order(tmp_path: Path) -> None:
+def test_load_restores_all_values_in_order(tmp_path: Path) -> None:
     async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
         for key, credential, value in (("b", "me", 1), ("a", "you", 2), ("b", "me", 3)):
             await kept.put(key, credential, value)
@@ -35,7 +35,7 @@ def test_what_is_kept_is_there_again_after_a_load_and_in_order(tmp_path: Path) -
     use(tmp_path, scenario)
 
 
-def test_what_is_forgotten_is_gone_from_both(tmp_path: Path) -> None:
+def test_delete_and_forget_remove_values_from_memory_and_records(tmp_path: Path) -> None:
     async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
         for key, credential in (("a", "me"), ("b", "you"), ("c", "me")):
             await kept.put(key, credential, 0)
@@ -50,8 +50,8 @@ def test_what_is_forgotten_is_gone_from_both(tmp_path: Path) -> None:
     use(tmp_path, scenario)
 
 
-def test_what_changes_while_the_records_are_read_stays_changed(tmp_path: Path) -> None:
-    """A reset of one credential reads all again, while others go on setting theirs."""
+def test_changes_during_a_load_are_kept(tmp_path: Path) -> None:
+    """A reset of one credential reloads all values while other credentials change theirs."""
 
     async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
         for key in ("changed", "deleted", "same", "gone"):
@@ -59,7 +59,7 @@ def test_what_changes_while_the_records_are_read_stays_changed(tmp_path: Path) -
         await records.delete("number", "gone")
         loading = asyncio.create_task(kept.load())
         await asyncio.sleep(0)
-        # The records are asked already: what they answer is from before.
+        # The read has started already, so it returns the old values.
         await asyncio.gather(kept.put("changed", "", 1), kept.put("new", "", 2), kept.delete("deleted"))
         await loading
         assert {key: entry.value for key, entry in kept.items().items()} == {

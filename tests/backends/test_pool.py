@@ -1,4 +1,4 @@
-"""One pool of workers for several queues."""
+"""A pool of workers that several queues share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def _chores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers, which have the path of this process, import what they are asked to do here."""
+    """Let workers import ``chores``: they inherit the module search path of this process."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
@@ -43,7 +43,7 @@ async def ignore(task_id: str) -> None:
     raise AssertionError(task_id)
 
 
-def test_a_queue_that_does_not_own_its_pool_leaves_it_to_the_next(pool: WorkerPool) -> None:
+def test_closing_a_queue_keeps_a_pool_that_it_does_not_own(pool: WorkerPool) -> None:
     async def run() -> int:
         workers = LocalWorkers(pool, owns_pool=False)
         await workers.start(ignore)
@@ -57,7 +57,7 @@ def test_a_queue_that_does_not_own_its_pool_leaves_it_to_the_next(pool: WorkerPo
     assert future.result(PATIENCE_SECONDS) == 9
 
 
-def test_a_queue_that_owns_its_pool_stops_it(pool: WorkerPool) -> None:
+def test_closing_a_queue_stops_the_pool_that_it_owns(pool: WorkerPool) -> None:
     async def run() -> None:
         workers = LocalWorkers(pool)
         await workers.run(PROCESS_ID)
@@ -70,7 +70,7 @@ def test_a_queue_that_owns_its_pool_stops_it(pool: WorkerPool) -> None:
     asyncio.run(run())
 
 
-def test_two_queues_in_two_event_loops_in_two_threads_share_one_pool(pool: WorkerPool) -> None:
+def test_two_queues_in_different_threads_share_one_pool(pool: WorkerPool) -> None:
     met = threading.Barrier(2)
 
     async def run(name: str) -> tuple[int, list[int], list[str]]:
@@ -86,7 +86,7 @@ def test_two_queues_in_two_event_loops_in_two_threads_share_one_pool(pool: Worke
 
         await workers.start(perform)
         await workers.wait_until_warm()
-        # Neither queue is closed before the other has begun.
+        # Neither queue is closed before the other has started.
         await asyncio.to_thread(met.wait, PATIENCE_SECONDS)
         for number in range(5):
             await workers.enqueue(f"{name}{number}")
@@ -105,7 +105,7 @@ def test_two_queues_in_two_event_loops_in_two_threads_share_one_pool(pool: Worke
     assert second[2] == [f"b{number}" for number in range(5)]
 
 
-def test_a_worker_that_dies_under_one_queues_work_is_replaced_for_both(
+def test_a_worker_killed_by_the_work_of_one_queue_is_replaced_for_both(
     pool: WorkerPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_under_one_queues_work_is_replaced_for_both(
         other = LocalWorkers(pool, owns_pool=False)
         before = await other.run(PROCESS_ID)
         dying = asyncio.create_task(deadly.run(DIE_WHEN_TOLD, tmp_path / "go", tmp_path / "died"))
-        # The other queue's work waits behind the one that the worker dies of, and survives it.
+        # The other queue's work waits behind the work that kills the worker, and is retried.
         waiting = asyncio.create_task(other.run(PROCESS_ID))
         await asyncio.sleep(0)
         (tmp_path / "go").touch()
@@ -124,11 +124,11 @@ def test_a_worker_that_dies_under_one_queues_work_is_replaced_for_both(
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(run())
-    # Whoever notices second finds it replaced.
+    # The second queue to notice finds the worker replaced already, and logs nothing.
     assert [record.message.startswith("a worker process died") for record in caplog.records] == [True]
 
 
-def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(
+def test_a_worker_that_dies_while_idle_is_replaced(
     pool: WorkerPool, eventually: Callable[[Callable[[], object]], object]
 ) -> None:
     async def run() -> None:
@@ -144,10 +144,10 @@ def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(
 
 def _is_broken(executor: object) -> bool:
     """Return whether an executor has noticed that a worker died."""
-    return executor._flags.broken is not None  # type: ignore[attr-defined] # noqa: SLF001 - loky tells nobody
+    return executor._flags.broken is not None  # type: ignore[attr-defined] # noqa: SLF001 - loky has no public attribute
 
 
-def test_a_worker_that_dies_once_while_it_warms_up_is_replaced(
+def test_a_worker_that_dies_during_the_warm_up_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKER", str(tmp_path / "marker"))

@@ -1,4 +1,4 @@
-"""What every adapter of WorkQueue does."""
+"""Behaviour of every adapter of WorkQueue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSE_TO_WARM_UP: Pipeline[[], None] = Pipeline("chores.refuse_to_warm_up")
 
 @pytest.fixture(autouse=True)
 def _chores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers, which have the path of this process, import what they are asked to do here."""
+    """Let workers import ``chores``: they inherit the module search path of this process."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
@@ -54,7 +54,7 @@ def use(
     asyncio.run(run())
 
 
-def test_a_pipeline_runs_elsewhere_and_its_result_comes_back() -> None:
+def test_a_pipeline_runs_in_a_worker_and_returns_its_result() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         assert await workers.run(POWER, 7, 2) == 49
         assert await workers.run(PROCESS_ID) != os.getpid()
@@ -62,7 +62,7 @@ def test_a_pipeline_runs_elsewhere_and_its_result_comes_back() -> None:
     use(scenario)
 
 
-def test_workers_have_the_variables_that_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_get_the_given_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOR_ALL", "theirs")
     monkeypatch.setenv("FOR_WORKERS", "theirs")
 
@@ -74,7 +74,7 @@ def test_workers_have_the_variables_that_they_are_given(monkeypatch: pytest.Monk
     assert os.environ["FOR_WORKERS"] == "theirs"
 
 
-def test_a_domain_error_arrives_whole() -> None:
+def test_a_domain_error_keeps_its_attributes_across_processes() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         with pytest.raises(RefusedImage) as caught:
             await workers.run(REFUSE)
@@ -85,14 +85,14 @@ def test_a_domain_error_arrives_whole() -> None:
     use(scenario)
 
 
-def test_work_survives_a_worker_that_dies_once(tmp_path: Path) -> None:
+def test_work_is_retried_after_its_worker_dies(tmp_path: Path) -> None:
     async def scenario(workers: LocalWorkers) -> None:
         assert await workers.run(DIE_ONCE, tmp_path / "marker") == "alive"
 
     use(scenario)
 
 
-def test_work_that_kills_every_worker_is_given_up_and_the_next_goes_on() -> None:
+def test_work_that_kills_every_worker_fails_and_later_work_still_runs() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         with pytest.raises(WorkerLost):
             await workers.run(DIE)
@@ -101,7 +101,7 @@ def test_work_that_kills_every_worker_is_given_up_and_the_next_goes_on() -> None
     use(scenario)
 
 
-def test_the_workers_are_warm_after_warming_up() -> None:
+def test_is_warm_is_true_after_the_warm_up() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         assert not workers.is_warm
         with pytest.raises(RuntimeError, match="not been started"):
@@ -113,7 +113,7 @@ def test_the_workers_are_warm_after_warming_up() -> None:
     use(scenario, count=2)
 
 
-def test_workers_that_cannot_warm_up_never_are_and_say_so() -> None:
+def test_a_failed_warm_up_raises_and_leaves_is_warm_false() -> None:
     async def scenario(workers: LocalWorkers) -> None:
         await workers.start(ignore)
         with pytest.raises(WorkerLost):
@@ -142,7 +142,7 @@ def test_every_enqueued_task_is_performed() -> None:
     use(scenario, count=2)
 
 
-def test_a_task_that_cannot_be_performed_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_task_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(workers: LocalWorkers) -> None:
         done = asyncio.Event()
 
@@ -165,7 +165,7 @@ def test_a_task_that_cannot_be_performed_does_not_stop_the_next(caplog: pytest.L
     "error", [NoFaceFound(), ImageTooLarge(9, 8, 7), RefusedImage(2, NoFaceFound())], ids=repr
 )
 def test_errors_keep_their_text_across_processes(error: Exception) -> None:
-    import pickle  # noqa: PLC0415 - the queue's means of transport, of interest here alone
+    import pickle  # noqa: PLC0415 - the queue's serialisation, needed only here
 
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
 
@@ -191,7 +191,7 @@ asyncio.run(run())
 @pytest.mark.parametrize(
     "work", ['Pipeline("math.sqrt"), 1', 'Pipeline("time.sleep"), 1000'], ids=["idle", "busy"]
 )
-def test_workers_end_with_a_server_that_is_killed(work: str) -> None:
+def test_workers_exit_when_their_server_is_killed(work: str) -> None:
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", SERVER.format(work=work)],
         stdout=subprocess.PIPE,
@@ -202,7 +202,7 @@ def test_workers_end_with_a_server_that_is_killed(work: str) -> None:
         assert int(process.stdout.readline()) != process.pid
         process.kill()
         try:
-            # The workers have it too: it ends when the last of them does.
+            # The workers share stdout, which closes when the last of them exits.
             assert process.communicate(timeout=30)[0] == ""
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What every adapter of Records does. A new one joins the list of ``ADAPTERS``."""
+"""Behaviour of every adapter of Records. A new adapter joins the parameters of ``use``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Use = Callable[[Callable[[Records], Awaitable[R]]], R]
 
 @pytest.fixture(params=["sqlite"])
 def use(request: pytest.FixtureRequest, tmp_path: Path) -> Use[object]:
-    """Run a coroutine function over an open adapter; each use opens it anew."""
+    """Return a function that opens an adapter, runs a coroutine function with it, and closes it."""
     assert request.param == "sqlite"
 
     def run(scenario: Callable[[Records], Awaitable[object]]) -> object:
@@ -38,7 +38,7 @@ def use(request: pytest.FixtureRequest, tmp_path: Path) -> Use[object]:
     return run
 
 
-def test_a_document_is_found_as_it_was_stored(use: Use[None]) -> None:
+def test_get_returns_the_stored_document(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         document = {"text": "ä", "number": 1.5, "nothing": None, "list": [1, {"deep": True}]}
         await records.create("task", "t1", "me", document)
@@ -51,7 +51,7 @@ def test_a_document_is_found_as_it_was_stored(use: Use[None]) -> None:
     use(scenario)
 
 
-def test_a_key_is_taken_once_for_a_kind(use: Use[None]) -> None:
+def test_a_key_is_unique_within_a_kind(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         await records.create("task", "same", "me", {})
         await records.create("file", "same", "me", {})
@@ -61,7 +61,7 @@ def test_a_key_is_taken_once_for_a_kind(use: Use[None]) -> None:
     use(scenario)
 
 
-def test_replacing_fails_once_somebody_else_was_faster(use: Use[None]) -> None:
+def test_replace_fails_after_a_concurrent_change(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         await records.create("task", "t", "me", {"n": 0})
         mine = yours = await records.get("task", "t")
@@ -85,14 +85,14 @@ def test_a_deleted_document_cannot_be_replaced(use: Use[None]) -> None:
         assert not await records.delete("task", "t")
         assert not await records.replace("task", record, {})
         assert await records.get("task", "t") is None
-        # Nor can another one, though it has its key and was changed as often.
+        # A new document with the same key and version cannot be replaced through the old record.
         await records.create("task", "t", "me", {})
         assert not await records.replace("task", record, {"n": 1})
 
     use(scenario)
 
 
-def test_finding_goes_by_kind_and_credential_in_the_order_of_creation(use: Use[None]) -> None:
+def test_find_filters_by_kind_and_credential_in_creation_order(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         for key, credential in [("b", "me"), ("a", "you"), ("c", "me")]:
             await records.create("task", key, credential, {})
@@ -104,7 +104,7 @@ def test_finding_goes_by_kind_and_credential_in_the_order_of_creation(use: Use[N
     use(scenario)
 
 
-def test_counting_skips_and_repeats_nothing(use: Use[None]) -> None:
+def test_concurrent_counts_are_consecutive(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         counts = await asyncio.gather(*(records.count_up("a") for _ in range(50)))
         assert sorted(counts) == list(range(1, 51))
@@ -121,7 +121,7 @@ async def everything_in(records: Records) -> list[Document | Counter]:
 
 
 async def fill(records: Records) -> list[Document | Counter]:
-    """Store what is returned."""
+    """Store documents and counters, and return them."""
     await records.create("task", "t2", "me", {"n": [1, None, "ä"]})
     await records.create("task", "t1", "you", {})
     await records.create("file", "t1", "", {"f": 1.5})
@@ -137,7 +137,7 @@ async def fill(records: Records) -> list[Document | Counter]:
     ]
 
 
-def test_a_credential_is_itself_and_no_pattern_or_statement(use: Use[None]) -> None:
+def test_credentials_are_compared_literally(use: Use[None]) -> None:
     credentials = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
 
     async def scenario(records: Records) -> None:
@@ -155,7 +155,7 @@ def test_a_credential_is_itself_and_no_pattern_or_statement(use: Use[None]) -> N
 
 
 @pytest.mark.parametrize("credential", ["me", "you", "", "nobody", None])
-def test_forgetting_a_credential_takes_its_documents_and_counters_alone(
+def test_forget_removes_only_the_documents_and_counters_of_a_credential(
     use: Use[None], credential: str | None
 ) -> None:
     async def scenario(records: Records) -> None:
@@ -171,7 +171,7 @@ def test_forgetting_a_credential_takes_its_documents_and_counters_alone(
     use(scenario)
 
 
-def test_what_was_exported_is_restored_in_place_of_all_else(use: Use[None]) -> None:
+def test_restore_replaces_everything_with_the_export(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         filled = await fill(records)
         await records.delete("task", "t1")
@@ -188,7 +188,7 @@ def test_what_was_exported_is_restored_in_place_of_all_else(use: Use[None]) -> N
     use(scenario)
 
 
-def test_a_restore_that_cannot_be_finished_changes_nothing(use: Use[None]) -> None:
+def test_an_interrupted_restore_changes_nothing(use: Use[None]) -> None:
     def broken() -> Iterator[Document | Counter]:
         yield Document("task", "t9", "me", {})
         raise ZeroDivisionError
@@ -204,7 +204,7 @@ def test_a_restore_that_cannot_be_finished_changes_nothing(use: Use[None]) -> No
     use(scenario)
 
 
-def test_an_export_shows_one_moment(use: Use[None]) -> None:
+def test_an_export_is_not_affected_by_later_changes(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         filled = await fill(records)
         export = records.export()
@@ -217,7 +217,7 @@ def test_an_export_shows_one_moment(use: Use[None]) -> None:
     use(scenario)
 
 
-def test_calls_wait_for_a_restore_and_see_what_it_stored(use: Use[None]) -> None:
+def test_a_write_waits_for_a_running_restore(use: Use[None]) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> Iterator[Document]:
@@ -239,7 +239,7 @@ def test_calls_wait_for_a_restore_and_see_what_it_stored(use: Use[None]) -> None
     use(scenario)
 
 
-def test_everything_is_there_when_it_is_opened_again(use: Use[None]) -> None:
+def test_records_survive_reopening(use: Use[None]) -> None:
     async def store(records: Records) -> None:
         await records.create("task", "t", "me", {"n": 1})
         await records.count_up("a")
@@ -252,7 +252,7 @@ def test_everything_is_there_when_it_is_opened_again(use: Use[None]) -> None:
     use(look)
 
 
-def test_sqlite_leaves_alone_what_another_version_stored(tmp_path: Path) -> None:
+def test_sqlite_refuses_and_keeps_a_file_of_another_format(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite3"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
@@ -263,7 +263,7 @@ def test_sqlite_leaves_alone_what_another_version_stored(tmp_path: Path) -> None
     assert path.read_bytes() == before
 
 
-def test_sqlite_leaves_alone_what_is_no_database(tmp_path: Path) -> None:
+def test_sqlite_refuses_and_keeps_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite3"
     path.write_bytes(b"What is this?" * 1000)
     with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 cannot be used: file is not a database"):
@@ -271,6 +271,6 @@ def test_sqlite_leaves_alone_what_is_no_database(tmp_path: Path) -> None:
     assert path.read_bytes() == b"What is this?" * 1000
 
 
-def test_sqlite_says_that_it_is_not_open(tmp_path: Path) -> None:
+def test_sqlite_raises_an_error_when_it_is_not_open(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not open"):
         asyncio.run(SqliteRecords(tmp_path / "records.sqlite3").get("task", "t"))

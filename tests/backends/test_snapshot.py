@@ -1,4 +1,4 @@
-"""A snapshot restores the same state through any adapters, and a file that is none changes nothing."""
+"""A snapshot restores the same state through any adapters, and an invalid file changes nothing."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return saved(tmp_path_factory.mktemp("saved"))
 
 
-def test_everything_is_restored_in_place_of_all_else(tmp_path: Path, snapshot: bytes) -> None:
+def test_restore_replaces_the_whole_state(tmp_path: Path, snapshot: bytes) -> None:
     async def scenario(records: Records, blobs: Blobs) -> None:
         await records.create("task", "t2", "you", {})
         await records.create("file", "f", "me", {})
@@ -104,7 +104,7 @@ def test_the_same_state_gives_the_same_file(tmp_path: Path, snapshot: bytes) -> 
 def rewritten(
     snapshot: bytes, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED
 ) -> bytes:
-    """Return a snapshot with other members; None leaves one out."""
+    """Return a snapshot with some members replaced, or left out where the change is None."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(snapshot)) as old, zipfile.ZipFile(file, "w", compression) as new:
         members = {name: old.read(name) for name in old.namelist()} | changes
@@ -133,49 +133,49 @@ KEYS = b"".join(line(key=key, credential="") for key in "abc")
     [
         ({}, None),
         ({"records.jsonl": TASK + TASK.replace(b"task", b"file") + COUNTER, "blobs.jsonl": KEYS}, None),
-        ({"manifest.json": None}, "no manifest.json"),
-        ({"manifest.json": b"{"}, "no JSON"),
-        ({"manifest.json": b"[]"}, "no Manifest"),
-        ({"manifest.json": manifest(more=1)}, "no Manifest"),
-        ({"manifest.json": manifest(format=2)}, "format 2, of emulator 1.2.3"),
-        ({"manifest.json": manifest(documents=True)}, "documents is wrong"),
-        ({"manifest.json": manifest(documents=3)}, "how much"),
-        ({"manifest.json": manifest(blobs=2)}, "how much"),
-        ({"records.jsonl": None}, "no records.jsonl"),
-        ({"records.jsonl": TASK + b"nonsense\n" + COUNTER}, "no JSON"),
-        ({"records.jsonl": TASK + b"\xff\n" + COUNTER}, "no JSON"),
-        ({"records.jsonl": TASK + b"7\n"}, "no Counter"),
-        ({"records.jsonl": TASK + line(name="a", credential="")}, "no Counter"),
-        ({"records.jsonl": TASK + line(name="a", credential="", value=-1)}, "value is wrong"),
-        ({"records.jsonl": TASK + line(name="a", credential="", value=2**63)}, "value is wrong"),
-        ({"records.jsonl": TASK + line(name="\ud800", credential="", value=1)}, "name is wrong"),
-        ({"records.jsonl": line(kind="task", key="t", credential="", document=[])}, "document is wrong"),
-        ({"records.jsonl": line(kind="task", key="t", credential=None, document={})}, "credential is wrong"),
+        ({"manifest.json": None}, "does not contain manifest.json"),
+        ({"manifest.json": b"{"}, "invalid JSON"),
+        ({"manifest.json": b"[]"}, "not a Manifest"),
+        ({"manifest.json": manifest(more=1)}, "not a Manifest"),
+        ({"manifest.json": manifest(format=2)}, r"format 2 \(emulator 1.2.3\)"),
+        ({"manifest.json": manifest(documents=True)}, "invalid documents"),
+        ({"manifest.json": manifest(documents=3)}, "do not match the content"),
+        ({"manifest.json": manifest(blobs=2)}, "do not match the content"),
+        ({"records.jsonl": None}, "does not contain records.jsonl"),
+        ({"records.jsonl": TASK + b"nonsense\n" + COUNTER}, "invalid JSON"),
+        ({"records.jsonl": TASK + b"\xff\n" + COUNTER}, "invalid JSON"),
+        ({"records.jsonl": TASK + b"7\n"}, "not a Counter"),
+        ({"records.jsonl": TASK + line(name="a", credential="")}, "not a Counter"),
+        ({"records.jsonl": TASK + line(name="a", credential="", value=-1)}, "invalid value"),
+        ({"records.jsonl": TASK + line(name="a", credential="", value=2**63)}, "invalid value"),
+        ({"records.jsonl": TASK + line(name="\ud800", credential="", value=1)}, "invalid name"),
+        ({"records.jsonl": line(kind="task", key="t", credential="", document=[])}, "invalid document"),
+        ({"records.jsonl": line(kind="task", key="t", credential=None, document={})}, "invalid credential"),
         ({"records.jsonl": TASK + TASK + COUNTER}, "document twice: task 't'"),
         ({"records.jsonl": TASK + COUNTER + COUNTER}, "counter twice"),
-        ({"records.jsonl": TASK.replace(b'"n"', b'"m"') + COUNTER}, "the task 't' cannot be read"),
+        ({"records.jsonl": TASK.replace(b'"n"', b'"m"') + COUNTER}, "the task 't' is invalid"),
         ({"records.jsonl": b"[" * 100_000}, "damaged"),
-        ({"blobs.jsonl": None}, "no blobs.jsonl"),
+        ({"blobs.jsonl": None}, "does not contain blobs.jsonl"),
         ({"blobs.jsonl": KEYS.replace(b"b", b"a")}, "key twice"),
-        ({"blobs.jsonl": line(key=1, credential="")}, "key is wrong"),
-        ({"blobs/1": None}, "lacks blobs"),
-        ({"blobs/3": b""}, "no snapshot has"),
-        ({"../outside": b""}, "no snapshot has"),
+        ({"blobs.jsonl": line(key=1, credential="")}, "invalid key"),
+        ({"blobs/1": None}, "blobs are missing"),
+        ({"blobs/3": b""}, "unknown files"),
+        ({"../outside": b""}, "unknown files"),
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_a_file_that_is_no_snapshot_changes_nothing(
+def test_an_invalid_snapshot_changes_nothing(
     tmp_path: Path, snapshot: bytes, changes: dict[str, bytes | None], reason: str | None
 ) -> None:
     check_that_it_changes_nothing(tmp_path, rewritten(snapshot, changes), reason)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip file" * 1000], ids=lambda data: str(data[:8]))
-def test_what_is_no_zip_file_changes_nothing(tmp_path: Path, data: bytes) -> None:
-    check_that_it_changes_nothing(tmp_path, data, "no zip file, or a damaged one")
+def test_a_file_that_is_no_zip_file_changes_nothing(tmp_path: Path, data: bytes) -> None:
+    check_that_it_changes_nothing(tmp_path, data, "it is not a zip file, or it is damaged")
 
 
-def test_blobs_that_could_grow_are_refused(tmp_path: Path, snapshot: bytes) -> None:
+def test_compressed_blobs_are_refused(tmp_path: Path, snapshot: bytes) -> None:
     grown = rewritten(snapshot, {}, zipfile.ZIP_DEFLATED)
     check_that_it_changes_nothing(tmp_path, grown, "a blob is compressed")
 
@@ -200,7 +200,7 @@ def check_that_it_changes_nothing(folder: Path, data: bytes, reason: str | None)
 CHECKS = {"task": lambda document: document["n"]}
 
 
-def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes) -> None:
+def test_a_damaged_snapshot_is_refused_or_restores_the_same_state(tmp_path: Path, snapshot: bytes) -> None:
     small = rewritten(snapshot, {"blobs/1": bytes(50), "blobs/2": bytes(50)})
     cut = [small[:length] for length in range(0, len(small), 97)]
     flipped = [
@@ -222,7 +222,7 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
                 refused += 1
                 assert await state(records, blobs) == before
             else:
-                # The bit was of no consequence, such as a date.
+                # The flipped bit has no effect, such as one in a date.
                 assert damaged in flipped
                 assert await state(records, blobs) == whole
                 await records.create("task", "mine", "me", {})
@@ -232,7 +232,7 @@ def test_damage_anywhere_is_seen_or_does_no_harm(tmp_path: Path, snapshot: bytes
     use(tmp_path, scenario)
 
 
-def test_a_blob_that_goes_while_it_is_saved_is_left_out(tmp_path: Path) -> None:
+def test_a_blob_deleted_during_the_save_is_left_out(tmp_path: Path) -> None:
     class Vanishing(FolderBlobs):
         async def keys(self, credential: str | None = None) -> list[BlobKey]:
             return [*await super().keys(credential), BlobKey("gone", "me")]
@@ -251,7 +251,7 @@ FULL = OSError(errno.ENOSPC, "no space left on device")
 
 
 class FullBlobs(FolderBlobs):
-    """Blobs on a disk that has room for so many more."""
+    """Blobs on a disk that has room for ``room`` more."""
 
     def __init__(self, folder: Path, room: int) -> None:
         super().__init__(folder)
@@ -269,7 +269,7 @@ class FullBlobs(FolderBlobs):
 
 
 class FullRecords(SqliteRecords):
-    """Records on a disk that is full once a few are written."""
+    """Records on a disk that is full after one entry."""
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         def some() -> Iterable[Document | Counter]:
@@ -280,7 +280,7 @@ class FullRecords(SqliteRecords):
 
 
 @pytest.mark.parametrize("room", [0, 1, 2])
-def test_a_restore_that_fails_changes_nothing(tmp_path: Path, snapshot: bytes, room: int) -> None:
+def test_a_restore_on_a_full_disk_changes_nothing(tmp_path: Path, snapshot: bytes, room: int) -> None:
     async def scenario(records: Records, blobs: Blobs) -> None:
         await records.create("task", "mine", "me", {})
         await records.count_up("b")
@@ -300,7 +300,7 @@ def test_a_restore_that_fails_changes_nothing(tmp_path: Path, snapshot: bytes, r
     use(tmp_path, scenario)
 
 
-def test_a_blob_that_cannot_be_put_back_is_logged_and_the_others_are(
+def test_a_blob_that_cannot_be_rolled_back_is_logged_and_the_others_are_rolled_back(
     tmp_path: Path, snapshot: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     class OnceTooFull(FolderBlobs):
@@ -317,4 +317,4 @@ def test_a_blob_that_cannot_be_put_back_is_logged_and_the_others_are(
         assert [await blobs.get(key) for key in BLOBS] == [b"mine", b"", b"mine"]
 
     use(tmp_path, scenario)
-    assert caplog.messages == ["the blob a/\n\u00e4 could not be put back"]
+    assert caplog.messages == ["the blob a/\n\u00e4 could not be written back"]

@@ -1,4 +1,4 @@
-"""Runs commands against the session's emulator."""
+"""Fixtures that run commands against the session's emulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ME = "commander"
 
 @pytest.fixture
 def tell(server: Listening) -> Callable[..., str]:
-    """Run a command against the session's emulator, and return what it prints."""
+    """Return a function that runs a command against the session's emulator and returns its output."""
 
     def run(*arguments: str, fails: bool = False) -> str:
         done = CliRunner().invoke(app, [*arguments, "--url", server.base_url])
@@ -28,13 +28,13 @@ def tell(server: Listening) -> Callable[..., str]:
 
 @pytest.fixture
 def tell_mine(tell: Callable[..., str]) -> Callable[..., str]:
-    """Run a command for the credential of ``me``."""
+    """Return a function that runs a command with the credential of ``me``."""
     return lambda *arguments: tell(*arguments, "-c", ME)
 
 
 @pytest.fixture
 def me(server: Listening) -> Iterator[Client]:
-    """A client whose credential the commands share, and no other tests."""
+    """A control client with a credential that only the tests of commands use."""
     with Client(server.base_url, ME) as client:
         yield client
         client.reset()

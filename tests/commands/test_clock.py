@@ -5,7 +5,7 @@ from collections.abc import Callable
 from emulator.control import Client
 
 
-def test_the_clock_is_moved(tell_mine: Callable[..., str], me: Client) -> None:
+def test_the_clock_is_frozen_advanced_moved_and_reset(tell_mine: Callable[..., str], me: Client) -> None:
     assert tell_mine("clock", "freeze", "2026-01-01T00:00:00") == "2026-01-01T00:00:00+00:00 (frozen)"
     assert tell_mine("clock", "advance", "90") == "2026-01-01T00:01:30+00:00 (frozen)"
     assert tell_mine("clock", "travel", "2027-02-03T04:05:06+01:00").startswith("2027-02-03T03:05:06")

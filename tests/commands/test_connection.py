@@ -16,17 +16,17 @@ from emulator.cli import app
         (["faults", "add", "slow", "--nth", "0"], "nth: Input should be greater than or equal to 1"),
         (
             ["credentials", "set", "me", "dead"],
-            "dead is not one of valid, revoked, expired, restricted, no_balance",
+            "there is no state dead; choose one of valid, revoked, expired, restricted, no_balance",
         ),
-        (["faults", "remove", "nothing"], "there is no rule nothing"),
+        (["faults", "remove", "nothing"], "there is no active rule nothing"),
         (["clock", "travel", "yesterday"], "yesterday is not an ISO 8601 date and time"),
         (["tasks", "finish", "nothing"], "there is no task nothing"),
-        (["tasks", "progression", "after_polls"], "`polls` goes with the mode after_polls"),
-        (["scenario", "load", "nothing"], "there is no scenario nothing; there are flaky-network"),
-        (["scenario", "unload", "nothing"], "no rule of a scenario nothing is active"),
+        (["tasks", "progression", "after_polls"], "`polls` must be given with the mode after_polls"),
+        (["scenario", "load", "nothing"], "there is no built-in scenario nothing; choose one of "),
+        (["scenario", "unload", "nothing"], "no rule of the scenario nothing is active"),
     ],
 )
-def test_what_cannot_be_is_told_in_a_sentence(
+def test_a_refused_command_prints_the_reason_without_a_traceback(
     tell: Callable[..., str], arguments: list[str], reason: str
 ) -> None:
     said = tell(*arguments, fails=True)
@@ -35,7 +35,7 @@ def test_what_cannot_be_is_told_in_a_sentence(
     assert "Traceback" not in said
 
 
-def test_an_emulator_that_is_not_there_is_told() -> None:
+def test_an_unreachable_emulator_is_reported() -> None:
     done = CliRunner().invoke(app, ["clock", "now", "--url", "http://127.0.0.1:1"])
     assert done.exit_code == 1
     assert done.output.startswith("face-emulator: no emulator answers at http://127.0.0.1:1 (")

@@ -38,7 +38,7 @@ def test_an_effect_may_be_json(tell_mine: Callable[..., str], me: Client) -> Non
     assert me.faults() == []
 
 
-def test_names_lists_every_error(tell: Callable[..., str]) -> None:
+def test_faults_names_lists_errors_and_effects(tell: Callable[..., str]) -> None:
     said = tell("faults", "names")
     for name in ("connection-reset", "MULTIPLE_FACE_FOUND", "FACE_NOT_FOUND", "error_no_face"):
         assert name in said

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from emulator.control import Client
 
 
-def test_endpoints_of_webhooks_are_added_listed_and_removed(
+def test_webhook_endpoints_are_added_listed_and_removed(
     tell: Callable[..., str], tell_mine: Callable[..., str], me: Client
 ) -> None:
     added = tell_mine("webhooks", "add", "http://127.0.0.1:9/hook")

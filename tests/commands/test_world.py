@@ -7,14 +7,14 @@ import httpx
 from emulator.control import Client
 
 
-def test_reset_forgets_one_world(tell_mine: Callable[..., str], me: Client) -> None:
+def test_reset_clears_the_state_of_one_credential(tell_mine: Callable[..., str], me: Client) -> None:
     me.add_fault("slow", operation="upload")
     me.freeze()
     tell_mine("reset")
     assert (me.faults(), me.clock().own) == ([], False)
 
 
-def test_costs_are_told(
+def test_costs_are_printed(
     tell_mine: Callable[..., str], client: httpx.Client, face_jpeg: bytes, me: Client
 ) -> None:
     keys, files = {"api_key": str(me.credential), "api_secret": "s"}, {"image_file_1": face_jpeg}

@@ -1,4 +1,4 @@
-"""The control API's own OpenAPI document is true, and nothing that fits it is a defect."""
+"""The control API matches its OpenAPI document, and no valid request causes a defect."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from emulator.settings import Settings
 COMMAND = Path(sys.executable).parent / "schemathesis"
 EXAMPLES = 15
 
-# No schema can say which rules, tasks and scenarios there are, or which names they may use: calls
-# that a schema calls good may be refused. FastAPI's documents tell of no 404 and no 409, and where a
-# path has several methods, its 405 names the first. Numbers may come as text or as a truth value, so
-# that what a command line or a YAML file holds is taken.
+# Schemas cannot say which rules, tasks and scenarios exist, or which names they can use, so a valid
+# request can be refused. FastAPI's documents have no 404 and no 409, and the 405 of a path with several
+# methods lists only the first. Numbers can also be strings or booleans, as in command lines and YAML.
 EXCLUDED = "positive_data_acceptance,negative_data_rejection,status_code_conformance,allow_header_conformance"
 
-# A stream that its reader ends, and a file that no schema describes.
+# A stream that only its reader ends, and a file that no schema describes.
 UNREADABLE = "^/_emulator/(calls/stream|snapshot)$"
 
 
 @pytest.fixture(scope="module")
 def spare(workers: WorkerPool) -> Iterator[Listening]:
-    """An emulator that may be reset at any moment, and whose clock may say anything."""
+    """An emulator that no other test uses, so that it can be reset and its clock can be moved."""
     with running_server(Settings(), workers=workers) as listening:
         yield listening
 
 
 def test_schemathesis_finds_no_violation(spare: Listening, tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - the emulator's own command
         [
             COMMAND, "run", f"{spare.base_url}/_emulator/openapi.json", "--url", spare.base_url,
             "--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing",
@@ -49,7 +48,7 @@ def test_schemathesis_finds_no_violation(spare: Listening, tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert "passed" in done.stdout
-    # Whatever rules it has made, all of them can still be listed, and all can be taken back.
+    # All rules that schemathesis has added can still be listed and removed.
     assert httpx.get(f"{spare.base_url}/_emulator/faults").status_code == 200
     assert httpx.post(f"{spare.base_url}/_emulator/reset").status_code == 204
     assert httpx.get(f"{spare.base_url}/_emulator/faults").json() == []

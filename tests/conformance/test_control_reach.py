@@ -1,4 +1,4 @@
-"""Whatever the control API can do, its Python client can do, and the command line."""
+"""The Python client and the command line reach every operation of the control API."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from emulator.settings import Settings
 from emulator.tasks.task import TaskState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-HOOK = "http://127.0.0.1:9/hook"  # where nobody listens
+HOOK = "http://127.0.0.1:9/hook"  # no server listens here
 TASK = "/s2s/v2.0/task/face-reshape"
 BODY = {"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}
-# A task that ends with an error at once: nothing has to be computed for it.
+# The task ends at once with an error, because that needs no computation.
 HEADERS = {"Authorization": "Bearer me", "X-Emulator-Fault": "error_no_face"}
 PATIENCE_SECONDS = 60
 
@@ -36,7 +36,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class World:
-    """What is there to be seen and ended, by its ids."""
+    """The ids of the objects that the methods and commands act on."""
 
     call: int
     delivery: str
@@ -126,14 +126,14 @@ COMMANDS = (
 
 @pytest.fixture(scope="module")
 def spare(workers: WorkerPool) -> Iterator[Listening]:
-    """An emulator that may be reset at any moment."""
+    """An emulator that no other test uses, so that it can be reset."""
     with running_server(Settings(), workers=workers) as listening:
         yield listening
 
 
 @pytest.fixture
 def world(spare: Listening, tmp_path: Path) -> World:
-    """A rule, an endpoint, a delivery that failed once, a task that waits to be ended, and its call."""
+    """A rule, an endpoint, a delivery that failed once, a held task, and its call."""
     with Client(spare.base_url, "me") as me:
         me.reset()
         endpoint = me.add_endpoint(HOOK).id
@@ -152,7 +152,7 @@ def create(spare: Listening) -> str:
 
 
 def until(look: Callable[[], Found | None]) -> Found:
-    """Return what is found as soon as there is something."""
+    """Call ``look`` until it finds something, and return that."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline
@@ -161,8 +161,8 @@ def until(look: Callable[[], Found | None]) -> Found:
 
 
 @pytest.fixture
-def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:  # noqa: ARG001 - its own calls do not count
-    """Which calls go out."""
+def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:  # noqa: ARG001 - requested first, because its calls do not count
+    """The method and the path of every request that is sent."""
     sent: set[tuple[str, str]] = set()
     send = httpx.Client.send
 
@@ -175,7 +175,7 @@ def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str
 
 
 def missed(base_url: str, reached: set[tuple[str, str]]) -> list[str]:
-    """Return the operations of the control API's own document that none of the calls was for."""
+    """Return the operations of the control API's document that no request reached."""
     paths = httpx.get(f"{base_url}/_emulator/openapi.json").json()["paths"]
     operations = [(method.upper(), path) for path, methods in paths.items() for method in methods]
     assert len(operations) > 40
@@ -190,7 +190,7 @@ def missed(base_url: str, reached: set[tuple[str, str]]) -> list[str]:
 
 
 def commands_of(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the commands that ask an emulator: those with a URL that has a default."""
+    """Yield the commands that call an emulator: those whose URL has a default."""
     if isinstance(command, TyperGroup):
         for name, below in command.commands.items():
             yield from commands_of(below, (*path, name))
@@ -220,11 +220,11 @@ def test_the_command_line_reaches_everything(
     spare: Listening, world: World, reached: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACE_EMULATOR_URL", spare.base_url)
-    # One that is not followed for ever, since the test would be.
+    # Follow only one call, because following does not end by itself.
     follow = Client.follow
     monkeypatch.setattr(Client, "follow", lambda me, **match: [next(follow(me, **{**match, "after": 0}))])
     for command in COMMANDS:
         done = CliRunner().invoke(app, command.format(**asdict(world)).split())
         assert (done.exit_code, done.exception) == (0, None), (command, done.output)
-    # The list of what comes along needs no emulator, and a file of one's own has a test of its own.
+    # Listing the shipped scenarios needs no emulator, and loading a file has a test of its own.
     assert missed(spare.base_url, reached) == ["GET /_emulator/scenarios", "POST /_emulator/scenarios"]

@@ -1,4 +1,4 @@
-"""Every error of every vendor comes about by itself, by a rule and in band, and looks the same."""
+"""Every error of every vendor is the same, whether it is natural or caused by a fault."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from emulator.world.error_catalogue import NEVER, CatalogueEntry
 
 WAYS = ("rule", "header", "credential")
 
-# What the defaults do not make errors of.
+# Settings for the errors that do not occur with the defaults.
 STRICT = {name: data_of(name).STRICT for name in VENDORS}
 ENTRIES = [(vendor, entry) for vendor in VENDORS.values() for entry in vendor.errors.values()]
 ANSWERED = [(vendor, entry) for vendor, entry in ENTRIES if not entry.of_task]
@@ -45,18 +45,18 @@ def named(value: object) -> str | None:
 
 @dataclass(frozen=True)
 class World:
-    """What an error needs to come about.
+    """What a test needs to cause an error.
 
     Attributes
     ----------
     key
-        A credential that nobody else has.
+        A credential that no other test uses.
     client
-        A client of the session's emulator, which is at its defaults.
+        A client of the session's emulator, which has the default settings.
     control
-        The hold of that credential on it.
+        A control client for that credential.
     strict
-        A client of an emulator in this process, whose settings make errors of more.
+        A client of an emulator in this process with the ``STRICT`` settings.
     """
 
     key: str
@@ -70,7 +70,7 @@ class World:
 
     @contextmanager
     def failing(self, place: object, name: str) -> Iterator[None]:
-        """Break a function of the emulator in this process."""
+        """Let a function of the emulator in this process fail."""
 
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError
@@ -90,7 +90,7 @@ def strict(workers: WorkerPool) -> Iterator[tuple[TestClient, Clock]]:
 
 @pytest.fixture
 def world(server: Listening, client: httpx.Client, strict: tuple[TestClient, Clock]) -> Iterator[World]:
-    strict[1].advance(1000)  # beyond all limits of calls
+    strict[1].advance(1000)  # so that no rate limit applies
     key = f"sk-errors-{next(numbers)}"
     with Client(server.base_url, key) as control:
         yield World(key, client, control, strict[0])
@@ -102,14 +102,14 @@ def world(server: Listening, client: httpx.Client, strict: tuple[TestClient, Clo
 
 @pytest.fixture(scope="module")
 def described(server: Listening) -> dict[tuple[str, str], ErrorDescription]:
-    """What `GET /_emulator/errors` says, by vendor and name."""
+    """The errors of `GET /_emulator/errors`, by vendor and name."""
     with Client(server.base_url) as control:
         return {(each.vendor, each.name): each for each in control.errors()}
 
 
 @dataclass(frozen=True)
 class Looks:
-    """What an answer looks like, but for what differs from call to call."""
+    """A response without the parts that differ between calls."""
 
     status: int
     headers: frozenset[str]
@@ -125,7 +125,7 @@ VARIES = [
 
 
 def looks_of(answer: Any, entry: CatalogueEntry) -> Looks:
-    """Return what an answer with that error looks like, with its places empty."""
+    """Return the look of a response with an error, with the places of its text not filled."""
     body = answer.text
     said = said_in(answer, entry)
     for written in (json.dumps(said)[1:-1], html.escape(said, quote=False)):
@@ -137,7 +137,7 @@ def looks_of(answer: Any, entry: CatalogueEntry) -> Looks:
 
 
 def said_in(answer: Any, entry: CatalogueEntry) -> str:
-    """Return the error's text as it stands in an answer, its places filled."""
+    """Return the text of an error in a response, with its places filled."""
     parts = Formatter().parse(entry.text)
     pattern = "".join(re.escape(text) + ("" if name is None else ".+") for text, name, _, _ in parts)
     if "json" in answer.headers["content-type"]:
@@ -145,7 +145,7 @@ def said_in(answer: Any, entry: CatalogueEntry) -> str:
     else:
         texts = re.findall(r"[^<>\r\n]+", html.unescape(answer.text))
     found = [text for text in texts if re.fullmatch(pattern, text)]
-    assert found, f"{answer.text} does not say {entry.text}"
+    assert found, f"{answer.text} does not contain {entry.text}"
     return max(found, key=len)
 
 
@@ -158,12 +158,12 @@ def strings_in(document: Any) -> Iterator[str]:
 
 
 def asked_for(world: World, entry: CatalogueEntry, way: str, vendor: Vendor) -> tuple[World, dict[str, str]]:
-    """Return a world in which an error is asked for, and the headers of the calls that ask for it."""
+    """Return a world in which a fault causes an error, and the headers of the calls that cause it."""
     if way == "header":
         return world, {"X-Emulator-Fault": entry.name}
     if way == "credential":
         return replace(world, key=f"fault-{entry.name}.{world.key}"), {}
-    # Everybody's, since some operations know no credential.
+    # A rule for all credentials, because some operations have no credential.
     world.control.add_fault(
         entry.name, vendor=vendor.name, credential=None, headers={"x-mark": f"^{world.key}$"}
     )
@@ -179,7 +179,7 @@ def natural_looks(world: World, vendor: Vendor, entry: CatalogueEntry) -> Looks 
 def natural(
     server: Listening, client: httpx.Client, strict: tuple[TestClient, Clock]
 ) -> dict[tuple[str, str], Looks]:
-    """What every error looks like that came about by itself."""
+    """The look of every natural error, by vendor and name."""
     found = {}
     for vendor, entry in NATURAL:
         strict[1].advance(1000)
@@ -207,7 +207,7 @@ def test_every_error_is_listed_with_every_way_to_get_it(
         ]
         assert one.operations
         assert one.by_nature == (entry.when if entry.is_natural else None)
-        # Whoever reads the sentence alone is told the same.
+        # The explanation says so too.
         assert entry.when.startswith(NEVER) != entry.is_natural
         assert one.by_rule == {"match": {"vendor": vendor.name}, "effect": entry.name}
         assert one.in_band is not None
@@ -249,7 +249,7 @@ def test_an_error_comes_about_by_itself(
 def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
-    """At every operation that can be answered so."""
+    """At every operation that can return the error."""
     calls = calls_of(vendor)
     operations = {name for name, operation in vendor.operations.items() if entry.name in operation.errors}
     if way == "credential":
@@ -263,7 +263,7 @@ def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
         assert looks.status == entry.status
         if expected is not None:
             assert looks == expected, operation
-    # Those that know no credential can be asked by the other ways.
+    # Operations without a credential are tested in the other ways.
     assert operations or way == "credential"
 
 
@@ -311,7 +311,7 @@ def test_a_rule_can_say_what_stands_in_an_errors_places(world: World) -> None:
 
 
 def test_latency_does_not_change_the_words_of_a_refusal(world: World) -> None:
-    """The v1.0 paths word a bad key in their own way, slow or not."""
+    """The v1.0 paths have their own error for an invalid key, with and without latency."""
     world.control.list_credential(world.key, "revoked")  # type: ignore[arg-type] # names are states too
     world.control.add_fault({"latency": 0.01})
     answer = calls_of(VENDORS["perfectcorp"])["credit"](world)

@@ -1,4 +1,4 @@
-"""The golden samples of every vendor are answered as they were."""
+"""The emulator's responses match the golden samples of every vendor."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_real_key_has_one_form_and_places_name_settings_that_there_are(
 
 
 def test_the_tool_that_writes_samples_writes_what_is_there(emulated: Side, tmp_path: Path) -> None:
-    """Of samples that draw no ids: those of the others count on from what was replayed above."""
+    """Only for samples without ids, because ids continue from the samples that were replayed above."""
     for vendor in VENDORS.values():
         for file in golden_folder(vendor).iterdir():
             if file.name in {"missing-credentials.json", "missing-token.json", "unknown.json"}:

@@ -1,4 +1,4 @@
-"""Every vendor's OpenAPI document is true: schemathesis finds nothing that it does not say."""
+"""Every vendor's operations match its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ COMMAND = Path(sys.executable).with_name("schemathesis")
 KEY = "sk-listed"
 EXAMPLES = 6
 
-# No schema can say which strings name a file, or which bytes show a face: requests that a schema
-# calls good may be refused.
+# Schemas cannot say which strings are ids of files, or which bytes show a face, so a valid request can
+# be refused.
 EXCLUDED = "positive_data_acceptance"
 
 
 @pytest.fixture(scope="module")
 def strict(workers: WorkerPool) -> Iterator[Listening]:
-    """An emulator that knows one credential, so that ignoring it would show."""
+    """An emulator that accepts one credential, so that the test fails if it is ignored."""
     settings = Settings(strict=True, credentials={KEY: CredentialState.VALID})
     with running_server(settings, workers=workers) as listening:
         yield listening
 
 
 def headers_of(vendor: Vendor) -> list[str]:
-    """Return the options that send the one listed key where the vendor's security scheme wants it."""
+    """Return the options that send the listed key as the vendor's security scheme requires."""
     match vendor.security:
         case {"type": "http"}:
             return ["--header", f"Authorization: Bearer {KEY}"]
@@ -50,7 +50,7 @@ def headers_of(vendor: Vendor) -> list[str]:
 
 @per_vendor
 def test_schemathesis_finds_no_violation(strict: Listening, vendor: Vendor, tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - the emulator's own command
         [
             COMMAND, "run", f"{strict.base_url}/_emulator/openapi/{vendor.name}.json",
             "--url", strict.base_url, *headers_of(vendor),
@@ -131,6 +131,6 @@ def test_every_described_operation_is_served(client: httpx.Client, vendor: Vendo
             filled = re.sub(r"\{\w+\}", "x", path)
             headers = {"Authorization": "Bearer k", "X-Example-Key": "k"}
             answer = client.request(method, filled, headers=headers)
-            # A texture that is not there is a 404 too; the path itself being unknown says so otherwise.
+            # A missing texture is also a 404.
             assert answer.status_code != 405, (method, path)
             assert answer.status_code != 404 or "{name}" in path, (method, path)

@@ -1,4 +1,4 @@
-"""Pictures degraded on purpose, at every vendor: what a client's own preprocessing may have done."""
+"""Picture faults at every vendor, such as those of a client's preprocessing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.world.faults.effects import PRESETS
 
 FACE = (Path(__file__).parent.parent.parent / "fixtures" / "faces" / "ok-frontal.jpg").read_bytes()
 UNCHANGING = {"picture-blurred"}
-"""How much a face may be blurred before it is none is the detector's to say."""
+"""Not tested, because the detector decides how much blur hides a face."""
 
 numbers = itertools.count()
 
@@ -49,8 +49,8 @@ def test_a_degraded_picture_leads_to_what_the_vendor_says_of_such(
 ) -> None:
     rule = me.add_fault({"picture": {"shrink": 0.2}} if fault == "picture-shrunk" else fault, count=1)
     assert data_of(vendor).outcome(client, str(me.credential), FACE) == outcome
-    assert rule.id not in {left.id for left in me.faults()}, "it has not fired"
-    # The next picture is left as it is.
+    assert rule.id not in {left.id for left in me.faults()}, "the rule did not match"
+    # The next picture is unchanged.
     assert data_of(vendor).outcome(client, str(me.credential), FACE) == "success"
 
 

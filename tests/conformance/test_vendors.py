@@ -1,4 +1,4 @@
-"""What holds for every vendor, also for those that are not written yet."""
+"""Requirements for every vendor, including future ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROW = re.compile(r"^\| (?P<fact>.+?) \| (?P<mark>\w+) \| (?P<source>.+?) \| (?P<
 
 @dataclass(frozen=True)
 class Caller:
-    """A key, and a client that calls with it."""
+    """A key, and a client that uses it."""
 
     key: str
     client: httpx.Client
@@ -45,7 +45,7 @@ def test_every_vendor_has_the_same_files_and_a_folder_for_each_api(vendor: Vendo
     assert {path.name for path in vendor.folder.iterdir()} >= FILES
     for api in vendor.apis:
         modules = {operation.endpoint.__module__ for operation in api.operations}
-        assert len(modules) == 1, f"the operations of {api.title} stand in several places: {modules}"
+        assert len(modules) == 1, f"the operations of {api.title} are in several modules: {modules}"
         folder = vendor.folder.joinpath(modules.pop().removeprefix(f"{vendor.package}.").split(".")[0])
         assert {path.name for path in folder.iterdir()} >= API_FILES
 
@@ -54,19 +54,19 @@ def test_every_vendor_has_the_same_files_and_a_folder_for_each_api(vendor: Vendo
 def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, vendor: Vendor) -> None:
     for prefix in vendor.prefixes:
         answer = client.get(f"{prefix}/nothing/here")
-        # Below a bucket, nothing is said about what is there before the signature is good.
+        # Below a bucket, the signature is checked before the path.
         assert answer.status_code in {403, 404}
         assert "nothing is served" not in answer.text
 
 
 @per_vendor
 def test_no_face_and_no_picture_have_errors_of_their_own(vendor: Vendor) -> None:
-    """The catch-all for domain errors is a defect's answer; what a user can cause must not get it."""
+    """The entry for ``FaceError`` is for defects: errors that a client can cause need other entries."""
     judging = [each.errors for each in vendor.operations.values() if _answers(each.errors, NoFaceFound())]
     judging = [
         errors for errors in judging if errors.for_cause(NoFaceFound()) is not errors.for_cause(FaceError())
     ]
-    assert judging, "no operation says that nobody is in a picture"
+    assert judging, "no operation has an error for a picture without a face"
     for errors in judging:
         catch_all = errors.for_cause(FaceError())
         for error in (ImageEmpty(), ImageUndecodable("damaged")):
@@ -117,7 +117,7 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
 def test_what_is_guessed_can_be_corrected_by_a_setting(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
-    """In every layer that answers: the limits, the gateway, the API and the store."""
+    """In every layer: the limits, the gateway, the API and the store."""
     wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors.values()}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
     with TestClient(create_app(workers=workers)) as client:
@@ -144,7 +144,7 @@ def test_the_journal_knows_an_operation_by_its_one_name(server: Listening, vendo
 
 @per_vendor
 def test_a_golden_sample_calls_every_operation(vendor: Vendor) -> None:
-    """So that ``drift`` compares all of them with the real service."""
+    """This lets ``drift`` compare all of them with the real service."""
     called = {
         operation.name
         for sample in read_samples(golden_folder(vendor)).values()

@@ -1,4 +1,4 @@
-"""Clients whose calls a journal takes down."""
+"""Clients of an emulator that records their calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ numbers = itertools.count()
 
 
 class Caller:
-    """A client of Perfect Corp's with a key of its own."""
+    """A Perfect Corp client with its own key."""
 
     def __init__(self, client: httpx.Client, key: str) -> None:
         self.client = client
@@ -38,18 +38,18 @@ class Caller:
         return self.client.post("/s2s/v2.0/file", json={"files": [new], **more}, headers=self.headers)
 
     def poll(self, task: str = "nowhere") -> httpx.Response:
-        """Ask for a task."""
+        """Poll a task."""
         return self.client.get(f"{TASK}/{task}", headers=self.headers)
 
     def calls(self, **filters: Any) -> list[dict[str, Any]]:
-        """Return what the journal has of this key."""
+        """Return the recorded calls of this key."""
         listed: list[dict[str, Any]] = self.client.get(
             CALLS, params={"credential": self.key, **filters}
         ).json()["calls"]
         return listed
 
     def verify(self, count: object = None, **match: object) -> dict[str, Any]:
-        """Return the verdict about this key's calls."""
+        """Return the result of a verification of this key's calls."""
         body: dict[str, object] = {"match": {"credential": self.key, **match}}
         if count is not None:
             body["count"] = count
@@ -61,27 +61,27 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def url(workers: WorkerPool) -> Iterator[str]:
-    """The URL of an emulator that each file of tests has to itself."""
+    """The URL of an emulator for one module of tests."""
     with running_server(workers=workers) as server:
         yield server.base_url
 
 
 @pytest.fixture
 def tester(url: str) -> Iterator[httpx.Client]:
-    """A client of that emulator."""
+    """An HTTP client of the module's emulator."""
     with httpx.Client(base_url=url, timeout=120) as client:
         yield client
 
 
 @pytest.fixture
 def caller(tester: httpx.Client, request: pytest.FixtureRequest) -> Caller:
-    """A client of Perfect Corp's with a key of its own."""
+    """A Perfect Corp client with its own key."""
     return Caller(tester, f"sk-{request.node.name}")
 
 
 @pytest.fixture
 def calling() -> Callable[[Listening, str], AbstractContextManager[Caller]]:
-    """Call an emulator of a test's own, with a key."""
+    """Return a context manager that yields a caller of a given emulator."""
 
     @contextmanager
     def calling(server: Listening, key: str) -> Iterator[Caller]:
@@ -93,7 +93,7 @@ def calling() -> Callable[[Listening, str], AbstractContextManager[Caller]]:
 
 @pytest.fixture
 def me(server: Listening) -> Iterator[Client]:
-    """A tester whose credential nobody else has."""
+    """A control client with a credential of its own."""
     with Client(server.base_url, f"sk-client-{next(numbers)}") as control:
         yield control
         control.reset()

@@ -1,4 +1,4 @@
-"""Clocks: everybody's, and each credential's own."""
+"""The default clock, and the clocks of credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.control import Client
 NEW_YEAR = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def test_a_clock_is_everybodys_until_somebody_sets_it(me: Client) -> None:
+def test_a_credential_uses_the_default_clock_until_it_sets_its_own(me: Client) -> None:
     before = me.clock()
     assert (before.own, before.frozen) == (False, False)
     assert abs(before.now - time.time()) < 60
@@ -37,20 +37,20 @@ def test_a_clock_is_everybodys_until_somebody_sets_it(me: Client) -> None:
     ("moment", "seconds"),
     [
         (0.0, 0.0),
-        # More seconds than there are milliseconds in a year: still seconds.
+        # Large numbers are seconds too, not milliseconds.
         (30_000_000_000.0, 30_000_000_000.0),
         (datetime(2030, 1, 1), NEW_YEAR.timestamp()),  # noqa: DTZ001 - one without a zone
         (NEW_YEAR.astimezone(timezone(timedelta(hours=9))), NEW_YEAR.timestamp()),
     ],
 )
-def test_a_moment_is_a_number_of_seconds_or_a_date(
+def test_a_time_is_a_number_of_seconds_or_a_date(
     me: Client, moment: datetime | float, seconds: float
 ) -> None:
     assert me.freeze(moment).now == seconds
     assert me.travel(moment).now == seconds
 
 
-REACH = "a clock can be set to moments from 1970 to the beginning of 9999"
+REACH = "the time is out of range; choose one from 1970-01-01 to 9999-01-01, UTC"
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ REACH = "a clock can be set to moments from 1970 to the beginning of 9999"
         (
             "advance",
             {"seconds": 253370764800},
-            "a clock goes no further than to the beginning of the year 9999",
+            "the clock cannot go past 9999-01-01 UTC; advance it by fewer seconds",
         ),
     ],
     ids=str,
 )
-def test_a_clock_goes_nowhere_else(
+def test_an_invalid_time_is_refused(
     client: httpx.Client, me: Client, path: str, body: dict[str, Any], said: str
 ) -> None:
     answer = client.post(f"/_emulator/clock/{path}", json=body, params={"credential": me.credential})
@@ -82,7 +82,9 @@ def test_a_clock_goes_nowhere_else(
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_number_is_refused_and_no_defect(client: httpx.Client, me: Client, number: str) -> None:
+def test_a_number_that_is_not_finite_is_refused_with_422(
+    client: httpx.Client, me: Client, number: str
+) -> None:
     params = {"credential": me.credential}
     for path, body in (("advance", '{"seconds": %s}'), ("travel", '{"to": %s}'), ("freeze", '{"at": %s}')):
         answer = client.post(f"/_emulator/clock/{path}", content=body % number, params=params)

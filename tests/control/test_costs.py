@@ -61,7 +61,7 @@ def costs(client: httpx.Client, key: str) -> Any:
     return client.get(COSTS, params={"credential": key}).json()
 
 
-def test_what_succeeds_is_billed_by_the_prices_of_the_settings(
+def test_successful_calls_are_billed_at_the_configured_prices(
     client: httpx.Client, face_jpeg: bytes, landscape_jpeg: bytes
 ) -> None:
     key = "billed"
@@ -75,7 +75,7 @@ def test_what_succeeds_is_billed_by_the_prices_of_the_settings(
     assert client.post("/face_recon/run_pipeline", data={"token": key}, files=files).status_code == 422
     assert reshape(client, key, face_jpeg) == "success"
     assert reshape(client, key, landscape_jpeg) == "error"
-    # Three times a tenth is three tenths: money knows no binary fractions.
+    # Exactly 0.3, because amounts are decimal numbers.
     assert costs(client, key) == {
         "operations": [
             operation("faceplusplus", "3dface", 3, 0, {"CNY": "0.3"}),
@@ -91,7 +91,7 @@ def operation(vendor: str, name: str, calls: int, units: int, amounts: dict[str,
     return {"vendor": vendor, "operation": name, "calls": calls, "units": units, "amounts": amounts}
 
 
-def test_what_goes_wrong_on_purpose_is_billed_only_if_the_vendor_did_its_work(
+def test_calls_with_faults_are_billed_only_if_the_work_was_done(
     client: httpx.Client, face_jpeg: bytes
 ) -> None:
     key = "billed-for-faults"
@@ -105,7 +105,7 @@ def test_what_goes_wrong_on_purpose_is_billed_only_if_the_vendor_did_its_work(
     assert costs(client, key)["operations"] == [operation("faceplusplus", "3dface", 1, 0, {"CNY": "0.1"})]
 
 
-def test_a_reset_is_one_credentials(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_reset_of_costs_affects_only_one_credential(client: httpx.Client, face_jpeg: bytes) -> None:
     for key in ("reset-me", "leave-me"):
         assert three_d_face(client, key, face_jpeg).status_code == 200
     assert client.delete(COSTS, params={"credential": "reset-me"}).status_code == 204
@@ -115,7 +115,7 @@ def test_a_reset_is_one_credentials(client: httpx.Client, face_jpeg: bytes) -> N
     assert sum(cost["calls"] for cost in everybodys if cost["vendor"] == "faceplusplus") >= 1
 
 
-def test_counts_survive_with_a_data_dir_and_have_no_price_by_default(
+def test_counts_survive_with_a_data_folder_and_have_no_price_by_default(
     workers: WorkerPool, tmp_path: Path, face_jpeg: bytes
 ) -> None:
     settings = Settings(data_dir=tmp_path / "data")
@@ -137,11 +137,11 @@ def test_counts_survive_with_a_data_dir_and_have_no_price_by_default(
 @pytest.mark.parametrize(
     ("prices", "complaint"),
     [
-        ({"3d-face": {"amount": "1"}}, "no operation 3d-face to have a price; there are 3dface, unit"),
+        ({"3d-face": {"amount": "1"}}, "there is no operation 3d-face; there are 3dface, unit"),
         ({"3dface": {"amount": "-1"}}, "greater than or equal to 0"),
         ({"3dface": {"amount": "1", "currency": "dollars"}}, "currency"),
     ],
 )
-def test_a_price_that_cannot_be_stops_the_start(prices: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_price_prevents_the_start(prices: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         create_app(Settings(vendors={"faceplusplus": {"prices": prices}}))

@@ -1,4 +1,4 @@
-"""Credentials: what they are listed as."""
+"""Credentials and the states that they are listed with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from emulator.server import Listening
 from emulator.world.credentials import CredentialState
 
 
-def test_a_credential_is_what_it_is_listed_as(server: Listening, client: httpx.Client, me: Client) -> None:
+def test_a_credential_is_accepted_or_refused_by_its_listed_state(
+    server: Listening, client: httpx.Client, me: Client
+) -> None:
     for state, status in ((CredentialState.REVOKED, 401), (CredentialState.VALID, 200)):
         me.list_credential(str(me.credential), state)
         assert {"credential": me.credential, "state": state} in client.get("/_emulator/credentials").json()
@@ -25,11 +27,11 @@ def test_a_credential_is_what_it_is_listed_as(server: Listening, client: httpx.C
 
 
 @pytest.mark.parametrize("path", ["clock", "faults", "progression", "tasks"])
-def test_a_credential_without_a_letter_is_refused(client: httpx.Client, path: str) -> None:
+def test_an_empty_credential_is_refused(client: httpx.Client, path: str) -> None:
     assert client.get(f"/_emulator/{path}", params={"credential": ""}).status_code == 422
 
 
-def test_a_credential_can_be_changed_by_many_at_once(client: httpx.Client) -> None:
+def test_concurrent_changes_of_a_credential_succeed(client: httpx.Client) -> None:
     body = {"credential": "busy", "state": "revoked"}
 
     def put(_: int) -> int:
@@ -40,6 +42,9 @@ def test_a_credential_can_be_changed_by_many_at_once(client: httpx.Client) -> No
     assert body in client.get("/_emulator/credentials").json()
     assert client.delete("/_emulator/credentials/busy").status_code == 204
     gone = client.delete("/_emulator/credentials/busy")
-    assert (gone.status_code, gone.json()) == (404, {"error": "busy was not listed here"})
+    assert (gone.status_code, gone.json()) == (
+        404,
+        {"error": "busy has no state to remove; a state from the settings can only be replaced"},
+    )
     surrogate = client.put("/_emulator/credentials", content=b'{"credential": "\\ud800", "state": "valid"}')
     assert surrogate.status_code == 422

@@ -1,4 +1,4 @@
-"""Fault rules: what is added, listed and removed, and what is refused."""
+"""Fault rules: adding, listing, removing, and refused rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.server import Listening
 from emulator.world.faults.effects import PRESETS, Effect, Latency
 
 
-def test_a_fault_is_its_credentials_and_is_listed_with_what_became_of_it(
+def test_a_fault_applies_to_its_credential_and_is_removed_after_its_count(
     server: Listening, me: Client
 ) -> None:
     added = me.add_fault("TooManyRequests", operation="feature_cost", every=2, count=2, ttl_s=60)
@@ -32,7 +32,7 @@ def test_a_fault_is_its_credentials_and_is_listed_with_what_became_of_it(
         ).is_success
 
 
-def test_faults_are_listed_the_oldest_first_and_removed_one_by_one_or_all(me: Client) -> None:
+def test_faults_are_listed_oldest_first_and_removed_singly_or_all_together(me: Client) -> None:
     effects: list[str | Effect | dict[str, Any]] = [
         "slow",
         Effect(latency=Latency(seconds=1)),
@@ -43,19 +43,19 @@ def test_faults_are_listed_the_oldest_first_and_removed_one_by_one_or_all(me: Cl
     me.remove_fault(added[1].id)
     assert me.faults() == [added[0], added[2]]
     assert refusal(lambda: me.remove_fault(added[1].id)) == (
-        404, f"there is no rule {added[1].id}, or not any more; GET /_emulator/faults lists them",
+        404, f"there is no active rule {added[1].id}; GET /_emulator/faults lists the active rules",
     )  # fmt: skip
     me.forget_faults()
     assert me.faults() == []
 
 
-def test_a_fault_lasts_as_long_as_its_block(server: Listening, me: Client) -> None:
+def test_a_fault_lasts_as_long_as_its_with_block(server: Listening, me: Client) -> None:
     with me.fault("unavailable") as rule:
         assert call(server, me).status_code == 503
         assert [found.id for found in me.faults()] == [rule.id]
     assert call(server, me).status_code == 200
     with me.fault("unavailable") as rule:
-        me.remove_fault(rule.id)  # which the block's end does not mind
+        me.remove_fault(rule.id)  # the end of the block accepts this
 
 
 def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: Client) -> None:
@@ -101,7 +101,7 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
         ),
         (
             {"effect": {"task": "stuck", "picture": {"blur": 2}}},
-            "there is no operation at which all of this effect can happen",
+            "there is no operation where the whole effect can happen",
         ),
         ({"effect": "oops"}, "there is no error or effect named oops; there are REQUEST_ENTITY_TOO_LARGE"),
         (
@@ -116,7 +116,7 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
     ],
     ids=str,
 )
-def test_a_fault_that_cannot_be_is_refused_with_what_can(
+def test_an_impossible_fault_is_refused_with_the_possible_values(
     me: Client, options: dict[str, Any], said: str
 ) -> None:
     status, detail = refusal(lambda: me.add_fault(**options))
@@ -124,17 +124,17 @@ def test_a_fault_that_cannot_be_is_refused_with_what_can(
     assert me.faults() == []
 
 
-def test_what_is_wrong_with_a_rule_is_said_by_its_place(client: httpx.Client) -> None:
+def test_an_invalid_rule_is_refused_with_the_place_of_each_error(client: httpx.Client) -> None:
     answer = client.post("/_emulator/faults", json={"effect": {}, "match": {"headers": {"x": "("}}})
     found = {".".join(map(str, item["loc"])): item["msg"] for item in answer.json()["detail"]}
     assert answer.status_code == 422
     assert found["body.effect"] == "Value error, the effect does nothing"
-    assert found["body.match.headers.x"].startswith("Value error, '(' is no regular expression")
+    assert found["body.match.headers.x"].startswith("Value error, '(' is not a valid regular expression")
     for text in (b'{"effect": "\\ud800"}', b'{"effect": "slow", "scenario": "\\udfff"}', b"[", b"null"):
         assert client.post("/_emulator/faults", content=text).status_code == 422
 
 
-def test_an_id_that_is_left_out_removes_nothing(client: httpx.Client, me: Client) -> None:
+def test_an_omitted_id_removes_no_rule(client: httpx.Client, me: Client) -> None:
     rule = me.add_fault("slow", nth=99)
     answer = client.delete("/_emulator/faults/", follow_redirects=True)
     assert (answer.status_code, [each.id for each in me.faults()]) == (404, [rule.id])
@@ -142,7 +142,7 @@ def test_an_id_that_is_left_out_removes_nothing(client: httpx.Client, me: Client
         me.remove_fault("")
 
 
-def test_a_place_of_a_text_may_have_any_name(server: Listening, me: Client) -> None:
+def test_a_placeholder_of_an_error_text_may_have_any_name(server: Listening, me: Client) -> None:
     me.add_fault({"error": "TooManyRequests", "places": {"self": "x", "entry": "y"}}, count=1)
     assert call(server, me).status_code == 429
 

@@ -22,7 +22,7 @@ def test_a_server_on_loopback_serves_the_control_api(client: httpx.Client) -> No
     assert client.get("/_emulator/clock").status_code == 200
 
 
-def test_a_control_port_is_the_only_one_that_serves_it(workers: WorkerPool) -> None:
+def test_only_the_control_port_serves_the_control_api(workers: WorkerPool) -> None:
     with running_server(Settings(control_port=0), workers=workers) as server:
         assert server.control_url not in {None, server.base_url}
         beside = httpx.get(f"{server.base_url}/_emulator/clock")
@@ -32,7 +32,7 @@ def test_a_control_port_is_the_only_one_that_serves_it(workers: WorkerPool) -> N
         assert httpx.get(f"{server.control_url}/_emulator/clock").status_code == 200
 
 
-def test_it_can_be_off(workers: WorkerPool) -> None:
+def test_the_control_api_can_be_switched_off(workers: WorkerPool) -> None:
     with running_server(Settings(control="off"), workers=workers) as server:
         assert server.control_url is None
         for path in ("/_emulator/clock", "/_emulator/openapi.json", "/_emulator/reset"):
@@ -42,7 +42,7 @@ def test_it_can_be_off(workers: WorkerPool) -> None:
 
 
 @pytest.mark.parametrize(("control", "status"), [("auto", 404), ("on", 200)])
-def test_a_server_for_everybody_serves_it_only_if_asked_for(control: str, status: int) -> None:
+def test_a_public_server_serves_the_control_api_only_if_it_is_switched_on(control: str, status: int) -> None:
     with serving("0.0.0.0", control) as url:  # noqa: S104 - what is tested
         assert httpx.get(f"{url}/_emulator/health").status_code == 200
         assert httpx.get(f"{url}/_emulator/clock").status_code == status
@@ -61,28 +61,28 @@ def test_a_server_for_everybody_serves_it_only_if_asked_for(control: str, status
         ("example.com", False),
     ],
 )
-def test_what_is_loopback(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_is_loopback_recognises_loopback_hosts(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "http://127.0.0.1:1", "https://localhost.evil.example", "null"]
 )
-def test_a_page_of_another_site_steers_nothing(client: httpx.Client, origin: str) -> None:
+def test_requests_from_other_sites_are_refused(client: httpx.Client, origin: str) -> None:
     for method, path in (("POST", "reset"), ("POST", "scenarios/vendor-outage"), ("GET", "calls")):
         answer = client.request(method, f"/_emulator/{path}", headers={"Origin": origin})
-        assert (answer.status_code, "other sites" in answer.json()["error"]) == (403, True)
+        assert (answer.status_code, "other origins" in answer.json()["error"]) == (403, True)
     assert client.get("/_emulator/health", headers={"Origin": origin}).status_code == 200
     own = f"http://{client.base_url.netloc.decode()}"
     assert client.get("/_emulator/clock", headers={"Origin": own}).status_code == 200
 
 
-def test_a_name_that_somebody_has_resolved_to_this_machine_is_served_nothing(client: httpx.Client) -> None:
+def test_requests_with_a_foreign_host_name_are_refused(client: httpx.Client) -> None:
     for host, status in (("evil.example", 403), ("evil.example:3468", 403), ("localhost:80", 200)):
         assert client.get("/_emulator/clock", headers={"Host": host}).status_code == status
 
 
-def test_where_it_was_asked_for_it_is_served_by_any_name_but_to_no_other_site(workers: WorkerPool) -> None:
+def test_a_switched_on_control_api_accepts_any_host_name_but_no_other_site(workers: WorkerPool) -> None:
     with running_server(Settings(control="on"), workers=workers) as server:
         clock = f"{server.base_url}/_emulator/clock"
         named = {"Host": "emulator.ci.example"}
@@ -108,13 +108,13 @@ def test_where_it_was_asked_for_it_is_served_by_any_name_but_to_no_other_site(wo
         (":80", False),
     ],
 )
-def test_which_hosts_name_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_names_this_machine_recognises_local_host_names(host: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert names_this_machine(host) is expected
 
 
 @contextmanager
 def serving(host: str, control: str) -> Iterator[str]:
-    """Serve as the command line does, and yield the URL on this machine."""
+    """Run ``face-emulator serve`` and yield its URL on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

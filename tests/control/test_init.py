@@ -49,7 +49,7 @@ def test_hooks_run_in_the_order_of_their_names(workers: WorkerPool, tmp_path: Pa
         assert httpx.get(f"{server.base_url}/_emulator/progression").json()["mode"] == "manual"
 
 
-def test_the_emulator_is_not_ready_before_they_are_through(workers: WorkerPool, tmp_path: Path) -> None:
+def test_the_emulator_is_not_ready_before_the_hooks_have_run(workers: WorkerPool, tmp_path: Path) -> None:
     (tmp_path / "wait.py").write_text(
         "import os, pathlib, urllib.error, urllib.request\n"
         "try:\n"
@@ -77,7 +77,7 @@ def test_the_emulator_is_not_ready_before_they_are_through(workers: WorkerPool, 
         ("bad.yaml", "rules: [", "cannot be read"),
     ],
 )
-def test_the_first_that_fails_stops_the_emulator(
+def test_the_first_hook_that_fails_stops_the_emulator(
     workers: WorkerPool, tmp_path: Path, name: str, text: str, reason: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -97,7 +97,7 @@ def servers() -> int:
     return sum(thread.name == "face-emulator" for thread in threading.enumerate())
 
 
-def test_the_command_line_says_which_one_failed(tmp_path: Path) -> None:
+def test_serve_names_the_hook_that_failed(tmp_path: Path) -> None:
     (tmp_path / "bad.sh").write_text("exit 1")
     done = subprocess.run(
         [sys.executable, "-m", "emulator", "serve", "--port", "0"],
@@ -108,12 +108,16 @@ def test_the_command_line_says_which_one_failed(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 1
-    assert f"face-emulator: the init hook {tmp_path / 'bad.sh'} failed: exit status 1" in done.stderr
+    hook = tmp_path / "bad.sh"
+    assert (
+        f"face-emulator: the init hook {hook} failed; correct it and start again: exit status 1"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 
 class Lifeline:
-    """A pipe with a name, by which to tell whether who holds it still lives."""
+    """A named pipe that shows whether a process still holds it open."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -121,20 +125,20 @@ class Lifeline:
         self._end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     def wait(self) -> bytes:
-        """Return the next that is said, and nothing once everybody who held it is gone."""
-        assert select.select([self._end], [], [], 30)[0], "nothing was said"
+        """Return the next bytes, or none once no process holds the pipe."""
+        assert select.select([self._end], [], [], 30)[0], "nothing was written"
         return os.read(self._end, 100)
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody holds it who has nothing to say."""
+        """Whether a process holds the pipe; discards bytes that were written."""
         try:
             return bool(os.read(self._end, 100))
         except BlockingIOError:
             return True
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the reading end."""
         os.close(self._end)
 
 
@@ -145,7 +149,7 @@ def lifeline(tmp_path: Path) -> Iterator[Lifeline]:
     held.close()
 
 
-def test_what_a_hook_leaves_running_holds_up_nothing_and_ends_with_the_server(
+def test_a_background_process_of_a_hook_does_not_delay_the_start_and_ends_with_the_server(
     workers: WorkerPool, tmp_path: Path, lifeline: Lifeline
 ) -> None:
     (tmp_path / "receiver.sh").write_text(
@@ -161,7 +165,7 @@ def test_what_a_hook_leaves_running_holds_up_nothing_and_ends_with_the_server(
     assert lifeline.wait() == b""
 
 
-def test_what_a_hook_that_fails_leaves_running_ends_with_it(
+def test_a_background_process_of_a_failed_hook_is_ended(
     workers: WorkerPool, tmp_path: Path, lifeline: Lifeline
 ) -> None:
     (tmp_path / "bad.sh").write_text(
@@ -176,9 +180,7 @@ def test_what_a_hook_that_fails_leaves_running_ends_with_it(
     assert lifeline.wait() == b""
 
 
-def test_a_signal_ends_a_hook_that_runs_and_all_that_it_has_started(
-    tmp_path: Path, lifeline: Lifeline
-) -> None:
+def test_a_signal_ends_a_running_hook_and_its_child_processes(tmp_path: Path, lifeline: Lifeline) -> None:
     (tmp_path / "long.sh").write_text(f"exec 3>'{lifeline.path}'\necho began >&3\nsleep 600\n")
     with subprocess.Popen(
         [sys.executable, "-m", "emulator", "serve", "--port", "0"],
@@ -193,9 +195,7 @@ def test_a_signal_ends_a_hook_that_runs_and_all_that_it_has_started(
         server.wait(30)
 
 
-def test_of_a_hook_that_says_much_before_it_fails_the_end_is_told(
-    workers: WorkerPool, tmp_path: Path
-) -> None:
+def test_a_failed_hook_is_reported_with_the_end_of_its_output(workers: WorkerPool, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("print('x' * 10_000_000)\nprint('the reason')\nraise SystemExit(1)\n")
     with (
         pytest.raises(InitFailed) as caught,
@@ -206,7 +206,7 @@ def test_of_a_hook_that_says_much_before_it_fails_the_end_is_told(
     assert len(caught.value.reason) < 3000
 
 
-def test_a_missing_folder_is_told(workers: WorkerPool, tmp_path: Path) -> None:
+def test_a_missing_init_folder_is_reported(workers: WorkerPool, tmp_path: Path) -> None:
     with (
         pytest.raises(InitFailed, match="No such file"),
         running_server(Settings(init_dir=tmp_path / "nowhere"), workers=workers),

@@ -21,7 +21,7 @@ TASK = "/s2s/v2.0/task/face-reshape"
 CALLS = "/_emulator/calls"
 
 
-def test_a_call_is_taken_down_with_its_secrets_masked(caller: Any) -> None:
+def test_a_call_is_recorded_with_its_secrets_masked(caller: Any) -> None:
     answer = caller.register()
     (call,) = caller.calls()
     assert (call["vendor"], call["operation"], call["method"]) == ("perfectcorp", "create_file", "POST")
@@ -40,9 +40,9 @@ def test_a_call_is_taken_down_with_its_secrets_masked(caller: Any) -> None:
     assert "X-Amz-Signature=" in shown
 
 
-def test_pictures_are_given_by_their_digest(tester: httpx.Client, face_jpeg: bytes) -> None:
+def test_pictures_are_recorded_as_digests(tester: httpx.Client, face_jpeg: bytes) -> None:
     key = "key-of-the-digest-test"
-    secret = "a-secret-of-my-own"  # noqa: S105 - nobody's
+    secret = "a-secret-of-my-own"  # noqa: S105 - no real secret
     answer = tester.post(
         "/facepp/v1/3dface",
         data={"api_key": key, "api_secret": secret, "mtl": "1"},
@@ -67,7 +67,7 @@ def test_pictures_are_given_by_their_digest(tester: httpx.Client, face_jpeg: byt
     assert len(text) < 20_000
 
 
-def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -> None:
+def test_a_base64_form_field_is_recorded_as_a_digest(tester: httpx.Client) -> None:
     text = "+/ab" * 5000
     data = {"api_key": "form-key-1", "api_secret": "s", "image_base64_1": text, "mtl": "ä &="}
     tester.post("/facepp/v1/3dface", data=data)
@@ -78,7 +78,7 @@ def test_a_base64_field_of_a_form_is_given_by_its_digest(tester: httpx.Client) -
     assert call["sent"]["fields"]["mtl"] == "ä &="
 
 
-def test_a_wrong_url_is_found_among_its_keys_calls(caller: Any) -> None:
+def test_a_call_to_a_wrong_url_is_recorded_for_its_key(caller: Any) -> None:
     wrong = "/s2s/v2.0/task/face-reshap"
     assert caller.client.post(wrong, json={}, headers=caller.headers).status_code == 404
     (call,) = caller.calls()
@@ -89,13 +89,13 @@ def test_a_wrong_url_is_found_among_its_keys_calls(caller: Any) -> None:
     ("path", "status"),
     [("/face_recon/run_pipeline", 422), ("/facepp/v1/nowhere", 404), ("/s2s/v2.0/nowhere", 404), (TASK, 401)],
 )
-def test_what_is_sent_where_nobody_reads_it_is_shown(tester: httpx.Client, path: str, status: int) -> None:
+def test_a_body_that_no_operation_reads_is_recorded(tester: httpx.Client, path: str, status: int) -> None:
     assert tester.post(path, json={"features": {"jaw": 9}}).status_code == status
     (call,) = tester.get(CALLS, params={"last": 1}).json()["calls"]
     assert (call["path"], call["sent"]["json"]) == (path, {"features": {"jaw": 9}})
 
 
-def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_longer(
+def test_a_response_waits_only_briefly_for_a_body_that_stalls(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emulator.web.exchange.IDLE_SECONDS", 0.1)
@@ -106,7 +106,7 @@ def test_a_short_body_that_never_ends_holds_up_its_answer_for_a_while_and_no_lon
         assert connection.recv(65536).startswith(b"HTTP/1.1 404")
 
 
-def test_filters_and_pages(caller: Any) -> None:
+def test_calls_are_filtered_and_paged(caller: Any) -> None:
     caller.register()
     for _ in range(4):
         caller.poll()
@@ -130,7 +130,7 @@ def test_filters_and_pages(caller: Any) -> None:
     assert caller.client.get(f"{CALLS}/999999").status_code == 404
 
 
-def test_what_went_wrong_on_purpose_is_said(caller: Any) -> None:
+def test_faults_are_recorded_with_their_calls(caller: Any) -> None:
     caller.headers["X-Emulator-Fault"] = "TooManyRequests"
     assert caller.register().status_code == 429
     caller.headers["X-Emulator-Fault"] = "connection-closed"
@@ -148,7 +148,7 @@ def test_what_went_wrong_on_purpose_is_said(caller: Any) -> None:
     assert caller.calls(fault=False) == []
 
 
-def test_verify_counts_what_matches(caller: Any) -> None:
+def test_verify_counts_matching_calls(caller: Any) -> None:
     caller.register()
     caller.register(source="yco")
     assert caller.verify(2, operation="create_file")["ok"]
@@ -170,7 +170,7 @@ def test_verify_counts_what_matches(caller: Any) -> None:
     }
 
 
-def test_verify_names_the_near_misses_and_what_they_lack(caller: Any) -> None:
+def test_verify_lists_near_misses_with_their_failed_conditions(caller: Any) -> None:
     caller.poll()
     caller.register()
     poll, registration = (call["number"] for call in caller.calls())
@@ -213,7 +213,7 @@ def test_the_calls_of_one_credential_can_be_forgotten(caller: Any) -> None:
     assert len(other.calls()) == 1
 
 
-def test_the_journal_is_bounded_in_bytes_and_can_be_off(workers: WorkerPool, calling: Any) -> None:
+def test_the_journal_is_bounded_in_bytes_and_can_be_switched_off(workers: WorkerPool, calling: Any) -> None:
     few = Settings(journal_bytes=20_000)
     with running_server(few, workers=workers) as server, calling(server, "sk-bounded") as caller:
         for _ in range(50):
@@ -226,7 +226,7 @@ def test_the_journal_is_bounded_in_bytes_and_can_be_off(workers: WorkerPool, cal
         assert caller.calls() == []
 
 
-def test_with_a_data_dir_calls_are_there_after_a_restart(
+def test_with_a_data_folder_calls_survive_a_restart(
     workers: WorkerPool, calling: Any, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=tmp_path / "data", journal_calls=5)
@@ -246,7 +246,7 @@ def test_with_a_data_dir_calls_are_there_after_a_restart(
         assert caller.other("sk-forgotten").calls() == []
 
 
-def test_the_archive_has_the_calls_that_are_asked_for(caller: Any) -> None:
+def test_the_har_export_has_the_requested_calls(caller: Any) -> None:
     for _ in range(5):
         caller.poll()
 
@@ -265,7 +265,7 @@ def test_the_archive_has_the_calls_that_are_asked_for(caller: Any) -> None:
     )
 
 
-def test_the_archive_has_every_member_that_har_requires(caller: Any, face_jpeg: bytes) -> None:
+def test_the_har_export_has_every_required_member(caller: Any, face_jpeg: bytes) -> None:
     caller.register()
     files = {"image_bytes": ("me.jpg", face_jpeg, "image/jpeg")}
     caller.client.post("/face_recon/run_pipeline", data={"token": caller.key}, files=files)

@@ -28,12 +28,12 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
             event = {}
 
 
-def test_the_stream_sends_calls_as_they_come_and_resumes(caller: Any) -> None:
+def test_the_stream_sends_new_calls_and_resumes(caller: Any) -> None:
     params = {"credential": caller.key}
     with caller.client.stream("GET", f"{CALLS}/stream", params=params) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         coming = events(stream.iter_lines())
-        next(coming)  # the comment with which it begins
+        next(coming)  # the stream begins with a comment
         caller.register()
         first = next(coming)
     assert first["event"] == "call"
@@ -68,7 +68,7 @@ def test_a_stream_ends_when_the_server_stops(workers: WorkerPool) -> None:
     reader.join()
 
 
-def test_who_comes_back_too_late_is_told_what_was_missed(workers: WorkerPool, calling: Any) -> None:
+def test_a_stream_resumed_too_late_reports_the_missed_calls(workers: WorkerPool, calling: Any) -> None:
     few = Settings(journal_calls=3)
     with running_server(few, workers=workers) as server, calling(server, "sk-late") as caller:
         for _ in range(8):
@@ -80,7 +80,7 @@ def test_who_comes_back_too_late_is_told_what_was_missed(workers: WorkerPool, ca
             assert next(coming)["id"] == "6"
 
 
-def test_who_comes_back_after_a_restart_is_told_what_was_missed(
+def test_a_stream_resumed_after_a_restart_reports_the_missed_calls(
     workers: WorkerPool, calling: Any, tmp_path: Path
 ) -> None:
     few = Settings(journal_calls=3, data_dir=tmp_path / "data")
@@ -94,7 +94,7 @@ def test_who_comes_back_after_a_restart_is_told_what_was_missed(
         ]
 
 
-def test_who_comes_back_to_another_life_gets_all_its_calls(workers: WorkerPool, calling: Any) -> None:
+def test_a_stream_resumed_on_a_new_server_sends_all_calls(workers: WorkerPool, calling: Any) -> None:
     with running_server(workers=workers) as server, calling(server, "sk-reborn") as caller:
         for _ in range(2):
             caller.poll()
@@ -102,16 +102,16 @@ def test_who_comes_back_to_another_life_gets_all_its_calls(workers: WorkerPool, 
             {"event": "restart", "data": {"last": 2}, "id": "0"},
             *({"event": "call", "data": call, "id": str(call["number"])} for call in caller.calls()),
         ]
-        # The last call is known here: nothing restarts, and what follows is new.
+        # The id is the last call of this server, so the stream sends no restart and only new calls.
         with caller.client.stream("GET", f"{CALLS}/stream", headers={"Last-Event-ID": "2"}) as stream:
             coming = events(stream.iter_lines())
-            next(coming)  # the comment with which it begins
+            next(coming)  # the stream begins with a comment
             caller.poll()
             assert next(coming)["id"] == "3"
 
 
 def first_events(caller: Any, last_event_id: str, count: int) -> list[dict[str, Any]]:
-    """Return the first events of a stream that is resumed."""
+    """Return the first events of a resumed stream."""
     headers = {"Last-Event-ID": last_event_id}
     with caller.client.stream("GET", f"{CALLS}/stream", headers=headers) as stream:
         coming = (event for event in events(stream.iter_lines()) if "event" in event)

@@ -7,7 +7,7 @@ from tester import refusal
 from emulator.control import Client
 
 HALF = r"\ud800"
-"""Half a surrogate pair, as JSON spells it."""
+"""A lone surrogate, escaped for JSON."""
 
 DEEP = "(" * 3000 + ")" * 3000
 
@@ -32,7 +32,7 @@ JSON = {"Content-Type": "application/json"}
         ("POST", "calls/verify", '{"count": %s}'),
     ],
 )
-def test_numbers_that_are_none_are_refused_in_words(
+def test_invalid_numbers_are_refused_with_a_message(
     client: httpx.Client, method: str, path: str, body: str, number: str
 ) -> None:
     refused(client, method, path, body % number)
@@ -58,7 +58,7 @@ def test_numbers_that_are_none_are_refused_in_words(
         ("POST", "calls/verify", '{"match": {"body_contains": "%s"}}'),
     ],
 )
-def test_text_that_cannot_be_sent_is_refused_in_words(
+def test_lone_surrogates_are_refused_with_a_message(
     client: httpx.Client, method: str, path: str, body: str
 ) -> None:
     refused(client, method, path, body % HALF)
@@ -73,40 +73,38 @@ def test_text_that_cannot_be_sent_is_refused_in_words(
         ("calls/verify", '{"match": {"path_matches": "%s"}}'),
     ],
 )
-def test_what_is_no_regular_expression_is_refused_in_words(
+def test_invalid_regular_expressions_are_refused_with_a_message(
     client: httpx.Client, path: str, body: str, pattern: str
 ) -> None:
-    assert "is no regular expression" in refused(client, "POST", path, body % pattern)
+    assert "is not a valid regular expression" in refused(client, "POST", path, body % pattern)
 
 
 @pytest.mark.parametrize("content_type", [*JSON.values(), "text/plain", "multipart/form-data; boundary=x"])
 @pytest.mark.parametrize("body", [b"{", b"\x00", b"\xff\xfe\x00"])
-def test_a_body_that_is_no_json_is_refused_in_words(
-    client: httpx.Client, content_type: str, body: bytes
-) -> None:
+def test_invalid_json_is_refused_with_a_message(client: httpx.Client, content_type: str, body: bytes) -> None:
     for path in ("faults", "reset", "clock/freeze", "calls/verify"):
         answer = client.post(f"/_emulator/{path}", content=body, headers={"Content-Type": content_type})
         assert (answer.status_code in {400, 422}, "error" in answer.json()) == (True, True), answer.text
 
 
-def test_a_call_of_a_number_that_cannot_be_is_not_there(client: httpx.Client) -> None:
+def test_an_impossible_call_number_is_not_found(client: httpx.Client) -> None:
     for number in ("0", "-1", "x", "9" * 18, "9" * 5000):
         assert client.get(f"/_emulator/calls/{number}").status_code == 404
 
 
-def test_what_stands_beside_a_calls_number_is_no_call(client: httpx.Client) -> None:
+def test_the_path_of_verify_is_not_a_call_number(client: httpx.Client) -> None:
     assert client.get("/_emulator/calls/verify").status_code == 405
 
 
-def test_a_place_to_resume_that_cannot_be_is_left_alone(client: httpx.Client) -> None:
+def test_an_impossible_last_event_id_is_ignored(client: httpx.Client) -> None:
     with client.stream("GET", "/_emulator/calls/stream", headers={"Last-Event-ID": "9" * 5000}) as answer:
         assert next(answer.iter_lines()) == ": calls follow"
 
 
 def refused(client: httpx.Client, method: str, path: str, body: str) -> str:
-    """Return in which words."""
+    """Send a body that the server must refuse, and return the error message."""
     answer = client.request(method, f"/_emulator/{path}", content=body, headers=JSON)
-    # Numbers with too many digits are no JSON to Python, which says so in its own way.
+    # Python's JSON parser rejects numbers with too many digits, which FastAPI answers with 400.
     assert answer.status_code in {400, 422}, answer.text
     said = answer.json()["error"]
     assert isinstance(said, str)
@@ -114,13 +112,13 @@ def refused(client: httpx.Client, method: str, path: str, body: str) -> str:
     return said
 
 
-def test_an_unknown_path_says_where_the_paths_are(client: httpx.Client) -> None:
+def test_an_unknown_path_is_answered_with_the_path_of_the_openapi_document(client: httpx.Client) -> None:
     answer = client.get("/_emulator/nothing")
     assert answer.status_code == 404
     assert answer.json()["control"] == "/_emulator/openapi.json"
     with Client(f"{client.base_url}/facepp") as stranger:
         status, reason = refusal(stranger.clock)
-        assert (status, reason.endswith("/facepp/_emulator/clock answers as no emulator does")) == (404, True)
+        assert (status, reason.endswith("does not answer like an emulator; check the URL")) == (404, True)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +127,12 @@ def test_an_unknown_path_says_where_the_paths_are(client: httpx.Client) -> None:
         ('{"effect": "slow", "count": 0}', "json", "count: Input should be greater than or equal to 1"),
         ('{"match": {"vendr": "x"}, "effect": "slow"}', "json", "match.vendr: Extra inputs"),
         ('{"match": {"a": 1}, "count": 0}', "json", "match.a: Extra inputs are not permitted; effect: Field"),
-        ("{", "json", "the body is no JSON: Expecting property name"),
+        ("{", "json", "the body is not valid JSON: Expecting property name"),
         ("[]", "json", "Input should be a valid dictionary"),
-        ('{"effect": "slow"}', "x-www-form-urlencoded", "the body was not sent as JSON: say `Content-Type: "),
+        ('{"effect": "slow"}', "x-www-form-urlencoded", "the body was not sent as JSON; add the header "),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_with_a_sentence_too(
+def test_validation_errors_also_have_a_sentence(
     client: httpx.Client, body: str, media_type: str, reason: str
 ) -> None:
     headers = {"Content-Type": f"application/{media_type}"}

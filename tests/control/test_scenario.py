@@ -1,4 +1,4 @@
-"""Scenarios: those that come along, and one's own."""
+"""Shipped scenarios, and a tester's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulator.tasks.progression import Mode
 SHIPPED = shipped_scenarios(list(VENDORS.values()))
 
 
-def test_a_scenario_that_comes_along_is_loaded_for_one_and_unloaded(server: Listening, me: Client) -> None:
+def test_a_shipped_scenario_is_loaded_for_one_credential_and_unloaded(server: Listening, me: Client) -> None:
     loaded = me.load_scenario("rate-limited")
     assert [found.id for found in me.faults()] == [rule.id for rule in loaded.rules]
     assert {rule.rule["scenario"] for rule in loaded.rules} == {"rate-limited"}
@@ -28,18 +28,18 @@ def test_a_scenario_that_comes_along_is_loaded_for_one_and_unloaded(server: List
     me.unload_scenario("rate-limited")
     assert me.faults() == []
     assert refusal(lambda: me.unload_scenario("rate-limited")) == (
-        404, "no rule of a scenario rate-limited is active",
+        404, "no rule of the scenario rate-limited is active; GET /_emulator/faults lists the rules",
     )  # fmt: skip
 
 
-def test_a_scenario_that_is_loaded_many_times_at_once_has_its_rules_once(me: Client) -> None:
+def test_concurrent_loads_of_a_scenario_leave_its_rules_once(me: Client) -> None:
     with ThreadPoolExecutor(16) as pool:
         loaded = list(pool.map(lambda _: me.load_scenario("rate-limited"), range(16)))
-    # One of them was the last, and its rules are all that there are.
+    # The rules of the last load are the only ones.
     assert [found.id for found in me.faults()] in [[rule.id for rule in one.rules] for one in loaded]
 
 
-def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client) -> None:
+def test_a_testers_own_scenario_sets_rules_credentials_and_progression(server: Listening, me: Client) -> None:
     document = {
         "name": "mine",
         "progression": {"mode": "after_polls", "polls": 1},
@@ -52,7 +52,7 @@ def test_ones_own_scenario_sets_everything_for_one(server: Listening, me: Client
     assert [call(server, me).status_code for _ in range(3)] == [401, 599, 401]
 
 
-def test_a_scenario_that_names_a_credential_is_replaced_too_when_it_is_loaded_again(
+def test_loading_a_scenario_again_also_replaces_rules_that_name_a_credential(
     server: Listening, me: Client
 ) -> None:
     everybody = Client(server.base_url)
@@ -67,16 +67,16 @@ def test_a_scenario_that_names_a_credential_is_replaced_too_when_it_is_loaded_ag
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_scenario_that_comes_along_can_be_loaded(me: Client, name: str) -> None:
+def test_every_shipped_scenario_can_be_loaded(me: Client, name: str) -> None:
     loaded = me.load_scenario(name)
     assert len(loaded.rules) == len(SHIPPED[name].rules) == len(me.faults())
 
 
-def test_an_unknown_scenario_is_refused_and_a_wrong_one_changes_nothing(me: Client) -> None:
+def test_an_unknown_scenario_is_refused_and_an_invalid_one_changes_nothing(me: Client) -> None:
     names = ", ".join(SHIPPED)
     assert refusal(lambda: me.load_scenario("chaos")) == (
         404,
-        f"there is no scenario chaos; there are {names}",
+        f"there is no built-in scenario chaos; choose one of {names}",
     )
     wrong = {
         "name": "wrong",
@@ -88,7 +88,7 @@ def test_an_unknown_scenario_is_refused_and_a_wrong_one_changes_nothing(me: Clie
     assert me.faults() == []
 
 
-def test_a_scenario_can_say_how_long_things_live(me: Client) -> None:
+def test_a_scenario_can_set_lifetimes(me: Client) -> None:
     before = me.lifetimes()
     short = {"name": "short", "lifetimes": {"perfectcorp": {"url_seconds": 60}}}
     me.load_scenario(Scenario.model_validate(short))

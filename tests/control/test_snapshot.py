@@ -1,4 +1,4 @@
-"""Snapshots over HTTP and from the command line, with tasks that are under way."""
+"""Snapshots over HTTP and from the command line, with unfinished tasks."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def balance(client: httpx.Client) -> int:
     return sum(grant["amount"] for grant in client.get(CREDIT).json()["results"])
 
 
-def test_a_snapshot_amid_work_is_restored_and_the_work_is_done(
+def test_unfinished_tasks_of_a_snapshot_are_finished_after_the_restore(
     own: httpx.Client, face_jpeg: bytes, landscape_jpeg: bytes
 ) -> None:
-    # The worker still warms up: none of these is finished when the snapshot is taken.
+    # The worker is still warming up, so neither task is finished when the snapshot is taken.
     good, bad = begin(own, face_jpeg), begin(own, landscape_jpeg)
     own.put("/_emulator/credentials", json={"credential": "gone", "state": "revoked"})
     taken = own.get(SNAPSHOT)
@@ -81,11 +81,11 @@ def test_a_snapshot_amid_work_is_restored_and_the_work_is_done(
     assert restored.json()["blobs"] == 2
     assert own.get(f"{TASK}/{later}").json()["error_code"] == "InvalidTaskId"
     assert {"credential": "gone", "state": "revoked"} in own.get("/_emulator/credentials").json()
-    # What was not finished then is finished now, and it is the same picture.
+    # The unfinished task is finished after the restore, with the same picture.
     assert httpx.get(wait(own, good)["results"]["url"]).content == picture
     assert wait(own, bad)["error"] == "error_no_face"
     assert balance(own) == 999
-    # The counters went back, too: what follows gets the ids that followed then.
+    # The counters were restored too, so the next task gets the same id again.
     assert begin(own, face_jpeg) == later
 
 
@@ -107,10 +107,10 @@ def test_a_snapshot_is_restored_on_another_server(
     assert client.get(f"{TASK}/{task_id}", headers=KEY).json()["error_code"] == "InvalidTaskId"
 
 
-def test_what_is_no_snapshot_is_refused_and_tasks_go_on(own: httpx.Client, face_jpeg: bytes) -> None:
+def test_an_invalid_snapshot_is_refused_and_tasks_continue(own: httpx.Client, face_jpeg: bytes) -> None:
     task_id = begin(own, face_jpeg)
     refused = own.put(SNAPSHOT, content=face_jpeg)
-    reason = "this snapshot cannot be restored: it is no zip file, or a damaged one"
+    reason = "this snapshot cannot be restored: it is not a zip file, or it is damaged"
     assert (refused.status_code, refused.json()["error"]) == (422, reason)
     assert wait(own, task_id)["task_status"] == "success"
 
@@ -177,7 +177,7 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def test_a_document_that_is_not_what_its_kind_should_be_is_refused_and_changes_nothing(
+def test_an_invalid_document_in_a_snapshot_is_refused_and_changes_nothing(
     own: httpx.Client,
 ) -> None:
     for kind, right, wrong in WRONG:
@@ -189,7 +189,7 @@ def check_a_wrong_document(
 ) -> None:
     own.put("/_emulator/credentials", json={"credential": "stays", "state": "revoked"})
     answer = own.put(SNAPSHOT, content=snapshot_of(kind, {**right, **wrong}))
-    assert (answer.status_code, f"the {kind} 'a' cannot be read" in answer.json()["error"]) == (422, True)
+    assert (answer.status_code, f"the {kind} 'a' is invalid" in answer.json()["error"]) == (422, True)
     assert own.get("/_emulator/credentials").json() == [{"credential": "stays", "state": "revoked"}]
     assert own.put(SNAPSHOT, content=snapshot_of(kind, right)).status_code == 200
 
@@ -216,7 +216,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_saves_and_restores(own: httpx.Client, tmp_path: Path) -> None:
+def test_the_snapshot_command_saves_and_restores(own: httpx.Client, tmp_path: Path) -> None:
     file, url = tmp_path / "all.zip", str(own.base_url)
     own.put("/_emulator/credentials", json={"credential": "a", "state": "revoked"})
     done = command("save", file, "--url", url)
@@ -230,21 +230,21 @@ def test_the_command_saves_and_restores(own: httpx.Client, tmp_path: Path) -> No
     assert own.get("/_emulator/credentials").json() == [{"credential": "a", "state": "revoked"}]
 
 
-def test_the_command_says_what_is_wrong(own: httpx.Client, tmp_path: Path) -> None:
+def test_the_snapshot_command_reports_errors(own: httpx.Client, tmp_path: Path) -> None:
     file, url = tmp_path / "all.zip", str(own.base_url)
     file.write_bytes(b"mine")
     for arguments, message in (
-        (("restore", file, "--url", url), "it is no zip file"),
+        (("restore", file, "--url", url), "it is not a zip file"),
         (("restore", tmp_path / "missing.zip", "--url", url), "missing.zip"),
         (("save", file, "--url", "http://127.0.0.1:1"), "no emulator answers at http://127.0.0.1:1"),
-        (("save", file, "--url", f"{url}/facepp"), "as no emulator does"),
+        (("save", file, "--url", f"{url}/facepp"), "does not answer like an emulator"),
         (("save", tmp_path / "no" / "folder.zip", "--url", url), "folder.zip"),
     ):
         done = command(*arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert message in done.stderr
         assert "Traceback" not in done.stderr
-    # What could not be saved leaves alone what was there.
+    # A failed save leaves the existing file unchanged.
     assert file.read_bytes() == b"mine"
 
 

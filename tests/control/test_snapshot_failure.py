@@ -1,4 +1,4 @@
-"""A restore that fails leaves everything as it was; one that does not leaves nothing, in memory either."""
+"""A failed restore changes nothing; a successful one also clears what is only in memory."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ async def full(*_arguments: object) -> None:
 
 
 def everything(client: httpx.Client) -> dict[str, Any]:
-    """Return what the memory has and what the records have, as far as a tester can see it."""
+    """Return the state in memory and in the records, as far as the control API shows it."""
     paths = ("calls", "clock", "costs", "faults", "credentials", "webhooks/endpoints", "progression")
     return {path: client.get(f"/_emulator/{path}").raise_for_status().json() for path in paths}
 
 
 @pytest.mark.parametrize("port", [SqliteRecords, FolderBlobs])
-def test_everything_stays_if_a_snapshot_cannot_be_stored(
+def test_a_failed_restore_changes_nothing(
     own: Listening, calling: Calling, monkeypatch: pytest.MonkeyPatch, port: type
 ) -> None:
     with calling(own, "sk-before") as caller:
@@ -54,16 +54,16 @@ def test_everything_stays_if_a_snapshot_cannot_be_stored(
         before = everything(caller.client)
         with monkeypatch.context() as patched:
             patched.setattr(port, "restore" if port is SqliteRecords else "keys", full)
-            # The server hangs up after a defect.
+            # The server closes the connection after an internal error.
             failed = caller.client.put(SNAPSHOT, content=taken, headers={"Connection": "close"})
             assert failed.status_code == 500
         assert everything(caller.client) == before
-        # And it still works.
+        # A restore is still possible.
         assert caller.client.put(SNAPSHOT, content=taken).status_code == 200
         assert everything(caller.client) != before
 
 
-def test_what_stands_in_memory_alone_does_not_outlive_a_restore(own: Listening, calling: Calling) -> None:
+def test_a_restore_clears_state_that_is_only_in_memory(own: Listening, calling: Calling) -> None:
     with calling(own, "sk-memory") as caller:
         taken = caller.client.get(SNAPSHOT).content
         plan = "/_emulator/webhooks/plan"

@@ -1,4 +1,4 @@
-"""Tasks that a tester holds, and ends."""
+"""Tasks that a tester holds and finishes."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def polled(server: Listening, me: Client, task_id: str) -> dict[str, Any]:
     return data
 
 
-def test_progression_is_ones_own_and_given_up_again(me: Client) -> None:
+def test_the_progression_of_a_credential_is_set_and_reset(me: Client) -> None:
     assert me.set_progression("after_polls", polls=3).polls == 3
     assert me.set_progression("after_seconds", seconds=1.5).seconds == 1.5
     assert me.set_progression("manual").mode is Mode.MANUAL
     assert me.reset_progression().mode is Mode.REAL
     for mode, details in (("after_polls", {}), ("manual", {"polls": 3}), ("after_polls", {"polls": -1})):
         assert refusal(partial(me.set_progression, mode, **details))[0] == 422
-    assert "goes with the mode" in refusal(lambda: me.set_progression("after_seconds"))[1]
+    assert "must be given with the mode" in refusal(lambda: me.set_progression("after_seconds"))[1]
 
 
-def test_a_task_that_is_ended_by_hand_ends_so(server: Listening, me: Client) -> None:
+def test_a_held_task_finishes_as_the_tester_chooses(server: Listening, me: Client) -> None:
     me.set_progression("manual")
     as_it_comes, otherwise = create(server, me), create(server, me)
     assert [task.id for task in me.tasks()] == [as_it_comes, otherwise]
@@ -56,16 +56,19 @@ def test_a_task_that_is_ended_by_hand_ends_so(server: Listening, me: Client) -> 
     assert (ended.state, ended.error) == (TaskState.FAILED, "error_download_image")
     assert me.finish_task(otherwise, "error_pose").error == "error_pose"
     assert polled(server, me, otherwise)["error"] == "error_pose"
-    assert refusal(lambda: me.finish_task(otherwise)) == (409, f"task {otherwise} has failed already")
+    assert refusal(lambda: me.finish_task(otherwise)) == (
+        409,
+        f"task {otherwise} has already failed; only an unfinished task can be finished",
+    )
 
 
-def test_a_task_is_ended_only_if_it_is_there_and_with_an_error_of_a_task(
+def test_only_an_existing_task_can_be_finished_and_only_with_an_error_of_a_task(
     server: Listening, client: httpx.Client, me: Client
 ) -> None:
     me.set_progression("manual")
     task_id = create(server, me)
     status, detail = refusal(lambda: me.finish_task(task_id, "TooManyRequests"))
-    assert (status, detail.startswith("no task ends with TooManyRequests; there are error_no_face, ")) == (
+    assert (status, detail.startswith("no task ends with TooManyRequests; choose one of error_")) == (
         422,
         True,
     )

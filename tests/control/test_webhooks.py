@@ -26,7 +26,7 @@ def fail(client: httpx.Client, key: str) -> str:
     return task_id
 
 
-def test_a_secret_is_shown_once(client: httpx.Client) -> None:
+def test_a_secret_is_shown_only_once(client: httpx.Client) -> None:
     mine = {"credential": "sk-shown-once"}
     added = client.post(ENDPOINTS, params=mine, json={"url": "http://127.0.0.1:9/"}).json()
     assert added["secret"].startswith("whsec_")
@@ -36,7 +36,8 @@ def test_a_secret_is_shown_once(client: httpx.Client) -> None:
     assert client.get(ENDPOINTS, params={"credential": "sk-nobody"}).json() == []
     assert client.delete(f"{ENDPOINTS}/{added['id']}").status_code == 204
     gone = client.delete(f"{ENDPOINTS}/{added['id']}")
-    assert (gone.status_code, gone.json()) == (404, {"error": f"there is no endpoint {added['id']}"})
+    reason = f"there is no endpoint {added['id']}; GET /_emulator/webhooks/endpoints lists them"
+    assert (gone.status_code, gone.json()) == (404, {"error": reason})
 
 
 def test_a_mask_hides_all_of_a_short_secret() -> None:
@@ -47,7 +48,7 @@ def test_a_mask_hides_all_of_a_short_secret() -> None:
     assert mask("NDQzMzYx_zkzMTQ2NjYy") == "...NjYy"
 
 
-def test_what_is_no_endpoint_is_refused_with_the_reason(client: httpx.Client) -> None:
+def test_an_invalid_endpoint_is_refused_with_the_reason(client: httpx.Client) -> None:
     for new in (
         {"url": "nonsense"},
         {"url": "http://a/", "secret": "whsec_A"},
@@ -58,7 +59,7 @@ def test_what_is_no_endpoint_is_refused_with_the_reason(client: httpx.Client) ->
         assert new["url"] in refused.json()["error"]
 
 
-def test_deliveries_are_found_by_credential_task_endpoint_and_state_and_replayed(
+def test_deliveries_are_filtered_and_replayed(
     client: httpx.Client, receiver: Any, eventually: Callable[..., Any]
 ) -> None:
     keys = ("sk-log-1", "sk-log-2")
@@ -108,7 +109,7 @@ def test_deliveries_are_found_by_credential_task_endpoint_and_state_and_replayed
         ("DELETE", "costs", None),
     ],
 )
-def test_an_empty_credential_is_not_everybody(
+def test_an_empty_credential_is_not_the_default(
     client: httpx.Client, method: str, path: str, body: dict[str, object] | None
 ) -> None:
     answer = client.request(method, f"/_emulator/{path}?credential=", json=body)
@@ -116,7 +117,7 @@ def test_an_empty_credential_is_not_everybody(
     assert "credential" in answer.json()["error"]
 
 
-def test_an_endpoint_that_is_half_added_is_forgotten_too_and_its_id_is_free_again(
+def test_a_reset_also_removes_an_endpoint_that_is_being_added(
     workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(workers=workers)
@@ -148,5 +149,5 @@ def test_an_endpoint_that_is_half_added_is_forgotten_too_and_its_id_is_free_agai
             go_on.set()
         assert resetting.result(timeout=30).status_code == 204
         assert client.get(ENDPOINTS, params=mine).json() == []
-        # So the count of ids begins again, and nothing stands in its way.
+        # The ids start again, and the first one is free.
         assert add() == half.result()

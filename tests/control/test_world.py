@@ -14,7 +14,7 @@ from emulator.settings import Settings
 READY = {"ready": True, "face_core_warm": True, "hooks_run": True}
 
 
-def test_health_says_what_is_served(client: httpx.Client) -> None:
+def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
     health = client.get("/_emulator/health").json()
     runs = health.pop("runs")
     assert runs["records"] == "SQLite in a temporary folder"
@@ -35,14 +35,14 @@ def test_health_says_what_is_served(client: httpx.Client) -> None:
     }
 
 
-def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_core(face_jpeg: bytes) -> None:
+def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_face_core(face_jpeg: bytes) -> None:
     headers = {"Authorization": "Bearer sk-early"}
     task = "/s2s/v2.0/task/face-reshape"
     with (
         running_server(Settings(workers=1)) as server,
         httpx.Client(base_url=server.base_url, timeout=120) as client,
     ):
-        # All of this is answered long before a face core can be there.
+        # The server answers these requests long before a worker has loaded the face core.
         assert client.get("/_emulator/health").status_code == 200
         assert client.post("/facepp/v1/3dface").json() == {"error_message": "MISSING_ARGUMENTS: api_key"}
         new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}
@@ -71,7 +71,7 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_core(face_
         assert late.json()["data"]["task_status"] == "success"
 
 
-def test_with_a_data_dir_everything_is_there_after_a_restart(
+def test_with_a_data_folder_a_texture_survives_a_restart(
     tmp_path: Path, face_jpeg: bytes, workers: WorkerPool
 ) -> None:
     settings = Settings(data_dir=tmp_path / "data")
@@ -87,8 +87,8 @@ def test_with_a_data_dir_everything_is_there_after_a_restart(
         assert httpx.get(server.base_url + url).content == texture
 
 
-def test_an_answer_is_read_also_by_a_client_that_sends_first(client: httpx.Client) -> None:
-    """Not reset, though the connection is to be closed and nobody wants the body."""
+def test_a_client_that_sends_its_whole_body_first_gets_the_response(client: httpx.Client) -> None:
+    """The server closes the connection without a reset, although it has no use for the body."""
     url, size = client.base_url, 9_000_000
     head = (
         f"POST /facepp/v9/nothing HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
@@ -102,7 +102,7 @@ def test_an_answer_is_read_also_by_a_client_that_sends_first(client: httpx.Clien
         assert answer.startswith(b"HTTP/1.1 4"), path
 
 
-def test_a_slow_download_holds_up_no_other_task(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_slow_downloads_do_not_delay_other_tasks(client: httpx.Client, face_jpeg: bytes) -> None:
     headers = {"Authorization": "Bearer sk-slow"}
     task = "/s2s/v2.0/task/face-reshape"
     body = {"version": "1.0", "features": {"jaw": 50}, "global": {}}

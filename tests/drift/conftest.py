@@ -1,4 +1,4 @@
-"""A service to compare with: a second emulator, whose answers a test can bend."""
+"""A service to compare with: a second emulator whose responses a test can change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WARM_UP_SECONDS = 120
 
 @dataclass
 class Answer:
-    """An answer on its way to the client."""
+    """A response before it is sent to the client."""
 
     path: str
     status: int
@@ -39,7 +39,7 @@ class Answer:
     body: bytes
 
     def change_json(self, change: Callable[[Any], None]) -> None:
-        """Change the document in the body."""
+        """Change the JSON document in the body."""
         document = json.loads(self.body)
         change(document)
         self.body = json.dumps(document).encode()
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Bent:
-    """ASGI middleware that hands each answer to ``bend`` before the client gets it."""
+    """ASGI middleware that calls ``bend`` with each response before it is sent."""
 
     app: ASGIApp
     bend: Callable[[Answer], None] = lambda _answer: None
@@ -76,7 +76,7 @@ class Bent:
 
 @dataclass(frozen=True)
 class Service:
-    """A listening emulator, and what bends it."""
+    """A running emulator, and the middleware that changes its responses."""
 
     base_url: str
     bent: Bent
@@ -84,7 +84,7 @@ class Service:
 
 def _running(workers: WorkerPool, vendors: Mapping[str, Mapping[str, Any]]) -> Iterator[Service]:
     with running_server(Settings(credentials=LISTED, vendors=vendors), workers=workers) as listening:
-        # It is built once the server runs, and asked for at every request.
+        # Starlette builds the stack when the server starts, and reads this attribute at every request.
         bent = Bent(listening.app.middleware_stack)  # type: ignore[arg-type]  # set by now
         listening.app.middleware_stack = bent
         yield Service(listening.base_url, bent)
@@ -92,7 +92,7 @@ def _running(workers: WorkerPool, vendors: Mapping[str, Mapping[str, Any]]) -> I
 
 @pytest.fixture(scope="session")
 def emulated(workers: WorkerPool) -> Iterator[Service]:
-    """The emulator that is compared."""
+    """The emulator that is compared with a service."""
     yield from _running(workers, {})
 
 
@@ -103,7 +103,7 @@ def equal_service(workers: WorkerPool) -> Iterator[Service]:
 
 @pytest.fixture
 def real(equal_service: Service) -> Iterator[Service]:
-    """What stands for the real service: equal, until a test bends it."""
+    """A stand-in for the real service: equal to the emulator until a test changes its responses."""
     yield equal_service
     equal_service.bent.bend = lambda _answer: None
     equal_service.bent.calls.clear()
@@ -111,7 +111,7 @@ def real(equal_service: Service) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def set_apart(workers: WorkerPool) -> Iterator[Service]:
-    """A service that differs as settings can make it."""
+    """A service whose settings make it differ from the emulator."""
     yield from _running(
         workers,
         {
@@ -120,7 +120,7 @@ def set_apart(workers: WorkerPool) -> Iterator[Service]:
                 "texture_size": 512,
                 "errors": {"NO_FACE_FOUND": {"status": 412, "text": "NO FACE in {param}"}},
             },
-            # Braces in a text are doubled, as everywhere in a template.
+            # The text is a template, so its braces are doubled.
             "metahuman": {"errors": {"FACE_NOT_FOUND": {"text": "no {{face}}"}}},
             "perfectcorp": {
                 "engine_codes": "page",
@@ -136,7 +136,7 @@ def set_apart(workers: WorkerPool) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def compared(emulated: Service) -> Callable[..., dict[str, Compared]]:
-    """Compare a service with the emulator in some samples of a vendor, or in all that can be sent."""
+    """Return a function that compares a service in the named samples, or in all that can be sent."""
 
     def run(real: Service, vendor: str, *names: str) -> dict[str, Compared]:
         chosen: dict[str, Sample] = {
@@ -162,14 +162,14 @@ def compared(emulated: Service) -> Callable[..., dict[str, Compared]]:
 
 @pytest.fixture
 def emulated_side(emulated: Service) -> Iterator[Side]:
-    """The emulator, spoken to with the samples' own credentials."""
+    """The emulator, called with the samples' own credentials."""
     with httpx.Client(base_url=emulated.base_url, timeout=WARM_UP_SECONDS) as client:
         yield Side("the emulator", client, Pace(0))
 
 
 @pytest.fixture(scope="session")
 def corrector() -> Callable[..., Corrector]:
-    """Make what knows the settings of a vendor."""
+    """Return a function that makes a corrector with the settings of a vendor."""
 
     def make(vendor: str, **settings: Any) -> Corrector:
         return Corrector(VENDORS[vendor], VENDORS[vendor].settings_model.model_validate(settings))

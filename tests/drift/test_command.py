@@ -32,7 +32,7 @@ QUICK = ("--only", "units", "--only", "unknown", "--only", "unknown-key")
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
-    """Let the private emulators of this process share a warm worker."""
+    """Let the emulators that ``run_drift`` starts share a warm worker."""
     monkeypatch.setattr("emulator.drift.command.running_server", partial(running_server, workers=workers))
 
 
@@ -41,8 +41,8 @@ def drift(base_url: str, *arguments: str, **environment: str) -> Any:
     return CliRunner().invoke(app, [*common, *arguments], env={"COLUMNS": "200", **environment})
 
 
-def test_the_command_tells_no_difference_from_an_equal_service(real: Any, tmp_path: Path) -> None:
-    """In a process of its own, as everybody calls it."""
+def test_drift_reports_no_difference_from_an_equal_service(real: Any, tmp_path: Path) -> None:
+    """The command runs in its own process, as it does for a user."""
     report, folder = tmp_path / "report.json", tmp_path / "recorded"
     done = subprocess.run(  # noqa: S603 - our own command
         [
@@ -57,7 +57,7 @@ def test_the_command_tells_no_difference_from_an_equal_service(real: Any, tmp_pa
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 samples, at least 10 calls to" in done.stdout
-    assert "nobody's face is sent" in done.stdout
+    assert "not real people" in done.stdout
     assert "3 samples, 10 calls, 0 differences" in done.stdout
     said = json.loads(report.read_text())
     assert [(one["name"], one["calls"], one["differences"]) for one in said["samples"]] == [
@@ -70,7 +70,7 @@ def test_the_command_tells_no_difference_from_an_equal_service(real: Any, tmp_pa
     assert KEY not in written
 
 
-def test_differences_end_with_1_and_the_printed_setting_makes_them_go(set_apart: Any, tmp_path: Path) -> None:
+def test_differences_exit_with_1_and_the_printed_setting_removes_them(set_apart: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     found = drift(set_apart.base_url, "--only", "unknown", "--json", str(report))
     assert found.exit_code == 1
@@ -90,13 +90,13 @@ def test_differences_end_with_1_and_the_printed_setting_makes_them_go(set_apart:
     assert (corrected.exit_code, "0 differences" in corrected.stdout) == (0, True)
 
 
-def test_recorded_samples_can_be_sent_in_place_of_the_own(real: Any, tmp_path: Path) -> None:
+def test_recorded_samples_can_be_sent_instead_of_the_packages_own(real: Any, tmp_path: Path) -> None:
     assert drift(real.base_url, "--only", "unknown-key", "--record", str(tmp_path)).exit_code == 0
     again = drift(real.base_url, "--golden", str(tmp_path))
     assert (again.exit_code, "1 sample, 2 calls, 0 differences" in again.stdout) == (0, True)
 
 
-def test_the_list_says_what_there_is_and_what_is_not_sent() -> None:
+def test_list_shows_all_samples_and_which_are_not_sent() -> None:
     for vendor in ("faceplusplus", "metahuman", "perfectcorp"):
         said = CliRunner().invoke(app, ["drift", "--vendor", vendor, "--list"], env={"COLUMNS": "200"})
         assert said.exit_code == 0
@@ -113,26 +113,26 @@ def _vendor(name: str) -> Any:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--vendor", "facebook"], "there is no vendor facebook, but faceplusplus, metahuman, perfectcorp"),
-        (["--only", "nothing"], "there is no sample nothing, but delete, invalid-parameters"),
-        (["--only", "refused-keys"], "nothing is left to send"),
-        (["--base-url", "api.example.com"], "is no base URL"),
-        (["--base-url", "https://me:pw@api.example.com"], "no place for credentials"),
-        (["--vendor", "faceplusplus"], "not in the vendor's form: api_key:api_secret"),
-        (["--key", ""], "a key is needed: key, by --key or in FACE_DRIFT_KEY"),
-        # Elsewhere, and nobody at a terminal to ask.
-        (["--base-url", "https://api.example.com"], "not sent: say --yes"),
+        (["--vendor", "facebook"], "there is no vendor facebook; choose one of faceplusplus, metahuman, "),
+        (["--only", "nothing"], "there is no sample nothing; choose from delete, invalid-parameters"),
+        (["--only", "refused-keys"], "no sample can be sent"),
+        (["--base-url", "api.example.com"], "is not a base URL"),
+        (["--base-url", "https://me:pw@api.example.com"], "must not have credentials"),
+        (["--vendor", "faceplusplus"], "not have the vendor's form; write api_key:api_secret"),
+        (["--key", ""], "a key is required; pass key with --key or in FACE_DRIFT_KEY"),
+        # Not on loopback, and without a terminal on which to ask.
+        (["--base-url", "https://api.example.com"], "nothing was sent; answer the question with yes"),
         (["--golden", "nowhere"], "the samples cannot be read"),
     ],
 )
-def test_what_cannot_be_run_ends_with_2_before_anything_is_sent(arguments: list[str], said: str) -> None:
+def test_invalid_arguments_exit_with_2_before_any_request(arguments: list[str], said: str) -> None:
     failed = drift("http://127.0.0.1:9", *arguments)
     assert failed.exit_code == 2
     assert said in failed.stderr
     assert KEY not in failed.output
 
 
-def test_a_service_that_is_not_there_ends_with_2_and_is_called_once() -> None:
+def test_an_unreachable_service_exits_with_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     failed = drift(f"http://127.0.0.1:{port}", "--only", "units")
@@ -142,7 +142,7 @@ def test_a_service_that_is_not_there_ends_with_2_and_is_called_once() -> None:
     )
 
 
-def test_what_is_agreed_to_is_sent(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yes_allows_requests_to_another_host(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.drift.command._is_loopback", lambda _host: False)
     refused = drift(real.base_url, "--only", "unknown-key", "--pace", "0.01")
     assert (refused.exit_code, real.bent.calls) == (2, [])
@@ -151,7 +151,7 @@ def test_what_is_agreed_to_is_sent(real: Any, monkeypatch: pytest.MonkeyPatch) -
     assert "0.01 s apart" in agreed.stdout
 
 
-def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
+def test_requests_to_another_host_are_announced_and_need_consent() -> None:
     printed = io.StringIO()
     asked: list[str] = []
 
@@ -160,17 +160,17 @@ def test_what_is_sent_elsewhere_is_announced_and_asked_for() -> None:
         return False
 
     options = DriftOptions("faceplusplus", "http://api.example.com", "k:s:t", only=("success", "no-face"))
-    with pytest.raises(DriftFailed, match="not sent"):
+    with pytest.raises(DriftFailed, match="nothing was sent"):
         run_drift(options, Console(file=printed, width=80), refuse)
     assert asked[0].splitlines() == [
         f"Face++: 2 samples, at least 2 calls to http://api.example.com, {POLITE_SECONDS} s apart.",
-        "The vendor bills your key for them as for any others.",
-        "The pictures are drawn: nobody's face is sent. The key is neither printed nor kept.",
-        "The address is not https: the key can be read on its way.",
+        "The vendor bills these calls to your key.",
+        "The pictures show synthetic faces, not real people. The key is not printed or stored.",
+        "The URL is not https, so the key is not encrypted in transit.",
     ]
 
 
-def test_on_a_narrow_terminal_nothing_is_cut_and_nothing_is_markup() -> None:
+def test_a_narrow_terminal_shows_values_whole_and_markup_literally() -> None:
     printed = io.StringIO()
     text = "[bold]no[/bold] " + "x" * 60
     difference = Difference("value", "body.a_rather_long_name_of_a_member", text, None)
@@ -208,5 +208,5 @@ def test_on_a_narrow_terminal_nothing_is_cut_and_nothing_is_markup() -> None:
         ("\x1b[2J\ud800", r'"\u001b[2J\ud800"'),
     ],
 )
-def test_values_are_told_in_a_few_words(value: Any, text: str) -> None:
+def test_values_are_printed_briefly(value: Any, text: str) -> None:
     assert told(value) == text

@@ -39,7 +39,7 @@ def compared(expected: Any, found: Any) -> list[Difference]:
         ({"$each": {"a": {"$type": "integer"}}}, [[], [{"a": 1}] * 3], [([{"a": "1"}], "JSON type")]),
     ],
 )
-def test_a_pattern_stands_for_what_it_says(
+def test_a_pattern_matches_only_its_values(
     pattern: dict[str, Any], good: list[Any], bad: list[tuple[Any, str]]
 ) -> None:
     for found in good:
@@ -60,7 +60,7 @@ def test_each_member_is_compared_at_its_place() -> None:
     ]
 
 
-def test_status_type_and_headers_come_first() -> None:
+def test_differences_of_status_type_and_headers_come_first() -> None:
     one = {"status": 200, "type": "text/html", "headers": ["allow", "etag"], "body": ""}
     other = {"status": 404, "type": None, "headers": ["etag", "x-id"], "body": ""}
     assert list(differences(one, other)) == [

@@ -18,7 +18,7 @@ def side(handler: httpx.MockTransport, **credential: str) -> Side:
     return Side("the service", client, Pace(0), credential or None)
 
 
-def test_calls_are_kept_apart_by_what_is_left_of_the_pause() -> None:
+def test_pace_waits_only_for_the_rest_of_the_pause() -> None:
     now, slept = 100.0, []
 
     def sleep(seconds: float) -> None:
@@ -36,7 +36,7 @@ def test_calls_are_kept_apart_by_what_is_left_of_the_pause() -> None:
     assert slept == [1.0, 1.25]
 
 
-def test_a_request_is_repeated_while_the_answer_says_so_and_what_is_kept_is_used() -> None:
+def test_a_request_repeats_while_its_condition_holds_and_kept_values_are_filled_in() -> None:
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -77,13 +77,13 @@ def test_a_request_is_repeated_while_the_answer_says_so_and_what_is_kept_is_used
     ]
 
 
-def test_without_a_real_key_the_samples_own_is_sent() -> None:
+def test_without_a_real_key_the_credential_of_the_sample_is_sent() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.headers["x-key"]))
     steps = sample({"request": {"method": "GET", "path": "/", "headers": {"X-Key": "{key}"}}})
     assert play(steps, side(transport)).answers[0]["body"] == "golden"
 
 
-def test_nothing_is_tried_again_and_the_key_is_not_in_the_reason() -> None:
+def test_a_failed_request_is_not_retried_and_its_error_hides_the_key() -> None:
     calls = 0
 
     def refuse(request: httpx.Request) -> httpx.Response:
@@ -98,7 +98,7 @@ def test_nothing_is_tried_again_and_the_key_is_not_in_the_reason() -> None:
     assert calls == 1
 
 
-def test_a_redirection_is_an_answer() -> None:
+def test_a_redirect_is_not_followed_by_play() -> None:
     transport = httpx.MockTransport(
         lambda _: httpx.Response(302, headers={"Location": "https://elsewhere.example"})
     )
@@ -118,7 +118,7 @@ def test_a_redirection_is_an_answer() -> None:
         ("text/html", b"<p>", "<p>"),
     ],
 )
-def test_a_body_is_what_it_is(media_type: str, content: bytes, body: object) -> None:
+def test_a_body_is_decoded_by_its_media_type(media_type: str, content: bytes, body: object) -> None:
     transport = httpx.MockTransport(
         lambda _: httpx.Response(
             200, content=content, headers={"Content-Type": f"{media_type}; charset=utf-8"}

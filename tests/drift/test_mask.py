@@ -15,7 +15,7 @@ from emulator.drift.comparison import differences
 from emulator.drift.mask import Mask
 from emulator.drift.samples import picture
 
-SECRET = "sk-1234secret"  # noqa: S105 - nobody's
+SECRET = "sk-1234secret"  # noqa: S105 - no real secret
 
 
 def masked(body: Any, status: int = 200, *, varies: tuple[str, ...] = ()) -> Any:
@@ -35,11 +35,11 @@ def masked(body: Any, status: int = 200, *, varies: tuple[str, ...] = ()) -> Any
         "image/jpeg",
         "ApiPaygToken",
         "413 Request Entity Too Large",
-        "about",  # has `ab` in it, which is a secret only where it stands alone
+        "about",  # contains `ab`, which is masked only as a whole word
         "",
     ],
 )
-def test_words_stay(words: str) -> None:
+def test_words_are_not_masked(words: str) -> None:
     assert masked({"error": words}, 400) == {"error": words}
 
 
@@ -64,14 +64,12 @@ def test_words_stay(words: str) -> None:
         ("#a0b1c2", "#[0-9a-f]{6}"),
     ],
 )
-def test_what_looks_random_or_personal_becomes_an_expression_that_it_matches(
-    text: str, expression: str
-) -> None:
+def test_random_or_personal_text_becomes_an_expression_that_matches_it(text: str, expression: str) -> None:
     assert masked(text) == {"$matches": expression}
     assert re.fullmatch(expression, text)
 
 
-def test_a_member_that_is_called_an_id_is_masked_whatever_it_looks_like() -> None:
+def test_a_member_named_like_an_id_is_always_masked() -> None:
     body = {"task_id": "easy", "token": "t", "userId": "joe", "client_secret": "s", "paid": "yes"}
     plain = {"$type": "string"}
     assert masked(body) == {name: plain for name in body if name != "paid"} | {"paid": "yes"}
@@ -95,7 +93,7 @@ def test_a_picture_becomes_its_kind_size_and_digest() -> None:
     assert masked(base64.b64encode(bytes(range(256)) * 2).decode())["$file"] == "unknown"
 
 
-def test_numbers_of_a_success_become_types_and_codes_of_a_refusal_stay() -> None:
+def test_numbers_of_a_success_become_types_and_codes_of_an_error_stay() -> None:
     body = {"status": 200, "units": 137, "ratio": 0.5, "vector": [0.1, 2, 3, 4], "flag": True, "none": None}
     assert masked(body) == {
         "status": 200,
@@ -108,7 +106,7 @@ def test_numbers_of_a_success_become_types_and_codes_of_a_refusal_stay() -> None
     assert masked({"code": 4, "at": 1790000000}, 422) == {"code": 4, "at": {"$type": "integer"}}
 
 
-def test_what_varies_keeps_only_its_shape() -> None:
+def test_a_varying_member_keeps_only_its_shape() -> None:
     body = {"grants": [{"kind": "gift", "left": 3, "next": None}] * 2, "gender": "Male", "none": []}
     assert masked(body, varies=("body.grants", "body.gender", "body.none")) == {
         "grants": {
@@ -133,13 +131,13 @@ JSON = st.recursive(
 
 
 @given(body=JSON, status=st.sampled_from([200, 404]))
-def test_a_masked_answer_never_differs_from_itself(body: Any, status: int) -> None:
+def test_a_masked_response_matches_the_original(body: Any, status: int) -> None:
     answer = {"status": status, "type": "application/json", "headers": [], "body": body}
     assert list(differences(Mask().answer(answer), answer)) == []
 
 
-def test_ids_of_one_kind_do_not_differ() -> None:
-    """Whichever of the alphabet's signs they happen to have."""
+def test_ids_of_the_same_kind_match_each_other() -> None:
+    """The expression does not depend on the characters that an id happens to contain."""
     generator = np.random.default_rng(1)
     pairs = generator.bytes(48 * 400)
     ids = [base64.b64encode(pairs[start : start + 48]).decode() for start in range(0, len(pairs), 48)]

@@ -22,7 +22,7 @@ NOT_FOUND = "The requested resource was not found."
 
 
 def told(one: Compared) -> list[Told]:
-    """Return the differences of a sample as step, what, where, real, emulated; files without their digest."""
+    """Return the differences as (step, what, place, real, emulated), with files without size and digest."""
     return [
         (
             finding.step,
@@ -47,7 +47,7 @@ def differing(found: dict[str, Compared]) -> dict[str, list[Told]]:
 
 @pytest.fixture(scope="module")
 def apart(set_apart: Any, compared: Compare) -> Callable[[str], dict[str, Compared]]:
-    """Compare the service that is set apart, once for each vendor."""
+    """Return a cached function that compares ``set_apart`` for a vendor."""
     return functools.cache(functools.partial(compared, set_apart))
 
 
@@ -116,7 +116,7 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
         ),
     ],
 )
-def test_what_settings_change_is_found_and_nothing_else(
+def test_drift_finds_exactly_what_the_settings_change(
     apart: Compare, vendor: str, expected: dict[str, list[Told]]
 ) -> None:
     assert differing(apart(vendor)) == expected
@@ -182,7 +182,7 @@ def _say_charset(answer: Any) -> None:
         (_say_charset, []),
     ],
 )
-def test_every_kind_of_difference_is_told_exactly(
+def test_every_kind_of_difference_is_reported_exactly(
     real: Any, compared: Compare, bend: Callable[[Any], None], expected: list[tuple[str, str, Any, Any]]
 ) -> None:
     real.bent.bend = lambda answer: bend(answer) if answer.path == "/face_recon/run_pipeline" else None
@@ -190,7 +190,7 @@ def test_every_kind_of_difference_is_told_exactly(
     assert told(found) == [(0, *one) for one in expected]
 
 
-def test_another_type_or_file_is_told(real: Any, compared: Compare) -> None:
+def test_a_different_media_type_or_file_is_reported(real: Any, compared: Compare) -> None:
     def bend(answer: Any) -> None:
         if answer.path.startswith("/static/"):
             answer.headers = [(b"content-type", b"image/jpeg"), (b"etag", b'"1"')]
@@ -204,7 +204,7 @@ def test_another_type_or_file_is_told(real: Any, compared: Compare) -> None:
     ]
 
 
-def test_a_page_in_place_of_json_is_told_and_ends_the_sample(real: Any, compared: Compare) -> None:
+def test_a_page_instead_of_json_is_reported_and_ends_the_sample(real: Any, compared: Compare) -> None:
     def bend(answer: Any) -> None:
         answer.status, answer.body = 502, b"<html>Bad Gateway</html>"
         answer.headers = [(b"content-type", b"text/html")]
@@ -218,11 +218,11 @@ def test_a_page_in_place_of_json_is_told_and_ends_the_sample(real: Any, compared
         ("JSON type", "body"),
         ("end", ""),
     ]
-    assert told(found)[-1][3:] == ("there is no body.data.files.0.file_id to go on with", "goes on")
+    assert told(found)[-1][3:] == ("no body.data.files.0.file_id, which later requests need", "goes on")
     assert (found.calls, found.recorded) == (1, None)
 
 
-def test_each_side_goes_on_with_its_own_ids_and_the_real_one_with_the_key(
+def test_each_side_uses_its_own_ids_and_the_real_service_gets_the_real_key(
     real: Any, compared: Compare
 ) -> None:
     assert differing(compared(real, "perfectcorp", "reshape")) == {}
@@ -231,7 +231,7 @@ def test_each_side_goes_on_with_its_own_ids_and_the_real_one_with_the_key(
         call["headers"].get(b"authorization") for call in real.bent.calls if call["path"].startswith("/s2s")
     }
     assert keys == {b"Bearer real-bearer-of-mine"}
-    # The store's URLs carry a signature, and no key beside it.
+    # Requests to presigned URLs carry a signature and no key.
     assert {
         call["headers"].get(b"authorization") for call in real.bent.calls if "/yce-us" in call["path"]
     } == {None}
@@ -240,9 +240,7 @@ def test_each_side_goes_on_with_its_own_ids_and_the_real_one_with_the_key(
     assert paths[-1].startswith("/yce-us/ttl30/results/")
 
 
-def test_the_wordings_that_are_printed_are_those_that_the_service_was_set_apart_with(
-    apart: Compare, corrector: Callable[..., Any]
-) -> None:
+def test_the_printed_wordings_are_those_of_the_service(apart: Compare, corrector: Callable[..., Any]) -> None:
     for vendor, errors in {
         "faceplusplus": {"NO_FACE_FOUND": {"status": 412, "text": "NO FACE in {param}"}},
         "metahuman": {"FACE_NOT_FOUND": {"text": "no {{face}}"}},
@@ -258,7 +256,7 @@ def test_the_wordings_that_are_printed_are_those_that_the_service_was_set_apart_
         assert json.loads(value.strip("'")) == errors
 
 
-def test_what_is_recorded_holds_no_value_of_the_account_and_is_accepted(
+def test_recorded_samples_hold_no_account_data_and_match_the_emulator(
     real: Any, compared: Compare, emulated_side: Any, tmp_path: Path
 ) -> None:
     found = {
@@ -283,7 +281,7 @@ def test_what_is_recorded_holds_no_value_of_the_account_and_is_accepted(
     files = samples["reshape"].steps[0].response["body"]["data"]["files"][0]
     assert files["file_id"].keys() == {"$matches"}
     assert files["requests"][0]["url"]["$url"] == ".jpg"
-    # Words are what a contract is made of, and stay.
+    # Error texts are part of the contract, so they are not masked.
     assert samples["missing-credentials"].steps[0].response["body"] == {
         "error_message": "MISSING_ARGUMENTS: api_key"
     }

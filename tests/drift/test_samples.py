@@ -25,14 +25,14 @@ from emulator.web.vendor import discover_vendors
 ANSWER = {"body": {"files": [{"id": "a/b+c==", "headers": {"Content-Type": "image/jpeg"}}]}}
 
 
-def test_a_place_leads_through_members_and_positions() -> None:
+def test_look_up_follows_members_and_positions() -> None:
     assert look_up(ANSWER, "body.files.0.id") == "a/b+c=="
     for place in ("body.files.1", "body.files.x", "body.nothing", "body.files.0.id.deeper"):
         with pytest.raises(NotAnswered, match=place.replace(".", r"\.")):
             look_up(ANSWER, place)
 
 
-def test_places_in_a_request_are_filled() -> None:
+def test_placeholders_in_a_request_are_filled() -> None:
     names = {"key": "k", "headers": {"Content-Length": 3}}
     assert filled({"a": "Bearer {key}", "b": "{headers}", "c": [1, "{key}"]}, names) == {
         "a": "Bearer k",
@@ -41,13 +41,13 @@ def test_places_in_a_request_are_filled() -> None:
     }
 
 
-def test_what_becomes_a_part_of_a_path_cannot_lead_elsewhere() -> None:
+def test_a_value_in_a_path_is_escaped() -> None:
     names = {"id": "../x?a=1#f", "url": "https://store.example/a?b=c"}
     assert filled_path("/task/{id}", names) == "/task/..%2Fx%3Fa=1%23f"
     assert filled_path("{url}", names) == "https://store.example/a?b=c"
 
 
-def test_samples_are_read_as_they_are_written(tmp_path: Path) -> None:
+def test_reading_and_writing_a_sample_keeps_its_text(tmp_path: Path) -> None:
     for vendor in discover_vendors(Settings().vendor_packages):
         for name, sample in read_samples(golden_folder(vendor)).items():
             write_sample(tmp_path / vendor.name, name, sample)
@@ -55,9 +55,9 @@ def test_samples_are_read_as_they_are_written(tmp_path: Path) -> None:
             assert (tmp_path / vendor.name / file.name).read_text() == file.read_text()
 
 
-def test_a_sample_that_needs_what_nothing_kept_is_refused() -> None:
+def test_a_sample_with_an_unknown_placeholder_is_refused() -> None:
     step = {"request": {"method": "GET", "path": "/task/{task_id}"}, "response": {}}
-    with pytest.raises(ValidationError, match="nothing is kept as task_id"):
+    with pytest.raises(ValidationError, match="no earlier step keeps task_id"):
         Sample.model_validate({"title": "t", "steps": [step]})
 
 
@@ -78,7 +78,7 @@ def test_every_upload_is_registered_with_its_length() -> None:
                     assert f'"file_size": {len(picture(step.request.content))}' in registered
 
 
-def test_half_a_character_in_an_answer_can_be_recorded(tmp_path: Path) -> None:
+def test_a_lone_surrogate_in_a_response_can_be_recorded(tmp_path: Path) -> None:
     step = {"request": {"method": "GET", "path": "/"}, "response": {"body": {"name": "\ud800"}}}
     sample = Sample.model_validate({"title": "t", "steps": [step]})
     write_sample(tmp_path, "half", sample)

@@ -1,4 +1,4 @@
-"""What all APIs of Example Faces stand on: keys, jobs, webhooks and the words for errors."""
+"""Setup that all APIs of Example Faces share: keys, jobs, webhooks and error responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VENDOR = "example_vendor"
 
 
 def install(_app: FastAPI, world: World, settings: ExampleSettings) -> None:
-    """Register the job that crops, and the webhooks that tell of it."""
+    """Register the job of crops, and the webhooks."""
     announcer = announcer_of(world)
     world.webhooks.endpoints.register(VENDOR, source_of(announcer))
     world.tasks.register({CROP_KIND: CropJobs(world, settings, announcer).job()})
@@ -46,7 +46,7 @@ async def _caller(request: Request, call: CallDep, world: WorldDep) -> str:
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The key of a call; without a good one the route is not reached."""
+"""The caller's key, checked."""
 
 DIALECT = Dialect(
     render=_render,

@@ -1,4 +1,4 @@
-"""What the tests of Example Faces share."""
+"""Fixtures for the tests of Example Faces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.server import Listening
 
 @pytest.fixture
 def me(server: Listening) -> Iterator[Client]:
-    """The control of the key that all calls are made with."""
+    """A control client for the key of all calls."""
     with Client(server.base_url, "sk-example") as control:
         yield control
         control.reset()

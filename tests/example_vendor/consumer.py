@@ -1,7 +1,7 @@
 """A client of Example Faces and of Perfect Corp, which the tests of ``face-emulator explore`` run.
 
-It listens on a port for webhooks, and fails unless they come from the vendors that it is told, each of
-them signed as its vendor signs. With ``once`` it also fails if one comes twice.
+It receives webhooks on a port, checks their signatures, and fails unless they come from the vendors in
+its arguments. With ``once`` it also fails if it receives a webhook twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ broken: list[str] = []
 def call(path: str, body: object = None, **headers: str) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{URL}{path}", data, {"Content-Type": "application/json", **headers})  # noqa: S310 - the emulator's own URL
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - likewise
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the emulator's own URL
         return json.load(answer)
 
 
@@ -57,7 +57,7 @@ class Hook(BaseHTTPRequestHandler):
 
 
 def poll(path: str, **headers: str) -> None:
-    """Poll until a task is over."""
+    """Poll until a task is finished."""
     while True:
         told = call(path, **headers)
         if told.get("state", told.get("data", {}).get("task_status")) not in {"working", "running"}:

@@ -1,4 +1,4 @@
-"""How each error of Example Faces comes about by itself, and what its conformance tests need."""
+"""Data of Example Faces for the conformance tests (see ``tests/vendor_data.py``)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def defect(world: Any) -> Any:
 
 
 def wait(world: Any, crop_id: str) -> Any:
-    """Return the poll that tells how a crop ended."""
+    """Return the first poll that shows the end of a crop."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         answer = world.client.get(f"{CROPS}/{crop_id}", headers=headers(world))
@@ -45,7 +45,7 @@ def wait(world: Any, crop_id: str) -> Any:
 
 
 def flow(world: Any, _operation: str, **given: str) -> Any:
-    """Return the poll that tells how a crop ended that was asked for with headers beside the key's."""
+    """Create a crop with additional headers, and return the first poll that shows its end."""
     created = world.client.post(CROPS, json=NOWHERE, headers={**headers(world), **given})
     assert created.status_code == 200, created.text
     return wait(world, created.json()["id"])
@@ -65,19 +65,19 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 CALLS: Mapping[str, Callable[..., Any]] = {}
-"""The operations' examples are enough."""
+"""The examples of the operations are sufficient."""
 
 NOBODYS: frozenset[str] = frozenset()
-"""The operations that know no credential."""
+"""The operations without a credential."""
 
 
 def failed(entry: Any) -> dict[str, Any]:
-    """Return the whole body of a poll that tells that a crop ended with an error."""
+    """Return the body of a poll of a crop that ended with an error."""
     return {"state": "failed", "box": None, "problem": entry.text}
 
 
 def accounts(world: Any) -> Any:
-    """Return what a key is billed."""
+    """Return the costs of a key."""
     return world.control.costs().operations
 
 
@@ -85,7 +85,7 @@ NOTHING_BILLED: Sequence[object] = []
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return what a photo leads to."""
+    """Return the outcome for a photo."""
     answer = client.post(COUNT, content=data, headers={"X-Example-Key": key})
     return "success" if answer.status_code == 200 else str(answer.json()["problem"])
 

@@ -1,4 +1,4 @@
-"""What Example Faces does, so that its ledger can name a test for every fact."""
+"""A test for every fact in the ledger of Example Faces."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def test_a_crop_that_fails_is_told_by_its_poll(client: httpx.Client, me: Client)
 
 
 def refusal(answer: Any) -> tuple[int, str, str]:
-    """Return the status, the name and the text of an error, of which nothing else is told."""
+    """Return the status, the name and the text of an error response, which has no other members."""
     told = answer.json()
     assert set(told) == {"problem", "hint"}
     return answer.status_code, told["problem"], told["hint"]
 
 
 class Caller:
-    """A key, and a client that calls with it."""
+    """A key, and a client that uses it."""
 
     def __init__(self, key: str, client: httpx.Client) -> None:
         self.key = key

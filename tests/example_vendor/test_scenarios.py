@@ -1,4 +1,4 @@
-"""Scenarios: what each vendor adds to those that come along, and those of its own."""
+"""Scenarios: the parts that vendors add to shipped ones, and vendors' own scenarios."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLE = VENDORS["example_vendor"]
 
 
 def rules_of(name: str, *, without_example: bool = False) -> list[tuple[str | None, str | None, int | None]]:
-    """Return the rules of a scenario: vendor, error, every which call."""
+    """Return the rules of a scenario: vendor, error, and ``every``."""
     vendors = SHIPPED if without_example else [*VENDORS.values()]
     rules = shipped_scenarios(vendors)[name].rules
     return [(rule.match.vendor, rule.effect.error, rule.match.every) for rule in rules]
@@ -57,7 +57,7 @@ def test_a_vendor_alone_has_its_own_part_alone() -> None:
     found = shipped_scenarios([EXAMPLE])
     rules = found["out-of-credits"].rules + found["rate-limited"].rules
     assert [rule.match.vendor for rule in rules] == ["example_vendor"] * 2
-    assert found["full-house"].description.startswith("Everybody is in the picture")
+    assert found["full-house"].description.startswith("Every picture shows a crowd")
 
 
 def test_both_kinds_are_loaded(client: httpx.Client, me: Client) -> None:
@@ -77,9 +77,9 @@ def test_both_kinds_are_loaded(client: httpx.Client, me: Client) -> None:
     [
         (
             '[[rules]]\nmatch = { vendor = "perfectcorp" }\neffect = "slow"',
-            "with strange_one, and names another",
+            "of strange_one, but names another",
         ),
-        ("lifetimes.perfectcorp = { url_seconds = 5 }", "it lies with strange_one"),
+        ("lifetimes.perfectcorp = { url_seconds = 5 }", "it is in the folder of strange_one"),
         ('[[otherwise]]\neffect = "slow"', "Extra inputs are not permitted"),
         ("[[rules]", "cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""The commands and the pytest plugin work for a vendor that they do not know, with its folder alone."""
+"""The commands and the pytest plugin work for a vendor that consists of a folder only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Explore = Callable[..., Any]
 
 @pytest.fixture
 def explore(server: Listening) -> Explore:
-    """Explore orders with the consumer, which listens at the endpoint that is given."""
+    """Explore orders with the consumer, which receives the webhooks."""
 
     def run(*expected: str, vendor: str | None = None, limit: int = 2) -> Any:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -68,7 +68,7 @@ def test_explore_names_the_order_that_breaks_the_client(explore: Explore) -> Non
 
 @pytest.fixture
 def drift(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Callable[..., Any]:
-    """Compare with an emulator whose worker is warm."""
+    """Run ``drift`` against an emulator with a warm worker."""
     monkeypatch.setattr("emulator.drift.command.running_server", partial(running_server, workers=workers))
 
     def run(*arguments: str, **environment: str) -> Any:
@@ -117,7 +117,8 @@ def test_drift_names_the_folder_where_no_setting_helps(
     settings = Settings(vendors={"example_vendor": {"picture_bytes": 10}})
     with running_server(settings, workers=workers) as real:
         found = drift("--base-url", real.base_url, "--key", "any", "--only", "count")
-    assert "too_large is told in place of no_picture: when, stands in example_vendor" in found.stdout
+    advice = "the service answers too_large instead of no_picture; change the condition in example_vendor"
+    assert advice in found.stdout
 
 
 def test_the_demo_writes_a_file_beside_the_others(

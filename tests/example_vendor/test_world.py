@@ -1,4 +1,4 @@
-"""A vendor that nobody knows is bent, billed and timed as the others are, with its folder alone."""
+"""Faults, costs and lifetimes work for a vendor that consists of a folder only."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_command_line_lists_operations_and_errors(server: Listening) -> None
     ]
     names = lines("names")
     assert len(names) == 10
-    assert "example_vendor crowd There are more faces than `most_faces` allows." in names
+    assert "example_vendor crowd The picture has more faces than `most_faces`." in names
 
 
 def test_calls_and_units_have_a_price(

@@ -1,4 +1,4 @@
-"""What Example Faces posts when a crop is over."""
+"""The webhooks of Example Faces."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from emulator.world.world import World
 
 
 def announcer_of(world: World) -> Announcer:
-    """Return what announces crops."""
+    """Return the announcer of crops."""
     return Announcer(world, "example_vendor", compose)
 
 
 def source_of(announcer: Announcer) -> Source:
-    """Return what the outbox has to know."""
+    """Return the vendor's retry policy and its signing functions."""
     return Source(
         policy=Policy((0.0, 10.0, 60.0), 5.0, 3),
         headers=sign,
@@ -31,7 +31,7 @@ def source_of(announcer: Announcer) -> Source:
 
 
 def compose(task: Task) -> Message:
-    """Return what is said of a crop that is over."""
+    """Return the message about a finished crop."""
     state = "done" if task.state is TaskState.SUCCEEDED else "failed"
     return Message(f"crop-{task.id}", json.dumps({"id": task.id, "state": state}).encode())
 
@@ -47,12 +47,6 @@ def sign(secret: str, message: Message, sent_at: int, signature: Signature) -> d
 
 
 def check_secret(secret: str) -> None:
-    """Raise unless a secret is long enough.
-
-    Raises
-    ------
-    WrongSecret
-        If it is not.
-    """
+    """Raise ``WrongSecret`` unless a secret is long enough."""
     if len(secret) < 8:
         raise WrongSecret("the secret has fewer than 8 characters")

@@ -1,4 +1,4 @@
-"""What answers of Example Faces look like on the wire, whatever the operation."""
+"""Response models and error responses that all operations of Example Faces share."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from emulator.world.error_catalogue import CatalogueEntry, VendorError
 
 
 class Body(BaseModel):
-    """The base of answers, with the members in the order in which they are sent."""
+    """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Problem(Body):
-    """The answer to a request that failed."""
+    """An error response."""
 
     problem: str
     hint: str
 
 
 def render_error(error: VendorError) -> Response:
-    """Return the answer to a request that failed."""
+    """Return an error response."""
     problem = Problem(problem=error.entry.name, hint=error.text)
     return JSONResponse(problem.model_dump(), error.entry.status)
 
 
 def error_schema(entry: CatalogueEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of what ``render_error`` writes."""
+    """Return the media type and the schema of the response from ``render_error``."""
     return "application/json", narrowed(Problem, problem=entry.name, hint=entry.text)

@@ -52,7 +52,7 @@ def recompressed(image: Image, quality: int) -> Image:
 def test_the_astronaut_is_described(image: Image, found: tuple[Points3, Mask]) -> None:
     attributes = face_attributes(image, *found)
     assert kind(attributes) == ("short", "wavy", "female", False)
-    # Light skin and brown hair: what was measured when the swatches were looked at beside the photograph.
+    # Light skin and brown hair, as measured when the swatches were compared with the photograph.
     assert np.abs(attributes.skin_color.astype(int) - (215, 182, 157)).max() < 15
     assert np.abs(attributes.hair_color.astype(int) - (105, 83, 42)).max() < 25
     assert attributes.blink_correction == pytest.approx(1.0, abs=0.05)
@@ -77,7 +77,7 @@ def test_clothes_of_the_hairs_colour_are_no_long_hair(seed: int) -> None:
     assert plain.hair_length == "short"
     (face,) = MediaPipeDetector().detect(image)
     person = MediaPipeDetector().segment_person(image)
-    # A collar as of a coat, turned up, to both edges of the picture.
+    # Paint the turned-up collar of a coat, out to both edges of the picture.
     top = int(face.landmarks[NOSE_TIP, 1])
     left, right = (int(face.landmarks[index, 0]) for index in (RIGHT_JAW[3], LEFT_JAW[3]))
     for columns in (slice(None, left - 12), slice(right + 12, None)):
@@ -109,7 +109,7 @@ def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) 
     landmarks, person = found
     first = face_attributes(image, landmarks, person)
     affine = cv2.getRotationMatrix2D((256.0, 200.0), 20, 1.6)
-    # All of the hair stays in the picture.
+    # Keep all of the hair in the picture.
     affine = np.column_stack([affine[:, :2], affine[:, 2] + (60.0, 170.0)])
     turned = np.asarray(cv2.warpAffine(image, affine, (860, 900)), dtype=np.uint8)
     mask = np.asarray(cv2.warpAffine(person, affine, (860, 900)), dtype=np.float32)
@@ -135,7 +135,7 @@ def test_what_lies_beyond_the_picture_has_no_colour(
     }[side]
     moved = landmarks - (columns.start or 0, 0, 0)
     part = face_attributes(np.ascontiguousarray(image[rows, columns]), moved, person[rows, columns])
-    # She is lit from one side: its half is brighter than the other by so much. Black is over 150 away.
+    # Light from one side makes that half of her face brighter by this much. Black would differ by over 150.
     assert np.abs(part.skin_color.astype(int) - whole.skin_color).max() <= 25
     assert np.abs(part.hair_color.astype(int) - whole.hair_color).max() <= 40
 
@@ -166,7 +166,7 @@ def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> No
     assert face_attributes(worn, landmarks, person).glasses
 
 
-# Dark and light frames on all skins, and poses in which the strips across bridge and cheek lie elsewhere.
+# Dark and light frames on all skin tones, in poses that move the sampled strips across bridge and cheek.
 @pytest.mark.parametrize(
     ("seed", "yaw", "pitch"),
     [(900, 0, 0), (901, -30, 0), (902, 30, 0), (903, -15, 10), (904, 20, -10), (905, 0, 12), (906, 0, -12)],
@@ -234,7 +234,7 @@ def test_closed_eyes_have_a_smaller_coefficient_than_half_closed_ones(yaw: float
         )
         (face,) = detector.detect(render_face(spec).image)
         coefficients.append(blink_correction(face.landmarks))
-    # Half of what lies between closed and open is 0.024.
+    # Half of the range between closed and open is 0.024. Each step must be at least half of that.
     assert np.diff(coefficients).min() > 0.012
     assert coefficients[-1] == pytest.approx(1.0, abs=0.025)
 
@@ -269,7 +269,7 @@ def test_the_length_of_a_synthetic_persons_hair_is_seen(hair_type: HairType) -> 
     assert np.abs(attributes.skin_color.astype(int) - tone).max() < 40
 
 
-# Seed, skin tone and hair; beside each person one with the other hair.
+# Seed, skin tone and hair type. Each seed has both hair types.
 LONG_HAIRED: tuple[tuple[int, int, HairType], ...] = (
     (910, 2, "long_straight"),
     (910, 6, "long_wavy"),
@@ -302,7 +302,7 @@ def test_a_tail_on_the_nearer_side_of_a_turned_head_leaves_the_ear_bare(yaw: flo
             height=480,
         )
         found.add(described(render_face(spec).image).hair_length)
-    # The tail hangs over one shoulder, which may be the hidden one.
+    # If the tail is over the hidden shoulder, the hair looks short.
     assert found <= {"ponytail", "short"}
     assert "ponytail" in found
 

@@ -34,7 +34,7 @@ def test_every_landmark_is_a_vertex_of_some_triangle() -> None:
 
 
 def test_it_is_a_manifold_wound_alike() -> None:
-    # No directed edge twice: at most two triangles at an edge, and those run through it opposite ways.
+    # No directed edge occurs twice, so at most two triangles share an edge, in opposite directions.
     edges = directed_edges(canonical_mesh().triangles)
     assert len(np.unique(edges, axis=0)) == len(edges)
 
@@ -86,13 +86,13 @@ def test_texture_has_no_seam_no_flip_and_no_overlap() -> None:
     corners = mesh.uv[mesh.triangles]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
     assert area.min() > 0
-    # All triangles turn the right way, so they cover a point as often as the border goes around
-    # it. The border goes around once and nowhere twice if it is star-shaped about the centre.
+    # All triangles are positively oriented, so they cover a point as often as the border winds around
+    # it. A border that is star-shaped about the centre winds around every point at most once.
     ring = mesh.uv[list(FACE_OVAL[::-1])] - 0.5
     turns = np.cross(ring, np.roll(ring, -1, axis=0))
     assert turns.min() > 0
     assert turns.sum() / 2 == pytest.approx(area.sum())
-    # The rest is the extension's.
+    # The extension takes the rest of the texture.
     assert area.sum() > 0.45
 
 

@@ -29,7 +29,7 @@ def face(detector: MediaPipeDetector, photo: Image) -> Face:
 
 
 def distance_in_widths(found: Points3, expected: Points3) -> float:
-    """Return the root mean square distance in the picture, as a share of the face's width."""
+    """Return the root mean square distance in the picture, as a fraction of the face's width."""
     width = np.ptp(expected[:, 0])
     return float(np.sqrt(((found - expected)[:, :2] ** 2).sum(axis=1).mean()) / width)
 
@@ -118,7 +118,7 @@ def test_rolled_heads_are_found_as_well(
 def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searches(
     detector: MediaPipeDetector, seed: int
 ) -> None:
-    """In the first search a box lies badly; of these two, one is found in four parts, one in nine."""
+    """The first search returns a bad box. One face is found in four parts, the other in nine."""
     drawn = render_face(
         SyntheticFaceSpec(seed=seed, yaw=20, width=512, height=512, face_fraction=0.05, skin_tone=10)
     )
@@ -129,7 +129,7 @@ def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searche
 def test_small_faces_are_found_and_the_largest_comes_first(
     detector: MediaPipeDetector, photo: Image, face: Face
 ) -> None:
-    # The small face is a fourteenth of the picture's side; a short-range detector sees neither.
+    # The small face is 1/14 of the picture's side. A short-range detector finds neither face.
     scene = np.full((512, 900, 3), 127, np.uint8)
     scene[100:458, 0:358] = cv2.resize(photo, (358, 358), interpolation=cv2.INTER_AREA)
     scene[:, 388:] = photo
@@ -146,7 +146,7 @@ def test_a_face_cut_off_by_the_pictures_edge_is_found(
     cut = int(face.landmarks[lm.NOSE_TIP, 0] + face.box.width * 0.25)
     (found,) = detector.detect(photo[:, :cut])
     assert found.box.left + found.box.width > cut
-    # The side that is there lies where it lay.
+    # The visible side of the face is found at its original position.
     side = list(lm.RIGHT_EYE)
     assert distance_in_widths(found.landmarks[side], face.landmarks[side]) < 0.1
 
@@ -173,7 +173,7 @@ def test_there_is_no_face_in_nothing(detector: MediaPipeDetector, shape: tuple[i
 
 @pytest.mark.parametrize("seed", range(1000, 1008))
 def test_noise_shows_nobody(detector: MediaPipeDetector, seed: int) -> None:
-    """That of 1002 has a few pixels that look like somebody."""
+    """The noise of seed 1002 contains a few pixels that look like a face."""
     noise = np.random.default_rng(seed).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     assert detector.detect(noise) == ()
 
@@ -186,9 +186,9 @@ def test_the_person_is_told_from_the_background(
     assert mask.dtype == np.float32
     assert 0 <= mask.min() < mask.max() <= 1
     columns, rows = np.rint(face.landmarks[:, :2]).astype(int).T
-    # All but a few landmarks under the hair.
+    # A few landmarks are under the hair.
     assert (mask[rows, columns] > 0.9).mean() > 0.97
-    # The flag in the upper left corner is nobody.
+    # The flag in the upper left corner is not part of the person.
     assert mask[:100, :60].max() < 0.1
     np.testing.assert_array_equal(detector.segment_person(photo), mask)
 
@@ -203,7 +203,7 @@ def test_the_mask_has_the_pictures_size_however_large(detector: MediaPipeDetecto
 
 def test_other_arrays_are_refused(detector: MediaPipeDetector) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        detector.detect(np.zeros((8, 8, 3)))  # type: ignore[arg-type] # what is to be refused
+        detector.detect(np.zeros((8, 8, 3)))  # type: ignore[arg-type] # wrong on purpose
     with pytest.raises(ValueError, match="RGB"):
         detector.segment_person(np.zeros((8, 8), np.uint8))
 

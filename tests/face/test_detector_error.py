@@ -28,18 +28,18 @@ def test_covariances_are_symmetric_and_faces_that_act_err_more() -> None:
     for covariance in (error.at_rest, error.acting, error.lasting):
         np.testing.assert_allclose(covariance, covariance.T, atol=1e-5)
         assert np.linalg.eigvalsh(covariance).min() > -1e-4
-    # What lasts is a share of the error.
+    # The lasting error is a part of the error.
     assert 0 < np.trace(error.lasting) < np.trace(error.at_rest) < np.trace(error.acting)
 
 
 def test_even_things_do_not_look_odd() -> None:
-    """A mirrored picture is answered in the mirrored way: no even mode moves an odd direction."""
+    """A mirrored picture gives mirrored landmarks, so even and odd directions are independent."""
     error = detector_error()
     parity = np.array([np.sign(np.vdot(mirrored_field(field), field)) for field in error.directions])
     even, odd = parity > 0, parity < 0
     for covariance in (error.at_rest, error.acting, error.lasting):
         np.testing.assert_allclose(covariance[np.ix_(even, odd)], 0, atol=1e-5)
-    # The bias changes sides with the yaw: its second and fifth power.
+    # Only the second and the fifth pose term change sign with the yaw.
     turned = np.isin(np.arange(len(error.bias)), (1, 4))
     np.testing.assert_allclose(error.bias[np.ix_(turned, even)], 0, atol=1e-5)
     np.testing.assert_allclose(error.bias[np.ix_(~turned, odd)], 0, atol=1e-5)

@@ -58,7 +58,7 @@ def test_its_layout_has_no_flip_no_overlap_and_every_triangle_has_an_area(seed: 
     corners = head.uv[head.uv_triangles]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
     assert area.min() > 1e-7
-    # Nothing is flipped, so no point is covered twice if the border is star-shaped (and it is).
+    # Without flipped triangles, a star-shaped border (checked below) means that nothing overlaps.
     border = boundary_edges(head.triangles)
     start, end = head.uv[border[:, 0]] - 0.5, head.uv[border[:, 1]] - 0.5
     turns = np.cross(start, end)
@@ -88,7 +88,7 @@ def test_it_is_smoother_than_the_landmarks() -> None:
 
 
 def test_the_map_commutes_with_the_camera() -> None:
-    # So the head's vertices in a photograph are the head of the landmarks carried back.
+    # So projecting the head mesh of unprojected landmarks gives the head's vertices in the photograph.
     face = identity.mesh(np.random.default_rng(1).normal(size=IDENTITY_COUNT)).vertices
     camera = WeakPerspective(20.0, rotation_matrix(Pose(20, 10, 5)), np.array([300.0, 200.0]))
     landmarks = camera.project(face)

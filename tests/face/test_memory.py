@@ -1,4 +1,4 @@
-"""Results do not depend on where in memory arrays lie."""
+"""Results do not depend on the memory addresses of arrays."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
 from emulator.pipelines.reshape import reshape_picture
 
 RULES = ImageRules(frozenset({"jpeg"}))
-# NumPy computes these by vectors, unless the memory of an operand and of the result seem to overlap. It
-# takes a column of a larger array to reach past that array's end, where the result can happen to lie.
+# NumPy computes these with vector instructions, unless the memory of an operand and of the result seems to
+# overlap. For a column of a larger array, it assumes memory past that array's end. The result can be there.
 INEXACT = (
     *("arccos", "arcsin", "arctan", "arctan2", "cbrt", "cos", "exp", "exp2", "expm1", "float_power", "log"),
     *("log10", "log1p", "log2", "power", "sin", "tan", "tanh"),
@@ -34,7 +34,7 @@ def reaches_past_its_end(operand: object) -> bool:
 
 
 class Watched:
-    """NumPy, with a list of the inexact functions that got a column."""
+    """A wrapper of NumPy that records the inexact functions that are called with a column."""
 
     def __init__(self) -> None:
         self.called: set[str] = set()
@@ -48,7 +48,7 @@ class Watched:
         def watched(*operands: Any, **more: Any) -> Any:
             self.called.add(name)
             if any(map(reaches_past_its_end, operands)):
-                caller = sys._getframe(1)  # noqa: SLF001 - who has to be mended
+                caller = sys._getframe(1)  # noqa: SLF001 - the line to fix
                 self.found.append(f"{name} in {caller.f_code.co_filename}:{caller.f_lineno}")
             return function(*operands, **more)
 

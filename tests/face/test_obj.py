@@ -33,7 +33,7 @@ def test_trimesh_reads_back_the_same_mesh_and_finds_its_texture(tmp_path: Path) 
     np.testing.assert_array_equal(read.faces, mesh.triangles)
     assert isinstance(read.visual, trimesh.visual.TextureVisuals)
     np.testing.assert_array_equal(np.asarray(read.visual.uv, np.float32), mesh.uv.astype(np.float32))
-    # trimesh computes normals of its own; the file's are read by hand.
+    # trimesh computes its own normals, so read the normals from the text.
     written = [line.split()[1:] for line in text.splitlines() if line.startswith("vn ")]
     np.testing.assert_array_equal(np.array(written, np.float32), normals.astype(np.float32))
     np.testing.assert_array_equal(np.asarray(read.visual.material.image.convert("RGB")), pixels)

@@ -13,7 +13,7 @@ from emulator.face.rasterize import rasterize, render_mesh, uv_to_pixels
 def brute_force(
     points: NDArray[np.float64], triangles: NDArray[np.int32], height: int, width: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Pixel by pixel, in floating point, for triangles in general position."""
+    """Rasterise pixel by pixel in floating point. The triangles must be in general position."""
     index = np.full((height, width), -1, np.int32)
     depth = np.full((height, width), np.inf)
     for t, corners in enumerate(points[triangles]):
@@ -47,8 +47,8 @@ def test_agrees_with_brute_force_on_random_triangles(seed: int) -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
 def test_neighbours_leave_no_gap_and_cover_nothing_twice(seed: int) -> None:
-    # A fan around an inner point covers each pixel of the square exactly once, whatever the point:
-    # also where edges and corners run through pixel centres.
+    # A fan around any inner point covers each pixel of the square exactly once, even if edges and
+    # corners are on pixel centres.
     rng = np.random.default_rng(seed)
     inner = rng.integers(1, 31, 2) / 2.0
     points = np.array([[0, 0, 0], [16, 0, 0], [16, 16, 0], [0, 16, 0], [*inner, 0]], np.float64)

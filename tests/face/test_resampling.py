@@ -9,7 +9,7 @@ from emulator.face.types import Image, Matrix
 
 
 def ramps(height: int, width: int) -> Image:
-    """A picture whose red is x and whose green is y, so that a mean of pixels is the pixel between."""
+    """Return a picture with red = x and green = y, so that a mean of pixels is their mean position."""
     y, x = np.indices((height, width), np.uint8)
     return np.stack([x, y, np.zeros_like(x)], axis=2)
 
@@ -26,14 +26,14 @@ def test_a_sample_is_what_the_picture_shows_there(scale: float, angle_deg: float
     picture = ramps(220, 240)
     x, y = 120 - scale * 10, 110 - scale * 10
     to_picture = similarity(scale, angle_deg, x, y)
-    # Turned about the sample's middle, so that it stays within the picture.
+    # Rotate about the middle of the sample, so that it stays in the picture.
     to_picture[:, 2] += np.array([10.0, 10.0]) * scale - to_picture[:, :2] @ (10.0, 10.0)
     part = part_for(picture, to_picture, 21, 21)
     assert part.factor == max(1, round(scale))
     sampled = part.sample(to_picture, 21, 21, cv2.BORDER_CONSTANT)
     rows, columns = np.mgrid[:21, :21]
     places = np.stack([columns, rows], axis=2) @ to_picture[:, :2].T + to_picture[:, 2]
-    # Rounded twice, and placed to a thirty-second of a part's pixel.
+    # Values are rounded twice, and positions are in steps of 1/32 of the part's pixels.
     assert np.abs(sampled[..., :2] - places).max() <= 1.0 + scale / 32
 
 
@@ -45,7 +45,7 @@ def test_a_part_at_the_pictures_own_scale_is_the_picture() -> None:
 
 
 def test_every_pixel_counts_where_the_picture_is_reduced() -> None:
-    # Stripes finer than the sample's pixels: picking pixels would show some, averaging shows grey.
+    # The stripes are finer than the sample's pixels. Sampling without averaging would show some of them.
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[:, ::2] = 200
     to_picture = similarity(4.0, 0, 1.5, 1.5)

@@ -43,7 +43,7 @@ def size(image: Image) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-# So sharp a motion loses some to its neighbours in the picture; the landmarks are asked for more.
+# The smooth field flattens such a sharp motion in the picture, so the landmarks move farther.
 ASKED_FOR_MORE = {"lip_peak": 1.26}
 
 
@@ -58,7 +58,7 @@ def change(landmarks: Points3, name: str, value: float) -> float:
 
 
 def carried_by_the_field(landmarks: Points3, field: DisplacementField) -> Points3:
-    """Return where the content of each landmark is found in the new picture: the field's inverse."""
+    """Return the positions of the landmarks' content in the new picture, by inverting the field."""
     moved = landmarks.copy()
     for _ in range(30):
         moved[:, :2] = landmarks[:, :2] - field.at(moved[:, :2])
@@ -111,7 +111,7 @@ def test_no_two_parameters_are_one(landmarks: Points3) -> None:
     ]
     directions = np.array([effect / np.linalg.norm(effect) for effect in effects])
     alike = np.abs(directions @ directions.T) - np.eye(len(NAMES))
-    # Nose size and wings are the closest: the wings are most of what is wide about a nose.
+    # Nose size and nose wings are most alike, because the wings are the widest part of the nose.
     assert alike.max() < 0.95
 
 
@@ -131,7 +131,7 @@ def test_other_faces_stay_as_they_are(image: Image, landmarks: Points3) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("_left", "_right"))])
 def test_a_side_s_key_leaves_the_other_side(image: Image, landmarks: Points3, name: str) -> None:
-    # Sides are the mesh's: in an asymmetric face, the midline is not straight.
+    # Take the sides from the mesh, because the midline of an asymmetric face is not straight.
     x = canonical_mesh().vertices[:, 0]
     other = np.concatenate([x <= 0, np.arange(468, 478) < 473])
     if name.endswith("_right"):
@@ -143,7 +143,7 @@ def test_a_side_s_key_leaves_the_other_side(image: Image, landmarks: Points3, na
         assert np.array_equal(moved[other], landmarks[other])
         assert not np.array_equal(moved[~other], landmarks[~other])
         field = reshape_field(landmarks, parameters, size(image))
-        # Beyond the line from the forehead's top to the tip of the chin every pixel stays.
+        # Beyond the line from the top of the forehead to the tip of the chin, no pixel changes.
         (top_x, top_y), (chin_x, chin_y) = landmarks[10, :2], landmarks[152, :2]
         y, x = np.mgrid[: image.shape[0], : image.shape[1]]
         to_the_left = x - (top_x + (y - top_y) * (chin_x - top_x) / (chin_y - top_y))

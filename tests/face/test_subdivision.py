@@ -23,7 +23,7 @@ def test_weights_sum_to_one_and_none_is_negative(triangles: Triangles) -> None:
 
 
 def test_a_flat_mesh_stays_flat_and_linear_functions_stay_linear_inside() -> None:
-    # A regular triangulation: Loop's scheme reproduces linear functions where all valences are six.
+    # In a regular triangulation, all valences are six, and Loop's scheme reproduces linear functions.
     side = 7
     grid = np.array([(x, y, 0.0) for y in range(side) for x in range(side)])
     index = np.arange(side * side).reshape(side, side)

@@ -119,7 +119,7 @@ def test_people_differ_about_as_much_as_people_do() -> None:
     )
     assert 0.6 < coefficients.std(axis=0).mean() < 1.4
     assert np.abs(coefficients.mean(axis=0)).max() < 0.6
-    # No two are near each other: half the typical distance at least.
+    # No two people are very similar: their distance is at least half the median.
     distances = np.linalg.norm(coefficients[:, None] - coefficients, axis=2)[np.triu_indices(200, 1)]
     assert distances.min() > 0.5 * np.median(distances)
 
@@ -152,7 +152,7 @@ def test_an_expression_moves_what_it_says_and_leaves_the_nose(
     moved = render_face(replace(spec, expression=Expression(**{name: 1.0})))
     by = (moved.landmarks - rest.landmarks)[:, :2] / rest.camera.scale
     assert (by[list(indices)] @ direction > 0.3).all()
-    # Nothing above the mouth follows the jaw, and nothing moves what is rigid.
+    # The jaw moves nothing above the mouth, and no expression moves rigid points.
     assert np.abs(by[[6, 168, 10, 33, 263]]).max() < 0.35
     np.testing.assert_array_equal(moved.identity_coefficients, rest.identity_coefficients)
     assert (moved.image != rest.image).any()
@@ -229,7 +229,7 @@ def test_a_mask_is_one_piece_with_its_loops_and_no_skin_shows_through_it(seed: i
     )
     covered = (render_face(replace(bare.spec, covered_mouth=True)).image != bare.image).any(axis=2)
     pieces, _ = cv2.connectedComponents(covered.astype(np.uint8))
-    # And the rest of the picture.
+    # One piece, and the rest of the picture.
     assert pieces == 2
     under = [*LIPS_OUTER, *NOSE_BASE, *set(CHIN) & set(MIDLINE) - {CHIN_TIP}]
     columns, rows = np.rint(bare.landmarks[under, :2]).astype(int).T

@@ -34,7 +34,7 @@ def camera(yaw: float) -> WeakPerspective:
 
 
 def smooth_texture() -> Image:
-    """Soft checks, the same on both halves: a place's colour is known from its mirrored place."""
+    """Return mirror-symmetric soft checks, so that each half determines the other."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
     pixels = np.stack([128 + 90 * checks, 130 + 0.3 * y, 190 - 60 * checks], axis=2)
@@ -43,7 +43,7 @@ def smooth_texture() -> Image:
 
 
 def photograph(mesh: Mesh, points: Points3, texture: Image) -> Image:
-    """What a camera sees of the unlit mesh, before black."""
+    """Render the unlit mesh on a black background."""
     raster = rasterize(points, mesh.triangles, 400, 400)
     place = raster.interpolate(uv_to_pixels(mesh.uv, SIZE, SIZE), mesh.uv_triangles).astype(np.float32)
     seen = cv2.remap(texture, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -64,7 +64,7 @@ def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
     difference = np.abs(baked.image.astype(int) - truth.astype(int)).max(axis=2)
     seen = baked.coverage > 0.99
     assert seen[chart(mesh)].mean() > 0.35
-    # Two resamplings of a pattern with a period of 60 texels stay within a few grey levels.
+    # Two resamplings change a pattern with a period of 60 texels by only a few grey levels.
     assert np.percentile(difference[seen], 99) <= 4
     assert difference[seen].mean() < 1
 
@@ -80,7 +80,7 @@ def test_what_is_hidden_is_taken_from_the_other_half() -> None:
 
 
 def test_the_background_does_not_reach_the_texture() -> None:
-    # A face of one colour before black: nothing in the texture, beyond the chart too, is darker.
+    # The face has one colour on black. No texel is darker than the face, not even outside the chart.
     mesh = canonical_mesh()
     for yaw in (0.0, 35.0):
         points = camera(yaw).project(mesh.vertices)
@@ -91,7 +91,7 @@ def test_the_background_does_not_reach_the_texture() -> None:
 
 
 def test_a_minified_photograph_is_averaged() -> None:
-    # Single-pixel checks, four photograph pixels to a texel, have nothing left but their mean.
+    # With four photograph pixels per texel, checks of single pixels average to their mean.
     mesh = canonical_mesh()
     points = camera(0.0).project(mesh.vertices) * 8
     y, x = np.mgrid[0:3200, 0:3200]
@@ -135,7 +135,7 @@ def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
 
 
 def lopsided_texture() -> Image:
-    """Soft checks that the mirror does not tell: the left half is greener."""
+    """Return soft checks that are not mirror-symmetric in green."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
     pixels = np.stack([128 + 60 * checks, 130 + 40 * np.sin(x / 14.0), 190 - 60 * checks], axis=2)
@@ -208,7 +208,7 @@ def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone(
     left, right = points[list(LEFT_EYE), 0].max() + 35, points[list(RIGHT_EYE), 0].min() - 35
     picture[: brows - 35] = hair
     picture[:, int(left) :] = picture[:, : int(right)] = hair
-    # What is darker in the face itself stays as it is: brows and eyes, a beard.
+    # Dark parts of the face itself must stay: the brows and a beard.
     picture[brows : brows + 12] = (70, 50, 40)
     picture[int(points[CHIN_TIP, 1]) - 30 :] = (90, 70, 60)
 
@@ -224,9 +224,9 @@ def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone(
     covered = (10, 338, 109, 297, 67)
     assert np.abs(at(with_hair, *covered) - hair).max() <= 12
     assert np.abs(at(bare, *covered) - skin).max() <= 30
-    # But for the cheek's outer edge, over which the hair hangs.
+    # Without the outer edge of the cheek, which the hair covers.
     kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK[4:7], *LEFT_CHEEK[8:])
-    # Far from the hair; up to rounding, since what was filled in elsewhere blends with it.
+    # These are far from the hair. They differ only by rounding, because filled areas blend with them.
     assert np.abs(at(bare, *kept) - at(with_hair, *kept)).max() <= 1
 
 
@@ -237,7 +237,7 @@ def test_hair_over_the_outer_cheeks_is_not_spread_over_the_sides_of_the_head() -
     )
     skin, hair = (205, 165, 140), (150, 110, 60)
     picture = np.full((400, 400, 3), skin, np.uint8)
-    # Of the nearer side, blond hair hides what lies beside the eye, down to the mouth.
+    # On the nearer side, blond hair covers the area beside the eye, down to the mouth.
     edge = int(points[list(RIGHT_TEMPLE), 0].mean())
     picture[: int(points[list(LIPS_OUTER), 1].mean()), :edge] = hair
     sides = mesh.vertices[:, 1] > mesh.vertices[list(LIPS_OUTER), 1].max()
@@ -255,7 +255,7 @@ def test_the_tips_of_a_fringe_leave_no_spots_on_the_forehead(seed: int) -> None:
     seen = TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), drawn.image)
     head = head_mesh(fit.mesh.vertices)
     texture = bake_texture(head, [seen], 384, skin_places()).image
-    # From above the brows to the top, over the middle half.
+    # From above the brows to the top, in the middle half.
     forehead = cv2.cvtColor(texture[: int(0.2 * 384), 96:288], cv2.COLOR_RGB2GRAY).astype(np.float32)
     around = cv2.GaussianBlur(forehead, (0, 0), 20)
     assert float((forehead / around).min()) > 0.82

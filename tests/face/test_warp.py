@@ -56,7 +56,7 @@ def test_the_field_fetches_each_control_point_from_where_it_was() -> None:
     src = lattice()
     dst = src + np.random.default_rng(3).uniform(-2, 2, src.shape)
     field = displacement_field(src, dst, SHAPE, radius=60, limit=False)
-    # What is left is the coarse grid's: a fiftieth of a pixel.
+    # The remaining error, up to 1/50 pixel, comes from the coarse grid.
     assert np.abs(dst + field.at(dst) - src).max() < 0.02
 
 
@@ -94,7 +94,7 @@ def test_a_shift_by_whole_pixels_copies_pixels_but_for_rounding() -> None:
     image = picture()
     src = lattice(10)
     field = displacement_field(src, src + np.array([3.0, 2.0]), SHAPE, radius=30, limit=False)
-    # In the lattice's middle the field is the shift to far less than a grey level's worth.
+    # In the middle of the lattice, the field is close to the shift.
     inner = (slice(115, 125), slice(155, 165))
     assert np.abs(field.dense()[inner] - [-3.0, -2.0]).max() < 0.05
     difference = warp_image(image, field)[inner].astype(int) - image[113:123, 152:162]
@@ -121,7 +121,7 @@ def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far
     limited = displacement_field(src, dst, SHAPE, radius=80)
     assert minimum_jacobian(limited) > MINIMUM_JACOBIAN
     assert np.abs(limited.at(swapped)).max() < np.abs(folded.at(swapped)).max()
-    # Not scaled at all, and so the field is what it is without the fold.
+    # The field is not scaled far from the fold, so it is bit-identical there.
     assert np.array_equal(limited.at(elsewhere), folded.at(elsewhere))
 
 
@@ -136,7 +136,7 @@ def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
     assert field.at(inner) == pytest.approx(open_field.at(inner), abs=1e-9)
     assert field.at(np.array([[220.0, 120.0], [238.0, 102.0]])) == pytest.approx(0.0, abs=0.02)
     dense = field.dense()
-    # Beyond the window's end, but for what the spline between the nodes adds.
+    # Beyond the end of the window, plus the reach of the spline between nodes.
     end = 30 + 2 * int(np.ceil(field.pitch))
     left, top = dst.min(axis=0).astype(int) - end
     assert left > 0
@@ -167,7 +167,7 @@ def test_an_opaque_cutout_is_the_picture() -> None:
     field = displacement_field(src, src + np.array([5.0, 2.0]), SHAPE, radius=60)
     warped, alpha = warp_cutout(image, np.full(SHAPE, 255, np.uint8), field)
     assert (alpha == 255).all()
-    # Weighted and unweighted colours are rounded at different places.
+    # Weighted and unweighted colours are rounded at different stages.
     assert np.abs(warped.astype(int) - warp_image(image, field)).max() <= 4
 
 
@@ -203,7 +203,7 @@ def test_nothing_is_fetched_from_outside_the_picture() -> None:
     field = displacement_field(src, src + np.array([9.0, 0.0]), SHAPE, radius=50)
     x = np.arange(SHAPE[1]) + field.dense()[:, :, 0]
     assert x.min() > -0.5
-    # Elsewhere it still moves.
+    # Elsewhere, the field still moves pixels.
     assert np.abs(field.dense()[120, 120]).max() > 5
 
 

@@ -71,7 +71,7 @@ def test_aligned_heads_stand_in_model_space_wherever_they_came_from() -> None:
         ]
     )
     aligned = aligned_heads(scattered)
-    # The stored positions are rounded, so their chin and forehead are not quite one above the other.
+    # The stored positions are rounded, so the chin is not exactly below the forehead.
     np.testing.assert_allclose(aligned, np.broadcast_to(head, aligned.shape), atol=1e-3)
 
 
@@ -108,7 +108,7 @@ def test_the_layout_of_a_flat_mesh_is_that_mesh_stretched_to_the_square() -> Non
     layout = unwrapped(
         flat, canonical_mesh().triangles, np.ones(SURFACE_COUNT), FACE_OVAL, MIRROR[:SURFACE_COUNT]
     )
-    # Stretched along each axis to the margins, and nothing else.
+    # The layout is only stretched along each axis, up to the margins.
     low, high = canonical_mesh().uv.min(axis=0), canonical_mesh().uv.max(axis=0)
     expected = 0.02 + (canonical_mesh().uv - low) / (high - low) * 0.96
     assert np.abs(layout - expected).max() < 1e-4
@@ -122,7 +122,7 @@ def test_the_stored_extension_is_the_derived_one() -> None:
 
 def test_derivation_refuses_photos_without_a_face() -> None:
     class Blind:
-        def detect(self, image: object) -> tuple[()]:  # noqa: ARG002 - the protocol's
+        def detect(self, image: object) -> tuple[()]:  # noqa: ARG002 - required by the protocol
             return ()
 
         def segment_person(self, image: object) -> None:

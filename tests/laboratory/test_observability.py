@@ -1,4 +1,4 @@
-"""On faces that are not drawn: landmarks that answer to heads by a rule that is known."""
+"""Tests of the mode choice on simulated landmarks, which depend on the heads by a known rule."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from laboratory.response import measured_error
 from laboratory.sights import Sights, head_of_modes, variations, varied_head
 
 BLIND = canonical_mesh().vertices[:, 1] > 3.0
-"""The forehead: landmarks that the detector of these tests leaves where they are on the mean head."""
+"""The forehead: the simulated detector leaves these landmarks at the mean head."""
 
 
 def sights_of(heads: np.ndarray[tuple[int, ...], np.dtype[np.float64]], gain: float) -> Sights:
-    """Return what a detector sees that moves by ``gain`` across the line of sight, but blindly in parts."""
+    """Return detections with response ``gain`` across the line of sight, and 0 in depth and in `BLIND`."""
     rng = np.random.default_rng(1)
     count = len(heads)
     answer = gain * heads * (1.0, 1.0, 0.0)
@@ -58,7 +58,7 @@ def test_the_first_modes_move_what_the_detector_sees() -> None:
     usual = (varied_sights().true.reshape(-1, SURFACE_COUNT, 3)[..., 2] ** 2).sum() / (
         varied_sights().true ** 2
     ).sum()
-    # Depth is not answered to.
+    # The simulated detector does not respond to depth.
     assert np.average(depth, weights=modes.deviations_cm**2) < 0.6 * usual
 
 
@@ -74,6 +74,6 @@ def test_the_detectors_answer_and_its_errors_are_found_again() -> None:
     expected = directions @ answer.reshape(IDENTITY_COUNT, -1).T
     off = np.linalg.norm(error.response - expected, axis=0) / np.linalg.norm(expected, axis=0)
     assert off[:8].max() < 0.1
-    # Poses change nothing here, and nothing lasts.
+    # The simulated detector has no bias by pose, and its errors are independent between pictures.
     np.testing.assert_allclose(powers @ error.bias, 0, atol=0.1)
     assert np.trace(error.lasting) < 0.25 * np.trace(error.at_rest)

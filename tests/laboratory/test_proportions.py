@@ -40,7 +40,7 @@ def drawn() -> Portrait:
 @pytest.fixture(scope="module")
 def photographed() -> Portrait:
     astronaut: Callable[[], Image] = skimage.data.astronaut
-    # Her face is small: what is finer than a pixel has no flow.
+    # Enlarge her small face, because optical flow cannot measure detail below a pixel.
     image = np.asarray(
         cv2.resize(astronaut()[:250, 100:340], None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC), np.uint8
     )

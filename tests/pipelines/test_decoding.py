@@ -40,7 +40,7 @@ def test_every_format_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_exif_orientation_is_undone(name: str, orientation: int) -> None:
+def test_the_exif_orientation_is_applied(name: str, orientation: int) -> None:
     upright = quadrants()
     as_stored = {
         1: upright,
@@ -61,7 +61,7 @@ def test_the_exif_orientation_is_undone(name: str, orientation: int) -> None:
     assert np.abs(corners(decoded) - corners(upright)).max() <= 6
 
 
-def test_damaged_or_senseless_exif_is_ignored() -> None:
+def test_damaged_or_invalid_exif_is_ignored() -> None:
     plain = PillowImage.fromarray(quadrants())
     for exif in (b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00MM", b"Exif\x00\x00" + b"\xee" * 40):
         assert decode_picture(saved(plain, "JPEG", exif=exif), ANY).image.shape == (48, 64, 3)
@@ -96,7 +96,7 @@ def test_grey_and_palette_pictures_become_rgb(mode: str) -> None:
     ("mode", "name"),  # WebP has no grey
     [("RGBA", "png"), ("LA", "png"), ("P", "png"), ("RGBA", "webp"), ("P", "webp")],
 )
-def test_what_is_transparent_shows_white(mode: str, name: str) -> None:
+def test_transparent_pixels_become_white(mode: str, name: str) -> None:
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[:, 4:] = (10, 20, 30, 255)
     picture = PillowImage.fromarray(pixels).convert(mode)
@@ -111,19 +111,19 @@ def test_what_is_transparent_shows_white(mode: str, name: str) -> None:
     assert decoded[:, 4:].max() <= 30
 
 
-def test_half_transparent_is_half_white() -> None:
+def test_half_transparent_pixels_are_blended_with_white() -> None:
     pixels = np.full((4, 4, 4), (0, 0, 0, 128), np.uint8)
     decoded = decode_picture(saved(PillowImage.fromarray(pixels), "PNG"), ANY).image
     assert np.abs(decoded.astype(int) - 127).max() <= 1
 
 
-def test_a_cmyk_jpeg_is_read_in_its_colours() -> None:
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
     picture = PillowImage.fromarray(quadrants()).convert("CMYK")
     decoded = decode_picture(saved(picture, "JPEG", quality=95), ANY).image
     assert np.abs(corners(decoded) - corners(quadrants())).max() <= 8
 
 
-def test_a_profile_is_carried_and_can_be_converted_away() -> None:
+def test_a_profile_is_kept_and_can_be_converted_to_srgb() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = encode_png(quadrants(), srgb)
     picture = decode_picture(data, ANY)
@@ -135,7 +135,7 @@ def test_a_profile_is_carried_and_can_be_converted_away() -> None:
 
 
 def with_swapped_primaries(profile: bytes) -> bytes:
-    """An RGB profile whose red and blue primaries have changed places."""
+    """Return an RGB profile with its red and blue primaries swapped."""
     count = struct.unpack(">I", profile[128:132])[0]
     tags = {profile[132 + 12 * k : 136 + 12 * k]: 136 + 12 * k for k in range(count)}
     data = bytearray(profile)
@@ -144,7 +144,7 @@ def with_swapped_primaries(profile: bytes) -> bytes:
     return bytes(data)
 
 
-def test_a_profile_is_obeyed() -> None:
+def test_a_profile_is_applied_by_in_srgb() -> None:
     swapped = with_swapped_primaries(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     picture = decode_picture(encode_png(quadrants(), swapped), ANY)
     assert np.abs(corners(picture.in_srgb()) - corners(quadrants())[:, ::-1]).max() <= 3
@@ -157,13 +157,13 @@ def test_a_damaged_profile_is_dropped(profile: bytes) -> None:
     assert picture.in_srgb() is picture.image
 
 
-def test_a_profile_that_lies_about_being_usable_leaves_the_pixels() -> None:
+def test_an_unusable_profile_leaves_the_pixels_unchanged() -> None:
     profile = b"\x00" * 16 + b"RGB " + b"\x00" * 16 + b"acsp" + b"\x00" * 90
     picture = decode_picture(encode_jpeg(quadrants(), 95, profile), ANY)
     np.testing.assert_array_equal(picture.in_srgb(), picture.image)
 
 
-def test_no_bytes_and_no_picture_are_told_apart() -> None:
+def test_empty_and_undecodable_files_raise_different_errors() -> None:
     with pytest.raises(ImageEmpty):
         decode_picture(b"", ANY)
     for data in (
@@ -192,7 +192,7 @@ def test_a_truncated_file_is_refused(name: str, part: float) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
-def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, seed: int) -> None:
+def test_a_damaged_file_is_decoded_or_raises_an_image_error(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     data = bytearray(saved(PillowImage.fromarray(quadrants()), FORMATS[name]))
     for _ in range(int(rng.integers(1, 12))):
@@ -205,7 +205,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, seed: int
     assert image.shape[2] == 3
 
 
-def test_what_is_not_accepted_is_named_by_its_bytes() -> None:
+def test_an_unaccepted_format_is_recognised_by_its_bytes() -> None:
     rules = ImageRules(frozenset({"jpeg"}))
     for name, pillow_format in {**FORMATS, "gif": "GIF", "tiff": "TIFF"}.items():
         if name == "jpeg":
@@ -216,7 +216,7 @@ def test_what_is_not_accepted_is_named_by_its_bytes() -> None:
 
 
 def cmyk_profile() -> bytes:
-    """A profile of a press whose cyan is printed as red; its other inks add nothing but black."""
+    """Return a CMYK profile that prints cyan as red, and in which magenta and yellow have no effect."""
     lab = {(0, 0): (255, 128, 128), (1, 0): (136, 208, 195), (0, 1): (0, 128, 128), (1, 1): (0, 128, 128)}
     table = bytes(
         value for c in (0, 1) for _m in (0, 1) for _y in (0, 1) for k in (0, 1) for value in lab[c, k]
@@ -240,7 +240,7 @@ def cmyk_profile() -> bytes:
     return header + struct.pack(">I", len(tags)) + index + body
 
 
-def test_a_cmyk_picture_is_read_in_the_colours_of_its_profile() -> None:
+def test_a_cmyk_picture_is_converted_with_its_profile() -> None:
     cyan = np.zeros((16, 16, 4), np.uint8)
     cyan[..., 0] = 255
     picture = PillowImage.fromarray(cyan, "CMYK")
@@ -250,5 +250,5 @@ def test_a_cmyk_picture_is_read_in_the_colours_of_its_profile() -> None:
     red, green, blue = obeyed.image[8, 8].tolist()
     assert red > 220
     assert max(green, blue) < 60
-    # What has been converted is in sRGB.
+    # The converted picture is in sRGB, so it has no profile.
     assert obeyed.icc_profile is None

@@ -1,4 +1,4 @@
-"""Pictures that are too large or too small, and files that say so."""
+"""Limits on the size of a picture, and files whose header claims a huge size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emulator.pipelines.encoding import encode_png
 from emulator.pipelines.options import ImageRules
 
 
-def test_sides_are_limited_inclusively() -> None:
+def test_size_limits_are_inclusive() -> None:
     data = encode_png(quadrants(48, 64))
     formats = frozenset({"png"})
     assert decode_picture(data, ImageRules(formats, longest_side=64, shortest_side=48)).format == "png"
@@ -43,9 +43,9 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 
 def bomb(name: str) -> bytes:
-    """A small file that says it holds more than a billion pixels."""
+    """Return a small file whose header claims hundreds of millions of pixels or more."""
     if name == "png":
-        # A gigabyte of zeros, as one would mail it.
+        # The rows end after 1000 bytes.
         squeezer = zlib.compressobj(9)
         rows = b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(16)) + squeezer.flush()
         return png(40_000, 40_000, 8, 2, zlib.decompress(rows)[:1000])
@@ -70,7 +70,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(name: str) -> None:
     assert grown_mb < 200
 
 
-def test_a_heic_that_says_it_is_huge_is_refused_by_its_header() -> None:
+def test_a_heic_that_claims_a_huge_size_is_refused_by_its_header() -> None:
     data = saved(PillowImage.fromarray(quadrants()), "HEIF")
     place = data.index(b"ispe") + 8
     for width, height in ((60_000, 60_000), (2**32 - 1, 2**32 - 1), (1, 2**31), (0, 0)):
@@ -81,8 +81,8 @@ def test_a_heic_that_says_it_is_huge_is_refused_by_its_header() -> None:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells of no peak")
-def test_a_large_transparent_picture_takes_little_more_than_itself(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+def test_decoding_a_large_transparent_picture_takes_little_extra_memory(tmp_path: Path) -> None:
     megapixels = 16
     picture = PillowImage.new("RGBA", (4000, 4000), (10, 20, 30, 128))
     path = tmp_path / "large.png"
@@ -98,5 +98,5 @@ def test_a_large_transparent_picture_takes_little_more_than_itself(tmp_path: Pat
     done = subprocess.run(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True
     )
-    # Four bytes a pixel as decoded, three as returned, and a few bands.
+    # Four bytes a pixel as decoded, three as returned, and four for temporary bands.
     assert int(done.stdout) * 1024 < (4 + 3 + 4) * megapixels * 1_000_000

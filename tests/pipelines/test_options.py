@@ -12,7 +12,7 @@ NAMES = [name for name, value in vars(options).items() if isinstance(value, Pipe
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_pipeline_is_a_function_that_takes_and_returns_what_its_type_says(name: str) -> None:
+def test_the_type_of_every_pipeline_matches_its_function(name: str) -> None:
     taken, returned = get_args(get_type_hints(options)[name])
     function = getattr(options, name).resolve()
     hints = get_type_hints(function)

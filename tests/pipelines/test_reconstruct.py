@@ -15,8 +15,8 @@ DESCRIPTION = DescriptionOptions(RULES, 64, 2_000_000)
 
 
 @pytest.mark.parametrize("seed", [0, 3, 4, 7])
-def test_a_face_upside_down_is_none(seed: int) -> None:
-    """The mesh model takes it for an upright one that nobody has."""
+def test_an_upside_down_face_is_refused(seed: int) -> None:
+    """The mesh model would fit it as an upright face with implausible coefficients."""
     image = render_face(SyntheticFaceSpec(seed=seed, width=500, height=500)).image
     upright, inverted = encode_jpeg(image), encode_jpeg(np.ascontiguousarray(image[::-1, ::-1]))
     with pytest.raises(RefusedImage) as refused:

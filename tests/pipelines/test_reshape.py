@@ -29,7 +29,7 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def stored(data: bytes) -> NDArray[np.uint8]:
-    """Return the pixels as the file has them, whichever way they are to be turned."""
+    """Return the pixels as stored, without applying the EXIF orientation."""
     return np.asarray(PillowImage.open(io.BytesIO(data)))
 
 
@@ -42,7 +42,7 @@ def encoded(pixels: NDArray[np.uint8], picture_format: str, orientation: int = 1
 
 
 def grown(box: Box, share: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return (H, W): a box with a margin of a share of its height."""
+    """Return (H, W): the mask of a box with a margin of ``share`` times its height."""
     margin = share * box.height
     y, x = np.mgrid[: shape[0], : shape[1]]
     inside: NDArray[np.bool_] = (
@@ -59,19 +59,19 @@ def portrait(face_jpeg: bytes) -> NDArray[np.uint8]:
     return decode_picture(face_jpeg, RULES).image
 
 
-def test_a_jpeg_stays_one_with_its_size_and_profile(portrait: NDArray[np.uint8]) -> None:
+def test_a_jpeg_keeps_its_format_size_and_profile(portrait: NDArray[np.uint8]) -> None:
     result = reshape_picture(encode_jpeg(portrait, icc_profile=PROFILE), OPTIONS)
     opened = PillowImage.open(io.BytesIO(result.data))
     assert isinstance(opened, JpegImageFile)
     assert (result.format, opened.format, opened.mode) == ("jpeg", "JPEG", "RGB")
     assert opened.size == (portrait.shape[1], portrait.shape[0])
     assert opened.info["icc_profile"] == PROFILE
-    # Quality 95 divides no coefficient of luminance by more than 12, and colour is not halved.
+    # At quality 95 no luminance coefficient is divided by more than 12, and colour is not subsampled.
     assert max(opened.quantization[0]) <= 12
     assert {layer[1:3] for layer in opened.layer} == {(1, 1)}
 
 
-def test_outside_the_face_a_png_keeps_its_pixels_to_the_bit(portrait: NDArray[np.uint8]) -> None:
+def test_a_png_is_unchanged_outside_the_face(portrait: NDArray[np.uint8]) -> None:
     result = stored(reshape_picture(encode_png(portrait, PROFILE), OPTIONS).data)
     (box,) = detect_faces(encode_png(portrait), RULES)
     far = ~grown(box, 0.4, portrait.shape)
@@ -80,7 +80,7 @@ def test_outside_the_face_a_png_keeps_its_pixels_to_the_bit(portrait: NDArray[np
     assert (result != portrait)[~far].any(axis=1).mean() > 0.3
 
 
-def test_transparency_is_kept_and_moves_along(portrait: NDArray[np.uint8]) -> None:
+def test_transparency_is_kept_and_moves_with_the_pixels(portrait: NDArray[np.uint8]) -> None:
     alpha = np.full(portrait.shape[:2], 255, np.uint8)
     alpha[: portrait.shape[0] // 2] = 130
     data = encoded(np.dstack([portrait, alpha]), "PNG")
@@ -88,7 +88,7 @@ def test_transparency_is_kept_and_moves_along(portrait: NDArray[np.uint8]) -> No
     assert result.mode == "RGBA"
     pixels = np.asarray(result)
     assert np.array_equal(pixels[0, :, 3], alpha[0])
-    # The line between the halves goes through what moves.
+    # The edge between the halves crosses the pixels that move.
     assert set(np.unique(pixels[:, :, 3])) >= {130, 255}
     assert np.array_equal(pixels[:, :8], np.dstack([portrait, alpha])[:, :8])
 
@@ -111,7 +111,7 @@ def test_a_profile_of_another_colour_space_is_dropped(portrait: NDArray[np.uint8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_comes_back_as_it_was(orientation: int) -> None:
+def test_every_exif_orientation_is_preserved(orientation: int) -> None:
     pixels = np.random.default_rng(orientation).integers(0, 256, (40, 64, 3), dtype=np.uint8)
     data = encoded(pixels, "PNG", orientation)
     original = decode_original(data, RULES)
@@ -121,23 +121,23 @@ def test_every_orientation_comes_back_as_it_was(orientation: int) -> None:
     assert PillowImage.open(io.BytesIO(again)).getexif().get(ExifTags.Base.Orientation, 1) == orientation
 
 
-def test_a_turned_photo_is_reshaped_upright_and_stored_turned(portrait: NDArray[np.uint8]) -> None:
+def test_a_rotated_picture_is_reshaped_upright_and_stored_rotated(portrait: NDArray[np.uint8]) -> None:
     upright = stored(reshape_picture(encode_png(portrait), OPTIONS).data)
-    # 6: the camera was turned, the viewer turns the pixels clockwise.
+    # Orientation 6: a viewer rotates the stored pixels by 90 degrees clockwise.
     turned = reshape_picture(encoded(np.ascontiguousarray(np.rot90(portrait)), "PNG", 6), OPTIONS).data
     assert np.array_equal(stored(turned), np.rot90(upright))
 
 
-def test_nothing_to_do_returns_the_bytes(face_jpeg: bytes) -> None:
+def test_a_reshape_without_changes_returns_the_same_bytes(face_jpeg: bytes) -> None:
     assert reshape_picture(face_jpeg, NOTHING).data == face_jpeg
 
 
-def test_the_same_bytes_give_the_same_bytes(face_jpeg: bytes) -> None:
+def test_reshaping_is_deterministic(face_jpeg: bytes) -> None:
     assert reshape_picture(face_jpeg, OPTIONS).data == reshape_picture(face_jpeg, OPTIONS).data
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_index_picks_the_face_of_pre_process_and_leaves_the_other(two_faces_jpeg: bytes, index: int) -> None:
+def test_index_selects_the_detected_face_and_leaves_the_other(two_faces_jpeg: bytes, index: int) -> None:
     before = decode_picture(two_faces_jpeg, RULES).image
     data = encode_png(before)
     boxes = detect_faces(data, RULES)
@@ -147,7 +147,7 @@ def test_index_picks_the_face_of_pre_process_and_leaves_the_other(two_faces_jpeg
     assert not changed[grown(boxes[1 - index], 0.0, before.shape)].any()
 
 
-def test_what_cannot_be_worked_on_is_refused_with_data(
+def test_an_unusable_face_is_refused_with_details(
     portrait: NDArray[np.uint8], face_jpeg: bytes, landscape_jpeg: bytes
 ) -> None:
     with pytest.raises(NoFaceFound):

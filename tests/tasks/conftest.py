@@ -1,4 +1,4 @@
-"""A runner whose queue only remembers: the test performs."""
+"""A task runner whose queue only records tasks, so that the test performs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOW = 9.0
 
 
 class ListQueue:
-    """A queue that only remembers; the test performs."""
+    """A queue that only records the ids of tasks."""
 
     is_warm = True
 
@@ -67,7 +67,7 @@ JOBS = {
 
 
 class Use(Protocol):
-    """Runs a scenario with a runner of its own; all of a test have the same records."""
+    """Runs a scenario with a new runner; all runners of a test share their records."""
 
     def __call__(
         self, scenario: Callable[[TaskRunner, ListQueue], Awaitable[None]], *, clock: Clock | None = None

@@ -1,4 +1,4 @@
-"""Tasks that end when a plan says so."""
+"""Tasks that follow a plan."""
 
 from __future__ import annotations
 
@@ -31,12 +31,10 @@ async def found(runner: TaskRunner, task_id: str = "t") -> Task:
 
 
 @pytest.mark.parametrize("way", ["released", "left", "restarted"])
-def test_a_task_that_follows_a_plan_runs_until_it_is_released_or_left_or_nobody_knows_of_the_plan(
-    use: Use, way: str
-) -> None:
+def test_a_task_that_follows_a_plan_runs_until_release_leave_plans_or_a_restart(use: Use, way: str) -> None:
     async def follows(runner: TaskRunner, queue: ListQueue) -> None:
         await runner.progressions.put("me", "me", IMMEDIATE)
-        # It returns though the task is not performed: nobody waits for its end.
+        # With the immediate progression alone, ``create`` would wait until the task is performed.
         await runner.create(planned())
         await runner.perform("t")
         held = await found(runner)
@@ -70,7 +68,7 @@ def test_a_task_that_follows_a_plan_runs_until_it_is_released_or_left_or_nobody_
     ],
     ids=lambda progression: progression.mode,
 )
-def test_a_plan_goes_before_every_progression(use: Use, progression: Progression) -> None:
+def test_a_plan_overrides_every_progression(use: Use, progression: Progression) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.progressions.put("me", "me", progression)
         await runner.create(planned())
@@ -84,7 +82,7 @@ def test_a_plan_goes_before_every_progression(use: Use, progression: Progression
     use(scenario)
 
 
-def test_after_a_plan_a_task_still_ends_at_its_moment(use: Use) -> None:
+def test_after_leaving_its_plan_a_task_ends_at_the_time_of_its_progression(use: Use) -> None:
     clock = Clock(5.0)
 
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
@@ -101,14 +99,14 @@ def test_after_a_plan_a_task_still_ends_at_its_moment(use: Use) -> None:
         assert (await found(runner, "late")).state is TaskState.HELD
         clock.advance(6.0)
         async with asyncio.timeout(10):
-            while (await found(runner, "late")).state is TaskState.HELD:  # noqa: ASYNC110 - the records tell nobody
+            while (await found(runner, "late")).state is TaskState.HELD:  # noqa: ASYNC110 - the records send no event
                 await asyncio.sleep(0)
         assert (await found(runner, "late")).finished_at == 15.0
 
     use(scenario, clock=clock)
 
 
-def test_leaving_the_plans_of_a_credential_leaves_the_others(use: Use) -> None:
+def test_leaving_plans_affects_only_one_credential(use: Use) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
         for task_id, credential in (("t", "me"), ("u", "me"), ("y", "you")):
             await runner.create(planned(task_id, credential))
@@ -118,10 +116,10 @@ def test_leaving_the_plans_of_a_credential_leaves_the_others(use: Use) -> None:
         assert [task.follows_plan for task in await runner.list()] == [False, False, True]
         assert (await found(runner, "t")).state is TaskState.SUCCEEDED
         assert (await found(runner, "y")).state is TaskState.HELD
-        # What is not performed yet ends as soon as it is.
+        # A task that is not performed yet ends when it is performed.
         await runner.perform("u")
         assert (await found(runner, "u")).state is TaskState.SUCCEEDED
-        # Nobody follows a plan any more: nothing is taken up a second time.
+        # No task follows a plan any more, so none is enqueued again.
         enqueued = list(queue.enqueued)
         await runner.leave_plans("me")
         assert queue.enqueued == enqueued
@@ -129,7 +127,7 @@ def test_leaving_the_plans_of_a_credential_leaves_the_others(use: Use) -> None:
     use(scenario)
 
 
-def test_what_has_ended_stays_as_it_was_when_plans_are_left(use: Use) -> None:
+def test_leaving_plans_does_not_change_a_finished_task(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(planned())
         await runner.perform("t")
@@ -161,7 +159,7 @@ def test_a_stuck_task_stays_stuck_when_its_plan_is_left(use: Use) -> None:
 
 
 @pytest.mark.parametrize("paused", ["me", None])
-def test_while_tasks_are_paused_leaving_their_plans_ends_none(use: Use, paused: str | None) -> None:
+def test_leaving_plans_during_a_pause_ends_no_task(use: Use, paused: str | None) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
         await runner.create(planned())
         await runner.create(planned("later"))
@@ -178,7 +176,7 @@ def test_while_tasks_are_paused_leaving_their_plans_ends_none(use: Use, paused: 
     use(scenario)
 
 
-def test_after_a_restart_everybodys_tasks_end_by_their_progression(use: Use) -> None:
+def test_after_a_restart_all_tasks_end_by_their_progression(use: Use) -> None:
     async def before(runner: TaskRunner, _queue: ListQueue) -> None:
         for task_id, credential in (("t", "me"), ("u", "you"), ("v", "you")):
             await runner.create(planned(task_id, credential))
@@ -189,7 +187,7 @@ def test_after_a_restart_everybodys_tasks_end_by_their_progression(use: Use) -> 
     async def after(runner: TaskRunner, queue: ListQueue) -> None:
         await runner.load()
         assert [task.follows_plan for task in await runner.list()] == [False] * 4
-        # To load is to read: what is due is told when the tasks are started.
+        # ``load`` only reads; ``start`` ends the tasks that are due.
         assert (await found(runner)).state is TaskState.HELD
         await runner.start()
         assert [task.state for task in await runner.list()] == [

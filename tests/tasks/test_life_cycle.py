@@ -1,4 +1,4 @@
-"""Tasks, whatever happens to them in whatever order."""
+"""Tasks under random sequences of events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ progressions = st.one_of(
 
 
 class Life(RuleBasedStateMachine):
-    """Tasks of two credentials over the same records, through any number of servers."""
+    """Tasks of two credentials in the same records, through any number of server starts."""
 
     tasks: Bundle[Known] = Bundle("tasks")
 
@@ -59,7 +59,7 @@ class Life(RuleBasedStateMachine):
         return self._loop.run_until_complete(work)
 
     def teardown(self) -> None:
-        """Stop."""
+        """Stop the server and remove its folder."""
         self._do(self._stop())
         self._loop.close()
         self._folder.cleanup()
@@ -87,20 +87,20 @@ class Life(RuleBasedStateMachine):
         await self._records.close()
 
     def _store_watched(self, records: SqliteRecords) -> None:
-        """See every state that is recorded, also those between two steps of the test."""
+        """Check every recorded state, including those between two steps of the test."""
         replace_ = records.replace
 
         async def replace(kind: str, record: Any, document: Any) -> bool:
             try:
                 stored = await replace_(kind, record, document)
             except asyncio.CancelledError:
-                self._interrupted.add(record.key)  # it may be stored all the same
+                self._interrupted.add(record.key)  # the change may be stored nevertheless
                 raise
             if stored and kind == KIND:
                 self._see(record.key, TaskState(document["state"]))
             return stored
 
-        records.replace = replace  # type: ignore[method-assign] # what is watched
+        records.replace = replace  # type: ignore[method-assign] # to watch it
 
     def _see(self, task_id: str, state: TaskState) -> None:
         states = self._known[task_id].states
@@ -110,7 +110,7 @@ class Life(RuleBasedStateMachine):
             states.append(state)
 
     def _catch_up(self, task: Task) -> None:
-        """See what a step that was interrupted has recorded, before another one hides it."""
+        """Check what an interrupted step has recorded, before another step overwrites it."""
         if task.id in self._interrupted:
             self._interrupted.remove(task.id)
             self._see(task.id, task.state)
@@ -124,20 +124,20 @@ class Life(RuleBasedStateMachine):
     async def _settle(self, task: Task, outcome: Outcome) -> None:
         recorded = await self._runner.find(task.id)
         assert recorded is not None
-        assert not recorded.is_finished, "it was told before it was settled"
+        assert not recorded.is_finished, "the task was finished before it was settled"
         self._settled.setdefault(task.id, []).append(outcome.error)
 
     async def _announce(self, task: Task) -> None:
         recorded = await self._runner.find(task.id)
         assert recorded == task
-        assert task.is_finished, "it was announced before the end was recorded"
+        assert task.is_finished, "the task was announced before its end was recorded"
         self._announced[task.id] = self._announced.get(task.id, 0) + 1
 
     async def _breathe(self) -> None:
-        """Let timers run that are due."""
+        """Let the due timers run."""
         for _ in range(40):
             await asyncio.sleep(0)
-        # What they wait for comes from the store's thread.
+        # The timers wait for the thread of the records.
         for _ in range(3):
             await self._records.find(KIND)
             await asyncio.sleep(0)
@@ -147,7 +147,7 @@ class Life(RuleBasedStateMachine):
             await self._runner.perform(self._queue.waiting.pop(0))
 
     async def _while_performing(self, work: Awaitable[T]) -> T:
-        """Return what work comes to that may wait for tasks to be performed."""
+        """Perform waiting tasks until ``work`` is done, and return its result."""
         doing = asyncio.ensure_future(work)
         while not doing.done():
             await self._perform_next()
@@ -156,7 +156,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(credential=st.sampled_from(CREDENTIALS), progression=progressions)
     def set_progression(self, credential: str, progression: Progression) -> None:
-        """Set when the new tasks of a credential are over."""
+        """Set the progression of a credential's new tasks."""
         self._do(self._runner.progressions.put(credential, credential, progression))
 
     @rule(
@@ -190,12 +190,12 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def perform(self) -> None:
-        """Have a worker perform the task that waits longest."""
+        """Perform the task that has waited longest."""
         self._do(self._perform_next())
 
     @rule(known=tasks, counts=st.booleans())
     def poll(self, known: Known, *, counts: bool) -> None:
-        """Ask for a task, as its client does."""
+        """Poll a task, as its client does."""
         found = self._do(self._runner.find(known.id))
         if known.id not in self._known:
             assert found is None
@@ -206,7 +206,7 @@ class Life(RuleBasedStateMachine):
         assert told.is_finished == self._is_told(known, told), (known, told)
 
     def _is_told(self, known: Known, told: Task) -> bool:
-        """Return whether the client must know by now that its task is over."""
+        """Return whether a poll must return the task as finished."""
         if known.is_over:
             return True
         if known.follows_plan:
@@ -214,7 +214,7 @@ class Life(RuleBasedStateMachine):
         progression = REAL if known.is_released else known.progression
         elapsed = self._clock.now(known.credential) - known.created_at
         return {
-            # As soon as the work is done; a poll amid that may still say that it runs.
+            # Finished when the work is done; until that is recorded, a poll may return the task as running.
             Mode.REAL: told.is_finished,
             Mode.IMMEDIATE: True,
             Mode.MANUAL: False,
@@ -224,7 +224,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(known=tasks, error=st.none() | st.just("released"))
     def release(self, known: Known, error: str | None) -> None:
-        """End a task, as a tester does."""
+        """Finish a task, as a tester does."""
         before = self._do(self._runner.find(known.id))
         after = self._do(self._runner.release(known.id, error))
         assert (after is None) == (before is None) == (known.id not in self._known)
@@ -247,13 +247,13 @@ class Life(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 5.0, 55.0]), credential=st.sampled_from(["", *CREDENTIALS]))
     def advance(self, seconds: float, credential: str) -> None:
-        """Move a clock on: what is held until then is told without a poll."""
+        """Advance a clock, which ends held tasks that become due without a poll."""
         self._clock.advance(seconds, credential)
         self._do(self._breathe())
 
     @rule(killed_after=st.none() | st.integers(0, 12))
     def restart(self, killed_after: int | None) -> None:
-        """Stop the server, or kill it while it performs, and start another one over the same records."""
+        """Stop the server, or kill it while it performs a task, and start another with the same records."""
 
         async def restart() -> None:
             if killed_after is not None and self._queue.waiting:
@@ -269,7 +269,7 @@ class Life(RuleBasedStateMachine):
             await self._stop()
             await self._start()
 
-        # No plan outlives the process.
+        # Plans do not survive the process.
         for known in self._known.values():
             known.follows_plan = False
         self._do(restart())
@@ -282,7 +282,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: bool(self._known))
     @rule(credential=st.none() | st.sampled_from(CREDENTIALS))
     def reset(self, credential: str | None) -> None:
-        """Forget a credential's tasks, or all, whatever goes on with them."""
+        """Forget a credential's tasks, or all tasks, in any state."""
 
         async def reset() -> None:
             async with self._runner.paused(credential):
@@ -297,7 +297,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(known=consumes(tasks))
     def delete(self, known: Known) -> None:
-        """Delete a task, whatever goes on with it."""
+        """Delete a task in any state."""
         found = self._do(self._runner.find(known.id))
         if found is not None:
             self._do(self._runner.delete(found))
@@ -305,7 +305,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def every_task_is_as_it_must_be(self) -> None:
-        """Hold what was recorded against what happened."""
+        """Compare the recorded tasks with the expected ones."""
         if not self._known:
             return
         for task in self._do(self._runner.list()):
@@ -330,8 +330,8 @@ class Life(RuleBasedStateMachine):
         else:
             assert (task.error is not None) == known.fails
         assert (task.state is TaskState.FAILED) == (task.error is not None)
-        # What was settled is what was told, and once; only a death in between has it settled again,
-        # or loses what others were to be told.
+        # A task is settled once, with its recorded error, and announced once. A kill in between can settle it
+        # again or lose the announcement.
         settled, announced = self._settled[task.id], self._announced.get(task.id, 0)
         assert set(settled) == {task.error}
         assert len(settled) <= 1 + known.kills
@@ -347,4 +347,4 @@ Life.TestCase.settings = settings(
 
 
 class TestLife(Life.TestCase):  # type: ignore[misc,valid-type] # a class that Hypothesis makes
-    """Any life that tasks may have is a legal one."""
+    """Every sequence of events leaves the tasks in legal states."""

@@ -1,4 +1,4 @@
-"""What a pause keeps from going on, whoever began it."""
+"""Work that a pause of the task runner interrupts or delays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def release(runner: TaskRunner, task: Task) -> Task | None:
 
 
 class Ending:
-    """A job that notes what it does, and comes to its end when the test says so."""
+    """A job that records its steps, and settles when the test allows it."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -64,7 +64,7 @@ class Ending:
 
 @pytest.mark.parametrize("paused", ["me", None])
 @pytest.mark.parametrize("begin", [poll, release])
-def test_a_pause_gives_up_an_end_that_a_call_has_begun(
+def test_a_pause_interrupts_the_end_that_a_call_has_begun(
     use: Use, begin: Callable[[TaskRunner, Task], Awaitable[Task | None]], paused: str | None
 ) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
@@ -77,14 +77,14 @@ def test_a_pause_gives_up_an_end_that_a_call_has_begun(
             assert ending.done == []
             assert told is not None
             assert told.state is TaskState.HELD
-        # What is due is told when the pause is over.
+        # A due task ends when the pause is over.
         assert ending.done == ["settled", "announced"]
 
     use(scenario)
 
 
 @pytest.mark.parametrize("begin", [poll, release])
-def test_a_call_that_comes_amid_a_pause_ends_no_task_and_one_after_it_does(
+def test_a_call_during_a_pause_ends_no_task_and_a_call_after_it_does(
     use: Use, begin: Callable[[TaskRunner, Task], Awaitable[Task | None]]
 ) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
@@ -100,7 +100,7 @@ def test_a_call_that_comes_amid_a_pause_ends_no_task_and_one_after_it_does(
     use(scenario)
 
 
-def test_what_ends_by_a_call_ends_though_the_caller_goes_away(use: Use) -> None:
+def test_a_task_ends_although_the_call_that_ends_it_is_cancelled(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         ending = Ending()
         calling = asyncio.create_task(runner.poll(await ending.held(runner)))
@@ -114,7 +114,7 @@ def test_what_ends_by_a_call_ends_though_the_caller_goes_away(use: Use) -> None:
     use(scenario)
 
 
-def test_who_waits_for_an_end_waits_until_it_is_announced(use: Use) -> None:
+def test_until_told_waits_for_the_announcement(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         ending = Ending()
         await ending.held(runner)
@@ -134,7 +134,7 @@ def test_who_waits_for_an_end_waits_until_it_is_announced(use: Use) -> None:
 
 
 @pytest.mark.parametrize("begin", [poll, release])
-def test_what_goes_wrong_with_an_end_is_told_to_who_asked_for_it(
+def test_an_error_during_settling_is_raised_to_the_caller(
     use: Use, begin: Callable[[TaskRunner, Task], Awaitable[Task | None]]
 ) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:

@@ -41,7 +41,7 @@ def task(kind: str = "succeed") -> Task:
         ("crash", TaskState.FAILED, None, "unknown"),
     ],
 )
-def test_what_came_of_a_task_is_recorded(
+def test_the_outcome_of_a_task_is_recorded(
     use: Use, kind: str, state: TaskState, result: object, error: str | None
 ) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
@@ -56,7 +56,7 @@ def test_what_came_of_a_task_is_recorded(
     use(scenario)
 
 
-def test_a_defect_is_logged(use: Use, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_of_a_job_is_logged(use: Use, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task("crash"))
         with caplog.at_level(logging.ERROR):
@@ -88,7 +88,7 @@ def test_only_its_credential_finds_a_task(use: Use) -> None:
     use(scenario)
 
 
-def test_after_a_restart_unfinished_tasks_are_taken_up(use: Use) -> None:
+def test_after_a_restart_unfinished_tasks_are_enqueued(use: Use) -> None:
     async def before(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.create(task())
 
@@ -105,7 +105,7 @@ def test_after_a_restart_unfinished_tasks_are_taken_up(use: Use) -> None:
 
 def test_a_kind_has_exactly_one_job(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
-        with pytest.raises(ValueError, match="have a job already: succeed"):
+        with pytest.raises(ValueError, match="already have a job: succeed"):
             runner.register({"succeed": Job(fail, "unknown", settle_nothing)})
         with pytest.raises(ValueError, match="no job performs 'dance'"):
             await runner.create(task("dance"))
@@ -130,7 +130,7 @@ def test_an_outcome_is_settled_before_it_is_recorded(use: Use) -> None:
     use(scenario)
 
 
-def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(use: Use) -> None:
+def test_a_poll_of_a_running_task_loses_neither_the_result_nor_the_poll(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def poll_amid(running: Task) -> Outcome:
             await runner.poll(running, counts=True)
@@ -146,7 +146,7 @@ def test_a_poll_while_a_task_runs_neither_loses_the_result_nor_itself(use: Use) 
     use(scenario)
 
 
-def test_a_deleted_task_is_gone_also_for_its_worker(use: Use) -> None:
+def test_a_task_deleted_while_it_is_performed_stays_deleted(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def delete_amid(running: Task) -> Outcome:
             await runner.delete(running)
@@ -160,7 +160,7 @@ def test_a_deleted_task_is_gone_also_for_its_worker(use: Use) -> None:
     use(scenario)
 
 
-def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(use: Use) -> None:
+def test_a_task_that_is_queued_twice_is_not_performed_concurrently(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         performed = 0
 
@@ -179,9 +179,7 @@ def test_a_task_that_comes_twice_from_the_queue_is_performed_once_at_a_time(use:
 
 
 @pytest.mark.parametrize("paused", ["me", None])
-def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
-    use: Use, paused: str | None
-) -> None:
+def test_paused_tasks_are_performed_after_the_pause(use: Use, paused: str | None) -> None:
     async def scenario(runner: TaskRunner, queue: ListQueue) -> None:
         settled: list[str] = []
         begun, never = asyncio.Event(), asyncio.Event()
@@ -201,7 +199,7 @@ def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
         performing = asyncio.create_task(runner.perform("t"))
         await begun.wait()
         async with runner.paused(paused):
-            # Who performs for the queue goes on with something else.
+            # ``perform`` returns, so that the queue can continue with other tasks.
             await performing
             for task_id in ("t", "q", "y"):
                 await runner.perform(task_id)
@@ -215,7 +213,7 @@ def test_while_tasks_are_paused_none_is_performed_and_afterwards_all_are(
     use(scenario)
 
 
-def test_who_stops_performing_stops_the_work(use: Use) -> None:
+def test_cancelling_perform_cancels_the_work(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         begun, stopped = asyncio.Event(), asyncio.Event()
 
@@ -239,13 +237,13 @@ def test_who_stops_performing_stops_the_work(use: Use) -> None:
     use(scenario)
 
 
-def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(use: Use) -> None:
+def test_a_task_that_changes_while_it_starts_is_still_performed(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         await runner.progressions.put("me", "me", Progression(mode=Mode.AFTER_POLLS, polls=0))
         await runner.create(task())
         created = await runner.find("t", "me")
         assert created is not None
-        # The first poll is over only when the work is; each step of both is tried in turn.
+        # The poll returns when the work is done, so their steps interleave.
         await asyncio.gather(runner.poll(created), runner.perform("t"))
         done = await runner.find("t", "me")
         assert done is not None
@@ -254,7 +252,7 @@ def test_a_change_while_a_task_is_begun_does_not_keep_it_from_being_performed(us
     use(scenario)
 
 
-def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(use: Use) -> None:
+def test_concurrent_releases_settle_a_task_once_with_its_recorded_error(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         settled: list[str | None] = []
 
@@ -266,7 +264,7 @@ def test_a_task_is_settled_as_it_is_recorded_whoever_ends_it_first(use: Use) -> 
         await runner.progressions.put("me", "me", Progression(mode=Mode.MANUAL))
         await runner.create(task("settled"))
         await runner.perform("t")
-        # One lets it end as it is, the other with an error, while the first is being settled.
+        # The second release sets an error while the first, which keeps the outcome, is being settled.
         await asyncio.gather(runner.release("t"), runner.release("t", "error_pose"))
         done = await runner.find("t", "me")
         assert done is not None
@@ -302,9 +300,7 @@ HELD: Mapping[str, Any] = {
     ],
     ids=str,
 )
-def test_a_recorded_task_needs_a_job_that_performs_it_and_moments_that_are_numbers(
-    use: Use, wrong: Mapping[str, Any]
-) -> None:
+def test_an_invalid_recorded_task_is_refused(use: Use, wrong: Mapping[str, Any]) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         check = runner.checks["task"]
         check(HELD)
@@ -318,11 +314,11 @@ def test_a_recorded_task_needs_a_job_that_performs_it_and_moments_that_are_numbe
     use(scenario)
 
 
-def test_a_recorded_progression_has_to_be_one(use: Use) -> None:
+def test_an_invalid_recorded_progression_is_refused(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         assert set(runner.checks) == {"task", "progression"}
         runner.checks["progression"]({"mode": "after_polls", "polls": 2})
-        with pytest.raises(ValueError, match="`polls` goes with the mode after_polls"):
+        with pytest.raises(ValueError, match="`polls` must be given with the mode after_polls"):
             runner.checks["progression"]({"mode": "manual", "polls": 2})
 
     use(scenario)

@@ -26,7 +26,7 @@ TASK = Task("id", "me", "vendor/job", {"a": 1}, created_at=1.0)
 
 @pytest.mark.parametrize("state", TaskState)
 @pytest.mark.parametrize("event", TaskEvent)
-def test_a_step_is_in_the_table_or_illegal(state: TaskState, event: TaskEvent) -> None:
+def test_a_transition_is_in_the_table_or_illegal(state: TaskState, event: TaskEvent) -> None:
     if (state, event) in TRANSITIONS:
         assert step(state, event) is TRANSITIONS[state, event]
     else:
@@ -34,12 +34,12 @@ def test_a_step_is_in_the_table_or_illegal(state: TaskState, event: TaskEvent) -
             step(state, event)
 
 
-def test_nothing_leads_out_of_success_and_failure() -> None:
+def test_succeeded_and_failed_are_the_terminal_states() -> None:
     assert {TaskState.SUCCEEDED, TaskState.FAILED} == TERMINAL
 
 
 @given(st.lists(st.sampled_from(TaskEvent)))
-def test_a_task_ends_once_whatever_happens(events: list[TaskEvent]) -> None:
+def test_a_task_ends_at_most_once(events: list[TaskEvent]) -> None:
     state, ends = TaskState.QUEUED, 0
     for event in events:
         try:
@@ -51,7 +51,7 @@ def test_a_task_ends_once_whatever_happens(events: list[TaskEvent]) -> None:
     assert (state in TERMINAL) == (ends == 1)
 
 
-def test_a_life() -> None:
+def test_a_task_is_started_held_and_finished() -> None:
     running = start(TASK, 2.0)
     assert (running.state, running.started_at, running.is_finished) == (TaskState.RUNNING, 2.0, False)
     made = hold(running, Outcome({"url": "u"}))
@@ -77,25 +77,25 @@ def test_a_life() -> None:
     )
 
 
-def test_an_outcome_is_one_of_two() -> None:
+def test_an_outcome_is_either_a_result_or_an_error() -> None:
     pairs: list[tuple[dict[str, int] | None, str | None]] = [(None, None), ({}, "error")]
     for result, error in pairs:
         with pytest.raises(ValueError, match="either a result or an error"):
             Outcome(result, error)
 
 
-def test_a_document_holds_everything() -> None:
+def test_a_task_survives_a_round_trip_through_json() -> None:
     held = hold(replace(start(TASK, 2.0), follows_plan=True), Outcome({"n": [1, 2]}))
     for task in (held, finish(held, Outcome({"n": [1, 2]}), 3.0)):
         assert Task.from_document(json.loads(json.dumps(task.to_document()))) == task
 
 
-def test_the_end_of_a_task_is_told_by_no_progression_while_it_follows_a_plan() -> None:
+def test_a_task_that_follows_a_plan_is_not_due() -> None:
     assert TASK.is_due(1.0)
     assert not replace(TASK, follows_plan=True).is_due(1.0)
 
 
-def test_what_is_not_held_cannot_be_finished() -> None:
+def test_a_task_that_is_not_held_cannot_be_finished() -> None:
     for task in (TASK, start(TASK, 2.0)):
         with pytest.raises(IllegalTransition):
             finish(task, Outcome({}), 3.0)

@@ -1,4 +1,4 @@
-"""What tests of the wire stand on: testers, a plain socket, and vendors of a test's own."""
+"""Fixtures for tests over HTTP: control clients, a plain socket, and vendors that a test defines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def me(server: Listening) -> Iterator[Client]:
-    """A tester whose credential nobody else has."""
+    """A control client with a credential of its own."""
     with Client(server.base_url, f"sk-call-{next(numbers)}") as control:
         yield control
         control.reset()
@@ -32,14 +32,14 @@ def me(server: Listening) -> Iterator[Client]:
 
 @pytest.fixture
 def everybody(server: Listening) -> Iterator[Client]:
-    """A tester of everybody's, whose rules have to say which calls they are for."""
+    """A control client without a credential, whose rules can apply to all calls of the session."""
     with Client(server.base_url) as control:
         yield control
 
 
 @pytest.fixture
 def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What goes wrong on purpose is no defect of the emulator's."""
+    """Check that the emulator logs no warning, because an injected fault is no error of the emulator."""
     with caplog.at_level(logging.WARNING):
         yield
     logged = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
@@ -48,7 +48,7 @@ def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def raw(server: Listening) -> Callable[[bytes], tuple[bytes, str]]:
-    """Tell what a plain socket gets for a request, and how that ends: ``eof`` or ``reset``."""
+    """Return a function that sends bytes and returns the response and its end, ``eof`` or ``reset``."""
     url = httpx.URL(server.base_url)
 
     def raw(request: bytes) -> tuple[bytes, str]:
@@ -67,7 +67,7 @@ def raw(server: Listening) -> Callable[[bytes], tuple[bytes, str]]:
 
 @pytest.fixture
 def upload(server: Listening) -> Callable[..., bytes]:
-    """Write a request with so many bytes, to a URL that nobody was given."""
+    """Return a function that builds an upload of ``size`` bytes to an unknown presigned URL."""
     host = httpx.URL(server.base_url).netloc.decode()
 
     def upload(size: int, **headers: str) -> bytes:
@@ -80,7 +80,7 @@ def upload(server: Listening) -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def served() -> Callable[..., ASGIApp]:
-    """Serve a vendor that is no package's, and nothing else."""
+    """Return a function that serves only a vendor that the test defines."""
     app = create_app(Settings(vendor_packages=(), workers=1))
 
     def served(vendor: Vendor, settings: VendorSettings | None = None) -> ASGIApp:

@@ -91,7 +91,7 @@ def vendor(*apis: Api, **dialect: Any) -> Vendor:
 
 
 class Talk:
-    """A request whose body comes in chunks, and what is answered."""
+    """A request whose body arrives in chunks, and the response to it."""
 
     def __init__(self, path: str, chunks: list[int], declared: int | None = None) -> None:
         self._chunks: Iterator[tuple[int, int]] = iter(enumerate(chunks))
@@ -144,13 +144,13 @@ def talk(app: ASGIApp, path: str, chunks: list[int], declared: int | None = None
 
 @pytest.fixture(scope="module")
 def limited(served: Served) -> Callable[[int | None], ASGIApp]:
-    """Serve a vendor whose bodies have a limit."""
+    """Return a function that serves a vendor with a limit on bodies."""
     acme = vendor(Api("All", (operation("echo", echo), operation("ignore", ignore_the_body))))
     return cache(lambda limit: served(acme, Limits(body_bytes=limit)))
 
 
 @given(chunks=st.lists(st.integers(0, 9), min_size=1, max_size=8), limit=st.integers(0, 40))
-def test_a_body_passes_whole_or_is_refused(
+def test_a_body_within_the_limit_is_read_whole_and_a_longer_one_is_refused(
     limited: Callable[[int | None], ASGIApp], chunks: list[int], limit: int
 ) -> None:
     found = talk(limited(limit), "/acme/echo", chunks)
@@ -158,40 +158,42 @@ def test_a_body_passes_whole_or_is_refused(
         assert (found.status, found.body) == (200, str(sum(chunks)).encode())
     else:
         assert (found.status, found.body) == (413, b"too large")
-    # Read to its end in any case, so that the client gets to read the answer.
+    # The body is always read to its end, so that the client can read the response.
     assert found.read == sum(chunks)
 
 
-def test_a_body_is_refused_while_it_streams_in(limited: Callable[[int | None], ASGIApp]) -> None:
+def test_a_body_over_the_limit_is_refused_while_it_arrives(limited: Callable[[int | None], ASGIApp]) -> None:
     found = talk(limited(10), "/acme/echo", [4] * 100)
     assert (found.status, found.read_when_answered, found.read) == (413, 12, 400)
 
 
-def test_a_declared_length_is_refused_at_once(limited: Callable[[int | None], ASGIApp]) -> None:
+def test_a_declared_length_over_the_limit_is_refused_at_once(
+    limited: Callable[[int | None], ASGIApp],
+) -> None:
     refused = talk(limited(5), "/acme/echo", [3, 3], declared=6)
     assert (refused.status, refused.read_when_answered, refused.read) == (413, 0, 6)
     assert talk(limited(5), "/acme/echo", [5], declared=5).status == 200
 
 
-def test_without_a_limit_everything_passes(limited: Callable[[int | None], ASGIApp]) -> None:
+def test_without_a_limit_every_body_is_accepted(limited: Callable[[int | None], ASGIApp]) -> None:
     assert talk(limited(None), "/acme/echo", [10, 10]).body == b"20"
 
 
-def test_a_body_that_nobody_reads_is_not_refused_and_read_to_its_end(
+def test_an_unread_body_is_not_refused_and_is_drained(
     limited: Callable[[int | None], ASGIApp],
 ) -> None:
     found = talk(limited(5), "/acme/ignore", [7, 7, 7])
     assert (found.status, found.body, found.read) == (401, b"no", 21)
 
 
-def test_two_operations_have_limits_and_refusals_of_their_own(served: Served) -> None:
+def test_an_operation_can_have_its_own_limit_and_error_for_large_bodies(served: Served) -> None:
     photo = operation(
         "photo",
         echo,
         longest_body=lambda settings: settings.photo_bytes,
         too_large=ERRORS["photo_too_large"].occur(),
     )
-    # One has a limit alone, one a refusal alone; the rest is the dialect's.
+    # One sets only a limit and one only an error; the rest comes from the dialect.
     limit = operation("video", echo, "/acme/video/{name}", longest_body=lambda _settings: None)
     refusal = operation("note", echo, too_large=ERRORS["refused"].occur())
     app = served(vendor(Api("Photos", (photo,)), Api("Others", (limit, refusal, operation("echo", echo)))))
@@ -208,12 +210,12 @@ def test_two_operations_have_limits_and_refusals_of_their_own(served: Served) ->
         ("note", 10): ten, ("note", 11): refused, ("note", 20): refused, ("note", 21): refused,
         ("echo", 10): ten, ("echo", 11): large, ("echo", 20): large, ("echo", 21): large,
     }  # fmt: skip
-    # A path that is not served has the vendor's limit.
+    # The vendor's limit applies to paths that are not served.
     assert talk(app, "/acme/nothing", [5], declared=11).body == b"too large"
     assert talk(app, "/acme/nothing", [5], declared=5).body == b"no path"
 
 
-def test_two_operations_at_one_path_have_limits_of_their_own(served: Served) -> None:
+def test_two_operations_at_one_path_can_have_different_limits(served: Served) -> None:
     both = (
         replace(operation("read", echo, "/acme/note"), methods=("GET",)),
         replace(
@@ -232,7 +234,7 @@ def test_two_operations_at_one_path_have_limits_of_their_own(served: Served) -> 
     }  # fmt: skip
 
 
-def test_endpoints_of_one_function_name_in_two_apis_are_two(served: Served) -> None:
+def test_two_apis_may_have_functions_of_the_same_name(served: Served) -> None:
     def answering(said: str) -> Callable[..., Any]:
         async def create(call: CallDep) -> Response:
             await call.identify("me")
@@ -247,18 +249,18 @@ def test_endpoints_of_one_function_name_in_two_apis_are_two(served: Served) -> N
     assert client.put("/acme/create_second").text == "second as create_second"
 
 
-def test_what_is_not_served_is_worded_by_the_vendor(served: Served) -> None:
+def test_unknown_paths_and_wrong_methods_get_the_vendors_errors(served: Served) -> None:
     client = TestClient(served(vendor(Api("All", (operation("echo", echo),)))))
     unknown, wrong = client.post("/acme/nothing"), client.get("/acme/echo")
     assert (unknown.status_code, unknown.text) == (404, "no path")
     assert (wrong.status_code, wrong.text) == (405, "no method")
     assert set(wrong.headers["allow"].split(", ")) == {"POST", "PUT"}
-    # Neither redirects nor documents are the vendor's.
+    # A vendor has no redirects and no documentation pages.
     for path in ("/acme/echo/", "/acme/docs", "/acme/openapi.json"):
         assert client.post(path).text == "no path"
 
 
-def test_an_error_is_said_in_the_words_of_the_settings(served: Served) -> None:
+def test_settings_can_reword_an_error(served: Served) -> None:
     async def refuse() -> Response:
         raise ERRORS["refused"].occur()
 
@@ -286,17 +288,17 @@ def test_the_dialect_may_choose_another_error(served: Served) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "usual", "reworded"),
     [
-        # By its usual and its other status: what `Allow` says, if there is one.
+        # Status and `Allow` header, for the usual wording and for the changed one.
         ("POST", "refuse", (422, None), (405, "POST, PUT")),
         ("GET", "refuse", (405, "POST, PUT"), (400, None)),
         ("POST", "dislike", (405, "POST, PUT"), (400, None)),
-        # RFC 9110, 15.5.6: an empty list says that no method is allowed.
+        # RFC 9110, 15.5.6: an empty list means that no method is allowed.
         ("POST", "nothing", (404, None), (405, "")),
         ("POST", "break", (500, None), (405, "POST, PUT")),
         ("POST", "echo", (413, None), (405, "POST, PUT")),
     ],
 )
-def test_the_methods_are_named_by_the_status_that_is_answered(
+def test_a_response_has_an_allow_header_if_its_status_is_405(
     served: Served,
     method: str,
     path: str,
@@ -324,7 +326,7 @@ def test_the_methods_are_named_by_the_status_that_is_answered(
     assert found == [usual, reworded]
 
 
-def test_every_route_at_a_path_has_its_methods_named(served: Served) -> None:
+def test_allow_lists_the_methods_of_every_route_at_a_path(served: Served) -> None:
     both = (
         replace(operation("read", echo, "/acme/{name}"), methods=("GET", "HEAD")),
         operation("write", echo, "/acme/note"),
@@ -334,11 +336,11 @@ def test_every_route_at_a_path_has_its_methods_named(served: Served) -> None:
     assert client.delete("/acme/letter").headers["allow"] == "GET, HEAD"
 
 
-def test_a_defect_is_logged_and_worded_by_the_vendor(
+def test_an_unexpected_error_is_logged_and_answered_with_the_vendors_error(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def break_down() -> Response:
-        raise RuntimeError("what nobody thought of")
+        raise RuntimeError("an unexpected error")
 
     client = TestClient(served(vendor(Api("All", (operation("break", break_down),)))))
     with caplog.at_level(logging.ERROR):
@@ -346,4 +348,4 @@ def test_a_defect_is_logged_and_worded_by_the_vendor(
     assert (answer.status_code, answer.text) == (500, "defect")
     (logged,) = caplog.records
     assert logged.getMessage() == "POST /acme/break failed unexpectedly"
-    assert "what nobody thought of" in str(logged.exc_info)
+    assert "an unexpected error" in str(logged.exc_info)

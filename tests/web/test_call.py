@@ -1,4 +1,4 @@
-"""What goes wrong with a call on purpose, or with what it begins."""
+"""Faults in calls and in the tasks that they create."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def bearer(me: Client) -> dict[str, str]:
 
 @pytest.fixture
 def ordinary(server: Listening, me: Client) -> bytes:
-    """The body of the answer to which nothing happens."""
+    """The body of the response without a fault."""
     return httpx.get(server.base_url + CREDIT, headers=bearer(me)).content
 
 
-def test_latency_holds_an_answer_back_and_changes_nothing(
+def test_latency_delays_a_response_and_does_not_change_it(
     server: Listening, me: Client, ordinary: bytes
 ) -> None:
     me.add_fault({"latency": 0.2}, count=1)
@@ -60,7 +60,7 @@ def test_latency_holds_an_answer_back_and_changes_nothing(
 
 
 @pytest.mark.parametrize("effect", [{"latency": 600}, {"drip": {"chunk_bytes": 1, "pause_s": 600}}])
-def test_an_answer_that_is_held_back_goes_out_when_the_server_stops(
+def test_a_delayed_response_is_sent_when_the_server_stops(
     workers: WorkerPool, effect: dict[str, Any]
 ) -> None:
     headers = {"Authorization": "Bearer sk-a"}
@@ -73,7 +73,7 @@ def test_an_answer_that_is_held_back_goes_out_when_the_server_stops(
         assert answer.result(timeout=30).json()["results"][0]["amount"] == 1000
 
 
-def test_a_slow_answer_can_be_an_error_too(server: Listening, me: Client) -> None:
+def test_latency_and_an_error_can_be_combined(server: Listening, me: Client) -> None:
     me.add_fault({"latency": 0.1, "error": "TooManyRequests"})
     began = time.monotonic()
     answer = httpx.get(server.base_url + CREDIT, headers=bearer(me))
@@ -81,7 +81,7 @@ def test_a_slow_answer_can_be_an_error_too(server: Listening, me: Client) -> Non
     assert (answer.status_code, answer.json()) == (429, {"status": 429, "error": "Too many requests"})
 
 
-def test_a_rule_is_not_for_a_method_that_its_operation_has_not(server: Listening, me: Client) -> None:
+def test_a_rule_for_an_operation_ignores_requests_with_a_wrong_method(server: Listening, me: Client) -> None:
     def create(method: str) -> httpx.Response:
         return httpx.request(method, server.base_url + TASK, headers=bearer(me), json=NEW_TASK)
 
@@ -94,7 +94,7 @@ def test_a_rule_is_not_for_a_method_that_its_operation_has_not(server: Listening
     )
     assert [(rule.matched, rule.fired) for rule in me.faults()] == [(0, 0)]
     assert create("POST").json()["error_code"] == "CreditInsufficiency"
-    # What is for all calls is for this one too.
+    # A rule for all calls applies to this one too.
     me.add_fault("unavailable", count=1)
     assert create("PUT").status_code == 503
     assert [call.operation for call in me.calls()] == [None, "create_reshape", None]
@@ -104,7 +104,7 @@ def test_a_rule_is_not_for_a_method_that_its_operation_has_not(server: Listening
     ("method", "path", "allowed"),
     [("POST", "nothing", ""), ("GET", "v1/3dface", "POST"), ("POST", "v1/3dface", "POST")],
 )
-def test_a_wrong_method_that_is_asked_for_names_the_methods_of_the_path(
+def test_an_injected_405_lists_the_methods_of_the_path(
     server: Listening, method: str, path: str, allowed: str
 ) -> None:
     url, headers = f"{server.base_url}/facepp/{path}", {"X-Emulator-Fault": "METHOD_NOT_ALLOWED"}
@@ -113,7 +113,7 @@ def test_a_wrong_method_that_is_asked_for_names_the_methods_of_the_path(
     assert answer.headers["x-emulator-fault"] == "header"
 
 
-def test_a_stuck_task_runs_until_it_is_ended(server: Listening, me: Client) -> None:
+def test_a_stuck_task_runs_until_the_tester_finishes_it(server: Listening, me: Client) -> None:
     me.add_fault("stuck-task", count=1)
     stuck, other = (
         httpx.post(server.base_url + TASK, json=NEW_TASK, headers=bearer(me)).json()["data"]["task_id"]
@@ -133,7 +133,7 @@ def test_a_stuck_task_runs_until_it_is_ended(server: Listening, me: Client) -> N
     assert (status(stuck), status(other)) == ("error", "error")
 
 
-def test_every_caller_gets_what_is_meant_for_it_at_the_same_moment(server: Listening, me: Client) -> None:
+def test_every_second_of_many_concurrent_calls_gets_the_fault(server: Listening, me: Client) -> None:
     me.add_fault("TooManyRequests", every=2)
 
     def status(_: int) -> int:

@@ -1,4 +1,4 @@
-"""Whose a request is, and what goes wrong with it before anybody else looks at it."""
+"""Routing of requests to vendors, and faults that happen before routing."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def parts(answer: bytes) -> tuple[dict[str, str], bytes]:
         ("POST", THREE_D_FACE),
     ],
 )
-def test_what_belongs_to_nobody_goes_wrong_by_everybodys_rules(
+def test_rules_without_a_credential_apply_to_requests_without_one(
     server: Listening, raw: Raw, everybody: Client, method: str, path: str, name: str
 ) -> None:
-    """Also on paths that are not served, and for methods that have no body to cut."""
+    """They also apply to paths that are not served, and to responses without a body."""
     mark = f"mark-{next(numbers)}"
     host = httpx.URL(server.base_url).netloc.decode()
     request = (
@@ -93,8 +93,8 @@ def test_what_belongs_to_nobody_goes_wrong_by_everybodys_rules(
         assert got.split()[1] == (without.split()[1] if expected is None else str(expected).encode())
 
 
-def test_a_browsers_question_beforehand_is_left_alone(server: Listening, everybody: Client) -> None:
-    """It is the proxy's to answer, and carries no credential; else no fault would reach a browser."""
+def test_a_cors_preflight_gets_no_fault(server: Listening, everybody: Client) -> None:
+    """A preflight has no credential, and if it failed, the browser would not send the request itself."""
     headers = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "POST",
@@ -107,7 +107,9 @@ def test_a_browsers_question_beforehand_is_left_alone(server: Listening, everybo
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
-def test_what_a_client_asks_for_and_is_not_there_is_said(client: httpx.Client, vendor: Vendor) -> None:
+def test_an_unknown_name_in_the_fault_header_is_refused_with_the_known_ones(
+    client: httpx.Client, vendor: Vendor
+) -> None:
     for prefix in vendor.prefixes:
         answer = client.get(f"{prefix}/nothing", headers={"X-Emulator-Fault": "oops"})
         assert answer.status_code == 400
@@ -115,10 +117,10 @@ def test_what_a_client_asks_for_and_is_not_there_is_said(client: httpx.Client, v
         assert answer.json() == {"error": f"there is no error or effect named oops; there are {names}"}
 
 
-def test_a_rule_can_look_into_a_large_form_that_is_then_read_as_ever(
+def test_a_rule_can_match_a_large_form_that_the_operation_still_reads(
     server: Listening, everybody: Client
 ) -> None:
-    def post(name: str, token: str = "t") -> httpx.Response:  # noqa: S107 - nobody's
+    def post(name: str, token: str = "t") -> httpx.Response:  # noqa: S107 - no real secret
         photo = b"no picture" + bytes(3_000_000)
         return httpx.post(
             server.base_url + RUN, data={"token": token}, files={"image_bytes": (name, photo)}, timeout=120
@@ -126,7 +128,7 @@ def test_a_rule_can_look_into_a_large_form_that_is_then_read_as_ever(
 
     with everybody.fault("FACE_NOT_FOUND", vendor="metahuman", body_contains="needle.jpg") as rule:
         assert post("needle.jpg").json()["error"]["code"] == 4
-        # What no rule is for reaches the application as it was sent.
+        # A request that matches no rule reaches the application unchanged.
         assert post("hay.jpg").json()["error"]["code"] == 5
         assert post("hay.jpg", "needle.jpg").json()["error"]["code"] == 4
         (found,) = (listed for listed in everybody.faults() if listed.id == rule.id)
@@ -134,7 +136,7 @@ def test_a_rule_can_look_into_a_large_form_that_is_then_read_as_ever(
     assert post("needle.jpg").json()["error"]["code"] == 5
 
 
-def test_a_rule_that_looks_into_bodies_holds_up_nobody_elses_call(
+def test_a_rule_that_matches_bodies_does_not_delay_other_calls(
     server: Listening, upload: Upload, everybody: Client, me: Client
 ) -> None:
     url = httpx.URL(server.base_url)
@@ -149,15 +151,15 @@ def test_a_rule_that_looks_into_bodies_holds_up_nobody_elses_call(
         assert slow.recv(65536).startswith(b"HTTP/1.1 503")
 
 
-def test_the_vendors_own_host_leads_to_it_whatever_the_path(workers: WorkerPool) -> None:
+def test_a_vendors_host_name_routes_every_path_to_it(workers: WorkerPool) -> None:
     with TestClient(create_app(workers=workers)) as client:
         answer = client.get("/nothing", headers={"Host": "api-cn.faceplusplus.com"})
     assert (answer.status_code, answer.text) == (404, '{"error_message":"API_NOT_FOUND"}')
 
 
 @pytest.mark.parametrize("path", ["/", "/faceppp/v1/3dface", "/_emulator/nothing", "/statics"])
-def test_a_path_that_nobody_owns_gets_a_guide(path: str) -> None:
+def test_a_path_of_no_vendor_is_answered_with_the_list_of_vendors(path: str) -> None:
     answer = TestClient(create_app()).get(path)
     assert answer.status_code == 404
-    assert answer.json()["error"] == f"nothing is served at {path}"
+    assert answer.json()["error"] == f"nothing is served at {path}; see `vendors` and `control` for the paths"
     assert answer.json()["vendors"]["faceplusplus"] == ["/facepp"]

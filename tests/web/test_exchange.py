@@ -14,7 +14,7 @@ from emulator.world.redaction import Redaction
 
 
 class Talk:
-    """A request whose body comes in chunks, and what is answered."""
+    """A request whose body arrives in chunks, and the response to it."""
 
     def __init__(self, chunks: Sequence[bytes], declared: int | None = None) -> None:
         self._chunks: Iterator[tuple[int, bytes]] = iter(enumerate(chunks))
@@ -32,7 +32,7 @@ class Talk:
         self.read = 0
         self.sent: list[Message] = []
         self.read_at: list[int] = []
-        """How many bytes were read when each message was sent."""
+        """Number of bytes that were read when each message was sent."""
 
     async def receive(self) -> Message:
         index, chunk = next(self._chunks)
@@ -54,12 +54,12 @@ class Talk:
         return b"".join(message.get("body", b"") for message in self.sent)
 
     def run(self, app: ASGIApp) -> None:
-        """Have an application answer, through an exchange."""
+        """Run an application through an exchange."""
         asyncio.run(Exchange(self.scope, self.receive, self.send).run(app))
         self.check()
 
     def check(self) -> None:
-        """Hold that one answer went out, to its end."""
+        """Check that exactly one response was sent, to its end."""
         assert not self.sent[-1].get("more_body", False)
         assert [message["type"] for message in self.sent].count("http.response.start") == 1
 
@@ -73,13 +73,13 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(body.decode())(scope, receive, send)
 
 
-def test_an_answer_that_does_not_need_the_body_waits_for_its_end() -> None:
+def test_a_response_waits_for_the_end_of_an_unread_body() -> None:
     talk = Talk([bytes(7)] * 3)
     talk.run(ignore_the_body)
     assert (talk.status, talk.body, talk.read) == (401, b"no", 21)
 
 
-def test_the_end_of_an_answer_alone_is_held_until_the_body_has_ended() -> None:
+def test_only_the_last_message_of_a_response_waits_for_the_body() -> None:
     talk = Talk([bytes(7)] * 3)
     talk.run(ignore_the_body)
     said = [(message.get("body"), message.get("more_body")) for message in talk.sent]
@@ -87,19 +87,19 @@ def test_the_end_of_an_answer_alone_is_held_until_the_body_has_ended() -> None:
     assert talk.read_at == [0, 0, 21]
 
 
-def test_an_answer_to_a_body_that_was_read_is_sent_as_it_is() -> None:
+def test_a_response_after_the_body_was_read_is_sent_unchanged() -> None:
     talk = Talk([b"on", b"ce"])
     talk.run(echo)
     assert (talk.body, len(talk.sent)) == (b"once", 2)
 
 
-def test_a_request_without_a_body_is_not_waited_for() -> None:
+def test_a_response_to_a_request_without_a_body_does_not_wait() -> None:
     talk = Talk([], declared=0)
     talk.run(ignore_the_body)
     assert (talk.status, talk.read) == (401, 0)
 
 
-def test_a_body_that_pauses_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_body_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.web.exchange.IDLE_SECONDS", 0.01)
 
     class Pausing(Talk):
@@ -119,14 +119,14 @@ def shown(capture: Capture) -> object:
 
 
 def recorded(talk: Talk) -> tuple[Exchange, list[Capture]]:
-    """Return an exchange that is recorded, and what will be taken down of it."""
+    """Return a recorded exchange, and the list that its capture is appended to."""
     talk.scope["headers"].append((b"content-type", b"text/plain"))
     exchange, taken = Exchange(talk.scope, talk.receive, talk.send), list[Capture]()
     exchange.record(Capture(talk.scope), taken.append)
     return exchange, taken
 
 
-def test_one_read_of_the_body_feeds_the_application_the_capture_and_the_limit() -> None:
+def test_one_read_of_the_body_serves_application_capture_and_limit() -> None:
     talk = Talk([b"a text in ", b"three ", b"parts"])
     exchange, taken = recorded(talk)
     exchange.longest_body = 21
@@ -137,7 +137,7 @@ def test_one_read_of_the_body_feeds_the_application_the_capture_and_the_limit() 
     assert not exchange.is_too_large
 
 
-def test_a_body_that_is_too_long_is_cut_off_for_the_application_and_taken_down_whole() -> None:
+def test_a_body_over_the_limit_is_recorded_whole() -> None:
     talk = Talk([b"a text in ", b"three ", b"parts"], declared=21)
     exchange, taken = recorded(talk)
     exchange.longest_body = 15
@@ -154,7 +154,7 @@ def test_a_body_that_is_too_long_is_cut_off_for_the_application_and_taken_down_w
     assert [shown(capture) for capture in taken] == ["a text in three parts"]
 
 
-def test_what_rules_look_into_is_read_once_and_handed_on() -> None:
+def test_a_body_that_rules_match_is_read_once_and_passed_on() -> None:
     talk = Talk([b"a text in ", b"three ", b"parts"])
     exchange, taken = recorded(talk)
 
@@ -169,7 +169,7 @@ def test_what_rules_look_into_is_read_once_and_handed_on() -> None:
     assert [shown(capture) for capture in taken] == ["a text in three parts"]
 
 
-def test_rules_look_no_further_into_a_body_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_match_only_a_limited_part_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.web.exchange.LOOKED_INTO_BYTES", 12)
     talk = Talk([b"a text in ", b"three ", b"parts"])
     exchange, taken = recorded(talk)
@@ -185,7 +185,7 @@ def test_rules_look_no_further_into_a_body_than_there_is_room_for(monkeypatch: p
     assert [shown(capture) for capture in taken] == ["a text in three parts"]
 
 
-def test_the_limit_counts_what_rules_have_looked_into() -> None:
+def test_the_limit_includes_bytes_that_were_read_for_rules() -> None:
     talk = Talk([b"a text in ", b"three ", b"parts"])
     exchange = Exchange(talk.scope, talk.receive, talk.send)
 
@@ -199,7 +199,7 @@ def test_the_limit_counts_what_rules_have_looked_into() -> None:
     assert exchange.is_too_large
 
 
-def test_a_call_whose_application_breaks_is_taken_down_once() -> None:
+def test_a_call_is_recorded_once_if_the_application_raises() -> None:
     async def broken(_scope: Scope, receive: Receive, _send: Send) -> None:
         await receive()
         raise RuntimeError("broken")
@@ -216,7 +216,7 @@ def test_a_call_whose_application_breaks_is_taken_down_once() -> None:
     )
 
 
-def test_a_call_is_taken_down_before_the_last_of_its_answer_goes_out() -> None:
+def test_a_call_is_recorded_before_the_last_message_of_its_response() -> None:
     taken, at_each = list[Capture](), list[int]()
 
     class Watched(Talk):

@@ -1,4 +1,4 @@
-"""What goes wrong with an answer on purpose, as a client on the other end of the wire sees it."""
+"""Faults in responses, as a client on a real socket sees them."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ def parts(answer: bytes) -> tuple[dict[str, str], bytes]:
 
 @pytest.fixture
 def ordinary(server: Listening, me: Client) -> bytes:
-    """The body of the answer to which nothing happens."""
+    """The body of the response without a fault."""
     return httpx.get(server.base_url + CREDIT, headers=bearer(me)).content
 
 
-def test_a_closed_connection_ends_without_a_byte(server: Listening, raw: Raw, me: Client) -> None:
+def test_connection_closed_sends_no_bytes(server: Listening, raw: Raw, me: Client) -> None:
     me.add_fault("connection-closed")
     assert raw(get(server, me)) == (b"", "eof")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         httpx.get(server.base_url + CREDIT, headers=bearer(me))
 
 
-def test_a_reset_connection_is_reset(server: Listening, raw: Raw, me: Client) -> None:
+def test_connection_reset_resets_the_connection(server: Listening, raw: Raw, me: Client) -> None:
     me.add_fault("connection-reset")
     assert raw(get(server, me)) == (b"", "reset")
     with pytest.raises(httpx.ReadError):
@@ -82,14 +82,16 @@ def test_a_reset_connection_is_reset(server: Listening, raw: Raw, me: Client) ->
 
 
 @pytest.mark.parametrize("name", ["connection-closed", "connection-reset"])
-def test_a_connection_dropped_before_has_done_nothing(server: Listening, me: Client, name: str) -> None:
+def test_a_connection_dropped_before_the_operation_creates_no_task(
+    server: Listening, me: Client, name: str
+) -> None:
     me.add_fault(name, operation="create_reshape")
     with pytest.raises(httpx.TransportError):
         httpx.post(server.base_url + TASK, json=NEW_TASK, headers=bearer(me))
     assert me.tasks() == []
 
 
-def test_a_lost_answer_was_given_after_all_was_done(server: Listening, me: Client) -> None:
+def test_answer_lost_drops_the_response_after_the_operation(server: Listening, me: Client) -> None:
     me.add_fault("answer-lost", operation="create_reshape", count=1)
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         httpx.post(server.base_url + TASK, json=NEW_TASK, headers=bearer(me))
@@ -100,7 +102,7 @@ def test_a_lost_answer_was_given_after_all_was_done(server: Listening, me: Clien
 
 
 @pytest.mark.parametrize(("name", "end"), [("truncated", "eof"), ("closed-midway", "reset")])
-def test_part_of_an_answer_arrives_and_its_length_is_the_wholes(
+def test_a_partial_response_declares_the_full_length(
     server: Listening, raw: Raw, me: Client, ordinary: bytes, name: str, end: str
 ) -> None:
     me.add_fault(name)
@@ -114,7 +116,7 @@ def test_part_of_an_answer_arrives_and_its_length_is_the_wholes(
 
 
 @pytest.mark.parametrize(("name", "share"), [("malformed", 2), ("empty", 0)])
-def test_a_malformed_body_is_as_long_as_it_says(
+def test_a_malformed_body_declares_its_own_length(
     server: Listening, me: Client, ordinary: bytes, name: str, share: int
 ) -> None:
     me.add_fault(name)
@@ -126,22 +128,19 @@ def test_a_malformed_body_is_as_long_as_it_says(
         answer.json()
 
 
-def test_a_dripping_body_is_slow_and_whole(server: Listening, me: Client, ordinary: bytes) -> None:
+def test_a_dripping_body_is_slow_and_complete(server: Listening, me: Client, ordinary: bytes) -> None:
     me.add_fault({"drip": {"chunk_bytes": 20, "pause_s": 0.02}})
     began = time.monotonic()
     with httpx.stream("GET", server.base_url + CREDIT, headers=bearer(me)) as answer:
         arrived = list(answer.iter_raw())
     elapsed = time.monotonic() - began
     assert b"".join(arrived) == ordinary
-    # The last pause comes before the end of the body. A pause may end up to a millisecond early, by the
-    # clock of the event loop.
+    # There is a pause after every chunk, also the last. The event loop may end a pause up to 1 ms early.
     assert elapsed >= 0.019 * -(-len(ordinary) // 20)
     assert len(arrived) > 1
 
 
-def test_a_wrong_content_type_is_said_in_place_of_the_right_one(
-    server: Listening, me: Client, ordinary: bytes
-) -> None:
+def test_wrong_content_type_replaces_the_content_type(server: Listening, me: Client, ordinary: bytes) -> None:
     me.add_fault("wrong-content-type")
     answer = httpx.get(server.base_url + CREDIT, headers=bearer(me))
     assert (answer.status_code, answer.content) == (200, ordinary)
@@ -156,7 +155,7 @@ def test_a_wrong_content_type_is_said_in_place_of_the_right_one(
         ("gateway-timeout", 504, "504 Gateway Time-out"),
     ],
 )
-def test_a_proxy_answers_with_a_page_and_nothing_is_done(
+def test_a_proxy_page_is_returned_without_the_operation(
     server: Listening, me: Client, name: str, status: int, title: str
 ) -> None:
     rule = me.add_fault(name)
@@ -168,7 +167,7 @@ def test_a_proxy_answers_with_a_page_and_nothing_is_done(
 
 
 @pytest.mark.parametrize("name", sorted(HERE - DROPPING - {"slow", "drip"}))
-def test_a_connection_that_was_not_dropped_goes_on(
+def test_a_connection_that_was_not_dropped_can_be_reused(
     server: Listening, me: Client, ordinary: bytes, name: str
 ) -> None:
     me.add_fault(name, count=1)
@@ -187,8 +186,8 @@ def test_a_connection_that_was_not_dropped_goes_on(
         connection.close()
 
 
-def test_every_effect_on_the_wire_has_a_test_here() -> None:
-    """Webhooks and pictures have theirs where they are made."""
+def test_every_effect_on_a_response_is_tested_here() -> None:
+    """Effects on webhooks, pictures and tasks are tested elsewhere."""
     assert {
         "slow", "connection-closed", "connection-reset", "answer-lost", "closed-midway", "truncated",
         "malformed", "empty", "drip", "wrong-content-type", "bad-gateway", "unavailable", "gateway-timeout",
@@ -196,7 +195,7 @@ def test_every_effect_on_the_wire_has_a_test_here() -> None:
 
 
 @pytest.mark.parametrize("name", ["connection-closed", "answer-lost", "truncated", "bad-gateway"])
-def test_a_client_that_sends_much_first_is_not_reset(
+def test_a_client_that_sends_a_large_body_is_not_reset(
     upload: Upload, raw: Raw, everybody: Client, name: str
 ) -> None:
     with everybody.fault(name, headers={"x-mark": "much"}):
@@ -205,7 +204,7 @@ def test_a_client_that_sends_much_first_is_not_reset(
     assert (got == b"") == (name in {"connection-closed", "answer-lost"})
 
 
-def test_a_client_that_sends_much_is_reset_if_that_is_asked_for(
+def test_connection_reset_also_resets_a_large_upload(
     server: Listening, upload: Upload, everybody: Client
 ) -> None:
     url = httpx.URL(server.base_url)
@@ -218,7 +217,7 @@ def test_a_client_that_sends_much_is_reset_if_that_is_asked_for(
             connection.sendall(sent)
 
 
-def test_without_a_socket_a_dropped_connection_is_an_exception(workers: WorkerPool) -> None:
+def test_without_a_socket_a_dropped_connection_raises_an_exception(workers: WorkerPool) -> None:
     with TestClient(create_app(workers=workers)) as client:
 
         def call(name: str) -> Any:

@@ -120,22 +120,22 @@ def kinds(response: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def messages(response: dict[str, Any]) -> list[Any]:
-    """Return what is said of the messages of a response's errors."""
+    """Return the schemas of the messages in a response's errors."""
     return [kind["properties"]["message"] for kind in kinds(response)]
 
 
-def test_the_errors_of_an_operation_stand_under_their_status() -> None:
+def test_the_errors_of_an_operation_are_listed_under_their_status() -> None:
     found = responses(Limits())
     assert set(found) == {"200", "304", "400", "413", "422"}
     assert found["413"]["description"] == "`too_large`: The photo is too large."
     assert messages(found["413"]) == [{"const": "too large"}]
     assert found["304"] == {"description": "It is there already."}
     assert found["422"]["description"] == "A field is wrong."
-    # A task's error is none of the operation's answers.
+    # An error of a task is not a response of the operation.
     assert "anyOf" not in found["200"]["content"]["application/json"]["schema"]
 
 
-def test_a_reworded_error_stands_under_its_status_in_force_with_its_text() -> None:
+def test_a_reworded_error_is_listed_with_its_new_status_and_text() -> None:
     found = responses(Limits(errors={"too_large": Wording(status=400, text="no")}))
     assert set(found) == {"200", "304", "400", "422"}
     assert found["400"]["description"] == (
@@ -145,7 +145,7 @@ def test_a_reworded_error_stands_under_its_status_in_force_with_its_text() -> No
     assert [kind["properties"]["code"] for kind in kinds(found["400"])] == [{"const": 400}] * 2
 
 
-def test_a_text_with_places_is_described_by_a_pattern_in_the_words_of_the_settings() -> None:
+def test_a_text_with_placeholders_is_described_by_a_pattern() -> None:
     (usual,) = messages(responses(Limits())["400"])
     assert usual["type"] == "string"
     assert re.search(usual["pattern"], "MISSING: photo")
@@ -159,14 +159,14 @@ def test_a_text_with_places_is_described_by_a_pattern_in_the_words_of_the_settin
 
 
 @pytest.mark.parametrize(("photo_bytes", "sides"), [(20, 4), (5, 0)])
-def test_settings_in_force_stand_in_the_schemas(photo_bytes: int, sides: int) -> None:
+def test_schemas_contain_the_values_of_the_settings(photo_bytes: int, sides: int) -> None:
     document = describe(acme(), Limits(photo_bytes=photo_bytes, sides=sides))
     size = document["components"]["schemas"]["Photo"]["properties"]["size"]
     assert (size["maximum"], size["examples"]) == (photo_bytes, [sides + 1])
     assert "InForce" not in str(document)
 
 
-def test_a_vendors_own_limits_are_those_in_force() -> None:
+def test_the_schemas_of_a_vendor_contain_its_configured_limits() -> None:
     for limit in (1000, 2000):
         settings = perfectcorp.settings_model.model_validate({"file_bytes": limit})
         assert f"'exclusiveMaximum': {limit}" in str(describe(perfectcorp, settings))
@@ -185,7 +185,7 @@ def test_an_operation_is_described_once_for_each_of_its_paths() -> None:
     assert set(first["requestBody"]["content"]) == {"application/json"}
 
 
-def test_a_credential_in_a_header_is_asked_for_where_the_operation_is_not_open() -> None:
+def test_a_credential_in_a_header_is_required_unless_the_operation_is_open() -> None:
     scheme = {"type": "http", "scheme": "bearer"}
     document = describe(acme(security=scheme), Limits())
     assert document["components"]["securitySchemes"] == {"credential": scheme}
@@ -200,7 +200,7 @@ texts = st.text("ab.*[]()|\\^$?+/-", max_size=9)
 
 
 @given(texts, places, texts)
-def test_a_pattern_matches_its_text_if_something_stands_in_its_places(
+def test_a_pattern_matches_its_text_if_the_placeholder_is_not_empty(
     before: str, place: str, after: str
 ) -> None:
     found = re.search(pattern_of(f"{before}{{place}}{after}"), f"{before}{place}{after}")

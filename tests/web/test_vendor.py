@@ -60,7 +60,7 @@ vendor = Vendor(
 
 @pytest.fixture(autouse=True)
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder whose packages can be imported, and are forgotten afterwards."""
+    """A folder whose packages can be imported, and are unloaded after the test."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
@@ -70,7 +70,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def package(folder: Path, name: str, source: str = "", **modules: str) -> str:
-    """Write a package with other packages in it, and return its name."""
+    """Write a package with subpackages, and return its name."""
     path = folder / name
     path.mkdir()
     (path / "__init__.py").write_text(dedent(source))
@@ -79,14 +79,14 @@ def package(folder: Path, name: str, source: str = "", **modules: str) -> str:
     return name
 
 
-def test_a_fourth_vendor_is_one_new_folder(packages: Path, workers: WorkerPool) -> None:
+def test_a_new_vendor_needs_only_one_package(packages: Path, workers: WorkerPool) -> None:
     settings = Settings(vendor_packages=("emulator.vendors", package(packages, "fourth", FOURTH)))
     with TestClient(create_app(settings, workers=workers)) as client:
         assert client.get("/fourth/ping").json() == "pong"
         assert client.get("/ping", headers={"Host": "api.fourth.example"}).status_code == 404
         assert client.get("/fourth/ping", headers={"Host": "API.fourth.example:443"}).json() == "pong"
         assert "fourth" in client.get("/_emulator/health").json()["vendors"]
-        # And everything that reads of operations knows its own.
+        # Faults, the list of operations and the OpenAPI document include its operation.
         assert client.get("/fourth/ping", headers={"X-Emulator-Fault": "busy"}).text == "busy"
         assert client.get("/_emulator/operations").json()["fourth"]["operations"] == ["ping"]
         described = client.get("/_emulator/openapi/fourth.json").json()
@@ -100,7 +100,7 @@ def test_a_fourth_vendor_is_one_new_folder(packages: Path, workers: WorkerPool) 
         ('name="pong", paths=("/fourth/pong",), errors=OTHERS', "two errors of fourth are named busy"),
     ],
 )
-def test_a_vendor_with_one_name_for_two_things_stops_the_start(packages: Path, more: str, said: str) -> None:
+def test_a_duplicate_name_in_a_vendor_prevents_the_start(packages: Path, more: str, said: str) -> None:
     source = FOURTH.replace("vendor = Vendor(", f"PONG = replace(PING, {more})\n\nvendor = Vendor(")
     others = 'OTHERS = ErrorCatalogue([replace(ERRORS["busy"], status=502)])\n'
     source = source.replace("PONG =", f"{others}PONG =").replace("(PING,)", "(PING, PONG)")
@@ -109,13 +109,13 @@ def test_a_vendor_with_one_name_for_two_things_stops_the_start(packages: Path, m
         create_app(Settings(vendor_packages=("fourth",)))
 
 
-def test_two_vendors_cannot_claim_one_path(packages: Path) -> None:
+def test_two_vendors_cannot_have_the_same_prefix(packages: Path) -> None:
     name = package(packages, "clashing_vendors", a=FOURTH, b=FOURTH)
     with pytest.raises(ValueError, match=r"clashing_vendors\.b and clashing_vendors\.a both claim /fourth"):
         discover_vendors([name])
 
 
-def test_two_vendors_cannot_have_one_name_or_host(packages: Path) -> None:
+def test_two_vendors_cannot_have_the_same_name_or_host(packages: Path) -> None:
     package(packages, "one", fourth=FOURTH)
     elsewhere = FOURTH.replace('prefixes=("/fourth",)', 'prefixes=("/elsewhere",)')
     package(packages, "another", fourth=elsewhere)
@@ -126,7 +126,7 @@ def test_two_vendors_cannot_have_one_name_or_host(packages: Path) -> None:
         discover_vendors(["one", "fifth"])
 
 
-def test_all_vendors_are_found_by_name() -> None:
+def test_all_vendors_are_found_sorted_by_name() -> None:
     assert [vendor.name for vendor in discover_vendors(("emulator.vendors",))] == [
         "faceplusplus",
         "metahuman",
@@ -134,11 +134,11 @@ def test_all_vendors_are_found_by_name() -> None:
     ]
 
 
-def test_a_package_is_a_vendor_or_holds_some(packages: Path) -> None:
+def test_a_package_is_a_vendor_or_contains_vendors(packages: Path) -> None:
     third = FOURTH.replace("fourth", "third")
     package(packages, "shelf", second=FOURTH.replace("fourth", "second"), third=third)
     (packages / "shelf" / "words.py").write_text("raise RuntimeError('no vendor')")
-    package(packages, "fourth", FOURTH, second=third)  # whatever is within a vendor is its own business
+    package(packages, "fourth", FOURTH, second=third)  # packages inside a vendor are not searched
     found = discover_vendors(["fourth", "shelf"])
     assert [(vendor.name, vendor.package) for vendor in found] == [
         ("fourth", "fourth"),
@@ -149,13 +149,13 @@ def test_a_package_is_a_vendor_or_holds_some(packages: Path) -> None:
     assert (found[0].folder / "__init__.py").read_text() == dedent(FOURTH)
 
 
-def test_a_package_that_is_missing_is_named(packages: Path) -> None:
+def test_a_missing_package_is_named_in_the_error(packages: Path) -> None:
     package(packages, "fourth", FOURTH)
-    with pytest.raises(ValueError, match=r"there is no package fifth\.vendors to look for vendors in"):
+    with pytest.raises(ValueError, match=r"the vendor package fifth\.vendors does not exist"):
         discover_vendors(["fourth", "fifth.vendors"])
 
 
-def test_a_package_without_a_vendor_is_named(packages: Path) -> None:
+def test_a_package_without_a_vendor_is_named_in_the_error(packages: Path) -> None:
     package(packages, "empty")
     package(packages, "shelf", fourth=FOURTH, notes="words = 1")
     (packages / "module.py").write_text("words = 1")
@@ -166,7 +166,7 @@ def test_a_package_without_a_vendor_is_named(packages: Path) -> None:
     assert discover_vendors(["empty"]) == ()
 
 
-def test_a_package_that_misses_another_is_not_called_missing(packages: Path) -> None:
+def test_an_import_error_inside_a_package_is_raised_unchanged(packages: Path) -> None:
     package(packages, "sixth", "import nothing_of_that_name")
     with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
         discover_vendors(["sixth"])
@@ -215,7 +215,7 @@ def test_operations_and_errors_of_all_apis_are_found_by_name() -> None:
     assert vendor.errors["shared"] is shared
 
 
-def test_two_operations_of_one_name_are_refused() -> None:
+def test_two_operations_of_the_same_name_are_refused() -> None:
     within = acme(Api("First", (operation("a"), operation("a"))))
     across = acme(Api("First", (operation("a"),)), Api("Second", (operation("a"),)))
     for vendor in (within, across):
@@ -223,7 +223,7 @@ def test_two_operations_of_one_name_are_refused() -> None:
             _ = vendor.operations
 
 
-def test_two_different_errors_of_one_name_are_refused() -> None:
+def test_two_different_errors_of_the_same_name_are_refused() -> None:
     vendor = acme(Api("All", (operation("a", entry("x", 400)), operation("b", entry("x", 401)))))
     with pytest.raises(ValueError, match="two errors of acme are named x"):
         _ = vendor.errors
@@ -231,7 +231,7 @@ def test_two_different_errors_of_one_name_are_refused() -> None:
     assert list(same.errors) == ["x"]
 
 
-def test_lifetimes_are_the_settings_that_are_marked_so() -> None:
+def test_lifetimes_are_the_settings_marked_as_lifetimes() -> None:
     class Kept(VendorSettings):
         url_seconds: Annotated[int, LIFETIME] = 7200
         sides: Annotated[int, Field(ge=1)] = 4
@@ -244,7 +244,7 @@ def test_lifetimes_are_the_settings_that_are_marked_so() -> None:
     assert "url_seconds" in perfectcorp.lifetimes
 
 
-def test_the_fields_that_carry_the_credential_are_secret_unless_a_header_does() -> None:
+def test_fields_of_the_credential_are_secret_unless_it_is_in_a_header() -> None:
     in_fields = acme(secrets=("signature",))
     assert in_fields.secret_fields == ("key", "secret", "signature")
     in_a_header = acme(secrets=("signature",), security={"type": "http", "scheme": "bearer"})

@@ -1,4 +1,4 @@
-"""An outbox whose requests a test takes and answers."""
+"""An outbox whose requests the test receives and answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sent:
 
 
 class ListSender:
-    """Remembers what is sent; the test answers, unless there is an answer for all."""
+    """A sender that records requests. It answers with ``status``; the test answers if that is None."""
 
     def __init__(self, status: int | None = 200) -> None:
         self.sent: list[Sent] = []
@@ -72,7 +72,7 @@ class ListSender:
 
 
 class World:
-    """An outbox, and what it stands on; its vendors are called v and w."""
+    """An outbox with its dependencies, and the vendors v and w."""
 
     def __init__(
         self,
@@ -141,12 +141,12 @@ class World:
 
     async def eventually(self, look: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(10):
-            while not await look():  # noqa: ASYNC110 - the records tell nobody when they change
+            while not await look():  # noqa: ASYNC110 - the records send no event
                 await asyncio.sleep(0)
 
 
 class Use(Protocol):
-    """Runs a scenario in a world of its own; all of a test have the same records."""
+    """Runs a scenario in a new world; all worlds of a test share their records."""
 
     def __call__(
         self,
@@ -159,7 +159,7 @@ class Use(Protocol):
 
 @pytest.fixture
 def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
-    # Nobody here confuses two requests that come at once.
+    # The sender of these tests keeps the order of concurrent requests, so a short head start is enough.
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
 
     def use(

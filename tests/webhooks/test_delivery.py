@@ -44,16 +44,16 @@ def test_attempts_follow_the_schedule_until_none_is_left() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_any_status_of_200_to_299_is_taken(status: int) -> None:
+def test_any_status_from_200_to_299_is_accepted(status: int) -> None:
     assert record(WAITING, [attempt(1, 100.0, status)], POLICY).state is DeliveryState.DELIVERED
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 301, 400, 404, 429, 500])
-def test_any_other_status_is_not(status: int) -> None:
+def test_any_other_status_is_retried(status: int) -> None:
     assert record(WAITING, [attempt(1, 100.0, status)], POLICY).state is DeliveryState.WAITING
 
 
-def test_410_is_the_last_attempt() -> None:
+def test_410_ends_the_attempts() -> None:
     gone = record(WAITING, [attempt(1, 100.0, 410)], POLICY)
     assert (gone.state, gone.reason) == (DeliveryState.FAILED, "the endpoint answered 410")
 
@@ -62,7 +62,7 @@ def test_410_is_the_last_attempt() -> None:
     ("retry_after", "next_at"),
     [
         ("60", 160.0),
-        ("2", 105.0),  # sooner than the schedule: the schedule holds
+        ("2", 105.0),  # earlier than the schedule, which applies
         (" 7 ", 107.0),
         (formatdate(130.0, usegmt=True), 130.0),
         (formatdate(0.0, usegmt=True), 105.0),
@@ -73,12 +73,12 @@ def test_410_is_the_last_attempt() -> None:
         ("²", 105.0),
     ],
 )
-def test_retry_after_puts_the_next_attempt_off(retry_after: str, next_at: float) -> None:
+def test_retry_after_delays_the_next_attempt(retry_after: str, next_at: float) -> None:
     after = record(WAITING, [attempt(1, 100.0, 503, retry_after=retry_after)], POLICY)
     assert after.next_at == next_at
 
 
-def test_one_copy_that_is_taken_is_enough() -> None:
+def test_one_accepted_copy_is_enough() -> None:
     copies = [attempt(1, 100.0, 500), attempt(1, 100.0, 200)]
     assert record(WAITING, copies, POLICY).state is DeliveryState.DELIVERED
 
@@ -99,13 +99,13 @@ def test_a_delivery_is_released_once() -> None:
     assert release(PREPARED, MESSAGE, NO_FAULT, None, 1.0, hold=True).state is DeliveryState.HELD
 
 
-def test_what_came_to_an_end_does_not_fail() -> None:
+def test_a_finished_delivery_does_not_fail() -> None:
     for state in (DeliveryState.DELIVERED, DeliveryState.LOST, DeliveryState.FAILED):
         ended = replace(WAITING, state=state)
         assert fail(ended, "late") == ended
 
 
-def test_an_id_follows_from_task_and_endpoint() -> None:
+def test_a_delivery_id_depends_on_task_and_endpoint() -> None:
     assert delivery_id("t", "e") == delivery_id("t", "e")
     assert len({delivery_id("t", "e"), delivery_id("te", ""), delivery_id("t", "f")}) == 3
 
@@ -116,7 +116,7 @@ def test_an_id_follows_from_task_and_endpoint() -> None:
     st.lists(st.builds(Attempt, st.integers(1, 9), st.floats(0, 2e9), st.integers(0, 9), st.none())),
     st.builds(WebhookFault, copies=st.integers(1, 10), signature=st.sampled_from(["good", "stale"])),
 )
-def test_documents_round_trip(
+def test_deliveries_and_endpoints_survive_a_round_trip_through_documents(
     body: str, state: DeliveryState, attempts: list[Attempt], fault: WebhookFault
 ) -> None:
     message = Message("id", body.encode("utf-8", "replace"))

@@ -26,14 +26,14 @@ def test_configured_endpoints_follow_the_settings(use: Use) -> None:
 @pytest.mark.parametrize(
     ("url", "secret", "reason"),
     [
-        ("ftp://a/", None, "no URL of the web"),
-        ("http://", None, "no URL of the web"),
-        ("http://[", None, "no URL of the web"),
-        ("http://a:99999/", None, "no URL of the web"),
+        ("ftp://a/", None, "not an http or https URL"),
+        ("http://", None, "not an http or https URL"),
+        ("http://[", None, "not an http or https URL"),
+        ("http://a:99999/", None, "not an http or https URL"),
         ("http://a/", "bad", "it is bad"),
     ],
 )
-def test_what_is_no_endpoint_is_refused(use: Use, url: str, secret: str | None, reason: str) -> None:
+def test_an_invalid_endpoint_is_refused(use: Use, url: str, secret: str | None, reason: str) -> None:
     async def scenario(world: World) -> None:
         with pytest.raises(EndpointRefused, match=reason):
             await world.outbox.endpoints.add("v", url, "me", secret)
@@ -41,26 +41,26 @@ def test_what_is_no_endpoint_is_refused(use: Use, url: str, secret: str | None, 
     use(scenario)
 
 
-def test_a_credential_has_only_so_many_endpoints(use: Use) -> None:
+def test_the_number_of_endpoints_of_a_credential_is_limited(use: Use) -> None:
     async def scenario(world: World) -> None:
         for number in range(3):
             await world.outbox.endpoints.add("v", f"http://a/{number}", "me")
-        with pytest.raises(EndpointRefused, match="there are 3 endpoints already"):
+        with pytest.raises(EndpointRefused, match="already has 3 endpoints"):
             await world.outbox.endpoints.add("v", "http://a/3", "me")
         await world.outbox.endpoints.add("v", "http://a/3", "you")
-        with pytest.raises(EndpointRefused, match="w has no webhooks; v has"):
+        with pytest.raises(EndpointRefused, match="w has no webhooks; vendors with webhooks: v"):
             await world.outbox.endpoints.add("w", "http://a/")
 
     use(scenario)
 
 
-def test_a_credential_has_only_so_many_endpoints_also_if_they_are_added_at_the_same_moment(use: Use) -> None:
+def test_the_limit_on_endpoints_holds_for_concurrent_additions(use: Use) -> None:
     async def scenario(world: World) -> None:
         adding = (world.outbox.endpoints.add("v", f"http://a/{number}", "me") for number in range(20))
         added = await asyncio.gather(*adding, return_exceptions=True)
         refused = [str(each) for each in added if isinstance(each, EndpointRefused)]
         assert len(refused) == 17
-        assert all("there are 3 endpoints already" in reason for reason in refused)
+        assert all("already has 3 endpoints" in reason for reason in refused)
         assert set(world.outbox.endpoints.list("me")) == set(added) - {
             each for each in added if isinstance(each, EndpointRefused)
         }
@@ -68,7 +68,9 @@ def test_a_credential_has_only_so_many_endpoints_also_if_they_are_added_at_the_s
     use(scenario)
 
 
-def test_an_endpoint_without_a_vendor_hears_of_all_each_signed_by_its_own(use: Use) -> None:
+def test_an_endpoint_without_a_vendor_gets_webhooks_of_all_vendors_each_signed_by_its_vendor(
+    use: Use,
+) -> None:
     async def scenario(world: World) -> None:
         both = await world.outbox.endpoints.add(None, "http://both/", "me")
         await world.outbox.endpoints.add("w", "http://w/", "me")
@@ -90,7 +92,7 @@ def test_an_endpoint_without_a_vendor_hears_of_all_each_signed_by_its_own(use: U
     use(scenario, vendors=("v", "w"))
 
 
-def test_an_endpoint_of_every_vendor_hears_of_all_after_a_restart_too(use: Use) -> None:
+def test_an_endpoint_of_every_vendor_gets_all_webhooks_after_a_restart(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add(None, "http://both/")
         await world.outbox.prepare("v", "me", "t")
@@ -105,7 +107,7 @@ def test_an_endpoint_of_every_vendor_hears_of_all_after_a_restart_too(use: Use) 
     use(after, vendors=("v", "w"))
 
 
-def test_an_endpoint_of_every_vendor_that_is_gone_hears_nothing_more_of_any(use: Use) -> None:
+def test_a_410_disables_an_endpoint_for_every_vendor(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add(None, "http://both/")
         await world.tell("t", vendor="v")
@@ -120,7 +122,7 @@ def test_an_endpoint_of_every_vendor_that_is_gone_hears_nothing_more_of_any(use:
     use(scenario, status=410, vendors=("v", "w"))
 
 
-def test_without_a_vendor_the_only_one_with_webhooks_is_meant(use: Use) -> None:
+def test_an_omitted_vendor_is_the_only_one_with_webhooks(use: Use) -> None:
     async def scenario(world: World) -> None:
         assert (await world.outbox.endpoints.add(None, "http://a/")).vendor == "v"
 
@@ -132,19 +134,19 @@ def test_without_a_vendor_the_only_one_with_webhooks_is_meant(use: Use) -> None:
     use(nobody, vendors=())
 
 
-def test_an_endpoint_of_every_vendor_counts_for_each(use: Use) -> None:
+def test_an_endpoint_of_every_vendor_counts_towards_each_limit(use: Use) -> None:
     async def scenario(world: World) -> None:
         endpoints = world.outbox.endpoints
         for number in range(2):
             await endpoints.add(None, f"http://both/{number}", "me")
-        # That is the most for w, and v has room for one.
+        # w allows two endpoints, and v allows three.
         for vendor in ("w", None):
-            with pytest.raises(EndpointRefused, match="there are 2 endpoints already"):
+            with pytest.raises(EndpointRefused, match="already has 2 endpoints"):
                 await endpoints.add(vendor, "http://a/", "me")
         await endpoints.add("v", "http://a/", "me")
-        with pytest.raises(EndpointRefused, match="there are 3 endpoints already"):
+        with pytest.raises(EndpointRefused, match="already has 3 endpoints"):
             await endpoints.add("v", "http://b/", "me")
-        # Everybody's, and another credential's, are counted by themselves.
+        # Endpoints of the default and of other credentials are counted separately.
         await endpoints.add(None, "http://all/")
         await endpoints.add(None, "http://yours/", "you")
         await endpoints.remove(endpoints.list("me")[0].id)
@@ -154,7 +156,7 @@ def test_an_endpoint_of_every_vendor_counts_for_each(use: Use) -> None:
 
 
 @pytest.mark.parametrize("secret", ["not v's", "not w's"])
-def test_a_secret_that_one_vendor_refuses_is_no_secret_for_every_vendor(use: Use, secret: str) -> None:
+def test_a_secret_for_every_vendor_must_be_valid_for_each(use: Use, secret: str) -> None:
     async def scenario(world: World) -> None:
         refuses, accepts = ("v", "w") if secret == "not v's" else ("w", "v")  # noqa: S105 - a word of the test
         for vendor in (None, refuses):
@@ -168,7 +170,7 @@ def test_a_secret_that_one_vendor_refuses_is_no_secret_for_every_vendor(use: Use
 
 
 @pytest.mark.parametrize("configured", [("ftp://a/", "configured"), ("http://a/", "bad")])
-def test_a_configured_endpoint_that_is_none_is_refused(use: Use, configured: tuple[str, str]) -> None:
+def test_an_invalid_configured_endpoint_is_refused(use: Use, configured: tuple[str, str]) -> None:
     async def scenario(world: World) -> None:
         endpoints = world.outbox.endpoints
         source = replace(endpoints.sources["v"], configured=(ConfiguredEndpoint(*configured),))
@@ -179,7 +181,7 @@ def test_a_configured_endpoint_that_is_none_is_refused(use: Use, configured: tup
     use(scenario)
 
 
-def test_a_recorded_endpoint_has_to_be_one(use: Use) -> None:
+def test_an_invalid_recorded_endpoint_is_refused(use: Use) -> None:
     async def scenario(world: World) -> None:
         check = world.outbox.checks["webhook/endpoint"]
         right = {"id": "e", "credential": "", "vendor": "v", "url": "http://h/", "secret": "s"}

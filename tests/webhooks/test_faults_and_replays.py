@@ -1,4 +1,4 @@
-"""What goes wrong with a delivery on purpose, and what a tester sends by hand."""
+"""Faults in deliveries, and deliveries that a tester sends or replays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000.0
 
 
-def test_what_goes_wrong_on_purpose_is_logged(use: Use) -> None:
+def test_attempts_record_the_injected_fault(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/", timestamps="clock")
         await world.tell("t", WebhookFault(copies=3, signature="stale"))
@@ -31,7 +31,7 @@ def test_what_goes_wrong_on_purpose_is_logged(use: Use) -> None:
     use(scenario)
 
 
-def test_a_lost_one_is_never_sent_and_a_delayed_one_later(use: Use) -> None:
+def test_a_lost_webhook_is_never_sent_and_a_delayed_one_is_sent_later(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("lost", WebhookFault(lost=True))
@@ -66,7 +66,7 @@ def test_a_replay_is_sent_at_once_with_the_same_id(use: Use) -> None:
     use(scenario)
 
 
-def test_a_replay_that_is_taken_ends_the_retries(use: Use) -> None:
+def test_an_accepted_replay_ends_the_retries(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
@@ -80,7 +80,7 @@ def test_a_replay_that_is_taken_ends_the_retries(use: Use) -> None:
     use(scenario, status=500)
 
 
-def test_a_held_one_is_sent_when_it_is_told_to_and_then_tried_like_any_other(use: Use) -> None:
+def test_a_held_delivery_is_sent_on_request_and_then_retried_as_usual(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")
@@ -102,16 +102,14 @@ def test_a_held_one_is_sent_when_it_is_told_to_and_then_tried_like_any_other(use
     use(scenario, status=500)
 
 
-def test_a_held_one_whose_sending_fails_unexpectedly_is_told_as_failed(
-    use: Use, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unexpected_error_fails_a_held_delivery(use: Use, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")
         await world.announce("t", hold=True)
         sending = asyncio.create_task(world.outbox.send((await world.only()).id))
         (sent,) = await world.sender.wait(1)
-        sent.answer.set_exception(RuntimeError("nobody expects it"))
+        sent.answer.set_exception(RuntimeError("unexpected"))
         told = await sending
         assert told is not None
         assert told.state is DeliveryState.FAILED

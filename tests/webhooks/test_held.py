@@ -1,4 +1,4 @@
-"""What a plan holds back, once the plan is gone."""
+"""Deliveries that a plan holds, after the plan is gone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def states(world: World) -> dict[str, DeliveryState]:
     return {delivery.task_id: delivery.state for delivery in await world.outbox.deliveries()}
 
 
-def test_what_is_held_goes_out_after_a_restart(use: Use) -> None:
+def test_a_held_delivery_is_sent_after_a_restart(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world)
@@ -45,7 +45,7 @@ def test_what_is_held_goes_out_after_a_restart(use: Use) -> None:
     use(after)
 
 
-def test_what_is_let_go_is_ones_own_and_goes_out_as_its_fault_has_it(use: Use) -> None:
+def test_let_go_sends_only_the_deliveries_of_a_credential_and_with_their_faults(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world, "mine")
@@ -64,7 +64,7 @@ def test_what_is_let_go_is_ones_own_and_goes_out_as_its_fault_has_it(use: Use) -
     use(scenario)
 
 
-def test_what_is_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
+def test_a_delivery_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world)
@@ -82,17 +82,17 @@ def test_what_is_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
 @pytest.mark.parametrize(
     ("operation", "is_sent"),
     [
-        # It has only been looked up: it waits for the next who wants it.
+        # Cancelled while the delivery is looked up.
         (("get", 1), False),
-        # It is being let go, or is.
+        # Cancelled while its release is recorded.
         (("get", 2), True),
         (("replace", 1), True),
-        # What came of it is being recorded.
+        # Cancelled while its attempt is recorded.
         (("replace", 2), True),
     ],
     ids=str,
 )
-def test_what_is_sent_is_sent_though_who_wanted_that_goes_away(
+def test_a_delivery_is_sent_although_the_request_to_send_it_is_cancelled(
     use: Use, monkeypatch: pytest.MonkeyPatch, operation: tuple[str, int], *, is_sent: bool
 ) -> None:
     name, nth = operation
@@ -125,7 +125,7 @@ def test_what_is_sent_is_sent_though_who_wanted_that_goes_away(
     use(scenario)
 
 
-def test_what_a_plan_never_sends_is_lost_on_its_account_and_can_be_replayed(use: Use) -> None:
+def test_a_delivery_that_a_plan_loses_has_the_plan_as_source_and_can_be_replayed(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world)
@@ -147,7 +147,7 @@ def test_what_a_plan_never_sends_is_lost_on_its_account_and_can_be_replayed(use:
     use(after)
 
 
-def test_what_is_announced_while_its_plan_is_forgotten_goes_out(use: Use) -> None:
+def test_a_webhook_announced_while_its_plan_is_forgotten_is_sent(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")

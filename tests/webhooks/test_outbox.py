@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000.0
 
 
-def test_what_is_prepared_is_sent_when_it_is_announced_and_once(use: Use) -> None:
+def test_a_prepared_delivery_is_sent_once_when_it_is_announced(use: Use) -> None:
     async def scenario(world: World) -> None:
         endpoint = await world.outbox.endpoints.add("v", "http://a/", timestamps="clock")
         await world.outbox.prepare("v", "me", "t")
@@ -38,7 +38,7 @@ def test_what_is_prepared_is_sent_when_it_is_announced_and_once(use: Use) -> Non
     use(scenario)
 
 
-def test_the_credentials_clock_makes_the_next_attempt_due_at_once(use: Use) -> None:
+def test_advancing_the_credentials_clock_triggers_the_next_attempt(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/", timestamps="clock")
         await world.tell("t")
@@ -62,7 +62,7 @@ def test_the_credentials_clock_makes_the_next_attempt_due_at_once(use: Use) -> N
     use(scenario, status=500)
 
 
-def test_after_the_last_attempt_it_has_failed(use: Use) -> None:
+def test_a_delivery_fails_after_its_last_attempt(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
@@ -75,7 +75,7 @@ def test_after_the_last_attempt_it_has_failed(use: Use) -> None:
     use(scenario, status=500)
 
 
-def test_retry_after_is_waited_for(use: Use) -> None:
+def test_the_next_attempt_waits_for_retry_after(use: Use) -> None:
     async def scenario(world: World) -> None:
         world.sender.retry_after = "60"
         await world.outbox.endpoints.add("v", "http://a/")
@@ -91,7 +91,7 @@ def test_retry_after_is_waited_for(use: Use) -> None:
     use(scenario, status=429)
 
 
-def test_an_endpoint_that_is_gone_hears_nothing_more(use: Use) -> None:
+def test_an_endpoint_that_answered_410_gets_no_more_webhooks(use: Use) -> None:
     async def scenario(world: World) -> None:
         endpoint = await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
@@ -110,7 +110,7 @@ def test_an_endpoint_that_is_gone_hears_nothing_more(use: Use) -> None:
     use(scenario, status=410)
 
 
-def test_what_was_on_its_way_to_a_removed_endpoint_has_failed(use: Use) -> None:
+def test_removing_an_endpoint_fails_its_pending_deliveries(use: Use) -> None:
     async def scenario(world: World) -> None:
         endpoint = await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
@@ -121,13 +121,13 @@ def test_what_was_on_its_way_to_a_removed_endpoint_has_failed(use: Use) -> None:
         world.clock.advance(5.0)
         await asyncio.sleep(0.01)
         assert len(world.sender.sent) == 1
-        with pytest.raises(NothingToReplay, match="its endpoint is gone"):
+        with pytest.raises(NothingToReplay, match="its endpoint was removed"):
             await world.outbox.replay(removed.id)
 
     use(scenario, status=500)
 
 
-def test_a_credential_hears_of_its_tasks_alone_and_everybodys_endpoint_of_all(use: Use) -> None:
+def test_an_endpoint_gets_the_webhooks_of_its_credential_and_a_default_one_gets_all(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://mine/", "me")
         await world.outbox.endpoints.add("v", "http://yours/", "you")
@@ -140,7 +140,7 @@ def test_a_credential_hears_of_its_tasks_alone_and_everybodys_endpoint_of_all(us
 
 
 @pytest.mark.parametrize("goes_out", [True, False])
-def test_deliveries_to_an_endpoint_begin_in_order_and_a_bounded_number_at_once(
+def test_deliveries_to_an_endpoint_start_in_order_and_their_concurrency_is_bounded(
     use: Use, *, goes_out: bool
 ) -> None:
     async def scenario(world: World) -> None:
@@ -154,7 +154,7 @@ def test_deliveries_to_an_endpoint_begin_in_order_and_a_bounded_number_at_once(
         await world.sender.wait(at_once)
         await world.tell("other", credential="you")
         sent = await world.sender.wait(at_once + 1)
-        # The slow endpoint holds up nobody else, and has no more under way than it may.
+        # The slow endpoint does not delay the other, and has at most ``at_once`` requests in flight.
         assert sent[-1].url == "http://quick/"
         await asyncio.sleep(0.01)
         assert len(world.sender.sent) == at_once + 1
@@ -167,7 +167,7 @@ def test_deliveries_to_an_endpoint_begin_in_order_and_a_bounded_number_at_once(
     use(scenario, status=None)
 
 
-def test_after_a_restart_all_that_is_not_over_is_taken_up(use: Use) -> None:
+def test_after_a_restart_unfinished_deliveries_are_resumed(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "running")
@@ -186,12 +186,12 @@ def test_after_a_restart_all_that_is_not_over_is_taken_up(use: Use) -> None:
 
         await world.eventually(is_over)
 
-    # The process dies while the endpoint still thinks: nobody knows what became of that attempt.
+    # The process ends before the endpoint answers, so the result of that attempt is unknown.
     use(before, status=None)
     use(after)
 
 
-def test_forgetting_takes_one_credentials_or_all_but_the_configured(use: Use) -> None:
+def test_forget_removes_one_credentials_endpoints_or_all_but_the_configured(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://mine/", "me")
         await world.outbox.endpoints.add("v", "http://yours/", "you")
@@ -211,7 +211,7 @@ def test_forgetting_takes_one_credentials_or_all_but_the_configured(use: Use) ->
     use(scenario, status=None, configured=("http://all/",))
 
 
-def test_no_answer_is_logged_with_its_reason(use: Use) -> None:
+def test_an_attempt_without_a_response_records_the_reason(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
@@ -223,18 +223,18 @@ def test_no_answer_is_logged_with_its_reason(use: Use) -> None:
     use(scenario, status=None)
 
 
-def test_what_nobody_expected_of_a_sending_is_told_as_the_reason_of_its_failure(
+def test_an_unexpected_error_fails_a_delivery_with_the_error_as_reason(
     use: Use, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t")
         (sent,) = await world.sender.wait(1)
-        sent.answer.set_exception(RuntimeError("nobody expects it"))
+        sent.answer.set_exception(RuntimeError("unexpected"))
         failed = await world.until(lambda delivery: delivery.state is not DeliveryState.WAITING)
-        reason = "it could not be sent: RuntimeError: nobody expects it"
+        reason = "it could not be sent: RuntimeError: unexpected"
         assert (failed.state, failed.reason) == (DeliveryState.FAILED, reason)
-        # The way to the endpoint is free for the next one, which may be sent again by hand too.
+        # The failure does not block the endpoint, and the delivery can be replayed.
         again = asyncio.create_task(world.outbox.replay(failed.id))
         (_, second) = await world.sender.wait(2)
         second.answer.set_result(Answer(200))
@@ -247,7 +247,7 @@ def test_what_nobody_expected_of_a_sending_is_told_as_the_reason_of_its_failure(
     assert [record.getMessage() for record in caplog.records] == ["a webhook could not be delivered"]
 
 
-def test_a_request_waits_a_moment_for_the_answer_to_the_one_before(
+def test_a_request_waits_briefly_for_the_response_to_the_previous_one(
     use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(world: World) -> None:
@@ -298,9 +298,7 @@ DELIVERY: Mapping[str, Any] = {
     ],
     ids=str,
 )
-def test_a_recorded_delivery_needs_a_vendor_with_webhooks_and_moments_that_are_numbers(
-    use: Use, wrong: Mapping[str, Any]
-) -> None:
+def test_an_invalid_recorded_delivery_is_refused(use: Use, wrong: Mapping[str, Any]) -> None:
     async def scenario(world: World) -> None:
         check = world.outbox.checks["webhook/delivery"]
         check(DELIVERY)
@@ -311,7 +309,7 @@ def test_a_recorded_delivery_needs_a_vendor_with_webhooks_and_moments_that_are_n
     use(scenario)
 
 
-def test_what_is_recorded_passes_the_checks(use: Use) -> None:
+def test_recorded_documents_pass_the_checks(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.tell("t", WebhookFault(copies=2))

@@ -28,7 +28,7 @@ def post(url: str, timeout_s: float = 10.0) -> tuple[Answer, list[str]]:
     return asyncio.run(run()), events
 
 
-def test_headers_and_bytes_arrive_as_they_are(receiver: Any) -> None:
+def test_headers_and_body_arrive_unchanged(receiver: Any) -> None:
     assert post(receiver.url) == (Answer(200), ["sent"])
     (received,) = receiver.wait(1)
     assert received.body == b'{"a":1}'
@@ -42,13 +42,13 @@ def test_a_redirect_is_not_followed(receiver: Any) -> None:
     assert len(receiver.received) == 1
 
 
-def test_an_endpoint_that_does_not_answer_is_given_up(receiver: Any) -> None:
+def test_an_endpoint_that_does_not_answer_times_out(receiver: Any) -> None:
     receiver.may_answer.clear()
-    with pytest.raises(SendFailed, match=r"no answer within 0\.1 s"):
+    with pytest.raises(SendFailed, match=r"no response within 0\.1 s"):
         post(receiver.url, timeout_s=0.1)
 
 
-def test_nobody_at_home_is_said() -> None:
+def test_a_refused_connection_raises_send_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(SendFailed, match="ConnectError"):
@@ -56,6 +56,6 @@ def test_nobody_at_home_is_said() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "http://a:99999/", "nonsense"])
-def test_what_is_no_url_is_said(url: str) -> None:
+def test_an_invalid_url_raises_send_failed(url: str) -> None:
     with pytest.raises(SendFailed):
         post(url)

@@ -12,20 +12,20 @@ Play = Callable[[Creations, list[str]], Coroutine[Any, Any, None]]
 
 
 def play(scenario: Play) -> list[str]:
-    """Return what happened, in its order."""
+    """Run a scenario and return its events, in order."""
     happened: list[str] = []
     asyncio.run(scenario(Creations(), happened))
     return happened
 
 
 async def settle() -> None:
-    """Let everything that can go on go on."""
+    """Let all asyncio tasks run until they wait."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("forgotten", ["me", None], ids=["own", "all"])
-def test_forgetting_waits_for_what_is_half_created_and_what_comes_waits_for_it(forgotten: str | None) -> None:
+def test_forgetting_waits_for_running_creations_and_blocks_new_ones(forgotten: str | None) -> None:
     async def scenario(creations: Creations, happened: list[str]) -> None:
         drawn, forgetting = asyncio.Event(), asyncio.Event()
 
@@ -58,7 +58,7 @@ def test_forgetting_waits_for_what_is_half_created_and_what_comes_waits_for_it(f
     assert play(scenario)[3:] == ["forgotten", "second begins", "second is created"]
 
 
-def test_another_owners_creations_go_on() -> None:
+def test_creations_of_other_credentials_continue() -> None:
     async def scenario(creations: Creations, happened: list[str]) -> None:
         async with creations.of("other"), creations.stopped("me"), creations.of("another"):
             happened.append("all at once")
@@ -66,7 +66,7 @@ def test_another_owners_creations_go_on() -> None:
     assert play(scenario) == ["all at once"]
 
 
-def test_what_fails_or_is_given_up_holds_up_nobody() -> None:
+def test_failed_and_cancelled_creations_block_nothing() -> None:
     async def scenario(creations: Creations, happened: list[str]) -> None:
         async def create(error: type[BaseException] | None) -> None:
             async with creations.of("me"):

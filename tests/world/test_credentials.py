@@ -34,7 +34,7 @@ def use(
     asyncio.run(run())
 
 
-def test_without_strictness_anything_that_is_not_empty_is_good(tmp_path: Path) -> None:
+def test_without_strict_every_credential_that_is_not_empty_is_valid(tmp_path: Path) -> None:
     async def scenario(credentials: Credentials) -> None:
         await credentials.check("anything")
         with pytest.raises(CredentialUnknown):
@@ -43,7 +43,7 @@ def test_without_strictness_anything_that_is_not_empty_is_good(tmp_path: Path) -
     use(tmp_path, scenario, {}, strict=False)
 
 
-def test_with_strictness_only_what_is_listed_in_any_spelling(tmp_path: Path) -> None:
+def test_with_strict_only_listed_credentials_are_valid_in_any_spelling(tmp_path: Path) -> None:
     async def scenario(credentials: Credentials) -> None:
         await credentials.check("key:whatever", "key")
         await credentials.check("other:secret", "other")
@@ -56,7 +56,7 @@ def test_with_strictness_only_what_is_listed_in_any_spelling(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("state", CredentialState)
-def test_every_state_but_valid_refuses_in_its_own_way(tmp_path: Path, state: CredentialState) -> None:
+def test_every_state_except_valid_raises_its_own_error(tmp_path: Path, state: CredentialState) -> None:
     async def scenario(credentials: Credentials) -> None:
         if state is CredentialState.VALID:
             await credentials.check("key")
@@ -67,7 +67,7 @@ def test_every_state_but_valid_refuses_in_its_own_way(tmp_path: Path, state: Cre
     use(tmp_path, scenario, {"key": state}, strict=False)
 
 
-def test_what_is_listed_later_goes_before_the_settings_until_it_is_taken_back(tmp_path: Path) -> None:
+def test_a_listed_state_overrides_the_settings_until_it_is_removed(tmp_path: Path) -> None:
     async def scenario(credentials: Credentials) -> None:
         for state in (CredentialState.EXPIRED, CredentialState.REVOKED):
             await credentials.put("key", state)

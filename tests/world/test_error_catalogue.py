@@ -12,7 +12,7 @@ def entry(name: str, *causes: type[Exception], text: str = "text") -> CatalogueE
     return CatalogueEntry(name, 400, text, "Sometimes.", Mark.GUESS, "nowhere", causes)
 
 
-def test_a_domain_error_finds_the_entry_of_its_class_or_of_the_nearest_base() -> None:
+def test_for_cause_returns_the_entry_of_the_class_or_of_its_nearest_base() -> None:
     catalogue = ErrorCatalogue([entry("picture", ImageError), entry("undecodable", ImageUndecodable)])
     assert catalogue.for_cause(ImageUndecodable("x")).name == "undecodable"
     assert catalogue.for_cause(ImageError()).name == "picture"
@@ -20,14 +20,14 @@ def test_a_domain_error_finds_the_entry_of_its_class_or_of_the_nearest_base() ->
         catalogue.for_cause(NoFaceFound())
 
 
-def test_a_text_is_filled_whole_or_not_at_all() -> None:
+def test_a_text_needs_all_of_its_placeholders() -> None:
     template = entry("missing", text="MISSING: {param}")
     assert template.occur(param="a").text == "MISSING: a"
     with pytest.raises(KeyError):
         template.occur()
 
 
-def test_an_error_can_be_said_in_other_words() -> None:
+def test_an_error_can_be_reworded() -> None:
     error = entry("missing", text="MISSING: {param}").occur(param="a")
     assert error.worded(None) is error
     other = error.worded(Wording(status=418, text="no {param}"))
@@ -35,7 +35,7 @@ def test_an_error_can_be_said_in_other_words() -> None:
     assert error.worded(Wording(status=418)).text == "MISSING: a"
 
 
-def test_an_error_that_nothing_causes_is_told_by_its_flag_and_not_by_its_sentence() -> None:
+def test_is_natural_depends_on_its_flag_and_not_on_the_description() -> None:
     usual = entry("missing")
     never = replace(usual, is_natural=False)
     assert (usual.is_natural, never.is_natural) == (True, False)
@@ -44,7 +44,7 @@ def test_an_error_that_nothing_causes_is_told_by_its_flag_and_not_by_its_sentenc
     assert not never.occur().worded(Wording(status=418)).entry.is_natural
 
 
-def test_names_and_causes_are_taken_once() -> None:
+def test_names_and_causes_are_unique() -> None:
     with pytest.raises(ValueError, match="two errors are named a"):
         ErrorCatalogue([entry("a"), entry("a")])
     with pytest.raises(ValueError, match="NoFaceFound is mapped twice"):
@@ -57,7 +57,7 @@ def test_entries_keep_their_order_and_are_found_by_name() -> None:
     assert catalogue["a"].name == "a"
 
 
-def test_an_entry_of_a_vendors_own_class_comes_out_as_one() -> None:
+def test_an_entry_keeps_the_class_of_its_vendor() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Numbered(CatalogueEntry):
         number: int
@@ -69,19 +69,19 @@ def test_an_entry_of_a_vendors_own_class_comes_out_as_one() -> None:
     assert said.codes == ()
 
 
-def test_two_catalogues_are_joined_in_their_order() -> None:
+def test_joined_catalogues_keep_their_order() -> None:
     shared, own = ErrorCatalogue([entry("b", NoFaceFound)]), ErrorCatalogue([entry("a", ImageError)])
     joined = shared | own
     assert [item.name for item in joined] == ["b", "a"]
     assert joined.for_cause(NoFaceFound()) is shared["b"]
     assert joined.for_cause(ImageError()) is own["a"]
-    # And neither of them has changed.
+    # Neither of the two has changed.
     assert ([item.name for item in shared], [item.name for item in own]) == (["b"], ["a"])
     with pytest.raises(LookupError):
         shared.for_cause(ImageError())
 
 
-def test_two_catalogues_that_share_a_name_or_a_cause_are_not_joined() -> None:
+def test_catalogues_that_share_a_name_or_a_cause_cannot_be_joined() -> None:
     shared = ErrorCatalogue([entry("a", NoFaceFound)])
     with pytest.raises(ValueError, match="two errors are named a"):
         shared | ErrorCatalogue([entry("a")])
@@ -91,7 +91,7 @@ def test_two_catalogues_that_share_a_name_or_a_cause_are_not_joined() -> None:
         shared | ErrorCatalogue([entry("b", NoFaceFound)])
 
 
-def test_a_part_of_a_catalogue_has_the_named_errors_and_their_causes_alone() -> None:
+def test_only_returns_just_the_named_errors_and_their_causes() -> None:
     whole = ErrorCatalogue([entry("a", NoFaceFound), entry("b"), entry("c", ImageError)])
     part = whole.only("c", "b")
     assert [item.name for item in part] == ["c", "b"]
@@ -105,7 +105,7 @@ def test_a_part_of_a_catalogue_has_the_named_errors_and_their_causes_alone() -> 
         whole.only("d")
 
 
-def test_two_operations_may_answer_one_cause_with_different_errors() -> None:
+def test_two_operations_may_map_one_cause_to_different_errors() -> None:
     table = ErrorCatalogue([entry("shared")])
     create = table | ErrorCatalogue([entry("error_no_face", NoFaceFound)])
     check = table | ErrorCatalogue([entry("NO_FACE_FOUND", NoFaceFound)])
@@ -113,7 +113,7 @@ def test_two_operations_may_answer_one_cause_with_different_errors() -> None:
     assert check.for_cause(NoFaceFound()).name == "NO_FACE_FOUND"
 
 
-def test_a_wording_may_use_the_places_of_the_text_and_no_others() -> None:
+def test_a_wording_may_use_only_the_placeholders_of_the_text() -> None:
     template = entry("missing", text="MISSING: {param}")
     template.check(Wording(status=418))
     template.check(Wording(text="no {param}, {param}"))

@@ -39,7 +39,7 @@ def play(path: Path, *lives: Play) -> None:
     asyncio.run(run())
 
 
-def test_an_owners_come_before_everybodys_and_these_before_the_settings(tmp_path: Path) -> None:
+def test_lifetimes_of_a_credential_override_the_default_which_overrides_the_settings(tmp_path: Path) -> None:
     async def life(lifetimes: Lifetimes) -> None:
         assert lifetimes.of("acme", "me", SETTINGS) is SETTINGS
         await lifetimes.put("", {"acme": {"url_seconds": 50, "timeout_s": 9}})
@@ -49,7 +49,7 @@ def test_an_owners_come_before_everybodys_and_these_before_the_settings(tmp_path
     async def next_life(lifetimes: Lifetimes) -> None:
         assert lifetimes.of("acme", "me", SETTINGS) == Given(url_seconds=5)
         assert lifetimes.of("acme", "you", SETTINGS) == Given(url_seconds=50, timeout_s=9)
-        # Whole numbers stay so: they stand in URLs.
+        # Integers stay integers, because they appear in URLs.
         assert type(lifetimes.of("acme", "me", SETTINGS).url_seconds) is int
         assert lifetimes.read("me") == {"acme": {"url_seconds": 5, "timeout_s": None}}
         await lifetimes.forget("me")
@@ -61,8 +61,8 @@ def test_an_owners_come_before_everybodys_and_these_before_the_settings(tmp_path
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"nobody": {}}, "nobody: nothing has a lifetime there; it has at acme"),
-        ({"other": {"sides": 3}}, "other: nothing has a lifetime there; it has at acme"),
+        ({"nobody": {}}, "nobody: not a vendor with lifetimes; there are acme"),
+        ({"other": {"sides": 3}}, "other: not a vendor with lifetimes; there are acme"),
         ({"acme": {"sides": 3}}, "acme: there is no lifetime sides; there are url_seconds, timeout_s"),
         (
             {"acme": {"url_seconds": 0}},
@@ -70,7 +70,7 @@ def test_an_owners_come_before_everybodys_and_these_before_the_settings(tmp_path
         ),
     ],
 )
-def test_what_is_no_lifetime_is_refused_and_nothing_is_set(
+def test_an_invalid_lifetime_is_refused_and_nothing_is_set(
     tmp_path: Path, wanted: dict[str, dict[str, Any]], reason: str
 ) -> None:
     async def life(lifetimes: Lifetimes) -> None:

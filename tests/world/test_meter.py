@@ -16,7 +16,7 @@ PRICES = {"v": {"a": Price(amount=Decimal("0.1")), "unit": Price(amount=Decimal(
 
 
 def metered(path: Path, *lives: Play) -> Meter:
-    """Return the last of the meters that have counted what happened, one after the other."""
+    """Run each life with a new meter and the same records, and return the last meter."""
 
     async def count() -> Meter:
         records = SqliteRecords(path / "records.sqlite3")
@@ -56,7 +56,7 @@ def test_calls_and_units_are_priced_each_in_its_currency(tmp_path: Path) -> None
     assert meter.costs("k") == [first]
 
 
-def test_what_is_taken_back_is_not_billed_and_what_is_captured_stays(tmp_path: Path) -> None:
+def test_voided_calls_are_not_billed_and_captured_calls_are(tmp_path: Path) -> None:
     async def life(meter: Meter) -> None:
         for item in ("good", "bad", "open"):
             await meter.authorize("v", "a", "k", item, units=2)
@@ -70,7 +70,7 @@ def test_what_is_taken_back_is_not_billed_and_what_is_captured_stays(tmp_path: P
     assert counted(metered(tmp_path, life).costs()) == {"a": (2, 4)}
 
 
-def test_what_was_counted_before_it_was_cleared_is_taken_back_from_nobody(tmp_path: Path) -> None:
+def test_voiding_a_call_from_before_a_reset_changes_nothing(tmp_path: Path) -> None:
     async def life(meter: Meter) -> None:
         await meter.authorize("v", "a", "k", "before", units=1)
         await meter.forget("k")
@@ -81,7 +81,7 @@ def test_what_was_counted_before_it_was_cleared_is_taken_back_from_nobody(tmp_pa
     assert counted(meter.costs()) == counted(meter.costs(since_start=True)) == {"a": (1, 1)}
 
 
-def test_since_the_start_is_counted_whatever_was_cleared(tmp_path: Path) -> None:
+def test_costs_since_the_start_include_cleared_calls(tmp_path: Path) -> None:
     async def first(meter: Meter) -> None:
         await meter.bill("v", "a", "k")
 
@@ -98,5 +98,5 @@ def test_since_the_start_is_counted_whatever_was_cleared(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("given", "text"), [(0.1, "0.1"), ("1E+3", "1000"), ("0.30", "0.30"), (7, "7")])
-def test_amounts_are_what_is_written(given: object, text: str) -> None:
+def test_amounts_are_printed_as_plain_decimals(given: object, text: str) -> None:
     assert plain(Price.model_validate({"amount": given}).amount) == text

@@ -27,7 +27,7 @@ def operation(name: str, *paths: str, methods: tuple[str, ...] = ("POST",)) -> O
 
 @dataclass(frozen=True)
 class Acme:
-    """What the world has to know of a vendor."""
+    """The part of a vendor that ``callable_names`` needs."""
 
     has_webhooks: bool
     name: str = "acme"
@@ -45,23 +45,21 @@ class Acme:
         (Billing(units_setting="reshape_units"), Given(reshape_units=0), 0),
     ],
 )
-def test_a_call_takes_as_many_units_as_the_setting_says(
-    billing: Billing, settings: Given, units: int
-) -> None:
+def test_the_units_of_a_call_come_from_the_setting(billing: Billing, settings: Given, units: int) -> None:
     assert billing.units(settings) == units
 
 
-def test_a_billing_that_names_no_setting_is_a_defect() -> None:
+def test_a_billing_with_an_unknown_setting_raises_an_error() -> None:
     with pytest.raises(AttributeError):
         Billing(units_setting="nothing").units(Given())
 
 
-def test_a_rule_can_name_every_operation_and_the_webhooks_of_a_vendor_that_has_some() -> None:
+def test_callable_names_are_the_operations_and_webhook_if_the_vendor_has_webhooks() -> None:
     assert list(callable_names(Acme(has_webhooks=False))) == ["create", "check"]
     assert list(callable_names(Acme(has_webhooks=True))) == ["create", "check", "webhook"]
 
 
-def test_the_documented_method_and_path_come_first() -> None:
+def test_the_documented_method_and_path_are_the_first_ones() -> None:
     both = operation("static", "/static/{name}", "/old/{name}", methods=("GET", "HEAD"))
     assert (both.method, both.path) == ("GET", "/static/{name}")
 

@@ -18,13 +18,13 @@ ENDPOINTS = "/_emulator/webhooks/endpoints"
 
 
 class Consumer:
-    """A client that notes what it sees, in the order in which it does."""
+    """A client that records the steps that it sees, in order."""
 
     def __init__(self, client: httpx.Client, receiver: Any, key: str) -> None:
         self.client = client
         self.receiver = receiver
         self.mine = {"credential": key}
-        # Nothing has to be computed for a task that ends with an error.
+        # The fault makes every task fail at once, so that no worker has to compute anything.
         self.headers = {"Authorization": f"Bearer {key}", "X-Emulator-Fault": "error_no_face"}
         self.seen: list[Step] = []
         self.task_id = ""
@@ -48,7 +48,7 @@ class Consumer:
         return is_over
 
     def note(self, *steps: Step) -> None:
-        """Take down the webhooks that came before, and then ``steps``."""
+        """Record the webhooks received since the last step, and then ``steps``."""
         came = len(self.receiver.received) - self.seen.count(Step.WEBHOOK_TAKEN)
         self.seen += [Step.WEBHOOK_TAKEN] * came + list(steps)
 
@@ -60,7 +60,7 @@ class Consumer:
 
 @pytest.fixture
 def consumer(client: httpx.Client, receiver: Any, request: pytest.FixtureRequest) -> Iterator[Consumer]:
-    """A client whose webhooks come to a receiver."""
+    """A client with a registered webhook receiver."""
     consumer = Consumer(client, receiver, f"sk-{request.node.name}")
     consumer.listen()
     yield consumer
@@ -68,7 +68,7 @@ def consumer(client: httpx.Client, receiver: Any, request: pytest.FixtureRequest
 
 
 @pytest.mark.parametrize("plan", explore.plans(2), ids=str)
-def test_a_client_sees_the_order_that_is_prescribed(
+def test_a_client_sees_the_order_of_the_plan(
     consumer: Consumer, plan: explore.Plan, eventually: Callable[..., Any]
 ) -> None:
     consumer.plan(polls=plan.running_polls, webhooks=plan.webhooks, pause_s=0.3)
@@ -83,7 +83,7 @@ def test_a_client_sees_the_order_that_is_prescribed(
     assert len(ids) == (1 if plan.webhooks else 0)
 
 
-def test_a_client_that_does_not_poll_gets_its_webhooks_all_the_same(
+def test_a_client_that_does_not_poll_still_gets_its_webhooks(
     consumer: Consumer, eventually: Callable[..., Any]
 ) -> None:
     consumer.plan(polls=1, webhooks=[When.BEFORE_END, When.AFTER_END], pause_s=0.0, patience_s=0.05)
@@ -92,7 +92,7 @@ def test_a_client_that_does_not_poll_gets_its_webhooks_all_the_same(
     eventually(lambda: consumer.steps() == [Step.CREATED, Step.WEBHOOK_TAKEN, Step.WEBHOOK_TAKEN])
 
 
-def test_an_endpoint_that_looks_the_task_up_before_it_answers_is_not_waited_for(
+def test_a_poll_waits_only_briefly_for_an_endpoint_that_has_not_answered(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emulator.world.plans.BOUND_SECONDS", 0.1)
@@ -105,7 +105,7 @@ def test_an_endpoint_that_looks_the_task_up_before_it_answers_is_not_waited_for(
     assert consumer.steps() == [Step.CREATED, Step.WEBHOOK_SENT, Step.POLL_END]
 
 
-def test_a_webhook_that_is_refused_is_tried_again_on_the_schedule(consumer: Consumer) -> None:
+def test_a_refused_webhook_waits_for_its_scheduled_retry(consumer: Consumer) -> None:
     consumer.receiver.answers.append((503, {}))
     consumer.plan(polls=0, webhooks=[When.BEFORE_END])
     consumer.create()
@@ -115,7 +115,7 @@ def test_a_webhook_that_is_refused_is_tried_again_on_the_schedule(consumer: Cons
     assert (delivery["state"], [made["status"] for made in delivery["attempts"]]) == ("waiting", [503])
 
 
-def test_a_plan_that_watches_changes_nothing(consumer: Consumer) -> None:
+def test_a_plan_without_an_order_only_records_steps(consumer: Consumer) -> None:
     consumer.plan()
     consumer.create()
     consumer.receiver.wait(1)
@@ -123,7 +123,7 @@ def test_a_plan_that_watches_changes_nothing(consumer: Consumer) -> None:
     assert consumer.steps() == [Step.CREATED, Step.POLL_END]
 
 
-def test_a_plan_is_its_credentials_alone_and_can_be_taken_back(
+def test_a_plan_belongs_to_one_credential_and_can_be_removed(
     consumer: Consumer, client: httpx.Client
 ) -> None:
     consumer.plan(polls=1, webhooks=[])
@@ -138,7 +138,7 @@ def test_a_plan_is_its_credentials_alone_and_can_be_taken_back(
     assert consumer.poll()
 
 
-def test_a_plan_goes_before_the_progression_and_leaves_it_as_it_is(
+def test_a_plan_overrides_the_progression_without_changing_it(
     consumer: Consumer, client: httpx.Client
 ) -> None:
     progression = {"mode": "after_polls", "polls": 1}
@@ -149,7 +149,7 @@ def test_a_plan_goes_before_the_progression_and_leaves_it_as_it_is(
     assert client.delete(PLAN, params=consumer.mine).status_code == 204
     told = client.get("/_emulator/progression", params=consumer.mine).json()
     assert {name: told[name] for name in progression} == progression
-    # What ran by the plan ends by the progression, and says so.
+    # The task ends by its progression now, and sends its webhook.
     assert consumer.poll()
     consumer.receiver.wait(1)
 
@@ -160,7 +160,7 @@ def deliveries(consumer: Consumer) -> list[Any]:
 
 
 @pytest.mark.parametrize("way", ["taken back", "replaced"])
-def test_what_a_plan_holds_goes_out_when_there_is_no_such_plan_any_more(consumer: Consumer, way: str) -> None:
+def test_held_webhooks_are_sent_when_their_plan_is_removed_or_replaced(consumer: Consumer, way: str) -> None:
     consumer.plan(polls=0, webhooks=[When.AFTER_END], pause_s=600)
     consumer.create()
     consumer.client.get(f"{TASK}/{consumer.task_id}", headers=consumer.headers)
@@ -172,7 +172,7 @@ def test_what_a_plan_holds_goes_out_when_there_is_no_such_plan_any_more(consumer
     assert len(consumer.receiver.wait(1)) == 1
 
 
-def test_what_a_plan_never_sends_is_lost_and_stays_so_without_the_plan(consumer: Consumer) -> None:
+def test_webhooks_lost_by_a_plan_stay_lost_after_the_plan_is_removed(consumer: Consumer) -> None:
     consumer.plan(polls=0, webhooks=[])
     consumer.create()
     assert consumer.poll()
@@ -182,7 +182,7 @@ def test_what_a_plan_never_sends_is_lost_and_stays_so_without_the_plan(consumer:
     assert deliveries(consumer) == [lost]
 
 
-def test_taking_a_plan_back_lets_go_of_who_waits_for_it(consumer: Consumer) -> None:
+def test_removing_a_plan_releases_the_calls_that_wait_for_it(consumer: Consumer) -> None:
     consumer.receiver.may_answer.clear()
     consumer.plan(polls=0, webhooks=[When.BEFORE_CREATION])
     creating = threading.Thread(target=consumer.create)
@@ -203,6 +203,6 @@ def test_taking_a_plan_back_lets_go_of_who_waits_for_it(consumer: Consumer) -> N
         {"polls": 0, "webhooks": ["never"]},
     ],
 )
-def test_what_is_no_plan_is_refused(client: httpx.Client, plan: dict[str, object]) -> None:
+def test_an_invalid_plan_is_refused(client: httpx.Client, plan: dict[str, object]) -> None:
     assert client.put(PLAN, params={"credential": "sk-no-plan"}, json=plan).status_code == 422
     assert client.put(PLAN, json={}).status_code == 422

@@ -1,4 +1,4 @@
-"""Plans over a runner and an outbox, without a vendor."""
+"""Plans with a task runner and an outbox, without a vendor."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class World:
 
 
 class Play(Protocol):
-    """Runs a scenario, which has to be over soon: what it is about is what hangs."""
+    """Runs a scenario with a timeout, because a failure of these tests is a call that hangs."""
 
     def __call__(self, scenario: Callable[[World], Awaitable[None]]) -> None: ...
 
@@ -99,7 +99,7 @@ def play(tmp_path: Path) -> Play:
 
 @pytest.mark.parametrize("kind", ["silent", "broken"])
 @pytest.mark.parametrize("plan", [POLLED, BEFORE_CREATION], ids=["polled", "before_creation"])
-def test_a_task_that_nobody_can_announce_follows_its_plan(
+def test_a_task_without_a_working_announcement_follows_its_plan(
     play: Play, plan: Plan, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(world: World) -> None:
@@ -115,7 +115,7 @@ def test_a_task_that_nobody_can_announce_follows_its_plan(
     assert bool(caplog.records) == (kind == "broken")
 
 
-def test_a_task_that_was_over_before_its_plan_was_made_holds_nobody_up(play: Play) -> None:
+def test_a_task_finished_before_its_plan_blocks_no_call(play: Play) -> None:
     async def scenario(world: World) -> None:
         task = await world.create()
         await world.tasks.perform("t")
@@ -126,7 +126,7 @@ def test_a_task_that_was_over_before_its_plan_was_made_holds_nobody_up(play: Pla
     play(scenario)
 
 
-def test_a_task_that_is_deleted_holds_nobody_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_task_blocks_no_call(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.tasks.runner.LOOK_AGAIN_SECONDS", 0.02)
 
     async def scenario(world: World) -> None:
@@ -141,12 +141,12 @@ def test_a_task_that_is_deleted_holds_nobody_up(play: Play, monkeypatch: pytest.
     play(scenario)
 
 
-def test_a_plan_that_is_forgotten_before_it_has_begun_holds_nobody_up(play: Play) -> None:
+def test_a_plan_forgotten_before_it_starts_blocks_no_call(play: Play) -> None:
     async def scenario(world: World) -> None:
         await world.tasks.progressions.put("me", "me", Progression(mode=Mode.MANUAL))
         await world.plans.put("me", BEFORE_CREATION)
         task = await world.create()
-        # Both run up to where they wait, and what follows the plan has not had its turn.
+        # Both run until they wait; the background task of the plan has not started yet.
         await asyncio.gather(world.plans.note_creation(task), world.plans.forget("me"))
         assert world.plans.steps("me") == {}
 

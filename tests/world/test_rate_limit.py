@@ -14,7 +14,7 @@ def test_no_window_holds_more_calls_than_the_limit(steps: list[tuple[str, float]
     allowed: dict[str, list[float]] = {"a": [], "b": []}
     for key, step in steps:
         now += step
-        # What has left the window, by either end, does not come back with the clock.
+        # A call that has left the window on either side does not come back when the clock moves.
         allowed[key] = [call for call in allowed[key] if now - 5 < call <= now]
         answer = window.allows(key, now)
         assert answer == (len(allowed[key]) < 3)
@@ -22,7 +22,7 @@ def test_no_window_holds_more_calls_than_the_limit(steps: list[tuple[str, float]
             allowed[key].append(now)
 
 
-def test_a_credential_that_is_forgotten_may_call_again_and_others_may_not() -> None:
+def test_forgetting_a_credential_resets_only_its_limit() -> None:
     window = SlidingWindow(1, seconds=5, caller_of=lambda credential: credential.partition(":")[0])
     for caller in ("a", "b"):
         assert window.allows(caller, 0.0)
@@ -32,7 +32,7 @@ def test_a_credential_that_is_forgotten_may_call_again_and_others_may_not() -> N
     assert window.allows("b", 1.0)
 
 
-def test_a_clock_that_goes_back_blocks_nobody() -> None:
+def test_a_clock_that_goes_back_blocks_no_call() -> None:
     window = SlidingWindow(2, seconds=5)
     assert [window.allows("a", now) for now in (100.0, 100.0, 100.0)] == [True, True, False]
     assert [window.allows("a", now) for now in (10.0, 10.0, 10.0)] == [True, True, False]

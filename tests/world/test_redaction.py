@@ -8,13 +8,13 @@ KEY = "sk-0123456789abcdef"
 SIGNED = "http://h/yce-us/a.jpg?X-Amz-Date=1&X-Amz-Signature=0123abcd&v=1"
 
 
-def test_a_mask_tells_credentials_apart_and_shows_none() -> None:
+def test_masks_distinguish_credentials_and_hide_them() -> None:
     assert mask(KEY).startswith("sk-…#")
     assert mask(KEY) == mask(KEY) != mask(KEY + "0")
     assert mask("short").startswith("…#")
 
 
-def test_secrets_are_masked_wherever_they_stand() -> None:
+def test_secrets_are_masked_in_documents_queries_and_headers() -> None:
     redaction = Redaction(("api_secret", "X-Amz-Signature"), KEY)
     document = {"API_SECRET": "abc", "list": [SIGNED, {"deep": f"by {KEY}!"}], "number": 1, "none": None}
     shown = redaction.document(document)
@@ -37,17 +37,17 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
     ]
 
 
-def test_a_short_credential_does_not_eat_the_texts() -> None:
+def test_a_short_credential_is_not_masked_inside_words() -> None:
     assert Redaction((), "e").text("entered") == "entered"
 
 
-def test_a_secret_of_any_type_is_masked_and_what_is_none_stays() -> None:
+def test_a_secret_of_any_type_is_masked_and_null_stays() -> None:
     redaction = Redaction(("id_token",), None)
     shown = redaction.document({"id_token": ["abc"], "in": {"ID_TOKEN": {"a": 1}, "id_token": None}})
     assert shown == {"id_token": mask('["abc"]'), "in": {"ID_TOKEN": mask('{"a": 1}'), "id_token": None}}
 
 
-def test_secrets_are_masked_in_json_that_is_broken() -> None:
+def test_secrets_are_masked_in_broken_json() -> None:
     redaction = Redaction(("client_id", "id_token"), None)
     first, second = r"abc\"d", "cut o"
     text = f'{{"client_id" : "{first}", "a": "client_id", "ID_TOKEN":"{second}'
@@ -69,11 +69,11 @@ VALUE = "supersecretkey"
         r'{"body": "{\"api_key\": \"%s\"}", ',
     ],
 )
-def test_secrets_are_masked_in_what_python_or_javascript_writes(text: str) -> None:
+def test_secrets_are_masked_in_python_and_javascript_literals(text: str) -> None:
     assert Redaction(("api_key", "a\\"), None).text(text % VALUE) == text % mask(VALUE)
 
 
-def test_a_python_repr_loses_no_secret_of_another_type_and_nothing_else() -> None:
+def test_in_a_python_repr_exactly_the_secrets_of_any_type_are_masked() -> None:
     redaction = Redaction(("api_key",), None)
     number = redaction.text("{'api_key': 123456789, 'a': 1}")
     assert number == f"{{'api_key': '{mask('123456789')}', 'a': 1}}"
@@ -82,11 +82,11 @@ def test_a_python_repr_loses_no_secret_of_another_type_and_nothing_else() -> Non
         assert redaction.text(text) == text
 
 
-def test_halves_of_surrogate_pairs_are_spelled_out() -> None:
+def test_lone_surrogates_are_escaped() -> None:
     assert Redaction((), None).document({"\ud800": ["a\udfff"]}) == {r"\ud800": [r"a\udfff"]}
 
 
-def test_what_is_nested_too_deeply_is_no_document() -> None:
+def test_a_document_that_is_nested_too_deeply_raises_too_deep() -> None:
     document: object = 1
     for _ in range(DEEPEST):
         document = [document]

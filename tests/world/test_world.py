@@ -1,4 +1,4 @@
-"""Two credentials on one server: what one forgets, the other keeps."""
+"""Two credentials on one server: resetting one does not affect the other."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def wait(client: TestClient, key: str, task_id: str) -> dict[str, Any]:
     raise AssertionError("the task did not finish")
 
 
-def test_a_file_that_is_half_registered_is_forgotten_too_and_its_id_is_free_again(
+def test_a_reset_also_removes_a_file_that_is_being_registered(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, headers = world_of(client), {"Authorization": "Bearer sk-a"}
@@ -108,11 +108,11 @@ def test_a_file_that_is_half_registered_is_forgotten_too_and_its_id_is_free_agai
         go_on.set()
         forgetting.result(timeout=30)
         assert "sk-a" not in stored(client)["records"]
-        # So the count of ids begins again, and nothing stands in its way.
+        # The ids start again, and the first one is free.
         assert register() == half.result()
 
 
-def test_resetting_one_credential_leaves_the_others_work(
+def test_resetting_one_credential_does_not_affect_the_work_of_others(
     client: TestClient, face_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on, compute = threading.Semaphore(0), threading.Event(), world_of(client).queue.run
@@ -125,13 +125,13 @@ def test_resetting_one_credential_leaves_the_others_work(
     monkeypatch.setattr(world_of(client).queue, "run", compute_later)
     mine, yours = begin(client, "mine", face_jpeg), begin(client, "yours", face_jpeg)
     client.put("/_emulator/credentials", json={"credential": "mine", "state": "no_balance"})
-    # Both tasks are under way when one of them is forgotten.
+    # Both tasks are running when one credential is reset.
     assert all(begun.acquire(timeout=30) for _ in range(2))
     forget(client, "mine")
     go_on.set()
     assert stored(client) == {"records": {"yours", ""}, "blobs": {"yours"}}
     assert poll(client, "mine", mine).json()["error_code"] == "InvalidTaskId"
-    # The same calls get the same ids as the first time, and what was given up does not finish them.
+    # The same calls get the same ids, and the cancelled work does not finish the new task.
     assert begin(client, "mine", face_jpeg) == mine
     assert wait(client, "yours", yours)["task_status"] == "success"
     assert wait(client, "mine", mine)["task_status"] == "success"
@@ -142,7 +142,7 @@ def test_resetting_one_credential_leaves_the_others_work(
     assert stored(client) == {"records": set(), "blobs": set()}
 
 
-def test_a_texture_belongs_to_the_token_that_it_was_made_for(client: TestClient, face_jpeg: bytes) -> None:
+def test_a_texture_belongs_to_the_token_of_its_request(client: TestClient, face_jpeg: bytes) -> None:
     def texture(token: str) -> str:
         answer = client.post(
             "/face_recon/run_pipeline", data={"token": token}, files={"image_bytes": ("a.jpg", face_jpeg)}

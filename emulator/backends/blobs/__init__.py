@@ -1,4 +1,4 @@
-"""Bytes that are looked up by key: uploads, textures, results."""
+"""Bytes by key: uploads, textures, results."""
 
 from emulator.backends.blobs.protocol import BlobKey, Blobs
 

@@ -1,4 +1,4 @@
-"""Blobs as files below one folder: the embedded adapter."""
+"""The embedded adapter for blobs: files in one folder."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import anyio.to_thread
 from emulator.backends.blobs.protocol import BlobKey
 
 UNFINISHED = ".part"
-"""How the name of a file ends that is still being written."""
+"""Suffix of files that are not completely written."""
 
 NAME = re.compile(r"[0-9a-f]{64}")
-"""How a blob's file is called."""
+"""Names of the blobs' files."""
 
 
 class FolderBlobs:
     """Blobs in a folder.
 
-    A file's name is the hash of its key: no key, however it is spelled, can name a file outside
-    the folder, and two keys that differ only in case stay two files on every file system. Its first
-    line says as JSON which key that is and whose, so that both change in the same moment as the bytes.
+    The name of a file is the hash of its key. So no key can name a file outside the folder, and keys that
+    differ only in case have different files on every file system. The first line of a file contains the key
+    and the credential as JSON, so they change atomically with the bytes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,12 +35,12 @@ class FolderBlobs:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Delete what writers left that were killed; comes before every other call."""
+        """Delete incomplete files of killed processes. Must be called before every other method."""
         await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key``, in place of what was there; it belongs to ``credential``."""
-        # A thread cannot be cancelled: who clears has to know what is still on its way to the disk.
+        """Store ``data`` under ``key`` for ``credential``, and replace any blob under the key."""
+        # A thread cannot be cancelled. ``forget`` must know which writes are still running.
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
         self._writing.add(writing)
@@ -52,24 +52,24 @@ class FolderBlobs:
         return await anyio.to_thread.run_sync(_read, self._path(key))
 
     async def credential_of(self, key: str) -> str | None:
-        """Return whose the bytes under ``key`` are, or None if there are none."""
+        """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
         head = await anyio.to_thread.run_sync(_read_head, self._path(key))
         return None if head is None else head.credential
 
     async def exists(self, key: str) -> bool:
-        """Return whether there are bytes under ``key``."""
+        """Return whether there is a blob under ``key``."""
         return await anyio.to_thread.run_sync(self._path(key).exists)
 
     async def delete(self, key: str) -> bool:
-        """Delete the bytes under ``key``, and return whether there were any."""
+        """Delete the blob under ``key``, and return whether it existed."""
         return await anyio.to_thread.run_sync(_delete, self._path(key))
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
-        """Return the keys of a credential, or all there are, sorted by key."""
+        """Return the keys of a credential, or all, sorted by key."""
         return await anyio.to_thread.run_sync(_keys, self._folder, credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Delete all bytes of a credential, or all there are."""
+        """Delete the blobs of a credential, or all."""
         if self._writing:
             await asyncio.wait(set(self._writing))
         for found in await self.keys(credential):
@@ -82,7 +82,7 @@ class FolderBlobs:
 
 def _write(path: Path, head: bytes, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed, so that nobody reads half a blob.
+    # Write to a temporary file and rename it, so that no reader sees an incomplete blob.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -112,7 +112,7 @@ def _read_head(path: Path) -> BlobKey | None:
 
 
 def _keys(folder: Path, credential: str | None) -> list[BlobKey]:
-    # What is deleted meanwhile is not there.
+    # Files that are deleted in the meantime have no head.
     heads = (_read_head(path) for path in _files(folder) if path.suffix != UNFINISHED)
     found = (head for head in heads if head is not None and credential in {None, head.credential})
     return sorted(found, key=lambda head: head.key)
@@ -127,7 +127,7 @@ def _delete(path: Path) -> bool:
 
 
 def _delete_unfinished(folder: Path) -> None:
-    # Whoever cannot write here hears of it now, and not with the first picture.
+    # Create the folder now, so that missing permissions are reported at startup.
     folder.mkdir(parents=True, exist_ok=True)
     for path in _files(folder):
         if path.suffix == UNFINISHED:
@@ -135,7 +135,7 @@ def _delete_unfinished(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    # What others leave in a folder (thumbnails, desktop settings) has other names.
+    # Ignore files of other programs, such as thumbnails and desktop settings.
     for path in folder.glob("[0-9a-f][0-9a-f]/*"):
         if path.suffix == UNFINISHED or NAME.fullmatch(path.name):
             yield path

@@ -1,4 +1,4 @@
-"""The port for bytes: what a file system or an object store has to do for the emulator."""
+"""The protocol of the file system or object store for blobs."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class BlobKey:
-    """A blob's key, and whose the blob is."""
+    """A blob's key, and the credential that the blob belongs to."""
 
     key: str
     credential: str
 
 
 class Blobs(Protocol):
-    """Bytes under keys such as ``perfectcorp/results/abc``. A reader sees a blob whole or not at all.
+    """Bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
 
-    Each belongs to a credential, or to none (""). Keys are unique over all credentials.
+    Each blob belongs to a credential, or to none (""). Keys are unique across all credentials.
     """
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key``, in place of what was there; it belongs to ``credential``."""
+        """Store ``data`` under ``key`` for ``credential``, and replace any blob under the key."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
 
     async def credential_of(self, key: str) -> str | None:
-        """Return whose the bytes under ``key`` are, or None if there are none."""
+        """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
 
     async def exists(self, key: str) -> bool:
-        """Return whether there are bytes under ``key``."""
+        """Return whether there is a blob under ``key``."""
 
     async def delete(self, key: str) -> bool:
-        """Delete the bytes under ``key``, and return whether there were any."""
+        """Delete the blob under ``key``, and return whether it existed."""
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
-        """Return the keys of a credential, or all there are, sorted by key."""
+        """Return the keys of a credential, or all, sorted by key."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete all bytes of a credential, or all there are.
+        """Delete the blobs of a credential, or all.
 
-        What somebody began to store before, and gave up waiting for, is deleted too.
+        This includes blobs that are still being written by cancelled callers.
         """

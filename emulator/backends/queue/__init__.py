@@ -1,4 +1,4 @@
-"""Work that takes a processor: pipelines that somebody waits for, and tasks that nobody does."""
+"""Worker processes that run pipelines, and the queue of tasks."""
 
 from emulator.backends.queue.protocol import Pipeline, WorkerLost, WorkQueue
 

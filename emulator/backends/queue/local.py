@@ -1,4 +1,4 @@
-"""Work for the worker processes of this machine: the embedded adapter."""
+"""The embedded adapter for work: worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 64
-"""Tasks that are under way at once. More than the workers can compute: some wait for a download."""
+"""Number of concurrent tasks. More than the workers, because tasks may wait for downloads."""
 
 
 class LocalWorkers:
@@ -23,9 +23,9 @@ class LocalWorkers:
     Parameters
     ----------
     pool : WorkerPool
-        Computes the pictures.
+        Pool that runs the pipelines.
     owns_pool : bool
-        Whether the pool is stopped with the queue. One that is handed in may serve others.
+        Whether to close the pool together with the queue. A shared pool must stay open.
     """
 
     def __init__(self, pool: WorkerPool, *, owns_pool: bool = True) -> None:
@@ -36,42 +36,42 @@ class LocalWorkers:
         self._consumers: list[asyncio.Task[None]] = []
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Begin to warm the workers up, and to hand every enqueued task's id to ``perform``."""
+        """Start to warm up the workers, and to call ``perform`` with the id of every enqueued task."""
         self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
         self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(TASKS_AT_ONCE)]
 
     @property
     def is_warm(self) -> bool:
-        """Whether the workers have the face core loaded."""
+        """Whether all workers have loaded the face core."""
         warming = self._warming
         return (
             warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
         )
 
     async def wait_until_warm(self) -> None:
-        """Return when the workers have the face core loaded."""
+        """Wait until all workers have loaded the face core."""
         if self._warming is None:
             raise RuntimeError("the workers have not been started")
         await asyncio.shield(self._warming)
 
     async def enqueue(self, task_id: str) -> None:
-        """Have the task performed, soon and at least once."""
+        """Enqueue a task to be performed at least once."""
         await self._tasks.put(task_id)
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker and return what it returns."""
+        """Run a pipeline in a worker and return its result."""
         for _ in range(2):
             executor, future = self._pool.submit(pipeline, *args, **kwargs)
             try:
                 return await asyncio.wrap_future(future)
             except BrokenProcessPool as error:
-                # The work is tried once more, since it may have died of its neighbour.
+                # Retry once, because other work in the pool may have caused the crash.
                 cause = error
                 self._pool.replace(executor, error)
-        raise WorkerLost("a worker process died twice over the same work") from cause
+        raise WorkerLost("a worker process died twice during the same work") from cause
 
     async def close(self) -> None:
-        """Stop, and give up the work in hand: it is performed again after the next start."""
+        """Cancel the running tasks and stop. Unfinished tasks are performed again after the next start."""
         warm = self.is_warm
         running = [*self._consumers, *([self._warming] if self._warming else [])]
         for task in running:
@@ -88,5 +88,5 @@ class LocalWorkers:
             try:
                 await perform(task_id)
             except Exception:
-                # One task that cannot even be recorded must not stop those behind it.
+                # A task whose result cannot be recorded must not block later tasks.
                 logger.exception("task %s could not be performed", task_id)

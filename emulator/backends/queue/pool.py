@@ -1,12 +1,11 @@
-"""Worker processes on this machine, that several queues can share.
+"""A pool of worker processes on this machine, which several queues can share.
 
-Processes and not threads, for three reasons. The parts of the work that are Python hold the
-interpreter lock, and polls would wait for them. Loading MediaPipe takes seconds of that lock, and
-here another process spends them. And a picture that takes a worker down with it (out of memory)
-leaves the server standing. benchmarks/workers.py measures both.
+The workers are processes instead of threads for three reasons. Python code in a pipeline holds the
+interpreter lock, and would delay polls. Loading MediaPipe holds that lock for seconds. A picture that crashes
+a worker, for example because memory runs out, does not crash the server. benchmarks/workers.py measures both.
 
-The pool is loky's and not the standard library's: its workers do not import the main module again,
-so an emulator can be started from a notebook, from standard input and from a script without a guard.
+The pool is loky's, because the workers of the standard library's pool import the main module again. An
+emulator can therefore start in a notebook, from standard input, or in a script without a main guard.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 ORPHANED_SECONDS = 0.5
-"""How often a worker looks whether its server is still there."""
+"""Seconds between a worker's checks that its server is still running."""
 
 STOPPED = "the workers are stopped"
 
-# Work of no consequence.
+# Work without effect.
 _NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
 
 
 class WorkerPool:
-    """Spawned worker processes, each with a face core of its own; any thread may use it.
+    """Worker processes that each load the face core. It is thread-safe.
 
     Parameters
     ----------
     count : int
-        Worker processes.
+        Number of worker processes.
     warm_up : Pipeline
-        Runs first in every worker.
+        Runs in every worker before any other work.
     variables : mapping of str to str, optional
-        Environment variables that the workers have beside those of this process.
+        Additional environment variables for the workers.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class WorkerPool:
     def submit(
         self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[ProcessPoolExecutor, Future[R]]:
-        """Return the executor that runs a pipeline, and what it will return.
+        """Submit a pipeline, and return its executor and the future of its result.
 
         Raises
         ------
@@ -76,11 +75,11 @@ class WorkerPool:
             except ShutdownExecutorError as error:
                 raise WorkerLost(STOPPED) from error
             except BrokenProcessPool as error:
-                # A worker died while it had nothing to do, or over the work of another queue.
+                # A worker died while it was idle, or during the work of another queue.
                 self.replace(executor, error)
 
     def replace(self, broken: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
-        """Replace an executor, since one dead worker breaks all of it; the first to notice does.
+        """Replace an executor that broke because one of its workers died, unless it was replaced already.
 
         Raises
         ------
@@ -96,15 +95,15 @@ class WorkerPool:
                 broken.shutdown(wait=False)
 
     def warm_up(self) -> None:
-        """Start all workers, and return when they have the face core loaded.
+        """Start all workers, and wait until they have loaded the face core.
 
         Raises
         ------
         WorkerLost
-            If it cannot be loaded, or the workers are stopped.
+            If the face core cannot be loaded, or the workers are stopped.
         """
         for _ in range(2):
-            # One piece of work for each worker makes the executor start them all.
+            # Submit as much work as there are workers, so that the executor starts all of them.
             begun = [self.submit(_NOTHING) for _ in range(self._count)]
             for executor, future in begun:
                 try:
@@ -115,10 +114,10 @@ class WorkerPool:
                     break
             else:
                 return
-        raise WorkerLost("a worker process died while it loaded the face core") from cause
+        raise WorkerLost("a worker process died while loading the face core") from cause
 
     def close(self, *, kill: bool = False) -> None:
-        """Stop the workers; work that has begun is finished first, unless they are killed."""
+        """Stop the workers after their current work, or kill them."""
         with self._lock:
             self._is_closed = True
         self._executor.shutdown(wait=True, kill_workers=kill)
@@ -133,18 +132,18 @@ class WorkerPool:
 
 
 def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
-    # First, since a server may be killed while its workers load the face core.
+    # Start this first, because the server may be killed while its workers load the face core.
     threading.Thread(target=_end_with, args=(server, every_s), daemon=True).start()
-    # Ctrl-C reaches the whole process group; the server alone decides when its workers stop.
+    # Ctrl-C is sent to the whole process group, but only the server must stop the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up.resolve()()
 
 
 def _end_with(server: int, every_s: float) -> None:
-    """End this process once the server is gone.
+    """Exit this process when the server is gone.
 
-    A worker waits at a pipe of which it holds both ends, as its neighbours do: that the server was
-    killed does not close it. But the system hands orphans on to another parent.
+    The id of the parent process changes when the server dies. A pipe to the server would stay open, because
+    every worker holds both of its ends.
     """
     while os.getppid() == server:
         time.sleep(every_s)
@@ -152,5 +151,5 @@ def _end_with(server: int, every_s: float) -> None:
 
 
 def _perform(pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a pipeline, in a worker."""
+    """Run a pipeline in a worker."""
     return pipeline.resolve()(*args, **kwargs)

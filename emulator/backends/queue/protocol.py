@@ -1,4 +1,4 @@
-"""The port for work: what a pool of workers has to do for the emulator."""
+"""The protocol of the queue and its workers."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Pipeline(Generic[P, R]):
-    """The name of a module-level function with picklable arguments and result.
+    """A reference by name to a module-level function with picklable arguments and result.
 
-    A name, so that the function can run in another process or on another machine, and is imported
-    only there: a server that imported the face core would start three times as slowly.
+    The function is imported only where it runs, which may be another process or machine. If the server
+    imported the face core, it would take three times as long to start.
 
     Attributes
     ----------
     name : str
-        The function's dotted path, as in ``emulator.pipelines.reshape.reshape_picture``.
+        Dotted path of the function, such as ``emulator.pipelines.reshape.reshape_picture``.
     """
 
     name: str
 
     def resolve(self) -> Callable[P, R]:
-        """Import the function and return it: a worker's part."""
+        """Import and return the function. Only workers call this."""
         module, _, function = self.name.rpartition(".")
         found: Callable[P, R] = getattr(importlib.import_module(module), function)
         return found
 
 
 class WorkQueue(Protocol):
-    """Workers that hold a warm face core."""
+    """A queue of tasks, and workers that run pipelines."""
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Begin to warm the workers up, and to hand every enqueued task's id to ``perform``."""
+        """Start to warm up the workers, and to call ``perform`` with the id of every enqueued task."""
 
     @property
     def is_warm(self) -> bool:
-        """Whether a worker has the face core loaded."""
+        """Whether all workers have loaded the face core."""
 
     async def wait_until_warm(self) -> None:
-        """Return when a worker has the face core loaded.
+        """Wait until all workers have loaded the face core.
 
         Raises
         ------
@@ -53,17 +53,17 @@ class WorkQueue(Protocol):
         """
 
     async def enqueue(self, task_id: str) -> None:
-        """Have the task performed, soon and at least once."""
+        """Enqueue a task to be performed at least once."""
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker and return what it returns.
+        """Run a pipeline in a worker and return its result.
 
         Raises
         ------
         WorkerLost
-            If the worker died (out of memory, killed) twice over the same work.
+            If a worker died twice during the same work, for example because memory ran out.
         Exception
-            Whatever the pipeline raises.
+            If the pipeline raises it.
         """
 
     async def close(self) -> None:
@@ -71,4 +71,4 @@ class WorkQueue(Protocol):
 
 
 class WorkerLost(Exception):
-    """A worker process died under the work."""
+    """A worker process died, or the workers are stopped."""

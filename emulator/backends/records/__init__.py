@@ -1,4 +1,4 @@
-"""Small documents that are looked up by key."""
+"""Small JSON documents by key, and counters."""
 
 from emulator.backends.records.protocol import Counter, Document, Record, Records, StoreUnreadable
 

@@ -1,4 +1,4 @@
-"""A few documents in memory, written through to the records: read at every call, changed seldom."""
+"""A write-through cache of documents that are read often and changed rarely."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A value, and the credential that it belongs to."""
+    """A value and the credential that it belongs to."""
 
     credential: str
     value: T
 
 
 class Kept(Stateful, Generic[T]):
-    """The documents of one kind, as values in memory.
+    """All documents of one kind, as values in memory.
 
     Parameters
     ----------
     records : Records
-        Where they survive, if the records do.
+        Store that the values are written to.
     kind : str
-        Their kind there.
+        Kind of their records.
     encode, decode : callables
-        From a value to a JSON object, and back.
+        Convert a value to a JSON object, and back.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Kept(Stateful, Generic[T]):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Decoding is the check."""
+        """A document is valid if it can be decoded."""
         return {self.kind: self.decode}
 
     async def load(self) -> None:
-        """Read them all from the records: at the start, and after a restore.
+        """Read all values from the records, at startup and after a restore.
 
-        What is put or deleted meanwhile stays so, whether the records had it already or not.
+        Values that are put or deleted during the load take precedence over what was read.
         """
         changed: dict[str, Entry[T] | None] = {}
         self._changed.append(changed)
@@ -77,25 +77,25 @@ class Kept(Stateful, Generic[T]):
         return None if entry is None else entry.value
 
     def items(self) -> dict[str, Entry[T]]:
-        """Return all, by key, in the order in which they were first put."""
+        """Return all entries by key, in the order of creation."""
         return dict(self._entries)
 
     async def put(self, key: str, credential: str, value: T) -> None:
-        """Keep a value, in place of what was under the key."""
+        """Store a value, and replace any value under the key."""
         entry = Entry(credential, value)
         self._entries[key] = entry
         self._note(key, entry)
         await self._records.put(self.kind, key, credential, self._encode(value))
 
     async def delete(self, key: str) -> bool:
-        """Forget the value under ``key``, and return whether there was one."""
+        """Delete the value under ``key``, and return whether it existed."""
         known = self._entries.pop(key, None) is not None
         self._note(key, None)
         await self._records.delete(self.kind, key)
         return known
 
     async def forget(self, credential: str | None = None) -> None:
-        """Drop the values of one credential, or all."""
+        """Delete the values of one credential, or all."""
         for key, entry in self.items().items():
             if credential is None or entry.credential == credential:
                 await self.delete(key)

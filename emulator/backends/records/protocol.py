@@ -1,4 +1,4 @@
-"""The port for documents: what a database has to do for the emulator."""
+"""The protocol of the database for documents and counters."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Record:
-    """A stored document, and which one it was when it was read.
+    """A stored document, with its version at the time of reading.
 
     Attributes
     ----------
     key, credential : str
-        Under which it is found, and whose it is.
+        Key of the document, and the credential that it belongs to.
     document : mapping
         A JSON object.
     serial : int
-        Its own number: a document that is created anew under the same key has another one.
+        Unique number of the document. A new document under the same key has another one.
     version : int
-        Counts its changes.
+        Version number of the document, which increases with every change.
     """
 
     key: str
@@ -32,7 +32,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Document:
-    """A document as it is copied from store to store."""
+    """A document in an export."""
 
     kind: str
     key: str
@@ -42,7 +42,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Counter:
-    """A counter as it is copied from store to store: the last number that it gave."""
+    """A counter in an export, with the last number that it returned."""
 
     name: str
     credential: str
@@ -50,7 +50,7 @@ class Counter:
 
 
 class StoreUnreadable(Exception):
-    """What is stored there is damaged, another version's or somebody else's."""
+    """The stored data is damaged, of another version, or not the emulator's."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
@@ -58,14 +58,14 @@ class StoreUnreadable(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.place} cannot be used: {self.reason}; name another folder, or move that one away"
+        return f"{self.place} cannot be used: {self.reason}; choose another folder, or move this one away"
 
 
 class Records(Protocol):
     """Documents of several kinds, and counters.
 
-    Each belongs to a credential, or to none (""). Keys are unique over all credentials, counters'
-    names within one. A document is a JSON object. Every call is atomic.
+    Each belongs to a credential, or to none (""). A key is unique per kind, across all credentials. The name
+    of a counter is unique per credential. A document is a JSON object. Every call is atomic.
     """
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -74,47 +74,46 @@ class Records(Protocol):
         Raises
         ------
         KeyError
-            If the key is taken.
+            If the key already exists.
         """
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, in place of what was under the key."""
+        """Store a document, and replace any document under the key."""
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` where ``record`` stood, and return whether it still stood there.
+        """Replace ``record`` with ``document`` if it is unchanged, and return whether it was.
 
-        False means that somebody else has changed or deleted it since it was read, or created
-        another one under its key: nothing is stored.
+        If the document was changed, deleted or created anew since it was read, nothing is stored.
         """
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind, of one credential or of all, in the order of creation."""
+        """Return the documents of a kind in the order of creation, for one credential or all."""
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete a document, and return whether there was one."""
+        """Delete a document, and return whether it existed."""
 
     async def count_up(self, name: str, credential: str = "") -> int:
-        """Return the next number under ``name`` in ``credential``: 1, 2, 3 ..."""
+        """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete all documents and counters of a credential, or all there are; these counters begin again."""
+        """Delete the documents and counters of a credential, or all. Deleted counters restart at 1."""
 
     def export(self) -> AsyncIterator[Document | Counter]:
-        """Return everything, as it stands at one moment; documents in the order of creation."""
+        """Yield a consistent copy of everything. Documents are in the order of creation."""
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
-        """Replace everything by ``entries``, or nothing if they raise or cannot be stored.
+        """Replace everything with ``entries``. If that fails, nothing changes.
 
-        They are drawn one by one and in another thread, so that they need not fit into memory.
+        The entries are read one by one in another thread, so they need not fit into memory.
 
         Raises
         ------
         KeyError
-            If a key or a counter's name comes twice.
+            If a key or the name of a counter is duplicated.
         """
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Close the store."""

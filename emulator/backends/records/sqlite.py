@@ -1,4 +1,4 @@
-"""Records in one SQLite file: the embedded adapter."""
+"""The embedded adapter for records: one SQLite file."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ CREATE TABLE IF NOT EXISTS counters (
 """
 
 FORMAT = 1
-"""Of these tables, as the file's ``user_version``. A new file has 0, and no table."""
+"""Version of the tables, stored as the file's ``user_version``. A new file has 0 and no tables."""
 
 PATIENCE_SECONDS = 120
-"""How long a statement waits for a restore, which locks the file until it is through."""
+"""Seconds that a statement waits for a restore, which locks the file until it is complete."""
 
 COLUMNS = "key, credential, document, position, version"
 
 
 class SqliteRecords:
-    """Records in a file; all statements run on the one thread that aiosqlite keeps.
+    """Records in an SQLite file.
 
-    Each call is one statement or script and commits by itself, so calls cannot interleave. To export
-    is to read in one transaction, and to restore is to write in one: these have connections of their own.
+    All statements run in the one thread of aiosqlite. Each call is one statement or script that commits by
+    itself, so calls cannot interleave. An export reads in one transaction and a restore writes in one, each
+    on a separate connection.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,19 +47,19 @@ class SqliteRecords:
         self._opened: aiosqlite.Connection | None = None
 
     async def open(self) -> None:
-        """Open the file, made if there is none; comes before every other call.
+        """Open the file, or create it. Must be called before every other method.
 
         Raises
         ------
         StoreUnreadable
-            If it is no database, or the tables in it are not this version's.
+            If it is not a database, or its tables have another format.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
         try:
             await self._prepare(connection)
         except BaseException:
-            # Its thread would keep the process from ending.
+            # Otherwise its thread would prevent the process from exiting.
             await connection.close()
             raise
         self._opened = connection
@@ -69,9 +70,9 @@ class SqliteRecords:
             version = await _number(connection, "PRAGMA user_version")
             if version != (FORMAT if tables else 0):
                 raise StoreUnreadable(
-                    str(self._path), f"it has format {version}, and this version reads {FORMAT}"
+                    str(self._path), f"it has format {version}, but this version reads format {FORMAT}"
                 )
-            # WAL with NORMAL keeps the file whole after kill -9; only a power cut may lose the last commits.
+            # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")
             await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
@@ -81,7 +82,7 @@ class SqliteRecords:
     @property
     def _connection(self) -> aiosqlite.Connection:
         if self._opened is None:
-            raise RuntimeError("the records are not open: the application's lifespan has not begun")
+            raise RuntimeError("the records are not open: the application's lifespan has not started")
         return self._opened
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -95,7 +96,7 @@ class SqliteRecords:
             raise KeyError(key) from error
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, in place of what was under the key."""
+        """Store a document, and replace any document under the key."""
         await self._connection.execute(
             "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
@@ -112,7 +113,7 @@ class SqliteRecords:
         return next((_record(row) for row in rows), None)
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` where ``record`` stood, and return whether it still stood there."""
+        """Replace ``record`` with ``document`` if it is unchanged, and return whether it was."""
         cursor = await self._connection.execute(
             "UPDATE records SET document = ?, version = version + 1 "
             "WHERE kind = ? AND position = ? AND version = ?",
@@ -121,7 +122,7 @@ class SqliteRecords:
         return cursor.rowcount == 1
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind, of one credential or of all, in the order of creation."""
+        """Return the documents of a kind in the order of creation, for one credential or all."""
         rows = await self._connection.execute_fetchall(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
@@ -130,12 +131,12 @@ class SqliteRecords:
         return [_record(row) for row in rows]
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete a document, and return whether there was one."""
+        """Delete a document, and return whether it existed."""
         cursor = await self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
         return cursor.rowcount == 1
 
     async def count_up(self, name: str, credential: str = "") -> int:
-        """Return the next number under ``name`` in ``credential``: 1, 2, 3 ..."""
+        """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
         rows = await self._connection.execute_fetchall(
             "INSERT INTO counters (name, credential, value) VALUES (?, ?, 1) "
             "ON CONFLICT (name, credential) DO UPDATE SET value = value + 1 RETURNING value",
@@ -144,12 +145,12 @@ class SqliteRecords:
         return int(next(iter(rows))[0])
 
     async def forget(self, credential: str | None) -> None:
-        """Delete all documents and counters of a credential, or all there are."""
-        # One call to the connection's thread, so that no other statement gets in between. It takes no
-        # parameters; hexadecimal digits need no quotes, and no credential can break out of them.
+        """Delete the documents and counters of a credential, or all."""
+        # One script, so that no other statement can run in between. A script has no parameters. The
+        # credential is written in hexadecimal digits, which cannot contain SQL.
         whose = "credential" if credential is None else f"CAST(x'{credential.encode().hex()}' AS TEXT)"
         script = (
-            f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - the reason stands above
+            f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
         try:
@@ -159,7 +160,7 @@ class SqliteRecords:
             raise
 
     async def export(self) -> AsyncIterator[Document | Counter]:
-        """Return everything, as it stands at one moment; documents in the order of creation."""
+        """Yield a consistent copy of everything. Documents are in the order of creation."""
         async with aiosqlite.connect(self._path, isolation_level=None) as connection:
             await connection.execute("BEGIN")
             documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
@@ -172,8 +173,8 @@ class SqliteRecords:
                     yield Counter(name, credential, value)
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
-        """Replace everything by ``entries``, or nothing if they raise or cannot be stored."""
-        # Statements run in turn, also those that nobody waits for any more: they go first.
+        """Replace everything with ``entries``. If that fails, nothing changes."""
+        # Wait for earlier statements, because those of cancelled callers still run.
         await self._connection.execute_fetchall("SELECT 1")
         await anyio.to_thread.run_sync(_restore, self._path, entries)
 

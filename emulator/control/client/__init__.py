@@ -1,4 +1,4 @@
-"""The control API from Python, for tests and scripts."""
+"""Python client of the control API, for tests and scripts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from emulator.control.client.world import World
 
 
 class Client(World, Clock, Faults, Tasks, Journal, Webhooks):
-    """All of the control API of a running emulator.
+    """Client of the control API of a running emulator.
 
     Parameters
     ----------
     base_url : str
-        Of the emulator, or of its control port.
+        URL of the emulator, or of its control port.
     credential : str or None
-        Credential to see and to act on; None for all, and to set the default.
+        Credential to act on; None for all credentials, and to set the default.
     transport : httpx.BaseTransport or None
-        For an emulator that is not behind a socket.
+        Replaces the connection, such as for an emulator without a socket.
     """

@@ -1,4 +1,4 @@
-"""One call of the control API, which every method of the client makes."""
+"""The HTTP connection of the client, and its errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ControlError(Exception):
 
 
 class Caller:
-    """Connections to one emulator, and the credential that calls are about; see ``Client``."""
+    """Connections to one emulator, and the credential of the calls; see ``Client``."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Caller:
         )
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(
@@ -57,7 +57,7 @@ class Caller:
         return {} if self.credential is None else {"credential": self.credential}
 
     def _read(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
-        """Return the answer to ``_call`` as what it describes."""
+        """Make a call, and return its JSON as an object of type ``kind``."""
         return TypeAdapter(kind).validate_python(self._call(method, path, **options))
 
     def _call(
@@ -69,7 +69,7 @@ class Caller:
         params: Mapping[str, Any] | None = None,
         scoped: bool = False,
     ) -> Any:
-        """Return the JSON of an answer, or None if it is empty; ``scoped`` calls name the credential."""
+        """Make a call, and return its JSON, if any. ``scoped`` adds the client's credential."""
         params = self._mine() if scoped else params
         answer = self._http.request(method, path, json=body, params=params)
         refuse_errors(answer)
@@ -77,7 +77,7 @@ class Caller:
 
 
 def refuse_errors(answer: httpx.Response) -> None:
-    """Raise ``ControlError`` if an answer is an error."""
+    """Raise ``ControlError`` if a response is an error."""
     if answer.is_error:
         answer.read()
         raise ControlError(answer.status_code, _detail(answer))
@@ -91,4 +91,8 @@ def _detail(answer: httpx.Response) -> str:
     if not isinstance(document, dict):
         return answer.text
     reason = document.get("error")
-    return f"{answer.url} answers as no emulator does" if reason is None else str(reason)
+    return (
+        f"the server at {answer.url} does not answer like an emulator; check the URL"
+        if reason is None
+        else str(reason)
+    )

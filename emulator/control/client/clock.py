@@ -1,4 +1,4 @@
-"""The clock: freeze, advance, travel."""
+"""Calls for the clock."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class Clock(Caller):
     """The clock of a credential, or the default one."""
 
     def clock(self) -> ClockReading:
-        """Return what the clock says."""
+        """Return the time and the state of the clock."""
         return self._clock("GET")
 
     def freeze(self, at: datetime | float | None = None) -> ClockReading:
-        """Stop the clock, now or at a moment."""
+        """Freeze the clock, now or at a time."""
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:
-        """Let the clock run on from where it is."""
+        """Run a frozen clock again, from its current time."""
         return self._clock("POST", "/run")
 
     def advance(self, seconds: float) -> ClockReading:
-        """Move the clock on."""
+        """Move the clock forward."""
         return self._clock("POST", "/advance", seconds=seconds)
 
     def travel(self, to: datetime | float) -> ClockReading:
-        """Set the clock."""
+        """Set the clock to a time."""
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Go back to the default clock, or the settings'."""
+        """Reset the clock to the default clock; without a credential, reset the default to the settings."""
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

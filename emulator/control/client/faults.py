@@ -1,4 +1,4 @@
-"""Fault rules, the names that they use, and scenarios."""
+"""Calls for fault rules, the names in them, and scenarios."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from emulator.world.faults.rules import FaultRule, Match
 
 
 class Faults(Caller):
-    """What goes wrong on purpose."""
+    """The fault rules of a credential, or of all."""
 
     def errors(self) -> list[ErrorDescription]:
-        """Return every error of every vendor, and how to get it."""
+        """Return all errors of all vendors, and how to cause them."""
         return self._read(list[ErrorDescription], "GET", "/errors")
 
     def effects(self) -> Mapping[str, Any]:
-        """Return the effects that have a name."""
+        """Return the named effects."""
         return self._read(dict[str, Any], "GET", "/effects")
 
     def operations(self) -> dict[str, Operations]:
-        """Return what clients can call, by vendor: the names that rules and filters use."""
+        """Return the operations of each vendor, with the names that rules and filters use."""
         return self._read(dict[str, Operations], "GET", "/operations")
 
     def add_fault(
@@ -38,9 +38,10 @@ class Faults(Caller):
         ttl_s: float | None = None,
         **match: Any,
     ) -> ListedRule:
-        """Return a rule that was added, for the client's credential unless ``match`` names one.
+        """Add a rule, and return it with its id.
 
-        ``effect`` is the name of an error or of an effect, or an object; ``match`` as in ``Match``.
+        ``effect`` is the name of an error, the name of an effect, or an ``Effect``. ``match`` has the fields
+        of ``Match``. The client's credential is the default of its ``credential``.
         """
         if self.credential is not None:
             match.setdefault("credential", self.credential)
@@ -51,16 +52,16 @@ class Faults(Caller):
 
     @contextlib.contextmanager
     def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
-        """Have something go wrong as long as the block lasts; options as of ``add_fault``."""
+        """Add a rule and remove it at the end of the block. The options are those of ``add_fault``."""
         rule = self.add_fault(effect, **options)
         try:
             yield rule
         finally:
-            with contextlib.suppress(ControlError):  # it was removed meanwhile
+            with contextlib.suppress(ControlError):  # the rule was used up, or removed by another call
                 self.remove_fault(rule.id)
 
     def faults(self) -> list[ListedRule]:
-        """Return the rules that may still fire."""
+        """Return the active rules."""
         return self._read(list[ListedRule], "GET", "/faults", scoped=True)
 
     def remove_fault(self, rule_id: str) -> None:
@@ -68,24 +69,24 @@ class Faults(Caller):
         self._call("DELETE", f"/faults/{quote(rule_id)}")
 
     def forget_faults(self) -> None:
-        """Forget the credential's rules, or all."""
+        """Remove the credential's rules, or all."""
         self._call("DELETE", "/faults", scoped=True)
 
     def scenarios(self) -> list[ListedScenario]:
-        """Return the scenarios that come along."""
+        """Return the built-in scenarios."""
         return self._read(list[ListedScenario], "GET", "/scenarios")
 
     def scenario(self, name: str) -> Scenario:
-        """Return a scenario that comes along."""
+        """Return a built-in scenario."""
         return self._read(Scenario, "GET", f"/scenarios/{quote(name)}")
 
     def load_scenario(self, scenario: str | Scenario) -> LoadedScenario:
-        """Return what was added: a scenario that comes along, by its name, or one's own."""
+        """Load a built-in scenario by its name, or a ``Scenario``, and return the rules that it added."""
         if isinstance(scenario, str):
             return self._read(LoadedScenario, "POST", f"/scenarios/{quote(scenario)}", scoped=True)
         body = scenario.model_dump(mode="json", exclude_defaults=True)
         return self._read(LoadedScenario, "POST", "/scenarios", body=body, scoped=True)
 
     def unload_scenario(self, name: str) -> None:
-        """Remove the rules that a scenario added."""
+        """Remove the rules of a scenario."""
         self._call("DELETE", f"/scenarios/{quote(name)}", scoped=True)

@@ -1,4 +1,4 @@
-"""The calls that clients made, and what they would have cost."""
+"""Calls for the journal and the costs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from emulator.world.warnings import WarningKind
 
 
 class Journal(Caller):
-    """The calls of a credential, or of all."""
+    """The recorded calls and the costs of a credential, or of all."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
-        """Return the last calls that match, the oldest first; ``match`` as in ``CallFilter``."""
+        """Return the matching calls, oldest first. ``match`` has the fields of ``CallFilter``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(RecordedCalls, "GET", "/calls", params=params).calls
 
@@ -27,9 +27,10 @@ class Journal(Caller):
         return self._read(RecordedCall, "GET", f"/calls/{number}")
 
     def follow(self, **match: Any) -> Iterator[RecordedCall]:
-        """Yield calls as they are over, until the emulator stops: those to come, or those ``after`` a number.
+        """Yield each matching call when it is over, until the emulator stops.
 
-        ``match`` as in ``StreamFilter``. Calls that were forgotten before they could be read are left out.
+        ``match`` has the fields of ``StreamFilter``: ``after`` also yields the recorded calls after a number.
+        Calls that the journal dropped before they were read are left out.
         """
         params = {**self._mine(), **match}
         with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
@@ -43,7 +44,7 @@ class Journal(Caller):
                     yield RecordedCall.model_validate(json.loads(value))
 
     def warnings(self) -> list[WarningKind]:
-        """Return every warning that a call can get."""
+        """Return all kinds of warnings."""
         return self._read(list[WarningKind], "GET", "/warnings")
 
     def forget_calls(self) -> None:
@@ -53,9 +54,9 @@ class Journal(Caller):
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
     ) -> Verdict:
-        """Return whether so many calls match, and if not what comes closest.
+        """Check how many calls match, and return the verdict with the closest calls.
 
-        One or more, if no number is given; ``match`` as in ``VerifyMatch``.
+        Without a number, 1 or more must match. ``match`` has the fields of ``VerifyMatch``.
         """
         wanted: Any = {"at_least": at_least, "at_most": at_most}
         if count is not None:
@@ -66,17 +67,17 @@ class Journal(Caller):
         return self._read(Verdict, "POST", "/calls/verify", body=body)
 
     def har(self, **match: Any) -> dict[str, Any]:
-        """Return the last calls that match as an HTTP archive; ``match`` as in ``CallFilter``."""
+        """Return the matching calls as an HTTP archive. ``match`` has the fields of ``CallFilter``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(dict[str, Any], "GET", "/calls.har", params=params)
 
     def costs(self, *, since_start: bool = False) -> Costs:
-        """Return what the credential's calls, or all, would have cost.
+        """Return the cost of the credential's calls, or of all calls.
 
-        ``since_start`` counts since the server started, whatever was reset or forgotten meanwhile.
+        ``since_start`` counts from the start of the server, regardless of resets and forgotten costs.
         """
         return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
 
     def forget_costs(self) -> None:
-        """Forget the credential's costs, or all, and count from zero."""
+        """Reset the credential's costs, or all costs, to zero."""
         self._call("DELETE", "/costs", scoped=True)

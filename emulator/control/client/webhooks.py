@@ -1,4 +1,4 @@
-"""Webhooks: endpoints, deliveries, and the plan of when they come."""
+"""Calls for webhooks: endpoints, deliveries and plans."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Webhooks(Caller):
         timestamps: Timestamps = "machine",
         vendor: str | None = None,
     ) -> EndpointDescription:
-        """Return an endpoint that was added, with its secret.
+        """Add an endpoint, and return it with its secret.
 
-        Its webhooks have ``timestamps`` of the machine's time; ``"clock"`` is for a receiver whose time is
-        moved with the emulator's clock. Without ``vendor`` it receives the webhooks of every vendor.
+        Without ``secret``, one is generated. Without ``vendor``, all vendors send webhooks to it.
+        Set ``timestamps`` to ``"clock"`` if the receiver's time is moved with the emulator's clock.
         """
         body = {"url": url, "secret": secret, "vendor": vendor, "timestamps": timestamps}
         return self._read(EndpointDescription, "POST", "/webhooks/endpoints", body=body, scoped=True)
 
     def endpoints(self) -> list[EndpointDescription]:
-        """Return the endpoints, their secrets masked."""
+        """Return the endpoints, with masked secrets."""
         return self._read(list[EndpointDescription], "GET", "/webhooks/endpoints", scoped=True)
 
     def remove_endpoint(self, endpoint_id: str) -> None:
@@ -37,22 +37,25 @@ class Webhooks(Caller):
         self._call("DELETE", f"/webhooks/endpoints/{quote(endpoint_id)}")
 
     def deliveries(self, **match: str) -> list[DeliveryDescription]:
-        """Return what was delivered; ``match`` names a ``task``, ``endpoint`` or ``state``."""
+        """Return the deliveries; ``match`` selects by ``task``, ``endpoint`` or ``state``."""
         params = {**self._mine(), **match}
         return self._read(list[DeliveryDescription], "GET", "/webhooks/deliveries", params=params)
 
     def replay(self, delivery_id: str) -> DeliveryDescription:
-        """Return a delivery that was sent once more."""
+        """Send a delivery again, now and without a fault, and return it."""
         return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{quote(delivery_id)}/replay")
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
-        """Prescribe how many polls are told that a task runs, and when its webhooks come."""
+        """Set the plan of the credential.
+
+        ``polls`` report a running task, and ``webhooks`` says when each webhook is sent; see ``When``.
+        """
         self._call("PUT", "/webhooks/plan", body={"polls": polls, "webhooks": list(webhooks)}, scoped=True)
 
     def planned(self) -> PlanDescription:
-        """Return what is prescribed, and what has happened since."""
+        """Return the plan and the recorded events."""
         return self._read(PlanDescription, "GET", "/webhooks/plan", scoped=True)
 
     def forget_plan(self) -> None:
-        """Forget what is prescribed."""
+        """Remove the plan."""
         self._call("DELETE", "/webhooks/plan", scoped=True)

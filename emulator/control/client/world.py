@@ -1,4 +1,4 @@
-"""The emulator as a whole: health, reset, snapshots, vendors and credentials."""
+"""Calls for the whole emulator: health, reset, snapshots, OpenAPI documents and credentials."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ POLL_SECONDS = 0.02
 
 
 class World(Caller):
-    """What holds for the whole emulator."""
+    """The emulator as a whole."""
 
     def health(self) -> Health:
-        """Return what is served."""
+        """Return the state of the server, and what it serves."""
         return self._read(Health, "GET", "/health")
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
-        """Return when init hooks have run and the face core is warm.
+        """Wait until the init hooks have run and the face core is warm.
 
         Raises
         ------
         TimeoutError
-            If it takes longer.
+            If the emulator is not ready after ``timeout_s`` seconds.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -41,39 +41,41 @@ class World(Caller):
                 if answer.status_code == httpx.codes.OK:
                     return Readiness.model_validate(answer.json())
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self._http.base_url} was not ready after {timeout_s} s")
+                raise TimeoutError(
+                    f"{self._http.base_url} is not ready after {timeout_s} s; check that the emulator runs"
+                )
             time.sleep(POLL_SECONDS)
 
     def reset(self) -> None:
-        """Forget what the credential owns, or everything."""
+        """Delete the state of the credential, or all state."""
         self._call("POST", "/reset", body={"credential": self.credential})
 
     def save_snapshot(self, file: Path) -> None:
-        """Write all state to ``file``."""
+        """Write a snapshot of all state to ``file``."""
         with self._http.stream("GET", "/snapshot") as answer, file.open("wb") as written:
             refuse_errors(answer)
             for chunk in answer.iter_bytes():
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Return what a snapshot held, by which all state was replaced."""
+        """Replace all state with a snapshot, and return the number of its parts."""
         with file.open("rb") as opened:
             answer = self._http.put("/snapshot", content=opened)
         refuse_errors(answer)
         return Restored.model_validate(answer.json())
 
     def openapi(self, vendor: str) -> dict[str, Any]:
-        """Return the OpenAPI document of an emulated API."""
+        """Return the OpenAPI document of a vendor's emulated API."""
         return self._read(dict[str, Any], "GET", f"/openapi/{vendor}.json")
 
     def credentials(self) -> list[ListedCredential]:
-        """Return the credentials that are listed, and what they are."""
+        """Return all credentials with a state."""
         return self._read(list[ListedCredential], "GET", "/credentials")
 
     def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
-        """List a credential, or change what it is."""
+        """Set the state of a credential."""
         self._call("PUT", "/credentials", body={"credential": credential, "state": state})
 
     def unlist_credential(self, credential: str) -> None:
-        """Take back what was listed while the emulator ran."""
+        """Remove the state of a credential; a state from the settings applies again."""
         self._call("DELETE", f"/credentials/{quote(credential)}")

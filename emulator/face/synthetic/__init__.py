@@ -1,8 +1,9 @@
-"""Pictures of people who do not exist, with everything about them known exactly.
+"""Synthetic faces: pictures of people who do not exist, with exact ground truth.
 
-A head is modelled (the canonical mesh with an identity and an expression, closed by a skull; neck,
-ears, shoulders and hair), painted by procedure, lit, and drawn. It is a clean stylised portrait that
-face detectors recognise, and its landmarks are the mesh's own vertices.
+The package models a head, paints it procedurally, lights it and renders it. The head is the canonical
+mesh with an identity and an expression, closed by a skull, plus neck, ears, shoulders and hair. The
+result is a clean, stylised portrait that face detectors recognise. Its landmarks are vertices of the
+mesh.
 """
 
 from __future__ import annotations

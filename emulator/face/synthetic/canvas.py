@@ -1,4 +1,4 @@
-"""The supersampled picture that people are drawn onto."""
+"""The supersampled canvas on which people are drawn."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SUPERSAMPLING: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """The supersampled picture under work: linear light (N, 3) and depth (N,), row by row.
+    """The supersampled picture in linear light (N, 3) and its depth (N,), in row-major order.
 
-    Both arrays are drawn into.
+    Drawing changes both arrays in place.
     """
 
     picture: Singles
@@ -31,7 +31,7 @@ class Canvas:
 
 
 def fine_pixels(vertices: Points3, camera: WeakPerspective) -> Points3:
-    """Return camera-axes vertices as pixels of the supersampled picture."""
+    """Convert vertices in camera axes to supersampled pixels and depth (V, 3)."""
     offset = (SUPERSAMPLING - 1) / 2
     scale = camera.scale * SUPERSAMPLING
     tx, ty = camera.translation * SUPERSAMPLING + offset
@@ -41,8 +41,8 @@ def fine_pixels(vertices: Points3, camera: WeakPerspective) -> Points3:
 
 
 def look_up(layers: Singles, place: Singles) -> Singles:
-    """Return layers (h, w, C) at pixel places (N, 2): (N, C)."""
-    # OpenCV's maps may have no side above 32767: the list is folded.
+    """Interpolate layers (h, w, C) at pixel positions (N, 2): (N, C)."""
+    # OpenCV limits the sides of a map to 32767, so reshape the list of positions to a rectangle.
     count = len(place)
     columns = 4096
     rows = -(-count // columns)
@@ -63,7 +63,7 @@ def look_up(layers: Singles, place: Singles) -> Singles:
 
 
 def unit(vectors: Singles) -> Singles:
-    """Return vectors (N, 3) of length 1."""
+    """Normalise vectors (N, 3) to length 1."""
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, np.newaxis]
     return single(vectors / np.maximum(length, np.float32(1e-9)))
 
@@ -71,15 +71,15 @@ def unit(vectors: Singles) -> Singles:
 def polar_angle(y: Singles, x: Singles) -> Singles:
     """Return the angles (N,) of points (N,), in radians.
 
-    The coordinates are copied into arrays of their own. Given columns of a larger array, NumPy takes
-    a column's memory to reach past the array's end; if the result happens to lie there, it goes
-    another way, and some angles differ in their last bit.
+    The coordinates are copied to contiguous arrays to make the result reproducible. For columns of a
+    larger array, NumPy assumes a memory range past the end of the array. If the result is allocated
+    there, NumPy uses another code path, and some angles differ in the last bit.
     """
     return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
 
 
 def interpolated(channels: Floats, raster: Raster, triangles: Triangles, pixel: NDArray[np.int64]) -> Singles:
-    """Return the vertices' channels (V, C) at some pixels of a raster: (N, C), in single precision."""
+    """Interpolate the vertices' channels (V, C) at given pixels of a raster: (N, C), float32."""
     thin = channels.astype(np.float32)
     corner = triangles[raster.triangle_index.reshape(-1)[pixel]]
     weights = raster.barycentric.reshape(-1, 3)[pixel]

@@ -1,4 +1,4 @@
-"""Colours of people, and light as numbers."""
+"""Colours of skin and hair, and conversion between sRGB and linear light."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SKIN_TONES: Final = (
     "3a312a",
     "292420",
 )
-"""The Monk Skin Tone scale, tone 1 first, as published sRGB values (https://skintone.google)."""
+"""The Monk Skin Tone scale from tone 1 to 10, as published sRGB values (https://skintone.google)."""
 
 HAIR_COLORS: Final[dict[HairColor, str]] = {
     "black": "1d1a1a",
@@ -35,23 +35,23 @@ HAIR_COLORS: Final[dict[HairColor, str]] = {
     "blond": "b28a55",
     "grey": "9a9792",
 }
-"""The colours that hair is drawn in, sRGB."""
+"""Rendered hair colours, sRGB."""
 
 
 def single(values: object) -> Singles:
-    """Return an array in single precision, whatever the libraries' stubs say that it is."""
+    """Convert to float32. Also hides the imprecise types of the libraries' stubs from the type checker."""
     single: Singles = np.asarray(values, np.float32)
     return single
 
 
 def linear(hex_color: str) -> Singles:
-    """Return linear light (3,) of an sRGB colour."""
+    """Convert an sRGB colour to linear light (3,)."""
     srgb = np.array([int(hex_color[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def srgb(linear: Singles) -> Singles:
-    """Return linear light as sRGB, 0 to 1."""
+    """Convert linear light to sRGB, 0 to 1."""
     clipped = np.clip(linear, 0.0, 1.0)
     return np.where(
         clipped <= 0.0031308, 12.92 * clipped, 1.055 * np.power(clipped, np.float32(1 / 2.4)) - 0.055
@@ -59,18 +59,18 @@ def srgb(linear: Singles) -> Singles:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> Singles:
-    """Return smooth noise of unit variance or a little less, with features of ``cell`` pixels."""
+    """Return smooth noise with features of ``cell`` pixels and a variance of 1 or slightly less."""
     coarse = rng.standard_normal((int(shape[0] / cell) + 3, int(shape[1] / cell) + 3)).astype(np.float32)
     fine = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
     return single(fine[: shape[0], : shape[1]])
 
 
 def mixed(albedo: Singles, color: Singles, amount: Singles) -> Singles:
-    """Return ``albedo`` (h, w, 3) with ``color`` over it as far as ``amount`` (h, w) says."""
+    """Blend ``color`` over ``albedo`` (h, w, 3); ``amount`` (h, w) is its opacity."""
     rows, columns = np.flatnonzero(amount.max(axis=1) > 1e-3), np.flatnonzero(amount.max(axis=0) > 1e-3)
     result = albedo.copy()
     if len(rows):
-        # Most strokes touch a small rectangle.
+        # Blend only the affected rectangle, because most strokes are small.
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         alpha = amount[part][..., np.newaxis]
         over = color[part] if color.ndim == 3 else color
@@ -79,7 +79,7 @@ def mixed(albedo: Singles, color: Singles, amount: Singles) -> Singles:
 
 
 def darkened(albedo: Singles, factor: float | Singles, amount: Singles) -> Singles:
-    """Return ``albedo`` multiplied by ``factor`` as far as ``amount`` (h, w) says."""
+    """Multiply ``albedo`` by ``factor``; ``amount`` (h, w) is the strength, 0 to 1."""
     rows, columns = np.flatnonzero(amount.max(axis=1) > 1e-3), np.flatnonzero(amount.max(axis=0) > 1e-3)
     result = albedo.copy()
     if len(rows):

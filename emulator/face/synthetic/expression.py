@@ -1,4 +1,4 @@
-"""What a face does: smile, open the mouth, close the eyes, raise the brows."""
+"""Expressions of a synthetic face: smile, open mouth, closed eyes, raised brows."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from emulator.face.types import Points3
 
 @dataclass(frozen=True)
 class Expression:
-    """How far a face does what; each from 0, at rest, to 1.
+    """The strengths of the parts of an expression, from 0 (at rest) to 1.
 
     Attributes
     ----------
     smile : float
-        The corners of the mouth go out and up, the cheeks follow.
+        Moves the corners of the mouth out and up, and the cheeks with them.
     open_mouth : float
-        The jaw goes down by 18 degrees about the ears' axis at 1.
+        Opens the jaw about the axis through the ears; by 18 degrees at 1.
     closed_eyes : float
-        The upper lids meet the lower ones at 1.
+        Lowers the upper lids; at 1 they touch the lower ones.
     raised_brows : float
-        The brows go up by a centimetre at 1, the forehead with them.
+        Raises the brows, and the forehead with them; by 0.75 cm at 1.
     """
 
     smile: float = 0.0
@@ -51,16 +51,16 @@ class Expression:
         for field in fields(self):
             value = getattr(self, field.name)
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"{field.name} is 0 to 1, not {value}")
+                raise ValueError(f"{field.name} must be 0 to 1, not {value}")
 
 
 _JAW_DEG = 18.0
 
 
 def expressed(face: Points3, expression: Expression) -> Points3:
-    """Return the surface landmarks (468, 3), centimetres in model space, with the expression.
+    """Apply the expression to the surface landmarks (468, 3) in model space, in centimetres.
 
-    Without any it is the face itself, bit for bit.
+    An expression at rest returns a bit-identical copy.
     """
     moved = face.copy()
     if expression.raised_brows:
@@ -87,7 +87,7 @@ def _smile(face: Points3) -> Points3:
     half = abs(face[UPPER_LIP_OUTER[0], 0] - middle)
     for corner, cheek in ((UPPER_LIP_OUTER[0], RIGHT_CHEEK), (UPPER_LIP_OUTER[-1], LEFT_CHEEK)):
         side = np.sign(face[corner, 0])
-        # Lips follow in proportion to how near they are to the corner; the middle stays.
+        # Lips move more the nearer they are to the corner; their middle moves little.
         lips = np.clip(np.abs(face[:, 0] - middle) / half, 0.0, 1.0) ** 1.5
         pull = _near(face, face[corner], 1.5) * np.where(face[:, 0] * side > 0, np.maximum(lips, 0.15), 0.15)
         field += pull[:, np.newaxis] * np.array([0.8 * side, 0.7, -0.45])
@@ -95,21 +95,21 @@ def _smile(face: Points3) -> Points3:
         field += raised[:, np.newaxis] * np.array([0.1 * side, 0.3, 0.28])
     lower = _near(face, face[[*LEFT_LOWER_LID[2:-2], *RIGHT_LOWER_LID[2:-2]]], 0.4)
     field[:, 1] += 0.1 * lower
-    # The lips are drawn thin over the teeth.
+    # A smile stretches the upper lip thin over the teeth.
     field[:, 1] -= 0.1 * _near(face, face[list(UPPER_LIP_OUTER[3:-3])], 0.4) * 0.6
     return field
 
 
 def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
-    """Return ``moved`` with the lower lip, the chin and half the cheeks turned about the ears' axis."""
+    """Return ``moved`` with the lower lip, the chin and part of the cheeks turned about the ears' axis."""
     axis = face[[234, 454]].mean(axis=0) + np.array([0.0, -0.5, -0.5])
     mouth = face[list(LIPS_INNER)].mean(axis=0)
     below = np.clip((mouth[1] + 0.2 - face[:, 1]) / 1.6, 0.0, 1.0)
     share = below * np.clip((face[:, 2] - axis[2] - 1.0) / 4.0, 0.0, 1.0)
     lower = [*LOWER_LIP_INNER[1:-1], *LOWER_LIP_OUTER[1:-1]]
     share[lower] = np.clip(1.15 - 0.35 * (np.abs(face[lower, 0]) / 2.2) ** 2, 0.0, 1.0)
-    # Whatever lies above the line between the lips stays with the skull. Somebody's closed lips may
-    # overlap: which lip a vertex belongs to is asked of the canonical mesh.
+    # Vertices above the line between the lips do not move. Take this line from the canonical mesh,
+    # because closed lips may overlap in other faces.
     rest = canonical_mesh().vertices
     edge = rest[list(UPPER_LIP_INNER)]
     line = np.interp(rest[:, 0], edge[:, 0], edge[:, 1])
@@ -127,14 +127,14 @@ def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
     turned = moved.copy()
     turned[:, 1] = axis[1] + np.cos(angle) * offset[:, 1] - np.sin(angle) * offset[:, 2]
     turned[:, 2] = axis[2] + np.sin(angle) * offset[:, 1] + np.cos(angle) * offset[:, 2]
-    # The corners come in as the mouth opens.
+    # The corners of the mouth move inwards as it opens.
     pinch = amount * 0.25 * _near(face, face[[UPPER_LIP_OUTER[0], UPPER_LIP_OUTER[-1]]], 0.9)
     turned[:, 0] -= np.sign(face[:, 0]) * pinch
     return turned
 
 
 def _with_closed_eyes(face: Points3, amount: float) -> Points3:
-    """Return the face with the upper lids down over the eyes; the fold above follows by half."""
+    """Return the face with the upper lids lowered. The skin above follows, less with distance."""
     moved = face.copy()
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
         down = face[list(lower)] + np.array([0.0, 0.0, 0.06]) - face[list(upper)]

@@ -1,4 +1,4 @@
-"""The figure: a closed head through the landmarks, ears, neck, clothes, and what is worn."""
+"""Geometry of a person: a closed head through the landmarks, ears, neck, clothes, glasses and mask."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ from emulator.face.types import Points2, Points3, Triangles
 
 FOREHEAD_TOP: Final = 10
 EARS: Final = (234, 454)
-"""The landmarks just before the ears, right and left."""
+"""The landmarks just in front of the right and the left ear."""
 
 Material: TypeAlias = Literal["face", "skin", "cloth", "mouth", "teeth", "tongue", "frame", "mask"]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A piece of the figure, in camera axes (centimetres, x right, y up, z to the camera)."""
+    """A part of the figure, in camera axes (centimetres, x right, y up, z towards the camera)."""
 
     vertices: Points3
     triangles: Triangles
-    features: Floats  # (V, 5): place on the resting head (3), belongs to the face, hollowness
+    features: Floats  # (V, 5): position on the resting head (3), 1 on the face, hollowness
     material: Material
 
 
 @dataclass(frozen=True, eq=False)
 class HeadTopology:
-    """The closed head: canonical mesh, rings around the skull, a pole; and its subdivision."""
+    """The closed head and its subdivision: the canonical mesh, rings around the skull, and a pole."""
 
     subdivision: sparse.csr_array
     triangles: Triangles
     within_mouth: NDArray[np.bool_]  # (T,)
-    mean: sparse.csr_array  # takes vertices to the mean of their neighbours
+    mean: sparse.csr_array  # maps vertices to the mean of their neighbours
     resting: Points3
     hollowness: Floats
     is_face: Floats
@@ -71,11 +71,15 @@ def figure(
     open_mouth: bool,
     covered_mouth: bool,
 ) -> list[Part]:
-    """Return all parts, the head first; the landmarks (468, 3) are in model space, at rest and as seen."""
+    """Return all parts of the person, the head first.
+
+    ``resting_face`` and ``face`` are the landmarks (468, 3) in model space, without and with the
+    expression.
+    """
     skull = head(face, rotation, open_mouth=open_mouth)
     parts = [skull, *_neck_and_shoulders(person, resting_face, rotation)]
     if person.hair_type not in ("long_straight", "long_wavy"):
-        # Long hair falls over the ears.
+        # Long hair hides the ears.
         parts.append(_ears(resting_face, rotation))
     if open_mouth:
         parts.extend(_mouth_inside(face, rotation))
@@ -88,18 +92,18 @@ def figure(
 
 _RINGS: Final = 9
 
-# How finely a head's depth is sampled for what lies on it.
+# Resolution of the head's depth map, on which the mask is placed.
 _STEPS_PER_CM: Final = 12.0
 
 
 def _skull_rings(face: Points3) -> Points3:
-    """Return the rings (9 * 36, 3) that close the head behind the face, and the pole behind them."""
+    """Return the rings (9 * 36, 3) that close the head behind the face, followed by the pole (1, 3)."""
     oval = face[list(FACE_OVAL)]
     ears = face[list(EARS)].mean(axis=0)
     top = face[FOREHEAD_TOP]
     half_width = np.ptp(face[:, 0]) / 2 * 1.07
-    # An adult's head: the crown lies about 4.5 cm above the hair line, the back of the head
-    # somewhat more behind the ears than the nose is before them.
+    # In an adult, the crown is about 4.5 cm above the hairline. The back of the head is slightly farther
+    # from the ears than the nose is.
     centre = np.array([0.0, (top[1] + ears[1]) / 2 - 1.0, ears[2] - 1.6])
     radii = np.array([half_width, top[1] + 4.4 - centre[1], 9.4])
     cosine = np.clip((oval[:, 2] - centre[2]) / radii[2], -0.95, 0.95)
@@ -112,7 +116,7 @@ def _skull_rings(face: Points3) -> Points3:
         t = ring / (_RINGS + 1)
         polar = first + (np.pi - first) * t
         across = centre[:2] + radii[:2] * unit * np.sin(polar)[:, np.newaxis]
-        # The jaw's underside rises quickly towards the neck.
+        # The underside of the jaw rises quickly towards the neck.
         across += (oval[:, :2] - start) * (1.0 - t) ** 5
         rings.append(np.concatenate([across, (centre[2] + radii[2] * np.cos(polar))[:, np.newaxis]], axis=1))
     pole = centre - [0.0, 0.0, radii[2]]
@@ -135,10 +139,10 @@ def _skull_triangles(face_count: int) -> Triangles:
 
 @cache
 def head_topology() -> HeadTopology:
-    """Return what does not depend on the person; computed once."""
+    """Return the data that does not depend on the person."""
     mesh = canonical_mesh()
     behind = _skull_triangles(SURFACE_COUNT)
-    # The oval is listed clockwise as the viewer sees it; the ring's triangles must agree with the face's.
+    # FACE_OVAL runs clockwise as seen by the viewer. The winding of the skull must match the face's.
     face_edges = {(int(a), int(b)) for t in mesh.triangles for a, b in zip(t, np.roll(t, -1), strict=True)}
     if (FACE_OVAL[0], FACE_OVAL[1]) in face_edges:
         behind = behind[:, [0, 2, 1]]
@@ -154,8 +158,8 @@ def head_topology() -> HeadTopology:
     is_face[:SURFACE_COUNT] = 1.0
     resting = subdivision @ passing_through(resting_control, subdivision)
 
-    # Hollowness: how far a vertex lies below its neighbourhood's mean, smoothed; a stand-in for
-    # ambient occlusion that any identity has in the same places.
+    # Hollowness: the smoothed depth of a vertex below the mean of its neighbourhood. It approximates
+    # ambient occlusion, and is the same for every identity.
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     neighbours = sparse.csr_array(
         (np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(resting), len(resting))
@@ -167,21 +171,22 @@ def head_topology() -> HeadTopology:
     hollow = np.sum((smooth - resting) * vertex_normals(resting, triangles), axis=1)
     for _ in range(3):
         hollow = mean @ hollow
-    # A subdivision lists the four parts of a triangle one whole round apart.
+    # Each subdivision lists one part of all triangles after another, so two repeat the mask 16 times.
     return HeadTopology(
         subdivision, triangles, np.tile(within, 16), mean, resting, hollow, subdivision @ is_face
     )
 
 
 def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> tuple[Points3, Triangles]:
-    """Return an upright tube, closed nowhere, through ``centres`` (K, 3) with ``radii`` (K, 2) in x and z.
+    """Return an upright tube with open ends through ``centres`` (K, 3), with ``radii`` (K, 2) in x and z.
 
-    The cross-sections are superellipses of the given power; K is refined to a smooth curve.
+    The cross-sections are superellipses with the exponent ``power``. A smooth curve interpolates the K
+    cross-sections.
     """
     knots = np.linspace(0.0, 1.0, len(centres))
     fine = np.linspace(0.0, 1.0, 6 * len(centres))
     profile = np.concatenate([centres, radii], axis=1)
-    # Monotone between the knots, so that a collar does not bulge.
+    # Interpolate monotonically between the knots, so that a collar does not bulge.
     smooth = PchipInterpolator(knots, profile, axis=0)(fine)
     angle = np.linspace(0.0, 2 * np.pi, around, endpoint=False)
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -199,7 +204,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
 
 
 def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
-    """Return the triangles between ``rows`` rings (or lines, if not closed) of ``around`` vertices."""
+    """Return the triangles between ``rows`` rings of ``around`` vertices, or lines if not closed."""
     ring = np.arange(around if closed else around - 1)
     following = (ring + 1) % around
     triangles: list[NDArray[np.int64]] = []
@@ -214,7 +219,7 @@ def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
 def plain(
     vertices: Points3, triangles: Triangles, material: Material, hollowness: Floats | float = 0.0
 ) -> Part:
-    """Return a part that is not the head: its own places stand for those on the resting head."""
+    """Return a part other than the head. Its own positions replace those on the resting head."""
     features = np.zeros((len(vertices), 5))
     features[:, :3] = vertices
     features[:, 4] = hollowness
@@ -222,7 +227,7 @@ def plain(
 
 
 def head(face: Points3, rotation: Floats, *, open_mouth: bool = False) -> Part:
-    """Return the whole head, smooth, through the face's 468 vertices."""
+    """Return the whole head as a smooth surface through the 468 vertices of the face."""
     topology = head_topology()
     control = np.concatenate([face, _skull_rings(face)])
     smooth = topology.subdivision @ passing_through(control, topology.subdivision)
@@ -239,11 +244,11 @@ def _ears(face: Points3, rotation: Floats) -> Part:
     radius = np.linspace(0.03, 1.0, rings)[:, np.newaxis]
     angle = np.linspace(0.0, 2 * np.pi, around, endpoint=False)[np.newaxis]
     up, back = np.sin(angle), np.cos(angle)
-    # Wider above than below, flat in front.
+    # Wider at the top than at the bottom, narrower in front.
     height = np.where(up > 0, 3.0, 3.3)
     width = (1.42 + 0.5 * np.clip(up + 0.25, -0.75, 1.0)) * np.where(back > 0, 1.0, 0.8)
     along_up, along_back = radius * up * height, radius * back * width
-    # The rim runs over the top and down behind; the lobe has none.
+    # The rim runs over the top and down the back. The lobe has no rim.
     rim = np.clip(0.35 + 0.9 * (0.6 * up + 0.7 * back), 0.0, 1.0) * np.clip(2.2 * up + 2.2, 0.0, 1.0)
     fold = np.clip(0.3 + 0.8 * back, 0.0, 1.0)
     bowl = np.exp(-(((along_up + 0.35) / 1.15) ** 2 + ((along_back + 0.25) / 0.75) ** 2))
@@ -259,7 +264,7 @@ def _ears(face: Points3, rotation: Floats) -> Part:
     )
     hollow = np.clip(0.75 * bowl + 0.35 * valley - 0.3 * tragus, 0.0, 0.8)
     outer = np.stack(np.broadcast_arrays(along_back, along_up, out), axis=2).reshape(-1, 3)
-    # The back: the outline once more, drawn in and towards the head.
+    # The back of the ear: a smaller copy of the outline, closer to the head.
     behind = np.stack([0.75 * along_back[-1], 0.8 * along_up[-1], np.full(around, -0.7)], axis=1)
     local = np.concatenate([outer, behind])
     shade = np.concatenate([hollow.reshape(-1), np.full(around, 0.4)])
@@ -275,16 +280,16 @@ def _ears(face: Points3, rotation: Floats) -> Part:
         place = local[:, :1] * backwards + local[:, 1:2] * upwards + local[:, 2:] * outwards
         root = np.array([side * 1.035 * half, face[ear][1] + 0.15, face[ear][2] - 2.1])
         vertices.append(place + root)
-        # Mirrored, the triangles turn around.
+        # Mirroring reverses the winding of the triangles.
         triangles.append((order[:, [0, 2, 1]] if side > 0 else order) + len(local) * len(triangles))
     stacked = np.concatenate(vertices) @ rotation.T
     return plain(stacked, np.concatenate(triangles).astype(np.int32), "skin", np.tile(shade, 2))
 
 
 def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list[Part]:
-    """Return neck, chest and clothes. The body faces the camera whatever the head does."""
+    """Return neck, chest and clothes. The body always faces the camera."""
     chin = face[CHIN_TIP]
-    # The body goes with the head's size, and a little with its width.
+    # The size of the body depends partly on the width of the head.
     width = 0.5 * np.ptp(face[:, 0]) / 2 + 3.7
     male = person.gender == "male"
     girth = 1.0 if male else 0.88
@@ -292,7 +297,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
     root = np.array([0.0, chin[1] + 5.0, ear[2] - 2.8]) @ rotation.T
     base = np.array([0.2 * root[0], chin[1] - 5.5, ear[2] - 4.6])
     steps = np.linspace(0.0, 1.0, 5)[:, np.newaxis]
-    # The middle stays with the spine while the head turns.
+    # The neck runs from the turning head to the spine, which does not turn.
     centres = root + (base - root) * steps
     radii = np.array([[0.62, 0.66], [0.62, 0.67], [0.64, 0.68], [0.72, 0.72], [1.0, 0.8]]) * width * girth
     neck, neck_triangles = tube(centres, radii, 64)
@@ -308,7 +313,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
         axis=1,
     )
     body_radii = np.stack([across, deep], axis=1)
-    # The chest runs out of the neck, and stays under the clothes.
+    # The chest continues the neck and stays inside the clothes.
     slope = np.array([0.78, 0.84, 0.93, 0.97, 0.97, 0.97, 0.97])[:, np.newaxis]
     chest, chest_triangles = tube(body_centres, slope * body_radii, 96, power=2.2)
     below = np.clip((chest[:, 1] - (chin[1] - 4.0)) / 5.0, 0.0, 1.0) * 0.75
@@ -316,7 +321,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
     body, body_triangles = tube(body_centres, body_radii, 96, power=2.2)
     columns = body.reshape(-1, 96, 3)
     rows = len(columns)
-    # The neckline: in front, clothes begin further down the same surface.
+    # The neckline: in front, the clothes start further down on the same surface.
     angle = np.linspace(0.0, 2 * np.pi, 96, endpoint=False) - np.pi / 2
     front = np.exp(-((np.abs(np.angle(np.exp(1j * angle))) / 0.75) ** 2.5))
     first = front * (4.0 + 15.0 * person.neckline)
@@ -328,7 +333,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
     below_edge = np.concatenate(
         [np.zeros((1, 96)), np.cumsum(np.linalg.norm(np.diff(columns, axis=0), axis=2), axis=0)]
     )
-    # The collar is a band that stands off a little.
+    # The collar is a slightly raised band.
     middle = body_centres[0, [0, 2]]
     swell = 1.0 + 0.03 * np.clip(1.3 - below_edge, 0.0, 1.0)[..., np.newaxis]
     columns[..., [0, 2]] = middle + (columns[..., [0, 2]] - middle) * swell
@@ -340,7 +345,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
 
 
 def _mouth_inside(face: Points3, rotation: Floats) -> list[Part]:
-    """Return what an open mouth shows: darkness, the upper teeth, the tongue."""
+    """Return the inside of an open mouth: a dark back wall, the upper teeth, the tongue."""
     lips = face[list(LIPS_INNER)]
     middle = lips.mean(axis=0)
     half = float(np.ptp(lips[:, 0])) / 2
@@ -355,7 +360,7 @@ def _mouth_inside(face: Points3, rotation: Floats) -> list[Part]:
     columns, rows = 97, 8
     turn = np.linspace(-1.15, 1.15, columns)[np.newaxis]
     down = np.linspace(0.0, 1.0, rows)[:, np.newaxis]
-    tooth = np.abs((turn / 1.15 * 5.0) % 1.0 - 0.5) * 2.0  # 1 between two teeth
+    tooth = np.abs((turn / 1.15 * 5.0) % 1.0 - 0.5) * 2.0  # 1 at the gap between two teeth
     edge = upper[1] - 0.5 + 0.1 * np.abs(turn) + 0.06 * tooth**6
     teeth = np.stack(
         np.broadcast_arrays(
@@ -430,7 +435,7 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
         centre = face[list(eye)].mean(axis=0)
         x = centre[0] + side * 0.1 + half_x * np.sign(cosine) * np.abs(cosine) ** (2 / power)
         y = centre[1] - 0.25 + half_y * np.sign(sine) * np.abs(sine) ** (2 / power)
-        # The front is slightly wrapped around the face.
+        # The frame curves slightly around the face.
         z = plane - 0.035 * x**2
         pieces.append(_wire(np.stack([x, y, z], axis=1), thickness, closed=True))
         inner.append(np.array([centre[0] + side * (0.1 - half_x), centre[1] + 0.35]))
@@ -457,9 +462,9 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
 
 
 def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
-    """Return how far in front, in centimetres, a surface lies at places (H, W, 2) of the frontal plane.
+    """Return a surface's foremost z, in centimetres, at positions (H, W, 2) of the frontal plane.
 
-    Beyond its outline, as at the nearest place within.
+    Outside its outline, the nearest value inside is used.
     """
     low, high = vertices[:, :2].min(axis=0) - 1.0, vertices[:, :2].max(axis=0) + 1.0
     width, height = (int(side) for side in np.ceil((high - low) * _STEPS_PER_CM))
@@ -476,7 +481,7 @@ def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Single
 
 
 def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
-    """Return a medical mask over nose, mouth and chin, and the loops that hold it."""
+    """Return a medical mask over nose, mouth and chin, and its ear loops."""
     resting = head_topology().resting
     model = skull.vertices @ rotation
     edge = canonical_mesh().vertices
@@ -487,8 +492,9 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
     top = bridge[1] + 0.4 - 1.9 * np.abs(u) ** 1.6
     bottom = chin[1] - 0.1 + 2.0 * np.abs(u) ** 2.2
     y = top + v * (bottom - top)
-    # Where these places of the frontal plane lie on this head. Only what faces the front: the
-    # underside of the jaw lies at the same places, an inch deeper. Beyond the chin as the nearest skin.
+    # Map these positions of the frontal plane from the resting head to this head. Use only vertices that
+    # face the front, because the underside of the jaw has the same positions, but is 2.5 cm deeper.
+    # Below the chin, use the nearest vertex.
     shown = (resting[:, 2] > edge[EARS[0]][2] + 1.0) & (resting[:, 1] < bridge[1] + 3.0)
     shown &= vertex_normals(resting, head_topology().triangles)[:, 2] > 0.15
     flat, there = resting[shown][:, :2], model[shown]
@@ -496,9 +502,9 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
     nearest = NearestNDInterpolator(flat, np.arange(len(flat)))(places).astype(int)
     moves = LinearNDInterpolator(flat, there[:, :2] - flat)(places)
     moves = np.where(np.isfinite(moves), moves, (there[:, :2] - flat)[nearest])
-    # Smoothly: cloth does not follow one lip over the other.
+    # Smooth the map, because cloth does not follow overlapping lips.
     places = places + cv2.GaussianBlur(moves, (0, 0), 2.0)
-    # Cloth spans hollows: the surface is smoothed, but nowhere goes into the skin.
+    # Cloth spans hollows. Smooth the surface, but keep it in front of the skin.
     depth = _foremost(model, skull.triangles, places)
     cloth = depth
     for _ in range(3):
@@ -514,7 +520,7 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
             end = np.array([side * (abs(face[ear, 0]) + 0.35), face[ear, 1] + height, face[ear, 2] - 1.2])
             path = np.linspace(0.0, 1.0, 12)[:, np.newaxis] * (end - start) + start
             path[:, 0] += side * 0.5 * np.sin(np.linspace(0, np.pi, 12))
-            # Nor does it go through the cheek or the jaw.
+            # Keep the loop outside the cheek and the jaw.
             beside = model[side * model[:, 0] > 0]
             cheek = LinearNDInterpolator(beside[:, 1:], side * beside[:, 0], fill_value=0.0)(path[:, 1:])
             path[:, 0] = side * np.maximum(side * path[:, 0], cheek + 0.12)

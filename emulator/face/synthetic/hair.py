@@ -1,4 +1,4 @@
-"""Hair: shells of strands over the head, and what hangs down."""
+"""Hair of synthetic faces: shells of strands on the head, long hair, and ponytails."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from emulator.face.types import Points3, Triangles
 
 _NOISE_SIDE = 1024
 
-# From this draw on, long hair has a fringe.
+# Above this value of `Person.fringe`, long hair has a fringe.
 _FRINGE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """How a kind of hair lies on the head.
+    """The shape of a hair type.
 
     Attributes
     ----------
     thickness_cm, crown_cm : float
-        How far it stands off, everywhere and at the crown besides.
+        The thickness of the hair everywhere, and the additional thickness at the crown.
     waves : float
         0 for straight strands.
     loose : float
-        How much the outer shells fall apart into tufts.
+        How much the outer shells separate into tufts.
     """
 
     thickness_cm: float
@@ -61,7 +61,7 @@ _CUTS = {
 def add_hair(
     canvas: Canvas, person: Person, face: Points3, head: Part, camera: WeakPerspective, light: Lamps
 ) -> None:
-    """Draw shells of hair onto ``canvas`` where they lie before what it shows.
+    """Draw the person's hair onto ``canvas``, with depth test.
 
     ``face`` (468, 3) are the landmarks at rest, in model space.
     """
@@ -79,7 +79,7 @@ def add_hair(
 
 @dataclass(frozen=True, eq=False)
 class _Painter:
-    """What every piece of one person's hair is drawn with."""
+    """Shared context for drawing one person's hair."""
 
     canvas: Canvas
     person: Person
@@ -89,7 +89,7 @@ class _Painter:
     cut: _Cut
 
     def strands(self, across: Singles, along: Singles) -> Singles:
-        """Return strand and tuft (N, 2) at places across and along the strands, in centimetres."""
+        """Return strand and tuft noise (N, 2) at positions across and along the strands, in centimetres."""
         waved = across + np.float32(0.32 * self.cut.waves) * (
             np.sin(along * np.float32(1.15) + 0.8 * np.sin(across * np.float32(0.7)))
             + 0.4 * np.sin(along * np.float32(2.3) + across)
@@ -99,7 +99,7 @@ class _Painter:
 
 
 def _hair_field(resting: Points3, person: Person) -> Floats:
-    """Return how far, in centimetres, places on the resting head lie behind the hair line."""
+    """Return the distance, in centimetres, of positions on the resting head behind the hairline."""
     face = canonical_mesh().vertices
     top, ear = face[FOREHEAD_TOP], face[EARS[0]]
     front = np.array([top[1] + 0.55, top[2]])
@@ -109,25 +109,24 @@ def _hair_field(resting: Points3, person: Person) -> Floats:
     if across[0] < 0:
         across = -across
     field: Floats = (resting[:, [1, 2]] - side) @ across + person.hairline_cm * 0.5
-    # Temples recede.
+    # The hairline recedes at the temples.
     field -= 1.2 * np.exp(-(((np.abs(resting[:, 0]) - 5.0) / 1.6) ** 2)) * (resting[:, 1] > side[0] + 2.5)
-    # Behind the ears hair ends at the nape.
     return field
 
 
 @dataclass(frozen=True, eq=False)
 class _Lie:
-    """How hair lies on the resting head's vertices (V,).
+    """Hair on the V vertices of the resting head.
 
     Attributes
     ----------
     field : (V,)
-        How far behind the hair line, in centimetres.
+        The distance behind the hairline, in centimetres.
     thickness : (V,)
-        How far the outermost shell stands off, in centimetres.
+        The distance of the outermost shell from the head, in centimetres.
     coordinates : (V, 10)
-        The direction around the whorl (2) and the angle from it, the field, the direction from
-        the skull's middle (3), the place (3).
+        The direction around the whorl (2), the angle from it (1), the field (1), the direction from
+        the centre of the skull (3), the position (3).
     """
 
     field: Floats
@@ -136,7 +135,7 @@ class _Lie:
 
 
 def _add_cap(painter: _Painter, head: Part) -> None:
-    """Draw what lies on the head."""
+    """Draw the hair on the head."""
     person, cut = painter.person, painter.cut
     topology = head_topology()
     kind = person.hair_type.partition("_")[0]
@@ -155,7 +154,7 @@ def _add_cap(painter: _Painter, head: Part) -> None:
         ragged = {"ponytail": 0.22, "long": 0.3}.get(kind, 0.55)
         solid = np.clip((values[:, 3] + ragged * strand[:, 1] - 0.15 * layer) / 0.5, 0, 1)
         if layer > 0:
-            # The outer shells are made of separate tufts.
+            # The outer shells consist of separate tufts.
             solid = solid * np.clip(strand[:, 0] * 0.9 + 1.35 - cut.loose * layer, 0, 1)
         lit = _hair_light(normal, strand[:, 0], person, painter.light) * np.float32(0.72 + 0.1 * layer)
         if kind == "long" and person.fringe <= _FRINGE:
@@ -165,12 +164,12 @@ def _add_cap(painter: _Painter, head: Part) -> None:
 
 
 def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
-    """Return how a kind of hair lies."""
+    """Return the hair's distance from the hairline, thickness and coordinates on the resting head."""
     resting = head_topology().resting
     field = _hair_field(resting, person)
     if kind == "long":
         front = np.exp(-((resting[:, 0] / 4.2) ** 4)) * (resting[:, 2] > 2.0)
-        # Parted hair is drawn away from the forehead; a fringe falls over it.
+        # Parted hair leaves the forehead free; a fringe covers it.
         field = field + (1.2 + 3.0 * (person.fringe - _FRINGE) if person.fringe > _FRINGE else -0.9) * front
     rise = np.clip((field + 0.3) / 2.5, 0, 1)
     crown = np.clip((resting[:, 1] - resting[:, 1].max() + 9.0) / 9.0, 0, 1)
@@ -179,9 +178,9 @@ def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
     away = resting - centre
     away /= np.linalg.norm(away, axis=1, keepdims=True)
     if kind == "long":
-        # Hair lies flat along the parting.
+        # Hair is flat along the parting.
         thickness = thickness * (1.0 - 0.5 * crown * np.exp(-(((resting[:, 0] - parting_cm) / 0.8) ** 2)))
-    # Strands radiate from a whorl at the back of the crown, or converge to the tail's knot.
+    # Strands radiate from a whorl at the back of the crown, or from the knot of a ponytail.
     whorl = np.array([0.0, 0.45, -0.9]) if kind == "ponytail" else np.array([0.6, 0.86, -0.5])
     whorl /= np.linalg.norm(whorl)
     reach = np.arccos(np.clip(away @ whorl, -1, 1))
@@ -194,18 +193,18 @@ def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
 
 
 def _cap_strands(painter: _Painter, kind: str, parting_cm: float, values: Singles) -> Singles:
-    """Return strand and tuft (N, 2) on the head, at values that were interpolated from a ``_Lie``."""
+    """Return strand and tuft noise (N, 2) at ``values`` (N, 10), interpolated ``_Lie.coordinates``."""
     if kind == "curly":
         place = values[:, 4:6] * 330 + 512 + values[:, 6:7] * np.array([210.0, -120.0])
         return look_up(painter.noise, single(place))
     if kind == "long":
-        # Strands fall from the parting to both sides, which are not each other's mirror image.
+        # Strands fall from the parting to both sides. The offset avoids mirrored patterns.
         across = 9.5 * np.arcsin(np.clip(values[:, 6], -1, 1))
         along = 9.5 * np.abs(np.arctan2(values[:, 7] - parting_cm, np.maximum(values[:, 5] * 9.5, 0.5)))
         across = across + np.where(values[:, 7] > parting_cm, 23.0, 0.0)
         return painter.strands(single(across), single(along))
     turn = polar_angle(values[:, 1], values[:, 0])
-    # Strands wander a little as they go.
+    # Strands bend slightly along their length.
     turn = turn + 0.1 * np.sin(values[:, 2] * 3.0 + turn * 2.0)
     turn = turn + 0.14 * painter.cut.waves * np.sin(values[:, 2] * 11.0 + 3.0 * np.sin(turn * 5.0))
     place = np.stack([(turn / (2 * np.pi) + 0.5) * 1023, values[:, 2] / np.pi * 1023], axis=1)
@@ -213,7 +212,7 @@ def _cap_strands(painter: _Painter, kind: str, parting_cm: float, values: Single
 
 
 def _add_curtain(painter: _Painter, face: Points3) -> None:
-    """Draw what hangs down of long hair: behind the neck and beside it."""
+    """Draw the hanging part of long hair, behind and beside the neck."""
     person, cut = painter.person, painter.cut
     ear = face[list(EARS)].mean(axis=0)
     width = np.ptp(face[:, 0]) / 2
@@ -225,18 +224,18 @@ def _add_curtain(painter: _Painter, face: Points3) -> None:
     wide = 0.05 * cut.waves
     radii = np.array([[0.8, 0.95], [1.13, 1.2], [1.2, 1.2], [1.22 + wide, 1.1], [1.24 + wide, 0.9]]) * width
     around = 128
-    # First the far side, seen from inside, then the near one in loosening layers.
+    # Draw the far side first, seen from inside, then the near side in increasingly loose layers.
     for layer, lift in ((-1, 0.9), (0, 0.9), (1, 0.97), (2, 1.04)):
         hung, triangles = tube(centres, radii * lift, around)
         angle = np.tile(np.linspace(0.0, 2 * np.pi, around, endpoint=False), len(hung) // around)
         fall = hung[:, 1]
-        # Waves show in the outline.
+        # Waves are visible in the outline.
         swell = 1.0 + 0.05 * cut.waves * np.sin(1.1 * fall + 2.0 * np.sin(2 * angle)) * (fall < ear[1])
         middle = np.array([0.0, ear[2] - 3.1])
         hung[:, [0, 2]] = middle + (hung[:, [0, 2]] - middle) * swell[:, np.newaxis]
         down = (fall - bottom) / (top - bottom)
-        # Open in front: hair falls before the ears, not over the cheeks,
-        # and lower down behind the neck's front.
+        # The front is open: hair falls in front of the ears, but not over the cheeks. Further down, it
+        # stays behind the front of the neck.
         limit = ear[2] - 1.6 + 4.0 * np.clip(2.2 * down, 0, 1) - 4.8 * np.clip(down - 0.75, 0, 1)
         front = limit - hung[:, 2]
         coordinates = np.stack([np.cos(angle), np.sin(angle), fall, front], axis=1)
@@ -261,7 +260,7 @@ def _add_curtain(painter: _Painter, face: Points3) -> None:
 
 
 def _add_tail(painter: _Painter, face: Points3) -> None:
-    """Draw a tail that is tied behind the head and falls over one shoulder."""
+    """Draw a ponytail that falls over one shoulder."""
     person, cut = painter.person, painter.cut
     side = 1.0 if person.parting > 0 else -1.0
     ear, chin = face[list(EARS)].mean(axis=0), face[CHIN_TIP]
@@ -306,7 +305,7 @@ def _add_tail(painter: _Painter, face: Points3) -> None:
             axis=1,
         )
         normals = vertex_normals(turned, triangles)
-        # The sweep's handedness depends on the side: normals point away from the path.
+        # The winding depends on the side. Choose it so that normals point away from the path.
         outwards = (turned - np.repeat(path @ painter.camera.rotation.T, around, axis=0)) * normals
         order = triangles if outwards.sum() > 0 else np.ascontiguousarray(triangles[:, [0, 2, 1]])
         seen = _shell(painter.canvas, turned, order, order, coordinates, painter.camera)
@@ -330,7 +329,7 @@ def _shell(
     coordinates: Floats,
     camera: WeakPerspective,
 ) -> tuple[NDArray[np.int64], Floats, Singles, Singles] | None:
-    """Return the pixels where a shell is seen, with depths, normals and coordinates; None if nowhere."""
+    """Return the pixels where a shell is visible, with depths, normals and coordinates; None if hidden."""
     raster = rasterize(fine_pixels(vertices, camera), triangles, canvas.height, canvas.width)
     depth = raster.depth.reshape(-1)
     pixel = np.flatnonzero(depth < canvas.depth - 0.02 * camera.scale)
@@ -342,7 +341,7 @@ def _shell(
 
 
 def _hair_light(normal: Singles, strand: Singles, person: Person, light: Lamps) -> Singles:
-    """Return outgoing light (N, 3): as skin, with a highlight that the strands break up."""
+    """Return outgoing light (N, 3): sky light, two lamps, and a highlight that varies with the strands."""
     color = linear(HAIR_COLORS[person.hair_color])
     lighting = light.lighting
     bent = unit(normal + 0.25 * strand[:, np.newaxis] * np.array([1.0, 0.0, 0.0], np.float32))
@@ -367,7 +366,10 @@ def _blend(canvas: Canvas, pixel: NDArray[np.int64], depth: Floats, color: Singl
 
 
 def _strand_noise(rng: np.random.Generator, *, curly: bool) -> Singles:
-    """Return (1024, 1024, 2): fine strands or curls, and coarser tufts; x around the whorl, y outwards."""
+    """Return noise (1024, 1024, 2): fine strands or curls, and coarse tufts.
+
+    x runs around the whorl, y away from it.
+    """
     size = 1024
     if curly:
         fine = smooth_noise(rng, (size, size), 14.0) + 0.6 * smooth_noise(rng, (size, size), 6.0)

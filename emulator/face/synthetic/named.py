@@ -1,7 +1,7 @@
-"""The test faces: pictures with a name, each of which always leads to the same outcome.
+"""The test faces: named pictures with a fixed outcome.
 
-Like the card numbers that payment providers hand out for testing: send ``too-small``, and the
-service says that the face is too small.
+They work like the test card numbers of payment providers. For example, the picture ``too-small``
+makes the service report that the face is too small.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class NamedFace:
     Attributes
     ----------
     shows : str
-        What is in the picture, in a few words.
+        A short description of the picture.
     people : tuple of SyntheticFaceSpec
-        Who; the first also decides about the picture. Nobody: a backdrop without people.
+        The people in the picture. The first one also sets the picture's size, background, light and
+        blur. If empty, the picture is a backdrop without people.
     damage : str, optional
-        What is done to the file's bytes.
+        The damage to the file: 'truncated' cuts the JPEG off, 'no_picture' writes text instead.
     """
 
     shows: str
@@ -36,7 +37,7 @@ class NamedFace:
 
 _SEED: Final = 17
 _OTHER: Final = 20
-# A woman whose attributes are answered as they are, under both kinds of hair.
+# A woman whose attributes the emulator estimates correctly with either hair type.
 _LONG_HAIRED: Final = 54
 
 NAMED_FACES: Final[dict[str, NamedFace]] = {

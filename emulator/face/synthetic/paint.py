@@ -1,4 +1,4 @@
-"""The face's own colours, painted on the canonical mesh's lines."""
+"""Painted colours of a synthetic face, placed by the landmarks of the canonical mesh."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _both_sides(right: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...
     return right, tuple(MIRROR[index] for index in right)
 
 
-# Lines that only the painter needs, right and left, from the outer end to the inner one.
+# Landmarks of lines for painting, right and left, from the outer end of the eye or the upper end of the fold.
 _LID_CREASES: Final = _both_sides((130, 247, 30, 29, 27, 28, 56, 190, 243))
 _LID_BAGS: Final = _both_sides((130, 25, 110, 24, 23, 22, 26, 112, 243))
 _NASOLABIAL: Final = _both_sides((129, 203, 206, 216, 212))
@@ -63,7 +63,7 @@ _LOWER_LIDS: Final = (RIGHT_LOWER_LID, LEFT_LOWER_LID)
 _UPPER_BROWS: Final = (RIGHT_EYEBROW_UPPER, LEFT_EYEBROW_UPPER)
 _LOWER_BROWS: Final = (RIGHT_EYEBROW_LOWER, LEFT_EYEBROW_LOWER)
 
-# The paint lies in the canonical mesh's frontal plane.
+# The paint covers this part of the canonical mesh's frontal plane.
 _PAINT_PER_CM: Final = 34.0
 _PAINT_HALF_WIDTH_CM: Final = 10.0
 _PAINT_TOP_CM: Final = 12.0
@@ -74,7 +74,7 @@ _IRIS_RADIUS_CM: Final = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Colour in the canonical mesh's frontal plane, row 0 at the top."""
+    """Paint in the frontal plane of the canonical mesh, row 0 at the top."""
 
     albedo: Singles  # (h, w, 3), linear light
     gloss: Singles  # (h, w)
@@ -82,7 +82,7 @@ class Paint:
 
 
 def paint_pixels(points: Floats) -> Floats:
-    """Return where points (N, 2 or 3) of the canonical mesh's frontal plane lie in the paint."""
+    """Convert points (N, 2 or 3) of the canonical mesh, in centimetres, to pixels (N, 2) of the paint."""
     return np.stack(
         [
             (points[:, 0] + _PAINT_HALF_WIDTH_CM) * _PAINT_PER_CM,
@@ -100,17 +100,17 @@ def _paint_shape() -> tuple[int, int]:
 
 
 def skin_color(person: Person) -> Singles:
-    """Return the person's skin (3,) in linear light."""
-    # Dark skin is exposed for, as a photographer would.
+    """Return the colour of the person's skin (3,) in linear light."""
+    # Expose longer for dark skin, as a photographer would.
     exposure = np.float32(1.0 + 0.22 * max(0, person.skin_tone - 6))
     tone = linear(SKIN_TONES[person.skin_tone - 1]) * person.skin_shift * exposure
-    # Swatches are flat; living skin of the darker tones has more colour in the light.
+    # Lit skin of the darker tones is more colourful than the swatches.
     chroma = np.float32(1.0 + 0.12 * max(0, person.skin_tone - 6))
     return single(tone.mean() + (tone - tone.mean()) * chroma)
 
 
 def _rows() -> Floats:
-    """Return the y, in centimetres, of each row of the paint."""
+    """Return y, in centimetres, for each row of the paint."""
     return _PAINT_TOP_CM - np.arange(_paint_shape()[0]) / _PAINT_PER_CM
 
 
@@ -119,13 +119,13 @@ def _blur(mask: Singles, sigma_cm: float) -> Singles:
 
 
 def _curve(points: Points2, samples: int = 48) -> Points2:
-    """Return a smooth line through ``points``, finely sampled."""
+    """Return a smooth curve through ``points``, with ``samples`` points."""
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     return PchipInterpolator(along, points, axis=0)(np.linspace(0.0, along[-1], samples))
 
 
 def _fixed(points: Points2) -> NDArray[np.int32]:
-    # OpenCV draws at sixteenths of a pixel.
+    # OpenCV draws with coordinates in 1/16 pixel (shift=4).
     fixed: NDArray[np.int32] = np.rint(paint_pixels(points) * 16).astype(np.int32)
     return fixed
 
@@ -147,7 +147,7 @@ def _stroked(lines: list[Points2], width_cm: float) -> Singles:
 
 
 def _spot(centre: Floats, radius_x_cm: float, radius_y_cm: float) -> Singles:
-    """Return a Gaussian blob with the given standard deviations."""
+    """Return a Gaussian with peak 1 at ``centre`` and the given standard deviations."""
     height, width = _paint_shape()
     x, y = paint_pixels(centre[np.newaxis])[0]
     across = np.exp(-(((np.arange(width) - x) / (radius_x_cm * _PAINT_PER_CM)) ** 2) / 2)
@@ -160,7 +160,7 @@ def _disc(distance: Singles, radius: float, softness: float) -> Singles:
 
 
 def paint_face(person: Person, *, open_mouth: bool) -> Paint:
-    """Return the face's colours, on the canonical mesh's own lines."""
+    """Paint the face in the frontal plane of the canonical mesh."""
     rng = np.random.default_rng(person.noise_seed)
     v = canonical_mesh().vertices[:, :2]
     shape = _paint_shape()
@@ -168,7 +168,7 @@ def paint_face(person: Person, *, open_mouth: bool) -> Paint:
     lightness = float(srgb(skin).mean())
 
     albedo = np.broadcast_to(skin, (*shape, 3)).astype(np.float32)
-    # Blood shows in cheeks, nose and chin.
+    # Cheeks, nose and chin are redder.
     red = sum((_spot(v[cheek], 1.9, 1.5) for cheek in _CHEEKS), np.zeros(shape, np.float32))
     red = (
         0.75 * red
@@ -186,7 +186,7 @@ def paint_face(person: Person, *, open_mouth: bool) -> Paint:
     albedo = _paint_freckles(person, albedo, rng)
     albedo = _paint_beard(person, albedo, rng)
 
-    # Lids and their surroundings.
+    # Eyelids and their surroundings.
     for upper, crease, bag in zip(_UPPER_LIDS, _LID_CREASES, _LID_BAGS, strict=True):
         socket = _blur(_filled(np.concatenate([_curve(v[list(crease)]), _curve(v[list(bag)])[::-1]])), 0.25)
         albedo = darkened(albedo, np.array([0.8, 0.7, 0.69], np.float32), 0.55 * socket)
@@ -200,7 +200,7 @@ def paint_face(person: Person, *, open_mouth: bool) -> Paint:
         below_eye = _blur(_stroked([_curve(v[list(bag)][1:-2])], 0.12), 0.16)
         albedo = darkened(albedo, 0.62, 0.5 * below_eye)
 
-    # Nose: nostrils, and the wings' shadow.
+    # Nostrils, and the shadow below the nose.
     for ala in _ALAE:
         hole = np.array([0.56 * v[ala][0], 0.5 * v[ala][1] + 0.5 * v[_SUBNASALE][1] + 0.18])
         albedo = mixed(albedo, skin * np.float32(0.06), np.clip(1.25 * _spot(hole, 0.3, 0.13), 0, 0.92))
@@ -213,7 +213,7 @@ def paint_face(person: Person, *, open_mouth: bool) -> Paint:
 
 
 def _paint_age(person: Person, albedo: Singles) -> Singles:
-    """Return the albedo with the lines that come with the years."""
+    """Return the albedo with the wrinkles of the person's age."""
     v = canonical_mesh().vertices[:, :2]
     amount = max(0.0, person.age - 0.35) / 0.65
     for fold in _NASOLABIAL:
@@ -252,7 +252,7 @@ def _paint_freckles(person: Person, albedo: Singles, rng: np.random.Generator) -
 
 
 def _paint_beard(person: Person, albedo: Singles, rng: np.random.Generator) -> Singles:
-    """Return the albedo with stubble or a beard on jaw and lip, as dense as the person has it."""
+    """Return the albedo with the person's stubble or beard, and moustache."""
     if person.beard <= 0 and person.moustache < 0.6:
         return albedo
     v = canonical_mesh().vertices[:, :2]
@@ -275,7 +275,7 @@ def _paint_beard(person: Person, albedo: Singles, rng: np.random.Generator) -> S
     )
     down = (v[_SUBNASALE][1] - 0.1 - _rows()) / 0.8
     below = np.clip(down, 0, 1).astype(np.float32)[:, np.newaxis]
-    # Hairs run down: long thin noise.
+    # Noise that is stretched vertically, because hairs grow downwards.
     fine = smooth_noise(rng, (shape[0] // 4, shape[1]), 1.6)
     strands = 0.75 + 0.3 * single(cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_LINEAR))
     full = max(0.0, person.beard - 0.45) / 0.55
@@ -304,7 +304,7 @@ def _paint_mouth(
     if person.skin_tone >= 7:
         deep = deep * np.array([1.15, 1.35, 1.35], np.float32)
     lip = skin * deep
-    # Lipstick covers; the darker the skin, the less it stands out.
+    # Lipstick. It is darker on darker skin.
     lip = lip + (linear("a8323c") * np.float32(0.4 + 0.6 * skin.mean()) - lip) * np.float32(
         0.55 * person.makeup
     )
@@ -313,13 +313,13 @@ def _paint_mouth(
         smooth_noise(rng, (_paint_shape()[0] // 8, _paint_shape()[1]), 3), _paint_shape()[::-1]
     )
     albedo = mixed(albedo, lip * grain[..., np.newaxis], 0.9 * lips)
-    # The upper lip faces down, the lower one up.
+    # The upper lip faces down and is darker, the lower lip faces up and is brighter.
     top = _blur(_filled(np.concatenate([upper, inner_upper[::-1]])), 0.08)
     albedo = darkened(albedo, 0.68, 0.75 * top)
     middle = (v[14] + v[17]) / 2
     albedo = darkened(albedo, 1.35, 0.6 * _spot(middle, 0.9, 0.2) * lips)
     albedo = darkened(albedo, 0.55, 0.5 * _spot(v[17] + [0, -0.35], 1.0, 0.22))
-    # A thin line where lip meets skin, and the dark between the lips.
+    # A thin line around the lips, and the dark gap between them.
     rim = _blur(_stroked([upper], 0.05), 0.04) + _blur(_stroked([lower], 0.05), 0.06)
     albedo = darkened(albedo, 0.62, 0.4 * np.clip(rim, 0, 1))
     if not open_mouth:
@@ -337,7 +337,7 @@ def _paint_brows(person: Person, albedo: Singles, rng: np.random.Generator) -> S
     v = canonical_mesh().vertices[:, :2]
     hair = linear(HAIR_COLORS[person.hair_color]) * np.float32(0.8)
     if person.hair_color in ("blond", "grey"):
-        # Brows are darker than light hair.
+        # In people with light hair, the brows are darker than the hair.
         hair = hair * np.float32(0.5)
     for upper, lower in zip(_UPPER_BROWS, _LOWER_BROWS, strict=True):
         above, under = _curve(v[list(upper)], 64), _curve(v[list(lower)], 64)
@@ -345,7 +345,7 @@ def _paint_brows(person: Person, albedo: Singles, rng: np.random.Generator) -> S
         body = _blur(_filled(np.concatenate([middle + 0.8 * half, (middle - 0.8 * half)[::-1]])), 0.11)
         hairs = []
         for _ in range(230):
-            # Hairs rise from the lower edge and lean outwards, more so at the outer end.
+            # Hairs grow upwards and lean outwards, more so at the outer end.
             place = rng.random()
             at = min(63, int(place * 63))
             root = middle[at] + half[at] * rng.uniform(-0.9, 0.75)
@@ -374,12 +374,12 @@ def _paint_eyes(person: Person, albedo: Singles) -> tuple[Singles, Singles]:
         opening = _blur(_filled(np.concatenate([lid, lower_lid[::-1]])), 0.02)
         both = np.maximum(both, opening)
         span = v[list(upper)][[0, -1]]
-        # The iris stands in the middle of the opening, its top under the upper lid.
+        # The iris is in the middle of the opening, with its top under the upper lid.
         centre = np.array([span[:, 0].mean(), 0.5 * (v[list(upper)][4][1] + v[list(lower)][4][1]) + 0.03])
         distance = np.hypot(x[np.newaxis] - centre[0], y[:, np.newaxis] - centre[1]).astype(np.float32)
         angle = np.arctan2(y[:, np.newaxis] - centre[1], x[np.newaxis] - centre[0])
         ball = np.broadcast_to(np.array([0.76, 0.70, 0.66], np.float32), (height, width, 3))
-        # Rounder towards the corners, and redder.
+        # The eyeball is darker and redder towards the corners.
         away = np.clip((distance - 0.5) / 1.1, 0, 1)
         ball = ball * (1.0 - 0.45 * away**2)[..., np.newaxis]
         ball = darkened(ball, np.array([1.0, 0.7, 0.66], np.float32), 0.6 * away**3)
@@ -390,7 +390,7 @@ def _paint_eyes(person: Person, albedo: Singles) -> tuple[Singles, Singles]:
         iris = mixed(iris, person.iris * np.float32(0.2), 0.8 * rim)
         ball = mixed(ball, iris, _disc(distance, _IRIS_RADIUS_CM, 0.05))
         ball = mixed(ball, lash, _disc(distance, 0.26, 0.03))
-        # The upper lid's shadow on the ball.
+        # The shadow of the upper lid on the eyeball.
         shadow = _blur(_stroked([lid], 0.3), 0.1)
         ball = darkened(ball, 0.22, 0.85 * np.clip(shadow * 1.1, 0, 1))
         glint = np.hypot(x[np.newaxis] - centre[0] + 0.19, y[:, np.newaxis] - centre[1] - 0.17).astype(
@@ -398,7 +398,7 @@ def _paint_eyes(person: Person, albedo: Singles) -> tuple[Singles, Singles]:
         )
         ball = mixed(ball, np.array([1.0, 1.0, 1.0], np.float32), _disc(glint, 0.1, 0.05))
         albedo = mixed(albedo, ball, opening)
-        # The caruncle, the wet rim, lashes.
+        # The caruncle, the wet rim of the lower lid, and the lashes.
         inner = span[1]
         outwards = np.sign(inner[0]) * np.array([1.0, 0.0])
         caruncle = _spot(inner + 0.12 * outwards, 0.12, 0.08) * opening

@@ -1,4 +1,4 @@
-"""Who is drawn, and how: the specification, and everything that the seed decides beside it."""
+"""The specification of a synthetic face, and the person that it and its seed define."""
 
 from __future__ import annotations
 
@@ -59,39 +59,37 @@ AT_REST: Final = Expression()
 
 @dataclass(frozen=True)
 class SyntheticFaceSpec:
-    """What to draw. Equal specs give equal pictures, bit for bit.
+    """The specification of a synthetic face. Equal specs give bit-identical pictures.
 
     Attributes
     ----------
     seed : int
-        Draws whatever is left open below, and the details that have no name.
+        Seed for all attributes that are None, and for details that have no attribute.
     identity_coefficients : tuple of float, optional
-        The face's shape. If None, drawn: see :func:`emulator.face.synthetic.shape.draw_identity`.
+        The face's shape. If None, it is drawn: see :func:`emulator.face.synthetic.shape.draw_identity`.
     yaw, pitch, roll : float
         The head's pose in degrees, with the signs of ``Pose``.
     expression : Expression
-        What the face does.
     skin_tone : int, optional
         1 to 10 on the Monk scale.
     hair_color, hair_type : str, optional
-        One of ``HairColor`` and ``HairType``.
+        A ``HairColor`` and a ``HairType``.
     gender : str, optional
-        'female' or 'male': which average the face's shape, hair and beard are drawn around.
+        'female' or 'male'. Determines the distributions of face shape, hair and beard.
     glasses : bool, optional
-        Whether the person wears some; one in eight does.
+        Whether the person wears glasses. If None, one person in eight does.
     covered_mouth : bool
         Whether a medical mask covers nose and mouth.
     light, background : str, optional
-        One of ``Light`` and ``Background``; soft light before a studio's backdrop if None.
+        A ``Light`` and a ``Background``. If None, soft light and a studio backdrop.
     blur : float
-        How far the picture is out of focus: the blur's standard deviation as a fraction of the
-        face's width.
+        The standard deviation of an out-of-focus blur, as a fraction of the face's width.
     width, height : int
         The picture's size in pixels.
     face_fraction : float
-        The face's width, at rest, as a fraction of the picture's width.
+        The width of the unrotated face at rest, as a fraction of the picture's width.
     center : (float, float)
-        Where the face's middle is, as fractions of the picture's width and height.
+        The centre of the face, as fractions of the picture's width and height.
     """
 
     seed: int = 0
@@ -116,9 +114,9 @@ class SyntheticFaceSpec:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            raise ValueError(f"seed is 0 or more, not {self.seed}")
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if self.skin_tone is not None and not 1 <= self.skin_tone <= len(SKIN_TONES):
-            raise ValueError(f"skin_tone is 1 to {len(SKIN_TONES)}, not {self.skin_tone}")
+            raise ValueError(f"skin_tone must be 1 to {len(SKIN_TONES)}, not {self.skin_tone}")
         for name, choices in (
             ("hair_color", tuple(HAIR_COLORS)),
             ("hair_type", get_args(HairType)),
@@ -128,25 +126,25 @@ class SyntheticFaceSpec:
         ):
             value = getattr(self, name)
             if value is not None and value not in choices:
-                raise ValueError(f"{name} is one of {', '.join(choices)}, not {value}")
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value}")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"the picture must have pixels, not {self.width} x {self.height}")
         if not 0.0 < self.face_fraction <= 1.0:
-            raise ValueError(f"face_fraction is above 0 and at most 1, not {self.face_fraction}")
+            raise ValueError(f"face_fraction must be above 0 and at most 1, not {self.face_fraction}")
         if not 0.0 <= self.blur <= 1.0:
-            raise ValueError(f"blur is 0 to 1, not {self.blur}")
+            raise ValueError(f"blur must be 0 to 1, not {self.blur}")
         if not np.isfinite([self.yaw, self.pitch, self.roll, *self.center]).all():
             raise ValueError("pose and center must be finite, not NaN or infinite")
         count = identity.IDENTITY_COUNT
         if self.identity_coefficients is not None and len(self.identity_coefficients) != count:
             raise ValueError(
-                f"there are {count} identity coefficients, not {len(self.identity_coefficients)}"
+                f"identity_coefficients must have {count} values, not {len(self.identity_coefficients)}"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Everything about a person that is known before anything is drawn."""
+    """All attributes of a person."""
 
     identity_coefficients: Floats
     skin_tone: int
@@ -177,10 +175,10 @@ class Person:
 
 
 def draw_person(spec: SyntheticFaceSpec) -> Person:
-    """Return what ``spec`` fixes, and the seed's choice for the rest.
+    """Return the person with the attributes of ``spec``; the seed determines the others.
 
-    Every draw is made whether it is needed or not: fixing one attribute does not change how the
-    seed decides another, except where one goes with the other (hair with gender, and so on).
+    All random numbers are always drawn, so fixing one attribute does not change the others, unless
+    they depend on it (hair type on gender, for example).
     """
     rng = np.random.default_rng(spec.seed)
     shares = rng.random(24)
@@ -190,12 +188,12 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
     age = float(shares[2])
     hair_type = spec.hair_type or _pick(shares[3], _MALE_HAIR if male else _FEMALE_HAIR)
     hair_color = spec.hair_color or _hair_color(shares[4], skin_tone, age)
-    # Light eyes go with light skin; dark eyes with any.
+    # Light eyes occur only with light skin, dark eyes with any skin.
     iris = _IRIS_COLORS[int(shares[5] * len(_IRIS_COLORS))] if skin_tone <= 4 else _IRIS_COLORS[0]
     bearded = male and hair_type not in ("ponytail_straight", "ponytail_wavy")
     drawn = draw_identity(rng, (1.0 if male else -1.2) * (0.6 + 0.8 * float(shares[6])))
     given = spec.identity_coefficients
-    # Nobody's skin is exactly a swatch of the scale.
+    # Vary the skin slightly around the scale's swatch.
     shift = 1.0 + np.array([0.05, 0.05, 0.07]) * (shares[7:10] - 0.5)
     return Person(
         identity_coefficients=drawn if given is None else np.array(given, np.float64),
@@ -228,7 +226,7 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
 
 
 def _pick(share: float, weights: dict[HairType, float]) -> HairType:
-    """Return the choice at ``share`` (0 to 1) of the weights' running sum."""
+    """Return the hair type at ``share`` (0 to 1) of the cumulative weights."""
     total = 0.0
     for choice, weight in weights.items():
         total += weight
@@ -238,7 +236,7 @@ def _pick(share: float, weights: dict[HairType, float]) -> HairType:
 
 
 def _hair_color(share: float, skin_tone: int, age: float) -> HairColor:
-    """Return a colour that goes with the skin; the older, the more often grey."""
+    """Return a hair colour that fits the skin tone. Above an ``age`` of 0.82, grey is frequent."""
     grey = 0.55 if age > 0.82 else 0.03
     if share < grey:
         return "grey"

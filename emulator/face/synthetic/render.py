@@ -1,4 +1,4 @@
-"""From a specification to a picture."""
+"""Rendering of synthetic faces from their specifications."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from emulator.face.synthetic.person import Person, SyntheticFaceSpec, draw_perso
 from emulator.face.synthetic.scene import backdrop, lamps, shaded
 from emulator.face.types import Box, Image, Points3
 
-# From here on an open mouth shows what is inside.
+# Smallest ``open_mouth`` at which the inside of the mouth is visible.
 _MOUTH_AJAR: Final = 0.04
 
 _MATERIALS: Final[dict[Material, tuple[str, float]]] = {
@@ -41,34 +41,33 @@ _MATERIALS: Final[dict[Material, tuple[str, float]]] = {
     "mask": ("a9c6d6", 0.05),
 }
 
-# Skin's grain is painted unrolled around the head.
+# The skin grain is a texture that is unrolled around the head.
 _GRAIN_PER_CM: Final = 30.0
 _GRAIN_TOP_CM: Final = 12.0
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticFace:
-    """A picture of a face, and the truth about it.
+    """A picture of a synthetic face with its ground truth.
 
     Attributes
     ----------
     image : (H, W, 3) uint8
-        RGB; of several people, the picture that shows them all.
+        RGB. For several people, all share the same picture.
     landmarks : (468, 3) float64
-        Pixels: x right, y down, z away from the camera. Landmarks that the head itself hides are
-        given too.
+        Pixels: x right, y down, z away from the camera. Includes landmarks that the head hides.
     box : Box
-        Around the landmarks.
+        The bounding box of the landmarks.
     camera : WeakPerspective
         Model space to the picture.
     pose : Pose
-        The head's.
+        The head's pose.
     identity_coefficients : (80,) float64
         The face's shape.
     person : Person
-        What was asked for, or drawn from the seed: skin tone, hair, gender, glasses, and so on.
+        The attributes, specified or drawn from the seed: skin tone, hair, gender, glasses, and so on.
     spec : SyntheticFaceSpec
-        What was asked for.
+        The specification.
     """
 
     image: Image
@@ -82,35 +81,36 @@ class SyntheticFace:
 
 
 def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
-    """Return the picture of a person as ``spec`` says, with landmarks, camera, pose and attributes.
+    """Render the person that ``spec`` describes.
 
-    The mesh is smoothed by Loop's subdivision (C. Loop, 1987), whose control points are moved first
-    so that the smooth surface passes through the landmarks.
+    Loop subdivision (C. Loop, 1987) smooths the mesh. Its control points are moved first, so that the
+    smooth surface passes through the landmarks.
     """
     return render_people([spec])[0]
 
 
 def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
-    """Return the picture of a person whose face at rest is ``face`` (468, 3), cm in model space.
+    """Render a person with the resting face ``face`` (468, 3), in centimetres in model space.
 
-    Whatever shape ``spec`` says: for faces beyond the head model, from which it is measured.
+    The shape in ``spec`` is ignored. ``laboratory`` derives the head model from faces rendered this way,
+    which may be outside the model.
     """
     return _rendered([spec], [draw_person(spec)], [face])[0]
 
 
 def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ...]:
-    """Return a picture of several people: for each the same image, and the truth about this one.
+    """Render several people in one picture: each result has the same image and its own ground truth.
 
-    The first decides about the picture's size, background, light and blur. Smaller faces stand
-    farther away, behind larger ones.
+    The first spec sets the picture's size, background, light and blur. Smaller faces are behind larger
+    ones.
 
     Raises
     ------
     ValueError
-        If there is nobody.
+        If ``specs`` is empty.
     """
     if not specs:
-        raise ValueError("specs must name at least one person, not none")
+        raise ValueError("specs must contain at least one person, not none")
     people = [draw_person(spec) for spec in specs]
     return _rendered(
         specs, people, [identity.mesh(person.identity_coefficients).vertices for person in people]
@@ -120,7 +120,7 @@ def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ..
 def _rendered(
     specs: Sequence[SyntheticFaceSpec], people: Sequence[Person], resting: Sequence[Points3]
 ) -> tuple[SyntheticFace, ...]:
-    """Return the picture of ``people`` whose faces at rest are ``resting`` (468, 3)."""
+    """Render ``people`` with the resting faces ``resting`` (468, 3)."""
     first = specs[0]
     height, width = SUPERSAMPLING * first.height, SUPERSAMPLING * first.width
     picture = backdrop(people[0], first.background, first.light, height, width).reshape(-1, 3)
@@ -147,7 +147,7 @@ def _rendered(
 
 
 def render_backdrop(spec: SyntheticFaceSpec) -> Image:
-    """Return the picture that ``spec`` describes without anybody in it."""
+    """Render the picture that ``spec`` describes without the person."""
     person = draw_person(spec)
     height, width = SUPERSAMPLING * spec.height, SUPERSAMPLING * spec.width
     return _developed(backdrop(person, spec.background, spec.light, height, width), person, spec)
@@ -156,7 +156,7 @@ def render_backdrop(spec: SyntheticFaceSpec) -> Image:
 def _camera(
     rest: Points3, rotation: Floats, spec: SyntheticFaceSpec, frame: SyntheticFaceSpec
 ) -> WeakPerspective:
-    """Return the camera that shows the resting face at the size and place asked for."""
+    """Return the camera that shows the resting face at the specified size and centre."""
     scale = spec.face_fraction * frame.width / float(np.ptp(rest[:, 0]))
     seen = rest @ rotation.T
     middle = (seen.min(axis=0) + seen.max(axis=0)) / 2
@@ -217,11 +217,11 @@ def _draw(
         else:
             color, shine = _MATERIALS[piece.material]
             albedo[mine], gloss[mine] = linear(color), shine
-        # Thin sheets are seen from both sides.
+        # Thin sheets are visible from both sides.
         away = mine & (normal[:, 2] < 0)
         normal[away] *= -1
 
-    # Hollows get less of the sky; what is left of it is reddened by the skin around.
+    # Hollows get less sky light, and the surrounding skin makes it redder.
     hollow = np.clip(np.where(part == 0, 9.0 * values[:, 4], values[:, 4]), -0.25, 0.8) * (1 - eye)
     light = lamps(person, frame.light)
     canvas.picture[pixel] = shaded(albedo, normal, single(gloss), single(hollow), light)
@@ -230,14 +230,14 @@ def _draw(
 
 
 def _developed(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Image:
-    """Return the finished picture: averaged, out of focus as asked for, in sRGB."""
+    """Return the finished picture: downsampled, blurred and converted to sRGB."""
     small = single(cv2.resize(picture, (frame.width, frame.height), interpolation=cv2.INTER_AREA))
     if frame.blur:
         sigma = max(1e-3, frame.blur * frame.face_fraction * frame.width)
         small = single(cv2.GaussianBlur(small, (0, 0), sigma))
     values = srgb(small) * np.float32(255.0)
     if frame.light == "dark":
-        # What little light there is, the sensor's noise nearly hides.
+        # In the dark, sensor noise nearly hides the picture.
         noise = np.random.default_rng(person.noise_seed + 4).standard_normal(values.shape, dtype=np.float32)
         values = values + np.float32(2.0) * noise
     result: Image = np.clip(np.rint(values), 0, 255).astype(np.uint8)
@@ -245,13 +245,13 @@ def _developed(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Im
 
 
 def _around_head(resting: Singles) -> Singles:
-    """Return where places on the resting head lie in the skin grain, unrolled around the head."""
+    """Convert positions (N, 3) on the resting head to pixels (N, 2) of the skin grain."""
     around = polar_angle(resting[:, 0], resting[:, 2] + np.float32(2.0)) * 8.5 + 27.0
     return single(np.stack([around, _GRAIN_TOP_CM - resting[:, 1]], axis=1) * _GRAIN_PER_CM)
 
 
 def _skin_grain(person: Person) -> Singles:
-    """Return how much lighter or darker skin is than its mean: (h, w, 1)."""
+    """Return the relative deviation of the skin's brightness from its mean: (h, w, 1)."""
     rng = np.random.default_rng(person.noise_seed + 3)
     shape = (int(30 * _GRAIN_PER_CM), int(54 * _GRAIN_PER_CM))
     grain = (

@@ -1,4 +1,4 @@
-"""What is around a person: light and backdrop."""
+"""Light and backdrop of a synthetic picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.face.synthetic.person import Background, Light, Person
 
 @dataclass(frozen=True)
 class _Lighting:
-    """A key lamp's direction (x right, y up, z to the camera), and how strong the lights are."""
+    """The key light's direction (x right, y up, z towards the camera), and the strengths of the lights."""
 
     key: tuple[float, float, float]
     key_strength: float
@@ -37,7 +37,7 @@ _FILL = np.array([0.62, 0.1, 0.78])
 
 @dataclass(frozen=True, eq=False)
 class Lamps:
-    """The lights as directions (3,) and strengths."""
+    """The directions (3,) of the lights as unit vectors, and their strengths."""
 
     key: Singles
     fill: Singles
@@ -45,7 +45,10 @@ class Lamps:
 
 
 def lamps(person: Person, light: Light | None) -> Lamps:
-    """Return the lights; the seed turns soft light a little about the vertical."""
+    """Return the lights, turned slightly about the vertical by the person's seed.
+
+    The turn is larger if ``light`` is None.
+    """
     lighting = _LIGHTINGS[light or "soft"]
     turn = person.light_turn * (1.5 if light is None else 0.3)
     around = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
@@ -54,9 +57,9 @@ def lamps(person: Person, light: Light | None) -> Lamps:
 
 
 def shaded(albedo: Singles, normal: Singles, gloss: Singles, hollow: Singles, light: Lamps) -> Singles:
-    """Return outgoing light (N, 3): wrapped Lambert of two lamps, a sky, and a soft highlight."""
+    """Return outgoing light (N, 3): wrapped Lambert for two lamps, sky light, and a soft highlight."""
     lighting = light.lighting
-    # Light that went through skin comes out red: the red wraps further around.
+    # Light that has passed through skin is red, so red wraps further around.
     wrap = np.array([0.42, 0.26, 0.22], np.float32)
     key_cosine = (normal @ light.key)[:, np.newaxis]
     diffuse = np.clip((key_cosine + wrap) / (1 + wrap), 0, None) ** np.float32(1.25)
@@ -71,7 +74,7 @@ def shaded(albedo: Singles, normal: Singles, gloss: Singles, hollow: Singles, li
     half = half / np.linalg.norm(half)
     facing = np.clip(normal @ half, 0, None)
     shine = gloss * np.float32(lighting.key_strength / 0.64) * (0.05 * facing**18 + 0.035 * facing**60)
-    # Skin seen at a slant loses light; it rounds the outline off.
+    # Darken skin seen at a slant, so that the outline looks round.
     slant = np.clip(normal[:, 2:3], 0, 1)
     return single(lit * (0.72 + 0.28 * slant**0.6) + shine[:, np.newaxis])
 
@@ -79,7 +82,7 @@ def shaded(albedo: Singles, normal: Singles, gloss: Singles, hollow: Singles, li
 def backdrop(
     person: Person, kind: Background | None, light: Light | None, height: int, width: int
 ) -> Singles:
-    """Return what is behind the person (height, width, 3), out of focus, in linear light."""
+    """Return the backdrop (height, width, 3), out of focus, in linear light."""
     lighting = _LIGHTINGS[light or "soft"]
     y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     rng = np.random.default_rng(person.noise_seed + 1)
@@ -97,8 +100,8 @@ def backdrop(
 
 
 def _bokeh(rng: np.random.Generator, kind: Background, height: int, width: int) -> Singles:
-    """Return soft bright panes, or foliage under a sky, far out of focus."""
-    # Drawn small: nothing in it is sharp.
+    """Return bright window panes, or foliage under a sky, far out of focus."""
+    # Draw it small, because nothing in it is sharp.
     small = np.zeros((64, 64, 3), np.float32)
     if kind == "window":
         small[:] = linear("8d8378")

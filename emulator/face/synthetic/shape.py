@@ -1,4 +1,4 @@
-"""Face shapes that vary as faces do, in the head model's own 80 numbers."""
+"""Random face shapes with realistic variation, as the head model's 80 identity coefficients."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ from emulator.face.synthetic.color import Floats
 from emulator.face.types import Points3
 
 LIMIT = 2.5
-"""A drawn coefficient lies between minus this and this."""
+"""The largest absolute value of a drawn coefficient."""
 
-# How much of a trait's mean difference between men and women is drawn.
+# Fraction of the mean difference between men and women that is applied.
 _DIMORPHISM = 0.8
 
 _RIDGE_CM = 1.0
 
 
 def draw_identity(rng: np.random.Generator, masculinity: float) -> Floats:
-    """Return identity coefficients (80,) of somebody: N(0, 1), cut off at ``LIMIT``.
+    """Return random identity coefficients (80,): about N(0, 1), clipped at ``LIMIT``.
 
     Parameters
     ----------
     rng : Generator
     masculinity : float
-        -1 to 1: moves the face by the traits in which men and women differ on average (L. G.
-        Farkas, Anthropometry of the Head and Face, 1994). As men and women are drawn alike often,
-        each coefficient's spread about that is less, so that over all it is about 1.
+        Positive for men, negative for women; `draw_person` passes -1.7 to 1.4. It shifts the face
+        along the average difference between men and women (L. G. Farkas, Anthropometry of the Head
+        and Face, 1994). Men and women are equally frequent, so each coefficient's spread around the
+        shift is reduced to keep its overall spread at about 1.
     """
     shift = _masculine()
     own = np.sqrt(1.0 - np.minimum(shift**2, 0.5))
@@ -62,13 +63,16 @@ def draw_identity(rng: np.random.Generator, masculinity: float) -> Floats:
 
 @cache
 def _masculine() -> Floats:
-    """Return the coefficients (80,) in which men differ from the mean, as far as the coarse modes say."""
+    """Return the coefficients (80,) of the average difference of men from the mean face.
+
+    Mainly the coarse modes contribute.
+    """
     fields, means = traits()
     modes = identity.identity_modes()
     rest = canonical_mesh().vertices
     field = np.tensordot(means, fields, axes=1)
     exact = identity.coefficients(rest + field)
-    # A ridge: modes of which there is little in faces are not stretched to say what they cannot.
+    # A ridge penalty keeps modes with a small deviation in real faces from taking extreme coefficients.
     ridge = modes.deviations_cm**2 / (modes.deviations_cm**2 + _RIDGE_CM**2)
     shift: Floats = np.clip(_DIMORPHISM * ridge * exact, -0.7, 0.7)
     return shift
@@ -76,7 +80,11 @@ def _masculine() -> Floats:
 
 @cache
 def traits() -> tuple[Floats, Floats]:
-    """Return how faces differ, (K, 468, 3) in cm, one standard deviation each, and men's means (K,)."""
+    """Return displacement fields (K, 468, 3) of K traits, and the traits' means (K,) in men.
+
+    A field is one standard deviation of its trait, in centimetres. The means are in standard
+    deviations.
+    """
     v = canonical_mesh().vertices[:SURFACE_COUNT]
     x, y = v[:, 0], v[:, 1]
     side = np.tanh(x / 1.0)
@@ -106,7 +114,7 @@ def traits() -> tuple[Floats, Floats]:
     upper_lids = v[[*LEFT_UPPER_LID[2:-2], *RIGHT_UPPER_LID[2:-2]]]
     lower_lids = v[[*LEFT_LOWER_LID[2:-2], *RIGHT_LOWER_LID[2:-2]]]
     traits = (
-        # The face as a whole: width, length of the lower third and of the forehead, jaw, chin.
+        # Whole face: width, length of the lower third and of the forehead, jaw, chin, sides, cheeks.
         (move(0.045 * x, zero, zero), 0.5),
         (move(zero, -0.42 * lower, zero), 0.5),
         (move(zero, 0.35 * upper, zero), 0.0),
@@ -115,13 +123,13 @@ def traits() -> tuple[Floats, Floats]:
         (move(zero, -0.2 * near(chin, 1.6), 0.35 * near(chin, 1.6)), 0.6),
         (move(0.35 * side * near(v[[234, 454, 127, 356]], 2.0), zero, zero), 0.0),
         (move(0.25 * side * near(cheeks, 1.0), zero, 0.28 * near(cheeks, 1.2)), -0.5),
-        # The nose: width, length, how far it stands out, its bridge, where its tip points.
+        # Nose: width, length, projection, bridge, direction of the tip.
         (move(0.26 * np.tanh(x / 0.5) * near(wings, 0.7), zero, zero), 0.5),
         (move(zero, -0.3 * near(np.vstack([tip, v[list(NOSE_BASE)]]), 1.2), zero), 0.4),
         (move(zero, zero, 0.32 * near(tip, 1.1)), 0.4),
         (move(zero, zero, 0.24 * near(bridge, 1.0)), 0.6),
         (move(zero, 0.22 * near(tip, 0.8), zero), -0.3),
-        # The mouth: width, fullness, height, how far it stands out.
+        # Mouth: width, fullness, height, projection.
         (move(0.3 * np.tanh(x / 0.5) * near(corners, 1.0), zero, zero), 0.2),
         (
             move(
@@ -139,7 +147,7 @@ def traits() -> tuple[Floats, Floats]:
         (move(0.18 * side * (near(inner, 1.2) + near(eyes, 1.2)).clip(0, 1), zero, zero), 0.0),
         (move(zero, 0.18 * near(eyes, 0.9) - 0.1 * near(inner, 0.8), zero), -0.2),
         (move(zero, zero, -0.22 * near(np.vstack([eyes, inner]), 1.3)), 0.5),
-        # Brows: height and ridge.
+        # Brows: height, ridge, height of the outer ends.
         (move(zero, 0.26 * near(brows, 0.8), zero), -0.9),
         (move(zero, zero, 0.24 * near(brows, 0.9)), 0.9),
         (move(zero, 0.2 * near(v[[70, 300, 46, 276]], 1.0), zero), -0.3),

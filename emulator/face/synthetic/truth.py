@@ -1,4 +1,4 @@
-"""What is known of a synthetic picture, as plain data that can be written as JSON."""
+"""The ground truth of a synthetic picture as JSON-serialisable data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from emulator.face.synthetic.render import SyntheticFace
 
 
 def ground_truth(faces: Sequence[SyntheticFace]) -> dict[str, object]:
-    """Return what is known of a picture: its size, its light, and each face, in the order asked for.
+    """Return the ground truth of a picture: its size, its light, and its faces in the given order.
 
-    Each face has ``identity_coefficients`` (80), ``pose_deg``, ``expression``, ``landmarks``
+    Each face has ``seed``, ``identity_coefficients`` (80), ``pose_deg``, ``expression``, ``landmarks``
     (468 points in pixels: x right, y down, z away from the camera), ``box`` (left, top, width,
-    height, in pixels), ``camera`` (pixels per centimetre, rotation, and where the model's origin
-    lies), and ``attributes``.
+    height, in pixels), ``camera`` (pixels per centimetre, rotation, and the position of the model's
+    origin in pixels), and ``attributes``.
     """
     if not faces:
         return {"faces": []}

@@ -1,4 +1,4 @@
-"""Face++: a proxy and a gateway in front, and behind them one folder for each API."""
+"""Face++: its proxy, its gateway, and one package for each API."""
 
 from emulator.vendors.faceplusplus.application import DIALECT, install
 from emulator.vendors.faceplusplus.face3d.operations import api as face3d

@@ -1,4 +1,4 @@
-"""What all APIs of Face++ stand on: the gateway's words, its rate limit, and request ids."""
+"""Setup that all APIs of Face++ share: error responses, the rate limit, and request ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Add the rate limit, and let browsers call from anywhere."""
+    """Add the rate limit, and allow browsers to call from any origin."""
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)
@@ -25,7 +25,7 @@ def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
 
 
 async def draw_request_id(world: World, credential: str) -> str:
-    """Return the next request id: the second of the request, and a UUID."""
+    """Return a new request id: the Unix time in whole seconds, a comma, and a UUID."""
     number = await world.ids.draw_uuid4(credential, "faceplusplus/request")
     return f"{int(world.clock.now(credential))},{number}"
 

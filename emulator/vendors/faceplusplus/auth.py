@@ -1,4 +1,4 @@
-"""Face++ keys: ``api_key`` and ``api_secret``, sent as fields."""
+"""Authentication of Face++: the fields ``api_key`` and ``api_secret``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from emulator.world.world import World
 
 
 async def authenticate(fields: Fields, call: Call, world: World) -> str:
-    """Return the ``api_key`` of the request.
+    """Check the key and the secret of a request, and return the ``api_key``.
 
     Raises
     ------
     VendorError
-        If the key or the secret is missing, or they are not good.
+        If one of them is missing or not valid.
     """
     api_key, api_secret = fields.text("api_key"), fields.text("api_secret")
     if not api_key:
@@ -37,14 +37,14 @@ async def authenticate(fields: Fields, call: Call, world: World) -> str:
 
 
 async def admit(request: Request, fields: Fields, call: Call, world: World, known: Collection[str]) -> str:
-    """Return the ``api_key`` of a request that passes the gateway, and give the request its id.
+    """Check a request as the gateway does, set its request id, and return its ``api_key``.
 
-    Warns of fields that are not ``known``.
+    Fields that are not ``known`` cause warnings.
 
     Raises
     ------
     VendorError
-        If its credential is not good, or calls more often than the setting ``qps`` allows.
+        If the credential is not valid, or makes more calls than the setting ``qps`` allows.
     """
     api_key = await authenticate(fields, call, world)
     fields.warn(call, known)

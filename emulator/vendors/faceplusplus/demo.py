@@ -1,4 +1,4 @@
-"""A photo through Face++."""
+"""Demonstration of Face++: reconstruct a head from a photo."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The errors of Face++, as data.
+"""The errors that all APIs of Face++ share.
 
-Three layers answer. A proxy in front refuses what is too long, as a page of HTML. The gateway, which
-knows keys and paths, says only ``error_message``. The API behind it adds ``request_id`` and ``time_used``.
+Errors come from three layers. The proxy refuses long requests with an HTML page. The gateway checks
+paths and keys, and returns only ``error_message``. The API adds ``request_id`` and ``time_used``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
 
 
 class Layer(StrEnum):
-    """Who answers."""
+    """A part of the vendor's service that returns errors."""
 
     PROXY = "proxy"
     GATEWAY = "gateway"
@@ -39,7 +39,7 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FacePlusPlusEntry(CatalogueEntry):
-    """One error of Face++, and the layer that answers it."""
+    """One error of Face++, with the layer that returns it."""
 
     layer: Layer
 
@@ -53,7 +53,7 @@ def gateway(
     source: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> FacePlusPlusEntry:
-    """Return an error that the gateway answers."""
+    """Return an error of the gateway."""
     example = {"param": "api_key"}
     return FacePlusPlusEntry(
         name, status, text, when, mark, source, causes, example=example, layer=Layer.GATEWAY
@@ -71,7 +71,7 @@ def api(
     *,
     is_natural: bool = True,
 ) -> FacePlusPlusEntry:
-    """Return an error that an API answers."""
+    """Return an error of an API."""
     return FacePlusPlusEntry(
         name,
         status,
@@ -89,31 +89,31 @@ def api(
 GATEWAY = ErrorCatalogue(
     [
         FacePlusPlusEntry(
-            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The whole request has more than 2 MB.",
+            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MB.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", layer=Layer.PROXY,
         ),
         gateway(
-            "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path is unknown.",
+            "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path does not exist.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         gateway(
-            "METHOD_NOT_ALLOWED", 405, "METHOD_NOT_ALLOWED", "The path is known, with another method.",
+            "METHOD_NOT_ALLOWED", 405, "METHOD_NOT_ALLOWED", "The path exists, but not for this method.",
             Mark.GUESS, "no client shows it",
         ),
         gateway(
             "MISSING_CREDENTIAL", 400, "MISSING_ARGUMENTS: {param}",
-            "`api_key` is not among the fields that could be parsed; or the key is there and `api_secret` is not.",
-            Mark.OBSERVED, "logged answers for api_key; api_secret by analogy",
+            "`api_key` or `api_secret` is missing, or the body cannot be parsed.",
+            Mark.OBSERVED, "logged responses for api_key; api_secret by analogy",
         ),
         gateway(
             "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
-            "`api_key` and `api_secret` do not match, or the key is of the other region.",
+            "`api_key` and `api_secret` do not match, or the key is expired or of the other region.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
             (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
         ),
         gateway(
-            "DENIED_BY_CLIENT", 403, "AUTHORIZATION_ERROR: Denied by Client", "The key is restricted by its owner.",
-            Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRestricted,),
+            "DENIED_BY_CLIENT", 403, "AUTHORIZATION_ERROR: Denied by Client",
+            "The account holder restricted the key.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRestricted,),
         ),
         gateway(
             "DENIED_BY_ADMIN", 403, "AUTHORIZATION_ERROR: Denied by Admin", "The key is revoked.",
@@ -121,25 +121,25 @@ GATEWAY = ErrorCatalogue(
         ),
         gateway(
             "INSUFFICIENT_BALANCE", 403, "AUTHORIZATION_ERROR: Insufficient Account Balance",
-            "The key's account is empty.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialOutOfBalance,),
+            "The key's account has no balance.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialOutOfBalance,),
         ),
         gateway(
             "CONCURRENCY_LIMIT_EXCEEDED", 403, "CONCURRENCY_LIMIT_EXCEEDED",
-            "The key makes more calls a second than the setting `qps` allows.",
+            "The key makes more calls per second than `qps` allows.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         api(
-            "INTERNAL_ERROR", 500, "INTERNAL_ERROR", "The emulator has a defect; its log says which.",
+            "INTERNAL_ERROR", 500, "INTERNAL_ERROR", "The emulator fails unexpectedly; its log has the traceback.",
             Mark.CONFIRMED, f"{PAGE}, common errors", (FaceError,),
         ),
     ]
 )  # fmt: skip
-"""What every API can answer: errors of the proxy, of the gateway, and of the emulator itself."""
+"""Errors that every API can return."""
 
 ARGUMENTS = ErrorCatalogue(
     [
         api(
-            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "There is no first image.",
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "The request has no first image.",
             Mark.GUESS, f"{PAGE}, common errors, names the kind; the list of three follows sibling endpoints",
         ),
         api(
@@ -148,28 +148,30 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{NEVER}: the three fields of an image may coexist.",
+            f"{NEVER}, because the fields of an image can be combined.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(
-            "INVALID_IMAGE_URL", 400, "INVALID_IMAGE_URL", "The image URL is malformed or leads nowhere.",
+            "INVALID_IMAGE_URL", 400, "INVALID_IMAGE_URL", "The image URL is malformed or cannot be downloaded.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (FetchFailed,),
         ),
         api(
-            "IMAGE_DOWNLOAD_TIMEOUT", 412, "IMAGE_DOWNLOAD_TIMEOUT", "The image URL answers too slowly.",
+            "IMAGE_DOWNLOAD_TIMEOUT", 412, "IMAGE_DOWNLOAD_TIMEOUT",
+            "The download of the image takes longer than `download_timeout_s`.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (FetchTimedOut,),
         ),
         api(
             "IMAGE_ERROR_UNSUPPORTED_FORMAT", 400, "IMAGE_ERROR_UNSUPPORTED_FORMAT: {param}",
-            "The bytes cannot be decoded, or are no JPEG.",
+            "The image cannot be decoded, or is not a JPEG.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "One image has more than 2 MB.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MB.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(
-            "INVALID_IMAGE_SIZE", 400, "INVALID_IMAGE_SIZE: {param}", "A side is below 200 or above 4096 pixels.",
+            "INVALID_IMAGE_SIZE", 400, "INVALID_IMAGE_SIZE: {param}",
+            "A side of the image is shorter than 200 or longer than 4096 pixels.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (ImageTooLarge, ImageTooSmall),
         ),
     ]

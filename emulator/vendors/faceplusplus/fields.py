@@ -1,4 +1,4 @@
-"""The fields of a request, read as the gateway reads them."""
+"""Parsing of the fields of a request, and of the images in them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from emulator.web.media_types import contradicts, picture_type
 from emulator.world.world import World
 
 IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")
-"""The fields that may carry an image, the one that counts first."""
+"""The kinds of image field, in order of precedence."""
 
 DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ImageField:
-    """An image of the request: the name of the field that carries it, and what it carries."""
+    """An image field of a request: its name, its kind and its value."""
 
     name: str
     kind: Literal["file", "base64", "url"]
@@ -37,10 +37,10 @@ class ImageField:
 
 
 class Fields:
-    """The fields of a request, read the way the gateway reads them.
+    """The fields of a request, parsed as the gateway does.
 
-    Fields stand in the body or in the query; the body wins. The first of a field's values counts,
-    and empty ones count as absent.
+    Fields in the body take precedence over the query. The first value of a field is used, and empty
+    values count as absent.
     """
 
     def __init__(self, form: FormData, query: QueryParams) -> None:
@@ -50,16 +50,16 @@ class Fields:
     @classmethod
     @contextlib.asynccontextmanager
     async def reading(cls, request: Request, longest_field: int) -> AsyncIterator[Fields]:
-        """Give the fields of ``request``, and their files as long as the block lasts.
+        """Parse the fields of ``request``. Their files stay open until the block ends.
 
-        There are none in a body that cannot be parsed. ``longest_field`` bounds a field that is no
-        file, in bytes.
+        A body that cannot be parsed has no fields. ``longest_field`` limits fields that are not files,
+        in bytes.
         """
         async with contextlib.AsyncExitStack() as stack:
             try:
                 form = await stack.enter_async_context(request.form(max_part_size=longest_field))
             except (HTTPException, UnicodeError, LookupError):
-                # Not a form, or one in a character set that nobody knows.
+                # The body is not a form, or its character set is unknown.
                 form = FormData()
             yield cls(form, request.query_params)
 
@@ -75,20 +75,19 @@ class Fields:
         return next(iter([*texts, *queried]), None)
 
     def file(self, name: str) -> UploadFile | None:
-        """Return a field's file, or None; a file without a byte counts as absent."""
+        """Return a field's file, or None. An empty file counts as absent."""
         files = [value for part, value in self._parts if part == name and isinstance(value, UploadFile)]
         return next((file for file in files if file.size), None)
 
     async def flag(self, name: str) -> bool:
-        """Return a field that is 0 or 1, and 0 if it is absent.
+        """Return whether a field is 1; an absent field is 0.
 
-        Some clients send their flags as file parts too, so a file's content counts where there is
-        no text.
+        Some clients send flags as file parts, so the content of a file is used if there is no text.
 
         Raises
         ------
         VendorError
-            If it is something else.
+            If the field is neither 0 nor 1.
         """
         value = self.text(name)
         file = self.file(name)
@@ -100,9 +99,9 @@ class Fields:
         return number[1] == "1"
 
     def image(self, suffix: str = "") -> ImageField | None:
-        """Return an image, or None: a file goes before base64, base64 before a URL.
+        """Return an image field, or None. A file takes precedence over base64, and base64 over a URL.
 
-        ``suffix`` tells the images of a request apart, as ``_2`` in ``image_file_2``.
+        ``suffix`` selects one of several images, such as ``_2`` in ``image_file_2``.
         """
         name = f"image_file{suffix}"
         file = self.file(name)
@@ -117,32 +116,32 @@ class Fields:
         return None
 
     def warn(self, call: Call, known: Collection[str]) -> None:
-        """Warn of fields that are not ``known``, and of credentials where they should not be."""
+        """Warn about unknown and ignored fields, and about credentials in the query."""
         names = self.names()
         for name in names:
             if name not in known:
-                call.warn("field-dropped", f"there is no field {name}")
+                call.warn("field-dropped", f"unknown field {name}")
         for suffix in (name.removeprefix("image_file") for name in known if name.startswith("image_file")):
             sent = [name for kind in IMAGE_KINDS if (name := f"image_{kind}{suffix}") in names]
             for name in sent[1:]:
-                call.warn("field-dropped", f"{sent[0]} goes before {name}")
+                call.warn("field-dropped", f"{name} is ignored because {sent[0]} was sent")
         for name in ("api_key", "api_secret"):
             if name in self._query:
                 call.warn("credential-in-query", name)
 
 
 async def read_image(field: ImageField, call: Call, world: World, settings: FacePlusPlusSettings) -> bytes:
-    """Return the bytes of an image, as a fault of the call leaves them.
+    """Return the bytes of an image, changed by the call's picture fault if it has one.
 
     Raises
     ------
     VendorError
-        If there are none, or too many.
+        If the image cannot be downloaded or decoded, or is too large.
     """
     if isinstance(field.value, UploadFile):
         data = await field.value.read()
         if contradicts(field.value.content_type, data):
-            said = f"{field.name}: {field.value.content_type} is said, {picture_type(data)} was sent"
+            said = f"{field.name}: declared {field.value.content_type}, sent {picture_type(data)}"
             call.warn("upload-content-type-mismatch", said)
     elif field.kind == "url":
         try:
@@ -162,10 +161,9 @@ async def read_image(field: ImageField, call: Call, world: World, settings: Face
 
 
 def decode_base64(text: str) -> bytes | None:
-    """Return the bytes of a base64 field, or None if it is none.
+    """Return the bytes of a base64 text, or None if it is malformed.
 
-    A data URI's prefix is dropped, its MIME type ignored; white space may stand anywhere, and the
-    padding may be missing.
+    The prefix of a data URI and white space are ignored, and the padding may be missing.
     """
     prefix = DATA_URI.match(text)
     compact = "".join(text[prefix.end() if prefix else 0 :].split())

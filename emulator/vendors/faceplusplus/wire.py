@@ -1,4 +1,4 @@
-"""What answers of Face++ look like on the wire, whatever the API."""
+"""Response models and error responses that all APIs of Face++ share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-
 Milliseconds = Annotated[int, Field(ge=0)]
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-"""The vendor's browser SDK calls from anywhere."""
+"""The vendor's browser SDK calls from any origin."""
 
 _PROXY_PAGE = (
     '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
@@ -27,19 +27,19 @@ _PROXY_PAGE = (
 
 
 class Body(BaseModel):
-    """The base of answers, with the members in the order in which they are sent."""
+    """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class GatewayError(Body):
-    """What the gateway says of a request that it refuses."""
+    """An error response of the gateway."""
 
     error_message: str
 
 
 class ApiError(Body):
-    """What an API says of a request that failed."""
+    """An error response of an API."""
 
     time_used: Milliseconds
     error_message: str
@@ -47,7 +47,7 @@ class ApiError(Body):
 
 
 def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> Response:
-    """Return the answer to a request that failed, as its layer words it."""
+    """Return an error response in the format of the error's layer."""
     match cast("FacePlusPlusEntry", error.entry).layer:
         case Layer.PROXY:
             return Response(_PROXY_PAGE.format(error.text), error.entry.status, ANY_ORIGIN, "text/html")
@@ -60,7 +60,7 @@ def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> R
 
 
 def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of what ``render_error`` writes."""
+    """Return the media type and the schema of the response from ``render_error``."""
     if entry.layer is Layer.PROXY:
         return "text/html", {"type": "string"}
     model = GatewayError if entry.layer is Layer.GATEWAY else ApiError
@@ -68,5 +68,5 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 
 
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    """Return an answer in JSON, spaced as the layer spaces it."""
+    """Return a JSON response with the layer's spacing."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")

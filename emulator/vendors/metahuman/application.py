@@ -1,7 +1,7 @@
-"""What all APIs of MetaHuman SDK stand on.
+"""Setup that all APIs of MetaHuman SDK share.
 
-The service is a FastAPI application itself, as far as its error answers tell: what is not documented (a
-missing field, an unknown path) is answered as FastAPI answers.
+The error responses of the service look like those of FastAPI. Undocumented errors (a missing field, an
+unknown path) are therefore answered as FastAPI does.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FORM_BYTES = 1024 * 1024
-"""What a form may have beside its photo."""
+"""Bytes that a form may have in addition to its photo."""
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
-    """Word what FastAPI refuses as its former versions did."""
+    """Render validation errors as the FastAPI versions of the service's time did."""
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Warn of fields that are not ``known``, and of query parameters, since there are none."""
+    """Warn about fields that are not ``known``, and about query parameters."""
     call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:
-            call.warn("field-dropped", f"there is no field {name}")
+            call.warn("field-dropped", f"unknown field {name}")
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""MetaHuman SDK tokens: a body field of every call."""
+"""Authentication of MetaHuman SDK: the field ``token`` of the body."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 async def authenticate(
     token: str, call: Call, credentials: Credentials, errors: ErrorCatalogue[CatalogueEntry]
 ) -> str:
-    """Return the token, checked; ``errors`` are those of the operation.
+    """Check a token, and return it. ``errors`` are those of the operation.
 
     Raises
     ------
     VendorError
-        If it is not registered, or its access is limited.
+        If the token is not registered, or its access is limited.
     """
     await call.identify(token)
     try:

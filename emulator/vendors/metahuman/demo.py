@@ -1,4 +1,4 @@
-"""A photo through MetaHuman SDK."""
+"""Demonstration of MetaHuman SDK: reconstruct a face from a photo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.web.demonstration import Step, checked
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the answer and the texture into ``folder``."""
+    """Write the response and the texture into ``folder``."""
     with step("face_recon") as made:
         files = {"image_bytes": ("photo.jpg", photo, "image/jpeg")}
         answer = checked(client.post("/face_recon/run_pipeline", data={"token": "demo"}, files=files))

@@ -1,4 +1,4 @@
-"""The errors that all APIs of MetaHuman SDK share, as data."""
+"""The errors that all APIs of MetaHuman SDK share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 @dataclass(frozen=True, kw_only=True)
 class MetaHumanEntry(CatalogueEntry):
-    """One error of MetaHuman SDK; ``code`` is its number, None where FastAPI answers by itself."""
+    """One error of MetaHuman SDK. ``code`` is its number, or None for an error of FastAPI."""
 
     code: int | None = None
 
@@ -25,18 +25,19 @@ def refusal(
     when: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> MetaHumanEntry:
-    """Return an error with a number, which is answered with HTTP 422."""
+    """Return an error that has a number and the HTTP status 422."""
     return MetaHumanEntry(name, 422, text, when, Mark.CONFIRMED, PAGE, causes, code=code)
 
 
 FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
-"""Also the answer to any other body that is too long."""
+"""Also returned for any other body that is too long."""
 
 SHARED = ErrorCatalogue(
     [
         MetaHumanEntry(
-            "INTERNAL_ERROR", 500, "Internal Server Error", "The emulator has a defect; its log says which.",
-            Mark.GUESS, "the service looks like a FastAPI application", (FaceError,),
+            "INTERNAL_ERROR", 500, "Internal Server Error",
+            "The emulator fails unexpectedly; its log has the traceback.", Mark.GUESS,
+            "the service looks like a FastAPI application", (FaceError,),
         ),
     ]
 )  # fmt: skip

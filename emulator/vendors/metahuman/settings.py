@@ -1,4 +1,4 @@
-"""What can be set of MetaHuman SDK."""
+"""Settings of MetaHuman SDK."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from emulator.web.vendor import VendorSettings
 
 
 class MetaHumanSettings(VendorSettings):
-    """Settings of MetaHuman SDK; ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
+    """Settings of MetaHuman SDK, from ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
 
-    # The GLB constructor takes a texture only below 2 MB: 768 pixels stay below that whatever they show.
+    # The GLB constructor only accepts textures below 2 MB. A PNG of 768 pixels is always smaller.
     texture_size: int = Field(
         default=768,
         ge=64,
         le=2048,
-        description="Pixels on a side of the texture; fewer where its PNG would not have less than 2 MB.",
+        description="Width of the square texture, in pixels, reduced until its PNG has less than 2 MB.",
     )
     gender: Literal["female", "male"] | None = Field(
-        default=None, description="The gender that every photo is answered with; guessed, if not set."
+        default=None, description="Gender in all responses. By default it is estimated from the photo."
     )
     image_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=1, description="A photo of so many bytes or more is too large."
+        default=10 * 1024 * 1024, ge=1, description="Photos of this many bytes or more are refused."
     )
 
 

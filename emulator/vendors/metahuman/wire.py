@@ -1,4 +1,4 @@
-"""What answers of MetaHuman SDK look like on the wire, whatever the API."""
+"""Response models and error responses that all APIs of MetaHuman SDK share."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from emulator.world.operation import Answer
 
 
 class Body(BaseModel):
-    """The base of answers, with the members in the order in which they are sent."""
+    """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Detail(BaseModel):
-    """What FastAPI says of a request that it refuses."""
+    """An error response of FastAPI."""
 
     detail: Any
 
 
 class Code(Body):
-    """An error's number, and its message."""
+    """The number and the message of an error."""
 
     code: int
     message: str
 
 
 class Failure(Body):
-    """The answer to a request that failed."""
+    """An error response."""
 
     error: Code
 
 
 REFUSED_FORM = {
     400: Answer("The body cannot be parsed.", Detail),
-    422: Answer("A field is missing.", Detail),
+    422: Answer("A field is missing or has a wrong type.", Detail),
 }
-"""What FastAPI answers to a body that is no form, or lacks a field."""
+"""FastAPI's responses to a body that is not a form, or has missing or wrong fields."""
 
 
 def render_error(error: VendorError) -> Response:
-    """Return the answer to a request that failed."""
+    """Return an error response."""
     code = cast("MetaHumanEntry", error.entry).code
     if code is None:
         return PlainTextResponse(error.text, error.entry.status)
@@ -57,7 +57,7 @@ def render_error(error: VendorError) -> Response:
 
 
 def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of what ``render_error`` writes."""
+    """Return the media type and the schema of the response from ``render_error``."""
     if entry.code is None:
         return "text/plain", {"type": "string"}
     error = narrowed(Code, code=entry.code, message=entry.text)
@@ -66,15 +66,15 @@ def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
 
 
 def missing_field(name: str) -> dict[str, Any]:
-    """Return what FastAPI said of a missing field in the days of the service."""
+    """Return a missing field as FastAPI described it at the time of the service."""
     return wrong_field(name, "field required", "value_error.missing")
 
 
 def wrong_field(name: str, message: str, kind: str) -> dict[str, Any]:
-    """Return what FastAPI said of a wrong field in the days of the service."""
+    """Return a wrong field as FastAPI described it at the time of the service."""
     return {"loc": ["body", name], "msg": message, "type": kind}
 
 
 def render_invalid(fields: Sequence[Mapping[str, Any]]) -> Response:
-    """Return FastAPI's own answer to a request whose fields are not right."""
+    """Return FastAPI's response to a request with missing or wrong fields."""
     return JSONResponse({"detail": list(fields)}, 422)

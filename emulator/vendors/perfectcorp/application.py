@@ -1,4 +1,4 @@
-"""What all APIs of Perfect Corp stand on: jobs, webhooks, units, numbered answers and three layers' words."""
+"""Setup that all APIs of Perfect Corp share: jobs, webhooks, units, request ids and error responses."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
-"""What a JSON body may have. Pictures travel to the store, which knows their length beforehand."""
+"""Largest JSON body, in bytes. Uploads have no such limit, because their URL fixes their length."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
-    """Add what the routes find in ``app.state``, and what wraps them."""
+    """Register jobs, webhooks and counters, and add the middleware."""
     spending = frozenset(each.name for each in reshape.operations if each.billing is not None)
     app.state.units = Units(world, settings, spending)
     announcer = announcer_of(world, settings)
@@ -51,14 +51,14 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
 
 
 class NumberedAnswers:
-    """ASGI middleware that numbers every answer: ``x-request-id``, eighteen digits."""
+    """ASGI middleware that adds an ``x-request-id`` of 18 digits to every response."""
 
     def __init__(self, app: ASGIApp, ids: SeededIds) -> None:
         self._app = app
         self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a number, which the application finds in ``request.state.number``."""
+        """Draw a request id, and pass it to the application as ``request.state.number``."""
         drawn = int.from_bytes(await self._ids.draw("", "perfectcorp/request", 8), "big")
         number = str(4 * 10**17 + drawn % 10**17)
         scope.setdefault("state", {})["number"] = number
@@ -77,7 +77,7 @@ async def _guess_caller(request: Request) -> str | None:
 
 
 def _in_the_stores_words(request: Request, error: VendorError) -> VendorError:
-    """Return the error that is told: whatever happens below the bucket is the store's to tell."""
+    """Return an error of the store if the path is below the bucket, otherwise ``error``."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error

@@ -1,4 +1,4 @@
-"""Reading requests: JSON bodies and pages, refused in the validator's sentences."""
+"""Parsing of JSON bodies and page parameters, with the vendor's validation messages."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Entry = TypeVar("Entry")
 # Base64 turns three digits into four characters, two into three, and one into two.
 _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
-"""The tokens that ``Page`` gives: offsets of up to 14 digits."""
+"""Regular expression for the tokens of ``Page``: offsets of up to 14 digits."""
 
 
 class RequestBody(BaseModel):
-    """The base of request bodies. Unknown members are dropped, as the vendor does."""
+    """Base class of request bodies. It drops unknown members, as the vendor does."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Page(RequestBody):
-    """The page of a list that a query asks for. The token is the offset in base64, unpadded."""
+    """The requested page of a list. The token is the offset in unpadded base64."""
 
     page_size: Annotated[int, Field(ge=1)] = 20
     starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = None
@@ -46,34 +46,34 @@ class Page(RequestBody):
         Raises
         ------
         VendorError
-            If the token is not one of ours.
+            If the token is malformed.
         """
-        if not self.starting_token or self.starting_token == "null":  # noqa: S105 - as the documents spell it
+        if not self.starting_token or self.starting_token == "null":  # noqa: S105 - the vendor's spelling
             return 0
         try:
             padded = self.starting_token + "=" * (-len(self.starting_token) % 4)
             offset = int(base64.urlsafe_b64decode(padded).decode("ascii"))
             if offset < 0:
-                raise ValueError(offset)  # noqa: TRY301 - one answer to whatever is wrong with a token
+                raise ValueError(offset)  # noqa: TRY301 - every malformed token gets the same error
         except (ValueError, binascii.Error) as error:
             sentence = "starting_token doesn't match the required format."
             raise SHARED["InvalidParameters"].occur(sentence=sentence) from error
         return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
-        """Return the page of ``entries``, and the token of the next one or None."""
+        """Return the page of ``entries``, and the token of the next page or None."""
         end = self.offset + self.page_size
         token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
         return entries[self.offset : end], token if end < len(entries) else None
 
 
 def read_page(request: Request, model: type[AnyPage]) -> AnyPage:
-    """Return the page that the query asks for.
+    """Return the page parameters of the query.
 
     Raises
     ------
     VendorError
-        With the validator's sentence, if it is not as ``model`` wants it.
+        If a parameter is invalid.
     """
     try:
         return model.model_validate(dict(request.query_params))
@@ -84,14 +84,14 @@ def read_page(request: Request, model: type[AnyPage]) -> AnyPage:
 async def read_body(
     request: Request, model: type[Body], check_first: Callable[[Mapping[str, Any]], None] | None = None
 ) -> Body:
-    """Return the JSON body of ``request``, validated.
+    """Return the validated JSON body of ``request``.
 
-    ``check_first`` sees the body before its members are validated one by one.
+    ``check_first`` is called with the body before its members are validated.
 
     Raises
     ------
     VendorError
-        With the validator's sentence for the first thing that is wrong.
+        If the body is not JSON, or for its first invalid member.
     """
     document = await read_document(request)
     if check_first is not None and isinstance(document, dict):
@@ -100,7 +100,7 @@ async def read_body(
 
 
 async def read_document(request: Request) -> Any:
-    """Return the JSON body of ``request``, whatever it holds.
+    """Return the JSON body of ``request`` without validating its members.
 
     Raises
     ------
@@ -114,24 +114,24 @@ async def read_document(request: Request) -> Any:
 
 
 def validated(request: Request, document: Any, model: type[Body]) -> Body:
-    """Return a JSON body as ``model`` has it, and warn of the members that nobody reads.
+    """Validate a JSON body against ``model``, and warn about unknown members.
 
     Raises
     ------
     VendorError
-        With the validator's sentence for the first thing that is wrong.
+        For the first invalid member.
     """
     try:
         body = model.model_validate(document)
     except ValidationError as error:
         raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
     for name in _dropped(document, body):
-        call_of(request).warn("field-dropped", f"there is no member {name}")
+        call_of(request).warn("field-dropped", f"unknown member {name}")
     return body
 
 
 def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
-    """Give the members of ``document`` that ``body`` has no place for."""
+    """Yield the paths of the members of ``document`` that ``body`` does not have."""
     fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
     for member, given in document.items():
         value = getattr(body, fields[member]) if member in fields else None
@@ -149,18 +149,18 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def is_null(name: str) -> str:
-    """Return the sentence for a member that is null."""
+    """Return the vendor's message for a member that is null."""
     return f"'{name}' is required and can't be null."
 
 
 def is_missing(name: str) -> str:
-    """Return the sentence for a member that is not there."""
+    """Return the vendor's message for a missing member."""
     return f"{name} is required but wasn't included in your request."
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    # The validator prints the innermost member's name, without the path to it.
+    # The vendor prints the innermost member's name, without the path to it.
     names = [str(step) for step in first["loc"] if isinstance(step, str)]
     name = names[-1] if names else "body"
     if first["type"] != "missing" and first["input"] is None:

@@ -1,4 +1,4 @@
-"""Perfect Corp's callers: a bearer key, how often it may call, and the settings as they are for it."""
+"""Dependencies that authenticate the caller, limit its rate, and apply its lifetimes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
 
 
 async def key_of(authorization: str | None, world: World) -> str:
-    """Return the API key that an ``Authorization`` header names, good or not; "" if it names none.
+    """Return the API key of an ``Authorization`` header without checking it, or "" if there is none.
 
-    It is a bearer token, or an access token that a legacy client got for its key.
+    The bearer token is the key itself, or an access token that was issued to a legacy client.
     """
     scheme, _, bearer = (authorization or "").partition(" ")
     bearer = bearer.strip() if scheme.lower() == "bearer" else ""
@@ -29,14 +29,14 @@ async def key_of(authorization: str | None, world: World) -> str:
 
 
 async def authenticate(authorization: str | None, call: Call, world: World) -> str:
-    """Return the API key of an ``Authorization`` header, which ``call`` is told.
+    """Check the API key of an ``Authorization`` header, record it in ``call``, and return it.
 
-    A key whose balance is gone is still good: only what costs units is refused.
+    A key without balance passes, because only operations that cost units refuse it.
 
     Raises
     ------
     VendorError
-        If there is none, or it is not good.
+        If the key is missing or not valid.
     """
     api_key = await key_of(authorization, world)
     await call.identify(api_key or None)
@@ -51,7 +51,7 @@ async def authenticate(authorization: str | None, call: Call, world: World) -> s
 
 
 def rate_windows() -> tuple[SlidingWindow, ...]:
-    """Return the windows that count the calls of a key and of an address."""
+    """Return the sliding windows that count the calls per key and per IP address."""
     return tuple(SlidingWindow(limit, seconds, _key_caller) for limit, seconds in ((5, 1), (250, 300)))
 
 
@@ -60,22 +60,16 @@ def _key_caller(api_key: str) -> str:
 
 
 def check_rate(request: Request, api_key: str, world: World, settings: PerfectCorpSettings) -> None:
-    """Raise if a key or its address calls more often than it may.
-
-    Raises
-    ------
-    VendorError
-        If one does.
-    """
+    """Raise ``VendorError`` if a key or its IP address exceeds the rate limit."""
     if not settings.rate_limit:
         return
     moments = {
         _key_caller(api_key): world.clock.now(api_key),
-        # Many keys share an address, so none of their own clocks can measure its calls.
+        # Many keys can share an address, so its calls are counted by the default clock.
         f"address {request.client.host if request.client else ''}": world.clock.now(EVERYBODY),
     }
     calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
-    # First all are asked, then all count: a call that is refused by one counts for none.
+    # Check all windows before counting, because a refused call must not count in any of them.
     if not all(window.has_room(caller, now) for window, caller, now in calls):
         raise SHARED["TooManyRequests"].occur()
     for window, caller, now in calls:
@@ -94,7 +88,7 @@ async def _caller(
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The API key of a call that is within the rate limits; without a good one the route is not reached."""
+"""The caller's API key, checked and within the rate limits."""
 
 
 def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
@@ -102,13 +96,13 @@ def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> 
 
 
 CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
-"""The settings as they are for the caller: with its own lifetimes."""
+"""The settings of Perfect Corp with the caller's own lifetimes."""
 
 
 def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
-    # A client may wait by the emulator's clock, or by the machine's.
+    # A client may wait by the emulator's clock or by the machine's: warn only if both show too many polls.
     moments = (world.clock.now(api_key), machine_time())
     polls: tuple[SlidingWindow, ...] = request.app.state.polls
     allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]
@@ -118,4 +112,4 @@ def _poller(
 
 
 PollerDep = Annotated[str, Depends(_poller)]
-"""The API key of a poll, which is warned if it polls more often than the vendor wants."""
+"""The API key of a poll. Too frequent polls get a warning in the journal."""

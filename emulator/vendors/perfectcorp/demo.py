@@ -1,4 +1,4 @@
-"""A photo through Perfect Corp."""
+"""Demonstration of Perfect Corp: upload, pre-process and reshape a photo."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from emulator.pipelines.options import ImageRules
 from emulator.web.demonstration import POLL_SECONDS, TIMEOUT_SECONDS, DemoFailed, Step, checked
 
 FEATURES = {"eye_size": 90, "face_width": -80, "chin_length": 40, "nose_wing": -70, "lip_size": 80}
-"""What the demonstration asks of the reshape: plain to see, and still a face."""
+"""The features of the demonstration: a visible change that still looks like a face."""
 
 HEADERS = {"Authorization": "Bearer demo"}
 JPEG = ImageRules(frozenset({"jpeg"}))
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the reshaped photo into ``folder``, alone and beside the photo."""
+    """Write the reshaped photo into ``folder``, alone and next to the original."""
     with step("register, upload") as made:
         new = {"content_type": "image/jpeg", "file_name": "photo.jpg", "file_size": len(photo)}
         answer = checked(client.post("/s2s/v2.0/file", json={"files": [new]}, headers=HEADERS))

@@ -1,7 +1,7 @@
-"""The errors that all operations of Perfect Corp's API share, as data.
+"""The errors that all operations of Perfect Corp's API share.
 
-Three layers answer: the API with a JSON envelope, the engine inside a task's status, and the
-object store behind the presigned URLs with XML.
+Errors come from three layers. The API answers with a JSON envelope, and the object store behind the
+presigned URLs with XML. The errors of the engine are part of a task's status.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GUIDE = "https://docs.perfectcorp.com/develop/debugging_guide"
 
 
 class Layer(StrEnum):
-    """Who answers."""
+    """A part of the vendor's service that returns errors."""
 
     API = "api"
     ENGINE = "engine"
@@ -34,18 +34,18 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PerfectCorpEntry(CatalogueEntry):
-    """One error of Perfect Corp, and how its layer tells it.
+    """One error of Perfect Corp, with its layer and its codes.
 
     Attributes
     ----------
     layer : Layer
-        Who answers.
+        The layer that returns the error.
     code : str
-        As it stands in the body; empty if it does not.
+        The code in the response body; empty if the body has none.
     page_code : str
-        The engine's, by the table on the page.
+        For errors of the engine, the code in the table of the reference page.
     code_members : tuple of str
-        The members of the API's envelope in which the code stands.
+        The members of the API's envelope that contain the code.
     """
 
     layer: Layer
@@ -55,7 +55,7 @@ class PerfectCorpEntry(CatalogueEntry):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of either profile."""
+        """The code of each ``engine_codes`` profile."""
         return tuple(code for code in (self.code, self.page_code) if code)
 
 
@@ -73,7 +73,7 @@ def api(
     example: Mapping[str, str] = MappingProxyType({}),
     is_natural: bool = True,
 ) -> PerfectCorpEntry:
-    """Return an error that the API answers."""
+    """Return an error of the API layer."""
     return PerfectCorpEntry(
         name,
         status,
@@ -94,39 +94,42 @@ SHARED = ErrorCatalogue(
     [
         api(
             "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
-            "There is no `Authorization: Bearer` header, or its key is unknown.",
-            Mark.OBSERVED, "a logged answer of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
+            "The `Authorization: Bearer` header is missing, or its key is unknown or of another region.",
+            Mark.OBSERVED, "a logged response of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
         ),
         api(
-            "InactiveApiKey", 401, "InactiveApiKey", "This API key is not active.", "The key is revoked.",
-            Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialRevoked, CredentialRestricted),
+            "InactiveApiKey", 401, "InactiveApiKey", "This API key is not active.",
+            "The key is revoked or restricted.", Mark.CONFIRMED, "error codes page; the text is a guess",
+            causes=(CredentialRevoked, CredentialRestricted),
         ),
         api(
-            "ExpiredApiKey", 401, "ExpiredApiKey", "This API key has expired.", "The key's time is over.",
+            "ExpiredApiKey", 401, "ExpiredApiKey", "This API key has expired.", "The key has expired.",
             Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialExpired,),
         ),
         api(
             "TooManyRequests", 429, "", "Too many requests",
-            "More than 5 calls a second or 250 in 300 s, if the setting `rate_limit` is on.",
+            "A key or an IP address makes more than 5 calls per second or 250 per 300 s, and `rate_limit` is on.",
             Mark.CONFIRMED, f"{PAGE}, TooManyRequests; unit system page", code_members=(),
         ),
         api(
-            "NotFound", 404, "NotFound", "The requested resource was not found.", "The path is unknown.",
+            "NotFound", 404, "NotFound", "The requested resource was not found.", "The path does not exist.",
             Mark.OBSERVED, "the code, in both spellings of its member; the text is a guess",
             code_members=("error_code", "errorCode"),
         ),
         api(
             "MethodNotAllowed", 405, "MethodNotAllowed", "The method is not allowed for this resource.",
-            "The path is known, with another method.", Mark.GUESS, "the status is observed, the body is not",
+            "The path exists, but not for this method.", Mark.GUESS, "the status is observed, the body is not",
         ),
         api(
-            "InvalidParameters", 400, "InvalidParameters", "{sentence}", "A member of the body is missing or wrong.",
-            Mark.OBSERVED, "logged answers of 2026, by the validator's sentence", example={"sentence": "One or more parameters in this request are invalid."},
+            "InvalidParameters", 400, "InvalidParameters", "{sentence}",
+            "The body is not JSON or exceeds 1 MiB, or a member or query parameter is missing or invalid.",
+            Mark.OBSERVED, "logged responses of 2026; the text is the validator's message",
+            example={"sentence": "One or more parameters in this request are invalid."},
         ),
         api(
             "InternalError", 500, "unknown_internal_error", "Server Error",
-            "The emulator has a defect; its log says which.", Mark.GUESS, "by analogy",
+            "The emulator fails unexpectedly; its log has the traceback.", Mark.GUESS, "by analogy",
         ),
     ]
 )  # fmt: skip
-"""What every operation of the API can answer."""
+"""Errors that every operation of the API can return."""

@@ -1,4 +1,4 @@
-"""What Perfect Corp posts when a task is over: headers, body and signature (Standard Webhooks)."""
+"""Perfect Corp's webhooks: body, headers and signature, as in Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from emulator.world.world import World
 
 PREFIX = "whsec_"
 MOST_ENDPOINTS = 10
-"""What the vendor's console lets an account have."""
+"""Limit of the vendor's console for one account."""
 
 
 def announcer_of(world: World, settings: PerfectCorpSettings) -> Announcer:
-    """Return what announces the kinds of task that the settings name."""
+    """Return the announcer for the kinds of task in ``webhook_tasks``."""
     return Announcer(
         world, VENDOR, compose, lambda task: task.kind.removeprefix(f"{VENDOR}/") in settings.webhook_tasks
     )
 
 
 def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
-    """Return what the outbox has to know."""
+    """Return the vendor's retry policy, signing functions and configured endpoints."""
     return Source(
         policy=Policy(settings.webhook_gaps_s, settings.webhook_timeout_s, MOST_ENDPOINTS),
         headers=sign_message,
@@ -44,7 +44,7 @@ def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
 
 
 def compose(task: Task) -> Message:
-    """Return what is said of a task that is over, minified as it is signed."""
+    """Return the message about a finished task. Its body is minified JSON."""
     created_at = int(task.finished_at or 0)
     status = "success" if task.state is TaskState.SUCCEEDED else "error"
     body = {"created_at": created_at, "data": {"task_id": task.id, "task_status": status}}
@@ -52,7 +52,7 @@ def compose(task: Task) -> Message:
 
 
 def sign_message(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
-    """Return the headers of an attempt at ``sent_at``, seconds since the Unix epoch."""
+    """Return the headers of an attempt at ``sent_at``, in seconds since the Unix epoch."""
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message.id,
@@ -69,37 +69,31 @@ def sign_message(secret: str, message: Message, sent_at: int, signature: Signatu
 
 
 def decode_secret(secret: str) -> bytes:
-    """Return the key that a secret stands for: base64, with or without padding and prefix.
+    """Return the signing key of a secret: base64, with or without padding and prefix.
 
-    As lenient as the receivers' library, so that both read the same key from any text.
+    It is as lenient as the receivers' library, so that both decode the same key from any text.
 
     Raises
     ------
     WrongSecret
-        If it stands for none.
+        If the secret is not base64, or is empty.
     """
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX) + "==")
     except (binascii.Error, ValueError) as error:
-        raise WrongSecret(f"the secret is no base64: {error}") from error
+        raise WrongSecret(f"the secret is not base64: {error}") from error
     if not key:
         raise WrongSecret("the secret is empty")
     return key
 
 
 def check_secret(secret: str) -> None:
-    """Raise unless ``secret`` can be signed with.
-
-    Raises
-    ------
-    WrongSecret
-        If it cannot.
-    """
+    """Raise ``WrongSecret`` unless ``secret`` can sign messages."""
     decode_secret(secret)
 
 
 def spell_secret(drawn: bytes) -> str:
-    """Return a secret as the vendor's look: two numbers of 17 and 11 digits, in unpadded base64."""
+    """Return a secret in the vendor's format: numbers of 17 and 11 digits, in unpadded base64."""
     first = 10**16 + int.from_bytes(drawn[:16], "big") % (9 * 10**16)
     second = 10**10 + int.from_bytes(drawn[16:32], "big") % (9 * 10**10)
     return PREFIX + base64.b64encode(f"{first}:{second}".encode()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""What answers of Perfect Corp look like on the wire, whatever the operation."""
+"""Response models and error responses that all operations of Perfect Corp share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Content = TypeVar("Content")
 
 
 class Member(BaseModel):
-    """The base of answers and their parts, with the members in the order in which they are sent."""
+    """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(
         extra="forbid", serialize_by_alias=True, json_schema_serialization_defaults_required=True
@@ -25,37 +25,37 @@ class Member(BaseModel):
 
 
 class Done(Member):
-    """The answer to something that has nothing to say."""
+    """A successful response without content."""
 
     status: Literal[200] = 200
 
 
 class Data(Done, Generic[Content]):
-    """The answer of a v2.0 operation."""
+    """A successful response with its content in `data`."""
 
     data: Content
 
 
 class Result(Done, Generic[Content]):
-    """The answer of an operation about a key."""
+    """A successful response with its content in `result`."""
 
     result: Content
 
 
 class Refusal(Member):
-    """The answer to a request that failed, without the members of its code."""
+    """An error response."""
 
     status: int
     error: str
 
 
 def render(answer: Done) -> Response:
-    """Return an answer that is a success."""
+    """Return a successful response."""
     return JSONResponse(answer.model_dump())
 
 
 def render_error(error: VendorError, request_id: str = "") -> Response:
-    """Return the answer to a request that failed, as its layer words it."""
+    """Return an error response in the format of the error's layer."""
     entry = cast("PerfectCorpEntry", error.entry)
     if entry.layer is Layer.STORE:
         body = (
@@ -70,7 +70,7 @@ def render_error(error: VendorError, request_id: str = "") -> Response:
 
 
 def error_schema(entry: PerfectCorpEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of what ``render_error`` writes."""
+    """Return the media type and the schema of the response from ``render_error``."""
     if entry.layer is Layer.STORE:
         return "application/xml", {"type": "string"}
     schema = narrowed(Refusal, status=entry.status, error=entry.text)

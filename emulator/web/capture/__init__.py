@@ -1,1 +1,1 @@
-"""What is taken down of a call while it passes: bodies, forms, and never a whole picture."""
+"""Capture of calls for the journal: bodies and form fields, without whole pictures."""

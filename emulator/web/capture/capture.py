@@ -1,7 +1,7 @@
-"""What is taken down of a call while it passes.
+"""Capture of a call while its request is read and its response is sent.
 
-Only what must happen while the bytes are there happens here: counting, hashing, cutting a form into
-its fields. What is shown of it is made later, when somebody asks.
+During the call, bytes are only counted and hashed, and forms are split into fields. The journal entry is
+built later, on first access.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
 
 HEADER_BYTES = 8 * 1024
-"""What is kept of a header."""
+"""Number of bytes to keep of a request header's value."""
 
 SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
-"""What is kept of a request's scope."""
+"""The members of a request's scope that are kept."""
 
 
 class Body(Protocol):
-    """How a body is read along."""
+    """A request body that arrives in chunks."""
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return what is shown of it: its ``kind``, and what that has."""
+        """Return its description: its ``kind``, and the members of that kind."""
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes it keeps."""
+        """Number of bytes that it keeps."""
 
 
 class PlainBody:
-    """JSON, a text, or bytes: ``begin`` shows which."""
+    """JSON, text or binary data, as detected from its beginning."""
 
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
@@ -66,10 +66,10 @@ class PlainBody:
         self._content.feed(chunk)
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return JSON as ``json``, text as ``text``, and of everything else the digest."""
+        """Return JSON as ``json``, text as ``text``, and the digest of everything else."""
         content = self._content
         if content.is_whole and self._is_json:
-            with contextlib.suppress(ValueError, RecursionError):  # shown as a text, then
+            with contextlib.suppress(ValueError, RecursionError):  # then show it as text
                 document = json.loads(without_blobs(bytes(content.kept)))
                 return {"kind": "json", "bytes": content.size, "json": redaction.document(document)}
         if content.is_whole and b"\0" not in content.kept:
@@ -80,30 +80,30 @@ class PlainBody:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes it keeps."""
+        """Number of bytes that it keeps."""
         return len(self._content.kept)
 
 
 @dataclass(eq=False)
 class Capture:
-    """What is taken down of one call.
+    """The capture of one call.
 
     Attributes
     ----------
     scope : Scope
-        The request's, as far as it is shown.
+        The kept members of the request's scope.
     started : float
-        Seconds since the epoch by the machine's clock.
+        Start by the machine's clock, in seconds since the Unix epoch.
     duration_s : float
-        Until the last of the answer was ready to go out.
+        Seconds until the last part of the response was ready to be sent.
     sent : Body or None
-        What the request brought, as far as it was read.
+        The request body, as far as it was read.
     status : int or None
-        The answer's, as it went out; None before it begins.
+        Status of the response as sent; None before the response begins.
     answer, answer_bytes
-        What is kept of the answer's body, and how long it was.
+        The kept part of the response body, and the body's length in bytes.
     is_complete : bool
-        Whether all of the answer went out.
+        Whether the whole response was sent.
     """
 
     scope: Scope
@@ -121,13 +121,13 @@ class Capture:
     _json: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # The rest of it is the whole application, and would live as long as the journal.
+        # The scope refers to the whole application, which the journal would keep in memory.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
-        # One call must not push those of all others out of the journal.
+        # Limited, so that one call does not push all others out of the journal.
         self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
 
     def note_received(self, message: Message) -> None:
-        """Take down a message of the request."""
+        """Capture a message of the request."""
         body = message.get("body", b"")
         if self.sent is not None:
             self.sent.feed(body)
@@ -142,12 +142,12 @@ class Capture:
 
     @property
     def wants_rest(self) -> bool:
-        """Whether the rest of the body is short enough to be shown, though the answer needs none of it."""
+        """Whether the rest of the body is worth reading: it is unread, but short enough to be shown."""
         declared = _header(self.scope["headers"], b"content-length")
         return declared.isdecimal() and 0 < int(declared) <= JSON_BYTES
 
     def note_sent(self, message: Message) -> bool:
-        """Take down a message of the answer, and return whether it is the last one."""
+        """Capture a message of the response, and return whether it is the last one."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.response_headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
@@ -166,7 +166,7 @@ class Capture:
         return self.is_complete
 
     def close(self) -> int:
-        """Let go of what is not kept, and return roughly how many bytes it holds."""
+        """Drop all data that is not kept, and return roughly how many bytes the capture holds."""
         self.duration_s = self.stopwatch.elapsed_s()
         if self._is_json:
             body = b"".join(self._json)
@@ -184,7 +184,7 @@ class Capture:
         return 1000 + held + target + sent + len(self.answer.kept)
 
     def shown_answer(self, redaction: Redaction) -> dict[str, Any] | None:
-        """Return what is shown of the answer's body."""
+        """Return the description of the response body."""
         if not self.answer_bytes:
             return None
         if not self.answer.is_whole or (not self._is_json and b"\0" in self.answer.kept):
@@ -192,7 +192,7 @@ class Capture:
             return {"kind": "binary", **described}
         text = self.answer.kept.decode("utf-8", "replace")
         if self._is_json:
-            with contextlib.suppress(ValueError, RecursionError):  # cut off on purpose: shown as a text
+            with contextlib.suppress(ValueError, RecursionError):  # a fault cut it off: show it as text
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,
@@ -213,7 +213,7 @@ class Capture:
         fault: dict[str, Any] | None,
         warnings: Sequence[CallWarning],
     ) -> Entry:
-        """Return the call as the journal shows it, without the values of the fields named ``secrets``."""
+        """Return the journal entry, with the values of the fields named in ``secrets`` masked."""
         scope = self.scope
         redaction = Redaction(secrets, credential)
         path = redaction.text(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
@@ -248,7 +248,7 @@ class Capture:
 def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     content_type = _header(scope["headers"], b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
-    # Who sends JSON or a picture with curl says that it is a form.
+    # curl sends any body as a form by default, so JSON and pictures arrive with this type too.
     is_form = kind == "application/x-www-form-urlencoded" and not begins_json(begin)
     is_multipart = kind == "multipart/form-data" and "boundary" in content_type
     if (is_form or is_multipart) and not is_binary(begin):

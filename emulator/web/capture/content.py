@@ -1,4 +1,4 @@
-"""Text and bytes as a capture keeps them: the beginning and a digest, and never a whole picture."""
+"""Text and bytes in a capture: their beginning and a digest, without whole pictures."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from urllib.parse import unquote_to_bytes
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
-"""What is kept of a JSON body, of an answer's once the pictures are gone; of a longer one the digest."""
+"""Longest JSON body to show, in bytes; pictures in a response do not count. Others only have a digest."""
 
 TEXT_BYTES = 4 * 1024
-"""What is kept of a form's field, or of a text."""
+"""Longest form field or text to show, in bytes."""
 
 BEGIN_BYTES = 16
-"""What a body is known by: pictures of every kind show themselves here."""
+"""Number of bytes that decide the type of a body; enough for the signature of every picture format."""
 
 BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
-"""A JSON string that can only be base64: a picture, a mesh."""
+"""A JSON string that can only be base64, such as a picture or a mesh."""
 
 BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
-"""The same where nothing says how far it goes: in a form's field, and in JSON that is broken."""
+"""Base64 without quotes around it: in a form field or in broken JSON."""
 
 
 def blob(data: bytes) -> dict[str, Any]:
-    """Return what is shown of bytes that are not: how many, and their digest."""
+    """Return the description of bytes: their size and digest."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def decoded_blob(text: bytes) -> dict[str, Any]:
-    """Return what is shown of base64: the bytes that it stands for."""
+    """Return the description of base64: the size and digest of the decoded bytes."""
     plain = text.partition(b",")[2] if text.startswith(b"data:") else text
-    # Megabytes, as a rule: nothing is copied that need not be.
+    # Usually megabytes, so copies are avoided.
     if b"\\" in plain:
         plain = plain.replace(b"\\r", b"").replace(b"\\n", b"")
     if len(plain) % 4:
         plain += b"=" * (-len(plain) % 4)
     try:
-        # The alphabet is known to be right; looking at it again takes longer than everything else.
+        # Without validation: the pattern has checked the alphabet, and checking it again is slow.
         return {**blob(binascii.a2b_base64(plain)), "base64": True}
     except binascii.Error:
         return blob(text)
 
 
 def without_blobs(body: bytes) -> bytes:
-    """Return a JSON text with its long base64 strings replaced by what is shown of them."""
+    """Return JSON with its long base64 strings replaced by their descriptions."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
 
 
 def text_without_blobs(text: str) -> str:
-    """Return a text with its long base64 replaced by what is shown of it."""
+    """Return a text with its long base64 replaced by its description."""
     return BARE_BLOB.sub(lambda found: json.dumps(decoded_blob(found[0].encode())), text)
 
 
 class Content:
-    """A text or bytes that come by chunks: the beginning is kept, all of it counted and hashed."""
+    """Text or bytes that arrive in chunks. The beginning is kept; all of it is counted and hashed."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -80,12 +80,12 @@ class Content:
         return self.size == len(self.kept)
 
     def described(self) -> dict[str, Any]:
-        """Return what is shown of it if it is not."""
+        """Return the size and digest."""
         return {"bytes": self.size, "sha256": self._digest.hexdigest()}
 
 
 class EncodedContent(Content):
-    """The same of what comes percent-encoded: kept, counted and hashed as what it stands for."""
+    """Percent-encoded content, which is decoded before it is kept, counted and hashed."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -94,38 +94,38 @@ class EncodedContent(Content):
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
         encoded = self._escape + chunk
-        # An escape that ends in the next chunk waits for it.
+        # Keep an incomplete escape until the next chunk.
         cut = encoded.rfind(b"%", -2)
         self._escape = encoded[cut:] if cut >= 0 else b""
         whole = encoded[:cut] if cut >= 0 else encoded
         super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
 
     def end(self) -> None:
-        """Take what was no escape, since nothing follows."""
+        """Add an incomplete escape as it is, after the last chunk."""
         super().feed(self._escape)
         self._escape = b""
 
 
 def text_of(data: bytes) -> str | None:
-    """Return the text that a field's bytes are, or None if they are none."""
+    """Return a field's bytes as text, or None if they are not text."""
     with contextlib.suppress(UnicodeDecodeError):
         return None if b"\0" in data else data.decode("utf-8")
     return None
 
 
 def is_binary(begin: bytes) -> bool:
-    """Return whether what begins so is a picture or other bytes, whatever its ``Content-Type`` says."""
+    """Return whether a body with this beginning is a picture or binary, whatever its ``Content-Type``."""
     begin = begin[:BEGIN_BYTES]
-    # A bitmap's two letters may begin a text as well; a bitmap has zeros behind them.
+    # A text may begin with the two letters of a bitmap, but a bitmap has zero bytes after them.
     return b"\0" in begin or picture_type(begin) not in {None, "image/bmp"}
 
 
 def begins_json(begin: bytes) -> bool:
-    """Return whether what begins so is JSON."""
+    """Return whether a body with this beginning is JSON."""
     return begin.lstrip()[:1] in {b"{", b"["}
 
 
 def is_text(content_type: str) -> bool:
-    """Return whether a ``Content-Type`` is one of text."""
+    """Return whether a ``Content-Type`` is a type of text."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind.startswith("text/") or kind.endswith(("json", "xml", "x-www-form-urlencoded"))

@@ -1,4 +1,4 @@
-"""The fields of a form, read while it passes."""
+"""Capture of a form's fields while the body streams in."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from emulator.web.capture.content import (
 from emulator.world.redaction import Redaction, mask
 
 FIELDS = 100
-"""How many fields of a form are kept."""
+"""Largest number of fields to keep."""
 
 NAME_CHARACTERS = 200
-"""What is kept of the name of a field or a file."""
+"""Number of characters to keep of the name of a field or a file."""
 
 NAME_BYTES = 4 * NAME_CHARACTERS
-"""The same in UTF-8."""
+"""The same limit in bytes of UTF-8."""
 
 HEADER_BYTES = 8 * 1024
-"""What is kept of the name or the value of a part's header."""
+"""Number of bytes to keep of the name, and of the value, of a part's header."""
 
 PART_HEADERS = frozenset({b"content-disposition", b"content-type"})
-"""What is read of a part's headers."""
+"""The headers of a part that are read."""
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class Part:
     content_type: str | None = None
 
     def shown(self, redaction: Redaction) -> Any:
-        """Return the field's text, or what is shown of a file."""
+        """Return the field's text, or the description of a file or of bytes."""
         if self.file_name is not None:
             named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
             return {**self.content.described(), **named}
@@ -62,13 +62,13 @@ class Part:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes it keeps."""
+        """Number of bytes that it keeps."""
         named = (self.name, self.file_name or "", self.content_type or "")
         return len(self.content.kept) + sum(map(len, named))
 
 
 class FormBody:
-    """The fields of a form, of either kind."""
+    """A multipart or URL-encoded form."""
 
     def __init__(self, content_type: str) -> None:
         kind, options = parse_options_header(content_type)
@@ -78,7 +78,7 @@ class FormBody:
         self._header = bytearray()
         self._value = bytearray()
         self._headers: dict[bytes, bytes] = {}
-        # Who sends a picture without a field's name has sent a name of megabytes.
+        # Limited, because a picture that is sent without a field name looks like a name of megabytes.
         self._name = EncodedContent(NAME_BYTES)
         self._encoded = EncodedContent(TEXT_BYTES)
         self._parser: MultipartParser | QuerystringParser
@@ -117,9 +117,9 @@ class FormBody:
             self._is_broken = True
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return the ``fields`` by name; what was sent several times as a list."""
+        """Return the ``fields`` by name; a name that was sent several times has a list."""
         if self._kind == "form" and not self._is_broken:
-            self._parser.finalize()  # the last field has no end of its own
+            self._parser.finalize()  # no separator ends the last field
         fields: dict[str, Any] = {}
         for part in self._parts:
             name, value = redaction.text(part.name), part.shown(redaction)
@@ -134,7 +134,7 @@ class FormBody:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes it keeps."""
+        """Number of bytes that it keeps."""
         headers = len(self._header) + len(self._value)
         headers += sum(len(name) + len(value) for name, value in self._headers.items())
         return headers + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
@@ -195,8 +195,8 @@ class FormBody:
 
 
 def _encoded_name(content: Content) -> str:
-    """Return a field's name, or of bytes how many and their digest: who sends those has no names."""
-    # The last character may be cut in two.
+    """Return a field's name, or the size and digest of binary data that was sent in its place."""
+    # The limit may have split the last character.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         name = decoder.decode(bytes(content.kept), final=content.is_whole)

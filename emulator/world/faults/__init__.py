@@ -1,1 +1,1 @@
-"""What a tester wants to go wrong: effects, rules, and the engine that decides."""
+"""Faults that a tester injects: effects, rules, and the engine that applies the rules."""

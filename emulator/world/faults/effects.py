@@ -1,4 +1,4 @@
-"""What a fault rule does to a call: effects, and those of them that have a name."""
+"""Effects of fault rules, and the presets: effects with a name."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 class Data(BaseModel):
-    """The base of what a tester sends: frozen, and without unknown members."""
+    """Base of the models that a tester sends: frozen, and without unknown members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Latency(Data):
-    """How long an answer is held back, in real time: what a client's timeout measures."""
+    """Delay of a response, in real time, because clients measure their timeouts in real time."""
 
-    seconds: Seconds | None = Field(default=None, description="Always so long.")
-    between: tuple[Seconds, Seconds] | None = Field(default=None, description="Uniformly from a range.")
+    seconds: Seconds | None = Field(default=None, description="Fixed delay in seconds.")
+    between: tuple[Seconds, Seconds] | None = Field(
+        default=None, description="Range in seconds from which each delay is drawn uniformly."
+    )
     percentiles: Mapping[Annotated[float, Field(ge=0, le=100)], Seconds] | None = Field(
         default=None,
-        description="From a profile such as `{50: 0.2, 95: 1.5, 100: 8}`; straight lines in between, from 0.",
+        description="Seconds by percentile, such as `{50: 0.2, 95: 1.5, 100: 8}`. Interpolated linearly; "
+        "starts at 0 s unless percentile 0 is given.",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum(given is not None for given in (self.seconds, self.between, self.percentiles)) != 1:
-            raise ValueError("give one of `seconds`, `between` and `percentiles`")
+            raise ValueError("give exactly one of `seconds`, `between` and `percentiles`")
         if self.percentiles is not None and not self.percentiles:
             raise ValueError("`percentiles` is empty")
         return self
 
     def drawn(self, chance: float) -> float:
-        """Return seconds for ``chance``, which is uniform in 0 to 1."""
+        """Return the delay in seconds for ``chance``, a uniform random number from 0 to 1."""
         if self.seconds is not None:
             return self.seconds
         if self.between is not None:
@@ -55,14 +58,14 @@ class Latency(Data):
 
 
 class Drip(Data):
-    """How slowly an answer's body comes."""
+    """Speed of a response body that is sent in small chunks."""
 
     chunk_bytes: int = Field(default=16, ge=1)
-    pause_s: Seconds = Field(default=0.1, description="Between two chunks, in real time.")
+    pause_s: Seconds = Field(default=0.1, description="Real seconds between two chunks.")
 
 
 def _latency(value: object) -> object:
-    """Return a bare number as seconds."""
+    """Convert a bare number to a latency of that many seconds."""
     return {"seconds": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -70,72 +73,75 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
     (
         ("proxy_page",),
         ("error", "connection", "body", "content_type", "drip", "task", "picture"),
-        "the proxy answers with its page, and nothing else is done",
+        "the proxy page replaces the vendor's whole response",
     ),
     (
         ("connection: closed", "connection: reset"),
         ("error", "body", "content_type", "drip", "task", "picture"),
-        "nothing is done and nothing answered",
+        "the connection ends before the call is processed",
     ),
-    (("connection: answer_lost",), ("body", "content_type", "drip"), "nothing of the answer arrives"),
+    (("connection: answer_lost",), ("body", "content_type", "drip"), "no part of the response is sent"),
     (
         ("connection: midway",),
         ("body: truncated", "body: empty", "drip"),
-        "half of the body comes at once, and then the connection is reset",
+        "half of the body is sent at once, then the connection is reset",
     ),
-    (("body: truncated",), ("drip",), "half of the body comes at once, and then the connection is closed"),
-    (("body: empty",), ("drip",), "nothing is left to come slowly"),
+    (("body: truncated",), ("drip",), "half of the body is sent at once, then the connection is closed"),
+    (("body: empty",), ("drip",), "an empty body has no chunks"),
 )
-"""Each of some effects with each of others: of the two only one would happen to a call; and why."""
+"""Effects that exclude each other, with the reason: each of the first tuple with each of the second."""
 
 
 NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
-"""Parts of an effect that can be given and say nothing."""
+"""Members of an effect, with the value that does nothing."""
 
 
 class Effect(Data):
-    """What happens to a call that a rule matches; several can happen to one."""
+    """What happens to a call that a rule matches. Most effects can be combined."""
 
     error: Text | None = Field(
-        default=None, description="An error of the vendor's catalogue, by name; of a task, for a new task."
+        default=None,
+        description="Name of an error, as in `GET /_emulator/errors`. An error of a task ends the new task.",
     )
     places: Mapping[Text, Text] = Field(
-        default_factory=dict, description="What stands in the places of the error's text."
+        default_factory=dict, description="Values for the `{places}` in the error's text."
     )
     latency: Annotated[Latency | None, BeforeValidator(_latency)] = Field(
-        default=None, description="Seconds, `{between: [1, 3]}` or `{percentiles: {50: 0.2, 99: 4}}`."
+        default=None,
+        description="Delay of the response in real time: seconds, `{between: [1, 3]}` or "
+        "`{percentiles: {50: 0.2, 99: 4}}`.",
     )
     connection: Literal["closed", "reset", "answer_lost", "midway"] | None = Field(
         default=None,
-        description="`closed` or `reset` before anything was done; `answer_lost` after all was; `midway` in "
-        " the middle of the answer.",
+        description="`closed`, `reset`: the connection ends before the call is processed. `answer_lost`: "
+        "the call is processed, but no response is sent. `midway`: the response stops in the middle.",
     )
     body: Literal["truncated", "malformed", "empty"] | None = Field(
         default=None,
-        description="`truncated`: shorter than its length says; `malformed`: cut off, as its length says; "
-        "`empty`: no body at all.",
+        description="`truncated`: half of the body, with the full `Content-Length`. `malformed`: half of "
+        "the body, with a matching `Content-Length`. `empty`: no body.",
     )
-    drip: Drip | None = Field(default=None, description="The body comes slowly.")
+    drip: Drip | None = Field(default=None, description="Sends the body slowly, in small chunks.")
     content_type: str | None = Field(
-        default=None, pattern=r"^[ -~]+$", description="Said in place of the right one."
+        default=None, pattern=r"^[ -~]+$", description="`Content-Type` to send instead of the right one."
     )
     proxy_page: int | None = Field(
         default=None,
         ge=500,
         le=599,
-        description="A page of HTML with this status, as a proxy gives.",
+        description="Status of an HTML error page that replaces the response, as from a proxy.",
     )
     task: Literal["stuck"] | None = Field(
         default=None, description="`stuck`: a new task runs until a call of the control API ends it."
     )
-    webhook: WebhookFault | None = Field(default=None, description="What goes wrong with a webhook.")
+    webhook: WebhookFault | None = Field(default=None, description="Fault of a webhook delivery.")
     picture: PictureFault | None = Field(
-        default=None, description="What is done to a picture before the core sees it."
+        default=None, description="Changes to a picture before the face core processes it."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        # Places are only what stands in the text of an error.
+        # ``places`` alone does nothing: it only fills the text of an error.
         if all(value in (None, NOTHING.get(name)) for name, value in self if name != "places"):
             raise ValueError("the effect does nothing")
         given = {name for name, value in self if value is not None}
@@ -143,7 +149,7 @@ class Effect(Data):
         for some, others, why in EXCLUSIVE:
             for one, other in product(some, others):
                 if one in given and other in given:
-                    raise ValueError(f"`{one}` and `{other}` do not go together: {why}")
+                    raise ValueError(f"`{one}` and `{other}` cannot be combined: {why}")
         return self
 
 
@@ -173,11 +179,11 @@ PRESETS: Mapping[str, Effect] = {
     "picture-blurred": Effect(picture=PictureFault(blur=12.0)),
     "picture-truncated": Effect(picture=PictureFault(truncate=0.5)),
 }
-"""Effects that have a name, beside the errors of the catalogues."""
+"""Effects with a name, in addition to the errors of the catalogues."""
 
 
 def named(value: object) -> object:
-    """Return a bare name as the effect that it stands for: of the presets, or an error."""
+    """Convert a name to its effect: the preset with this name, or else an error."""
     if isinstance(value, str):
         return PRESETS.get(value, {"error": value})
     return value

@@ -1,8 +1,8 @@
-"""Decides what happens to a call.
+"""The engine that decides which fault a call gets.
 
-It is decided once, when the call's credential is known, or at the latest when its answer begins. Rules
-of the call's own credential come before rules for everybody, older rules before newer ones, and the
-first rule that fires is the only one.
+It decides once: when the call's credential is known, or at the latest when the response begins. A fault
+that the client requests by header or reserved credential comes first. Then come the rules of the call's
+credential, then those without a credential, oldest first. Only the first rule that fires applies.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from emulator.world.operation import WEBHOOK, Contract, Operation, callable_name
 KIND = "fault"
 
 RESERVED = "fault-"
-"""How the reserved credentials begin."""
+"""Prefix of the reserved credentials."""
 
 
 @dataclass(frozen=True)
 class Injection:
-    """What happens to a call, and on whose account.
+    """The fault of a call.
 
     Attributes
     ----------
     effect : Effect
-        What happens.
+        What happens to the call.
     source : str
-        ``rule <id>``, ``header`` or ``credential``.
+        What requested the fault: ``rule <id>``, ``header`` or ``credential``.
     chance : float
-        Uniform in 0 to 1, the same at every run: draws the latency.
+        Number from 0 to 1 that decides the latency. It is the same on every run.
     """
 
     effect: Effect
@@ -46,7 +46,7 @@ class Injection:
 
 
 class UnknownFault(Exception):
-    """There is no such vendor, operation, error or preset; ``known`` are those that there are."""
+    """A vendor, operation, error or preset does not exist; ``known`` lists the valid names."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str]) -> None:
         super().__init__(kind, name, known)
@@ -56,14 +56,15 @@ class UnknownFault(Exception):
 
     def __str__(self) -> str:
         close = difflib.get_close_matches(self.name, self.known, n=1)
-        meant = f"do you mean {close[0]}? " if close else ""
+        meant = f"did you mean {close[0]}? " if close else ""
         return f"there is no {self.kind} named {self.name}; {meant}there are {', '.join(self.known)}"
 
 
 class ImpossibleFault(UnknownFault):
-    """A rule's effect cannot happen where the rule is for; ``known`` are the operations where it can.
+    """A rule's effect cannot happen at the rule's operation or vendor.
 
-    ``where`` is the operation that it names, or the vendor if it names none, or empty.
+    ``where`` is that operation, or else that vendor, or empty. ``known`` lists the operations where the
+    effect can happen.
     """
 
     def __init__(self, where: str, known: Sequence[str]) -> None:
@@ -72,33 +73,36 @@ class ImpossibleFault(UnknownFault):
 
     def __str__(self) -> str:
         if not self.name:
-            return "there is no operation at which all of this effect can happen"
-        where = f"only at {', '.join(self.known)}" if self.known else "and nowhere else either"
+            return "there is no operation where the whole effect can happen"
+        where = f"only at {', '.join(self.known)}" if self.known else "nor at any other operation"
         return f"this effect cannot happen at {self.name}, {where}"
 
 
 class ImpossibleMatch(UnknownFault):
-    """A rule for webhooks looks at what only a client's call has; ``known`` are the operations of clients."""
+    """A rule for webhooks matches headers or a body, which only calls of clients have.
+
+    ``known`` lists the operations that clients call.
+    """
 
     def __init__(self, known: Sequence[str]) -> None:
         super().__init__("operation", WEBHOOK, known)
         self.args = (known,)
 
     def __str__(self) -> str:
-        return "a webhook is no call of a client: a rule for it cannot look at `headers` or `body_contains`"
+        return "a rule for webhooks cannot match `headers` or `body_contains`: only client calls have them"
 
 
 class Faults(Stateful):
-    """All that is to go wrong.
+    """All fault rules, and the decision which of them applies to a call.
 
     Parameters
     ----------
     records, clock
-        Where rules are kept, and what ends them.
+        Storage of the rules, and the clock by which they expire.
     contracts : mapping
-        The vendors, by name.
+        The vendors' contracts, by vendor.
     in_band : bool
-        Whether the header and the reserved credentials do anything.
+        Whether clients can request faults by header or reserved credential.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class Faults(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded rule has to be one."""
+        """A recorded rule must be valid."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -119,7 +123,7 @@ class Faults(Stateful):
         await self._kept.load()
 
     def rules(self, credential: str | None = None) -> dict[str, ActiveRule]:
-        """Return the rules that may still fire, by id: of one credential, or all."""
+        """Return the rules of one credential, or all, that can still fire, by id."""
         return {
             key: entry.value
             for key, entry in self._kept.items().items()
@@ -128,7 +132,7 @@ class Faults(Stateful):
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
-        """Add a rule that was checked, and return it as it stands; those that are over make room for it."""
+        """Add a checked rule and return it; delete all rules that are over."""
         for key, entry in self._kept.items().items():
             if entry.value.is_over(self._clock.now(entry.credential)):
                 await self._kept.delete(key)
@@ -137,7 +141,7 @@ class Faults(Stateful):
         return active
 
     async def remove(self, rule_id: str) -> bool:
-        """Remove a rule, and return whether there was one."""
+        """Remove a rule, and return whether it existed."""
         return await self._kept.delete(rule_id)
 
     async def remove_all(self, credential: str | None = None) -> None:
@@ -145,7 +149,7 @@ class Faults(Stateful):
         await self._kept.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of a credential, or all, and forget which of its calls other rules have seen."""
+        """Remove the rules of a credential, or all, and reset its call counts in the other rules."""
         await self.remove_all(credential)
         for rule_id in self._kept.items():
             active = self._kept.get(rule_id)
@@ -154,16 +158,16 @@ class Faults(Stateful):
                 await self._kept.put(rule_id, active.credential, replace(active, seen=seen))
 
     def check(self, rule: FaultRule) -> None:
-        """Raise unless vendor, operation and error of ``rule`` are known, and go together.
+        """Check that the names in ``rule`` exist and that it can fire.
 
         Raises
         ------
         UnknownFault
-            If one is not.
+            If its vendor, operation or error does not exist.
         ImpossibleFault
-            If its effect cannot happen at the operation that it names, or at any: it would never fire.
+            If its effect cannot happen at its operation, or at any operation of its vendor.
         ImpossibleMatch
-            If it is for webhooks, and looks at headers or bodies: it would never fire either.
+            If it is for webhooks and matches headers or a body.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._contracts:
@@ -185,7 +189,7 @@ class Faults(Stateful):
             raise ImpossibleFault(rule.match.operation, possible)
 
     def _places_of(self, rule: FaultRule, vendor: str | None) -> list[str]:
-        """Return the operations, of one vendor or of all, at which a rule's whole effect can happen."""
+        """Return the operations, of one vendor or of all, where the whole effect can happen."""
         return [
             operation
             for name, contract in self._contracts.items()
@@ -201,16 +205,16 @@ class Faults(Stateful):
 
     @property
     def needs_bodies(self) -> bool:
-        """Whether a rule looks into bodies."""
+        """Whether a rule matches request bodies."""
         return any(active.rule.match.body_contains is not None for active in self.rules().values())
 
     async def decide(self, occasion: Occasion) -> Injection | None:
-        """Return what happens on an occasion, and count it.
+        """Return the fault of a call or webhook, or None, and count the call for the rules that match it.
 
         Raises
         ------
         UnknownFault
-            If the header or the reserved credential names what is not there.
+            If the header or the reserved credential names an unknown fault.
         """
         injection = self._decide_in_band(occasion) if self.in_band else None
         mine, everybodys = [], []
@@ -219,7 +223,7 @@ class Faults(Stateful):
                 everybodys.append(rule_id)
             elif entry.credential == occasion.credential:
                 mine.append(rule_id)
-        # A call counts for every rule that is for it, whichever it is that fires.
+        # A call counts for every rule that matches it, not only for the one that fires.
         for rule_id in (*mine, *everybodys):
             found = await self._try(rule_id, occasion, may_fire=injection is None)
             injection = injection or found
@@ -241,7 +245,7 @@ class Faults(Stateful):
         return Injection(effect, source, chance(named, occasion.credential, 0, 0))
 
     async def _try(self, rule_id: str, occasion: Occasion, *, may_fire: bool) -> Injection | None:
-        # As it stands now: while the rules before it were tried, it may have fired for another call.
+        # Read the rule again: it may have fired for another call while earlier rules were awaited.
         active = self._kept.get(rule_id)
         if active is None:
             return None
@@ -262,7 +266,7 @@ class Faults(Stateful):
         return Injection(active.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
 
     def _applies(self, effect: Effect, occasion: Occasion) -> bool:
-        """Return whether all of ``effect`` can happen there."""
+        """Return whether the whole ``effect`` can happen to this call or webhook."""
         contract = self._contracts[occasion.vendor]
         if occasion.operation == WEBHOOK:
             return effect.webhook not in (None, NO_FAULT)
@@ -277,19 +281,19 @@ class Faults(Stateful):
 
 
 def is_reserved(credential: str | None) -> bool:
-    """Return whether a credential asks for a fault: ``fault-<name>`` or ``fault-<name>.<anything>``."""
+    """Return whether a credential requests a fault: ``fault-<name>`` or ``fault-<name>.<anything>``."""
     return credential is not None and credential.startswith(RESERVED)
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether an error can be answered at an operation; where none is served, whether at every one."""
+    """Return whether an operation can answer an error; for None, whether all of the vendor's can."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors
 
 
 def _is_refused_before(effect: Effect, contract: Contract) -> bool:
-    """Return whether an effect answers an error before there is the task or the picture that it is for."""
+    """Return whether the effect's error would be answered before its task or picture fault can happen."""
     error = None if effect.error is None else contract.errors.get(effect.error)
     if error is None or error.of_task:
         return False

@@ -1,4 +1,4 @@
-"""Fault rules: which calls one is for, at which of them it fires, and what has become of it."""
+"""Fault rules: which calls they match, when they fire, and how often they have fired."""
 
 from __future__ import annotations
 
@@ -15,35 +15,47 @@ from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
 MOST_CREDENTIALS = 1000
-"""How many credentials a rule counts calls for; beyond that, the one seen longest ago starts anew."""
+"""Number of credentials that a rule counts calls for; beyond it, the least recently seen is dropped."""
 
 
 class Match(Data):
-    """Which calls a rule is for; what is not given matches all."""
+    """The calls that a rule is for. An omitted member matches every call."""
 
     vendor: Text | None = None
-    operation: Text | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
-    credential: Text | None = Field(
-        default=None, min_length=1, description="The rule is this credential's, and is reset with it."
+    operation: Text | None = Field(
+        default=None, description="Name of the operation, as in `GET /_emulator/operations`."
     )
-    nth: int | None = Field(default=None, ge=1, description="Only the nth such call of a credential.")
-    every: int | None = Field(default=None, ge=1, description="Only each such call whose number it divides.")
+    credential: Text | None = Field(
+        default=None,
+        min_length=1,
+        description="Credential of the caller. A reset of this credential removes the rule.",
+    )
+    nth: int | None = Field(
+        default=None, ge=1, description="Fire only at the nth matching call of each credential."
+    )
+    every: int | None = Field(
+        default=None, ge=1, description="Fire only at every nth matching call of each credential."
+    )
     probability: float | None = Field(
-        default=None, ge=0, le=1, description="Only so many; which ones follows from `seed` alone."
+        default=None,
+        ge=0,
+        le=1,
+        description="Probability that a matching call fires. The same `seed` selects the same calls.",
     )
     seed: int = 0
     headers: Mapping[Text, Pattern] = Field(
-        default_factory=dict, description="Regular expressions that are found in headers, by name."
+        default_factory=dict,
+        description="Regular expressions to search for in the request headers, by header name.",
     )
     body_contains: Text | None = Field(default=None, min_length=1)
 
     @property
     def looks_into_calls(self) -> bool:
-        """Whether it looks at what a client sends."""
+        """Whether it matches headers or a body."""
         return bool(self.headers) or self.body_contains is not None
 
     def covers(self, occasion: Occasion) -> bool:
-        """Return whether a rule with this match is for ``occasion``, its credential and counts aside."""
+        """Return whether ``occasion`` matches, apart from its credential and the call counts."""
         return (
             self.vendor in {None, occasion.vendor}
             and self.operation in {None, occasion.operation}
@@ -57,33 +69,38 @@ class Match(Data):
 
 
 class FaultRule(Data):
-    """What a tester wants to go wrong, and when."""
+    """A fault to inject, and the calls that get it."""
 
     match: Match = Match()
     effect: Annotated[Effect, BeforeValidator(named)] = Field(
-        description="An object, or the name of an error or of a preset effect."
+        description="An effect, or the name of a preset or of an error."
     )
-    count: int | None = Field(default=None, ge=1, description="It fires so often, and no more.")
+    count: int | None = Field(
+        default=None, ge=1, description="Number of times that the rule fires before it is removed."
+    )
     ttl_s: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="It is gone so much later, by the clock."
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds until the rule expires, by the clock of its credential.",
     )
-    scenario: Text | None = Field(default=None, description="The scenario that it came with.")
+    scenario: Text | None = Field(default=None, description="Name of the scenario that added the rule.")
 
 
 @dataclass(frozen=True)
 class ActiveRule:
-    """A rule, and what has become of it.
+    """A rule with its call counts.
 
     Attributes
     ----------
     rule : FaultRule
-        As it was added.
+        The rule as it was added.
     added_at : float
-        By the clock of its credential.
+        When it was added: seconds since the Unix epoch, by the clock of its credential.
     seen : mapping
-        How many calls it matched, by credential, the one that was seen last at the end.
+        Number of calls that matched, by credential; the most recent credential comes last.
     fired : int
-        How often it did something.
+        How often it has fired.
     """
 
     rule: FaultRule
@@ -93,25 +110,25 @@ class ActiveRule:
 
     @property
     def credential(self) -> str:
-        """Whose rule it is."""
+        """Credential that the rule belongs to, or the default."""
         return self.rule.match.credential or EVERYBODY
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has fired as often as it may."""
+        """Whether it has fired ``count`` times."""
         return self.rule.count is not None and self.fired >= self.rule.count
 
     def is_over(self, now: float) -> bool:
-        """Return whether it will not fire any more."""
+        """Return whether it cannot fire any more."""
         return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
     def chance(self, credential: str, *, purpose: int) -> float:
-        """Return a number in 0 to 1 for the last call of a credential that was counted."""
-        # The rule's position among everybody's is arbitrary; its chance must not depend on it.
+        """Return a reproducible number from 0 to 1 for a credential's last counted call."""
+        # It must not depend on the position among the other rules, which is arbitrary.
         return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
 
     def count_call(self, credential: str, *, may_fire: bool) -> tuple[ActiveRule, bool]:
-        """Return the rule with one more call of ``credential`` that it covers, and whether it fires."""
+        """Return the rule with one more matching call of ``credential``, and whether it fires."""
         others = {other: count for other, count in self.seen.items() if other != credential}
         if len(others) == MOST_CREDENTIALS:
             del others[next(iter(others))]
@@ -128,20 +145,20 @@ class ActiveRule:
 
 @dataclass(frozen=True)
 class Occasion:
-    """A call, or a webhook, to which something may happen.
+    """A call or a webhook that can get a fault.
 
     Attributes
     ----------
     vendor : str
-        Whose call it is.
+        Name of the vendor.
     operation : str or None
-        Which of the vendor's operations; None for a path or method that is not served.
+        Name of the operation; None for a path or method that is not served.
     credential : str or None
-        Whose; None if that cannot be told.
+        Credential of the caller; None if it is unknown.
     headers : mapping
-        Names in lower case.
+        Request headers, with names in lower case.
     body : bytes
-        Empty unless a rule asks for it.
+        Request body; empty unless a rule matches bodies.
     """
 
     vendor: str
@@ -152,7 +169,7 @@ class Occasion:
 
 
 def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
-    """Return a number in 0 to 1 that depends on nothing else."""
+    """Return a number from 0 to 1 that depends on the arguments alone."""
     text = f"{seed}\0{credential or EVERYBODY}\0{nth}\0{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 

@@ -1,1 +1,1 @@
-"""The last calls: entries, how tests verify them, and where they are kept."""
+"""The journal: entries of recorded calls, their storage and their verification."""

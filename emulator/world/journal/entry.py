@@ -1,4 +1,4 @@
-"""One call, as the journal shows it."""
+"""A recorded call, as the journal keeps and shows it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,38 @@ from pydantic import BaseModel, Field
 
 
 class RecordedCall(BaseModel):
-    """A call, its secrets masked and its pictures given by digest."""
+    """A recorded call, with secrets masked and pictures replaced by their digests."""
 
-    number: int = Field(description="Counts all calls, from 1.")
+    number: int = Field(description="Number of the call, counted from 1 across all credentials.")
     vendor: str
-    operation: str | None = Field(description="None for an unknown path, or a method that it does not have.")
-    credential: str | None = Field(description="Masked.")
+    operation: str | None = Field(description="Null for an unknown path or an unsupported method.")
+    credential: str | None = Field(description="Masked credential; null if it is unknown.")
     method: str
     path: str
-    url: str = Field(description="Scheme and host, as the client named them.")
+    url: str = Field(description="Scheme and `Host` of the request.")
     query: list[tuple[str, str]]
     request_headers: list[tuple[str, str]]
     sent: dict[str, Any] | None = Field(
-        description="By `kind`: `json`, `fields` of a `form` or `multipart`, `text`; or `bytes` and `sha256`."
+        description="Request body. Its `kind` is `json`, `form` or `multipart` (with `fields`), `text`, or "
+        "`binary` (with `bytes` and `sha256`)."
     )
-    status: int | None = Field(description="None if the connection was dropped before an answer.")
-    is_complete: bool = Field(description="Whether all of the answer went out.")
+    status: int | None = Field(description="Null if the connection was dropped without a response.")
+    is_complete: bool = Field(description="Whether the whole response was sent.")
     response_headers: list[tuple[str, str]]
     answer: dict[str, Any] | None
-    started_at: float = Field(description="By the credential's clock, seconds since the epoch.")
-    real_started_at: float = Field(description="By the machine's clock.")
+    started_at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
+    real_started_at: float = Field(
+        description="Start by the machine's clock, in seconds since the Unix epoch."
+    )
     duration_ms: float
-    fault: dict[str, Any] | None = Field(description="What went wrong on purpose: `source` and `effect`.")
-    warnings: list[dict[str, str]] = Field(description="What the client did wrong: `code` and `detail`.")
+    fault: dict[str, Any] | None = Field(description="Injected fault, with `source` and `effect`.")
+    warnings: list[dict[str, str]] = Field(
+        description="Warnings about the request, each with `code` and `detail`."
+    )
 
 
 class Entry(RecordedCall):
-    """A call as the journal keeps it: with the exact credential, which is never shown."""
+    """A recorded call with its exact credential, which the API never shows."""
 
     exact_credential: str | None = Field(exclude=True)
 
@@ -47,7 +52,7 @@ class Entry(RecordedCall):
 
 @dataclass(eq=False)
 class Noted:
-    """A call as it was taken down; ``entry`` is made when somebody looks."""
+    """A recorded call whose ``entry`` is built on first access."""
 
     number: int
     credential: str | None
@@ -57,15 +62,15 @@ class Noted:
 
     @property
     def entry(self) -> Entry:
-        """What is shown of it."""
+        """The journal entry."""
         if self._entry is None:
             if self._make is None:
-                raise RuntimeError("a call without a beginning")
+                raise RuntimeError("a recorded call needs an entry or a function that makes one")
             self._entry, self._make = self._make(self.number), None
         return self._entry
 
     def renumber(self, number: int) -> None:
-        """Count it as another one than it was taken for."""
+        """Change the number, also in an entry that is already built."""
         self.number = number
         if self._entry is not None:
             self._entry = self._entry.model_copy(update={"number": number})

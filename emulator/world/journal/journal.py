@@ -1,7 +1,7 @@
-"""The last calls: what was sent, what came of it, and what the client did wrong.
+"""The journal of the last calls.
 
-They stand in memory, bounded in number and in bytes; the oldest go first. The entry of a call is made
-when somebody first looks at it, so that a call costs little more than the capture.
+It is kept in memory, with limits on the number and the bytes of calls; the oldest are dropped first. The
+entry of a call is built on first access, so that recording costs little more than the capture.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ logger = logging.getLogger(__name__)
 KIND = "journal"
 
 FLUSH_SECONDS = 1.0
-"""How often new calls are written to the records: what a kill -9 loses at most."""
+"""Seconds until a new call is written to the records. A ``kill -9`` loses the calls of this period."""
 
 CHUNK = 100
-"""How many calls one record has at most."""
+"""Largest number of calls in one record."""
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What one record holds."""
+    """The content of one record."""
 
     last: int
     calls: list[Entry]
@@ -48,7 +48,7 @@ CALLS = TypeAdapter(_Chunk)
 
 @dataclass(frozen=True)
 class Gap:
-    """Calls that were gone before a reader of the stream got to them."""
+    """Calls that were dropped before a reader of the stream received them."""
 
     missed: int
     last: int
@@ -60,11 +60,11 @@ class Journal(Stateful):
     Parameters
     ----------
     records, clock
-        Where calls are written, and what dates them.
+        Storage of the calls, and the clock that dates them.
     calls, size : int
-        How many calls, and how many bytes of them, are kept.
+        Largest number and largest total bytes of the calls to keep.
     survives : bool
-        Whether calls are written to the records, in the background.
+        Whether to write the calls to the records, in the background.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Journal(Stateful):
         self._overrun = 0
         self._written = 0
         self._chunks: deque[tuple[str, int]] = deque()
-        # Keys of records that may be there, and that nobody needs.
+        # Keys of records that may exist and are no longer needed.
         self._stale: set[str] = set()
         self._readers: set[asyncio.Event] = set()
         self._dirty = asyncio.Event()
@@ -97,7 +97,7 @@ class Journal(Stateful):
 
     @property
     def is_on(self) -> bool:
-        """Whether calls are taken down at all."""
+        """Whether calls are recorded."""
         return self._calls > 0
 
     @property
@@ -107,14 +107,14 @@ class Journal(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A record has to hold calls."""
+        """A record must hold calls."""
         return {KIND: CALLS.validate_python}
 
     async def load(self) -> None:
-        """Read the calls from the records: at the start, and after a restore.
+        """Read the calls from the records, at startup and after a restore.
 
-        The count goes on from where it was: who follows waits for higher numbers. A call that is noted
-        meanwhile comes after all that are read.
+        Numbering continues from the current number, because readers of the stream wait for higher numbers.
+        A call that is recorded during the load is numbered after all calls that were read.
         """
         if self._is_paused:
             await self._load()
@@ -125,7 +125,7 @@ class Journal(Stateful):
     async def _load(self) -> None:
         counted = self._last
         records = await self._records.find(KIND)
-        # From here on nobody gets in between.
+        # There is no ``await`` below, so no other call can be recorded before this method returns.
         fresh = [noted for noted in self._noted if noted.number > counted]
         self._noted.clear()
         self._chunks.clear()
@@ -135,14 +135,14 @@ class Journal(Stateful):
         for record in sorted(records, key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry.model_validate(document)
-                # A process that was killed may have left the same calls in two records.
+                # A process that was killed may leave the same calls in two records.
                 if entry.number > self._last:
                     size = len(json.dumps(document))
                     self._append(Noted(entry.number, entry.exact_credential, size, None, entry))
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._noted:
-            # A record goes as a whole: of calls that had left the memory, some may be back.
+            # Records are deleted only as a whole, so some dropped calls may have been read again.
             overrun = min(overrun, self._noted[0].number - 1)
         self._overrun = max(self._overrun, overrun)
         self._last = max(self._last, counted, *(record.document["last"] for record in records))
@@ -154,7 +154,7 @@ class Journal(Stateful):
 
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Have nothing written, and nothing forgotten, as long as the block lasts; it may load."""
+        """Block writing and forgetting, but not loading, until the context exits."""
         async with self._writing:
             self._is_paused = True
             try:
@@ -163,12 +163,12 @@ class Journal(Stateful):
                 self._is_paused = False
 
     def start(self) -> None:
-        """Begin to write calls to the records."""
+        """Start to write calls to the records in the background."""
         if self._survives and self._writer is None:
             self._writer = asyncio.create_task(self._write_on())
 
     async def close(self) -> None:
-        """Write what is not written yet, and stop."""
+        """Stop the background writer, and write the remaining calls."""
         if self._writer is None:
             return
         self._writer.cancel()
@@ -180,7 +180,7 @@ class Journal(Stateful):
             logger.exception("the last calls could not be written, and are lost")
 
     def note(self, credential: str | None, held_bytes: int, make: Callable[[int, Setting], Entry]) -> None:
-        """Take down a call that is over; ``make`` makes its entry when somebody first looks at it."""
+        """Record a finished call; ``make`` builds its entry on first access."""
         number = self._last + 1
         setting = self._clock.setting(credential or EVERYBODY)
         self._append(Noted(number, credential, held_bytes, lambda number: make(number, setting)))
@@ -188,7 +188,7 @@ class Journal(Stateful):
         self.wake()
 
     def entries(self, match: CallMatch | None = None, *, after: int = 0) -> list[Entry]:
-        """Return the calls that match, the oldest first."""
+        """Return the matching calls, oldest first."""
         credential = None if match is None else match.credential
         return [
             noted.entry
@@ -199,7 +199,7 @@ class Journal(Stateful):
         ]
 
     def get(self, number: int) -> Entry | None:
-        """Return the call of that number, or None if it is gone."""
+        """Return the call with this number, or None if it is not in the journal."""
         return next((noted.entry for noted in self._noted if noted.number == number), None)
 
     async def forget(self, credential: str | None) -> None:
@@ -210,7 +210,7 @@ class Journal(Stateful):
             )
             self._held_bytes = sum(noted.held_bytes for noted in self._noted)
             if self._survives:
-                # All is written anew, then or with the next flush.
+                # Rewrite all remaining calls, now or at the next flush.
                 self._stale.update(key for key, _ in self._chunks)
                 self._chunks.clear()
                 self._written = 0
@@ -218,16 +218,16 @@ class Journal(Stateful):
                 await self._flush()
 
     def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-        """Return whether as many calls match as should, and what comes closest if not."""
-        # The credential is never forgiven: tests must not see each other's calls.
+        """Return whether the number of matching calls is in range, with near misses if it is too low."""
+        # Filter by credential first, so that near misses do not show the calls of another test.
         return verdict(self.entries(CallMatch(credential=match.credential)), match, at_least, at_most)
 
     async def follow(
         self, match: CallMatch, after: int, is_over: Callable[[], bool] = lambda: False
     ) -> AsyncGenerator[Entry | Gap]:
-        """Give the calls after a number as they come; who is too slow is told what was missed.
+        """Yield the calls after a number as they are recorded, and a gap where calls were dropped.
 
-        A reader holds nothing but the number of the call that it had last.
+        A reader keeps only the number of its last call, so a slow reader uses no memory.
         """
         news = asyncio.Event()
         self._readers.add(news)
@@ -237,7 +237,7 @@ class Journal(Stateful):
                 if after < self._overrun:
                     yield Gap(self._overrun - after, self._overrun)
                     after = self._overrun
-                # A few at a time: whoever reads slowly holds no more.
+                # In chunks, so that a slow reader holds few calls.
                 for noted in [noted for noted in self._noted if noted.number > after][:CHUNK]:
                     after = noted.number
                     if match.credential in {None, noted.credential} and not match.failures(noted.entry):
@@ -250,7 +250,7 @@ class Journal(Stateful):
             self._readers.discard(news)
 
     def wake(self) -> None:
-        """Let those that follow look whether it is over."""
+        """Wake the readers of the stream, so that they check for new calls and for the end."""
         for reader in self._readers:
             reader.set()
 
@@ -272,9 +272,9 @@ class Journal(Stateful):
             try:
                 await self.flush()
             except Exception:
-                # A full disk would otherwise be told of every second.
+                # Log only the first failure, because a full disk fails every second.
                 if not failures:
-                    logger.exception("calls could not be written; that is tried again and again")
+                    logger.exception("calls could not be written; retrying")
                 failures += 1
                 self._dirty.set()
             else:
@@ -283,9 +283,9 @@ class Journal(Stateful):
                 failures = 0
 
     async def flush(self) -> None:
-        """Write what is not written yet, and drop what has gone out of memory.
+        """Write new calls, and delete records whose calls are all dropped from memory.
 
-        What raises or is cancelled leaves the rest to the next one, which writes no call twice.
+        After an error or a cancellation, the next flush writes the rest, without duplicates.
         """
         async with self._writing:
             await self._flush()
@@ -297,7 +297,7 @@ class Journal(Stateful):
         if not self._chunks and self._last:
             await self._write([])
         oldest = self._noted[0].number if self._noted else self._last + 1
-        # The newest record stays in any case: it says how far the calls were counted.
+        # Always keep the newest record, because it holds the last number.
         while len(self._chunks) > 1 and self._chunks[0][1] < oldest:
             self._stale.add(self._chunks.popleft()[0])
         for key in list(self._stale):
@@ -307,16 +307,16 @@ class Journal(Stateful):
     async def _write(self, calls: Sequence[Noted]) -> None:
         last = calls[-1].number if calls else self._last
         key = str(last)
-        # Those that were cleared were counted all the same.
+        # ``last`` includes calls that were forgotten: numbers are not reused.
         document = {
             "last": self._last,
             "overrun": self._overrun,
             "calls": [noted.entry.to_document() for noted in calls],
         }
-        # Whether it is there is not known if this fails: then the next one writes the calls again, with
-        # others and under another key, and this record goes.
+        # After a failed write the record may or may not exist. The next flush then writes the calls again,
+        # with others under another key, and deletes this record.
         self._stale.add(key)
-        # Several credentials' calls stand in one record, which is why it is nobody's.
+        # A record holds calls of several credentials, so it belongs to none of them.
         await self._records.put(KIND, key, EVERYBODY, document)
         self._stale.discard(key)
         self._chunks.append((key, last))
@@ -324,6 +324,6 @@ class Journal(Stateful):
 
 
 def _newest(document: Mapping[str, Any]) -> int:
-    """Return up to which number the calls of a record go."""
+    """Return the number of the last call in a record, or the last number counted if it is empty."""
     number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
     return number

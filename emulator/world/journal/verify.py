@@ -1,4 +1,4 @@
-"""Which calls are meant, and whether as many were made as a test wants."""
+"""Filters for recorded calls, and the check of how many calls match."""
 
 from __future__ import annotations
 
@@ -14,41 +14,50 @@ from emulator.world.redaction import mask
 from emulator.world.text import Pattern, Text, encodable
 
 NEAR_MISSES = 5
-"""How many calls that do not match are explained."""
+"""Largest number of near misses in a verdict."""
 
 
 def _sendable(document: Any) -> Any:
-    """Return a JSON value, unless the answer that repeats it could not be sent."""
+    """Return a JSON value, or raise ValueError if a response that repeats it could not be sent."""
     try:
         encodable(json.dumps(document, ensure_ascii=False))
     except RecursionError as error:
-        raise ValueError("that is nested too deeply") from error
+        raise ValueError("the value is nested too deeply") from error
     return document
 
 
 class CallMatch(BaseModel):
-    """Which calls are meant; what is not given matches all."""
+    """A filter for calls. An omitted member matches every call."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vendor: Text | None = None
-    operation: Text | None = Field(default=None, description="As `GET /_emulator/operations` names them.")
-    credential: Text | None = Field(default=None, description="Exactly this one's.")
+    operation: Text | None = Field(
+        default=None, description="Name of the operation, as in `GET /_emulator/operations`."
+    )
+    credential: Text | None = Field(default=None, description="Exact credential of the caller.")
     status: str | None = Field(
         default=None,
         pattern="^([1-5][0-9x]{2}|none)$",
-        description="`404`, a class such as `4xx`, or `none` where the connection was dropped.",
+        description="`404`, a class such as `4xx`, or `none` if the connection was dropped without a "
+        "response.",
     )
-    since: float | None = Field(default=None, description="Not before, by the credential's clock.")
-    until: float | None = Field(default=None, description="Before, by the credential's clock.")
-    fault: bool | None = Field(default=None, description="Whether something went wrong on purpose.")
-    warned: bool | None = Field(default=None, description="Whether there are warnings.")
-    warning: Text | None = Field(default=None, description="With a warning of this code.")
+    since: float | None = Field(
+        default=None,
+        description="Earliest start, inclusive, in seconds since the Unix epoch by the credential's clock.",
+    )
+    until: float | None = Field(
+        default=None,
+        description="Latest start, exclusive, in seconds since the Unix epoch by the credential's clock.",
+    )
+    fault: bool | None = Field(default=None, description="Whether a fault was injected.")
+    warned: bool | None = Field(default=None, description="Whether the call has warnings.")
+    warning: Text | None = Field(default=None, description="Code of a warning that the call has.")
 
     @field_validator("status", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        """Return a bare status as a text."""
+        """Convert an integer status to text."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def failures(self, entry: Entry) -> list[Failure]:
@@ -84,22 +93,27 @@ class CallMatch(BaseModel):
 
 
 class VerifyMatch(CallMatch):
-    """Which calls are counted; what is not given matches all."""
+    """The calls to count. An omitted member matches every call."""
 
     method: Text | None = None
-    path: Text | None = Field(default=None, description="The whole path.")
-    path_matches: Pattern | None = Field(default=None, description="A regular expression, found in the path.")
-    query: Mapping[Text, Text] = Field(default_factory=dict, description="Parameters that were sent.")
+    path: Text | None = Field(default=None, description="Exact path, without the query.")
+    path_matches: Pattern | None = Field(
+        default=None, description="Regular expression to search for in the path."
+    )
+    query: Mapping[Text, Text] = Field(
+        default_factory=dict, description="Query parameters that the client sent, with their exact values."
+    )
     headers: Mapping[Text, Pattern] = Field(
-        default_factory=dict, description="Regular expressions that are found in headers, by name."
+        default_factory=dict,
+        description="Regular expressions to search for in the request headers, by header name.",
     )
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
-        description="A part of the JSON that was sent, or of a form's fields by name: objects may have more "
-        "members, lists are compared member by member. A file is `{bytes, sha256, file_name, content_type}`.",
+        description="Part of the JSON body, or of a form's fields by name. Objects may have more members; "
+        "lists must have the same length. A file is `{bytes, sha256, file_name, content_type}`.",
     )
     body_contains: Text | None = Field(
-        default=None, min_length=1, description="In what is shown of the body."
+        default=None, min_length=1, description="Text to search for in the recorded request body."
     )
 
     def failures(self, entry: Entry) -> list[Failure]:
@@ -134,7 +148,7 @@ class VerifyMatch(CallMatch):
 
     @property
     def conditions(self) -> int:
-        """How many there are."""
+        """Number of conditions; each query parameter and each header counts as one."""
         given = self.model_dump(exclude_defaults=True)
         pieces = ("query", "headers")
         return sum(len(value) if name in pieces else 1 for name, value in given.items())
@@ -149,24 +163,26 @@ class Failure(BaseModel):
 
 
 class NearMiss(BaseModel):
-    """A call that comes close."""
+    """A call that does not match, and the conditions that it does not meet."""
 
     number: int
     failures: list[Failure]
 
 
 class Verdict(BaseModel):
-    """Whether as many calls match as should."""
+    """The result of a verification."""
 
     ok: bool
-    message: str = Field(description="For people: what was expected, and what comes closest.")
+    message: str = Field(description="Explanation for people: the expected count and the closest call.")
     count: int
     matching: list[int]
-    near_misses: list[NearMiss] = Field(description="The closest first; only where calls are missing.")
+    near_misses: list[NearMiss] = Field(
+        description="Calls that do not match, closest first. Empty unless too few calls match."
+    )
 
 
 def verdict(entries: Sequence[Entry], match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-    """Return whether as many of the calls match as should, and what comes closest if not."""
+    """Return whether the number of matching calls is in range, with near misses if it is too low."""
     compared = [(entry, match.failures(entry)) for entry in entries]
     matching = [entry.number for entry, failures in compared if not failures]
     ok = len(matching) >= at_least and (at_most is None or len(matching) <= at_most)
@@ -174,13 +190,13 @@ def verdict(entries: Sequence[Entry], match: VerifyMatch, at_least: int, at_most
     if ok:
         return Verdict(
             ok=ok,
-            message=f"{wanted}, as it should be",
+            message=f"{wanted}, as expected",
             count=len(matching),
             matching=matching,
             near_misses=[],
         )
     missed = [(entry, failures) for entry, failures in compared if failures]
-    # As few conditions failed as possible; of equals the newest.
+    # Fewest failed conditions first; among equals, newest first.
     missed.sort(key=lambda pair: (len(pair[1]), -pair[0].number))
     near = [NearMiss(number=entry.number, failures=failures) for entry, failures in missed[:NEAR_MISSES]]
     message = f"expected {wanted}, but {len(matching)} matched"
@@ -209,7 +225,7 @@ def _failure(condition: str, expected: Any, actual: Any) -> Failure:
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:
-    """Give the places where ``wanted`` is not a part of ``got``."""
+    """Yield the path and both values of each place where ``wanted`` is not part of ``got``."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for name, member in wanted.items():
             if name in got:
@@ -224,7 +240,7 @@ def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[s
 
 
 def _wanted(at_least: int, at_most: int | None) -> str:
-    """Return in words how many calls should match."""
+    """Return the expected number of calls in words."""
     if at_most is None:
         return f"at least {_calls(at_least)}"
     if at_least == at_most:

@@ -1,1 +1,1 @@
-"""Counting: a picture in, the number of faces out."""
+"""Counting: get the number of faces in a picture."""

@@ -17,7 +17,7 @@ from example_vendor.wire import Body
 
 
 class Counted(Body):
-    """How many faces are in a picture."""
+    """The number of faces in a picture."""
 
     faces: int
 

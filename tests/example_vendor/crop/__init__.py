@@ -1,1 +1,1 @@
-"""Cropping: the URL of a picture in, a task that cuts out the largest face."""
+"""Cropping: create a task that cuts out the largest face in a picture."""

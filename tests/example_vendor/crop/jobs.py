@@ -1,4 +1,4 @@
-"""What a crop does once a worker takes it."""
+"""The job that performs crops."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CROP_KIND = "example_vendor/crop"
 
 @dataclass(frozen=True)
 class CropJobs:
-    """Performs crops, bills them, and has them announced."""
+    """The functions of the job: they perform crops, bill them, and prepare their webhooks."""
 
     world: World
     settings: ExampleSettings
     announcer: Announcer
 
     def job(self) -> Job:
-        """Return how a crop is performed."""
+        """Return the job of crops."""
         return Job(self.perform, "crop_failed", self.settle, self.announcer.announce)
 
     async def perform(self, task: Task) -> Outcome:
@@ -41,7 +41,7 @@ class CropJobs:
         return Outcome({"box": asdict(faces[0])})
 
     async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Bill a crop that succeeded, and record that its end has to be announced."""
+        """Bill a successful crop or release its units, and prepare the webhook."""
         if outcome.error is None:
             await self.world.meter.capture("example_vendor", "create_crop", task.credential, task.id)
         else:

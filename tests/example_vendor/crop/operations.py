@@ -20,19 +20,19 @@ from example_vendor.wire import Body
 
 
 class NewCrop(BaseModel):
-    """Where the picture is."""
+    """The URL of a picture to crop."""
 
     url: Annotated[str, Field(strict=True, pattern="^https?://")]
 
 
 class Crop(Body):
-    """A crop that was created."""
+    """A new crop."""
 
     id: str
 
 
 class Box(Body):
-    """A face in pixels."""
+    """The box of a face, in pixels."""
 
     left: float
     top: float
@@ -41,7 +41,7 @@ class Box(Body):
 
 
 class CropState(Body):
-    """How far a crop has come."""
+    """The state of a crop."""
 
     state: Literal["working", "done", "failed"]
     box: Box | None
@@ -51,7 +51,7 @@ class CropState(Body):
 async def create_crop(
     request: Request, key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> Response:
-    """Start to cut out the largest face."""
+    """Create a task that cuts out the largest face in a picture."""
     try:
         new = NewCrop.model_validate_json(await request.body())
     except ValidationError as error:
@@ -67,7 +67,7 @@ async def create_crop(
 
 
 async def check_crop(key: CallerDep, world: WorldDep, settings: SettingsDep, crop_id: str) -> Response:
-    """Tell how far a crop has come."""
+    """Get the state of a crop."""
     await world.plans.before_poll(crop_id, key)
     days = world.lifetimes.of(VENDOR, key, settings).crop_days
     task = await world.tasks.find(crop_id, key)

@@ -1,4 +1,4 @@
-"""An answer of Face++ to compare with, and the form of a refusal."""
+"""A response of Face++ to compare with, and a reader of error responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSAL = re.compile(
 
 @pytest.fixture(scope="session")
 def answer(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
-    """All that Face++ can say about a photo; its key's clock stands still."""
+    """A response of Face++ with all members. The key's clock is frozen."""
     mine = {"credential": "sample-key"}
     client.post(
         "/_emulator/clock/freeze", params=mine, json={"at": "2026-01-02T03:04:05Z"}
@@ -33,7 +33,7 @@ def answer(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def refused() -> Callable[[Any], tuple[int, str]]:
-    """Return the status and the message of an API's refusal, whose body has to be of the documented form."""
+    """Return a reader of the status and the message of an API's error response, which checks its form."""
 
     def read(response: Any) -> tuple[int, str]:
         assert response.headers["content-type"] == "application/json"

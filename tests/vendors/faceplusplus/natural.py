@@ -1,4 +1,4 @@
-"""How each error of Face++ comes about by itself; ``tests/conformance/test_errors.py`` reads it."""
+"""Data of Face++ for the conformance tests (see ``tests/vendor_data.py``)."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {}
-"""The operations' examples are enough."""
+"""The examples of the operations are sufficient."""
 
 NOBODYS: frozenset[str] = frozenset()
-"""The operations that know no credential."""
+"""The operations without a credential."""
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return what a photo leads to."""
+    """Return the outcome for a photo."""
     files = {"image_file_1": ("face.jpg", data, "image/jpeg")}
     answer = client.post(URL, data={"api_key": key, "api_secret": "s"}, files=files)
     return "success" if answer.status_code == 200 else str(answer.json()["error_message"])

@@ -1,4 +1,4 @@
-"""What the proxy and the gateway of Face++ answer, whatever the API."""
+"""Responses of the proxy and the gateway of Face++."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_unknown_path_is_the_gateways(client: httpx.Client, path: str) -> Non
 
 
 def test_a_heavy_request_is_refused_by_the_proxy(client: httpx.Client, face_jpeg: bytes) -> None:
-    """As a page of HTML, before anything else is looked at, and while the body still streams in."""
+    """The response is an HTML page, before other checks, and while the body is still being received."""
     declared = client.post(URL, files={"image_file_1": face_jpeg + bytes(2 * 1024 * 1024)})
     head = b'--b\r\nContent-Disposition: form-data; name="image_file_1"; filename="a.jpg"\r\n\r\n'
     streamed = client.post(

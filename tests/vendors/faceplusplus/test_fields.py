@@ -1,4 +1,4 @@
-"""The fields of a request, read as the gateway reads them."""
+"""Parsing of the fields of a request."""
 
 from __future__ import annotations
 

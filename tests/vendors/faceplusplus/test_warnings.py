@@ -1,4 +1,4 @@
-"""What clients of Face++ do wrong though they get through."""
+"""Warnings in the journal about calls of Face++."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> Non
     both = {**data, "image_base64_1": base64.b64encode(face_jpeg).decode()}
     assert client.post(PATH, data=both, files=files).status_code == 200
     assert warnings(client, key) == [
-        ("field-dropped", "there is no field return_gesture"),
-        ("field-dropped", "image_file_1 goes before image_base64_1"),
+        ("field-dropped", "unknown field return_gesture"),
+        ("field-dropped", "image_base64_1 is ignored because image_file_1 was sent"),
     ]
 
 
@@ -45,7 +45,7 @@ def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg:
     for said, expected in (
         (
             "image/png",
-            [("upload-content-type-mismatch", "image_file_1: image/png is said, image/jpeg was sent")],
+            [("upload-content-type-mismatch", "image_file_1: declared image/png, sent image/jpeg")],
         ),
         ("application/octet-stream", []),
     ):

@@ -1,4 +1,4 @@
-"""Requests byte by byte as real clients write them, however far from the book."""
+"""Requests with the exact bytes of real clients, even where these are unusual."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEMBERS = ["request_id", "obj_file", "time_used", "transfer_matrix"]
 
 
 def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dict[str, Any]]:
-    """Send a request over a bare socket, and return the status and the JSON of the answer."""
+    """Send a request over a bare socket, and return the status and the JSON body of the response."""
     url = client.base_url
     head = (
         f"POST /facepp/v1/3dface HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nContent-Type: {content_type}\r\n"
@@ -43,7 +43,7 @@ def fields(boundary: str = "b", extra: str = "") -> bytes:
 
 
 def what_stays(answer: dict[str, Any]) -> tuple[str, list[list[float]]]:
-    """Return what is the same in every answer to the same photo."""
+    """Return the part that is the same in every response to the same photo."""
     return answer["obj_file"], answer["transfer_matrix"]
 
 

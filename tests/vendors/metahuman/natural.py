@@ -1,4 +1,4 @@
-"""How each error of MetaHuman SDK comes about by itself; ``tests/conformance/test_errors.py`` reads it."""
+"""Data of MetaHuman SDK for the conformance tests (see ``tests/vendor_data.py``)."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def static(world: Any, **headers: str) -> Any:
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {"static": static}
-"""A call of each operation for which the example is not enough."""
+"""Calls of the operations whose example is not sufficient."""
 
 NOBODYS: frozenset[str] = frozenset({"token", "static"})
-"""The operations that know no credential: a texture's is the one that it was made for."""
+"""The operations without a credential. A texture belongs to the token that it was created for."""
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return what a photo leads to."""
+    """Return the outcome for a photo."""
     answer = client.post(URL, data={"token": key}, files={"image_bytes": ("face.jpg", data)})
     return "success" if answer.status_code == 200 else str(answer.json()["error"]["message"])
 

@@ -1,4 +1,4 @@
-"""What MetaHuman SDK answers whatever the API: as a FastAPI application does."""
+"""Responses that all APIs of MetaHuman SDK share. They are those of a FastAPI application."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_an_unknown_path_is_answered_as_fastapi_does(client: httpx.Client, path:
     [
         ("GET", URL, "POST"),
         ("DELETE", "/auth/token", "POST"),
-        # In the order of the alphabet: otherwise it would differ from process to process.
+        # In alphabetical order, so that it is the same in every process.
         ("POST", "/static/nothing.png", "GET, HEAD"),
         ("OPTIONS", "/face_recon/static/%3Fnothing.png", "GET, HEAD"),
     ],

@@ -12,7 +12,7 @@ from emulator.world.credentials import CredentialState
 URL = "/face_recon/run_pipeline"
 PHOTO = {"image_bytes": ("a.jpg", b"")}
 TAKEN = (422, {"error": {"code": 6, "message": "empty input image"}})
-"""The answer to a good token whose photo has no byte."""
+"""The response to a valid token with an empty photo."""
 
 
 def test_only_listed_tokens_are_good(workers: WorkerPool) -> None:
@@ -49,7 +49,7 @@ def test_a_listed_token_is_what_it_is_listed_as(
 
 
 def test_a_call_that_lacks_the_picture_is_its_tokens(client: httpx.Client) -> None:
-    token = "without-a-picture"  # noqa: S105 - nobody's
+    token = "without-a-picture"  # noqa: S105 - not a real token
     mine = {"credential": token}
     rule = {"match": {"operation": "run_pipeline"}, "effect": "FACE_NOT_FOUND", "count": 1}
     assert client.post("/_emulator/faults", params=mine, json=rule).is_success

@@ -1,4 +1,4 @@
-"""What clients of MetaHuman SDK do wrong though they get through."""
+"""Warnings in the journal about calls of MetaHuman SDK."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ def warnings(client: httpx.Client, **filters: str) -> list[tuple[str, str]]:
 
 
 def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> None:
-    token = "warned-of-fields"  # noqa: S105 - nobody's
+    token = "warned-of-fields"  # noqa: S105 - not a real token
     data = {"token": token, "mode": "card"}
     assert client.post(PATH, data=data, files={"image_bytes": face_jpeg}).status_code == 200
-    assert warnings(client, credential=token) == [("field-dropped", "there is no field mode")]
+    assert warnings(client, credential=token) == [("field-dropped", "unknown field mode")]
     client.post("/auth/token", data={"mail": "a@b", "name": "n", "email": "a@b"})
-    assert warnings(client, operation="token") == [("field-dropped", "there is no field email")]
+    assert warnings(client, operation="token") == [("field-dropped", "unknown field email")]
 
 
 def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg: bytes) -> None:
-    token = "warned-of-type"  # noqa: S105 - nobody's
+    token = "warned-of-type"  # noqa: S105 - not a real token
     for said, expected in (
         (
             "image/webp",
-            [("upload-content-type-mismatch", "image_bytes: image/webp is said, image/jpeg was sent")],
+            [("upload-content-type-mismatch", "image_bytes: declared image/webp, sent image/jpeg")],
         ),
         ("image/jpg", []),
     ):
@@ -37,7 +37,7 @@ def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg:
 
 def test_query_parameters_that_nobody_reads(client: httpx.Client) -> None:
     dropped = [("field-dropped", "there is no query parameter mode")]
-    token = "warned-of-query"  # noqa: S105 - nobody's
+    token = "warned-of-query"  # noqa: S105 - not a real token
     files = {"image_bytes": b""}
     client.post(PATH, params={"mode": "card"}, data={"token": token}, files=files)
     assert warnings(client, credential=token) == dropped

@@ -1,4 +1,4 @@
-"""Perfect Corp: the session's emulator on a socket, and others without one whose clock the test turns."""
+"""Perfect Corp: the session's emulator on a socket, and emulators in this process with a test clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 60
 
 
 class Api:
-    """A client with a key, and one without."""
+    """A client with a key, and one without a key."""
 
     def __init__(self, client: Any, anonymous: Any) -> None:
         self.client = client
@@ -85,7 +85,7 @@ class Api:
         return self.wait(self.create(self.upload(photo)).json()["data"]["task_id"])
 
     def result(self, task_id: str) -> bytes:
-        """Return the picture that a reshape made."""
+        """Return the picture that a reshape task produced."""
         answer = self.anonymous.get(self.wait(task_id)["results"]["url"])
         assert answer.status_code == 200
         content: bytes = answer.content
@@ -93,27 +93,27 @@ class Api:
 
 
 class Emulator(Api):
-    """An emulator of the test's own."""
+    """An emulator in this process, with a clock that the test moves."""
 
     def __init__(self, client: TestClient, clock: Clock) -> None:
         super().__init__(client, TestClient(client.app, raise_server_exceptions=False))
         self.clock = clock
 
     def progress(self, mode: str) -> None:
-        """Set when the tasks that are created from now on are over."""
+        """Set the progression of new tasks."""
         mine = {"credential": KEY}
         answer = self.client.put("/_emulator/progression", params=mine, json={"mode": mode})
         assert answer.status_code == 200, answer.text
 
     def finish(self, task_id: str) -> None:
-        """End a task that is over when the tester says so."""
+        """Finish a task whose progression is manual."""
         answer = self.client.post(f"/_emulator/tasks/{task_id}/finish")
         assert answer.status_code == 200, answer.text
 
 
 @contextmanager
 def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
-    """Run an emulator as long as the block lasts."""
+    """Run an emulator until the block ends."""
     clock = Clock(NOW)
     app = create_app(settings, clock=clock, workers=workers)
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -123,7 +123,7 @@ def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
-    """Start emulators with settings of Perfect Corp's, as keywords."""
+    """Start emulators with the settings of Perfect Corp as keywords."""
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
@@ -135,7 +135,7 @@ def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
 
 @pytest.fixture
 def on_one_folder(tmp_path: Path, workers: WorkerPool) -> Callable[[], AbstractContextManager[Emulator]]:
-    """Run emulators one after the other, each on what the one before has left."""
+    """Run emulators one after the other on the same data folder."""
     return lambda: opened(Settings(data_dir=tmp_path), workers)
 
 

@@ -1,4 +1,4 @@
-"""How each error of Perfect Corp comes about by itself; ``tests/conformance/test_errors.py`` reads it."""
+"""Data of Perfect Corp for the conformance tests (see ``tests/vendor_data.py``)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def poll(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> A
 
 
 def wait(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> Any:
-    """Return the poll that tells how a task ended."""
+    """Return the first poll that shows the end of a task."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         answer = poll(world, task_id, path, client=client)
@@ -117,7 +117,7 @@ def defect_of_the_engine(world: Any) -> Any:
 
 
 def put(world: Any, *, query: str | None = None, **changed: Any) -> Any:
-    """Return the answer to an upload that differs from what was registered."""
+    """Return the response to an upload that differs from its registration."""
     request = register(world)["requests"][0]
     url = request["url"] if query is None else request["url"].partition("?")[0] + query
     return world.client.put(url, headers={**request["headers"], **changed}, content=bytes(10))
@@ -201,19 +201,19 @@ def upload_call(world: Any, **given: str) -> Any:
 
 
 def download(world: Any, **given: str) -> Any:
-    """What was registered has an owner, whether it was uploaded or not."""
+    """A registered file has a credential, even before its upload."""
     return world.client.get(register(world)["requests"][0]["url"], headers=given)
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {"upload": upload_call, "download": download}
-"""A call of each operation for which the example is not enough."""
+"""Calls of the operations whose example is not sufficient."""
 
 NOBODYS: frozenset[str] = frozenset()
-"""The operations that know no credential."""
+"""The operations without a credential."""
 
 
 def flow(world: Any, operation: str, **given: str) -> Any:
-    """Return the poll that tells how a task ended that was asked for with headers beside the key's."""
+    """Create a task with additional headers, and return the first poll that shows its end."""
     path = {"create_reshape": TASK, "create_pre_process": PRE_PROCESS}[operation]
     body = {**BODY, "src_file_id": upload(world, b"no picture, and nobody will look")}
     created = world.client.post(path, json=body, headers={**headers(world), **given})
@@ -222,13 +222,13 @@ def flow(world: Any, operation: str, **given: str) -> Any:
 
 
 def accounts(world: Any) -> tuple[Any, Any]:
-    """Return what units a key has, and what it spent."""
+    """Return the units and the history of a key."""
     credit, history = (world.client.get(path, headers=headers(world)) for path in (CREDIT, HISTORY))
     return [grant["amount"] for grant in credit.json()["results"]], history.json()["result"]["history"]
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return what a photo leads to."""
+    """Return the outcome for a photo."""
     bearer = {"Authorization": f"Bearer {key}"}
     new = {"content_type": "image/jpg", "file_name": "face.jpg", "file_size": len(data)}
     file = client.post(FILE, json={"files": [new]}, headers=bearer).json()["data"]["files"][0]
@@ -264,7 +264,7 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
 
 
 def failed(entry: Any) -> dict[str, Any]:
-    """Return the whole body of a poll that tells that a task ended with an error."""
+    """Return the body of a poll of a task that ended with an error."""
     told = {
         "error": entry.codes[0], "error_message": entry.text, "results": None, "task_status": "error",
     }  # fmt: skip
@@ -272,7 +272,7 @@ def failed(entry: Any) -> dict[str, Any]:
 
 
 NOTHING_BILLED: tuple[list[int], list[Any]] = ([1000], [])
-"""What ``accounts`` returns of a key that was not billed."""
+"""The value of ``accounts`` for a key that was not billed."""
 
 _ENDPOINT = {
     "url": "http://127.0.0.1:9/hook",

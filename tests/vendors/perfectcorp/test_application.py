@@ -1,4 +1,4 @@
-"""What Perfect Corp answers whatever the API."""
+"""Responses that all APIs of Perfect Corp share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies that nobody can use."""
+"""Request bodies that are refused."""
 
 from __future__ import annotations
 

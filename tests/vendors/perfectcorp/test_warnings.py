@@ -1,4 +1,4 @@
-"""What clients of Perfect Corp do wrong though they get through."""
+"""Warnings in the journal about calls of Perfect Corp."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_members_that_nobody_reads(emulate: Callable[..., Any]) -> None:
     }
     assert emulator.client.post(TASK, json=body).status_code == 200
     assert warnings(emulator) == [
-        ("field-dropped", "there is no member features.eye_sise"),
-        ("field-dropped", "there is no member global.blur"),
-        ("field-dropped", "there is no member source"),
-        ("field-dropped", "src_file_id goes before src_file_url"),
+        ("field-dropped", "unknown member features.eye_sise"),
+        ("field-dropped", "unknown member global.blur"),
+        ("field-dropped", "unknown member source"),
+        ("field-dropped", "src_file_url is ignored because src_file_id was sent"),
     ]
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5, "md5": "x"}
     emulator.client.post("/s2s/v2.0/file", json={"files": [new]})
-    assert warnings(emulator) == [("field-dropped", "there is no member files[0].md5")]
+    assert warnings(emulator) == [("field-dropped", "unknown member files[0].md5")]
 
 
 def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -> None:
@@ -45,7 +45,7 @@ def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -
         assert warnings(emulator) == []
     emulator.client.get(f"{TASK}/nowhere")
     assert warnings(emulator) == [("polled-too-often", "more than 3 polls within a second")]
-    # Who lets the emulator's clock go on has waited.
+    # Advancing the emulator's clock counts as waiting.
     emulator.clock.advance(1)
     emulator.client.get(f"{TASK}/nowhere")
     assert warnings(emulator) == []
@@ -71,7 +71,7 @@ def test_a_picture_of_another_kind_than_is_said(emulate: Callable[..., Any]) -> 
         file = emulator.register(len(PICTURE), said).json()["data"]["files"][0]["requests"][0]
         answer = emulator.anonymous.put(file["url"], headers=file["headers"], content=PICTURE)
         assert answer.status_code == 200
-        expected = [("upload-content-type-mismatch", "image/png is said, image/jpeg was sent")]
+        expected = [("upload-content-type-mismatch", "declared image/png, sent image/jpeg")]
         assert warnings(emulator) == (expected if warned else [])
 
 
@@ -81,10 +81,10 @@ def test_paths_that_are_not_documented_any_more(emulate: Callable[..., Any]) -> 
     assert warnings(emulator) == []
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
     assert emulator.client.post("/s2s/v2.0/file/face-reshape", json={"files": [new]}).status_code == 200
-    detail = "/s2s/v2.0/file/face-reshape is /s2s/v2.0/file since v1.14"
+    detail = "/s2s/v2.0/file/face-reshape was replaced by /s2s/v2.0/file in v1.14"
     assert warnings(emulator) == [("deprecated-path", detail)]
     emulator.client.post("/s2s/v1.0/client/auth", json={"client_id": "a", "id_token": "b"})
-    assert warnings(emulator) == [("deprecated-path", "the API key itself is good for every call")]
+    assert warnings(emulator) == [("deprecated-path", "send the API key itself as the bearer token")]
 
 
 def test_query_parameters_that_nobody_reads(emulate: Callable[..., Any]) -> None:

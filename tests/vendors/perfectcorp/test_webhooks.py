@@ -1,4 +1,4 @@
-"""What Perfect Corp posts to the endpoints of a key."""
+"""The webhooks of Perfect Corp."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emulator.webhooks.delivery import Message
 from emulator.webhooks.endpoints import WrongSecret
 from emulator.world.faults.rules import FaultRule, Match
 
-SECRET = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the one of the vendor's page
+SECRET = "whsec_NDQzMzYxNzkzMzE0NjYyNDM6OTIxOTcwNDIxODQ"  # noqa: S105 - the sample of the vendor's page
 TASK = "/s2s/v2.0/task/face-reshape"
 BODY = {"src_file_url": "http://127.0.0.1:9/a.jpg", "version": "1.0", "features": {"jaw": 1}, "global": {}}
 FAILS = {"X-Emulator-Fault": "error_no_face"}
@@ -40,7 +40,7 @@ def listen(emulator: Any, url: str, **more: Any) -> dict[str, Any]:
 
 
 def fail(emulator: Any, path: str = TASK, **headers: str) -> str:
-    """Create a task that ends at once, with an error; nothing has to be computed for that."""
+    """Create a task that ends at once with an error, because that needs no computation."""
     answer = emulator.client.post(path, json=BODY, headers={**FAILS, **headers})
     task_id: str = answer.json()["data"]["task_id"]
     return task_id
@@ -59,7 +59,7 @@ def attempts(emulator: Any, **query: str) -> list[dict[str, Any]]:
 
 def test_the_receivers_library_takes_what_is_sent(emulate: Callable[..., Any], receiver: Any) -> None:
     emulator = emulate()
-    # At a moment of the clock that a receiver takes for now.
+    # The receiver's library refuses timestamps that are not close to the current time.
     emulator.clock.travel(time.time())
     endpoint = listen(emulator, receiver.url, timestamps="clock")
     task_id = fail(emulator)
@@ -87,7 +87,7 @@ def test_a_success_is_announced_as_one(emulate: Callable[..., Any], receiver: An
 def test_who_polls_when_the_webhook_arrives_sees_the_end(
     emulate: Callable[..., Any], receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nobody answers, so each delivery is let past the one before only after a while.
+    # The endpoint does not answer, so each delivery waits this long for the one before it.
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.01)
     emulator = emulate()
     listen(emulator, receiver.url)
@@ -207,7 +207,7 @@ def test_a_key_has_at_most_ten_endpoints(emulate: Callable[..., Any]) -> None:
         json={"url": "http://127.0.0.1:9/", "vendor": "perfectcorp"},
     )
     assert refused.status_code == 422
-    assert "there are 10 endpoints already" in refused.json()["error"]
+    assert "already has 10 endpoints" in refused.json()["error"]
 
 
 def test_the_settings_name_endpoints(emulate: Callable[..., Any], receivers: Callable[[], Any]) -> None:

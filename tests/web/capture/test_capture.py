@@ -14,14 +14,14 @@ from emulator.world.redaction import Redaction
 
 
 def drawn(size: int) -> bytes:
-    """Return bytes that are the same on every run."""
+    """Return pseudo-random bytes, the same on every run."""
     return random.Random(0).randbytes(size)  # noqa: S311 - no secret
 
 
 NOTHING = Redaction((), None)
 
 
-def test_of_a_picture_nothing_is_kept() -> None:
+def test_no_bytes_of_a_picture_are_kept() -> None:
     data = drawn(300_000)
     body = PlainBody("image/jpeg", data[:10])
     for begin in range(0, len(data), 65536):
@@ -31,7 +31,7 @@ def test_of_a_picture_nothing_is_kept() -> None:
     assert body.shown(NOTHING) == {"kind": "binary", **digest, "content_type": "image/jpeg"}
 
 
-def test_long_json_is_only_counted() -> None:
+def test_json_over_the_limit_is_only_counted() -> None:
     text = json.dumps({"a": "ö" * JSON_BYTES}).encode()
     body = PlainBody("application/json", text)
     body.feed(text)
@@ -39,7 +39,7 @@ def test_long_json_is_only_counted() -> None:
     assert body.shown(NOTHING)["bytes"] == len(text)
 
 
-def test_base64_in_json_is_given_by_what_it_stands_for() -> None:
+def test_base64_in_json_is_replaced_by_the_digest_of_its_bytes() -> None:
     data = drawn(3000)
     digest = {"bytes": 3000, "sha256": hashlib.sha256(data).hexdigest(), "base64": True}
     for text in (
@@ -62,7 +62,7 @@ def answered(body: bytes, content_type: bytes) -> Capture:
     return capture
 
 
-def test_an_answer_is_kept_without_its_pictures() -> None:
+def test_a_response_is_kept_without_its_pictures() -> None:
     picture = base64.b64encode(drawn(1_000_000)).decode()
     capture = answered(json.dumps({"texture": picture, "n": 1}).encode(), b"application/json")
     assert capture.close() < 3000
@@ -82,14 +82,14 @@ PICTURE = base64.b64encode(drawn(2000)).decode()
 SHOWN_OF_IT = {"bytes": 2000, "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(), "base64": True}
 
 
-def test_a_small_picture_is_not_shown_in_json_that_is_broken() -> None:
+def test_a_small_picture_is_not_shown_in_broken_json() -> None:
     broken = PlainBody("application/json", b"{")
     broken.feed(f'{{"image": "{PICTURE}", }}'.encode())
     assert broken.shown(NOTHING)["text"] == f'{{"image": "{json.dumps(SHOWN_OF_IT)}", }}'
 
 
 def sent(data: bytes, content_type: str, size: int) -> dict[str, Any]:
-    """Return what is shown of a body that comes in pieces of a size."""
+    """Return the recorded form of a body that arrives in pieces of ``size`` bytes."""
     headers = [(b"content-type", content_type.encode())]
     capture = Capture({"method": "POST", "path": "/", "query_string": b"", "headers": headers})
     for begin in range(0, len(data), size):
@@ -124,7 +124,7 @@ RAW = {
     ],
 )
 @pytest.mark.parametrize("kind", RAW)
-def test_a_pictures_bytes_are_given_by_digest_whatever_they_are_said_to_be(
+def test_a_picture_is_recorded_as_a_digest_for_any_content_type(
     kind: str, content_type: str, size: int
 ) -> None:
     data = RAW[kind]
@@ -136,21 +136,21 @@ def test_a_pictures_bytes_are_given_by_digest_whatever_they_are_said_to_be(
     }
 
 
-def test_a_text_that_begins_like_a_bitmap_is_a_text() -> None:
+def test_a_text_that_begins_like_a_bitmap_is_recorded_as_text() -> None:
     assert sent(b"BMI=22&mode=a", "application/x-www-form-urlencoded", 1000)["fields"] == {
         "BMI": "22", "mode": "a",
     }  # fmt: skip
     assert sent(b"BM or not", "text/plain", 1000)["text"] == "BM or not"
 
 
-def test_a_text_with_a_zero_in_it_is_none() -> None:
+def test_a_body_with_a_nul_byte_is_recorded_as_binary() -> None:
     data = b"It begins like a text, and then \0\1\2"
     digest = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     assert sent(data, "text/plain", 1000) == {"kind": "binary", **digest, "content_type": "text/plain"}
 
 
 @pytest.mark.parametrize("value", [b"\xff\xd8\xff raw", b"zero \0 in it", b"\xc3"])
-def test_of_a_field_that_is_no_text_the_digest_is_shown(value: bytes) -> None:
+def test_a_form_field_that_is_no_text_is_recorded_as_a_digest(value: bytes) -> None:
     digest = {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
     part = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n' + value + b"\r\n--b--\r\n"
     assert sent(part, "multipart/form-data; boundary=b", 1000)["fields"] == {"image": digest}
@@ -161,7 +161,7 @@ def test_of_a_field_that_is_no_text_the_digest_is_shown(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("picture", RAW.values(), ids=RAW)
-def test_an_answer_that_is_a_picture_is_not_shown_as_the_text_that_it_is_said_to_be(picture: bytes) -> None:
+def test_a_picture_in_a_response_of_type_html_is_recorded_as_a_digest(picture: bytes) -> None:
     capture = answered(picture, b"text/html")
     capture.close()
     assert capture.shown_answer(NOTHING) == {
@@ -173,13 +173,13 @@ def test_an_answer_that_is_a_picture_is_not_shown_as_the_text_that_it_is_said_to
 
 
 @pytest.mark.parametrize("body", [rb'{"\ud800": "\udfff"}', b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"])
-def test_what_is_shown_can_be_sent(body: bytes) -> None:
+def test_a_recorded_body_can_be_encoded_as_json(body: bytes) -> None:
     sent = PlainBody("application/json", body)
     sent.feed(body)
     assert json.dumps(sent.shown(NOTHING), ensure_ascii=False).encode()
 
 
-def test_a_header_without_end_is_cut() -> None:
+def test_a_long_header_is_truncated() -> None:
     headers = [(b"x", b"a" * 1_000_000)]
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": headers}
     assert Capture(scope).close() < 20_000

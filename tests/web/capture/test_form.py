@@ -14,7 +14,7 @@ from emulator.world.redaction import Redaction
 
 
 def drawn(size: int) -> bytes:
-    """Return bytes that are the same on every run."""
+    """Return pseudo-random bytes, the same on every run."""
     return random.Random(0).randbytes(size)  # noqa: S311 - no secret
 
 
@@ -47,7 +47,7 @@ def chunked(body: Any, data: bytes, size: int) -> Any:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
-def test_a_multipart_form_is_the_same_however_it_is_cut(size: int) -> None:
+def test_a_multipart_form_is_parsed_the_same_in_pieces_of_any_size(size: int) -> None:
     photo = b"\xff\xd8\r\n--not the end"
     fields = chunked(FormBody("multipart/form-data; boundary=b"), MULTIPART, size)
     token = fields.pop("token")
@@ -65,13 +65,13 @@ def test_a_multipart_form_is_the_same_however_it_is_cut(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
-def test_an_urlencoded_form_is_the_same_however_it_is_cut(size: int) -> None:
+def test_an_urlencoded_form_is_parsed_the_same_in_pieces_of_any_size(size: int) -> None:
     fields = chunked(FormBody("application/x-www-form-urlencoded"), URLENCODED, size)
     del fields["token"]
     assert fields == {"image": "+/ab", "mode": ["a b", "ä"], "empty": "", "last": ""}
 
 
-def test_a_form_that_breaks_off_shows_what_came_before() -> None:
+def test_a_broken_form_shows_the_fields_before_the_break() -> None:
     body = FormBody("multipart/form-data; boundary=b")
     body.feed(MULTIPART[:80] + b"\r\n--bro")
     body.feed(b"ken")
@@ -94,7 +94,7 @@ def test_a_small_picture_is_not_shown_in_a_form() -> None:
     assert form.shown(NOTHING)["fields"] == {"image": SHOWN_OF_IT, "mode": "a"}
 
 
-def test_a_name_without_end_is_cut() -> None:
+def test_a_long_field_name_is_truncated() -> None:
     form = FormBody("application/x-www-form-urlencoded")
     form.feed(b"a" * 1_000_000)
     form.shown(NOTHING)
@@ -109,7 +109,7 @@ def test_a_name_without_end_is_cut() -> None:
         ("multipart/form-data; boundary=b", b"--b\r\nX-Long: "),
     ],
 )
-def test_what_has_no_end_is_not_held_in_memory(content_type: str, begin: bytes) -> None:
+def test_an_endless_form_is_not_held_in_memory(content_type: str, begin: bytes) -> None:
     form = FormBody(content_type)
     form.feed(begin)
     tracemalloc.start()
@@ -122,7 +122,7 @@ def test_what_has_no_end_is_not_held_in_memory(content_type: str, begin: bytes) 
     assert form.shown(NOTHING)["bytes"] == len(begin) + 1_000_000
 
 
-def test_all_that_is_kept_of_a_file_is_counted() -> None:
+def test_kept_bytes_include_the_names_and_type_of_a_file() -> None:
     form = FormBody("multipart/form-data; boundary=b")
     name = "n" * 100
     form.feed(
@@ -133,14 +133,14 @@ def test_all_that_is_kept_of_a_file_is_counted() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_a_name_is_the_same_however_it_is_cut(size: int) -> None:
+def test_a_field_name_is_parsed_the_same_in_pieces_of_any_size(size: int) -> None:
     body = b"%C3%A4+b=1&c%4=2&" + b"%C3%A4" * 1000 + b"=3&%FF=4"
     fields = chunked(FormBody("application/x-www-form-urlencoded"), body, size)
     described = f'{{"bytes": 1, "sha256": "{hashlib.sha256(bytes([255])).hexdigest()}"}}'
     assert fields == {"\u00e4 b": "1", "c%4": "2", "\u00e4" * 200: "3", described: "4"}
 
 
-def test_a_secret_is_masked_in_a_name_too() -> None:
+def test_a_secret_in_a_field_name_is_masked() -> None:
     form = FormBody("application/x-www-form-urlencoded")
     form.feed(b"token: 'secret-token', key-of-mine")
     shown = str(form.shown(Redaction(("token",), "key-of-mine")))

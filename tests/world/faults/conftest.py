@@ -1,4 +1,4 @@
-"""Two vendors with nothing but errors and operations, and faults for them."""
+"""Two vendors that have only errors and operations, and their faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _entry(name: str, *, of_task: bool = False) -> CatalogueEntry:
 
 @dataclass(frozen=True)
 class Acme:
-    """What faults have to know of a vendor."""
+    """The part of a vendor that faults need."""
 
     name: str
     operations: Mapping[str, Operation]
@@ -74,7 +74,7 @@ CONTRACTS = {
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., None]:
-    """Let scenarios happen, one after the other, with faults whose records survive to the next time."""
+    """Return a function that runs scenarios in order, with records that survive to its next call."""
 
     def play(*scenarios: Callable[[Faults, Clock], Awaitable[None]], in_band: bool = True) -> None:
         async def run() -> None:

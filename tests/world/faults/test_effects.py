@@ -28,7 +28,7 @@ PARTS: Mapping[str, object] = {
     "webhook": {"lost": True},
     "picture": {"blur": 1},
 }
-"""Every effect, and what it may be."""
+"""An example value of every effect."""
 
 
 ANSWER = {"body: truncated", "body: malformed", "body: empty", "drip", "content_type"}
@@ -55,11 +55,11 @@ CLASHES: Mapping[str, set[str]] = {
         if one.partition(":")[0] != other.partition(":")[0]  # one member cannot have two values
     ],
 )
-def test_two_effects_of_which_only_one_would_happen_are_refused(one: str, other: str) -> None:
+def test_effects_that_exclude_each_other_are_refused(one: str, other: str) -> None:
     members = [part.partition(":")[0] for part in (one, other)]
     effect = dict(zip(members, (PARTS[one], PARTS[other]), strict=True))
     if other in CLASHES.get(one, set()) or one in CLASHES.get(other, set()):
-        with pytest.raises(ValidationError, match="do not go together: ") as caught:
+        with pytest.raises(ValidationError, match="cannot be combined: ") as caught:
             Effect.model_validate(effect)
         named = set(re.findall("`(.*?)`", str(caught.value)))
         assert all(part in named or part.partition(":")[0] in named for part in (one, other))
@@ -93,14 +93,14 @@ def test_a_latency_is_drawn_from_its_profile(latency: Latency, chance: float, se
     st.dictionaries(st.floats(0, 100), st.floats(0, 3600), min_size=1, max_size=6),
     st.floats(0, 1, exclude_max=True),
 )
-def test_a_drawn_latency_is_never_beyond_the_profile(profile: dict[float, float], chance: float) -> None:
+def test_a_drawn_latency_stays_within_the_profile(profile: dict[float, float], chance: float) -> None:
     drawn = Latency(percentiles=profile).drawn(chance)
     assert min(0.0, *profile.values()) <= drawn <= max(profile.values()) * (1 + 1e-12)
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
-def test_a_higher_percentile_is_no_quicker(one: float, another: float) -> None:
+def test_a_higher_percentile_is_never_faster(one: float, another: float) -> None:
     latency = Latency(percentiles={50: 0.2, 95: 1.5, 99: 4.0})
     low, high = sorted((one, another))
     assert latency.drawn(low) <= latency.drawn(high)

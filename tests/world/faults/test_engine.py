@@ -36,13 +36,13 @@ def rule(
 
 
 async def errors_of(faults: Faults, occasions: list[Occasion]) -> list[str | None]:
-    """Return what error each call gets."""
+    """Return the error of each call."""
     injections = [await faults.decide(occasion) for occasion in occasions]
     return [None if injection is None else injection.effect.error for injection in injections]
 
 
 async def firing(faults: Faults, occasion: Occasion, calls: int) -> list[int]:
-    """Return which of so many calls, from 1 on, something happens to."""
+    """Return the numbers of the calls, counted from 1, that get a fault."""
     return [nth for nth in range(1, calls + 1) if await faults.decide(occasion) is not None]
 
 
@@ -60,7 +60,7 @@ async def firing(faults: Faults, occasion: Occasion, calls: int) -> list[int]:
     ],
     ids=str,
 )
-def test_which_calls_a_rule_is_for_by_their_number(
+def test_a_rule_fires_by_the_number_of_the_call(
     play: Play, match: dict[str, Any], expected: list[int]
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
@@ -70,7 +70,7 @@ def test_which_calls_a_rule_is_for_by_their_number(
     play(scenario)
 
 
-def test_calls_are_counted_for_each_credential_by_itself(play: Play) -> None:
+def test_calls_are_counted_per_credential(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(nth=2))
         calls = [call(credential=name) for name in ("a", "b", "a", "b", "a", None, None)]
@@ -81,7 +81,7 @@ def test_calls_are_counted_for_each_credential_by_itself(play: Play) -> None:
     play(scenario)
 
 
-def test_a_rule_counts_for_so_many_credentials_and_forgets_the_one_not_seen_for_longest(
+def test_a_rule_drops_the_count_of_the_least_recently_seen_credential(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emulator.world.faults.rules.MOST_CREDENTIALS", 3)
@@ -100,7 +100,7 @@ def test_a_rule_counts_for_so_many_credentials_and_forgets_the_one_not_seen_for_
     play(scenario)
 
 
-def test_only_calls_that_match_are_counted(play: Play) -> None:
+def test_only_matching_calls_are_counted(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(operation="check", nth=2))
         calls = [call("check"), call("upload"), call("create"), call("call", vendor="other"), call("check")]
@@ -109,12 +109,12 @@ def test_only_calls_that_match_are_counted(play: Play) -> None:
     play(scenario)
 
 
-def test_chance_follows_from_seed_and_credential_alone(play: Play) -> None:
+def test_chance_depends_only_on_seed_and_credential(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         drawn = {}
         for name, seed in (("first", 7), ("again", 7), ("other", 8)):
             await faults.remove_all()
-            # Its place among the others and its id do not matter.
+            # The rule's id and its position among the rules do not matter.
             await faults.add(f"{name}-before", rule(operation="upload"))
             await faults.add(name, rule(probability=0.5, seed=seed))
             drawn[name] = await firing(faults, call(), 200)
@@ -127,13 +127,13 @@ def test_chance_follows_from_seed_and_credential_alone(play: Play) -> None:
 
 
 @pytest.mark.parametrize("probability", [0.01, 0.3, 0.9])
-def test_chance_is_as_often_as_it_says(
+def test_a_rule_fires_as_often_as_its_probability(
     play: Play, probability: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 10_000
 
     async def nothing(*_: object) -> None:
-        """Ten thousand counts need not be stored."""
+        """Store nothing, because ten thousand writes are slow."""
 
     monkeypatch.setattr(SqliteRecords, "put", nothing)
 
@@ -146,11 +146,11 @@ def test_chance_is_as_often_as_it_says(
     play(scenario)
 
 
-def test_the_latency_is_drawn_uniformly_and_apart_from_whether_it_happens(
+def test_the_latency_is_drawn_uniformly_and_independently_of_the_probability(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: object) -> None:
-        """As above."""
+        """Store nothing, as above."""
 
     monkeypatch.setattr(SqliteRecords, "put", nothing)
 
@@ -158,7 +158,7 @@ def test_the_latency_is_drawn_uniformly_and_apart_from_whether_it_happens(
         await faults.add("r", rule("slow", probability=0.1))
         injections = [await faults.decide(call()) for _ in range(10_000)]
         chances = sorted(found.chance for found in injections if found is not None)
-        # Kolmogorov and Smirnov: below 1.95 / sqrt(n) in all but one of a thousand seeds.
+        # Kolmogorov-Smirnov test: one seed in a thousand would exceed 1.95 / sqrt(n).
         distance = max(abs(chance - index / len(chances)) for index, chance in enumerate(chances))
         assert distance < 1.95 / math.sqrt(len(chances))
 
@@ -178,7 +178,7 @@ def test_the_latency_is_drawn_uniformly_and_apart_from_whether_it_happens(
     ],
     ids=str,
 )
-def test_headers_are_searched_and_all_must_be_there(
+def test_the_patterns_of_all_headers_must_match(
     play: Play, match: dict[str, str], headers: dict[str, str], *, fires: bool
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
@@ -188,7 +188,7 @@ def test_headers_are_searched_and_all_must_be_there(
     play(scenario)
 
 
-def test_a_body_is_looked_into_as_utf8_and_only_if_a_rule_does(play: Play) -> None:
+def test_bodies_are_matched_as_utf8_and_needed_only_if_a_rule_matches_them(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("a", rule())
         needs_bodies = [faults.needs_bodies]
@@ -202,13 +202,13 @@ def test_a_body_is_looked_into_as_utf8_and_only_if_a_rule_does(play: Play) -> No
     play(scenario)
 
 
-def test_a_rule_fires_so_often_and_no_more(play: Play) -> None:
+def test_a_rule_fires_only_as_often_as_its_count(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(count=3, every=2))
         assert await firing(faults, call(), 10) == [2, 4, 6]
         assert faults.rules() == {}
 
-    # And nothing is left of it, in the records and in memory.
+    # Nothing is left of the rule, in the records or in memory.
     play(scenario)
     play(nothing_is_kept_of("r"))
     play(scenario, nothing_is_kept_of("r"))
@@ -221,10 +221,10 @@ def nothing_is_kept_of(*rule_ids: str) -> Scenario:
     return scenario
 
 
-def test_a_rule_that_is_over_is_forgotten_by_the_next_call_or_rule(play: Play) -> None:
+def test_an_expired_rule_is_removed_by_the_next_call_or_rule(play: Play) -> None:
     async def scenario(faults: Faults, clock: Clock) -> None:
         def kept() -> set[str]:
-            """Return also those that are over: by a clock by which they are not."""
+            """Return the ids of all stored rules, including expired ones, by setting the clock back."""
             now = clock.now()
             clock.travel(NOW)
             found = set(faults.rules())
@@ -246,7 +246,7 @@ def test_a_rule_that_is_over_is_forgotten_by_the_next_call_or_rule(play: Play) -
     play(scenario)
 
 
-def test_a_rule_that_is_spent_is_kept_no_more(play: Play) -> None:
+def test_a_rule_is_removed_after_its_count(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         for number in range(3):
             await faults.add(f"r{number}", rule(count=1))
@@ -257,7 +257,7 @@ def test_a_rule_that_is_spent_is_kept_no_more(play: Play) -> None:
     play(scenario, nothing_is_kept_of("r0", "r1", "r2"))
 
 
-def test_a_credential_that_is_forgotten_is_counted_anew_by_everybodys_rules(play: Play) -> None:
+def test_forgetting_a_credential_resets_its_count_in_default_rules(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("mine", rule(credential="me", nth=9))
         await faults.add("everybodys", rule(nth=2))
@@ -272,8 +272,8 @@ def test_a_credential_that_is_forgotten_is_counted_anew_by_everybodys_rules(play
     play(scenario)
 
 
-def test_a_rule_fires_so_often_also_for_calls_at_the_same_moment(play: Play) -> None:
-    """Rules before it that are only counted give other calls time to come between."""
+def test_concurrent_calls_do_not_exceed_the_count_of_a_rule(play: Play) -> None:
+    """The rule before it only counts, which lets other calls run in between."""
 
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("never", rule(probability=0.0))
@@ -285,7 +285,7 @@ def test_a_rule_fires_so_often_also_for_calls_at_the_same_moment(play: Play) -> 
     play(scenario)
 
 
-def test_a_rule_that_is_removed_while_a_call_is_decided_stays_removed(play: Play) -> None:
+def test_a_rule_removed_during_a_decision_stays_removed(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("never", rule(probability=0.0))
         await faults.add("r", rule())
@@ -300,7 +300,7 @@ def test_a_rule_that_is_removed_while_a_call_is_decided_stays_removed(play: Play
     play(scenario)
 
 
-def test_a_rule_lives_by_the_clock_of_its_credential(play: Play) -> None:
+def test_a_rule_expires_by_the_clock_of_its_credential(play: Play) -> None:
     async def scenario(faults: Faults, clock: Clock) -> None:
         await faults.add("mine", rule(credential="me", ttl_s=60))
         await faults.add("everybodys", rule({"error": "lost"}, ttl_s=60))
@@ -312,19 +312,19 @@ def test_a_rule_lives_by_the_clock_of_its_credential(play: Play) -> None:
         clock.advance(0.1)
         assert await errors_of(faults, [call()]) == [None]
         clock.travel(NOW, "me")
-        assert await errors_of(faults, [call()]) == [None]  # what is gone stays gone
+        assert await errors_of(faults, [call()]) == [None]  # a removed rule does not come back
 
     play(scenario)
 
 
-def test_rules_and_their_counts_survive_the_records(play: Play) -> None:
+def test_rules_and_their_counts_survive_a_reload(play: Play) -> None:
     profile = {"latency": {"percentiles": {50: 0.2, 99.5: 4}}}
 
     async def before(faults: Faults, _clock: Clock) -> None:
         await faults.add("z", rule(profile, credential="me", nth=3))
         await faults.add("a", rule("slow", count=2))
         assert await firing(faults, call(), 4) == [1, 2, 3]
-        # Two of three calls went past the first rule, the third was its.
+        # Rule a fired for calls 1 and 2, and rule z for call 3.
 
     async def after(faults: Faults, _clock: Clock) -> None:
         (active,) = faults.rules().values()
@@ -335,7 +335,7 @@ def test_rules_and_their_counts_survive_the_records(play: Play) -> None:
     play(after)
 
 
-def test_an_injection_says_on_whose_account(play: Play) -> None:
+def test_an_injection_names_its_rule(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule())
         found = await faults.decide(call())

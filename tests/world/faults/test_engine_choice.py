@@ -1,4 +1,4 @@
-"""Which fault a call gets of several, and where one can happen at all."""
+"""Precedence of faults, and the operations at which a fault can happen."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def rule(
 
 
 async def errors_of(faults: Faults, occasions: list[Occasion]) -> list[str | None]:
-    """Return what error each call gets."""
+    """Return the error of each call."""
     injections = [await faults.decide(occasion) for occasion in occasions]
     return [None if injection is None else injection.effect.error for injection in injections]
 
 
-def test_own_rules_come_first_then_older_ones_and_in_band_before_all(play: Play) -> None:
+def test_in_band_faults_come_first_then_rules_of_the_credential_then_older_rules(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         effects = {"a": "bad-gateway", "b": "unavailable", "c": "gateway-timeout", "d": "slow"}
         await faults.add("a", rule(effects["a"]))
@@ -63,7 +63,7 @@ def test_own_rules_come_first_then_older_ones_and_in_band_before_all(play: Play)
     play(scenario)
 
 
-def test_a_call_counts_for_every_rule_whichever_fires(play: Play) -> None:
+def test_a_call_is_counted_by_every_matching_rule(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("first", rule(nth=1))
         await faults.add("second", rule("lost", nth=2, credential="me"))
@@ -74,7 +74,7 @@ def test_a_call_counts_for_every_rule_whichever_fires(play: Play) -> None:
             injection and injection.source for injection in [await faults.decide(each) for each in calls]
         ]
         assert sources == ["rule first", "rule second", "header", None, None, "rule third"]
-        # Each rule has seen all of them, and one that came too late has not fired.
+        # Each rule counted all six calls. At call 3 the header took precedence over the third rule.
         assert {name: (sum(each.seen.values()), each.fired) for name, each in faults.rules().items()} == {
             "first": (6, 1),
             "second": (6, 1),
@@ -83,7 +83,7 @@ def test_a_call_counts_for_every_rule_whichever_fires(play: Play) -> None:
     play(scenario)
 
 
-def test_in_band_by_header_before_the_reserved_credential(play: Play) -> None:
+def test_the_fault_header_takes_precedence_over_a_reserved_credential(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         async def found(occasion: Occasion) -> tuple[Effect, str] | None:
             injection = await faults.decide(occasion)
@@ -100,7 +100,7 @@ def test_in_band_by_header_before_the_reserved_credential(play: Play) -> None:
             PRESETS["slow"],
             "header",
         )
-        # Where it cannot happen, nothing does; and what is no name is said.
+        # A fault that cannot happen at the operation is ignored; an unknown name is refused.
         assert await found(call("create", credential="fault-lost")) is None
         for name in ("shut", "", "nothing"):
             with pytest.raises(UnknownFault, match=rf"error or effect named {name}; there are broke, lost"):
@@ -111,7 +111,7 @@ def test_in_band_by_header_before_the_reserved_credential(play: Play) -> None:
     play(scenario)
 
 
-def test_in_band_can_be_switched_off(play: Play) -> None:
+def test_the_engine_can_switch_off_in_band_faults(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         for occasion in (call(credential="fault-broke"), call(headers={"x-emulator-fault": "nothing"})):
             assert await faults.decide(occasion) is None
@@ -132,7 +132,7 @@ def test_in_band_can_be_switched_off(play: Play) -> None:
         (None, False),
     ],
 )
-def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool) -> None:
+def test_reserved_credentials_begin_with_fault(credential: str | None, *, reserved: bool) -> None:
     assert is_reserved(credential) == reserved
 
 
@@ -148,7 +148,7 @@ def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool
         ("slow", {"create", "check", "upload", None}),
         ("connection-reset", {"create", "check", "upload", None}),
         ("shut", set()),
-        # Of several effects, all must be possible.
+        # Several effects must all be possible.
         ({"error": "lost", "latency": 1}, {"check"}),
         ({"error": "lost", "webhook": {"lost": True}}, {WEBHOOK}),
         ({"error": "no_face", "webhook": {"lost": True}}, {"create", WEBHOOK}),
@@ -156,10 +156,12 @@ def test_reserved_credentials_begin_so(credential: str | None, *, reserved: bool
         ({"latency": 1, "webhook": {}}, {"create"}),
         ({"latency": 1, "picture": {"blur": 1}}, {"upload"}),
     ],
-    # A set is spelled in another order by each process.
+    # Sorted, because the order of a set differs between processes.
     ids=lambda value: str(sorted(map(str, value)) if isinstance(value, set) else value),
 )
-def test_an_effect_happens_only_where_it_can(play: Play, effect: object, happens_at: set[str | None]) -> None:
+def test_an_effect_happens_only_at_operations_where_it_can(
+    play: Play, effect: object, happens_at: set[str | None]
+) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(effect))
         places = ["create", "check", "upload", None, WEBHOOK]
@@ -191,12 +193,12 @@ def test_an_effect_happens_only_where_it_can(play: Play, effect: object, happens
         ),
         (
             partial(rule, "no-face", vendor="acme"),
-            "no error or effect named no-face; do you mean no_face? there are broke, lost, no_face, slow",
+            "no error or effect named no-face; did you mean no_face? there are broke, lost, no_face, slow",
         ),
     ],
     ids=range(6),
 )
-def test_what_is_not_there_is_refused_with_what_is(
+def test_an_unknown_name_is_refused_with_the_known_ones(
     play: Play, unknown: Callable[[], FaultRule], message: str
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
@@ -206,7 +208,7 @@ def test_what_is_not_there_is_refused_with_what_is(
     play(scenario)
 
 
-NOWHERE = "there is no operation at which all of this effect can happen"
+NOWHERE = "there is no operation where the whole effect can happen"
 
 
 @pytest.mark.parametrize(
@@ -216,13 +218,13 @@ NOWHERE = "there is no operation at which all of this effect can happen"
         ("webhook-lost", {"vendor": "other"}, "this effect cannot happen at other, only at create, webhook"),
         ("picture-blurred", {"vendor": "other"}, "this effect cannot happen at other, only at upload"),
         ("stuck-task", {"operation": "check"}, "this effect cannot happen at check, only at create"),
-        # Of which nothing would happen to a webhook.
+        # This effect does nothing to a webhook.
         (
             {"latency": 1, "webhook": {}},
             {"operation": WEBHOOK},
             "this effect cannot happen at webhook, only at create$",
         ),
-        # Each of the two can happen, and never both.
+        # Each of the two can happen, but never both at one operation.
         ({"task": "stuck", "picture": {"blur": 1}}, {}, NOWHERE),
         (
             {"error": "no_face", "picture": {"blur": 1}},
@@ -233,17 +235,17 @@ NOWHERE = "there is no operation at which all of this effect can happen"
         (
             {"error": "broke", "picture": {"blur": 1}},
             {"operation": "upload"},
-            "this effect cannot happen at upload, and no",
+            "this effect cannot happen at upload, nor at any other operation",
         ),
         (
             {"task": "stuck", "picture": {"blur": 1}},
             {"vendor": "other"},
-            "this effect cannot happen at other, and nowhere",
+            "this effect cannot happen at other, nor at any other operation",
         ),
     ],
     ids=str,
 )
-def test_a_rule_that_would_never_fire_is_refused_with_where_it_would(
+def test_a_rule_that_would_never_fire_is_refused_with_the_possible_operations(
     play: Play, effect: object, match: dict[str, Any], said: str
 ) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
@@ -254,12 +256,14 @@ def test_a_rule_that_would_never_fire_is_refused_with_where_it_would(
 
 
 @pytest.mark.parametrize("look", [{"headers": {"x": "."}}, {"body_contains": "x"}], ids=str)
-def test_a_rule_that_looks_into_calls_is_not_for_webhooks(play: Play, look: dict[str, Any]) -> None:
+def test_a_rule_that_matches_headers_or_bodies_cannot_match_webhooks(
+    play: Play, look: dict[str, Any]
+) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
         for vendor in (None, "acme", "other"):
-            with pytest.raises(ImpossibleMatch, match="cannot look at `headers` or `body_contains`"):
+            with pytest.raises(ImpossibleMatch, match="cannot match `headers` or `body_contains`"):
                 faults.check(rule("webhook-lost", operation=WEBHOOK, vendor=vendor, **look))
-        # Of the webhook's call it can be, and then only of that.
+        # Such a rule can match the call that creates the task, and only that call.
         faults.check(rule("webhook-lost", **look))
         with pytest.raises(ImpossibleFault, match=r"only at create$"):
             faults.check(rule("webhook-lost", vendor="other", **look))

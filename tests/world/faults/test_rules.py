@@ -60,7 +60,7 @@ from emulator.world.faults.rules import FaultRule, Match
     ],
     ids=ascii,
 )
-def test_a_rule_that_means_nothing_is_refused(document: dict[str, Any]) -> None:
+def test_an_invalid_rule_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FaultRule.model_validate(document)
 
@@ -160,7 +160,7 @@ rules = st.builds(
 
 @settings(deadline=None)
 @given(rules)
-def test_a_rule_survives_json(given_rule: FaultRule) -> None:
+def test_a_rule_survives_a_round_trip_through_json(given_rule: FaultRule) -> None:
     document = json.loads(
         json.dumps(given_rule.model_dump(mode="json", exclude_defaults=True), allow_nan=False)
     )
@@ -168,5 +168,5 @@ def test_a_rule_survives_json(given_rule: FaultRule) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_presets_name_stands_for_it(name: str) -> None:
+def test_the_name_of_a_preset_is_accepted_as_effect(name: str) -> None:
     assert FaultRule.model_validate({"effect": name}).effect == PRESETS[name]

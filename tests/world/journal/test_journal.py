@@ -14,7 +14,7 @@ from emulator.world.journal.verify import CallMatch
 EVERYTHING = CallMatch()
 
 
-def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) -> None:
+def test_a_slow_reader_gets_the_number_of_missed_calls(tmp_path: Path) -> None:
     async def test(journal: Journal, _records: SqliteRecords) -> None:
         reader = journal.follow(EVERYTHING, 0)
         note(journal)
@@ -31,7 +31,7 @@ def test_a_slow_reader_holds_nothing_and_is_told_what_it_missed(tmp_path: Path) 
     in_journal(tmp_path, test)
 
 
-def test_a_reader_is_told_after_a_restart_too_what_it_missed_and_not_what_was_cleared(tmp_path: Path) -> None:
+def test_after_a_restart_a_reader_gets_the_missed_calls_but_not_the_cleared_ones(tmp_path: Path) -> None:
     async def write(journal: Journal, _records: SqliteRecords) -> None:
         for _ in range(3):
             for _ in range(CHUNK):
@@ -43,7 +43,7 @@ def test_a_reader_is_told_after_a_restart_too_what_it_missed_and_not_what_was_cl
 
     async def read(journal: Journal, _records: SqliteRecords) -> None:
         reader = journal.follow(EVERYTHING, 5)
-        # 291 and 292 were driven out by the last two, of which one was cleared since.
+        # The last two calls displaced 291 and 292; one of the last two was cleared since.
         assert await anext(reader) == Gap(missed=287, last=292)
         following = [await anext(reader) for _ in range(9)]
         assert [item.number for item in following if isinstance(item, Entry)] == [*range(293, 301), 302]
@@ -63,7 +63,7 @@ def test_a_reader_is_told_after_a_restart_too_what_it_missed_and_not_what_was_cl
     in_journal(tmp_path, read_after_clearing)
 
 
-def test_after_older_calls_were_restored_none_of_them_is_missed(tmp_path: Path) -> None:
+def test_restored_calls_are_not_reported_as_missed(tmp_path: Path) -> None:
     async def test(journal: Journal, _records: SqliteRecords) -> None:
         for _ in range(5):
             note(journal)
@@ -79,7 +79,7 @@ def test_after_older_calls_were_restored_none_of_them_is_missed(tmp_path: Path) 
     in_journal(tmp_path, test)
 
 
-def test_a_reader_that_ends_is_forgotten(tmp_path: Path) -> None:
+def test_a_reader_stops_when_its_end_condition_is_true(tmp_path: Path) -> None:
     async def test(journal: Journal, _records: SqliteRecords) -> None:
         is_over = False
 
@@ -97,7 +97,7 @@ def test_a_reader_that_ends_is_forgotten(tmp_path: Path) -> None:
     in_journal(tmp_path, test)
 
 
-def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
+def test_records_match_the_memory_and_stay_bounded(tmp_path: Path) -> None:
     async def test(journal: Journal, records: SqliteRecords) -> None:
         for _ in range(20):
             for _ in range(CHUNK):
@@ -112,7 +112,7 @@ def test_records_follow_the_memory_and_stay_bounded(tmp_path: Path) -> None:
     in_journal(tmp_path, test, calls=150)
 
 
-def test_the_count_goes_on_after_older_calls_were_restored(tmp_path: Path) -> None:
+def test_numbering_continues_after_older_calls_were_restored(tmp_path: Path) -> None:
     async def test(journal: Journal, _records: SqliteRecords) -> None:
         note(journal)
         await journal.flush()
@@ -125,11 +125,11 @@ def test_the_count_goes_on_after_older_calls_were_restored(tmp_path: Path) -> No
     in_journal(tmp_path, test)
 
 
-def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:
+def test_flushed_calls_survive_without_a_close(tmp_path: Path) -> None:
     async def write(journal: Journal, _records: SqliteRecords) -> None:
         note(journal)
         await journal.flush()
-        note(journal)  # and here it is killed
+        note(journal)  # the process is killed here
 
     async def read(journal: Journal, _records: SqliteRecords) -> None:
         assert [entry.number for entry in journal.entries()] == [1]
@@ -139,7 +139,7 @@ def test_what_was_flushed_is_there_without_a_close(tmp_path: Path) -> None:
     in_journal(tmp_path, read)
 
 
-def test_clearing_one_credential_clears_its_records_and_keeps_the_count(tmp_path: Path) -> None:
+def test_clearing_a_credential_clears_its_records_and_keeps_the_numbering(tmp_path: Path) -> None:
     async def write(journal: Journal, _records: SqliteRecords) -> None:
         for credential in ("a", "b", "a"):
             note(journal, credential)

@@ -1,4 +1,4 @@
-"""What becomes of calls while their records are read, fail, or are given up."""
+"""Calls during a load, a failed write or a cancelled write of their records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from emulator.world.journal.verify import CallMatch
 
 
 class Slow(SqliteRecords):
-    """Records that let others run where that does harm."""
+    """Records that pause after a read or a write, so that other work runs in between."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -46,7 +46,7 @@ class Slow(SqliteRecords):
 
 
 class Full(SqliteRecords):
-    """Records on a disk that is full for some time."""
+    """Records on a disk that is full for a limited number of writes."""
 
     failing_puts = 0
     failing_deletes = 0
@@ -74,14 +74,14 @@ def numbers(journal: Journal) -> list[int]:
 
 
 async def numbers_read_again(records: SqliteRecords, calls: int = 1000) -> list[int]:
-    """Return the calls that a process would find that starts now."""
+    """Return the numbers of the calls that a new process would load."""
     journal = Journal(records, Clock(), calls=calls, size=10**9, survives=True)
     await journal.load()
     return numbers(journal)
 
 
 async def recorded(records: SqliteRecords) -> list[int]:
-    """Return the calls in the records, also those that stand there twice."""
+    """Return the numbers of the recorded calls, including duplicates."""
     return sorted(call["number"] for record in await records.find(KIND) for call in record.document["calls"])
 
 
@@ -99,7 +99,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def load_and_meanwhile(journal: Journal, records: Slow, *, look: bool = False) -> asyncio.Task[None]:
-    """Begin to load, note a call amid that, and return the task that loads."""
+    """Start to load, record a call meanwhile, and return the asyncio task that loads."""
     records.waits = True
     loading = asyncio.create_task(journal.load())
     await records.waiting.wait()
@@ -116,7 +116,7 @@ async def end(records: Slow, work: asyncio.Task[None]) -> None:
 
 
 @pytest.mark.parametrize("look", [False, True])
-def test_a_call_amid_loading_at_the_start_comes_last(tmp_path: Path, *, look: bool) -> None:
+def test_a_call_during_the_first_load_comes_last(tmp_path: Path, *, look: bool) -> None:
     async def write(journal: Journal, _records: Slow) -> None:
         for _ in range(3):
             note(journal)
@@ -141,7 +141,7 @@ def test_a_call_amid_loading_at_the_start_comes_last(tmp_path: Path, *, look: bo
     in_journal(tmp_path, test, kind=Slow)
 
 
-def test_a_call_amid_a_restore_comes_last_and_what_was_there_before_goes(tmp_path: Path) -> None:
+def test_a_call_during_a_restore_comes_last_and_earlier_unwritten_calls_are_dropped(tmp_path: Path) -> None:
     async def test(journal: Journal, records: Slow) -> None:
         for _ in range(4):
             note(journal)
@@ -157,7 +157,7 @@ def test_a_call_amid_a_restore_comes_last_and_what_was_there_before_goes(tmp_pat
     in_journal(tmp_path, test, kind=Slow)
 
 
-def test_what_is_forgotten_or_written_amid_loading_waits_for_its_end(tmp_path: Path) -> None:
+def test_forget_and_flush_wait_for_a_running_load(tmp_path: Path) -> None:
     async def test(journal: Journal, records: Slow) -> None:
         for credential in ("a", "b", "a"):
             note(journal, credential)
@@ -172,7 +172,7 @@ def test_what_is_forgotten_or_written_amid_loading_waits_for_its_end(tmp_path: P
     in_journal(tmp_path, test, kind=Slow)
 
 
-def test_nothing_is_written_amid_a_pause_but_it_is_after_it(tmp_path: Path) -> None:
+def test_a_flush_waits_for_the_end_of_a_pause(tmp_path: Path) -> None:
     async def test(journal: Journal, records: SqliteRecords) -> None:
         async with journal.paused():
             note(journal)
@@ -187,7 +187,7 @@ def test_nothing_is_written_amid_a_pause_but_it_is_after_it(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_flush_that_is_cancelled_at_the_end_writes_no_call_twice(tmp_path: Path) -> None:
+def test_a_flush_cancelled_by_close_writes_no_call_twice(tmp_path: Path) -> None:
     async def test(journal: Journal, records: Slow) -> None:
         journal.start()
         records.waits = True
@@ -203,7 +203,7 @@ def test_a_flush_that_is_cancelled_at_the_end_writes_no_call_twice(tmp_path: Pat
     in_journal(tmp_path, test, kind=Slow)
 
 
-def test_what_a_killed_process_left_twice_is_read_once(tmp_path: Path) -> None:
+def test_duplicates_left_by_a_killed_process_are_read_once(tmp_path: Path) -> None:
     async def test(journal: Journal, records: SqliteRecords) -> None:
         for _ in range(3):
             note(journal)
@@ -220,7 +220,7 @@ def test_what_a_killed_process_left_twice_is_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_could_not_be_written_is_written_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_write_is_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(journal: Journal, records: Full) -> None:
         records.failing_puts = 3
         journal.start()
@@ -233,13 +233,13 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.WARNING):
         in_journal(tmp_path, test, kind=Full)
     assert [record.getMessage() for record in caplog.records] == [
-        "calls could not be written; that is tried again and again",
+        "calls could not be written; retrying",
         "calls are written again, after 3 failures",
     ]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_the_end_tries_once_more_and_never_raises(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_close_retries_once_and_never_raises(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def fail_until_the_end(journal: Journal, records: Full) -> None:
         records.failing_puts = 10**9
         journal.start()
@@ -261,7 +261,7 @@ def test_the_end_tries_once_more_and_never_raises(tmp_path: Path, caplog: pytest
     assert caplog.messages[-1] == "the last calls could not be written, and are lost"
 
 
-def test_calls_that_were_cleared_go_with_the_next_flush_if_their_records_could_not(tmp_path: Path) -> None:
+def test_the_next_flush_removes_cleared_calls_whose_removal_failed(tmp_path: Path) -> None:
     async def test(journal: Journal, records: Full) -> None:
         for nth in range(2 * CHUNK):
             note(journal, "a" if nth % 2 else "b")

@@ -1,1 +1,1 @@
-"""3D Face: one to three photos in; OBJ, MTL, texture and view matrices out."""
+"""3D Face: reconstruct a head from one to three photos, with OBJ, MTL, texture and view matrices."""

@@ -9,11 +9,11 @@ from emulator.world.error_catalogue import ErrorCatalogue, Mark
 ERRORS = GATEWAY | ARGUMENTS | ErrorCatalogue(
     [
         api(
-            "NO_FACE_FOUND", 400, "NO_FACE_FOUND: {param}", "There is no face in the image.",
+            "NO_FACE_FOUND", 400, "NO_FACE_FOUND: {param}", "No face is found in the image.",
             Mark.CONFIRMED, f"{PAGE}, common errors", (NoFaceFound,),
         ),
         api(
-            "MULTIPLE_FACE_FOUND", 400, "MULTIPLE_FACE_FOUND: {param}", "There is more than one face in the image.",
+            "MULTIPLE_FACE_FOUND", 400, "MULTIPLE_FACE_FOUND: {param}", "More than one face is found in the image.",
             Mark.CONFIRMED, f"{PAGE}, common errors", (SeveralFacesFound,),
         ),
     ]

@@ -36,7 +36,7 @@ async def three_d_face(request: Request, call: CallDep, world: WorldDep, setting
         texture, mtl = await fields.flag("texture"), await fields.flag("mtl")
         images = [image for image in map(fields.image, ("_1", "_2", "_3")) if image is not None]
         head = await _reconstruct(images, call, world, settings)
-        # What failed is not billed: a guess.
+        # Failed calls are not billed. This is a guess.
         await world.meter.bill("faceplusplus", THREE_D_FACE.name, api_key)
     return render_success(
         head,
@@ -71,7 +71,7 @@ async def _reconstruct(
         try:
             photos.append(await read_image(image, call, world, settings))
         except VendorError:
-            # Images are judged one after the other: what is wrong with an earlier one is said first.
+            # Images are checked in order: report the error of an earlier image first.
             if photos:
                 await run(photos)
             raise

@@ -1,4 +1,4 @@
-"""What answers of 3D Face look like on the wire."""
+"""Request and response models of 3D Face."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """The names under which clients must save the files (3D Face, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The sample's scale of 6.7 pixels a unit fits a face of ordinary size in millimetres."""
+"""The OBJ is in millimetres: the scale of the vendor's sample, 6.7 pixels per unit, fits an average face."""
 
 DEPTH_SQUEEZE = 11.0235
-"""How much smaller the third row of the sample's matrix is than the first two."""
+"""Factor by which the third row of the sample's matrix is smaller than the first two."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
 Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 
 
 class ThreeDFaceFields(BaseModel):
-    """The fields of a request, all that the page documents."""
+    """The documented fields of a request."""
 
     api_key: Annotated[str, Field(min_length=1)]
     api_secret: Annotated[str, Field(min_length=1)]
@@ -46,7 +46,7 @@ class ThreeDFaceFields(BaseModel):
 
 
 class ThreeDFaceResult(Body):
-    """The answer to a request that succeeded, its members in the order of the vendor's sample."""
+    """A successful response. Its members are in the order of the vendor's sample."""
 
     request_id: RequestId
     mtl_file: Base64 | None = None
@@ -60,11 +60,11 @@ class ThreeDFaceResult(Body):
 
 
 def transfer_matrix(view: View) -> Matrix:
-    """Return the (4, 4) matrix that carries an OBJ vertex into the view of one image.
+    """Return the (4, 4) matrix that maps an OBJ vertex into the view of one image.
 
-    For a vertex p in millimetres, ``(x, y, z, 1) = M (p, 1)`` lies at the pixel position
-    ``u = width / 2 + x``, ``v = height / 2 - y``, counted from the picture's top left corner
-    (a pixel's centre is at half numbers). z grows towards the camera and only orders depth.
+    A vertex p in millimetres maps to ``(x, y, z, 1) = M (p, 1)``. Its pixel position is
+    ``u = width / 2 + x``, ``v = height / 2 - y``, from the top left corner of the picture, with pixel
+    centres at half integers. z grows towards the camera and only gives the order of depth.
 
     Convention
     ----------
@@ -82,7 +82,7 @@ def transfer_matrix(view: View) -> Matrix:
 
 
 def float32_number(value: float) -> int | float:
-    """Return ``value`` as the vendor writes numbers: the shortest float32 form, integral ones as integers."""
+    """Return ``value`` in the vendor's number format: the shortest float32, without a fraction if it is 0."""
     shortest = float(str(np.float32(value)))
     return int(shortest) if shortest.is_integer() else shortest
 
@@ -96,7 +96,7 @@ def render_success(
     time_used_ms: int,
     absent_members: Literal["absent", "null", "empty"] = "absent",
 ) -> Response:
-    """Return the answer to a request that succeeded."""
+    """Return a successful response."""
     result = ThreeDFaceResult(
         request_id=request_id,
         mtl_file=_base64(head.mtl.encode()) if mtl else None,

@@ -1,1 +1,1 @@
-"""Face reconstruction: a photo in; texture, coefficients and attributes out."""
+"""Face reconstruction: get texture, coefficients and attributes of a face from a photo."""

@@ -1,4 +1,4 @@
-"""The errors of face reconstruction, as data. Every one is answered with HTTP 422."""
+"""The errors of face reconstruction."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from emulator.world.error_catalogue import ErrorCatalogue
 ERRORS = ErrorCatalogue(
     [
         refusal(
-            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown.",
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown or of another region.",
             (CredentialUnknown, CredentialOfOtherRegion),
         ),
         refusal(
-            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token is known, and its access is limited.",
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token is known, but its access is limited.",
             (CredentialRefused,),
         ),
         FILE_TOO_LARGE,
         refusal(
-            "FACE_NOT_FOUND", 4, "face not found", "There is no face in the photo.", (NoFaceFound,),
+            "FACE_NOT_FOUND", 4, "face not found", "No face is found in the photo.", (NoFaceFound,),
         ),
         refusal(
-            "FILE_CORRUPTED", 5, "file corrupted", "The photo cannot be decoded, or has another format.",
+            "FILE_CORRUPTED", 5, "file corrupted", "The photo cannot be decoded, or its format is not supported.",
             (ImageError,),
         ),
-        refusal("EMPTY_IMAGE", 6, "empty input image", "The photo has no bytes.", (ImageEmpty,)),
+        refusal("EMPTY_IMAGE", 6, "empty input image", "The photo is an empty file.", (ImageEmpty,)),
         *SHARED,
     ]
 )  # fmt: skip

@@ -26,18 +26,18 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
-"""Of which the method page names the first three, and the errors page all."""
+"""The method page lists JPEG, PNG and HEIC, and the errors page lists all."""
 
 TEXTURE_BYTES = 2_000_000
-"""A texture has fewer: what the GLB constructor takes."""
+"""A texture has fewer bytes than this, because the GLB constructor refuses larger ones."""
 
 
 async def run_pipeline(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
-    """Get texture and parameters of a head from a photo."""
-    # Read here and not by parameters, since a part that is no file may be longer than a megabyte.
+    """Get the texture and the parameters of a head from a photo."""
+    # Parsed here, because FastAPI refuses parts over 1 MB that are not files.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
-        # The call is its token's, whatever else is missing.
+        # Identify the caller first, so that an invalid call has a credential too.
         if isinstance(token, str) and token:
             await call.identify(token)
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
@@ -47,7 +47,7 @@ async def run_pipeline(request: Request, call: CallDep, world: WorldDep, setting
         photo = await upload.read(settings.image_bytes)
         file_name = upload.filename
         if contradicts(upload.content_type, photo):
-            said = f"image_bytes: {upload.content_type} is said, {picture_type(photo)} was sent"
+            said = f"image_bytes: declared {upload.content_type}, sent {picture_type(photo)}"
             call.warn("upload-content-type-mismatch", said)
     if len(photo) >= settings.image_bytes:
         raise ERRORS["FILE_TOO_LARGE"].occur()

@@ -1,4 +1,4 @@
-"""What requests and answers of face reconstruction look like on the wire."""
+"""Request and response models of face reconstruction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunPipelineFields(BaseModel):
 
 
 class Face(Body):
-    """Texture and shape."""
+    """The texture and the shape of a face."""
 
     textureUrl: Annotated[str, Field(pattern="^/static/.+\\.png$")]  # noqa: N815 - as the vendor spells it
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)]  # noqa: N815 - likewise
@@ -35,20 +35,20 @@ class Face(Body):
 
 
 class Hair(Body):
-    """What the hair is like."""
+    """The attributes of the hair."""
 
     color: Color
     type: Annotated[str, Field(pattern="^(long|short|ponytail)_(straight|wavy)$")]
 
 
 class Skin(Body):
-    """What the skin is like."""
+    """The attributes of the skin."""
 
     color: Color
 
 
 class Head(Body):
-    """A head, its members in the order of the vendor's sample."""
+    """A head. Its members are in the order of the vendor's sample."""
 
     face: Face
     hair: Hair
@@ -58,19 +58,19 @@ class Head(Body):
 
 
 class RunPipelineResult(Body):
-    """The answer to a request that succeeded."""
+    """A successful response."""
 
     result: Head
 
 
 def texture_name(file_name: str | None, number: bytes) -> str:
-    """Return the name of the texture file: the upload's stem, and a number that makes it unique."""
+    """Return the name of a texture file: the stem of the upload's name, and a unique number."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(file_name or "").stem)[:64].strip("_")
     return f"{stem or 'input_image'}_{number.hex()}_texture.png"
 
 
 def render_success(head: HeadDescription, name: str) -> Response:
-    """Return the documented answer; coefficients are float32, widened, as in the vendor's sample."""
+    """Return a successful response. Coefficients have float32 precision, as in the vendor's sample."""
     attributes = head.attributes
     found = Head(
         face=Face(
@@ -89,7 +89,7 @@ def render_success(head: HeadDescription, name: str) -> Response:
 
 
 def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:
-    """Return what is wrong with the fields of a request whose types are not right."""
+    """Return FastAPI's descriptions of the missing and the wrong fields of a request."""
     found = []
     if token is None or token == "":
         found.append(missing_field("token"))

@@ -1,1 +1,1 @@
-"""The files that answers name, such as textures."""
+"""Static files, such as textures."""

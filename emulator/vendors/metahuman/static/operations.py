@@ -1,4 +1,4 @@
-"""The operation that serves files, and the folder that they are in."""
+"""The operation that serves static files, and functions that store them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.world.operation import Answer, Example, Operation
 from emulator.world.world import World
 
 FOLDER = "/static"
-"""The folder that ``textureUrl`` names; also served below ``/face_recon``."""
+"""The folder in ``textureUrl``. It is also served below ``/face_recon``."""
 
 
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
@@ -25,7 +25,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     if data is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    # No name is given twice, unless the credential was reset: what it names does not change.
+    # Names are unique until their credential is reset, so clients can cache the content.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -33,12 +33,12 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
 
 
 async def put_file(world: World, name: str, data: bytes, credential: str) -> None:
-    """Put a file into the folder."""
+    """Store a file in the folder."""
     await world.blobs.put(_key(name), data, credential)
 
 
 async def credential_of_file(world: World, name: str) -> str | None:
-    """Return the token for which a file was made, or None if there is no such file."""
+    """Return the token that a file belongs to, or None if the file does not exist."""
     return await world.blobs.credential_of(_key(name))
 
 
@@ -54,8 +54,8 @@ STATIC = Operation(
     errors=SHARED,
     response_type="image/png",
     other_answers={
-        304: Answer("The client has it already."),
-        404: Answer("There is no such file.", Detail),
+        304: Answer("The client has the current file already."),
+        404: Answer("The file does not exist.", Detail),
     },
     is_open=True,
     example=Example(path=f"{FOLDER}/nothing.png", needs="run_pipeline"),

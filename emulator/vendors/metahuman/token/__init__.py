@@ -1,1 +1,1 @@
-"""Registration: a mail address in, a token out."""
+"""Registration: get a token for a mail address."""

@@ -1,4 +1,4 @@
-"""The operation that hands out tokens."""
+"""The operation that issues tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Token(Body):
 
 
 class TokenResult(Body):
-    """The answer to a registration."""
+    """The response to a registration."""
 
     result: Token
 

@@ -1,4 +1,4 @@
-"""The errors of access tokens, as data."""
+"""The errors of access tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ ACCESS = SHARED | ErrorCatalogue(
     [
         api(
             "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
-            "The `id_token` of a legacy client is corrupt.", Mark.OBSERVED, "live reports; the text is a guess",
+            "The `id_token` of a legacy client is corrupt, or its key is not valid.",
+            Mark.OBSERVED, "live reports; the text is a guess",
         ),
     ]
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The operation that gives a legacy client an access token for its key."""
+"""The operation that issues an access token for a legacy client's key."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from emulator.world.operation import Example, Operation
 from emulator.world.world import World
 
 RSA_BLOCK_BYTES = 128
-"""What RSA with a key of 1024 bits makes of anything."""
+"""Length of an RSA ciphertext with a key of 1024 bits."""
 
 
 class _Caller(RequestBody):
-    """The part of the body that names the caller."""
+    """The part of the body that identifies the caller."""
 
     client_id: Text
 
 
 class LegacyClient(_Caller):
-    """The body with which a legacy client asks for an access token."""
+    """The body of a legacy client's request for an access token."""
 
     id_token: Text
 
 
 class AccessToken(Member):
-    """A token that stands for a key."""
+    """An access token, which replaces a key."""
 
     access_token: str
 
@@ -47,9 +47,9 @@ async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Resp
 
     Legacy clients send it in place of the key.
     """
-    call.warn("deprecated-path", "the API key itself is good for every call")
+    call.warn("deprecated-path", "send the API key itself as the bearer token")
     document = await read_document(request)
-    # Before the rest is validated: a call that lacks a part is its caller's too.
+    # Identify the caller before validating the body, so that an invalid call has a credential too.
     caller = _caller_in(document)
     if caller is not None:
         await call.identify(caller)
@@ -60,7 +60,7 @@ async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Resp
 
 
 def _caller_in(document: Any) -> str | None:
-    """Return the key that a body names, or None."""
+    """Return the ``client_id`` of a body, or None."""
     try:
         return _Caller.model_validate(document).client_id
     except ValidationError:
@@ -68,15 +68,15 @@ def _caller_in(document: Any) -> str | None:
 
 
 async def _issue(client_id: str, id_token: str, world: World) -> str:
-    """Return an access token for a key, as legacy clients use.
+    """Return a new access token for a key.
 
-    The real service decrypts ``id_token`` with the private half of the client's secret, which is
-    the vendor's alone. Here it only has to look like RSA's work.
+    The real service decrypts ``id_token`` with a private key that only the vendor has. The emulator
+    only checks its length.
 
     Raises
     ------
     VendorError
-        If it does not, or the key is not good.
+        If ``id_token`` is corrupt, or the key is not valid.
     """
     try:
         encrypted = base64.b64decode(id_token, validate=True)

@@ -27,9 +27,9 @@ OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
 async def create_file(
     request: Request, credential: CallerDep, call: CallDep, world: WorldDep, settings: CallerSettingsDep
 ) -> Response:
-    """Register files, and get a URL to upload each to."""
+    """Register files, and get an upload URL for each."""
     if request.path_params:
-        call.warn("deprecated-path", f"{request.url.path} is /s2s/v2.0/file since v1.14")
+        call.warn("deprecated-path", f"{request.url.path} was replaced by /s2s/v2.0/file in v1.14")
     body = await read_body(request, NewFiles)
     for file in body.files:
         check_file(file, settings.file_bytes, settings.video_bytes)
@@ -39,20 +39,20 @@ async def create_file(
 
 
 async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
-    """Upload a file to the URL that its registration gave."""
+    """Upload a registered file to its presigned URL."""
     owner = await credential_of_object(world, key)
     await call.identify(owner)
     if "content-length" not in request.headers:
         raise STORE["MissingContentLength"].occur()
     headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
     check_signature(request, call, world, SignedRequest("PUT", key, headers))
-    # The signature covers the length, and the server reads no more than the length that was said.
+    # The signature covers Content-Length, and the server reads no more bytes than that.
     sent = await request.body()
     content_type = headers["content-type"]
     if contradicts(content_type, sent):
-        call.warn("upload-content-type-mismatch", f"{content_type} is said, {picture_type(sent)} was sent")
+        call.warn("upload-content-type-mismatch", f"declared {content_type}, sent {picture_type(sent)}")
     data = await world.degraded(sent, call.picture_fault)
-    # The URL outlives a file that was deleted: such an upload is answered, and nobody could delete it.
+    # The URL of a deleted file stays valid. Accept such an upload without storing it: no key could delete it.
     if owner is not None:
         await world.blobs.put(key, data, owner)
     return Response(headers={"ETag": _tag(data)})
@@ -98,7 +98,7 @@ UPLOAD = Operation(
     request_types=("image/jpeg", "image/png"),
     response_type="application/octet-stream",
     is_open=True,
-    # The signature covers the length, and the server reads no more than the length that was said.
+    # The signature covers Content-Length, and the server reads no more bytes than that.
     longest_body=lambda _settings: None,
     example=Example(needs="create_file", path=f"/{BUCKET}/ttl30/me.jpg"),
 )

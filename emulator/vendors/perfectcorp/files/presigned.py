@@ -1,7 +1,7 @@
-"""Presigned URLs: how pictures get in and out without an API key.
+"""Presigned URLs, which upload and download pictures without an API key.
 
-They look like those of S3, where the vendor keeps its files: signed query strings with an expiry.
-The host is not signed, so that a URL works under every name by which the emulator can be reached.
+They look like those of S3, where the vendor stores its files: signed query strings with an expiry.
+The host is not signed, so that a URL works under every host name of the emulator.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What a presigned URL allows.
+    """The request that a presigned URL allows.
 
     Attributes
     ----------
     method : {"GET", "PUT"}
-        The one method.
+        The allowed method.
     key : str
-        The object.
+        The key of the object.
     headers : mapping
-        The headers that must be sent exactly so, names in lower case.
+        The headers that the request must have, names in lower case.
     """
 
     method: Literal["GET", "PUT"]
@@ -41,7 +41,7 @@ class SignedRequest:
 
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
-    """Return a URL below ``base_url`` that allows ``request`` from ``now`` on, for ``seconds``."""
+    """Return a URL below ``base_url`` that allows ``request`` for ``seconds`` from ``now`` on."""
     moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
@@ -55,12 +55,12 @@ def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float,
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
-    """Raise unless ``parameters``, a URL's query, allow ``request`` at ``now``.
+    """Raise an error unless the query ``parameters`` allow ``request`` at ``now``.
 
     Raises
     ------
     VendorError
-        If there is no signature, or not ours for this request, or the URL has expired.
+        If the signature is missing or wrong, or the URL has expired.
     """
     if "X-Amz-Signature" not in parameters:
         raise STORE["NotSigned"].occur()

@@ -1,4 +1,4 @@
-"""Registered files, their objects, and the URLs that lead to them."""
+"""Registered files, their objects and their presigned URLs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from emulator.world.world import World
 FILE = "perfectcorp/file"
 
 OBJECT = "perfectcorp/object"
-"""The kind of record that names an object's credential, as soon as there is a URL to upload it to."""
+"""The kind of record with an object's credential. Registration creates it, before the upload."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A registered file: where its bytes are or will be, and since when."""
+    """A registered file: the key of its object, and the time of its registration."""
 
     object: str
     created_at: float
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
-        """Return the file that a JSON object is.
+        """Return a file from a JSON object.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the object is not a file.
         """
         return _STORED_FILE.validate_python(document)
 
@@ -49,18 +49,18 @@ _STORED_FILE = TypeAdapter(StoredFile)
 
 
 class Files(Stateful):
-    """The registered files, all of them in the records."""
+    """The registered files, which are stored as records."""
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded file has to be one."""
+        """The validator of stored files."""
         return {FILE: StoredFile.from_document}
 
 
 async def register(
     file: NewFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
 ) -> tuple[str, NewFile, str]:
-    """Return the id of a file that is registered, the file, and the URL to upload it to."""
+    """Register a file, and return its id, the file and its upload URL."""
     file_id = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
     kind = file.content_type.rpartition("/")[2]
     extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
@@ -74,14 +74,14 @@ async def register(
 
 
 async def delete_file(world: World, file_id: str, key: str) -> None:
-    """Delete a registered file, with the object under ``key`` that holds its bytes."""
+    """Delete a registered file and its object ``key``."""
     await world.blobs.delete(key)
     await world.records.delete(OBJECT, key)
     await world.records.delete(FILE, file_id)
 
 
 async def credential_of_object(world: World, key: str) -> str | None:
-    """Return the API key whose upload or result an object is, or None if nobody knows it."""
+    """Return the API key that an uploaded file or a result belongs to, or None if there is none."""
     record = await world.records.get(OBJECT, key)
     return await world.blobs.credential_of(key) if record is None else record.credential
 
@@ -89,9 +89,9 @@ async def credential_of_object(world: World, key: str) -> str | None:
 def sign(
     request: Request, world: World, settings: PerfectCorpSettings, signed: SignedRequest, credential: str
 ) -> str:
-    """Return a URL for ``signed``, on the host that the client named in ``request``.
+    """Return a presigned URL for ``signed`` on the host of ``request``.
 
-    So it works wherever the request came through: a container, a port mapping, the host itself.
+    The client can reach that host, even through a container or a port mapping.
     """
     return presign(
         signed,
@@ -103,12 +103,9 @@ def sign(
 
 
 def check_signature(request: Request, call: Call, world: World, signed: SignedRequest) -> None:
-    """Raise unless the query of a request is a signature for ``signed``.
+    """Raise ``VendorError`` unless the query of a request has a valid signature for ``signed``.
 
-    Raises
-    ------
-    VendorError
-        If it is not.
+    An expired URL also adds a warning to ``call``.
     """
     if "authorization" in request.headers:
         raise STORE["TwoAuthMechanisms"].occur()

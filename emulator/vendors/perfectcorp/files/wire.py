@@ -1,4 +1,4 @@
-"""What registrations of files look like on the wire."""
+"""Request and response models of file registration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from emulator.web.openapi import InForce
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of a file of a kind, which has fewer bytes than a setting says."""
+    """Return the JSON schema of files of a kind; the setting ``limit`` bounds their size."""
     size = {"exclusiveMaximum": InForce(limit)}
     return {"properties": {"content_type": {"pattern": f"^{kind}/"}, "file_size": size}}
 
 
 class NewFile(RequestBody):
-    """A file to be registered."""
+    """A file to register."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [_file("image", "file_bytes"), _file("video", "video_bytes")]}
@@ -44,7 +44,7 @@ class NewFiles(RequestBody):
 
 
 class UploadHeaders(Member):
-    """The headers of an upload. Strings both: clients hand them to their HTTP library as they are."""
+    """The headers of an upload. Both are strings, because clients pass them on unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")]
     content_type: Annotated[str, Field(alias="Content-Type")]
@@ -59,7 +59,7 @@ class UploadRequest(Member):
 
 
 class RegisteredFile(Member):
-    """A file that is registered."""
+    """A registered file."""
 
     content_type: str
     file_name: str
@@ -68,19 +68,13 @@ class RegisteredFile(Member):
 
 
 class RegisteredFiles(Member):
-    """The files of a registration, in their order."""
+    """The registered files, in the order of the request."""
 
     files: list[RegisteredFile]
 
 
 def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
-    """Raise unless a file of that kind and size can be registered.
-
-    Raises
-    ------
-    VendorError
-        With the validator's sentence.
-    """
+    """Raise ``VendorError`` unless the type and the size of a file are allowed."""
     if not file.content_type.startswith(("image/", "video/")):
         sentence = "content_type is not one of the accepted values."
         raise SHARED["InvalidParameters"].occur(sentence=sentence)
@@ -89,7 +83,7 @@ def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
 
 
 def render_files(files: Sequence[tuple[str, NewFile, str]]) -> Response:
-    """Return the answer to a registration: for each file its id, itself and its upload URL."""
+    """Return the response to a registration. ``files`` has the id, the file and the upload URL of each."""
     found = [
         RegisteredFile(
             content_type=file.content_type,

@@ -1,1 +1,1 @@
-"""AI Face Reshape: tasks, polls, pre-process, and the engine that does the work."""
+"""AI Face Reshape: reshape and pre-process tasks, and the engine that performs them."""

@@ -1,4 +1,4 @@
-"""The errors of AI Face Reshape, as data: of its tasks' creation, polls, deletion, and of the engine."""
+"""The errors of AI Face Reshape: creating, polling and deleting tasks, and the engine."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _engine(
     causes: tuple[type[Exception], ...] = (),
     mark: Mark = Mark.GUESS,
 ) -> PerfectCorpEntry:
-    # The codes are the vendor's; which situation gets which code is mostly our guess.
-    source = f"{PAGE}, EngineErrorCode; in the other profile, the page's table"
+    # The vendor publishes the codes. When each is returned is mostly a guess.
+    source = f"{PAGE}, EngineErrorCode; `page` codes: the page's table"
     return PerfectCorpEntry(
         code,
         200,
@@ -45,40 +45,40 @@ def _engine(
 
 
 def _never(code: str, page_code: str, text: str) -> PerfectCorpEntry:
-    """Return an error that the page lists and nothing causes here."""
+    """Return an error that the page lists and the emulator never causes by itself."""
     return replace(_engine(code, page_code, text, f"{NEVER}.", mark=Mark.CONFIRMED), is_natural=False)
 
 
 ENGINE = ErrorCatalogue(
     [
         _engine(
-            "error_no_face", "PHOTO_DETECTION_FAIL", "No face detected", "There is no face in the picture.",
+            "error_no_face", "PHOTO_DETECTION_FAIL", "No face detected", "No face is found in the picture.",
             (NoFaceFound,),
         ),
         _engine(
             "error_pose", "PHOTO_CHECK_INVALID", "Failed to detect pose on source image",
-            "The face is smaller than 1/20 of the picture, or turned by 30 degrees or more.",
+            "The face is at most 1/20 as wide or high as the picture, or turned by 30 degrees or more.",
             (FaceTooSmall, FaceAngleTooLarge),
         ),
         _engine(
-            "invalid_parameter", "PHOTO_CHECK_INVALID", "Invalid parameter value", "`index` is out of range.",
-            (FaceIndexOutOfRange,),
+            "invalid_parameter", "PHOTO_CHECK_INVALID", "Invalid parameter value",
+            "The picture has no face with this `index`.", (FaceIndexOutOfRange,),
         ),
         _engine(
             "error_decode_image", "INPUT_ERROR", "Decode source image error",
-            "The bytes cannot be decoded, or are neither JPEG nor PNG.", (ImageError,),
+            "The file cannot be decoded, or is neither JPEG nor PNG.", (ImageError,),
         ),
         _engine(
             "error_download_image", "INPUT_MAIN_IMAGE_EMPTY", "Download source image error",
-            "`src_file_url` leads nowhere.", (FetchFailed,), Mark.OBSERVED,
+            "`src_file_url` cannot be downloaded.", (FetchFailed,), Mark.OBSERVED,
         ),
         _engine(
             "exceed_max_filesize", "INPUT_ERROR", "Input file size exceeds the maximum limit",
-            "The picture has 10 MB or more, or a side above 4096 pixels.", (ImageTooLarge,),
+            "The picture has 10 MB or more, or a side of more than 4096 pixels.", (ImageTooLarge,),
         ),
         _engine(
-            "unknown_internal_error", "RUNTIME_ERROR", "Others", "The emulator has a defect; its log says which.",
-            (FaceError,),
+            "unknown_internal_error", "RUNTIME_ERROR", "Others",
+            "The emulator fails unexpectedly; its log has the traceback.", (FaceError,),
         ),
         _never("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit"),
         _never("error_download_mask", "RUNTIME_ERROR", "Download mask image error"),
@@ -90,33 +90,35 @@ ENGINE = ErrorCatalogue(
         _never("error_upload", "RUNTIME_ERROR", "Upload result image error"),
     ]
 )  # fmt: skip
-"""How a task can end."""
+"""Errors that a task can end with."""
 
 CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
     [
         api(
             "UnresolvableFile", 400, "InvalidParameters", "One or more parameters in this request are invalid.",
-            "`src_file_id` names no file.", Mark.OBSERVED, "logged answers of 2026",
+            "The file `src_file_id` does not exist, has expired, or belongs to another key.",
+            Mark.OBSERVED, "logged responses of 2026",
         ),
         api(
             "FileNotUploaded", 500, "unknown_internal_error", "Server Error",
-            "`src_file_id` names a file whose bytes were never uploaded.", Mark.CONFIRMED, GUIDE,
+            "The file was registered but never uploaded.", Mark.CONFIRMED, GUIDE,
         ),
         api(
             "FileNotUploaded404", 404, "NotFound", "The requested resource was not found.",
-            "The same, if the setting `missing_upload_status` says so.", Mark.CONFIRMED, GUIDE,
+            "The file was registered but never uploaded, and the setting `missing_upload_status` is 404.",
+            Mark.CONFIRMED, GUIDE,
         ),
         api(
-            "BadRequest", 400, "BadRequest", "Unexpected request parameter", f"{NEVER}: unknown members are dropped.",
+            "BadRequest", 400, "BadRequest", "Unexpected request parameter",
+            f"{NEVER}, because unknown members are dropped.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+        ),
+        api(
+            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}, because there are no styles.",
             Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
-            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}.",
-            Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
-        ),
-        api(
-            "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id", f"{NEVER}.",
-            Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id",
+            f"{NEVER}, because there are no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
     ]
 )  # fmt: skip
@@ -125,11 +127,12 @@ POLL = SHARED | ErrorCatalogue(
     [
         api(
             "TaskTimeout", 500, "TaskTimeout", "Task execution timed out",
-            "The task is older than the settings `task_days` or, still running, `task_timeout_s` allow.",
+            "The task is older than `task_days`, or it ran for longer than `task_timeout_s`.",
             Mark.CONFIRMED, f"{PAGE}, TaskTimeout",
         ),
         api(
-            "InvalidTaskId", 400, "InvalidTaskId", "Invalid task ID", "There is no such task.",
+            "InvalidTaskId", 400, "InvalidTaskId", "Invalid task ID",
+            "The task does not exist, or was lost because no poll came within `unpolled_expiry_s`.",
             Mark.CONFIRMED, f"{PAGE}, InvalidTaskId",
         ),
     ]
@@ -139,19 +142,19 @@ DELETION = SHARED | ErrorCatalogue(
     [
         api(
             "DeleteWithoutTaskId", 400, "InvalidParameters", "Operation not supported",
-            "task/delete without `task_id`.", Mark.CONFIRMED, "task management API",
+            "The request to delete a task has no valid `task_id`.", Mark.CONFIRMED, "task management API",
         ),
         api(
             "DeleteUnknownTask", 400, "InvalidTaskId", "Operation not supported",
-            "task/delete of a task that is not there.", Mark.CONFIRMED, "task management API",
+            "The task to delete does not exist.", Mark.CONFIRMED, "task management API",
         ),
         api(
             "OperationInvalid", 400, "OperationInvalid", "Operation not supported",
-            "task/delete of a task that still runs.", Mark.CONFIRMED, "task management API",
+            "The task to delete is still running.", Mark.CONFIRMED, "task management API",
         ),
         api(
             "OperationNotSupport", 400, "OperationNotSupport", "Operation not supported",
-            "task/delete of a pre-process task.", Mark.CONFIRMED, "task management API; which tasks is a guess",
+            "The task to delete is a pre-process task.", Mark.CONFIRMED, "task management API; which tasks is a guess",
         ),
     ]
 )  # fmt: skip

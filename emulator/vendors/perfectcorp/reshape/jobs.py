@@ -1,4 +1,4 @@
-"""What Perfect Corp's tasks do once a worker takes them."""
+"""The jobs that perform Perfect Corp's tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emulator.world.world import World
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""How the unit history calls what units were spent on. A guess: the vendor's list has no such value."""
+"""The kinds of task in the unit history. A guess: the vendor's list has no value for them."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Engine:
-    """Performs the tasks of both kinds."""
+    """The engine, which performs tasks of both kinds."""
 
     world: World
     settings: PerfectCorpSettings
@@ -41,14 +41,14 @@ class Engine:
     announcer: Announcer
 
     def jobs(self) -> dict[str, Job]:
-        """Return the jobs by the kind of task that they perform."""
+        """Return the job of each kind of task."""
         return {
             kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
     async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Give back or spend a task's units, and take down whom to tell."""
+        """Spend or refund a task's units, and prepare its webhooks."""
         if outcome.error is None:
             await self.units.spend(task.credential, task.id)
         else:
@@ -56,7 +56,7 @@ class Engine:
         await self.announcer.prepare(task)
 
     async def reshape(self, task: Task) -> Outcome:
-        """Reshape one face, and keep the picture."""
+        """Reshape one face, and store the picture."""
         body = ReshapeRequest.model_validate(task.request["body"])
         options = ReshapeOptions(
             rules=self._rules(),
@@ -76,7 +76,7 @@ class Engine:
         return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
 
     async def pre_process(self, task: Task) -> Outcome:
-        """Find the faces, in whole pixels."""
+        """Find the faces. Their boxes are in whole pixels."""
         stopwatch = Stopwatch()
         try:
             boxes = await self._compute(task, DETECT_FACES, self._rules())
@@ -105,7 +105,7 @@ class Engine:
                 timeout_s=self.settings.download_timeout_s,
             )
         data = await self.world.blobs.get(key)
-        if data is None:  # deleted, with the last of its other tasks, while this one waited
+        if data is None:  # deleted while the task was in the queue
             raise ENGINE["error_download_image"].occur()
         return data
 

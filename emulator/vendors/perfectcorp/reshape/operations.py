@@ -1,4 +1,4 @@
-"""The operations of AI Face Reshape: create, poll and delete tasks."""
+"""The operations that create, poll and delete tasks of AI Face Reshape."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def create_reshape(
     settings: CallerSettingsDep,
     units: UnitsDep,
 ) -> Response:
-    """Start to reshape a face."""
+    """Create a task that reshapes a face."""
     body = await read_body(request, ReshapeRequest, check_source)
     check_features(body.features)
     async with world.creations.of(credential):
@@ -56,9 +56,9 @@ async def create_reshape(
 async def check_reshape(
     request: Request, credential: PollerDep, world: WorldDep, settings: CallerSettingsDep, task_id: str
 ) -> Response:
-    """Tell how far a reshape has come.
+    """Get the status of a reshape task.
 
-    A finished one comes with a URL that is signed anew.
+    Every poll of a finished task returns a newly signed result URL.
     """
     task = await find_task(world, settings, credential, RESHAPE, task_id)
     results: ReshapeResults | None = None
@@ -76,7 +76,7 @@ async def create_pre_process(
     settings: CallerSettingsDep,
     units: UnitsDep,
 ) -> Response:
-    """Start to look for faces."""
+    """Create a task that finds the faces in a picture."""
     body = await read_body(request, Source, check_source)
     async with world.creations.of(credential):
         task = await new_task(world, settings, credential, PRE_PROCESS, body)
@@ -88,14 +88,14 @@ async def create_pre_process(
 async def check_pre_process(
     credential: PollerDep, world: WorldDep, settings: CallerSettingsDep, task_id: str
 ) -> Response:
-    """Tell how far the search for faces has come."""
+    """Get the status of a pre-process task."""
     task = await find_task(world, settings, credential, PRE_PROCESS, task_id)
     results = None if task.result is None else PreProcessResults.model_validate(task.result)
     return render_status(task, results, settings)
 
 
 async def delete_task(request: Request, credential: CallerDep, world: WorldDep) -> Response:
-    """Delete a finished reshape, with its picture and its result."""
+    """Delete a finished reshape task, its picture and its result."""
     try:
         body = await read_body(request, DeleteRequest)
     except VendorError as error:
@@ -111,7 +111,7 @@ async def delete_task(request: Request, credential: CallerDep, world: WorldDep) 
     if task.result is not None:
         await world.blobs.delete(task.result["object"])
     file_id = task.request["file_id"]
-    # A picture that other tasks stand on stays until the last of them is deleted.
+    # Keep the picture until the last task that uses it is deleted.
     others = await world.tasks.list(credential)
     if file_id is not None and all(other.request["file_id"] != file_id for other in others):
         await delete_file(world, file_id, task.request["object"])

@@ -1,4 +1,4 @@
-"""Tasks of AI Face Reshape: created with a picture and paid with units, found again by polls."""
+"""Functions that create the tasks of AI Face Reshape, and find them for polls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS_A_DAY = 86400
 
 
 class _TaskId(StringConvertor):
-    """A task's id in a path: the path of a pre-process is none."""
+    """A task id in a path. It excludes ``pre-process``, which is a path of its own."""
 
     regex = "(?!pre-process$)[^/]+"
 
@@ -34,12 +34,12 @@ register_url_convertor("reshape_task", _TaskId())
 async def new_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
 ) -> Task:
-    """Return a new task for the picture that a body names.
+    """Return a new task for the picture of a request body.
 
     Raises
     ------
     VendorError
-        If the body names a file that is not there.
+        If the file does not exist, has expired, or was never uploaded.
     """
     key = None
     if body.src_file_id is not None:
@@ -58,7 +58,7 @@ async def new_task(
         "file_id": body.src_file_id,
         "object": key,
         "url": body.src_file_url,
-        # Which features were sent matters, not only their values.
+        # Omit features that were not sent: a side that was sent as 0 overrides the combined value.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
     return Task(task_id, credential, kind, request, world.clock.now(credential))
@@ -72,18 +72,18 @@ async def start(
     units: Units,
     settings: PerfectCorpSettings,
 ) -> None:
-    """Create a task, and take the units that its operation costs.
+    """Reserve the units that an operation costs, and create its task.
 
     Raises
     ------
     VendorError
-        If the key has not so many.
+        If the key has too few units.
     """
     if task.request["file_id"] is not None and task.request["url"] is not None:
-        call.warn("field-dropped", "src_file_id goes before src_file_url")
+        call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
     try:
-        # A key that is listed as out of balance can do everything but this, whatever it costs.
+        # A key that is listed without balance cannot create tasks, even if they cost nothing.
         await world.credentials.check(task.credential)
         if cost:
             await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
@@ -95,12 +95,12 @@ async def start(
 async def find_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
 ) -> Task:
-    """Return a task as a poll is told of it.
+    """Return a task in the state that a poll shows.
 
     Raises
     ------
     VendorError
-        If there is none, or it is too old to be asked for.
+        If the task does not exist, was lost, is too old, or ran for too long.
     """
     await world.plans.before_poll(task_id, credential)
     task = await world.tasks.find(task_id, credential)
@@ -113,7 +113,7 @@ async def find_task(
     if settings.task_timeout_s is not None and ended > task.created_at + settings.task_timeout_s:
         raise POLL["TaskTimeout"].occur()
     if settings.unpolled_expiry_s is not None:
-        # Counted from poll to poll until one has told the client how the task ended.
+        # Every poll restarts the period, until a poll has returned the end of the task.
         last = task.polled_at if task.polled_at is not None else task.created_at
         told = task.finished_at is not None and last >= task.finished_at
         if not told and now > last + settings.unpolled_expiry_s:

@@ -1,4 +1,4 @@
-"""What requests and answers of AI Face Reshape look like on the wire."""
+"""Request and response models of AI Face Reshape."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
 Milliseconds = Annotated[int, Field(ge=0)]
 Optional = Annotated[Text | None, WithJsonSchema({"type": "string"})]
-"""A member that may be left out, but not be null."""
+"""A member that can be absent, but not null."""
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
-"""The combined parameters: each stands for its ``_left`` and ``_right``, unless these are sent too."""
+"""The combined parameters. Each sets its ``_left`` and ``_right``, unless these are sent too."""
 
 
 class Source(RequestBody):
-    """Where a task's picture comes from."""
+    """The source of a task's picture."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": ["src_file_id"]}, {"required": ["src_file_url"]}]}
@@ -38,7 +38,7 @@ class Source(RequestBody):
 
 
 class Features(RequestBody):
-    """The reshape parameters; every one may be left out, and presence matters."""
+    """The reshape parameters, all of them optional. A side that is sent as 0 overrides the combined value."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -72,10 +72,10 @@ class Features(RequestBody):
     lip_peak: Signed = 0
 
     def to_parameters(self) -> ReshapeParameters:
-        """Return what the face core understands, combined parameters given to both sides.
+        """Return the parameters for the face core, with combined parameters applied to both sides.
 
-        "A per-side key overrides this value for that side; a per-side 0 means that side is left
-        unchanged": what counts is whether the key was sent.
+        The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
+        that side is left unchanged". Therefore it matters whether a key was sent.
         """
         values: dict[str, float] = {}
         for name in self.model_fields_set:
@@ -90,14 +90,14 @@ class Features(RequestBody):
 
 
 class Global(RequestBody):
-    """Smoothing of the skin."""
+    """The parameters of skin smoothing."""
 
     skin_smooth_strength: Unsigned = 0
     skin_smooth_color_intensity: Unsigned = 0
 
 
 class ReshapeRequest(Source):
-    """The body of a face-reshape task."""
+    """The body of a request that creates a reshape task."""
 
     version: Literal["1.0"]
     index: Annotated[int, Field(strict=True)] = 0
@@ -106,7 +106,7 @@ class ReshapeRequest(Source):
 
 
 class DeleteRequest(RequestBody):
-    """The body of a task's deletion."""
+    """The body of a request that deletes a task."""
 
     task_id: Text
 
@@ -118,7 +118,7 @@ class Created(Member):
 
 
 class ReshapeResults(Member):
-    """What a reshape made."""
+    """The results of a reshape task."""
 
     url: str
     timed: Milliseconds
@@ -126,7 +126,7 @@ class ReshapeResults(Member):
 
 
 class Box(Member):
-    """A face, in whole pixels."""
+    """The box of a face, in whole pixels."""
 
     left: int
     top: int
@@ -135,14 +135,14 @@ class Box(Member):
 
 
 class PreProcessResults(Member):
-    """The faces that were found."""
+    """The results of a pre-process task: the faces that were found."""
 
     timed: Milliseconds
     result: list[Box]
 
 
 class Running(Member):
-    """A task that runs, as far as the client is to know."""
+    """A task that is still running."""
 
     error: None = None
     results: None = None
@@ -177,12 +177,12 @@ PreProcessStatus = Data[Running | Succeeded[PreProcessResults] | Failed]
 
 
 def check_source(body: Mapping[str, Any]) -> None:
-    """Raise unless the body of a task names a picture: the schema's union comes before its members.
+    """Raise an error unless a body has a source. The vendor checks it before other members.
 
     Raises
     ------
     VendorError
-        If neither ``src_file_id`` nor ``src_file_url`` is there, or one is null.
+        If ``src_file_id`` and ``src_file_url`` are both absent, or one is null.
     """
     names = ("src_file_url", "src_file_id")
     for name in names:
@@ -194,32 +194,26 @@ def check_source(body: Mapping[str, Any]) -> None:
 
 
 def check_features(features: Features) -> None:
-    """Raise unless some feature is not zero.
-
-    Raises
-    ------
-    VendorError
-        If all are.
-    """
+    """Raise ``VendorError`` if all features are zero."""
     if features.to_parameters() == ReshapeParameters():
         raise SHARED["InvalidParameters"].occur(sentence="Features cannot be all zero")
 
 
 def render_created(task_id: str) -> Response:
-    """Return the answer to a new task."""
+    """Return the response with the id of a new task."""
     return render(Data[Created](data=Created(task_id=task_id)))
 
 
 def render_status(
     task: Task, results: ReshapeResults | PreProcessResults | None, settings: PerfectCorpSettings
 ) -> Response:
-    """Return the answer to a poll; queued and running are both ``running`` to a client."""
+    """Return the response to a poll. Queued and running tasks are both ``running``."""
     if task.state is TaskState.FAILED:
         entry = ENGINE[task.error or "unknown_internal_error"]
         error = entry.occur().worded(settings.errors.get(entry.name))
         code = entry.code if settings.engine_codes == "schema" else entry.page_code
         return render(Data[Failed](data=Failed(error=code, error_message=error.text)))
     if task.state is not TaskState.SUCCEEDED or results is None:
-        # Also where the work is done and the client is not to know yet.
+        # This includes tasks that are done but do not appear finished yet.
         return render(Data[Running](data=Running()))
     return render(Data[Succeeded[Any]](data=Succeeded[Any](results=results)))

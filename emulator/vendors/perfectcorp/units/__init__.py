@@ -1,1 +1,1 @@
-"""Units: what a key has, what it spent, and what features cost."""
+"""Units: the balance and the history of a key, and the costs of features."""

@@ -1,4 +1,4 @@
-"""The errors of units, as data."""
+"""The errors of units and of the v1.0 paths."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SPENDING = ErrorCatalogue(
         api(
             "CreditInsufficiency", 400, "CreditInsufficiency",
             "Your account doesn't have enough credits to complete this request.",
-            "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged answer",
+            "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged response",
             causes=(CredentialOutOfBalance, UnitsInsufficient),
         ),
     ]
 )  # fmt: skip
-"""What an operation that costs units can answer."""
+"""Errors of operations that cost units."""
 
 UNITS = SHARED | ErrorCatalogue(
     [
         api(
             "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
-            "A v1.0 path is called without a good key or access token.", Mark.CONFIRMED, "unit API",
+            "A request to a v1.0 path has no valid key or access token.", Mark.CONFIRMED, "unit API",
         ),
     ]
 )  # fmt: skip

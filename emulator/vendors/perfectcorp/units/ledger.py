@@ -1,12 +1,12 @@
-"""Units: reserved when a task is created, spent or given back when it ends.
+"""Units, which are reserved when a task is created, and spent or refunded when it ends.
 
-What a task costs is the `billing` of the operation that creates it.
+The ``billing`` of the operation that creates a task sets its cost.
 
-A key has grants, each with an amount and an expiry. A charge takes from the grant that expires
-first, of several from the oldest.
+A key has grants, each with an amount and an expiry. A charge uses the grant that expires first, and
+the oldest of several that expire together.
 
-A grant knows by task what is reserved of it: to give back, or to spend, is to change one document,
-and a process that dies amid it can be followed by another that does it again.
+A grant lists its reservations by task. Refunding or spending one changes a single document, so that
+another process can safely repeat it after a crash.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
 
 @dataclass(frozen=True)
 class Grant:
-    """Units that a key was given.
+    """Units that were granted to a key.
 
     Attributes
     ----------
     id : int
-        The vendor's number for it.
+        The vendor's number of the grant.
     amount : int
-        How many are left.
+        The units that are neither reserved nor spent.
     expires_at : float
-        Until when they are good, by the key's clock.
+        When they expire, in seconds since the Unix epoch, by the key's clock.
     reserved : mapping of str to int
-        How many more each task that is not over has taken.
+        The reserved units of each unfinished task, by task id.
     """
 
     id: int
@@ -50,29 +50,29 @@ class Grant:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Grant:
-        """Return the grant that a JSON object is.
+        """Return a grant from a JSON object.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the object is not a grant.
         """
         return _GRANT.validate_python(document)
 
     def reserve(self, task_id: str, amount: int) -> Grant | None:
-        """Return the grant with ``amount`` taken for a task, or None if there is not so much."""
+        """Return the grant with ``amount`` reserved for a task, or None if it has fewer units."""
         if self.amount < amount:
             return None
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
     def give_back(self, task_id: str) -> Grant | None:
-        """Return the grant with what a task took, or None if that took nothing."""
+        """Return the grant with a task's reservation refunded, or None if there is none."""
         if task_id not in self.reserved:
             return None
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
     def spend(self, task_id: str) -> Grant | None:
-        """Return the grant with what a task took gone for good, or None if that took nothing."""
+        """Return the grant with a task's reservation spent, or None if there is none."""
         if task_id not in self.reserved:
             return None
         return replace(self, reserved=self._without(task_id))
@@ -83,7 +83,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Part:
-    """What a charge took from one grant, by the grant's number."""
+    """The units of a charge that come from the grant with the number ``id``."""
 
     id: int
     amount: int
@@ -91,22 +91,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Charge:
-    """What a task took.
+    """The units that were charged for a task.
 
     Attributes
     ----------
     id : int
-        The vendor's number for it.
+        The vendor's number of the charge.
     timestamp : float
-        When, by the key's clock.
+        The time of the charge, in seconds since the Unix epoch, by the key's clock.
     operation : str
-        What for.
+        The operation that created the task.
     action : str
-        The same, as the unit history calls it.
+        The name of that operation in the unit history.
     parts : tuple of Part
-        From which grants.
+        The units by grant.
     refunded : bool
-        Whether all of it was given back.
+        Whether all of them were refunded.
     """
 
     id: int
@@ -118,12 +118,12 @@ class Charge:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Charge:
-        """Return the charge that a JSON object is.
+        """Return a charge from a JSON object.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the object is not a charge.
         """
         return _CHARGE.validate_python(document)
 
@@ -131,12 +131,12 @@ class Charge:
 _GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
 
 Change = Callable[[Grant], Grant | None]
-"""Returns what a grant is to become, or None if it is to stay as it is."""
+"""A function that returns the changed grant, or None to leave it unchanged."""
 
 
 @dataclass(frozen=True)
 class Units(Stateful):
-    """The units of all keys; ``operations`` are those that they are spent on."""
+    """The units of all keys. ``operations`` are the names of the operations that cost units."""
 
     world: World
     settings: PerfectCorpSettings
@@ -144,30 +144,30 @@ class Units(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Recorded grants and charges have to be some."""
+        """The validators of stored grants and charges."""
         return {GRANT: Grant.from_document, CHARGE: self._check_charge}
 
     async def load(self) -> None:
-        """Give back what was taken for tasks that never came to be: the process died in between."""
+        """Refund the reservations of tasks that were never created because the process died."""
         for record in await self.world.records.find(GRANT):
             for task_id in Grant.from_document(record.document).reserved:
                 if await self.world.tasks.find(task_id) is None:
                     await self.refund(record.credential, task_id)
 
     async def grants(self, credential: str) -> list[Grant]:
-        """Return a key's grants that are still good, the one to be used first at the front.
+        """Return a key's grants that have not expired, in the order of their use.
 
-        A key that is seen for the first time gets the grant of the settings.
+        A new key first gets the grant of the settings ``units`` and ``units_days``.
         """
         return [grant for _, grant in await self._good(credential)]
 
     async def reserve(self, credential: str, task_id: str, operation: str, action: str, cost: int) -> None:
-        """Take ``cost`` units for a task that an operation creates; the history calls it ``action``.
+        """Reserve ``cost`` units for a task. ``action`` is the operation's name in the unit history.
 
         Raises
         ------
         UnitsInsufficient
-            If there are not so many; then nothing is taken.
+            If the key has fewer units. Nothing is reserved then.
         """
         taken: list[Part] = []
         for record, grant in await self._good(credential):
@@ -181,18 +181,18 @@ class Units(Stateful):
         await self.world.meter.authorize(VENDOR, operation, credential, task_id, units=cost)
 
     async def refund(self, credential: str, task_id: str) -> None:
-        """Give back what a task took; a second time does nothing."""
+        """Refund a task's units. A second call does nothing."""
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None:
             charge = Charge.from_document(record.document)
             await self.world.meter.void(VENDOR, charge.operation, credential, task_id)
             if not charge.refunded:
                 await self.world.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
-        # Last: as long as something is reserved, ``load`` finds it.
+        # Release the reservation last, so that ``load`` can finish an interrupted refund.
         await self._end_reservation(credential, _giving_back(task_id))
 
     async def spend(self, credential: str, task_id: str) -> None:
-        """Let go for good what a task took; a second time does nothing."""
+        """Spend a task's reserved units. A second call does nothing."""
         await self._end_reservation(credential, _spending(task_id))
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None:
@@ -200,7 +200,7 @@ class Units(Stateful):
             await self.world.meter.capture(VENDOR, charge.operation, credential, task_id)
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
-        """Return a key's charges that were not given back, each after its task's id, the newest first."""
+        """Return a key's unrefunded charges with the ids of their tasks, the newest first."""
         records = await self.world.records.find(CHARGE, credential)
         charges = [(record.key, Charge.from_document(record.document)) for record in reversed(records)]
         return [(task_id, charge) for task_id, charge in charges if not charge.refunded]
@@ -208,7 +208,7 @@ class Units(Stateful):
     def _check_charge(self, document: Mapping[str, Any]) -> None:
         operation = Charge.from_document(document).operation
         if operation not in self.operations:
-            raise ValueError(f"units are not spent on {operation!r}")
+            raise ValueError(f"{operation!r} is not an operation that costs units")
 
     async def _good(self, credential: str) -> list[tuple[Record, Grant]]:
         records = await self.world.records.find(GRANT, credential)
@@ -225,7 +225,7 @@ class Units(Stateful):
         days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
         expires_at = self.world.clock.now(credential) + days * 86400
         grant = Grant(number, self.settings.units, expires_at, reserved={})
-        # Of two first calls at once, one grants.
+        # Two first calls of a key can run at the same time. Only one of them creates the grant.
         with contextlib.suppress(KeyError):
             await self.world.records.create(GRANT, f"{credential}/first", credential, asdict(grant))
 
@@ -234,7 +234,7 @@ class Units(Stateful):
             await self._change(record, end)
 
     async def _change(self, record: Record, change: Change) -> bool:
-        """Change a grant, and return whether there was anything to change."""
+        """Apply ``change`` to a grant, and return whether it changed."""
         current: Record | None = record
         while current is not None:
             changed = change(Grant.from_document(current.document))

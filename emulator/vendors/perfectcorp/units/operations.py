@@ -1,4 +1,4 @@
-"""The operations about units."""
+"""The operations of the unit API."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, setti
 
 
 LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
-"""The API key of a v1.0 call, which words a bad one in its own way."""
+"""The API key of a v1.0 call. An invalid key has an error of its own on these paths."""
 
 
 async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
-    """Tell what units a key has."""
+    """List the units of a key."""
     return render_grants(await units.grants(credential))
 
 
 async def credit_history(request: Request, credential: LegacyCallerDep, units: UnitsDep) -> Response:
-    """Tell what units were spent on, the newest first."""
+    """List the charges of a key, the newest first."""
     page = read_page(request, HistoryPage)
     return render_history(*page.cut(await units.history(credential)))
 
 
 async def feature_cost(request: Request, _credential: CallerDep, settings: SettingsDep) -> Response:
-    """Tell what features cost."""
+    """List the costs of features."""
     page = read_page(request, CostPage)
     sku = Sku(
         description="AI Face Reshape V1.0",

@@ -1,4 +1,4 @@
-"""What answers about units look like on the wire."""
+"""Query and response models of the unit API."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from emulator.vendors.perfectcorp.wire import Done, Member, Result, render
 
 
 class HistoryPage(Page):
-    """A page of the history, of 1 to 30 entries."""
+    """A page of the history, with 1 to 30 entries."""
 
     page_size: Annotated[int, Field(ge=1, le=30)] = 20
 
 
 class CostPage(Page):
-    """A page of the costs, of 1 to 20 entries."""
+    """A page of the costs, with 1 to 20 entries."""
 
     page_size: Annotated[int, Field(ge=1, le=20)] = 20
 
 
 class GrantedUnits(Member):
-    """Units that a key was given; ``expiry`` in milliseconds since the Unix epoch."""
+    """Units that were granted to a key. `expiry` is in milliseconds since the Unix epoch."""
 
     id: int
     type: Literal["ApiSubsToken", "ApiPaygToken"]
@@ -36,13 +36,13 @@ class GrantedUnits(Member):
 
 
 class Grants(Done):
-    """The answer about the units of a key."""
+    """The units of a key."""
 
     results: list[GrantedUnits]
 
 
 class SpentUnits(Member):
-    """What was taken from one grant, as negative numbers."""
+    """The units that a charge took from one grant, as negative numbers."""
 
     id: int
     amount: int
@@ -50,14 +50,14 @@ class SpentUnits(Member):
 
 
 class Info(Member):
-    """What a charge consists of."""
+    """The parts of a charge."""
 
     credits: list[SpentUnits]
     dst_actions: list[str]
 
 
 class HistoryEntry(Member):
-    """A charge; ``timestamp`` in milliseconds since the Unix epoch."""
+    """A charge. `timestamp` is in milliseconds since the Unix epoch."""
 
     id: int
     timestamp: int
@@ -74,7 +74,7 @@ class History(Member):
 
 
 class Sku(Member):
-    """What a feature costs."""
+    """The cost of a feature."""
 
     description: str
     amount: int
@@ -84,14 +84,14 @@ class Sku(Member):
 
 
 class Skus(Member):
-    """A page of what features cost."""
+    """A page of the costs of features."""
 
     next_token: str | None
     skus: list[Sku]
 
 
 def render_grants(grants: Sequence[Grant]) -> Response:
-    """Return the units of a key, grant by grant."""
+    """Return the response that lists a key's grants."""
     found = [
         GrantedUnits(
             id=grant.id,
@@ -106,7 +106,7 @@ def render_grants(grants: Sequence[Grant]) -> Response:
 
 
 def render_history(charges: Sequence[tuple[str, Charge]], next_token: str | None) -> Response:
-    """Return a page of what a key spent, each charge with the id of the task that it was for."""
+    """Return the response with a page of charges, each with the id of its task."""
     history = [
         HistoryEntry(
             id=charge.id,
@@ -127,5 +127,5 @@ def render_history(charges: Sequence[tuple[str, Charge]], next_token: str | None
 
 
 def render_costs(skus: Sequence[Sku], next_token: str | None) -> Response:
-    """Return a page of what features cost."""
+    """Return the response with a page of the costs of features."""
     return render(Result[Skus](result=Skus(next_token=next_token, skus=list(skus))))

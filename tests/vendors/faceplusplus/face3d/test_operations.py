@@ -1,4 +1,4 @@
-"""What 3D Face answers to photos that it takes."""
+"""Successful responses of 3D Face."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLAIN = ["request_id", "obj_file", "time_used", "transfer_matrix"]
 
 @pytest.fixture
 def folder(answer: dict[str, Any], tmp_path: Path) -> Path:
-    """The three files, saved under the names that the vendor prescribes."""
+    """A folder with the three files under the vendor's names."""
     for name, member in [("face.obj", "obj_file"), ("face.mtl", "mtl_file"), ("tex.jpg", "texture_img")]:
         (tmp_path / name).write_bytes(base64.b64decode(answer[member], validate=True))
     return tmp_path
@@ -86,13 +86,13 @@ def vertices_of(obj: str) -> Points3:
 
 
 def distance(answer: dict[str, Any], position: int, photo: bytes) -> float:
-    """Return how far an answer puts the mesh from the face in a photo, in distances of the eyes."""
+    """Return the distance of a mesh from the face in a photo, as a fraction of the eye distance."""
     landmarks = landmarks_of(photo)
     vertices = vertices_of(answer["obj_file"])
     height, width = decode_picture(photo, ImageRules(frozenset({"jpeg"}))).image.shape[:2]
     matrix = np.reshape(answer["transfer_matrix"][position], (4, 4))
     x, y, _, _ = matrix @ np.column_stack([vertices[:468], np.ones(468)]).T
-    # Pixel centres are at half numbers in the documented frame, at integers in ours.
+    # Pixel centres are at half integers in the documented frame, and at integers in the face core.
     projected = np.column_stack([width / 2 + x, height / 2 - y]) - 0.5
     eyes = np.linalg.norm(landmarks[33] - landmarks[263])
     return float(np.median(np.linalg.norm(projected - landmarks, axis=1) / eyes))
@@ -152,7 +152,7 @@ def test_the_same_photo_gives_the_same_bytes_however_it_is_sent(
         {"data": {**flags, "image_base64_2": "", "image_url_3": ""}, "files": {"image_file_1": face_jpeg}},
     ]
     for request in requests:
-        again = client.post(URL, **request)  # type: ignore[arg-type] # a request is keywords of several types
+        again = client.post(URL, **request)  # type: ignore[arg-type] # requests are keywords of several types
         assert again.status_code == 200, again.text
         assert without_what_varies(again.json()) == without_what_varies(answer)
 
@@ -160,7 +160,7 @@ def test_the_same_photo_gives_the_same_bytes_however_it_is_sent(
 def test_a_big_photo_fits_into_a_field(
     client: httpx.Client, answer: dict[str, Any], face_jpeg: bytes
 ) -> None:
-    padded = face_jpeg + bytes(1_300_000)  # bytes behind the end of a JPEG mean nothing
+    padded = face_jpeg + bytes(1_300_000)  # bytes after the end of a JPEG are ignored
     big = client.post(URL, data={**KEYS, "image_base64_1": base64.b64encode(padded).decode()})
     assert (big.status_code, list(big.json())) == (200, PLAIN)
     assert without_what_varies(big.json()) == without_what_varies({name: answer[name] for name in PLAIN})

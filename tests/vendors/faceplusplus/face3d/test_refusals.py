@@ -1,4 +1,4 @@
-"""What 3D Face answers to what it refuses, in the words of the API."""
+"""Error responses of 3D Face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Face reconstruction over the wire."""
+"""Responses of face reconstruction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encoded(photo: bytes, pillow_format: str, **options: object) -> bytes:
 
 
 def without_url(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what is the same in every answer to the same photo."""
+    """Return the part that is the same in every response to the same photo."""
     face = {name: value for name, value in result["face"].items() if name != "textureUrl"}
     return {**result, "face": face}
 
@@ -97,7 +97,7 @@ def test_every_documented_format_is_read(
     response = post(client, encoded(face_jpeg, pillow_format), "photo.jpg")
     assert response.status_code == 200, response.text
     again = response.json()["result"]
-    # What the formats lose is little.
+    # Lossy formats change the result only slightly.
     np.testing.assert_allclose(again["face"]["blendShapes"], result["face"]["blendShapes"], atol=0.2)
     for name in ("gender", "accessories"):
         assert again[name] == result[name]
@@ -108,7 +108,7 @@ def test_every_documented_format_is_read(
 
 
 def cropped(photo: bytes, begin: float, end: float) -> bytes:
-    """Return an upright strip of a picture, as a PNG."""
+    """Return a vertical strip of a picture as a PNG."""
     with PillowImage.open(io.BytesIO(photo)) as picture:
         box = (round(begin * picture.width), 0, round(end * picture.width), picture.height)
         buffer = io.BytesIO()

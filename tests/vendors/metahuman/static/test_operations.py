@@ -1,4 +1,4 @@
-"""Textures, which answers name by their URL."""
+"""Downloads of textures."""
 
 from __future__ import annotations
 

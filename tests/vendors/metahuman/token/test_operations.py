@@ -1,4 +1,4 @@
-"""Tokens, which a mail address is enough for."""
+"""Registration of tokens."""
 
 from __future__ import annotations
 

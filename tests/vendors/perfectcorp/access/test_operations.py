@@ -49,7 +49,7 @@ def test_a_call_without_an_id_token_is_its_keys(emulate: Callable[..., Any]) -> 
     assert answers[1].json() == before.json()
     calls = client.get("/_emulator/calls", params={"credential": "sk-test"}).json()["calls"]
     assert [call["operation"] for call in calls] == ["legacy_token"] * 3
-    # A body that names nobody leaves it to the header, as at every other path.
+    # Without a client_id in the body, the header identifies the caller, as on other paths.
     headers = {"Authorization": "Bearer sk-test"}
     stranger = client.post("/s2s/v1.0/client/auth", json={"client_id": 5}, headers=headers)
     assert stranger.json()["error_code"] == "InvalidParameters"

@@ -1,4 +1,4 @@
-"""Files are registered, and their pictures uploaded."""
+"""Registration and upload of files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_urls_name_the_host_that_the_client_named(api: Any, face_jpeg: bytes) ->
     response = api.client.post(FILE, json={"files": [new]}, headers=headers)
     url = httpx.URL(response.json()["data"]["files"][0]["requests"][0]["url"])
     assert (url.scheme, url.netloc) == ("http", b"emulator.internal:8080")
-    # And it works under any name that leads here: the host is not signed.
+    # The host is not signed, so the URL works under any host name of the emulator.
     reached = url.copy_with(host=api.client.base_url.host, port=api.client.base_url.port)
     answer = httpx.put(reached, content=face_jpeg, headers={"Content-Type": "image/jpeg"})
     assert (answer.status_code, answer.content) == (200, b"")

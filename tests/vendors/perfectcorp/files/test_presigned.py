@@ -1,4 +1,4 @@
-"""URLs that allow one request, for a while."""
+"""Presigned URLs allow one request until they expire."""
 
 from __future__ import annotations
 

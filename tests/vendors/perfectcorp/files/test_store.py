@@ -1,4 +1,4 @@
-"""Objects in the store, and what it refuses."""
+"""Objects in the store, and the errors of the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "sk-test"
 
 def refusal(answer: Any) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/xml"
-    error = ET.fromstring(answer.content)  # noqa: S314 - our own answer
+    error = ET.fromstring(answer.content)  # noqa: S314 - the emulator's own response
     assert [child.tag for child in error] == ["Code", "Message", "RequestId", "HostId"]
     assert error.findtext("RequestId") == answer.headers["x-request-id"]
     return answer.status_code, str(error.findtext("Code"))

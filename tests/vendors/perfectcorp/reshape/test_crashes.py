@@ -1,4 +1,4 @@
-"""Wherever a process dies over a task, the next one brings it to the same end, with its effects once."""
+"""After a crash at any step of a task, the next process reaches the same state without repeating effects."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ REQUEST = {
 
 
 class Died(BaseException):
-    """The process is no more: nothing in it answers for that."""
+    """The simulated crash of a process. No handler for ``Exception`` catches it."""
 
 
 class Life:
-    """Counts the steps that leave a trace outside of the process, and ends at one of them."""
+    """One run of a process. It counts the steps with outside effects, and crashes at one of them."""
 
     def __init__(self, last_step: int | None) -> None:
         self.steps: list[str] = []
@@ -56,7 +56,7 @@ class Life:
 
 
 class Mortal:
-    """Another object whose calls are steps of a life: it may end before and after each."""
+    """A wrapper that counts calls of an object as steps: a life can end before and after each call."""
 
     def __init__(self, target: object, life: Life, names: set[str]) -> None:
         self._target = target
@@ -78,14 +78,14 @@ class Mortal:
 
 
 class Clock:
-    """Stands still, so that lives can be compared."""
+    """A clock that does not move, so that lives can be compared."""
 
     def now(self, _credential: str = "") -> float:
         return 9.0
 
 
 class Queue:
-    """Remembers the tasks, and has a result for what a worker would compute."""
+    """A queue that records the tasks, and returns a given result instead of computing it."""
 
     def __init__(self, result: ReshapedPicture | Exception) -> None:
         self.enqueued: list[str] = []
@@ -110,18 +110,18 @@ RESULTS: dict[str, ReshapedPicture | Exception] = {
 
 
 class Silent:
-    """Tells nobody that a task is over."""
+    """An announcer that sends no webhooks."""
 
     async def prepare(self, task: Task) -> None:
-        """Take nobody down."""
+        """Do nothing."""
 
     async def announce(self, task: Task) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 @contextlib.asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[SqliteRecords]:
-    """Give the records of a folder; whatever happens, the thread that they are read in ends."""
+    """Open the records of a folder, and always close them, because this ends their thread."""
     records = SqliteRecords(folder / "records.sqlite3")
     await records.open()
     try:
@@ -131,14 +131,14 @@ async def opened(folder: Path) -> AsyncIterator[SqliteRecords]:
 
 
 async def meter_on(records: Any) -> Meter:
-    """Return a meter that knows what was billed before."""
+    """Return a meter with the bills of earlier lives."""
     meter = Meter(records, {})
     await meter.load()
     return meter
 
 
 async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
-    """Perform what there is to perform, and return all that is stored; None if the life ended."""
+    """Perform all tasks, and return everything that is stored, or None if the life ended."""
     blobs, queue = FolderBlobs(folder / "blobs"), Queue(result)
     async with opened(folder) as records:
         mortal = Mortal(records, life, {"create", "put", "replace", "delete", "count_up"})
@@ -182,8 +182,8 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     whole = Life(None)
     undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
     assert undisturbed is not None
-    # It starts, is computed, its result is stored, it is held, its units are spent and billed, or given
-    # back, and it is finished.
+    # The task starts, is computed, its result is stored, it is held, its units are spent and billed or
+    # refunded, and it is finished.
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "replace",
         "run",
@@ -194,7 +194,7 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     ]
     for last_step in range(1, len(whole.steps) + 1):
         folder = tmp_path / str(last_step)
-        # Each life dies at the same step of its own, and the last one may go on.
+        # The first two lives end at the same step. The last one does not end.
         for is_first in (True, False):
             assert asyncio.run(live(folder, result, Life(last_step), is_first=is_first)) in (
                 None,
@@ -219,7 +219,7 @@ async def amount_left(folder: Path) -> int:
 
 
 async def create(folder: Path, life: Life, second: Life) -> None:
-    """Create a task as far as the first life goes, recover as far as the second does, and begin a third."""
+    """Create a task in the first life, recover it in the second, and recover it completely in a third."""
     async with opened(folder) as records:
         mortal = Mortal(records, life, {"create", "put", "replace", "count_up"})
         ids = SeededIds(0, mortal.count_up)

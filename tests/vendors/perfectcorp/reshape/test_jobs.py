@@ -1,4 +1,4 @@
-"""Tasks that fail, and say why."""
+"""Tasks that fail, and their errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 
 WIDER_EYES: dict[str, Any] = {"version": "1.0", "features": {"eye_size": 80}, "global": {}}
 
-# Strict enough for the sample pictures to break every limit.
+# So strict that the sample pictures exceed every limit.
 STRICT = {"file_bytes": 300_000, "longest_side": 700, "face_fraction": 0.6, "face_angle_deg": 89.0}
 
 

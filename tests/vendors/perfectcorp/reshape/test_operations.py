@@ -1,4 +1,4 @@
-"""Tasks that reshape faces and look for them."""
+"""Tasks that reshape and find faces."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_face_is_reshaped(api: Any, face_jpeg: bytes, pillow_format: str, cont
     assert before.shape == after.shape
     changed = np.abs(before - after).max(axis=2) > 24
     assert changed.sum() > 100
-    # The picture's rim is far from any face.
+    # The edge of the picture is far from any face.
     assert not changed[:20].any()
     assert not changed[-20:].any()
 
@@ -121,7 +121,7 @@ def test_a_per_side_zero_overrides_the_combined_parameter(api: Any, face_jpeg: b
     result = pixels(api.result(api.start(body))).astype(int)
     changed = np.abs(pixels(face_jpeg) - result).max(axis=2) > 24
     half = changed.shape[1] // 2
-    # The face looks into the camera: the person's right is the picture's left.
+    # The face looks into the camera, so the person's right is on the left of the picture.
     assert changed[:, :half].sum() > 50
     assert changed[:, half:].sum() == 0
 

@@ -1,4 +1,4 @@
-"""Tasks that are not created."""
+"""Requests whose task is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests and answers of AI Face Reshape look like."""
+"""Request and response models of AI Face Reshape."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from laboratory.proportions import PROPORTIONS
 
 values = st.integers(-100, 100)
 
-# Which way the quantity goes that stands in laboratory.proportions, at 100, as the vendor's page
-# has it: small to large, narrow to wide, low to high; the tip of the nose from up to down.
+# Features that decrease their quantity in laboratory.proportions at 100. All others increase it: the vendor's
+# page says small to large, narrow to wide, low to high, and the tip of the nose from up to down.
 LESS_AT_100 = {"cheekbones", "jaw"}
 
 

@@ -1,4 +1,4 @@
-"""What tasks cost, and what is given back."""
+"""The costs of tasks, and refunds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_without_units_no_task_is_created_and_pre_process_is_free(
         },
     )
     assert emulator.create(file_id, PRE_PROCESS).status_code == 200
-    # A bad file is said before the units are looked at.
+    # The file is checked before the units.
     assert emulator.create("unknown").json()["error_code"] == "InvalidParameters"
 
 
@@ -78,7 +78,7 @@ def test_what_was_taken_for_a_task_that_never_came_to_be_is_given_back_at_the_ne
         emulator.wait(kept)
         units = Units(emulator.client.app.state.world, PerfectCorpSettings(), frozenset({"create_reshape"}))
         whose = ("sk-test", "never-told")
-        # As far as a creation comes whose process is killed before the task is recorded.
+        # The state after a process was killed before it recorded the task.
         emulator.client.portal.call(units.reserve, *whose, "create_reshape", "api_face_reshape", 1)
         assert balance(emulator) == 998
         assert [each["target_id"] for each in history(emulator)] == ["never-told", kept]

@@ -1,4 +1,4 @@
-"""What a key has, what it spent and what features cost."""
+"""The units of a key, its history, and the costs of features."""
 
 from __future__ import annotations
 
