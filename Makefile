@@ -8,6 +8,10 @@ PORT ?= 3468
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 export UV_PYTHON := $(PYTHON)
+# uv brings its own certificates. Behind a proxy that inspects TLS, only the system's have the proxy's.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS := 1
+endif
 RUN := .venv/bin
 
 help:  ## List the targets.

@@ -29,7 +29,7 @@ def control_api() -> str:
 
 
 def _route(method: str, path: str, described: Any, document: Any) -> str:
-    parts = [f"### {method} {path}", described.get("description", described["summary"])]
+    parts = [f"### {method} {path}", f"{described['summary']}.", described.get("description", "")]
     parameters = parameter_members(described, document)
     if parameters:
         parts.append(member_table(parameters, "parameter"))

@@ -10,6 +10,9 @@ from docgen.markdown import code, codes
 
 Json = Mapping[str, Any]
 
+FORMATS = {"binary": "file", "date-time": "ISO 8601 time", "uuid": "UUID", "path": "path"}
+"""Formats of strings in words."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -39,6 +42,8 @@ class Member:
 def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -> Iterator[Member]:
     """Yield the members of an object, of the objects in it, and of the alternatives of a union.
 
+    A member of several alternatives is yielded once, with the types and descriptions of all of them.
+
     Parameters
     ----------
     schema : mapping
@@ -50,25 +55,27 @@ def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -
     depth : int, optional
         How many levels of objects to describe.
     """
-    seen: set[str] = set()
+    versions: dict[str, list[Json]] = {}
+    required: set[str] = set()
     for each in _alternatives(schema, document):
         if each.get("type") == "array":
             yield from members(each.get("items", {}), document, f"{prefix}[]", depth=depth)
             continue
+        required.update(each.get("required", ()) if "properties" in each else ())
         for name, member in each.get("properties", {}).items():
-            path = f"{prefix}.{name}" if prefix else name
-            if path in seen:
-                continue
-            seen.add(path)
-            yield Member(
-                path,
-                accepts(member, document),
-                name in each.get("required", ()),
-                _default(member),
-                _description(member, document),
-            )
-            if depth > 1:
-                yield from members(member, document, path, depth=depth - 1)
+            versions.setdefault(name, []).append(member)
+    for name, found in versions.items():
+        path = f"{prefix}.{name}" if prefix else name
+        member = {"anyOf": found}
+        yield Member(
+            path,
+            accepts(member, document),
+            name in required,
+            next(filter(None, map(_default, found)), ""),
+            " ".join(dict.fromkeys(filter(None, (_description(each, document) for each in found)))),
+        )
+        if depth > 1:
+            yield from members(member, document, path, depth=depth - 1)
 
 
 def accepts(schema: Json, document: Json) -> str:
@@ -89,11 +96,16 @@ def resolved(schema: Json, document: Json) -> Json:
 
 
 def _alternatives(schema: Json, document: Json) -> list[Json]:
-    """Return the members of a union, or the one schema; annotations around a reference are dropped."""
+    """Return the members of a union, or the one schema; annotations around a reference are dropped.
+
+    An object that a union restricts further comes before the members of the union.
+    """
     schema = resolved(schema, document)
     for keyword in ("anyOf", "oneOf", "allOf"):
         if keyword in schema:
-            return [each for part in schema[keyword] for each in _alternatives(part, document)]
+            common = [{**schema, keyword: []}] if "properties" in schema else []
+            parts = [each for part in schema[keyword] for each in _alternatives(part, document)]
+            return common + parts
     return [schema]
 
 
@@ -116,10 +128,10 @@ def _words(schema: Json, document: Json) -> str:
             limits += f", up to {_number(schema['maximum'])}" if "maximum" in schema else ""
             limits += f", below {_number(schema['exclusiveMaximum'])}" if "exclusiveMaximum" in schema else ""
         return f"{kind}, {limits}" if limits else kind
+    # Text in base64 and JSON in a text also have a media type.
+    is_file = "contentMediaType" in schema and not {"contentEncoding", "contentSchema"} & schema.keys()
     return {
-        "string": {"binary": "file", "date-time": "ISO 8601 time", "uuid": "UUID", "path": "path"}.get(
-            schema.get("format", ""), "text"
-        ),
+        "string": "file" if is_file else FORMATS.get(schema.get("format", ""), "text"),
         "boolean": "`true` or `false`",
         "null": "`null`",
         "object": "object",

@@ -27,7 +27,7 @@ from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
-from emulator.control.refusals import answer_refusals
+from emulator.control.refusals import ControlApplication, answer_refusals
 from emulator.control.router import control_router
 from emulator.control.scenario import find_scenario, load_scenario
 from emulator.control.world import Progress
@@ -35,7 +35,7 @@ from emulator.ids import SeededIds
 from emulator.pipelines.options import WARM_UP
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
-from emulator.variables import strange_variables
+from emulator.variables import unknown_variables
 from emulator.version import VERSION
 from emulator.web.application import vendor_application
 from emulator.web.dispatch import Dispatch
@@ -94,7 +94,7 @@ def create_app(
     """
     settings = settings or Settings()
     vendors = discover_vendors(settings.vendor_packages)
-    for sentence in strange_variables(os.environ, vendors):
+    for sentence in unknown_variables(os.environ, vendors):
         logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
     adapters = _adapters(settings, workers)
@@ -109,7 +109,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            with _blaming(adapters.folder):
+            with _store_errors(adapters.folder):
                 await _open(adapters, stack)
                 await world.load()
             for scenario in scenarios:
@@ -120,11 +120,11 @@ def create_app(
             stack.push_async_callback(world.plans.close)
             stack.push_async_callback(world.tasks.close)
             stack.push_async_callback(world.queue.close)
-            with _blaming(adapters.folder):
+            with _store_errors(adapters.folder):
                 await world.tasks.start()
             yield
 
-    app = FastAPI(
+    app = ControlApplication(
         title="face-api-emulator control API",
         version=VERSION,
         lifespan=lifespan,
@@ -138,7 +138,7 @@ def create_app(
     app.state.vendors = vendors
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    runs = _what_runs(settings)
+    runs = _adapter_descriptions(settings)
     app.include_router(control_router(world, vendors, vendor_settings, VERSION, app.state.progress, runs))
 
     answer_refusals(app, vendors)
@@ -167,7 +167,7 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
 
 
 @contextlib.contextmanager
-def _blaming(folder: Path) -> Iterator[None]:
+def _store_errors(folder: Path) -> Iterator[None]:
     """Turn errors about a data folder or its content into StoreUnreadable."""
     try:
         yield
@@ -238,7 +238,7 @@ def _world(
     )
 
 
-def _what_runs(settings: Settings) -> dict[str, str]:
+def _adapter_descriptions(settings: Settings) -> dict[str, str]:
     """Return a description of each adapter, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
     return {

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-EVERYBODY = ""
+ALL_CREDENTIALS = ""
 """Stands for all credentials: its settings are the default."""
 
 
@@ -64,39 +64,39 @@ class Clock:
         self._settings: dict[str, Setting] = {}
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    def now(self, credential: str = EVERYBODY) -> float:
+    def now(self, credential: str = ALL_CREDENTIALS) -> float:
         """Return the time of ``credential``, in seconds since the Unix epoch."""
         return self.setting(credential).now()
 
-    def setting(self, credential: str = EVERYBODY) -> Setting:
+    def setting(self, credential: str = ALL_CREDENTIALS) -> Setting:
         """Return the state of the clock of ``credential``."""
-        return self._settings.get(credential) or self._settings.get(EVERYBODY, self._initial)
+        return self._settings.get(credential) or self._settings.get(ALL_CREDENTIALS, self._initial)
 
     def settings(self) -> dict[str, Setting]:
         """Return the clocks that testers have set, by credential."""
         return dict(self._settings)
 
-    def set(self, setting: Setting, credential: str = EVERYBODY) -> None:
+    def set(self, setting: Setting, credential: str = ALL_CREDENTIALS) -> None:
         """Set the clock of ``credential``, and wake everything that waits for a time."""
         self._settings[credential] = setting
         self._wake()
 
-    def freeze(self, credential: str = EVERYBODY, at: float | None = None) -> None:
+    def freeze(self, credential: str = ALL_CREDENTIALS, at: float | None = None) -> None:
         """Freeze the clock now, or at the time ``at``."""
         self.set(Setting(frozen_at=self.now(credential) if at is None else at), credential)
 
-    def run(self, credential: str = EVERYBODY) -> None:
+    def run(self, credential: str = ALL_CREDENTIALS) -> None:
         """Let the clock run from its current time."""
         self.set(Setting(offset_s=self.now(credential) - time.time()), credential)
 
-    def travel(self, moment: float, credential: str = EVERYBODY) -> None:
+    def travel(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
         """Set the clock to ``moment``. A frozen clock stays frozen, a running one runs on."""
         if self.setting(credential).frozen_at is None:
             self.set(Setting(offset_s=moment - time.time()), credential)
         else:
             self.set(Setting(frozen_at=moment), credential)
 
-    def advance(self, seconds: float, credential: str = EVERYBODY) -> None:
+    def advance(self, seconds: float, credential: str = ALL_CREDENTIALS) -> None:
         """Advance the clock by ``seconds``. A frozen clock stays frozen, a running one runs on."""
         before = self.setting(credential)
         if before.frozen_at is None:
@@ -112,7 +112,7 @@ class Clock:
             self._settings.pop(credential, None)
         self._wake()
 
-    async def wait_until(self, moment: float, credential: str = EVERYBODY) -> None:
+    async def wait_until(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
         """Wait until the clock of ``credential`` reaches ``moment``, by itself or because it is changed."""
         changed = asyncio.Event()
         entry = (asyncio.get_running_loop(), changed)

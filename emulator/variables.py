@@ -35,7 +35,7 @@ def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
     return (*own, *theirs)
 
 
-def strange_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> list[str]:
+def unknown_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> list[str]:
     """Return a warning for each variable that looks like a setting but is not.
 
     This is not an error, because the variable need not be a typo: an orchestrator that runs a service named

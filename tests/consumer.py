@@ -44,7 +44,7 @@ def status_of(task_id: str) -> str:
     return str(call(f"{TASK}/{task_id}")["data"]["task_status"])
 
 
-def is_all_said() -> bool:
+def is_everything_delivered() -> bool:
     """Return whether all tasks are finished and no further webhook is due."""
     told = call(f"{URL}/_emulator/webhooks/plan?credential={KEY}")
     deliveries = call(f"{URL}/_emulator/webhooks/deliveries?credential={KEY}")
@@ -91,7 +91,7 @@ def main() -> None:
                 over.set()
             polled.add(task_id)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_all_said():
+    while not is_everything_delivered():
         if time.monotonic() > deadline:
             sys.exit("tasks or webhooks are still outstanding")
         time.sleep(0.01)

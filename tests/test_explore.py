@@ -77,8 +77,8 @@ def test_a_plan_is_printed_as_the_steps_that_the_client_sees() -> None:
 
 
 def test_a_correct_client_passes_every_plan(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The client polls before it answers a webhook, and each of these polls waits for BOUND_SECONDS.
-    monkeypatch.setattr("emulator.world.plans.BOUND_SECONDS", 0.1)
+    # The client polls before it answers a webhook. Each of these polls waits for the timeout.
+    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
     broken, printed = explore(url, CONSUMER, "looks-up", polls=0)
     assert broken == []
     assert "without a plan: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed

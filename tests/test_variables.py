@@ -8,7 +8,7 @@ from pydantic_settings import SettingsError
 
 from emulator.app import create_app
 from emulator.settings import Settings
-from emulator.variables import NESTED, OPTIONS, refusals, strange_variables, variables
+from emulator.variables import NESTED, OPTIONS, refusals, unknown_variables, variables
 from emulator.web.vendor import discover_vendors
 
 VENDORS = discover_vendors(Settings().vendor_packages)
@@ -19,7 +19,7 @@ def test_known_and_unrelated_variables_are_not_reported() -> None:
     others = ("PATH", "MY_FACE_EMULATOR_SEED", "FACE_EMULATOR", "FACE_DRIFT_KEY")
     for_clients = ("FACE_EMULATOR_URL", "FACE_EMULATOR_CREDENTIAL", "FACE_EMULATOR_WEBHOOK_SECRET")
     members = ("FACE_EMULATOR_PROGRESSION__MODE", "FACE_EMULATOR_CREDENTIALS__ME", "face_emulator_seed")
-    assert strange_variables((*variables(VENDORS), *others, *for_clients, *members), VENDORS) == []
+    assert unknown_variables((*variables(VENDORS), *others, *for_clients, *members), VENDORS) == []
 
 
 def test_nested_settings_have_a_variable_for_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_nested_settings_have_a_variable_for_each_member(monkeypatch: pytest.Mon
     ],
 )
 def test_a_misspelled_variable_is_reported_with_the_closest_match(name: str, advice: str) -> None:
-    assert strange_variables([name], VENDORS) == [f"{name} is not a setting and has no effect; {advice}"]
+    assert unknown_variables([name], VENDORS) == [f"{name} is not a setting and has no effect; {advice}"]
 
 
 def test_no_setting_has_the_name_of_a_command_line_option() -> None:
@@ -63,7 +63,7 @@ def test_create_app_warns_about_misspelled_variables(
     monkeypatch.setenv("FACE_EMULATOR_SEDE", "7")
     with caplog.at_level(logging.WARNING):
         create_app()
-    assert caplog.messages == strange_variables(["FACE_EMULATOR_SEDE"], VENDORS)
+    assert caplog.messages == unknown_variables(["FACE_EMULATOR_SEDE"], VENDORS)
 
 
 @pytest.mark.parametrize(

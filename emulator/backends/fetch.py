@@ -57,7 +57,7 @@ class HttpFetcher:
             self._client = httpx.AsyncClient(follow_redirects=True, trust_env=False)
         body = bytearray()
         try:
-            if not _is_of_the_web(httpx.URL(url)):
+            if not _is_http_url(httpx.URL(url)):
                 raise FetchFailed(url, "not an http or https URL")
             # httpx's timeout applies to each read. The deadline limits the whole download.
             async with (
@@ -82,7 +82,7 @@ class HttpFetcher:
             await self._client.aclose()
 
 
-def _is_of_the_web(url: httpx.URL) -> bool:
+def _is_http_url(url: httpx.URL) -> bool:
     """Return whether it is an http or https URL with a host and a valid port.
 
     For other URLs, httpx raises errors of other types.

@@ -1,5 +1,5 @@
 """The commands of ``face-emulator``, one module for each group.
 
-A command imports its dependencies when it runs, so that ``--help`` is fast. Worker processes start faster
-too, because they load ``emulator.cli`` as their main module.
+A command imports its dependencies only when it runs. This makes ``--help`` fast, and also the start of worker
+processes, because they load ``emulator.cli`` as their main module.
 """

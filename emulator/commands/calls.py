@@ -14,7 +14,7 @@ from emulator.commands.failure import CallFailed
 if TYPE_CHECKING:
     from emulator.world.journal.entry import RecordedCall
 
-group = typer.Typer(no_args_is_help=True, help="List, check and export the calls that clients made.")
+group = typer.Typer(no_args_is_help=True, help="List, verify and export recorded calls.")
 
 
 @group.command("list")
@@ -41,12 +41,14 @@ def list_calls(
     warning: Annotated[
         str | None, typer.Option(help="Only calls with this warning, as in `calls warnings`.")
     ] = None,
-    last: Annotated[int | None, typer.Option(help="Only the newest calls, at most this many.")] = None,
+    last: Annotated[
+        int | None, typer.Option(help="Number of newest calls to list; omit it to list all.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Keep printing new calls.")] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """List the last calls, with warnings about mistakes of the client."""
+    """List recorded calls, with warnings about mistakes of the client."""
     match = {
         "vendor": vendor,
         "operation": operation,
@@ -71,7 +73,7 @@ def list_calls(
 def show_call(
     number: Annotated[int, typer.Argument(help="Number in `calls list`.")], url: Url = BASE_URL
 ) -> None:
-    """Show everything about one call, as JSON."""
+    """Show one call with its response, as JSON."""
     with connected(url) as client:
         typer.echo(client.call(number).model_dump_json(indent=1))
 
@@ -90,9 +92,9 @@ def verify_calls(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Check how many calls match.
+    """Check the number of calls that match a filter.
 
-    On failure, it prints the closest call, and the exit code is 1.
+    If the number is wrong, it prints the closest call, and the exit code is 1.
     """
     with connected(url, credential) as client:
         wanted = json.loads(match)
@@ -118,14 +120,14 @@ def export_har(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Export the last calls as HAR, for the developer tools of browsers."""
+    """Export recorded calls as an HTTP archive (HAR), which browsers can open."""
     with connected(url, credential) as client:
         file.write_text(json.dumps(client.har(), indent=1))
 
 
 @group.command("forget")
 def forget_calls(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Forget the calls of a credential, or all."""
+    """Delete the recorded calls of a credential, or all."""
     with connected(url, credential) as client:
         client.forget_calls()
 

@@ -34,21 +34,23 @@ def freeze(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Freeze the clock, now or at a time."""
+    """Freeze the clock at the current time, or at another time."""
     with connected(url, credential) as client:
         _print(client.freeze(None if at is None else _moment(at)))
 
 
 @group.command()
 def run(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Run a frozen clock again, from its current time."""
+    """Let a frozen clock run again, from its current time."""
     with connected(url, credential) as client:
         _print(client.run())
 
 
 @group.command()
 def advance(
-    seconds: Annotated[float, typer.Argument(min=0)], credential: Credential = None, url: Url = BASE_URL
+    seconds: Annotated[float, typer.Argument(help="Seconds to move the clock forward.", min=0)],
+    credential: Credential = None,
+    url: Url = BASE_URL,
 ) -> None:
     """Move the clock forward by a number of seconds."""
     with connected(url, credential) as client:

@@ -1,4 +1,4 @@
-"""Options and connection of the commands that call a running emulator."""
+"""Shared options of the commands that call a running emulator, and their connection to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE_URL = "http://127.0.0.1:3468"
 
 @contextmanager
 def connected(url: str, credential: str | None = None) -> Iterator[Client]:
-    """Yield a client of a running emulator, and print errors as messages without a traceback."""
+    """Yield a client of a running emulator. On an error, print a message and exit, without a traceback."""
     import httpx
     from pydantic import ValidationError
 

@@ -9,7 +9,9 @@ import typer
 from emulator.commands.connection import BASE_URL, Url, connected
 from emulator.commands.failure import CallFailed
 
-group = typer.Typer(no_args_is_help=True, help="Set the states of credentials, such as valid or expired.")
+group = typer.Typer(
+    no_args_is_help=True, help="List and set the states of credentials, such as valid or expired."
+)
 
 
 @group.command("list")
@@ -22,7 +24,7 @@ def list_credentials(url: Url = BASE_URL) -> None:
 
 @group.command("set")
 def set_credential(
-    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")],
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, as a client sends it.")],
     state: Annotated[
         str, typer.Argument(help="valid, revoked, expired, restricted, no_balance or other_region.")
     ],
@@ -42,7 +44,8 @@ def set_credential(
 
 @group.command("remove")
 def remove_credential(
-    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL")], url: Url = BASE_URL
+    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, as a client sends it.")],
+    url: Url = BASE_URL,
 ) -> None:
     """Remove the state of a credential; a state from the settings applies again."""
     with connected(url) as client:

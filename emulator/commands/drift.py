@@ -28,7 +28,7 @@ def drift(
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Name of a sample to send; repeatable. Omit it to send all.")
+        list[str] | None, typer.Option(help="Name of a sample to send; repeatable; omit it to send all.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the samples, and send nothing.")] = False,
     record: Annotated[
@@ -47,10 +47,11 @@ def drift(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a response.", min=0.001)] = 30.0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that may be billed.")] = False,
 ) -> None:
-    """Compare a real service with the emulator, by sending the golden samples to both.
+    """Send the golden samples to a real service and to the emulator, and compare the responses.
 
     The vendor bills the calls to your key. The command starts its own emulator. It prints the differences and
-    how to correct them. The exit code is 0 for no difference, 1 for any, and 2 if the comparison failed.
+    how to correct them. The exit code is 0 without differences, 1 with differences, and 2 if the comparison
+    fails.
     """
     from rich.console import Console
 

@@ -12,7 +12,7 @@ from emulator.commands.failure import stopped
 def explore(
     command: Annotated[
         list[str],
-        typer.Argument(help="Command that runs the client, after `--`. Exit status 0 means success."),
+        typer.Argument(help="Command that runs the client, after `--`. It must exit with 0 if it succeeds."),
     ],
     *,
     url: Annotated[str | None, typer.Option(help="URL of a running emulator; omit it to start one.")] = None,

@@ -18,17 +18,21 @@ def faces(
         typer.Option("--output", "-o", help="File to write: .jpg or .png. Required, except for --name list."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of a test face; `list` prints all names.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the person; each seed is another person.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the person; each seed gives a different person.", min=0)
+    ] = 0,
     people: Annotated[
         int, typer.Option(help="Number of people, side by side, with consecutive seeds.", min=1, max=8)
     ] = 1,
-    yaw: Annotated[float, typer.Option(help="Degrees; positive turns to the person's left.")] = 0.0,
+    yaw: Annotated[float, typer.Option(help="Degrees; positive turns the head to the person's left.")] = 0.0,
     pitch: Annotated[float, typer.Option(help="Degrees; positive looks up.")] = 0.0,
-    roll: Annotated[float, typer.Option(help="Degrees; positive tilts to the person's left shoulder.")] = 0.0,
-    smile: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
-    open_mouth: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
-    closed_eyes: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
-    raised_brows: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    roll: Annotated[
+        float, typer.Option(help="Degrees; positive tilts the head to the person's left shoulder.")
+    ] = 0.0,
+    smile: Annotated[float, typer.Option(help="Strength of a smile.", min=0, max=1)] = 0.0,
+    open_mouth: Annotated[float, typer.Option(help="How far the mouth is open.", min=0, max=1)] = 0.0,
+    closed_eyes: Annotated[float, typer.Option(help="How far the eyes are closed.", min=0, max=1)] = 0.0,
+    raised_brows: Annotated[float, typer.Option(help="How far the eyebrows are raised.", min=0, max=1)] = 0.0,
     identity: Annotated[
         Path | None, typer.Option(help="JSON file with 80 identity coefficients, or a ground truth file.")
     ] = None,
@@ -67,9 +71,9 @@ def faces(
 ) -> None:
     """Draw synthetic faces, or one of the named test faces.
 
-    The seed decides the identity, skin tone, hair, gender and glasses, unless an option sets them. Smile,
-    open mouth, closed eyes and raised brows are strengths from 0 to 1. Equal options draw equal pictures.
-    With --name, all options except --output and --truth are ignored.
+    The seed determines the identity, skin tone, hair, gender and glasses, unless an option sets them. Smile,
+    open mouth, closed eyes and raised brows are strengths from 0 to 1. The same options give the same
+    picture. With --name, all options except --output and --truth are ignored.
     """
     from emulator.face.synthetic import Expression, SyntheticFaceSpec
     from emulator.face.synthetic.named import NAMED_FACES
@@ -81,7 +85,7 @@ def faces(
             typer.echo(f"{known:<{width}}  {face.shows}")
         return
     if output is None:
-        raise failed("name the file to write with --output", code=2)
+        raise failed("--output is required; give it the file to write", code=2)
     picture_format = "png" if output.suffix.lower() == ".png" else "jpeg"
     try:
         if name is not None:
@@ -126,5 +130,5 @@ def _identity_in(document: object) -> tuple[float, ...]:
         faces = document.get("faces") or [document]
         document = faces[0].get("identity_coefficients")
     if not isinstance(document, list):
-        raise ValueError("--identity needs a file with 80 numbers, or with `identity_coefficients`")  # noqa: TRY004 - a wrong file, not a wrong type
+        raise ValueError("--identity needs a JSON file with 80 numbers, or with `identity_coefficients`")  # noqa: TRY004 - a wrong file, not a wrong type
     return tuple(float(number) for number in document)

@@ -9,7 +9,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 
-group = typer.Typer(no_args_is_help=True, help="Make calls fail, with fault rules.")
+group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make calls fail.")
 
 
 @group.command("add")
@@ -26,9 +26,11 @@ def add_fault(
     ] = None,
     probability: Annotated[
         float | None,
-        typer.Option(help="Probability that a matching call fails, 0 to 1; --seed selects the calls."),
+        typer.Option(help="Probability, 0 to 1, that the rule fires for a matching call; see --seed."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for --probability.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed for --probability: the same seed selects the same calls.")
+    ] = 0,
     body_contains: Annotated[
         str | None, typer.Option(help="Only calls with this text in the request body.")
     ] = None,
@@ -45,7 +47,7 @@ def add_fault(
 ) -> None:
     """Add a fault rule, and print its id.
 
-    Without options, the rule fires for every call.
+    Without options, the rule fires for every call where its effect is possible.
     """
     match = {
         "vendor": vendor,
@@ -64,14 +66,16 @@ def add_fault(
 
 @group.command("list")
 def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the active rules, with the number of calls that they matched."""
+    """List the active rules, with how often they fired and how many calls they matched."""
     with connected(url, credential) as client:
         for rule in client.faults():
             typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
 
 
 @group.command("remove")
-def remove_fault(rule_id: str, url: Url = BASE_URL) -> None:
+def remove_fault(
+    rule_id: Annotated[str, typer.Argument(help="Id of the rule, from `faults list`.")], url: Url = BASE_URL
+) -> None:
     """Remove a rule, by its id in `faults list`."""
     with connected(url) as client:
         client.remove_fault(rule_id)
@@ -86,7 +90,7 @@ def forget_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 @group.command("names")
 def list_names(url: Url = BASE_URL) -> None:
-    """List the effects and errors that a rule can use, by name."""
+    """List the names of the effects and errors that a rule can use."""
     with connected(url) as client:
         errors = client.errors()
         for name in client.effects():

@@ -30,7 +30,9 @@ def list_scenarios() -> None:
 
 
 @group.command("show")
-def show_scenario(name: str, url: Url = BASE_URL) -> None:
+def show_scenario(
+    name: Annotated[str, typer.Argument(help="Name of a built-in scenario.")], url: Url = BASE_URL
+) -> None:
     """Show a built-in scenario, as JSON."""
     with connected(url) as client:
         typer.echo(client.scenario(name).model_dump_json(indent=1, exclude_defaults=True))
@@ -38,7 +40,9 @@ def show_scenario(name: str, url: Url = BASE_URL) -> None:
 
 @group.command("load")
 def load_scenario(
-    name: Annotated[str, typer.Argument(help="Name of a built-in scenario, or a file, `.toml` or `.yaml`.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a built-in scenario, or path of a `.toml` or `.yaml` file.")
+    ],
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -49,13 +53,17 @@ def load_scenario(
     from emulator.control.scenario import SUFFIXES, read_scenario
 
     with connected(url, credential) as client:
-        # The server looks up the built-in scenarios, because its vendors may differ from the ones here.
+        # The server finds a built-in scenario by name, because it may have other vendors than this process.
         loaded = client.load_scenario(read_scenario(Path(name)) if name.endswith(SUFFIXES) else name)
         typer.echo(f"{loaded.name}: {len(loaded.rules)} rules")
 
 
 @group.command("unload")
-def unload_scenario(name: str, credential: Credential = None, url: Url = BASE_URL) -> None:
+def unload_scenario(
+    name: Annotated[str, typer.Argument(help="Name of the scenario.")],
+    credential: Credential = None,
+    url: Url = BASE_URL,
+) -> None:
     """Remove the rules of a scenario; the settings that it changed stay."""
     with connected(url, credential) as client:
         client.unload_scenario(name)

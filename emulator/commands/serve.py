@@ -25,14 +25,14 @@ def serve(
     ] = 3468,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder that keeps all state after a stop; overrides FACE_EMULATOR_DATA_DIR."),
+        typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
     ] = None,
 ) -> None:
-    """Start the emulator, and run it until it is stopped with Ctrl+C.
+    """Start the emulator. Stop it with Ctrl+C.
 
     It prints the URLs of the vendors, and `Ready.` when the face core is loaded. Settings are environment
-    variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost at the end. If the address
-    is not a loopback address, the control API is off unless FACE_EMULATOR_CONTROL is on.
+    variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost when it stops. If the
+    address is not a loopback address, the control API is off unless FACE_EMULATOR_CONTROL is on.
     """
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable

@@ -18,7 +18,7 @@ def save(
     url: Url = BASE_URL,
 ) -> None:
     """Write all state of a running emulator to FILE."""
-    # Write to another file and rename it, so that a failed download does not damage an existing snapshot.
+    # Write to a temporary file first: a failed download must not damage an existing snapshot.
     unfinished = file.with_name(f"{file.name}.part")
     with connected(url) as client:
         try:

@@ -10,17 +10,19 @@ from emulator.commands.connection import BASE_URL, Credential, Url, connected
 
 group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
 
+TaskId = Annotated[str, typer.Argument(help="Id of the task, as its creation returned it.")]
+
 
 @group.command("list")
 def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the tasks with their real states."""
+    """List the tasks with their real states, regardless of the progression."""
     with connected(url, credential) as client:
         for task in client.tasks():
             typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
 
 
 @group.command("show")
-def show_task(task_id: str, url: Url = BASE_URL) -> None:
+def show_task(task_id: TaskId, url: Url = BASE_URL) -> None:
     """Show a task in its real state, as JSON. This does not count as a poll."""
     with connected(url) as client:
         typer.echo(client.task(task_id).model_dump_json(indent=1))
@@ -28,14 +30,14 @@ def show_task(task_id: str, url: Url = BASE_URL) -> None:
 
 @group.command("finish")
 def finish_task(
-    task_id: str,
+    task_id: TaskId,
     error: Annotated[
         str | None,
-        typer.Option(help="Name of the error that the task ends with; omit it for its own outcome."),
+        typer.Option(help="Name of an error to end the task with; omit it to keep the task's own result."),
     ] = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Finish a task as soon as its work is done."""
+    """Let a task appear finished as soon as its work is done, regardless of the progression."""
     with connected(url) as client:
         typer.echo(client.finish_task(task_id, error).state)
 
@@ -54,7 +56,7 @@ def set_progression(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Set or show when new tasks appear finished to the client.
+    """Set or show the progression: when new tasks appear finished to the client.
 
     real: when the work is done. immediate: when the task is created. after_polls: after a number of polls.
     after_seconds: after some seconds by the clock. manual: after `tasks finish`. reset: back to the default.

@@ -9,7 +9,7 @@ import typer
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import CallFailed
 
-group = typer.Typer(no_args_is_help=True, help="Manage the endpoints, deliveries and order of webhooks.")
+group = typer.Typer(no_args_is_help=True, help="Manage webhook endpoints, deliveries and plans.")
 
 
 @group.command("add")
@@ -45,7 +45,10 @@ def list_endpoints(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 
 @group.command("remove")
-def remove_endpoint(endpoint_id: str, url: Url = BASE_URL) -> None:
+def remove_endpoint(
+    endpoint_id: Annotated[str, typer.Argument(help="Id of the endpoint, from `webhooks list`.")],
+    url: Url = BASE_URL,
+) -> None:
     """Remove an endpoint."""
     with connected(url) as client:
         client.remove_endpoint(endpoint_id)
@@ -77,11 +80,11 @@ def plan_webhooks(
 ) -> None:
     """Set the order of polls and webhooks for a credential.
 
-    Without a number of polls, it shows the plan and the recorded events. Requires --credential.
+    Without a number of polls, it shows the plan and the recorded steps. --credential is required.
     """
     with connected(url, credential) as client:
         if credential is None:
-            raise CallFailed("a plan is for one credential; name it with --credential")
+            raise CallFailed("a plan applies to one credential; --credential is required")
         if forget:
             client.forget_plan()
         elif polls is not None:
@@ -94,7 +97,10 @@ def plan_webhooks(
 
 
 @group.command("replay")
-def replay(delivery_id: str, url: Url = BASE_URL) -> None:
+def replay(
+    delivery_id: Annotated[str, typer.Argument(help="Id of the delivery, from `webhooks deliveries`.")],
+    url: Url = BASE_URL,
+) -> None:
     """Send a delivery again, by its id in `webhooks deliveries`."""
     with connected(url) as client:
         typer.echo(client.replay(delivery_id).state)

@@ -55,12 +55,16 @@ def lifetimes(
         list[str] | None,
         typer.Argument(
             metavar="[NAME=NUMBER]...",
-            help="Lifetimes to set, such as url_seconds=5; `none` means that it never ends.",
+            help="Lifetimes to set, such as url_seconds=5; `none` disables expiry.",
         ),
     ] = None,
     *,
     reset: Annotated[
-        bool, typer.Option("--reset", help="Reset all lifetimes to the default or the settings.")
+        bool,
+        typer.Option(
+            "--reset",
+            help="Reset all lifetimes to the default, or without --credential to the settings.",
+        ),
     ] = False,
     credential: Credential = None,
     url: Url = BASE_URL,
@@ -93,7 +97,9 @@ def costs(
     forget: Annotated[bool, typer.Option("--forget", help="Reset the costs to zero.")] = False,
     since_start: Annotated[
         bool,
-        typer.Option("--since-start", help="Count from the start of the server, including forgotten costs."),
+        typer.Option(
+            "--since-start", help="Count from the start of the server, including costs from before a reset."
+        ),
     ] = False,
     credential: Credential = None,
     url: Url = BASE_URL,

@@ -64,7 +64,7 @@ class Freeze(_Body):
 class Advance(_Body):
     """The number of seconds to add to the clock."""
 
-    seconds: Seconds = Field(ge=0, le=LAST, allow_inf_nan=False)
+    seconds: Seconds = Field(ge=0, le=LAST, allow_inf_nan=False, description="Seconds to add.")
 
 
 class Travel(_Body):

@@ -22,8 +22,8 @@ SinceStart = Annotated[
 class OperationCost(BaseModel):
     """Cost of one operation."""
 
-    vendor: str
-    operation: str
+    vendor: str = Field(description="Name of the vendor.")
+    operation: str = Field(description="Name of the operation.")
     calls: int = Field(description="Number of billed calls.")
     units: int = Field(description="Number of the vendor's units that these calls took.")
     amounts: dict[str, str] = Field(
@@ -34,7 +34,7 @@ class OperationCost(BaseModel):
 class Costs(BaseModel):
     """Cost of each operation, and the total."""
 
-    operations: list[OperationCost]
+    operations: list[OperationCost] = Field(description="Cost of each operation with billed calls.")
     totals: dict[str, str] = Field(description="Total cost by currency, as decimal text.")
     unpriced: list[str] = Field(
         description="Billed operations without a price, as `vendor/operation`; see the setting `prices`."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path
+from pydantic import BaseModel, Field
 
 from emulator.control.dependencies import CredentialText
 from emulator.world.credentials import CredentialState
@@ -13,8 +15,8 @@ from emulator.world.world import World
 class ListedCredential(BaseModel):
     """A credential and its state."""
 
-    credential: CredentialText
-    state: CredentialState
+    credential: CredentialText = Field(description="Credential in the form in which clients send it.")
+    state: CredentialState = Field(description="State of the credential.")
 
 
 def credentials_router(world: World) -> APIRouter:
@@ -37,7 +39,9 @@ def credentials_router(world: World) -> APIRouter:
         return listed
 
     @router.delete("/credentials/{credential:path}", status_code=204)
-    async def remove_credential(credential: str) -> None:
+    async def remove_credential(
+        credential: Annotated[str, Path(description="Credential with the state to remove.")],
+    ) -> None:
         """Remove the state of a credential.
 
         A state from the settings then applies again. It cannot be removed, but replaced by another state.

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import Field
 
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.world.text import Text
 
 CredentialText = Annotated[Text, Field(min_length=1)]
@@ -20,11 +20,11 @@ def _credential(
         Query(description="Credential to act on; omit it to set the default for all credentials."),
     ] = None,
 ) -> str:
-    return EVERYBODY if credential is None else credential
+    return ALL_CREDENTIALS if credential is None else credential
 
 
 CredentialDep = Annotated[str, Depends(_credential)]
-"""The credential to act on, or EVERYBODY for the default."""
+"""The credential to act on, or ALL_CREDENTIALS for the default."""
 
 
 def _filter(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Path
 from pydantic import BaseModel, Field
 
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.control.dependencies import FilterDep
 from emulator.world.faults.effects import PRESETS
 from emulator.world.faults.rules import ActiveRule, FaultRule
@@ -18,7 +18,7 @@ from emulator.world.world import World
 class ListedRule(BaseModel):
     """A fault rule with its id and its counts."""
 
-    id: str
+    id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
     matched: int = Field(description="Number of calls that matched, counted for the last 1000 credentials.")
     fired: int = Field(description="Number of times that the rule has fired.")
@@ -57,7 +57,7 @@ def faults_router(world: World) -> APIRouter:
         await faults.remove_all(credential)
 
     @router.delete("/faults/{rule_id}", status_code=204)
-    async def remove_fault(rule_id: str) -> None:
+    async def remove_fault(rule_id: Annotated[str, Path(description="Id of the rule.")]) -> None:
         """Remove a fault rule."""
         if not await faults.remove(rule_id):
             raise HTTPException(
@@ -87,7 +87,7 @@ async def add_rule(world: World, rule: FaultRule) -> ListedRule:
         If a name in it does not exist, or it can never fire.
     """
     world.faults.check(rule)
-    credential = rule.match.credential or EVERYBODY
+    credential = rule.match.credential or ALL_CREDENTIALS
     async with world.creations.of(credential):
         rule_id = (await world.ids.draw(credential, "fault", 4)).hex()
         return ListedRule.of(rule_id, await world.faults.add(rule_id, rule))

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,9 +23,9 @@ from emulator.world.world import World
 
 
 class RecordedCalls(BaseModel):
-    """A page of recorded calls, oldest first."""
+    """A page of recorded calls."""
 
-    calls: list[RecordedCall]
+    calls: list[RecordedCall] = Field(description="Calls on this page, oldest first.")
     total: int = Field(description="Number of matching calls, on this page and the following pages.")
     next_after: int | None = Field(description="Value of `after` for the next page; null on the last page.")
 
@@ -34,7 +34,7 @@ class CallFilter(CallMatch):
     """A filter for calls, and the page to return."""
 
     after: int = Field(default=0, ge=0, description="Only calls with a higher number.")
-    limit: int = Field(default=100, ge=1, le=1000)
+    limit: int = Field(default=100, ge=1, le=1000, description="Largest number of calls to return.")
     last: int | None = Field(default=None, ge=1, description="Only the newest calls, at most this many.")
 
 
@@ -51,8 +51,10 @@ class Count(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    at_least: int = Field(default=0, ge=0)
-    at_most: int | None = Field(default=None, ge=0)
+    at_least: int = Field(default=0, ge=0, description="Smallest expected number of calls.")
+    at_most: int | None = Field(
+        default=None, ge=0, description="Largest expected number of calls; null for no upper limit."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -66,7 +68,9 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    match: VerifyMatch = VerifyMatch()
+    match: VerifyMatch = Field(
+        default=VerifyMatch(), description="Calls to count; an omitted member matches every call."
+    )
     count: Annotated[int, Field(ge=0)] | Count = Field(
         default=Count(at_least=1),
         description="Exact number of calls, or `{at_least, at_most}`. The default is 1 or more.",
@@ -119,7 +123,9 @@ def journal_router(world: World, version: str) -> APIRouter:
     _add_exports(router, journal, version)
 
     @router.get("/calls/{number:call}")
-    async def get_call(number: int) -> RecordedCall:
+    async def get_call(
+        number: Annotated[int, Path(description="Number of the call.")],
+    ) -> RecordedCall:
         """Return one call."""
         entry = journal.get(number)
         if entry is None:
@@ -151,7 +157,10 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     async def stream_calls(
         request: Request,
         wanted: Annotated[StreamFilter, Query()],
-        last_event_id: Annotated[str | None, Header()] = None,
+        last_event_id: Annotated[
+            str | None,
+            Header(description="Number of the last call that the client received; replaces `after`."),
+        ] = None,
     ) -> AsyncGenerator[ServerSentEvent]:
         """Stream calls as server-sent events.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Path
 from pydantic import BaseModel, Field
 
 from emulator.web.openapi import describe
@@ -19,7 +19,9 @@ from emulator.world.world import World
 class Operations(BaseModel):
     """Names of a vendor's operations."""
 
-    operations: list[str]
+    operations: list[str] = Field(
+        description="Operations that clients call, and `webhook` if the vendor sends webhooks."
+    )
     creating_tasks: list[str] = Field(
         description="Operations that create a task, for faults of tasks and webhooks."
     )
@@ -35,23 +37,25 @@ class InBand(BaseModel):
 
 
 class ErrorDescription(BaseModel):
-    """An error of a vendor's catalogue, and every way to cause it.
+    """An error of a vendor's catalogue, and every way to cause it."""
 
-    `mark` says how reliable the entry is, and `source` which document or recording it comes from.
-    """
-
-    vendor: str
-    name: str
-    status: int
-    text: str
-    when: str
-    mark: str
-    source: str
+    vendor: str = Field(description="Name of the vendor.")
+    name: str = Field(description="Name of the error, unique among the vendor's errors.")
+    status: int = Field(description="HTTP status; 200 for an error inside a successful response.")
+    text: str = Field(description="The vendor's message or code, with `{places}` for the parts that vary.")
+    when: str = Field(description="When the vendor answers with it, as a sentence.")
+    mark: str = Field(
+        description="Reliability of the entry: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in "
+        "responses or real clients) or `GUESS` (inferred)."
+    )
+    source: str = Field(description="Document or recording that the entry comes from.")
     of_task: bool = Field(description="Whether a task ends with it, so that polls report it.")
     operations: list[str] = Field(description="Operations whose calls or tasks can end with it.")
     by_nature: str | None = Field(description="When it occurs without a fault; null if it never does.")
     by_rule: dict[str, Any] = Field(description="Body for `POST /_emulator/faults`.")
-    in_band: InBand | None = Field(description="Null if the setting `in_band_faults` is off.")
+    in_band: InBand | None = Field(
+        description="How clients can request it; null if the setting `in_band_faults` is off."
+    )
 
 
 def operations_router(
@@ -92,7 +96,9 @@ def operations_router(
         ]
 
     @router.get("/openapi/{name}.json")
-    async def vendor_openapi(name: str) -> dict[str, Any]:
+    async def vendor_openapi(
+        name: Annotated[str, Path(description="Name of the vendor.")],
+    ) -> dict[str, Any]:
         """Return the OpenAPI document of a vendor.
 
         It describes the API as this emulator serves it.

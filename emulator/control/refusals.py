@@ -8,12 +8,42 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from emulator.web.vendor import Vendor
 from emulator.world.faults.engine import UnknownFault
 from emulator.world.lifetimes import LifetimeRefused
 from emulator.world.text import printable
+
+
+class ValidationError(BaseModel):
+    """A part of a request that is not valid."""
+
+    loc: list[str | int] = Field(description='Place in the request, such as `["body", "seconds"]`.')
+    msg: str = Field(description="What is wrong there.")
+    type: str = Field(description="Identifier of the kind of problem, such as `missing`.")
+
+
+class HTTPValidationError(BaseModel):
+    """A response with status 422."""
+
+    error: str = Field(description="All problems as one text.")
+    detail: list[ValidationError] = Field(description="Each problem with its place.")
+
+
+class ControlApplication(FastAPI):
+    """An application that documents its 422 responses as ``answer_refusals`` sends them."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, with the models above instead of FastAPI's of the same names."""
+        document = super().openapi()
+        _, schemas = models_json_schema(
+            [(HTTPValidationError, "serialization")], ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"].update(schemas["$defs"])
+        return document
 
 
 def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:

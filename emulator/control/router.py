@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from emulator.control.clock import clock_router
 from emulator.control.costs import costs_router
@@ -45,7 +47,18 @@ def control_router(
         costs_router(world),
         snapshot_router(world, version),
     ]
-    router.include_router(world_router(world, vendors, version, progress, runs, rooms))
-    for room in rooms:
+    for room in (world_router(world, vendors, version, progress, runs, rooms), *rooms):
+        _describe_routes(room)
         router.include_router(room)
     return router
+
+
+def _describe_routes(router: APIRouter) -> None:
+    """Set each route's summary to the first line of its docstring, and its description to the rest."""
+    for context in iter_route_contexts(router.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute):
+            first, _, rest = (inspect.getdoc(route.endpoint) or "").partition("\n")
+            route.summary = first.removesuffix(".")
+            # FastAPI replaces an empty description by the docstring, and strips a blank one.
+            route.description = rest.strip() or " "

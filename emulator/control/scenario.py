@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
 from fastapi import APIRouter, HTTPException
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
 from emulator.control.lifetimes import LifetimesByVendor
@@ -25,6 +26,11 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 SUFFIXES = (".toml", ".yaml", ".yml")
+
+ShippedName = Annotated[
+    str, PathParameter(description="Name of a built-in scenario, as in `GET /_emulator/scenarios`.")
+]
+LoadedName = Annotated[str, PathParameter(description="Name of a loaded scenario.")]
 
 
 class ScenarioUnreadable(Exception):
@@ -44,9 +50,14 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    description: Text = ""
-    progression: Progression | None = Field(default=None, description="When new tasks appear finished.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the scenario: letters, digits, dots, underscores and hyphens.",
+    )
+    description: Text = Field(default="", description="What the scenario does.")
+    progression: Progression | None = Field(
+        default=None, description="When new tasks appear finished; null to leave it unchanged."
+    )
     lifetimes: LifetimesByVendor = Field(
         default_factory=dict, description="Lifetimes to set, by vendor and name."
     )
@@ -70,15 +81,15 @@ AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 class ListedScenario(BaseModel):
     """A built-in scenario."""
 
-    name: str
-    description: str
+    name: str = Field(description="Name of the scenario.")
+    description: str = Field(description="What the scenario does.")
 
 
 class LoadedScenario(BaseModel):
     """A loaded scenario, and the rules that it added."""
 
-    name: str
-    rules: list[ListedRule]
+    name: str = Field(description="Name of the scenario.")
+    rules: list[ListedRule] = Field(description="Rules that the scenario added.")
 
 
 def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
@@ -203,7 +214,9 @@ def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
         raise ScenarioUnreadable(file_name, str(error)) from error
 
 
-async def load_scenario(world: World, scenario: Scenario, credential: str = EVERYBODY) -> LoadedScenario:
+async def load_scenario(
+    world: World, scenario: Scenario, credential: str = ALL_CREDENTIALS
+) -> LoadedScenario:
     """Load a scenario for one credential, or as the default, and return the rules that it added.
 
     Loading a scenario again replaces the rules that it added before. Nothing is changed on an error.
@@ -229,7 +242,7 @@ async def load_scenario(world: World, scenario: Scenario, credential: str = EVER
     world.lifetimes.check(scenario.lifetimes)
     # Without the lock, two loads at the same time could both remove the old rules and then both add rules.
     async with world.scenarios:
-        for whose in {credential, *(rule.match.credential or EVERYBODY for rule in rules)}:
+        for whose in {credential, *(rule.match.credential or ALL_CREDENTIALS for rule in rules)}:
             await _remove_rules(world, scenario.name, whose)
         for listed, state in scenario.credentials.items():
             await world.credentials.put(listed, state)
@@ -275,12 +288,12 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         ]
 
     @router.get("/{name}")
-    async def read_scenario_(name: str) -> Scenario:
+    async def read_scenario_(name: ShippedName) -> Scenario:
         """Return a built-in scenario."""
         return of_name(name)
 
     @router.post("/{name}")
-    async def load_shipped(name: str, credential: CredentialDep) -> LoadedScenario:
+    async def load_shipped(name: ShippedName, credential: CredentialDep) -> LoadedScenario:
         """Load a built-in scenario.
 
         It adds the scenario's rules and sets its settings. Loading it again replaces the rules.
@@ -296,7 +309,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         return await load_scenario(world, scenario, credential)
 
     @router.delete("/{name}", status_code=204)
-    async def unload(name: str, credential: FilterDep) -> None:
+    async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 
         The progression, lifetimes and credential states that it set stay.

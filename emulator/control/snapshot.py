@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from emulator.backends.snapshot import SnapshotInvalid, read_snapshot, save_snapshot
+from emulator.control.refusals import HTTPValidationError
 from emulator.world.world import World
 
 MEDIA_TYPE = "application/zip"
@@ -20,12 +21,12 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class Restored(BaseModel):
-    """The number of documents, counters and blobs in a snapshot."""
+    """The content of a restored snapshot."""
 
     emulator: str = Field(description="Version of the emulator that wrote the snapshot.")
-    documents: int
-    counters: int
-    blobs: int
+    documents: int = Field(description="Number of documents in the snapshot.")
+    counters: int = Field(description="Number of counters in the snapshot.")
+    blobs: int = Field(description="Number of blobs in the snapshot.")
 
 
 def snapshot_router(world: World, version: str) -> APIRouter:
@@ -52,7 +53,12 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     @router.put(
         "/snapshot",
         openapi_extra={"requestBody": {"content": {MEDIA_TYPE: {}}, "required": True}},
-        responses={422: {"description": "The file is not a valid snapshot. Nothing was changed."}},
+        responses={
+            422: {
+                "model": HTTPValidationError,
+                "description": "The file is not a valid snapshot. Nothing was changed.",
+            }
+        },
     )
     async def restore(request: Request) -> Restored:
         """Replace all state with a snapshot.

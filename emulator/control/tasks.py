@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control.dependencies import CredentialDep, FilterDep
@@ -15,26 +15,35 @@ from emulator.web.vendor import Vendor
 from emulator.world.text import Text
 from emulator.world.world import World
 
+TaskId = Annotated[str, Path(description="Id of the task, in the vendor's form.")]
+
 
 class ListedTask(BaseModel):
-    """A task in its real state.
+    """A task in its real state."""
 
-    Times are in seconds since the Unix epoch, by the credential's clock.
-    """
-
-    id: str
-    kind: str
-    credential: str
+    id: str = Field(description="Id of the task, in the vendor's form.")
+    kind: str = Field(description="Kind of the task, such as `perfectcorp/face-reshape`.")
+    credential: str = Field(description="Credential that created the task.")
     state: TaskState = Field(
         description="`held`: the work is done, but the task still appears running to the client."
     )
-    progression: Progression
+    progression: Progression = Field(description="When the task appears finished.")
     polls: int = Field(description="Number of polls, counted only if the progression or the vendor needs it.")
-    created_at: float
-    started_at: float | None
-    finished_at: float | None
-    error: str | None
-    result: dict[str, Any] | None
+    created_at: float = Field(
+        description="Creation by the credential's clock, in seconds since the Unix epoch."
+    )
+    started_at: float | None = Field(
+        description="Start of the work by the same clock; null until the work starts."
+    )
+    finished_at: float | None = Field(
+        description="End of the task by the same clock; null until it has succeeded or failed."
+    )
+    error: str | None = Field(
+        description="Name of the error, as in `GET /_emulator/errors`; null unless the task has failed."
+    )
+    result: dict[str, Any] | None = Field(
+        description="Result of the work; null unless the task has succeeded."
+    )
 
     @classmethod
     def of(cls, task: Task) -> ListedTask:
@@ -103,7 +112,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         return [ListedTask.of(task) for task in await tasks.list(credential)]
 
     @router.get("/tasks/{task_id}")
-    async def read_task(task_id: str) -> ListedTask:
+    async def read_task(task_id: TaskId) -> ListedTask:
         """Return a task.
 
         This does not count as a poll.
@@ -111,7 +120,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         return ListedTask.of(_found(await tasks.find(task_id), task_id))
 
     @router.post("/tasks/{task_id}/finish")
-    async def finish_task(task_id: str, body: Ending | None = None) -> ListedTask:
+    async def finish_task(task_id: TaskId, body: Ending | None = None) -> ListedTask:
         """Finish a task.
 
         The task ends as soon as its work is done, regardless of its progression.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
 from emulator.webhooks.endpoints import EndpointRefused
-from emulator.webhooks.outbox import NothingToReplay, Outbox
+from emulator.webhooks.outbox import Outbox, ReplayRefused
 from emulator.world.plans import Plan, Plans, Step
 from emulator.world.text import Text
 from emulator.world.world import World
@@ -23,11 +23,11 @@ OneCredential = Annotated[CredentialText, Query(description="Credential that the
 
 
 class NewEndpoint(BaseModel):
-    """An endpoint to add, with the `url` that receives the webhooks."""
+    """An endpoint to add."""
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Text
+    url: Text = Field(description="URL that the webhooks are posted to.")
     secret: Text | None = Field(
         default=None, description="Signing secret in the vendor's form; omit it to generate one."
     )
@@ -36,76 +36,89 @@ class NewEndpoint(BaseModel):
     )
     timestamps: Timestamps = Field(
         default="machine",
-        description="`clock` for a receiver whose time is moved with the emulator's clock.",
+        description="Time in the signatures: that of the `machine`, or that of the credential's `clock`. "
+        "With `clock`, a receiver that checks timestamps must use that clock too.",
     )
 
 
 class EndpointDescription(BaseModel):
-    """An endpoint that receives webhooks at its `url`."""
+    """An endpoint that receives webhooks."""
 
-    id: str
+    id: str = Field(description="Id of the endpoint.")
     vendor: str | None = Field(description="Vendor that sends the webhooks; null for all vendors.")
     credential: str | None = Field(
         description="Credential whose tasks send webhooks to it; null for all credentials."
     )
-    url: str
+    url: str = Field(description="URL that the webhooks are posted to.")
     secret: str = Field(description="Signing secret; masked, except in the response that adds the endpoint.")
-    timestamps: Timestamps
+    timestamps: Timestamps = Field(
+        description="Time in the signatures: that of the `machine`, or that of the credential's `clock`."
+    )
     configured: bool = Field(description="Whether the endpoint comes from the settings.")
     disabled: str | None = Field(description="Why the emulator stopped sending to it; null if it is active.")
 
 
 class AttemptDescription(BaseModel):
-    """A request to the endpoint, with the `status` of its response or the `error` that prevented one."""
+    """A request to the endpoint, and its result."""
 
     number: int = Field(
         description="Number of the attempt, from 1. Copies of an attempt have the same number."
     )
     at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
     ms: int = Field(description="Duration in real milliseconds.")
-    status: int | None
-    error: str | None
-    retry_after: str | None
+    status: int | None = Field(description="HTTP status of the response; null if there was none.")
+    error: str | None = Field(description="Why there was no response; null if there was one.")
+    retry_after: str | None = Field(
+        description="Header `Retry-After` of the response; null if there was none."
+    )
     injected: dict[str, Any] | None = Field(description="Injected fault; null without one.")
-    replay: bool
+    replay: bool = Field(description="Whether the attempt is a replay.")
 
 
 class DeliveryDescription(BaseModel):
     """A webhook message to one endpoint, with all attempts to send it."""
 
-    id: str
+    id: str = Field(description="Id of the delivery.")
     webhook_id: str | None = Field(
         description="Id of the message, the same in all attempts; null until the task has ended."
     )
-    credential: str
-    vendor: str
-    task: str
-    endpoint: str
-    url: str
-    body: str | None
-    state: DeliveryState
-    next_at: float | None = Field(
-        description="When the next attempt is due, in seconds since the Unix epoch by the credential's clock."
+    credential: str = Field(description="Credential that created the task.")
+    vendor: str = Field(description="Vendor that sends the webhook.")
+    task: str = Field(description="Id of the task that the webhook announces.")
+    endpoint: str = Field(description="Id of the endpoint.")
+    url: str = Field(description="URL that the webhook is posted to.")
+    body: str | None = Field(
+        description="Body of the message, the same in all attempts; null until the task has ended."
     )
-    reason: str | None = Field(description="Why the delivery failed.")
+    state: DeliveryState = Field(
+        description="`prepared`: the task has not ended. `held`: a plan decides when the webhook is sent. "
+        "`waiting`: it waits for its next attempt. `lost`: not sent because of a fault or a plan."
+    )
+    next_at: float | None = Field(
+        description="When the next attempt is due, in seconds since the Unix epoch by the credential's "
+        "clock; null unless the delivery is `waiting`."
+    )
+    reason: str | None = Field(description="Why the delivery failed; null unless it has failed.")
     fault: dict[str, Any] | None = Field(
         description="Fault of the delivery and its `source`; null without one."
     )
-    attempts: list[AttemptDescription]
+    attempts: list[AttemptDescription] = Field(description="All attempts, oldest first.")
 
 
 class TaskSteps(BaseModel):
-    """The recorded events of a task, in order."""
+    """The recorded events of a task."""
 
-    task: str
-    steps: list[Step]
+    task: str = Field(description="Id of the task.")
+    steps: list[Step] = Field(description="Recorded events, oldest first.")
 
 
 class PlanDescription(BaseModel):
-    """A plan, and the recorded events of each task that was created since the plan was set."""
+    """A plan, and the recorded events."""
 
-    plan: Plan
-    tasks: list[TaskSteps]
+    plan: Plan = Field(description="The plan.")
+    tasks: list[TaskSteps] = Field(
+        description="Events of each task that was created since the plan was set, in the order of creation."
+    )
 
 
 def webhooks_router(world: World) -> APIRouter:
@@ -144,7 +157,9 @@ def _endpoints_router(world: World) -> APIRouter:
         return _endpoint(endpoint, endpoint.secret)
 
     @router.delete("/endpoints/{endpoint_id}", status_code=204)
-    async def remove_endpoint(endpoint_id: str) -> None:
+    async def remove_endpoint(
+        endpoint_id: Annotated[str, Path(description="Id of the endpoint.")],
+    ) -> None:
         """Remove an endpoint.
 
         Its unfinished deliveries fail.
@@ -163,13 +178,17 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
     @router.get("/deliveries")
     async def list_deliveries(
         credential: FilterDep,
-        task: str | None = None,
-        endpoint: str | None = None,
-        state: DeliveryState | None = None,
+        task: Annotated[str | None, Query(description="Id of a task; omit it for all tasks.")] = None,
+        endpoint: Annotated[
+            str | None, Query(description="Id of an endpoint; omit it for all endpoints.")
+        ] = None,
+        state: Annotated[
+            DeliveryState | None, Query(description="State of the deliveries; omit it for all states.")
+        ] = None,
     ) -> list[DeliveryDescription]:
         """List the deliveries, oldest first.
 
-        `task` and `endpoint` are ids. Each delivery has all its attempts.
+        Each delivery has all its attempts.
         """
         return [
             _delivery(delivery)
@@ -180,14 +199,16 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
         ]
 
     @router.post("/deliveries/{delivery_id}/replay")
-    async def replay(delivery_id: str) -> DeliveryDescription:
+    async def replay(
+        delivery_id: Annotated[str, Path(description="Id of the delivery.")],
+    ) -> DeliveryDescription:
         """Send a delivery again.
 
         The message is sent once, immediately and without a fault. The response has the new attempt.
         """
         try:
             delivery = await webhooks.replay(delivery_id)
-        except NothingToReplay as error:
+        except ReplayRefused as error:
             raise HTTPException(409, str(error)) from error
         if delivery is None:
             raise HTTPException(

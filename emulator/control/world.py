@@ -13,20 +13,20 @@ from emulator.world.world import World
 
 
 class Health(BaseModel):
-    """State of the server, its `version`, and what it serves."""
+    """State of the server, and what it serves."""
 
     status: str = Field(description="Always `ok`.")
-    version: str
+    version: str = Field(description="Version of the emulator.")
     vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
     capabilities: list[str] = Field(description="Parts of the control API: the tags of its routes.")
     runs: dict[str, str] = Field(description="Implementation and location of `records`, `blobs` and `queue`.")
 
 
 class Readiness(BaseModel):
-    """Readiness of the emulator. It is ready when the init hooks have run and the face core is warm."""
+    """Readiness of the emulator."""
 
-    ready: bool
-    face_core_warm: bool
+    ready: bool = Field(description="Whether the hooks have run and the face core is warm.")
+    face_core_warm: bool = Field(description="Whether all workers have loaded the face core.")
     hooks_run: bool = Field(description="Whether all init hooks have run; true if there are none.")
 
 

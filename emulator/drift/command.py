@@ -15,7 +15,7 @@ import httpx
 from rich.console import Console
 
 from emulator.drift.correction import Corrector
-from emulator.drift.exchange import Pace, Side, Unanswered
+from emulator.drift.exchange import NoResponse, Pace, Side
 from emulator.drift.mask import Mask
 from emulator.drift.report import as_json, print_findings, print_samples
 from emulator.drift.run import Compared, compare
@@ -32,7 +32,7 @@ WARM_UP_SECONDS: Final = 120.0
 
 
 class DriftFailed(Exception):
-    """The comparison cannot start, or was not completed."""
+    """The comparison cannot start, or cannot be completed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DriftOptions:
     base_url : str
         Base URL of the real service.
     key : str, optional
-        Key in the vendor's form: its parts, joined by colons.
+        Key in the form of the vendor: its parts, joined by colons.
     only : tuple of str
         Names of the samples to send; all, if empty.
     golden : Path, optional
@@ -92,7 +92,8 @@ def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], boo
     Raises
     ------
     DriftFailed
-        If the comparison cannot start, or was not completed. The findings so far are printed first.
+        If the comparison cannot start, or cannot be completed. In the second case, the findings so far are
+        printed first.
     """
     vendor = _vendor(options.vendor)
     chosen = _chosen(vendor, options)
@@ -120,11 +121,11 @@ def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], boo
                 status.update(f"{len(compared)} of {len(sent)} samples")
                 if options.record is not None and one.recorded is not None:
                     write_sample(options.record, one.name, one.recorded)
-        except Unanswered as error:
+        except NoResponse as error:
             failed = Mask(tuple((real.credential or {}).values())).without_secrets(str(error))
     together = corrector.together([finding.correction for one in compared for finding in one.findings])
     print_findings(console, compared, together)
-    _say_what_is_missing(console, compared, skipped, options.record)
+    _print_missing(console, compared, skipped, options.record)
     if options.report is not None:
         document = as_json(vendor.name, options.base_url, compared, skipped, together, failed)
         options.report.write_text(document)
@@ -147,14 +148,14 @@ def _real_side(options: DriftOptions, vendor: Vendor) -> Side:
 def _private_emulator(settings: Settings) -> Iterator[Side]:
     with (
         running_server(settings) as listening,
-        # A proxy for the real service must not be used for this machine.
+        # Ignore proxy variables: they are for the real service, not for this machine.
         httpx.Client(base_url=listening.base_url, timeout=WARM_UP_SECONDS, trust_env=False) as client,
     ):
         yield Side("the emulator", client, Pace(0))
 
 
 def _settings() -> Settings:
-    """Return the settings of the private emulator: the user's own, as far as they change responses."""
+    """Return the user's settings with the credentials of the samples, one worker and no data folder."""
     given = Settings()
     return given.model_copy(
         update={
@@ -228,7 +229,7 @@ def _announce(console: Console, vendor: Vendor, samples: Mapping[str, Sample], r
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _say_what_is_missing(
+def _print_missing(
     console: Console, compared: list[Compared], skipped: Mapping[str, str], folder: Path | None
 ) -> None:
     lines = [f"{name} was not sent: {reason}" for name, reason in skipped.items()]
@@ -236,7 +237,7 @@ def _say_what_is_missing(
         whole = [one for one in compared if one.recorded is not None]
         lines.append(f"recorded in {folder}: {len(whole)} of {len(compared)} samples")
         lines += [
-            f"{one.name} was not recorded: the real service did not answer all of its steps"
+            f"{one.name} was not recorded: some of its steps could not be sent"
             for one in compared
             if one not in whole
         ]

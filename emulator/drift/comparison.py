@@ -1,13 +1,13 @@
-"""Comparison of a response with an expected one: status, headers, structure and types.
+"""Comparison of a response with an expected response: status, media type, headers and body.
 
 An expected response may have patterns in place of values that vary:
 
 =========================================  =========================================================
-``{"$type": "integer"}``                   a value of this JSON type, of ``A or B``, or of ``any``
-``{"$matches": "[0-9a-f]{32}"}``           a string that matches the expression as a whole
+``{"$type": "integer"}``                   a value of this JSON type; ``A or B`` and ``any`` also work
+``{"$matches": "[0-9a-f]{32}"}``           a string that fully matches the regular expression
 ``{"$url": ".jpg", "query": [names]}``     a URL with this suffix and these names in its query
-``{"$file": "jpeg", "width": 1, ...}``     bytes, or base64, of such a file; ``bytes`` and ``sha256``
-                                           identify the recorded file, and are not compared
+``{"$file": "jpeg", "width": 1, ...}``     a file of this kind, as bytes or base64; ``bytes`` and
+                                           ``sha256`` identify the recorded file, and are not compared
 ``{"$numbers": 80}``                       a list of 80 numbers
 ``{"$each": pattern}``                     a list of any length, whose items all match the pattern
 =========================================  =========================================================
@@ -25,12 +25,12 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Kinds of differences whose ``found`` is a value from the response."""
+"""Kinds of differences that have a value of the response in ``found``."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 
 FIRST_FAILURE: Final = 400
-"""Lowest HTTP status that is an error."""
+"""Lowest HTTP status of an error."""
 
 IGNORED_HEADERS: Final = frozenset(
     {
@@ -60,9 +60,9 @@ class Difference:
         ``status``, ``media type``, ``header``, ``missing member``, ``extra member``, ``order``,
         ``JSON type``, ``length``, ``value``, ``file`` or ``URL``.
     place : str
-        Where in the answer, such as ``body.data.task_id``.
+        Path in the response, such as ``body.data.task_id``.
     expected, found : object
-        The values at that place; None if there is none.
+        The values at that place, or None.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Advice on what to correct in the emulator, so that it answers like the real service."""
+"""Advice on how to make the emulator answer like the real service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from emulator.drift.comparison import FIRST_FAILURE, Difference, is_pattern
 from emulator.drift.samples import Step
 from emulator.web.vendor import Vendor, VendorSettings
-from emulator.world.error_catalogue import CatalogueEntry, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorOverride
 
 PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses of temporary errors, which are not part of the contract."""
@@ -27,14 +27,14 @@ class Correction:
     advice : str
         What to do, as a sentence.
     error : str, optional
-        Name of the error whose wording must be set.
-    wording : Wording
-        The wording to set.
+        Name of the error to reword.
+    override : ErrorOverride
+        The override to set.
     """
 
     advice: str
     error: str | None = None
-    wording: Wording = field(default_factory=Wording)
+    override: ErrorOverride = field(default_factory=ErrorOverride)
 
 
 class Corrector:
@@ -59,14 +59,14 @@ class Corrector:
                 f"set {self._variable(setting)} (now {getattr(self._settings, setting)}): "
                 f"{self._vendor.settings_model.model_fields[setting].description}"
             )
-        worded = difference.what == "value" and isinstance(difference.found, str)
-        if difference.what == "status" or worded or difference.place == "body.status":
+        is_text = difference.what == "value" and isinstance(difference.found, str)
+        if difference.what == "status" or is_text or difference.place == "body.status":
             entries = list(self._told(emulated))
             names = ", ".join(entry.name for entry, _ in entries)
             others = ", ".join(entry.name for entry, _ in self._told(real))
             refuses, refused = (answer["status"] >= FIRST_FAILURE for answer in (real, emulated))
             if refuses != refused or (others and others != names):
-                # Rewording one error as another would be wrong for its other occurrences.
+                # Do not advise a new override, which would change the emulated error in all operations.
                 told = (others or "an unknown error") if refuses else others or "no error"
                 where = f"change the condition in {self._folder}"
                 return Correction(f"the service answers {told} instead of {names or 'no error'}; {where}")
@@ -74,21 +74,21 @@ class Corrector:
                 return self._reword(difference, *entries[0])
             if entries:
                 return Correction(
-                    f"set {self._variable('errors')} for one of {names}, which look the same here"
+                    f"set {self._variable('errors')} for one of {names}, which all match this response"
                 )
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the setting with all new and current wordings, or None if there are no new ones."""
+        """Return the setting with the new wordings added to the current ones, or None without new ones."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
-            said = correction.wording.model_dump(exclude_none=True)
+            said = correction.override.model_dump(exclude_none=True)
             if correction.error is not None and said:
                 due.setdefault(correction.error, {}).update(said)
         if not due:
             return None
         errors = {
-            name: wording.model_dump(exclude_none=True) for name, wording in self._settings.errors.items()
+            name: override.model_dump(exclude_none=True) for name, override in self._settings.errors.items()
         }
         for name, said in due.items():
             errors[name] = {**errors.get(name, {}), **said}
@@ -111,23 +111,23 @@ class Corrector:
         """Return how to reword ``entry``, whose text ``found`` matched in the emulated response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
-            wording = Wording(status=difference.expected)
-            return Correction(f"set {self._variable('errors')}; {known}", entry.name, wording)
+            override = ErrorOverride(status=difference.expected)
+            return Correction(f"set {self._variable('errors')}; {known}", entry.name, override)
         if not isinstance(difference.found, str):
-            # The body repeats the status, and is correct when the status is.
+            # The body repeats the status, so correcting the status corrects the body.
             return Correction(f"set {self._variable('errors')}; {known}")
         if found[0] not in difference.found:
             return self._nothing_to_set()
         if difference.found != found[0]:
-            # The text is part of a longer text, in markup.
+            # The text is part of a longer text with markup, so the exact new text is unknown.
             return Correction(f"set {self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
-            # The whole text depends on the case, so one text would be wrong for the other cases.
+            # No exact text is known, or the code builds it and one text would be wrong in other cases.
             return Correction(f"change the text of {entry.name} in {self._folder}; {known}")
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
             text = text.replace(value, f"{{{place}}}") if value else text
-        return Correction(f"set {self._variable('errors')}; {known}", entry.name, Wording(text=text))
+        return Correction(f"set {self._variable('errors')}; {known}", entry.name, ErrorOverride(text=text))
 
     def _told(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
         """Yield the errors whose status, code and text match a response.
@@ -137,10 +137,10 @@ class Corrector:
         strings = list(_strings(answer["body"]))
         told = []
         for entry in self._vendor.errors.values():
-            wording = self._settings.errors.get(entry.name, Wording())
-            if (wording.status or entry.status) != answer["status"]:
+            override = self._settings.errors.get(entry.name, ErrorOverride())
+            if (override.status or entry.status) != answer["status"]:
                 continue
-            template = entry.text if wording.text is None else wording.text
+            template = entry.text if override.text is None else override.text
             if entry.codes and not set(entry.codes) & set(strings):
                 continue
             pattern = _expression(template)
@@ -156,7 +156,7 @@ class Corrector:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-        # In markup, the texts are between tags.
+        # Also yield the texts between the tags of markup.
         yield from re.findall(r">([^<>]+)<", value)
     elif isinstance(value, dict):
         for item in value.values():

@@ -1,7 +1,4 @@
-"""Sends the requests of a sample to one side: the real service or the emulator.
-
-Each side has its own ids and URLs.
-"""
+"""Sends the requests of a sample to the real service or to the emulator, with the ids that it returned."""
 
 from __future__ import annotations
 
@@ -19,10 +16,10 @@ from emulator.drift.files import describe_file
 from emulator.drift.samples import NotAnswered, Request, Sample, Step, filled, filled_path, look_up, picture
 
 PATIENCE_SECONDS: Final = 120.0
-"""Longest time, in seconds, to poll a task. After it, the current response is used."""
+"""Longest time, in seconds, to poll a task. After that, the last response counts."""
 
 
-class Unanswered(Exception):
+class NoResponse(Exception):
     """The service cannot be reached, or did not answer in time.
 
     Attributes
@@ -52,7 +49,7 @@ class Pace:
     Attributes
     ----------
     seconds : float
-        Shortest time from the start of one call to the start of the next.
+        Shortest time between the starts of two calls.
     """
 
     seconds: float
@@ -99,9 +96,9 @@ class Played:
     answers : tuple of mapping
         ``status``, ``type``, ``headers`` and ``body`` of each step that was sent.
     stopped : str, optional
-        Why the later steps could not be sent.
+        Why the remaining steps could not be sent.
     calls : int
-        How many requests were sent, polls included.
+        Number of requests that were sent, including polls.
     """
 
     answers: tuple[Mapping[str, Any], ...]
@@ -114,7 +111,7 @@ def play(sample: Sample, side: Side) -> Played:
 
     Raises
     ------
-    Unanswered
+    NoResponse
         If the service cannot be reached. There are no retries.
     """
     names: dict[str, Any] = dict(sample.credential if side.credential is None else side.credential)
@@ -141,7 +138,7 @@ def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapp
         calls += 1
         if not step.waits or not _says(answer, step.waits) or time.monotonic() > deadline:
             return answer, calls
-        # The emulator has no rate limit, but must not be polled in a busy loop.
+        # Without a pace, as for the emulator, this would be a busy loop.
         time.sleep(0.02)
 
 
@@ -159,7 +156,7 @@ def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str
         response = side.client.request(
             request.method,
             filled_path(request.path, names),
-            # Some services return numbers that are later sent as header values.
+            # Values kept from a response may be numbers.
             headers={name: str(value) for name, value in headers.items()} if headers else None,
             data=filled(request.form, names),
             json=filled(request.body, names),
@@ -167,7 +164,7 @@ def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str
             content=None if request.content is None else picture(request.content),
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unanswered(side.name, request, error) from error
+        raise NoResponse(side.name, request, error) from error
     return {
         "status": response.status_code,
         "type": _media_type(response.headers.get("content-type")),

@@ -15,7 +15,7 @@ SHORTEST_BASE64: Final = 64
 """Shortest base64 text, in characters, that can be a file. Shorter texts are often ids."""
 
 LONG_BASE64: Final = 512
-"""Length, in characters, from which every base64 text is a file, even of an unknown kind."""
+"""Shortest base64 text, in characters, that counts as a file even if its kind is unknown."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _BEGINNINGS: Final = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"glTF": "glb"}

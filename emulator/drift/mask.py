@@ -1,7 +1,7 @@
-"""Masks for responses. They hide keys, ids, signatures, pictures and the numbers of an account.
+"""Masks that hide keys, ids, signatures, pictures and the numbers of an account in responses.
 
-The hidden values become patterns (see `emulator.drift.comparison`). Other text is kept, because it is part of
-the contract.
+Hidden values are replaced by patterns (see `emulator.drift.comparison`). Other text is kept, because it is
+part of the contract.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""Numbers from 0 to below this limit are codes if they are in an error response, and are kept."""
+"""In an error response, numbers from 0 to below this limit are codes, and are not masked."""
 FEW: Final = 4
 """Shortest list of numbers that is masked as a vector, with its length. Shorter lists are masked by item."""
 PLAIN: Final = 8
@@ -33,7 +33,7 @@ _RUN = r"[A-Za-z0-9+/_-]"
 
 def _base64_class(found: str) -> str:
     digits = found.rstrip("=")
-    # Some ids have no character that shows which of the two base64 alphabets they use.
+    # An id without +, /, - or _ can be of either base64 alphabet, so allow both.
     signs = "+/" if set(digits) & set("+/") else "_-" if set(digits) & set("_-") else "+/_-"
     return f"[A-Za-z0-9{signs}]{{{len(digits)}}}" + "=" * (len(found) - len(digits))
 
@@ -87,7 +87,7 @@ class Mask:
     secrets : collection of str
         The parts of the key that was sent. They are hidden everywhere.
     varies : collection of str
-        Places whose values and lengths depend on the account or on the picture.
+        Places with values and lengths that depend on the account or on the picture.
     """
 
     secrets: Collection[str] = ()
@@ -98,7 +98,7 @@ class Mask:
         return {**answer, "body": self._value(answer["body"], "body", answer["status"], varies=False)}
 
     def difference(self, difference: Difference, status: int) -> Difference:
-        """Return a difference with a masked ``found``, which is from a response with this ``status``."""
+        """Return a difference with ``found`` masked, as in a response with this ``status``."""
         if difference.what not in VALUES:
             return difference
         found = self._value(difference.found, difference.place, status, varies=False)
@@ -167,7 +167,7 @@ class Mask:
         return expression, any(done for _, done in pieces)
 
     def without_secrets(self, name: str) -> str:
-        """Return a text with its secrets replaced by ``***``."""
+        """Return a text with all secrets replaced by ``***``."""
         for secret in filter(None, self.secrets):
             name = re.sub(_anywhere(secret), "***", name)
         return name
@@ -188,7 +188,7 @@ def _secret_classes(secrets: Collection[str]) -> Iterator[_Class]:
 
 
 def _anywhere(secret: str) -> str:
-    """Return an expression that finds a secret. It finds a short one only as a whole word."""
+    """Return an expression for a secret. It finds a short secret only as a whole word."""
     if len(secret) >= PLAIN:
         return re.escape(secret)
     return rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"

@@ -21,7 +21,7 @@ ABSENT = "-"
 
 
 def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
-    """Print the samples with their titles, and why some are not sent."""
+    """Print the samples with their titles, and the reasons why some are never sent."""
     table = Table("sample", "calls", "shows", box=None)
     for name, sample in samples.items():
         shows = (

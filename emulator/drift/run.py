@@ -1,4 +1,4 @@
-"""Plays samples against a real service and an emulator, and compares the responses."""
+"""Sends samples to a real service and to an emulator, and compares the responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Compared:
-    """A sample that was played on both sides.
+    """The result of a sample that was sent to both sides.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class Compared:
 def compare(
     samples: Mapping[str, Sample], real: Side, emulated: Side, corrector: Corrector
 ) -> Iterator[Compared]:
-    """Play each sample on both sides, and yield its result.
+    """Send each sample to both sides, and yield its result.
 
     Raises
     ------
-    Unanswered
+    NoResponse
         If a side cannot be reached.
     """
     secrets = tuple(real.credential.values()) if real.credential else ()

@@ -28,7 +28,7 @@ LISTED: Final[Mapping[str, CredentialState]] = {
     "golden-other-region": CredentialState.OTHER_REGION,
     "golden-expired": CredentialState.EXPIRED,
 }
-"""Credential states that the emulator needs, to answer the samples with the expected errors."""
+"""States of the credentials in the samples, which the emulator needs to return the expected errors."""
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -53,7 +53,7 @@ class NotAnswered(LookupError):
 class Request(BaseModel):
     """A request of a sample. ``{name}`` is a placeholder for a credential or a value kept from a response.
 
-    ``files`` (pairs of a field and a picture) and ``content`` have names of pictures; see `picture`.
+    ``files`` (pairs of a field and a picture) and ``content`` contain names of pictures; see `picture`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,11 +77,11 @@ class Step(BaseModel):
     waits : mapping of str to value, ``while`` in the file
         The request is repeated while the response has these values at these places.
     keep : mapping of str to str
-        Values that later requests need: place in the response, by name.
+        Values that later requests need: name of the value to place in the response.
     varies : sequence of str
-        Places whose values and lengths depend on the account, or on what the service detects in a picture.
+        Places with values and lengths that depend on the account, or on what is detected in a picture.
     settings : mapping of str to str
-        Name of the vendor's setting that decides about a place, by place.
+        Settings of the vendor that determine values: place in the response to name of the setting.
     response : mapping
         ``status``, ``type``, ``headers`` and ``body``, with patterns in place of values that vary: see
         `emulator.drift.comparison`.
@@ -105,8 +105,8 @@ class Sample(BaseModel):
     title : str
         What the sample shows.
     credential : mapping of str to str
-        Values of the placeholders, by name, for requests to an emulator. The names in this order, joined by
-        colons, are the form of a real key.
+        Values of the placeholders, by name, for requests to an emulator. A real key has parts with these
+        names, in this order, joined by colons.
     only_emulated : str, optional
         Why the sample cannot be sent to a real service.
     steps : sequence of Step
@@ -154,7 +154,7 @@ def read_samples(folder: Traversable) -> dict[str, Sample]:
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name
     )
-    # Pydantic's own parser refuses a lone surrogate, which a response may have.
+    # Use json.loads, because Pydantic's parser refuses lone surrogates, and a response may contain them.
     return {
         file.name.removesuffix(".json"): Sample.model_validate(json.loads(file.read_text())) for file in files
     }
@@ -172,13 +172,13 @@ def write_sample(folder: Path, name: str, sample: Sample) -> Path:
 def picture(name: str) -> bytes:
     """Return a picture that samples send. Its faces are synthetic.
 
-    These pictures are similar to the test faces of ``face-emulator faces``, but stored as files: ids and
-    signatures in the samples depend on their lengths, which must not change with the renderer.
+    The pictures are similar to the test faces of ``face-emulator faces``. They are stored as files, because
+    ids and signatures in the samples depend on their lengths, which must not change with the renderer.
 
     Raises
     ------
     FileNotFoundError
-        If there is no picture of that name. Files in other folders are never read.
+        If there is no picture of that name. Paths to other folders are refused.
     """
     pictures = {file.name: file for file in (resources.files("emulator.drift") / "pictures").iterdir()}
     if name not in pictures:

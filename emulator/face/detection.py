@@ -210,15 +210,17 @@ class MediaPipeDetector:
         """Yield the candidates of each search. Each search takes longer than the one before."""
         whole = (0, 0, image.shape[1], image.shape[0])
         yield _search(self._full_range, image, whole)
-        yield _surer(_search(self._short_range, image, whole))
+        yield _above_second_search_score(_search(self._short_range, image, whole))
         for eighths in _TILE_EIGHTHS:
             tiles = _tiles(image, eighths)
-            yield _surer(one for tile in tiles for one in _search(self._full_range, image, tile))
+            yield _above_second_search_score(
+                one for tile in tiles for one in _search(self._full_range, image, tile)
+            )
 
     def _faces(self, image: Image, candidates: Sequence[_Candidate], looks: int) -> tuple[Face, ...]:
         """Return the faces among the candidates without duplicates, the largest first."""
         faces: list[Face] = []
-        for candidate in _each_once(candidates):
+        for candidate in _without_duplicates(candidates):
             landmarks = self._landmarks(_surroundings(image, candidate), candidate)
             if landmarks is None:
                 continue
@@ -337,11 +339,11 @@ def _reduced(image: Image) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _surer(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+def _above_second_search_score(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     return [candidate for candidate in candidates if candidate.score >= _SECOND_SEARCH_SCORE]
 
 
-def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+def _without_duplicates(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """Return the candidates by falling score, without those that overlap one with a higher score."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):

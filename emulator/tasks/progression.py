@@ -29,15 +29,22 @@ class Progression(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Mode = Field(default=Mode.REAL, description="What makes a task appear finished.")
+    mode: Mode = Field(
+        default=Mode.REAL,
+        description="When a task appears finished: at the end of its work (`real`), before its creation is "
+        "answered (`immediate`), after a number of polls or seconds, or by a call of the control API "
+        "(`manual`).",
+    )
     polls: int | None = Field(
-        default=None, ge=0, description="For `after_polls`: number of polls that return a running task."
+        default=None,
+        ge=0,
+        description="For `after_polls`: number of polls that return a running task; otherwise null.",
     )
     seconds: float | None = Field(
         default=None,
         ge=0,
         allow_inf_nan=False,
-        description="For `after_seconds`: seconds since the creation, by the clock.",
+        description="For `after_seconds`: seconds since the creation, by the clock; otherwise null.",
     )
 
     @model_validator(mode="after")

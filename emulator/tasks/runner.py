@@ -15,7 +15,7 @@ from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
 from emulator.background import Background
-from emulator.clock import EVERYBODY, Clock
+from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, let_go, note_poll, start
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 KIND = "task"
 PROGRESSION = "progression"
 
-LOOK_AGAIN_SECONDS = 0.5
+RECHECK_SECONDS = 0.5
 """Seconds between checks of a task that another process may perform."""
 
 
@@ -121,7 +121,7 @@ class TaskRunner(Stateful):
 
     def progression(self, credential: str) -> Progression:
         """Return the progression of ``credential``, or the tester's default, or that of the settings."""
-        return self.progressions.get(credential) or self.progressions.get(EVERYBODY) or self._default
+        return self.progressions.get(credential) or self.progressions.get(ALL_CREDENTIALS) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
         """Detach the tasks of ``credential``, or one of them, from a plan: they end by their progression."""
@@ -253,7 +253,7 @@ class TaskRunner(Stateful):
             task = await self._tell(task)
         return task
 
-    async def until_told(self, task_id: str) -> Task | None:
+    async def until_announced(self, task_id: str) -> Task | None:
         """Wait until the end of a released task is announced, and return it, or None if it was deleted."""
         performed = await self._until_performed(task_id)
         return None if performed is None else await self._tell(performed)
@@ -300,7 +300,7 @@ class TaskRunner(Stateful):
         task = Task.from_document(document)
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
-        task.check_moments()
+        task.check_times()
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock that serializes ending a task and releasing it."""
@@ -311,7 +311,7 @@ class TaskRunner(Stateful):
         async with self._performed:
             while (task := await self.find(task_id)) is not None and not task.is_performed:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    async with asyncio.timeout(RECHECK_SECONDS):
                         await self._performed.wait()
         return task
 
@@ -319,7 +319,7 @@ class TaskRunner(Stateful):
         if task.is_finished or task.progression.mode is not Mode.AFTER_SECONDS:
             return
 
-        async def tell_in_time() -> None:
+        async def end_in_time() -> None:
             moment = task.created_at + (task.progression.seconds or 0.0)
             await self._clock.wait_until(moment, task.credential)
             performed = await self._until_performed(task.id)
@@ -329,7 +329,7 @@ class TaskRunner(Stateful):
         before = self._timers.pop(task.id, None)
         if before is not None:
             before.cancel()
-        timer = self._timers[task.id] = self._background.start(task.credential, tell_in_time())
+        timer = self._timers[task.id] = self._background.start(task.credential, end_in_time())
 
         def end(_done: asyncio.Task[None]) -> None:
             if self._timers.get(task.id) is timer:

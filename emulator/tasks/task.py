@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from emulator.tasks.progression import REAL, Progression
 
-MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
+TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 
 class TaskState(StrEnum):
@@ -140,9 +140,9 @@ class Task:
         """Whether the work is done, even if the task still appears running."""
         return self.is_finished or self.state is TaskState.HELD
 
-    def check_moments(self) -> None:
+    def check_times(self) -> None:
         """Raise ``ValueError`` unless all times are numbers. In a snapshot they may be anything."""
-        MOMENTS.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
+        TIMES.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
         """Return whether the task may appear finished at ``now``, if its work is done."""

@@ -27,7 +27,7 @@ def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -
 
     async def render(request: Request, error: VendorError) -> Response:
         said = dialect.choose(request, error)
-        return await dialect.render(request, said.worded(settings.errors.get(said.entry.name)))
+        return await dialect.render(request, said.overridden(settings.errors.get(said.entry.name)))
 
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.world = world

@@ -78,7 +78,7 @@ class Dispatch:
                 call = exchange.call
                 exchange.record(Capture(scope), lambda capture: self._note(call, capture))
             if self._world.faults.needs_bodies:
-                exchange.call.body = await exchange.look_into_body()
+                exchange.call.body = await exchange.peek_body()
         # The client has disconnected, so no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)

@@ -18,7 +18,7 @@ from emulator.world.faults.effects import Drip, Effect
 DROPPERS = "face_emulator.droppers"
 """ASGI scope extension with the functions ``close`` and ``reset``, which end the connection."""
 
-LOOKED_INTO_BYTES = 32 * 1024 * 1024
+PEEK_BYTES = 32 * 1024 * 1024
 """Number of bytes of a body that rules match. They are held in memory before the vendor checks the size."""
 
 IDLE_SECONDS = 5.0
@@ -107,12 +107,12 @@ class Exchange:
         elif call.unknown_fault is not None:
             await self._replace(JSONResponse({"error": str(call.unknown_fault)}, 400))
         elif call.effect is not None:
-            await self._bend(call.effect, message)
+            await self._apply_fault(call.effect, message)
 
-    async def look_into_body(self) -> bytes:
+    async def peek_body(self) -> bytes:
         """Return the part of the body that rules match. The application can still read the whole body."""
         read = 0
-        while read < LOOKED_INTO_BYTES and self._has_more:
+        while read < PEEK_BYTES and self._has_more:
             message = await self._take()
             self._ahead += (message,)
             read += len(message.get("body", b""))
@@ -152,7 +152,7 @@ class Exchange:
         if capture is not None:
             self._finish(capture)
 
-    async def _bend(self, effect: Effect, message: Message) -> None:
+    async def _apply_fault(self, effect: Effect, message: Message) -> None:
         if effect.proxy_page is not None:
             await self._replace(_proxy_page(effect.proxy_page))
         elif effect.connection in NO_ANSWER:

@@ -21,7 +21,7 @@ REFERENCE = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)
-class InForce:
+class SettingValue:
     """Placeholder in a model's JSON schema for the value of a vendor's setting, plus ``add``.
 
     Use it in the ``json_schema_extra`` of the model. That of a field is converted to plain JSON too early.
@@ -67,9 +67,9 @@ def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
     properties = dict(schema["properties"])
     for name, value in texts.items():
         is_text = isinstance(value, str) and "{" in value
-        properties[name] = (
-            {"type": "string", "pattern": pattern_of(str(value))} if is_text else {"const": value}
-        )
+        limit = {"type": "string", "pattern": pattern_of(str(value))} if is_text else {"const": value}
+        about = {key: each for key, each in properties[name].items() if key == "description"}
+        properties[name] = {**about, **limit}
     return {**schema, "properties": properties}
 
 
@@ -106,7 +106,7 @@ def _operation(
 ) -> Json:
     described: Json = {
         "summary": operation.summary,
-        "parameters": [*_path_parameters(path), *_query_parameters(operation)],
+        "parameters": [*_path_parameters(operation, path), *_query_parameters(operation)],
         "responses": _responses(vendor, operation, settings, schemas),
     }
     if vendor.security is not None and operation.is_open:
@@ -120,10 +120,18 @@ def _operation(
     return described
 
 
-def _path_parameters(path: str) -> list[Json]:
-    names = re.findall(r"\{(\w+)", path)
+def _path_parameters(operation: Operation, path: str) -> list[Json]:
     schema = {"type": "string", "minLength": 1}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "description": operation.path_parameters.get(name, ""),
+            "required": True,
+            "schema": schema,
+        }
+        for name in re.findall(r"\{(\w+)", path)
+    ]
 
 
 def _query_parameters(operation: Operation) -> list[Json]:
@@ -131,7 +139,13 @@ def _query_parameters(operation: Operation) -> list[Json]:
         return []
     schema = operation.query.model_json_schema(ref_template=REFERENCE)
     return [
-        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": described}
+        {
+            "name": name,
+            "in": "query",
+            "description": described.pop("description", ""),
+            "required": name in schema.get("required", ()),
+            "schema": described,
+        }
         for name, described in schema["properties"].items()
     ]
 
@@ -153,8 +167,8 @@ def _responses(vendor: Vendor, operation: Operation, settings: VendorSettings, s
 
     for entry in operation.errors:
         if not entry.of_task:
-            worded = entry.occur(**{**dict.fromkeys(_places(entry.text), ""), **entry.example})
-            in_force = worded.worded(settings.errors.get(entry.name)).entry
+            error = entry.occur(**{**dict.fromkeys(_places(entry.text), ""), **entry.example})
+            in_force = error.overridden(settings.errors.get(entry.name)).entry
             add(in_force.status, f"`{entry.name}`: {entry.when}", *vendor.dialect.schema(in_force))
     for status, answer in operation.other_answers.items():
         if answer.model is None:
@@ -169,8 +183,8 @@ def _places(text: str) -> list[str]:
 
 
 def _resolved(value: Any, settings: VendorSettings) -> Any:
-    """Return a document with the values of settings in place of ``InForce``."""
-    if isinstance(value, InForce):
+    """Return a document with the values of settings in place of ``SettingValue``."""
+    if isinstance(value, SettingValue):
         return getattr(settings, value.setting) + value.add
     if isinstance(value, dict):
         return {name: _resolved(member, settings) for name, member in value.items()}

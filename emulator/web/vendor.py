@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from emulator.world.error_catalogue import CatalogueEntry, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorOverride, VendorError
 from emulator.world.meter import PriceTable
 from emulator.world.operation import Operation
 from emulator.world.world import World
@@ -30,7 +30,7 @@ class VendorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # An environment variable holds a JSON object as text.
-    errors: Mapping[str, Wording] | Json[Mapping[str, Wording]] = Field(
+    errors: Mapping[str, ErrorOverride] | Json[Mapping[str, ErrorOverride]] = Field(
         default_factory=dict,
         description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object. "
         "Use it to correct a guess.",

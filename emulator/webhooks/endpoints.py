@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.ids import SeededIds, hash_text
 from emulator.webhooks.delivery import Endpoint, Message, Policy, Timestamps
 from emulator.webhooks.fault import Signature
@@ -43,7 +43,7 @@ class ConfiguredEndpoint:
 
     url: str
     secret: str
-    credential: str = EVERYBODY
+    credential: str = ALL_CREDENTIALS
     timestamps: Timestamps = "machine"
 
 
@@ -132,7 +132,7 @@ class Endpoints(Stateful):
             endpoint
             for endpoint in self.list()
             if endpoint.vendor in {vendor, EVERY_VENDOR}
-            and endpoint.credential in {credential, EVERYBODY}
+            and endpoint.credential in {credential, ALL_CREDENTIALS}
             and endpoint.disabled is None
         ]
 
@@ -140,7 +140,7 @@ class Endpoints(Stateful):
         self,
         vendor: str | None,
         url: str,
-        credential: str = EVERYBODY,
+        credential: str = ALL_CREDENTIALS,
         secret: str | None = None,
         timestamps: Timestamps = "machine",
     ) -> Endpoint:

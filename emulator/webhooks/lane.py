@@ -25,7 +25,7 @@ class Lane:
 
     def __init__(self) -> None:
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
-        self._going_out = asyncio.Lock()
+        self._send_lock = asyncio.Lock()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Callable[[], None]]:
@@ -36,13 +36,13 @@ class Lane:
             nonlocal is_out
             if not is_out:
                 is_out = True
-                self._going_out.release()
+                self._send_lock.release()
 
         def on_sent() -> None:
             asyncio.get_running_loop().call_later(HEAD_START_SECONDS, let_next)
 
         async with self._in_flight:
-            await self._going_out.acquire()
+            await self._send_lock.acquire()
             try:
                 yield on_sent
             finally:

@@ -44,10 +44,10 @@ logger = logging.getLogger(__name__)
 
 KIND = "webhook/delivery"
 
-MOMENTS = TypeAdapter(list[Annotated[float, Field(strict=True)]])
+TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)]])
 
 
-class NothingToReplay(Exception):
+class ReplayRefused(Exception):
     """The delivery has no message yet, or its endpoint is removed."""
 
     def __init__(self, delivery_id: str, reason: str) -> None:
@@ -109,7 +109,7 @@ class Outbox(Stateful):
     async def remove_endpoint(self, endpoint_id: str) -> bool:
         """Remove an endpoint, cancel its deliveries, and return whether it existed."""
         known = await self.endpoints.remove(endpoint_id)
-        await self._give_up(endpoint_id, "the endpoint was removed")
+        await self._fail_deliveries(endpoint_id, "the endpoint was removed")
         return known
 
     async def find(self, delivery_id: str) -> Delivery | None:
@@ -183,17 +183,17 @@ class Outbox(Stateful):
 
         Raises
         ------
-        NothingToReplay
+        ReplayRefused
             If it has no message yet, or its endpoint is removed.
         """
         delivery = await self.find(delivery_id)
         if delivery is None:
             return None
         if delivery.message is None:
-            raise NothingToReplay(delivery_id, "the end of its task is not recorded yet")
+            raise ReplayRefused(delivery_id, "the end of its task is not recorded yet")
         endpoint = self.endpoints.get(delivery.endpoint_id)
         if endpoint is None:
-            raise NothingToReplay(delivery_id, "its endpoint was removed")
+            raise ReplayRefused(delivery_id, "its endpoint was removed")
         number = delivery.attempts[-1].number if delivery.attempts else 1
         attempt = await self._attempt(delivery, delivery.message, endpoint, number, "good")
         return await self._note(delivery, [replace(attempt, is_replay=True)])
@@ -259,7 +259,7 @@ class Outbox(Stateful):
             delivery = await self._note(delivery, sent)
             if any(attempt.is_gone for attempt in sent):
                 await self.endpoints.disable(waiting.endpoint_id, "it answered 410")
-                await self._give_up(waiting.endpoint_id, "the endpoint answered 410")
+                await self._fail_deliveries(waiting.endpoint_id, "the endpoint answered 410")
             if first is not None:
                 first.set()
 
@@ -312,7 +312,7 @@ class Outbox(Stateful):
                 answered = {"error": error.reason}
         return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
 
-    async def _give_up(self, endpoint_id: str, reason: str) -> None:
+    async def _fail_deliveries(self, endpoint_id: str, reason: str) -> None:
         for delivery in await self.deliveries():
             if delivery.endpoint_id == endpoint_id:
                 await self._change(delivery.id, lambda current: fail(current, reason))
@@ -321,7 +321,7 @@ class Outbox(Stateful):
         delivery = Delivery.from_document(document)
         if delivery.vendor not in self.endpoints.sources:
             raise ValueError(f"{delivery.vendor!r} has no webhooks")
-        MOMENTS.validate_python([delivery.next_at, *(attempt.at for attempt in delivery.attempts)])
+        TIMES.validate_python([delivery.next_at, *(attempt.at for attempt in delivery.attempts)])
 
     def _policy(self, delivery: Delivery) -> Policy:
         return self.endpoints.sources[delivery.vendor].policy

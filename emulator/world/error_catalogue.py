@@ -22,7 +22,7 @@ class Mark(StrEnum):
     """Inferred; it may be wrong."""
 
 
-NEVER = "Only if a fault asks for it"
+ONLY_BY_FAULT = "Only if a fault asks for it"
 """Start of ``when`` for an error that is not natural."""
 
 
@@ -80,15 +80,15 @@ class CatalogueEntry:
         """
         return VendorError(self, places)
 
-    def check(self, wording: Wording) -> None:
-        """Check that ``wording`` can replace this entry's own.
+    def check(self, override: ErrorOverride) -> None:
+        """Check that ``override`` can replace this entry's own.
 
         Raises
         ------
         ValueError
             If its text is not a valid template, or has a place that this entry's text does not have.
         """
-        known, wanted = _places(self.text), _places(wording.text or "")
+        known, wanted = _places(self.text), _places(override.text or "")
         if not wanted <= known:
             strange = ", ".join(sorted(wanted - known))
             raise ValueError(f"the text for {self.name} has places that are never filled: {strange}")
@@ -102,7 +102,7 @@ def _places(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-class Wording(BaseModel):
+class ErrorOverride(BaseModel):
     """Another status or text for an error of the catalogue. An omitted member stays as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -126,11 +126,11 @@ class VendorError(Exception):
         self.places = places
         self.text = entry.text.format(**places)
 
-    def worded(self, wording: Wording | None) -> VendorError:
+    def overridden(self, override: ErrorOverride | None) -> VendorError:
         """Return the error with another status or text, which may use the places of the original text."""
-        if wording is None:
+        if override is None:
             return self
-        changes = {name: value for name, value in wording.model_dump().items() if value is not None}
+        changes = {name: value for name, value in override.model_dump().items() if value is not None}
         return VendorError(replace(self.entry, **changes), self.places)
 
     def __str__(self) -> str:

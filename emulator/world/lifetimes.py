@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 
 KIND = "lifetimes"
 
@@ -57,7 +57,7 @@ class Lifetimes(Stateful):
     def of(self, vendor: str, credential: str, settings: Settings) -> Settings:
         """Return a vendor's settings with the default lifetimes and then the credential's own applied."""
         changes: dict[str, Lifetime] = {}
-        for each in (EVERYBODY, credential):
+        for each in (ALL_CREDENTIALS, credential):
             changes.update(self._kept.get(_key(vendor, each)) or {})
         return settings.model_copy(update=changes) if changes else settings
 

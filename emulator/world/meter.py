@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 
 KIND = "meter"
 
@@ -187,7 +187,7 @@ class Meter(Stateful):
     async def _change(
         self, vendor: str, operation: str, credential: str | None, change: Callable[[Reading], Reading]
     ) -> None:
-        whose = credential or EVERYBODY
+        whose = credential or ALL_CREDENTIALS
         key = f"{vendor}\n{operation}\n{whose}"
         none = Reading(vendor, operation, whose)
         self._since_start[key] = change(self._since_start.get(key, none))

@@ -94,8 +94,10 @@ class Operation:
         The kind of task that it creates, if any.
     billing : Billing or None
         How it is billed; None if it is free.
+    path_parameters : mapping of str to str
+        Descriptions of the parameters in ``paths``, by name.
     query, request : type of pydantic model or None
-        Models of the query parameters, and of the body's members or fields.
+        Models of the query parameters, and of the body's members or fields. Their fields have descriptions.
     request_types : tuple of str
         The media types of the body.
     response : type or None
@@ -121,6 +123,7 @@ class Operation:
     takes_picture: bool = False
     task: str | None = None
     billing: Billing | None = None
+    path_parameters: Mapping[str, str] = field(default_factory=dict)
     query: Any = None
     request: Any = None
     request_types: tuple[str, ...] = (JSON,)

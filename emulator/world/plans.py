@@ -2,8 +2,8 @@
 
 A plan ends the tasks of its credential, regardless of their progression, and decides when their webhooks
 are sent. If a plan puts a webhook between two calls, the second call waits until the endpoint has answered
-the webhook, but not longer than ``BOUND_SECONDS``: many endpoints poll the task before they answer, and
-without the limit the poll and the webhook would wait for each other.
+the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``: many endpoints poll the task before they
+answer, and without the limit the poll and the webhook would wait for each other.
 
 Plans and recorded steps are not persistent. After a restart, tasks end by their progression and held
 webhooks are sent.
@@ -26,9 +26,9 @@ from emulator.tasks.job import TaskFault
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import DeliveryState
-from emulator.webhooks.outbox import NothingToReplay, Outbox
+from emulator.webhooks.outbox import Outbox, ReplayRefused
 
-BOUND_SECONDS = 0.3
+ENDPOINT_TIMEOUT_SECONDS = 0.3
 """Longest time, in real seconds, that a call waits for an endpoint to answer an earlier webhook."""
 
 
@@ -64,12 +64,15 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     polls: int | None = Field(
-        default=None, ge=0, description="Number of polls that report a running task before the end."
+        default=None,
+        ge=0,
+        description="Number of polls that report a running task before the end; null to only record events.",
     )
     webhooks: tuple[When, ...] | None = Field(
         default=None,
         max_length=10,
-        description="When each endpoint gets a webhook about the end. An empty list sends none.",
+        description="When each endpoint gets a webhook about the end. An empty list sends none; null only "
+        "records events.",
     )
     pause_s: Seconds = Field(
         default=0.2,
@@ -88,7 +91,7 @@ class Plan(BaseModel):
         return self
 
     @property
-    def is_watching(self) -> bool:
+    def is_recording_only(self) -> bool:
         """Whether it only records what happens."""
         return self.webhooks is None
 
@@ -106,7 +109,7 @@ class _Run:
     plan: Plan
     steps: list[Step] = field(default_factory=list)
     running_polls: int = 0
-    is_told: bool = False
+    is_end_reported: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while a poll waits for its response."""
@@ -174,12 +177,12 @@ class Plans(Stateful):
     def holds(self, task_id: str) -> bool:
         """Return whether a plan decides when the webhooks of a task are sent."""
         run = self._runs.get(task_id)
-        return run is not None and not run.plan.is_watching
+        return run is not None and not run.plan.is_recording_only
 
     async def create_task(self, task: Task, fault: TaskFault) -> None:
         """Create a task. It follows the plan of its credential, unless that plan only records."""
         plan = self._plans.get(task.credential)
-        follows_plan = plan is not None and not plan.is_watching
+        follows_plan = plan is not None and not plan.is_recording_only
         await self._tasks.create(replace(task, follows_plan=follows_plan), fault)
         if follows_plan and self._plans.get(task.credential) is not plan:
             # The plan was removed in the meantime.
@@ -191,7 +194,7 @@ class Plans(Stateful):
         if plan is None:
             return
         run = self._runs[task.id] = _Run(task.id, task.credential, plan)
-        if plan.is_watching:
+        if plan.is_recording_only:
             run.steps.append(Step.CREATED)
             return
         self._background.start(task.credential, self._follow(run))
@@ -203,10 +206,10 @@ class Plans(Stateful):
     async def before_poll(self, task_id: str, credential: str) -> None:
         """Wait until a poll may be answered."""
         run = self._runs.get(task_id)
-        if run is None or run.credential != credential or run.plan.is_watching:
+        if run is None or run.credential != credential or run.plan.is_recording_only:
             return
         run.arrived.set()
-        if run.is_told:
+        if run.is_end_reported:
             await _bounded(run.after_end)
         elif run.running_polls >= (run.plan.polls or 0):
             await run.ended.wait()
@@ -221,7 +224,7 @@ class Plans(Stateful):
         async with run.changed:
             run.steps.append(Step.POLL_END if task.is_finished else Step.POLL_RUNNING)
             run.running_polls += not task.is_finished
-            run.is_told = run.is_told or task.is_finished
+            run.is_end_reported = run.is_end_reported or task.is_finished
             run.changed.notify_all()
 
     async def _follow(self, run: _Run) -> None:
@@ -232,7 +235,7 @@ class Plans(Stateful):
                 await _until(run, lambda: run.running_polls >= (plan.polls or 0))
                 await self._pause(run)
             await self._tasks.release(run.task_id)
-            await self._tasks.until_told(run.task_id)
+            await self._tasks.until_announced(run.task_id)
             run.ended.set()
             if not plan.webhooks:
                 await self._webhooks.lose(run.credential, run.task_id)
@@ -243,8 +246,8 @@ class Plans(Stateful):
                     await self._pause(run)
             await self._send(run, plan.count(When.BEFORE_END))
             run.before_end.set()
-            await _until(run, lambda: run.is_told)
-            if run.is_told:
+            await _until(run, lambda: run.is_end_reported)
+            if run.is_end_reported:
                 await self._pause(run)
             await self._send(run, plan.count(When.AFTER_END))
         finally:
@@ -261,7 +264,7 @@ class Plans(Stateful):
     async def _send_one(self, delivery_id: str) -> Step:
         try:
             sent = await self._webhooks.send(delivery_id)
-        except NothingToReplay:  # its endpoint was removed in the meantime
+        except ReplayRefused:  # its endpoint was removed in the meantime
             return Step.WEBHOOK_REFUSED
         is_taken = sent is not None and bool(sent.attempts) and sent.attempts[-1].is_accepted
         return Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
@@ -284,5 +287,5 @@ async def _until(run: _Run, look: Callable[[], bool]) -> None:
 
 async def _bounded(event: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(BOUND_SECONDS):
+        async with asyncio.timeout(ENDPOINT_TIMEOUT_SECONDS):
             await event.wait()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 
 @dataclass(frozen=True)
@@ -16,21 +19,11 @@ class CallWarning:
 
 @dataclass(frozen=True)
 class WarningKind:
-    """A kind of warning.
+    """A kind of warning."""
 
-    Attributes
-    ----------
-    code : str
-        Stable identifier.
-    when : str
-        What the client did, as a sentence without a subject.
-    advice : str
-        What the client should do instead.
-    """
-
-    code: str
-    when: str
-    advice: str
+    code: Annotated[str, Field(description="Stable identifier.")]
+    when: Annotated[str, Field(description="What the client did, as a sentence without a subject.")]
+    advice: Annotated[str, Field(description="What the client should do instead.")]
 
 
 WARNINGS: Mapping[str, WarningKind] = {

@@ -176,7 +176,7 @@ from emulator.backends.queue import pool
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.protocol import Pipeline
 
-pool.ORPHANED_SECONDS = 0.02
+pool.PARENT_CHECK_SECONDS = 0.02
 
 async def run():
     workers = LocalWorkers(pool.WorkerPool(2, Pipeline("os.getpid")))

@@ -25,7 +25,7 @@ from emulator.control.operations import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor
-from emulator.world.error_catalogue import NEVER, CatalogueEntry
+from emulator.world.error_catalogue import ONLY_BY_FAULT, CatalogueEntry
 
 WAYS = ("rule", "header", "credential")
 
@@ -208,7 +208,7 @@ def test_every_error_is_listed_with_every_way_to_get_it(
         assert one.operations
         assert one.by_nature == (entry.when if entry.is_natural else None)
         # The explanation says so too.
-        assert entry.when.startswith(NEVER) != entry.is_natural
+        assert entry.when.startswith(ONLY_BY_FAULT) != entry.is_natural
         assert one.by_rule == {"match": {"vendor": vendor.name}, "effect": entry.name}
         assert one.in_band is not None
         assert one.in_band.header == f"X-Emulator-Fault: {entry.name}"
@@ -253,7 +253,7 @@ def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
     calls = calls_of(vendor)
     operations = {name for name, operation in vendor.operations.items() if entry.name in operation.errors}
     if way == "credential":
-        operations -= data_of(vendor.name).NOBODYS
+        operations -= data_of(vendor.name).WITHOUT_CREDENTIAL
     there, headers = asked_for(world, entry, way, vendor)
     expected = natural.get((vendor.name, entry.name))
     for operation in sorted(operations):

@@ -70,7 +70,7 @@ def test_schemathesis_finds_no_violation(strict: Listening, vendor: Vendor, tmp_
 def test_an_unknown_vendor_is_said(client: httpx.Client) -> None:
     answer = client.get("/_emulator/openapi/facebook.json")
     assert answer.status_code == 404
-    assert answer.json() == {"error": f"there is no vendor facebook; there are {', '.join(VENDORS)}"}
+    assert answer.json() == {"error": f"there is no vendor facebook; choose one of {', '.join(VENDORS)}"}
 
 
 @per_vendor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, Json, TypeAdapter
 
 from docgen.markdown import codes, table
 from docgen.schema import Member, accepts, members
@@ -42,6 +42,35 @@ def test_members_of_inner_objects_have_dotted_paths() -> None:
     assert [member.path for member in members(SCHEMA, SCHEMA, depth=1)] == ["name", "kind", "inner", "many"]
 
 
+class Square(BaseModel):
+    kind: Literal["square"] = Field(description="A square.")
+    side: int = Field(description="Its side.")
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"] = Field(description="A circle.")
+
+
+def test_a_member_of_several_alternatives_has_the_types_and_descriptions_of_all() -> None:
+    schema = TypeAdapter(Square | Circle).json_schema()
+    assert list(members(schema, schema)) == [
+        Member(
+            "kind", "`square` or `circle`", is_required=True, default="", description="A square. A circle."
+        ),
+        Member("side", "integer", is_required=True, default="", description="Its side."),
+    ]
+
+
+def test_an_object_that_a_union_restricts_keeps_its_members() -> None:
+    restriction = {"properties": {"side": {"maximum": 5, "description": "At most 5."}}}
+    schema = {**Square.model_json_schema(), "anyOf": [restriction, {"required": ["side"]}]}
+    assert accepts(schema, schema) == "object"
+    assert list(members(schema, schema)) == [
+        Member("kind", "`square`", is_required=True, default="", description="A square."),
+        Member("side", "integer", is_required=True, default="", description="Its side. At most 5."),
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -55,6 +84,15 @@ def test_members_of_inner_objects_have_dotted_paths() -> None:
         (tuple[float, float], "list of 2"),
         (Annotated[list[int], Field(min_length=2, max_length=2)], "list of 2 of integer"),
         (object, "any JSON"),
+        (bytes, "file"),
+        (Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})], "file"),
+        (
+            Annotated[
+                str, Field(json_schema_extra={"contentMediaType": "image/jpeg", "contentEncoding": "base64"})
+            ],
+            "text",
+        ),
+        (Json[list[int]], "text"),
     ],
 )
 def test_types_and_limits_are_put_into_words(kind: type, words: str) -> None:

@@ -110,7 +110,7 @@ def real(equal_service: Service) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def set_apart(workers: WorkerPool) -> Iterator[Service]:
+def different_service(workers: WorkerPool) -> Iterator[Service]:
     """A service whose settings make it differ from the emulator."""
     yield from _running(
         workers,

@@ -70,9 +70,11 @@ def test_drift_reports_no_difference_from_an_equal_service(real: Any, tmp_path: 
     assert KEY not in written
 
 
-def test_differences_exit_with_1_and_the_printed_setting_removes_them(set_apart: Any, tmp_path: Path) -> None:
+def test_differences_exit_with_1_and_the_printed_setting_removes_them(
+    different_service: Any, tmp_path: Path
+) -> None:
     report = tmp_path / "report.json"
-    found = drift(set_apart.base_url, "--only", "unknown", "--json", str(report))
+    found = drift(different_service.base_url, "--only", "unknown", "--json", str(report))
     assert found.exit_code == 1
     assert "4 differences" in found.stdout
     assert [
@@ -86,7 +88,7 @@ def test_differences_exit_with_1_and_the_printed_setting_removes_them(set_apart:
     ]
     setting = re.search(r"^(FACE_EMULATOR_VENDORS__PERFECTCORP__ERRORS)='(.*)'$", found.stdout, re.MULTILINE)
     assert setting is not None
-    corrected = drift(set_apart.base_url, "--only", "unknown", **{setting[1]: setting[2]})
+    corrected = drift(different_service.base_url, "--only", "unknown", **{setting[1]: setting[2]})
     assert (corrected.exit_code, "0 differences" in corrected.stdout) == (0, True)
 
 

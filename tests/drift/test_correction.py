@@ -8,7 +8,7 @@ import pytest
 from emulator.drift.comparison import Difference
 from emulator.drift.correction import Correction
 from emulator.drift.samples import Step
-from emulator.world.error_catalogue import Wording
+from emulator.world.error_catalogue import ErrorOverride
 
 STEP = Step.model_validate({"request": {"method": "GET", "path": "/"}, "response": {}})
 GATEWAY = {"error_message": "MISSING_ARGUMENTS: api_key"}
@@ -31,7 +31,7 @@ def test_an_error_is_recognised_by_its_text_and_keeps_its_placeholders(corrector
         "set FACE_EMULATOR_VENDORS__FACEPLUSPLUS__ERRORS; NO_FACE_FOUND is CONFIRMED: "
         "https://console.faceplusplus.com/documents/ 3D Face, common errors",
         "NO_FACE_FOUND",
-        Wording(text="Nobody {{here}}: {param}"),
+        ErrorOverride(text="Nobody {{here}}: {param}"),
     )
 
 
@@ -39,7 +39,7 @@ def test_an_error_is_recognised_by_its_configured_text(corrector: Callable[..., 
     made = corrector("metahuman", errors={"FACE_NOT_FOUND": {"text": "nobody", "status": 404}})
     told = answer(404, {"error": {"code": 4, "message": "nobody"}})
     status = made.correct(Difference("status", "status", 410, 404), STEP, UNKNOWN, told)
-    assert (status.error, status.wording) == ("FACE_NOT_FOUND", Wording(status=410))
+    assert (status.error, status.override) == ("FACE_NOT_FOUND", ErrorOverride(status=410))
     # The printed setting includes the old text, because it replaces the old setting.
     assert made.together([status]) == (
         """FACE_EMULATOR_VENDORS__METAHUMAN__ERRORS='{"FACE_NOT_FOUND": {"status": 410, "text": "nobody"}}'"""
@@ -99,7 +99,7 @@ def test_differences_that_no_wording_corrects_get_other_advice(
 ) -> None:
     made = corrector(vendor)
     found = made.correct(difference, STEP, UNKNOWN, told)
-    assert (found.error, found.wording, found.advice.startswith(advice)) == (None, Wording(), True)
+    assert (found.error, found.override, found.advice.startswith(advice)) == (None, ErrorOverride(), True)
     assert made.together([found]) is None
 
 
@@ -169,4 +169,4 @@ def test_an_error_without_a_code_is_recognised_by_its_text(corrector: Callable[.
     told = answer(429, {"status": 429, "error": "Too many requests"})
     difference = Difference("value", "body.error", "Slow down", "Too many requests")
     found = corrector("perfectcorp").correct(difference, STEP, UNKNOWN, told)
-    assert (found.error, found.wording) == ("TooManyRequests", Wording(text="Slow down"))
+    assert (found.error, found.override) == ("TooManyRequests", ErrorOverride(text="Slow down"))

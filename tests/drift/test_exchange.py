@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from emulator.drift.exchange import Pace, Side, Unanswered, play
+from emulator.drift.exchange import NoResponse, Pace, Side, play
 from emulator.drift.samples import Sample
 
 
@@ -92,7 +92,7 @@ def test_a_failed_request_is_not_retried_and_its_error_hides_the_key() -> None:
         raise httpx.ReadTimeout("too slow", request=request)
 
     steps = sample({"request": {"method": "GET", "path": "/a/{key}"}})
-    with pytest.raises(Unanswered) as raised:
+    with pytest.raises(NoResponse) as raised:
         play(steps, side(httpx.MockTransport(refuse), key="real"))
     assert str(raised.value) == "the service did not answer GET /a/{key}: ReadTimeout: too slow"
     assert calls == 1

@@ -46,9 +46,9 @@ def differing(found: dict[str, Compared]) -> dict[str, list[Told]]:
 
 
 @pytest.fixture(scope="module")
-def apart(set_apart: Any, compared: Compare) -> Callable[[str], dict[str, Compared]]:
-    """Return a cached function that compares ``set_apart`` for a vendor."""
-    return functools.cache(functools.partial(compared, set_apart))
+def apart(different_service: Any, compared: Compare) -> Callable[[str], dict[str, Compared]]:
+    """Return a cached function that compares ``different_service`` for a vendor."""
+    return functools.cache(functools.partial(compared, different_service))
 
 
 @pytest.mark.parametrize("vendor", ["faceplusplus", "metahuman", "perfectcorp"])

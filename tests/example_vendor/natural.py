@@ -67,7 +67,7 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 CALLS: Mapping[str, Callable[..., Any]] = {}
 """The examples of the operations are sufficient."""
 
-NOBODYS: frozenset[str] = frozenset()
+WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
 """The operations without a credential."""
 
 

@@ -49,14 +49,14 @@ def explore(server: Listening) -> Explore:
 def test_explore_sends_webhooks_of_a_vendor_to_an_endpoint(explore: Explore) -> None:
     done = explore("example_vendor", vendor="example_vendor")
     assert done.exit_code == 0, done.output
-    assert "as things come: ok; 2 task(s), 1 webhook(s)" in done.output
+    assert "without a plan: ok; 2 task(s), 1 webhook(s)" in done.output
     assert "none of 2 orders breaks the client" in done.output
 
 
 def test_explore_sends_webhooks_of_every_vendor_to_an_endpoint_without_one(explore: Explore) -> None:
     done = explore("example_vendor", "perfectcorp")
     assert done.exit_code == 0, done.output
-    assert "as things come: ok; 2 task(s), 2 webhook(s)" in done.output
+    assert "without a plan: ok; 2 task(s), 2 webhook(s)" in done.output
 
 
 def test_explore_names_the_order_that_breaks_the_client(explore: Explore) -> None:

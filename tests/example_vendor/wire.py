@@ -15,14 +15,18 @@ from emulator.world.error_catalogue import CatalogueEntry, VendorError
 class Body(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+    )
 
 
 class Problem(Body):
     """An error response."""
 
     problem: str
+    """Name of the error."""
     hint: str
+    """Text of the error."""
 
 
 def render_error(error: VendorError) -> Response:

@@ -108,7 +108,7 @@ def test_a_task_ends_although_the_call_that_ends_it_is_cancelled(use: Use) -> No
         calling.cancel()
         await asyncio.wait({calling})
         ending.go_on.set()
-        assert await runner.until_told("t") is not None
+        assert await runner.until_announced("t") is not None
         assert ending.done == ["settled", "announced"]
 
     use(scenario)
@@ -120,7 +120,7 @@ def test_until_told_waits_for_the_announcement(use: Use) -> None:
         await ending.held(runner)
         releasing = asyncio.create_task(runner.release("t"))
         await ending.begun.wait()
-        waiting = asyncio.create_task(runner.until_told("t"))
+        waiting = asyncio.create_task(runner.until_announced("t"))
         ending.go_on.set()
         told = await waiting
         assert told is not None
@@ -128,7 +128,7 @@ def test_until_told_waits_for_the_announcement(use: Use) -> None:
         assert ending.done == ["settled", "announced"]
         await releasing
         await runner.delete(told)
-        assert await runner.until_told("t") is None
+        assert await runner.until_announced("t") is None
 
     use(scenario)
 

@@ -38,7 +38,7 @@ def everybody(server: Listening) -> Iterator[Client]:
 
 
 @pytest.fixture
-def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def no_warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Check that the emulator logs no warning, because an injected fault is no error of the emulator."""
     with caplog.at_level(logging.WARNING):
         yield

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from emulator.web.call import CallDep
 from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
-from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, ErrorOverride, Mark, VendorError
 from emulator.world.operation import Example, Operation
 
 Served = Callable[..., ASGIApp]
@@ -265,7 +265,9 @@ def test_settings_can_reword_an_error(served: Served) -> None:
         raise ERRORS["refused"].occur()
 
     acme = vendor(Api("All", (operation("refuse", refuse),)))
-    reworded = Limits(errors={"refused": Wording(status=418, text="no"), "no_path": Wording(status=410)})
+    reworded = Limits(
+        errors={"refused": ErrorOverride(status=418, text="no"), "no_path": ErrorOverride(status=410)}
+    )
     client = TestClient(served(acme, reworded))
     assert (client.post("/acme/refuse").status_code, client.post("/acme/refuse").text) == (418, "no")
     assert (client.post("/acme/nothing").status_code, client.post("/acme/nothing").text) == (410, "no path")
@@ -315,7 +317,7 @@ def test_a_response_has_an_allow_header_if_its_status_is_405(
         raise RuntimeError
 
     names = {"refused": 405, "no_path": 405, "defect": 405, "too_large": 405, "no_method": 400}
-    other = Limits(errors={name: Wording(status=status) for name, status in names.items()})
+    other = Limits(errors={name: ErrorOverride(status=status) for name, status in names.items()})
     endpoints: dict[str, Any] = {"refuse": refuse, "dislike": dislike, "break": break_down, "echo": echo}
     acme = vendor(Api("All", tuple(operation(name, endpoint) for name, endpoint in endpoints.items())))
     found = []

@@ -17,7 +17,7 @@ from emulator.control import Client
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("no_defect")
+pytestmark = pytest.mark.usefixtures("no_warnings_logged")
 
 Raw = Callable[[bytes], tuple[bytes, str]]
 Upload = Callable[..., bytes]

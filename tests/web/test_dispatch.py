@@ -18,7 +18,7 @@ from emulator.settings import Settings
 from emulator.web.vendor import Vendor, discover_vendors
 from emulator.world.faults.effects import PRESETS
 
-pytestmark = pytest.mark.usefixtures("no_defect")
+pytestmark = pytest.mark.usefixtures("no_warnings_logged")
 
 Raw = Callable[[bytes], tuple[bytes, str]]
 Upload = Callable[..., bytes]

@@ -159,7 +159,7 @@ def test_a_body_that_rules_match_is_read_once_and_passed_on() -> None:
     exchange, taken = recorded(talk)
 
     async def look_and_answer() -> bytes:
-        body = await exchange.look_into_body()
+        body = await exchange.peek_body()
         assert talk.received == 3
         await exchange.run(echo)
         return body
@@ -170,12 +170,12 @@ def test_a_body_that_rules_match_is_read_once_and_passed_on() -> None:
 
 
 def test_rules_match_only_a_limited_part_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.web.exchange.LOOKED_INTO_BYTES", 12)
+    monkeypatch.setattr("emulator.web.exchange.PEEK_BYTES", 12)
     talk = Talk([b"a text in ", b"three ", b"parts"])
     exchange, taken = recorded(talk)
 
     async def look_and_answer() -> bytes:
-        body = await exchange.look_into_body()
+        body = await exchange.peek_body()
         assert talk.received == 2
         await exchange.run(echo)
         return body
@@ -190,7 +190,7 @@ def test_the_limit_includes_bytes_that_were_read_for_rules() -> None:
     exchange = Exchange(talk.scope, talk.receive, talk.send)
 
     async def look_and_read() -> None:
-        await exchange.look_into_body()
+        await exchange.peek_body()
         exchange.longest_body = 9
         with pytest.raises(BodyTooLarge):
             await exchange.receive()

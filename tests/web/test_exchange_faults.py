@@ -20,7 +20,7 @@ from emulator.server import Listening
 from emulator.web.exchange import ConnectionDropped
 from emulator.world.faults.effects import PRESETS
 
-pytestmark = pytest.mark.usefixtures("no_defect")
+pytestmark = pytest.mark.usefixtures("no_warnings_logged")
 
 Raw = Callable[[bytes], tuple[bytes, str]]
 Upload = Callable[..., bytes]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from emulator.vendors.perfectcorp import vendor as perfectcorp
-from emulator.web.openapi import InForce, describe, narrowed, pattern_of
+from emulator.web.openapi import SettingValue, describe, narrowed, pattern_of
 from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
-from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark, VendorError, Wording
+from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, ErrorOverride, Mark, VendorError
 from emulator.world.operation import Answer, Example, Operation
 
 
@@ -26,7 +26,7 @@ class Limits(VendorSettings):
     sides: int = 4
 
 
-SIZE: Any = {"maximum": InForce("photo_bytes"), "examples": [InForce("sides", add=1)]}
+SIZE: Any = {"maximum": SettingValue("photo_bytes"), "examples": [SettingValue("sides", add=1)]}
 
 
 class Photo(BaseModel):
@@ -136,7 +136,7 @@ def test_the_errors_of_an_operation_are_listed_under_their_status() -> None:
 
 
 def test_a_reworded_error_is_listed_with_its_new_status_and_text() -> None:
-    found = responses(Limits(errors={"too_large": Wording(status=400, text="no")}))
+    found = responses(Limits(errors={"too_large": ErrorOverride(status=400, text="no")}))
     assert set(found) == {"200", "304", "400", "422"}
     assert found["400"]["description"] == (
         "`too_large`: The photo is too large. `missing`: Something is missing."
@@ -150,11 +150,11 @@ def test_a_text_with_placeholders_is_described_by_a_pattern() -> None:
     assert usual["type"] == "string"
     assert re.search(usual["pattern"], "MISSING: photo")
     assert not re.search(usual["pattern"], "MISSING: ")
-    settings = Limits(errors={"missing": Wording(text="{name}?")})
+    settings = Limits(errors={"missing": ErrorOverride(text="{name}?")})
     (reworded,) = messages(responses(settings)["400"])
     assert re.search(reworded["pattern"], "photo?")
     assert not re.search(reworded["pattern"], "MISSING: photo")
-    (plain,) = messages(responses(Limits(errors={"missing": Wording(text="missing")}))["400"])
+    (plain,) = messages(responses(Limits(errors={"missing": ErrorOverride(text="missing")}))["400"])
     assert plain == {"const": "missing"}
 
 
@@ -163,7 +163,7 @@ def test_schemas_contain_the_values_of_the_settings(photo_bytes: int, sides: int
     document = describe(acme(), Limits(photo_bytes=photo_bytes, sides=sides))
     size = document["components"]["schemas"]["Photo"]["properties"]["size"]
     assert (size["maximum"], size["examples"]) == (photo_bytes, [sides + 1])
-    assert "InForce" not in str(document)
+    assert "SettingValue" not in str(document)
 
 
 def test_the_schemas_of_a_vendor_contain_its_configured_limits() -> None:

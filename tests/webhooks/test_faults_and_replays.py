@@ -10,7 +10,7 @@ import pytest
 
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.fault import WebhookFault
-from emulator.webhooks.outbox import NothingToReplay
+from emulator.webhooks.outbox import ReplayRefused
 
 if TYPE_CHECKING:
     from webhooks.conftest import Use, World
@@ -52,7 +52,7 @@ def test_a_replay_is_sent_at_once_with_the_same_id(use: Use) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")
         prepared = await world.only()
-        with pytest.raises(NothingToReplay, match="not recorded yet"):
+        with pytest.raises(ReplayRefused, match="not recorded yet"):
             await world.outbox.replay(prepared.id)
         await world.announce("t", WebhookFault(lost=True))
         world.clock.advance(7.0)

@@ -11,7 +11,7 @@ from emulator.webhooks import lane
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.fault import WebhookFault
 from emulator.webhooks.lane import IN_FLIGHT
-from emulator.webhooks.outbox import NothingToReplay
+from emulator.webhooks.outbox import ReplayRefused
 from emulator.webhooks.sender import Answer, SendFailed
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_removing_an_endpoint_fails_its_pending_deliveries(use: Use) -> None:
         world.clock.advance(5.0)
         await asyncio.sleep(0.01)
         assert len(world.sender.sent) == 1
-        with pytest.raises(NothingToReplay, match="its endpoint was removed"):
+        with pytest.raises(ReplayRefused, match="its endpoint was removed"):
             await world.outbox.replay(removed.id)
 
     use(scenario, status=500)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from emulator.face.errors import ImageError, ImageUndecodable, NoFaceFound
-from emulator.world.error_catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark, Wording
+from emulator.world.error_catalogue import ONLY_BY_FAULT, CatalogueEntry, ErrorCatalogue, ErrorOverride, Mark
 
 
 def entry(name: str, *causes: type[Exception], text: str = "text") -> CatalogueEntry:
@@ -29,10 +29,10 @@ def test_a_text_needs_all_of_its_placeholders() -> None:
 
 def test_an_error_can_be_reworded() -> None:
     error = entry("missing", text="MISSING: {param}").occur(param="a")
-    assert error.worded(None) is error
-    other = error.worded(Wording(status=418, text="no {param}"))
+    assert error.overridden(None) is error
+    other = error.overridden(ErrorOverride(status=418, text="no {param}"))
     assert (other.entry.name, other.entry.status, other.text) == ("missing", 418, "no a")
-    assert error.worded(Wording(status=418)).text == "MISSING: a"
+    assert error.overridden(ErrorOverride(status=418)).text == "MISSING: a"
 
 
 def test_is_natural_depends_on_its_flag_and_not_on_the_description() -> None:
@@ -40,8 +40,8 @@ def test_is_natural_depends_on_its_flag_and_not_on_the_description() -> None:
     never = replace(usual, is_natural=False)
     assert (usual.is_natural, never.is_natural) == (True, False)
     assert never.when == usual.when
-    assert replace(usual, when=f"{NEVER}.").is_natural
-    assert not never.occur().worded(Wording(status=418)).entry.is_natural
+    assert replace(usual, when=f"{ONLY_BY_FAULT}.").is_natural
+    assert not never.occur().overridden(ErrorOverride(status=418)).entry.is_natural
 
 
 def test_names_and_causes_are_unique() -> None:
@@ -64,7 +64,7 @@ def test_an_entry_keeps_the_class_of_its_vendor() -> None:
 
     catalogue = ErrorCatalogue([Numbered("a", 400, "{x}", "Sometimes.", Mark.GUESS, "nowhere", number=7)])
     assert catalogue["a"].number == 7
-    said = catalogue["a"].occur(x="y").worded(Wording(status=418)).entry
+    said = catalogue["a"].occur(x="y").overridden(ErrorOverride(status=418)).entry
     assert said == replace(catalogue["a"], status=418)
     assert said.codes == ()
 
@@ -115,8 +115,8 @@ def test_two_operations_may_map_one_cause_to_different_errors() -> None:
 
 def test_a_wording_may_use_only_the_placeholders_of_the_text() -> None:
     template = entry("missing", text="MISSING: {param}")
-    template.check(Wording(status=418))
-    template.check(Wording(text="no {param}, {param}"))
-    template.check(Wording(text="nothing"))
+    template.check(ErrorOverride(status=418))
+    template.check(ErrorOverride(text="no {param}, {param}"))
+    template.check(ErrorOverride(text="nothing"))
     with pytest.raises(ValueError, match="text for missing has places that are never filled: a, b"):
-        template.check(Wording(text="{b} {param} {a}"))
+        template.check(ErrorOverride(text="{b} {param} {a}"))

@@ -95,7 +95,7 @@ def test_a_client_that_does_not_poll_still_gets_its_webhooks(
 def test_a_poll_waits_only_briefly_for_an_endpoint_that_has_not_answered(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.world.plans.BOUND_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
     consumer.receiver.may_answer.clear()
     consumer.plan(polls=0, webhooks=[When.BEFORE_END])
     consumer.create()

@@ -26,7 +26,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 
 logger = logging.getLogger(__name__)
 
-ORPHANED_SECONDS = 0.5
+PARENT_CHECK_SECONDS = 0.5
 """Seconds between a worker's checks that its server is still running."""
 
 STOPPED = "the workers are stopped"
@@ -126,20 +126,20 @@ class WorkerPool:
         return ProcessPoolExecutor(
             self._count,
             initializer=_begin_worker,
-            initargs=(self._warm_up, os.getpid(), ORPHANED_SECONDS),
+            initargs=(self._warm_up, os.getpid(), PARENT_CHECK_SECONDS),
             env=self._variables,
         )
 
 
 def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
     # Start this first, because the server may be killed while its workers load the face core.
-    threading.Thread(target=_end_with, args=(server, every_s), daemon=True).start()
+    threading.Thread(target=_exit_with_server, args=(server, every_s), daemon=True).start()
     # Ctrl-C is sent to the whole process group, but only the server must stop the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up.resolve()()
 
 
-def _end_with(server: int, every_s: float) -> None:
+def _exit_with_server(server: int, every_s: float) -> None:
     """Exit this process when the server is gone.
 
     The id of the parent process changes when the server dies. A pipe to the server would stay open, because

@@ -134,7 +134,7 @@ def _rendered(
         canvas = Canvas(picture, np.full(height * width, np.inf), height, width)
         _draw(canvas, person, rest, face, camera, spec, first)
         faces[index] = camera.project(face), camera, pose
-    image = _developed(picture.reshape(height, width, 3), people[0], first)
+    image = _finished(picture.reshape(height, width, 3), people[0], first)
     results = []
     for index, (spec, person) in enumerate(zip(specs, people, strict=True)):
         landmarks, camera, pose = faces[index]
@@ -150,7 +150,7 @@ def render_backdrop(spec: SyntheticFaceSpec) -> Image:
     """Render the picture that ``spec`` describes without the person."""
     person = draw_person(spec)
     height, width = SUPERSAMPLING * spec.height, SUPERSAMPLING * spec.width
-    return _developed(backdrop(person, spec.background, spec.light, height, width), person, spec)
+    return _finished(backdrop(person, spec.background, spec.light, height, width), person, spec)
 
 
 def _camera(
@@ -229,7 +229,7 @@ def _draw(
     add_hair(canvas, person, rest, parts[0], camera, light)
 
 
-def _developed(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Image:
+def _finished(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Image:
     """Return the finished picture: downsampled, blurred and converted to sRGB."""
     small = single(cv2.resize(picture, (frame.width, frame.height), interpolation=cv2.INTER_AREA))
     if frame.blur:

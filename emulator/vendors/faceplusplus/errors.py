@@ -24,7 +24,7 @@ from emulator.world.credentials import (
     CredentialRevoked,
     CredentialUnknown,
 )
-from emulator.world.error_catalogue import NEVER, CatalogueEntry, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ONLY_BY_FAULT, CatalogueEntry, ErrorCatalogue, Mark
 
 PAGE = "https://console.faceplusplus.com/documents/ 3D Face"
 
@@ -148,7 +148,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{NEVER}, because the fields of an image can be combined.",
+            f"{ONLY_BY_FAULT}, because the fields of an image can be combined.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(

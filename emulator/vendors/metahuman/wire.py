@@ -18,26 +18,32 @@ from emulator.world.operation import Answer
 class Body(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Detail(BaseModel):
     """An error response of FastAPI."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     detail: Any
+    """What is wrong: a text, or a list of the invalid fields."""
 
 
 class Code(Body):
     """The number and the message of an error."""
 
     code: int
+    """Number of the error."""
     message: str
+    """Text of the error."""
 
 
 class Failure(Body):
     """An error response."""
 
     error: Code
+    """Number and text of the error."""
 
 
 REFUSED_FORM = {

@@ -47,10 +47,10 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
         allow_headers=["*"],
         expose_headers=["ETag", "x-request-id"],
     )
-    app.add_middleware(NumberedAnswers, ids=world.ids)
+    app.add_middleware(RequestIds, ids=world.ids)
 
 
-class NumberedAnswers:
+class RequestIds:
     """ASGI middleware that adds an ``x-request-id`` of 18 digits to every response."""
 
     def __init__(self, app: ASGIApp, ids: SeededIds) -> None:
@@ -76,7 +76,7 @@ async def _guess_caller(request: Request) -> str | None:
     return await key_of(request.headers.get("authorization"), request.app.state.world) or None
 
 
-def _in_the_stores_words(request: Request, error: VendorError) -> VendorError:
+def _as_store_error(request: Request, error: VendorError) -> VendorError:
     """Return an error of the store if the path is below the bucket, otherwise ``error``."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
@@ -96,6 +96,6 @@ DIALECT = Dialect(
     longest_body=lambda _settings: BODY_BYTES,
     unknown_path=SHARED["NotFound"],
     wrong_method=SHARED["MethodNotAllowed"],
-    choose=_in_the_stores_words,
+    choose=_as_store_error,
     guess_caller=_guess_caller,
 )

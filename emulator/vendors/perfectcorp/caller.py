@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from emulator.clock import EVERYBODY, machine_time
+from emulator.clock import ALL_CREDENTIALS, machine_time
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
@@ -66,7 +66,7 @@ def check_rate(request: Request, api_key: str, world: World, settings: PerfectCo
     moments = {
         _key_caller(api_key): world.clock.now(api_key),
         # Many keys can share an address, so its calls are counted by the default clock.
-        f"address {request.client.host if request.client else ''}": world.clock.now(EVERYBODY),
+        f"address {request.client.host if request.client else ''}": world.clock.now(ALL_CREDENTIALS),
     }
     calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
     # Check all windows before counting, because a refused call must not count in any of them.

@@ -34,7 +34,7 @@ def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
         policy=Policy(settings.webhook_gaps_s, settings.webhook_timeout_s, MOST_ENDPOINTS),
         headers=sign_message,
         announce_again=announcer.announce_again,
-        new_secret=spell_secret,
+        new_secret=new_secret,
         check_secret=check_secret,
         configured=tuple(
             ConfiguredEndpoint(endpoint.url, endpoint.secret, endpoint.credential, endpoint.timestamps)
@@ -92,7 +92,7 @@ def check_secret(secret: str) -> None:
     decode_secret(secret)
 
 
-def spell_secret(drawn: bytes) -> str:
+def new_secret(drawn: bytes) -> str:
     """Return a secret in the vendor's format: numbers of 17 and 11 digits, in unpadded base64."""
     first = 10**16 + int.from_bytes(drawn[:16], "big") % (9 * 10**16)
     second = 10**10 + int.from_bytes(drawn[16:32], "big") % (9 * 10**10)

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.vendors.perfectcorp.errors import Layer, PerfectCorpEntry
 from emulator.web.openapi import narrowed
@@ -16,11 +16,18 @@ from emulator.world.error_catalogue import VendorError
 Content = TypeVar("Content")
 
 
+GENERIC = ConfigDict(use_attribute_docstrings=False)
+"""Configuration of generic models, because Pydantic cannot read the docstrings of their fields."""
+
+
 class Member(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(
-        extra="forbid", serialize_by_alias=True, json_schema_serialization_defaults_required=True
+        extra="forbid",
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 
@@ -28,25 +35,32 @@ class Done(Member):
     """A successful response without content."""
 
     status: Literal[200] = 200
+    """HTTP status of the response."""
 
 
 class Data(Done, Generic[Content]):
     """A successful response with its content in `data`."""
 
-    data: Content
+    model_config = GENERIC
+
+    data: Content = Field(description="Content of the response.")
 
 
 class Result(Done, Generic[Content]):
     """A successful response with its content in `result`."""
 
-    result: Content
+    model_config = GENERIC
+
+    result: Content = Field(description="Content of the response.")
 
 
 class Refusal(Member):
     """An error response."""
 
     status: int
+    """HTTP status of the response."""
     error: str
+    """Text of the error."""
 
 
 def render(answer: Done) -> Response:
@@ -74,6 +88,6 @@ def error_schema(entry: PerfectCorpEntry) -> tuple[str, dict[str, Any]]:
     if entry.layer is Layer.STORE:
         return "application/xml", {"type": "string"}
     schema = narrowed(Refusal, status=entry.status, error=entry.text)
-    codes = {name: {"const": entry.code} for name in entry.code_members}
+    codes = {name: {"const": entry.code, "description": "Name of the error."} for name in entry.code_members}
     properties = {**schema["properties"], **codes}
     return "application/json", {**schema, "properties": properties, "required": list(properties)}

@@ -22,7 +22,10 @@ class Data(BaseModel):
 
 
 class Latency(Data):
-    """Delay of a response, in real time, because clients measure their timeouts in real time."""
+    """Delay of a response, in real time, because clients measure their timeouts in real time.
+
+    Exactly one member is given; the others are null.
+    """
 
     seconds: Seconds | None = Field(default=None, description="Fixed delay in seconds.")
     between: tuple[Seconds, Seconds] | None = Field(
@@ -60,7 +63,7 @@ class Latency(Data):
 class Drip(Data):
     """Speed of a response body that is sent in small chunks."""
 
-    chunk_bytes: int = Field(default=16, ge=1)
+    chunk_bytes: int = Field(default=16, ge=1, description="Number of bytes in each chunk.")
     pause_s: Seconds = Field(default=0.1, description="Real seconds between two chunks.")
 
 
@@ -97,7 +100,10 @@ NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
 
 
 class Effect(Data):
-    """What happens to a call that a rule matches. Most effects can be combined."""
+    """What happens to a call that a rule matches.
+
+    Most effects can be combined. A member that is null has no effect.
+    """
 
     error: Text | None = Field(
         default=None,

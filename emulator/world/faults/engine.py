@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from emulator.backends.records import Records
 from emulator.backends.records.kept import Kept
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY, Clock
+from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.rules import ActiveRule, FaultRule, Occasion, chance, from_document, to_document
@@ -136,7 +136,7 @@ class Faults(Stateful):
         for key, entry in self._kept.items().items():
             if entry.value.is_over(self._clock.now(entry.credential)):
                 await self._kept.delete(key)
-        active = ActiveRule(rule, self._clock.now(rule.match.credential or EVERYBODY))
+        active = ActiveRule(rule, self._clock.now(rule.match.credential or ALL_CREDENTIALS))
         await self._kept.put(rule_id, active.credential, active)
         return active
 
@@ -180,7 +180,7 @@ class Faults(Stateful):
         if error is not None and not any(error in contract.errors for contract in contracts):
             names = [name for contract in contracts for name in contract.errors]
             raise UnknownFault("error or effect", error, [*names, *PRESETS])
-        if rule.match.operation == WEBHOOK and rule.match.looks_into_calls:
+        if rule.match.operation == WEBHOOK and rule.match.reads_request:
             raise ImpossibleMatch(operations)
         possible = self._places_of(rule, vendor)
         if rule.match.operation is None and not possible:
@@ -197,7 +197,7 @@ class Faults(Stateful):
             for operation in callable_names(contract)
             if self._applies(rule.effect, Occasion(name, operation, None))
             and not (
-                rule.match.looks_into_calls
+                rule.match.reads_request
                 if operation == WEBHOOK
                 else _is_refused_before(rule.effect, contract)
             )
@@ -219,7 +219,7 @@ class Faults(Stateful):
         injection = self._decide_in_band(occasion) if self.in_band else None
         mine, everybodys = [], []
         for rule_id, entry in self._kept.items().items():
-            if entry.credential == EVERYBODY:
+            if entry.credential == ALL_CREDENTIALS:
                 everybodys.append(rule_id)
             elif entry.credential == occasion.credential:
                 mine.append(rule_id)
@@ -255,7 +255,7 @@ class Faults(Stateful):
             return None
         if not active.rule.match.covers(occasion) or not self._applies(active.rule.effect, occasion):
             return None
-        whose = occasion.credential or EVERYBODY
+        whose = occasion.credential or ALL_CREDENTIALS
         counted, fires = active.count_call(whose, may_fire=may_fire)
         if counted.is_over(now):
             await self._kept.delete(rule_id)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
@@ -19,9 +19,9 @@ MOST_CREDENTIALS = 1000
 
 
 class Match(Data):
-    """The calls that a rule is for. An omitted member matches every call."""
+    """The calls that a rule is for. A member that is omitted or null matches every call."""
 
-    vendor: Text | None = None
+    vendor: Text | None = Field(default=None, description="Name of the vendor.")
     operation: Text | None = Field(
         default=None, description="Name of the operation, as in `GET /_emulator/operations`."
     )
@@ -42,15 +42,17 @@ class Match(Data):
         le=1,
         description="Probability that a matching call fires. The same `seed` selects the same calls.",
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
         default_factory=dict,
         description="Regular expressions to search for in the request headers, by header name.",
     )
-    body_contains: Text | None = Field(default=None, min_length=1)
+    body_contains: Text | None = Field(
+        default=None, min_length=1, description="Text to search for in the request body."
+    )
 
     @property
-    def looks_into_calls(self) -> bool:
+    def reads_request(self) -> bool:
         """Whether it matches headers or a body."""
         return bool(self.headers) or self.body_contains is not None
 
@@ -71,20 +73,26 @@ class Match(Data):
 class FaultRule(Data):
     """A fault to inject, and the calls that get it."""
 
-    match: Match = Match()
+    match: Match = Field(
+        default=Match(), description="Calls that can get the fault; an omitted member matches every call."
+    )
     effect: Annotated[Effect, BeforeValidator(named)] = Field(
         description="An effect, or the name of a preset or of an error."
     )
     count: int | None = Field(
-        default=None, ge=1, description="Number of times that the rule fires before it is removed."
+        default=None,
+        ge=1,
+        description="Number of times that the rule fires before it is removed; null for no limit.",
     )
     ttl_s: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds until the rule expires, by the clock of its credential.",
+        description="Seconds until the rule expires, by the clock of its credential; null if it never does.",
     )
-    scenario: Text | None = Field(default=None, description="Name of the scenario that added the rule.")
+    scenario: Text | None = Field(
+        default=None, description="Name of the scenario that added the rule; null if none did."
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ class ActiveRule:
     @property
     def credential(self) -> str:
         """Credential that the rule belongs to, or the default."""
-        return self.rule.match.credential or EVERYBODY
+        return self.rule.match.credential or ALL_CREDENTIALS
 
     @property
     def is_spent(self) -> bool:
@@ -170,7 +178,7 @@ class Occasion:
 
 def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
     """Return a number from 0 to 1 that depends on the arguments alone."""
-    text = f"{seed}\0{credential or EVERYBODY}\0{nth}\0{purpose}"
+    text = f"{seed}\0{credential or ALL_CREDENTIALS}\0{nth}\0{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 
 

@@ -13,28 +13,39 @@ class RecordedCall(BaseModel):
     """A recorded call, with secrets masked and pictures replaced by their digests."""
 
     number: int = Field(description="Number of the call, counted from 1 across all credentials.")
-    vendor: str
-    operation: str | None = Field(description="Null for an unknown path or an unsupported method.")
+    vendor: str = Field(description="Name of the vendor.")
+    operation: str | None = Field(
+        description="Name of the operation; null for an unknown path or an unsupported method."
+    )
     credential: str | None = Field(description="Masked credential; null if it is unknown.")
-    method: str
-    path: str
+    method: str = Field(description="HTTP method.")
+    path: str = Field(description="Path, without the query.")
     url: str = Field(description="Scheme and `Host` of the request.")
-    query: list[tuple[str, str]]
-    request_headers: list[tuple[str, str]]
+    query: list[tuple[str, str]] = Field(description="Name and value of each query parameter.")
+    request_headers: list[tuple[str, str]] = Field(description="Name and value of each request header.")
     sent: dict[str, Any] | None = Field(
         description="Request body. Its `kind` is `json`, `form` or `multipart` (with `fields`), `text`, or "
-        "`binary` (with `bytes` and `sha256`)."
+        "`binary` (with `bytes` and `sha256`). Null if no body was read."
     )
-    status: int | None = Field(description="Null if the connection was dropped without a response.")
+    status: int | None = Field(
+        description="HTTP status of the response; null if the connection was dropped without one."
+    )
     is_complete: bool = Field(description="Whether the whole response was sent.")
-    response_headers: list[tuple[str, str]]
-    answer: dict[str, Any] | None
+    response_headers: list[tuple[str, str]] = Field(description="Name and value of each response header.")
+    answer: dict[str, Any] | None = Field(
+        description="Response body. Its `kind` is `json`, `text`, or `binary` (with `bytes` and `sha256`). "
+        "Null if it is empty."
+    )
     started_at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
     real_started_at: float = Field(
         description="Start by the machine's clock, in seconds since the Unix epoch."
     )
-    duration_ms: float
-    fault: dict[str, Any] | None = Field(description="Injected fault, with `source` and `effect`.")
+    duration_ms: float = Field(
+        description="Real milliseconds until the last part of the response was ready to be sent."
+    )
+    fault: dict[str, Any] | None = Field(
+        description="Injected fault, with `source` and `effect`; null without one."
+    )
     warnings: list[dict[str, str]] = Field(
         description="Warnings about the request, each with `code` and `detail`."
     )

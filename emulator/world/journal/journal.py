@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY, Clock, Setting
+from emulator.clock import ALL_CREDENTIALS, Clock, Setting
 from emulator.world.journal.entry import Entry, Noted
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
 
@@ -182,7 +182,7 @@ class Journal(Stateful):
     def note(self, credential: str | None, held_bytes: int, make: Callable[[int, Setting], Entry]) -> None:
         """Record a finished call; ``make`` builds its entry on first access."""
         number = self._last + 1
-        setting = self._clock.setting(credential or EVERYBODY)
+        setting = self._clock.setting(credential or ALL_CREDENTIALS)
         self._append(Noted(number, credential, held_bytes, lambda number: make(number, setting)))
         self._dirty.set()
         self.wake()
@@ -317,7 +317,7 @@ class Journal(Stateful):
         # with others under another key, and deletes this record.
         self._stale.add(key)
         # A record holds calls of several credentials, so it belongs to none of them.
-        await self._records.put(KIND, key, EVERYBODY, document)
+        await self._records.put(KIND, key, ALL_CREDENTIALS, document)
         self._stale.discard(key)
         self._chunks.append((key, last))
         self._written = max(self._written, last)

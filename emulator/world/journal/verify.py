@@ -27,11 +27,11 @@ def _sendable(document: Any) -> Any:
 
 
 class CallMatch(BaseModel):
-    """A filter for calls. An omitted member matches every call."""
+    """A filter for calls. A member that is omitted or null matches every call."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vendor: Text | None = None
+    vendor: Text | None = Field(default=None, description="Name of the vendor.")
     operation: Text | None = Field(
         default=None, description="Name of the operation, as in `GET /_emulator/operations`."
     )
@@ -93,9 +93,9 @@ class CallMatch(BaseModel):
 
 
 class VerifyMatch(CallMatch):
-    """The calls to count. An omitted member matches every call."""
+    """The calls to count. A member that is omitted or null matches every call."""
 
-    method: Text | None = None
+    method: Text | None = Field(default=None, description="HTTP method, in upper or lower case.")
     path: Text | None = Field(default=None, description="Exact path, without the query.")
     path_matches: Pattern | None = Field(
         default=None, description="Regular expression to search for in the path."
@@ -157,25 +157,25 @@ class VerifyMatch(CallMatch):
 class Failure(BaseModel):
     """A condition that a call does not meet."""
 
-    condition: str
-    expected: Any
-    actual: Any
+    condition: str = Field(description="Name of the condition, such as `status` or `headers.accept`.")
+    expected: Any = Field(description="Value that the condition requires; a credential is masked.")
+    actual: Any = Field(description="Value of the call; null if the call has none.")
 
 
 class NearMiss(BaseModel):
     """A call that does not match, and the conditions that it does not meet."""
 
-    number: int
-    failures: list[Failure]
+    number: int = Field(description="Number of the call.")
+    failures: list[Failure] = Field(description="Conditions that the call does not meet.")
 
 
 class Verdict(BaseModel):
     """The result of a verification."""
 
-    ok: bool
+    ok: bool = Field(description="Whether as many calls match as expected.")
     message: str = Field(description="Explanation for people: the expected count and the closest call.")
-    count: int
-    matching: list[int]
+    count: int = Field(description="Number of matching calls.")
+    matching: list[int] = Field(description="Numbers of the matching calls, oldest first.")
     near_misses: list[NearMiss] = Field(
         description="Calls that do not match, closest first. Empty unless too few calls match."
     )

@@ -20,6 +20,7 @@ class Counted(Body):
     """The number of faces in a picture."""
 
     faces: int
+    """Number of faces in the picture."""
 
 
 async def count(

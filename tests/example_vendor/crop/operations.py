@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.tasks.task import Task, TaskState
 from emulator.web.call import CallDep, WorldDep
@@ -20,32 +20,43 @@ from example_vendor.wire import Body
 
 
 class NewCrop(BaseModel):
-    """The URL of a picture to crop."""
+    """The picture to crop."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     url: Annotated[str, Field(strict=True, pattern="^https?://")]
+    """URL of the picture, a JPEG or PNG."""
 
 
 class Crop(Body):
     """A new crop."""
 
     id: str
+    """Id of the crop, for polls."""
 
 
 class Box(Body):
     """The box of a face, in pixels."""
 
     left: float
+    """Distance from the left side of the picture."""
     top: float
+    """Distance from the top of the picture."""
     width: float
+    """Width of the box."""
     height: float
+    """Height of the box."""
 
 
 class CropState(Body):
     """The state of a crop."""
 
     state: Literal["working", "done", "failed"]
+    """Whether the crop is unfinished, or how it ended."""
     box: Box | None
+    """Box of the largest face, or null unless `state` is `done`."""
     problem: str | None
+    """Text of the error, or null unless `state` is `failed`."""
 
 
 async def create_crop(
@@ -79,8 +90,8 @@ async def check_crop(key: CallerDep, world: WorldDep, settings: SettingsDep, cro
     if task.is_finished:
         state = "done" if task.state is TaskState.SUCCEEDED else "failed"
     box = Box.model_validate(task.result["box"]) if task.result is not None else None
-    wording = settings.errors.get(task.error or "")
-    problem = None if task.error is None else CROP[task.error].occur().worded(wording).text
+    override = settings.errors.get(task.error or "")
+    problem = None if task.error is None else CROP[task.error].occur().overridden(override).text
     return JSONResponse(CropState(state=state, box=box, problem=problem).model_dump())
 
 
@@ -106,6 +117,7 @@ CHECK_CROP = Operation(
     paths=("/example/v1/crops/{crop_id}",),
     endpoint=check_crop,
     errors=POLL,
+    path_parameters={"crop_id": "Id of the crop, from the response to its creation."},
     response=CropState,
     example=Example(headers=_KEY, path="/example/v1/crops/unknown"),
 )

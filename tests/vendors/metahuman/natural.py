@@ -44,7 +44,7 @@ def static(world: Any, **headers: str) -> Any:
 CALLS: Mapping[str, Callable[..., Any]] = {"static": static}
 """Calls of the operations whose example is not sufficient."""
 
-NOBODYS: frozenset[str] = frozenset({"token", "static"})
+WITHOUT_CREDENTIAL: frozenset[str] = frozenset({"token", "static"})
 """The operations without a credential. A texture belongs to the token that it was created for."""
 
 

@@ -208,7 +208,7 @@ def download(world: Any, **given: str) -> Any:
 CALLS: Mapping[str, Callable[..., Any]] = {"upload": upload_call, "download": download}
 """Calls of the operations whose example is not sufficient."""
 
-NOBODYS: frozenset[str] = frozenset()
+WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
 """The operations without a credential."""
 
 

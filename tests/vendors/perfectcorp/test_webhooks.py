@@ -17,7 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from emulator.tasks.task import Task, TaskState
 from emulator.vendors.perfectcorp.settings import STANDARD_GAPS_S, PerfectCorpSettings
-from emulator.vendors.perfectcorp.webhooks import compose, decode_secret, sign_message, spell_secret
+from emulator.vendors.perfectcorp.webhooks import compose, decode_secret, new_secret, sign_message
 from emulator.webhooks import lane
 from emulator.webhooks.delivery import Message
 from emulator.webhooks.endpoints import WrongSecret
@@ -279,7 +279,7 @@ def test_the_sample_secret_stands_for_the_key_that_the_page_shows() -> None:
 
 @given(st.binary(min_size=32, max_size=32))
 def test_a_made_up_secret_looks_like_the_sample(drawn: bytes) -> None:
-    secret = spell_secret(drawn)
+    secret = new_secret(drawn)
     assert len(secret) == len(SECRET)
     first, second = decode_secret(secret).decode().split(":")
     assert (len(first), len(second), first.isdigit(), second.isdigit()) == (17, 11, True, True)

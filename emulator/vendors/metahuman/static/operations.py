@@ -52,6 +52,7 @@ STATIC = Operation(
     paths=(f"{FOLDER}/{{name}}", f"/face_recon{FOLDER}/{{name}}"),
     endpoint=static,
     errors=SHARED,
+    path_parameters={"name": "Name of the texture file, from `textureUrl`."},
     response_type="image/png",
     other_answers={
         304: Answer("The client has the current file already."),

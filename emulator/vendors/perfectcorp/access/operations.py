@@ -28,18 +28,21 @@ class _Caller(RequestBody):
     """The part of the body that identifies the caller."""
 
     client_id: Text
+    """API key to get a token for."""
 
 
 class LegacyClient(_Caller):
     """The body of a legacy client's request for an access token."""
 
     id_token: Text
+    """Key and timestamp, encrypted with the vendor's RSA key: 128 bytes in base64."""
 
 
 class AccessToken(Member):
     """An access token, which replaces a key."""
 
     access_token: str
+    """Token to send as the bearer token, in place of the key."""
 
 
 async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Response:

@@ -79,6 +79,7 @@ CREATE_FILE = Operation(
     paths=("/s2s/v2.0/file", "/s2s/v2.0/file/{feature}"),
     endpoint=create_file,
     errors=SHARED,
+    path_parameters={"feature": "Name of a feature, such as `face-reshape`. It has no effect."},
     request=NewFiles,
     response=Data[RegisteredFiles],
     example=Example(
@@ -94,6 +95,7 @@ UPLOAD = Operation(
     endpoint=upload,
     takes_picture=True,
     errors=STORE.only(*(entry.name for entry in STORE if entry.name != "NoSuchKey")),
+    path_parameters={"key": "Key of the file in the object store, as in the presigned URL."},
     request=bytes,
     request_types=("image/jpeg", "image/png"),
     response_type="application/octet-stream",
@@ -109,6 +111,7 @@ DOWNLOAD = Operation(
     paths=(OBJECT_PATH,),
     endpoint=download,
     errors=STORE.only(*(entry.name for entry in STORE if entry.name != "MissingContentLength")),
+    path_parameters={"key": "Key of the result in the object store, as in the presigned URL."},
     response_type="image/jpeg",
     is_open=True,
     longest_body=lambda _settings: None,

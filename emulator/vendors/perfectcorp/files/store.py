@@ -11,7 +11,7 @@ from fastapi import Request
 from pydantic import TypeAdapter
 
 from emulator.backends.stateful import Check, Stateful
-from emulator.clock import EVERYBODY
+from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import NewFile
@@ -112,7 +112,7 @@ def check_signature(request: Request, call: Call, world: World, signed: SignedRe
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) != len(set(names)):
         raise STORE["BadSignature"].occur()
-    now = world.clock.now(call.credential or EVERYBODY)
+    now = world.clock.now(call.credential or ALL_CREDENTIALS)
     try:
         verify(signed, dict(request.query_params), secret=_secret(world), now=now)
     except VendorError as error:

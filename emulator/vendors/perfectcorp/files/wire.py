@@ -11,13 +11,17 @@ from pydantic import ConfigDict, Field
 from emulator.vendors.perfectcorp.body import RequestBody, Text
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.wire import Data, Member, render
-from emulator.web.openapi import InForce
+from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
     """Return the JSON schema of files of a kind; the setting ``limit`` bounds their size."""
-    size = {"exclusiveMaximum": InForce(limit)}
-    return {"properties": {"content_type": {"pattern": f"^{kind}/"}, "file_size": size}}
+    media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
+    size = {
+        "exclusiveMaximum": SettingValue(limit),
+        "description": f"Less than the setting `{limit}` for {kind}s.",
+    }
+    return {"properties": {"content_type": media_type, "file_size": size}}
 
 
 class NewFile(RequestBody):
@@ -28,8 +32,11 @@ class NewFile(RequestBody):
     )
 
     content_type: Text
+    """Media type of the file. The upload must declare the same type."""
     file_name: Text
+    """Name of the file. The response repeats it."""
     file_size: Annotated[int, Field(strict=True, gt=0)]
+    """Size of the file in bytes. The upload must have exactly this size."""
 
     @property
     def is_video(self) -> bool:
@@ -41,36 +48,47 @@ class NewFiles(RequestBody):
     """The body of a file registration."""
 
     files: list[NewFile]
+    """Files to register."""
 
 
 class UploadHeaders(Member):
     """The headers of an upload. Both are strings, because clients pass them on unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")]
+    """Size of the file in bytes."""
     content_type: Annotated[str, Field(alias="Content-Type")]
+    """Media type of the file."""
 
 
 class UploadRequest(Member):
     """The request that uploads a file."""
 
     method: Literal["PUT"]
+    """HTTP method of the upload."""
     url: str
+    """Presigned URL for the upload. It expires after 2 hours (setting `url_seconds`)."""
     headers: UploadHeaders
+    """Headers that the upload must have, because the URL's signature covers them."""
 
 
 class RegisteredFile(Member):
     """A registered file."""
 
     content_type: str
+    """Media type of the file, as registered."""
     file_name: str
+    """Name of the file, as registered."""
     file_id: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{64}$")]
+    """Id of the file, for the `src_file_id` of tasks."""
     requests: Annotated[list[UploadRequest], Field(min_length=1, max_length=1)]
+    """The request that uploads the file."""
 
 
 class RegisteredFiles(Member):
     """The registered files, in the order of the request."""
 
     files: list[RegisteredFile]
+    """Registered files, in the order of the request."""
 
 
 def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:

@@ -16,7 +16,7 @@ from emulator.face.errors import (
 )
 from emulator.vendors.perfectcorp.errors import GUIDE, PAGE, SHARED, Layer, PerfectCorpEntry, api
 from emulator.vendors.perfectcorp.units.errors import SPENDING
-from emulator.world.error_catalogue import NEVER, ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ONLY_BY_FAULT, ErrorCatalogue, Mark
 
 
 def _engine(
@@ -46,7 +46,7 @@ def _engine(
 
 def _never(code: str, page_code: str, text: str) -> PerfectCorpEntry:
     """Return an error that the page lists and the emulator never causes by itself."""
-    return replace(_engine(code, page_code, text, f"{NEVER}.", mark=Mark.CONFIRMED), is_natural=False)
+    return replace(_engine(code, page_code, text, f"{ONLY_BY_FAULT}.", mark=Mark.CONFIRMED), is_natural=False)
 
 
 ENGINE = ErrorCatalogue(
@@ -110,15 +110,15 @@ CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
         ),
         api(
             "BadRequest", 400, "BadRequest", "Unexpected request parameter",
-            f"{NEVER}, because unknown members are dropped.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}, because unknown members are dropped.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
-            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{NEVER}, because there are no styles.",
+            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{ONLY_BY_FAULT}, because there are no styles.",
             Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
             "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id",
-            f"{NEVER}, because there are no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}, because there are no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
     ]
 )  # fmt: skip

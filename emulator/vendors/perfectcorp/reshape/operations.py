@@ -118,6 +118,7 @@ async def delete_task(request: Request, credential: CallerDep, world: WorldDep) 
     return render(Done())
 
 
+_TASK_ID = {"task_id": "Id of the task, from the response to its creation."}
 _BEARER = {"Authorization": "Bearer {key}"}
 _SOURCE = {"src_file_url": "http://127.0.0.1:9/me.jpg"}
 
@@ -142,6 +143,7 @@ CHECK_RESHAPE = Operation(
     paths=(f"{TASK}/{{task_id:reshape_task}}",),
     endpoint=check_reshape,
     errors=POLL,
+    path_parameters=_TASK_ID,
     response=ReshapeStatus,
     example=Example(headers=_BEARER, path=f"{TASK}/unknown"),
 )
@@ -165,6 +167,7 @@ CHECK_PRE_PROCESS = Operation(
     paths=(f"{TASK}/pre-process/{{task_id}}",),
     endpoint=check_pre_process,
     errors=POLL,
+    path_parameters=_TASK_ID,
     response=PreProcessStatus,
     example=Example(headers=_BEARER, path=f"{TASK}/pre-process/unknown"),
 )

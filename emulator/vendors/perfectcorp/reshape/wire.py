@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.body import RequestBody, Text, is_missing, is_
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.reshape.errors import ENGINE
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.wire import Data, Member, render
+from emulator.vendors.perfectcorp.wire import GENERIC, Data, Member, render
 
 Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -34,42 +34,75 @@ class Source(RequestBody):
     )
 
     src_file_id: Optional = None
+    """Id of an uploaded JPEG or PNG: below 10 MiB, sides up to 4096 pixels."""
     src_file_url: Optional = None
+    """URL of a JPEG or PNG: below 10 MiB, sides up to 4096 pixels. Ignored if `src_file_id` is sent."""
 
 
 class Features(RequestBody):
-    """The reshape parameters, all of them optional. A side that is sent as 0 overrides the combined value."""
+    """The reshape parameters, all of them optional; 0 changes nothing. Left and right are the person's own.
+
+    A side that is sent as 0 overrides the combined value.
+    """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     cheekbones: Unsigned = 0
+    """Prominence of the cheekbones: 0 no change, 100 tucked in."""
     jaw: Unsigned = 0
+    """Prominence of the corners of the jaw: 0 no change, 100 tucked in."""
     face_reshape: Signed = 0
+    """Size of both sides of the face: -100 smaller, 100 larger."""
     face_reshape_left: Signed = 0
+    """Size of the left side of the face: -100 smaller, 100 larger. Overrides `face_reshape`."""
     face_reshape_right: Signed = 0
+    """Size of the right side of the face: -100 smaller, 100 larger. Overrides `face_reshape`."""
     face_width: Signed = 0
+    """Width of the face: -100 narrower, 100 wider. Eyes, nose and mouth do not move."""
     chin_reshape: Signed = 0
+    """Width of both sides of the chin: -100 narrower, 100 wider."""
     chin_reshape_left: Signed = 0
+    """Width of the left side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`."""
     chin_reshape_right: Signed = 0
+    """Width of the right side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`."""
     chin_length: Signed = 0
+    """Length of the chin: -100 shorter, 100 longer."""
     eye_size: Signed = 0
+    """Area of both eyes: -100 smaller, 100 larger."""
     eye_size_left: Signed = 0
+    """Area of the left eye: -100 smaller, 100 larger. Overrides `eye_size`."""
     eye_size_right: Signed = 0
+    """Area of the right eye: -100 smaller, 100 larger. Overrides `eye_size`."""
     eye_width: Signed = 0
+    """Width of both eyes: -100 narrower, 100 wider."""
     eye_height: Signed = 0
+    """Height of both eyes: -100 flatter, 100 taller."""
     eye_distance: Signed = 0
+    """Distance between the eyes: -100 closer together, 100 further apart."""
     eye_angle: Signed = 0
+    """Tilt of both eyes: -100 turns the outer corners down, 100 turns them up."""
     nose_bridge_width: Signed = 0
+    """Width of the bridge of the nose: -100 narrower, 100 wider."""
     nose_lift: Signed = 0
+    """Position of the lower part of the nose: -100 further down, 100 further up."""
     nose_size: Signed = 0
+    """Size of the nose: -100 smaller, 100 larger."""
     nose_tip: Signed = 0
+    """Angle of the tip of the nose: -100 up, 100 down."""
     nose_tip_width: Signed = 0
+    """Width of the tip of the nose: -100 narrower, 100 wider."""
     nose_wing: Signed = 0
+    """Width of the nostrils: -100 narrower, 100 wider."""
     lip_size: Signed = 0
+    """Area of both lips: -100 smaller, 100 larger."""
     lip_width: Signed = 0
+    """Width of the mouth: -100 narrower, 100 wider."""
     lip_height_top: Signed = 0
+    """Thickness of the upper lip: -100 thinner, 100 fuller."""
     lip_height_bottom: Signed = 0
+    """Thickness of the lower lip: -100 thinner, 100 fuller."""
     lip_peak: Signed = 0
+    """Cupid's bow: -100 smoother, 100 more defined."""
 
     def to_parameters(self) -> ReshapeParameters:
         """Return the parameters for the face core, with combined parameters applied to both sides.
@@ -93,60 +126,80 @@ class Global(RequestBody):
     """The parameters of skin smoothing."""
 
     skin_smooth_strength: Unsigned = 0
+    """Smoothing of blemishes, pores and shallow wrinkles: 0 none, 100 strongest."""
     skin_smooth_color_intensity: Unsigned = 0
+    """Smoothing of redness and blotches: 0 none, 100 strongest."""
 
 
 class ReshapeRequest(Source):
     """The body of a request that creates a reshape task."""
 
     version: Literal["1.0"]
+    """Version of the parameters."""
     index: Annotated[int, Field(strict=True)] = 0
+    """Face to reshape: its position in the results of a pre-process task, from 0."""
     features: Features
+    """Reshape parameters. At least one must not be 0."""
     global_: Annotated[Global, Field(alias="global")]
+    """Parameters of skin smoothing."""
 
 
 class DeleteRequest(RequestBody):
     """The body of a request that deletes a task."""
 
     task_id: Text
+    """Id of a finished reshape task."""
 
 
 class Created(Member):
     """A new task."""
 
     task_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{64}$")]
+    """Id of the task, for polls."""
 
 
 class ReshapeResults(Member):
     """The results of a reshape task."""
 
     url: str
+    """Presigned URL of the reshaped picture. It expires after 2 hours (setting `url_seconds`)."""
     timed: Milliseconds
+    """Time that the task took, in milliseconds."""
     timed_apply: Milliseconds
+    """Part of `timed` after the face was found, in milliseconds."""
 
 
 class Box(Member):
-    """The box of a face, in whole pixels."""
+    """The box of a face."""
 
     left: int
+    """Distance of the left side of the box from the left of the picture, in pixels."""
     top: int
+    """Distance of the top of the box from the top of the picture, in pixels."""
     width: int
+    """Width of the box in pixels."""
     height: int
+    """Height of the box in pixels."""
 
 
 class PreProcessResults(Member):
     """The results of a pre-process task: the faces that were found."""
 
     timed: Milliseconds
+    """Time that the task took, in milliseconds."""
     result: list[Box]
+    """Boxes of the faces. A position in this list is the `index` of a reshape task."""
 
 
 class Running(Member):
     """A task that is still running."""
 
     error: None = None
+    """Null unless the task failed."""
     results: None = None
+    """Null unless the task succeeded."""
     task_status: Literal["running"] = "running"
+    """`running` while the task is queued or running."""
 
 
 Results = TypeVar("Results")
@@ -155,9 +208,11 @@ Results = TypeVar("Results")
 class Succeeded(Member, Generic[Results]):
     """A task that succeeded."""
 
-    error: None = None
-    results: Results
-    task_status: Literal["success"] = "success"
+    model_config = GENERIC
+
+    error: None = Field(default=None, description="Null unless the task failed.")
+    results: Results = Field(description="Results of a task that succeeded.")
+    task_status: Literal["success"] = Field(default="success", description="`success` if the task succeeded.")
 
 
 class Failed(Member):
@@ -167,9 +222,13 @@ class Failed(Member):
         str,
         Field(json_schema_extra={"enum": list({code: None for entry in ENGINE for code in entry.codes})}),
     ]
+    """Code of the error that ended the task."""
     error_message: str
+    """Text of the error that ended the task."""
     results: None = None
+    """Null unless the task succeeded."""
     task_status: Literal["error"] = "error"
+    """`error` if the task failed."""
 
 
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]
@@ -210,7 +269,7 @@ def render_status(
     """Return the response to a poll. Queued and running tasks are both ``running``."""
     if task.state is TaskState.FAILED:
         entry = ENGINE[task.error or "unknown_internal_error"]
-        error = entry.occur().worded(settings.errors.get(entry.name))
+        error = entry.occur().overridden(settings.errors.get(entry.name))
         code = entry.code if settings.engine_codes == "schema" else entry.page_code
         return render(Data[Failed](data=Failed(error=code, error_message=error.text)))
     if task.state is not TaskState.SUCCEEDED or results is None:

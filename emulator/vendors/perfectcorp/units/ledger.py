@@ -65,7 +65,7 @@ class Grant:
             return None
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
-    def give_back(self, task_id: str) -> Grant | None:
+    def refund(self, task_id: str) -> Grant | None:
         """Return the grant with a task's reservation refunded, or None if there is none."""
         if task_id not in self.reserved:
             return None
@@ -175,7 +175,7 @@ class Units(Stateful):
             if amount > 0 and await self._change(record, _reserving(task_id, amount)):
                 taken.append(Part(grant.id, amount))
         if sum(part.amount for part in taken) < cost:
-            await self._end_reservation(credential, _giving_back(task_id))
+            await self._end_reservation(credential, _refunding(task_id))
             raise UnitsInsufficient
         await self._note(credential, task_id, operation, action, taken)
         await self.world.meter.authorize(VENDOR, operation, credential, task_id, units=cost)
@@ -189,7 +189,7 @@ class Units(Stateful):
             if not charge.refunded:
                 await self.world.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
         # Release the reservation last, so that ``load`` can finish an interrupted refund.
-        await self._end_reservation(credential, _giving_back(task_id))
+        await self._end_reservation(credential, _refunding(task_id))
 
     async def spend(self, credential: str, task_id: str) -> None:
         """Spend a task's reserved units. A second call does nothing."""
@@ -257,8 +257,8 @@ def _reserving(task_id: str, amount: int) -> Change:
     return lambda grant: grant.reserve(task_id, amount)
 
 
-def _giving_back(task_id: str) -> Change:
-    return lambda grant: grant.give_back(task_id)
+def _refunding(task_id: str) -> Change:
+    return lambda grant: grant.refund(task_id)
 
 
 def _spending(task_id: str) -> Change:
