@@ -16,6 +16,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "vendor-settings": settings.vendor_settings,
     "operations": vendors.operations,
     "errors": vendors.errors,
+    "credential-states": vendors.credential_states,
     "test-faces": vendors.test_faces,
     "ledger-totals": vendors.ledger_totals,
     "client": client.client,

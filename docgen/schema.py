@@ -10,6 +10,8 @@ from docgen.markdown import code, codes
 
 Json = Mapping[str, Any]
 
+JSON_TEXT = "JSON as text"
+
 FORMATS = {"binary": "file", "date-time": "ISO 8601 time", "uuid": "UUID", "path": "path"}
 """Formats of strings in words."""
 
@@ -79,9 +81,11 @@ def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -
 
 
 def accepts(schema: Json, document: Json) -> str:
-    """Return the type and the limits of a value in words: ``integer, 1 to 10``."""
-    words = [_words(each, document) for each in _alternatives(schema, document)]
-    known = [word for word in dict.fromkeys(words) if word]
+    """Return the type and the limits of a value in words: ``integer (1 to 10)``."""
+    words = list(dict.fromkeys(_words(each, document) for each in _alternatives(schema, document)))
+    # Environment variables hold JSON as text, and an integer is a number.
+    implied = {JSON_TEXT, ""} | ({"integer"} if "number" in words else set())
+    known = [word for word in words if word not in implied] or [word for word in words if word]
     return " or ".join(known) or "any JSON"
 
 
@@ -116,26 +120,42 @@ def _words(schema: Json, document: Json) -> str:
         return codes(schema["enum"])
     kind = schema.get("type", "")
     if kind == "array":
-        if "prefixItems" in schema:
-            return f"list of {len(schema['prefixItems'])}"
-        length = _range(schema.get("minItems"), schema.get("maxItems"))
-        items = accepts(schema.get("items", {}), document)
-        return f"list of {f'{length} of ' if length else ''}{items}"
+        return _list(schema, document)
     if kind in {"integer", "number"}:
-        limits = _range(schema.get("minimum"), schema.get("maximum"))
-        if "exclusiveMinimum" in schema:
-            limits = f"above {_number(schema['exclusiveMinimum'])}"
-            limits += f", up to {_number(schema['maximum'])}" if "maximum" in schema else ""
-            limits += f", below {_number(schema['exclusiveMaximum'])}" if "exclusiveMaximum" in schema else ""
-        return f"{kind}, {limits}" if limits else kind
-    # Text in base64 and JSON in a text also have a media type.
-    is_file = "contentMediaType" in schema and not {"contentEncoding", "contentSchema"} & schema.keys()
+        limits = _limits(schema)
+        return f"{kind} ({limits})" if limits else kind
     return {
-        "string": "file" if is_file else FORMATS.get(schema.get("format", ""), "text"),
+        "string": _text(schema),
         "boolean": "`true` or `false`",
         "null": "`null`",
         "object": "object",
     }.get(kind, "")
+
+
+def _list(schema: Json, document: Json) -> str:
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])} items"
+    items = f"list of {accepts(schema.get('items', {}), document)}"
+    length = _range(schema.get("minItems"), schema.get("maxItems"))
+    if not length:
+        return items
+    return f"{items}, {length} item{'' if length in {'1', 'at least 1'} else 's'}"
+
+
+def _limits(schema: Json) -> str:
+    if "exclusiveMinimum" not in schema:
+        return _range(schema.get("minimum"), schema.get("maximum"))
+    limits = f"above {_number(schema['exclusiveMinimum'])}"
+    limits += f", up to {_number(schema['maximum'])}" if "maximum" in schema else ""
+    return limits + (f", below {_number(schema['exclusiveMaximum'])}" if "exclusiveMaximum" in schema else "")
+
+
+def _text(schema: Json) -> str:
+    if "contentSchema" in schema:
+        return JSON_TEXT
+    # Text in base64 also has a media type.
+    is_file = "contentMediaType" in schema and "contentEncoding" not in schema
+    return "file" if is_file else FORMATS.get(schema.get("format", ""), "text")
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -14,6 +14,7 @@ from docgen.schema import Member, accepts, members
 from emulator.face.synthetic.named import NAMED_FACES
 from emulator.web.openapi import describe
 from emulator.web.vendor import Vendor, discover_vendors
+from emulator.world.credentials import REFUSALS
 from emulator.world.error_catalogue import Mark
 from emulator.world.operation import Operation
 
@@ -60,7 +61,7 @@ def errors(name: str) -> str:
                 entry.mark,
             )
         )
-    return table(("error", "status", "code and text", "returned when", "operations", "known"), rows)
+    return table(("error", "status", "code and text", "returned when", "operations", "evidence"), rows)
 
 
 def operations(name: str) -> str:
@@ -71,6 +72,24 @@ def operations(name: str) -> str:
         f"### {api.title}\n\n" + "\n\n".join(_operation(each, document) for each in api.operations)
         for api in vendor.apis
     )
+
+
+def credential_states() -> str:
+    """Return the table of credential states, with the errors that each causes at each vendor."""
+    vendors = shipped_vendors()
+    rows = [
+        (code(state), *(_refusals(vendor, error) for vendor in vendors)) for state, error in REFUSALS.items()
+    ]
+    return table(("state", *(vendor.title for vendor in vendors)), rows)
+
+
+def _refusals(vendor: Vendor, error: type[Exception]) -> str:
+    """Return the errors of a vendor that stand for a refused credential, or for a base of the exception."""
+    for cause in error.__mro__[:2]:
+        found = [entry.name for entry in vendor.errors.values() if cause in entry.causes]
+        if found:
+            return codes(found)
+    return "accepted"
 
 
 def test_faces() -> str:
@@ -146,13 +165,20 @@ def parameter_members(described: Any, document: Any) -> list[Member]:
     ]
 
 
+def _billed(operation: Operation) -> str:
+    if operation.billing is None:
+        return ""
+    setting = operation.billing.units_setting
+    return "The vendor bills successful calls." if setting is None else f"Costs units (`{setting.upper()}`)."
+
+
 def _operation(operation: Operation, document: Any) -> str:
     template = re.sub(r"\{(\w+):\w+\}", r"{\1}", operation.path)
     described = document["paths"][template][operation.method.lower()]
     facts = [
-        "Takes a picture." if operation.takes_picture else "",
+        "The request contains a picture." if operation.takes_picture else "",
         f"Creates a task (`{operation.task}`)." if operation.task else "",
-        "Billed." if operation.billing else "",
+        _billed(operation),
         "Needs no credential." if operation.is_open else "",
         f"Also served at {codes(operation.paths[1:], 'and')}." if len(operation.paths) > 1 else "",
     ]

@@ -54,7 +54,7 @@ class Settings(VendorPackages):
     )
     strict: bool = Field(
         default=False,
-        description="Whether unlisted credentials are refused. If not, all except empty ones are valid.",
+        description="Whether credentials without a state are refused. If not, all but empty ones are valid.",
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
@@ -105,5 +105,7 @@ class Settings(VendorPackages):
         description="Approximate limit of the journal's memory, in bytes.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
-        default_factory=dict, description="Settings of each vendor, by vendor and name."
+        default_factory=dict,
+        description="JSON object with the settings of each vendor, by vendor and name. Each also has a "
+        "variable of its own.",
     )

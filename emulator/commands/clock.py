@@ -73,7 +73,7 @@ def travel(
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Reset the clock to the default; without --credential, reset the default to the settings."""
+    """Remove the credential's own time; without --credential, restore the clock of the settings."""
     with connected(url, credential) as client:
         _print(client.reset_clock())
 

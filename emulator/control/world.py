@@ -25,9 +25,9 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Readiness of the emulator."""
 
-    ready: bool = Field(description="Whether the hooks have run and the face core is warm.")
+    ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
     face_core_warm: bool = Field(description="Whether all workers have loaded the face core.")
-    hooks_run: bool = Field(description="Whether all init hooks have run; true if there are none.")
+    hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
 
 
 class Progress:
@@ -76,7 +76,7 @@ def world_router(
     async def ready(response: Response) -> Readiness:
         """Check that the emulator is ready.
 
-        It answers 200 when the init hooks have run and the face core is warm, and 503 until then.
+        It answers 200 when the init scripts have run and the face core is loaded, and 503 until then.
         """
         warm = world.queue.is_warm
         found = Readiness(

@@ -55,7 +55,7 @@ class PictureFault(BaseModel):
         default=0, description="Rotate the pixels clockwise without changing the orientation tag."
     )
     swap_channels: bool = Field(
-        default=False, description="Swap red and blue, like a confusion of BGR and RGB."
+        default=False, description="Swap red and blue, as a client does that mixes up RGB and BGR."
     )
     shrink: float = Field(default=1.0, gt=0, le=1, description="Scale width and height by this factor.")
     blur: float = Field(

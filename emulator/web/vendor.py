@@ -32,12 +32,12 @@ class VendorSettings(BaseModel):
     # An environment variable holds a JSON object as text.
     errors: Mapping[str, ErrorOverride] | Json[Mapping[str, ErrorOverride]] = Field(
         default_factory=dict,
-        description="Another `status` or `text` for errors of the catalogue, by name, as a JSON object. "
-        "Use it to correct a guess.",
+        description="JSON object that replaces the `status` or `text` of errors, by error name: "
+        '`{"<error>": {"status": 404}}`. Use it to correct a guess.',
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description="Price of a billed call, by operation, or of a `unit`, as a JSON object: "
+        description="JSON object with the price of a call of each operation, or of one `unit`: "
         '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
     )
 

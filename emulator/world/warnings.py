@@ -52,7 +52,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "upload-content-type-mismatch",
             "Sends a picture of another type than its `Content-Type`.",
-            "Send the right `Content-Type`: the vendor may stop detecting the type from the bytes.",
+            "Send the right `Content-Type`. Do not rely on the vendor to detect the type from the bytes.",
         ),
         (
             "credential-in-query",

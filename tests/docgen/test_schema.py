@@ -35,9 +35,9 @@ def test_members_of_inner_objects_have_dotted_paths() -> None:
         Member("name", "text", is_required=True, default="", description=""),
         Member("kind", "`a`, `b` or `c`", is_required=False, default="`a`", description=""),
         Member("inner", "object or `null`", is_required=False, default="", description=""),
-        Member("inner.depth", "integer, 1 to 9", is_required=False, default="`3`", description="How deep."),
+        Member("inner.depth", "integer (1 to 9)", is_required=False, default="`3`", description="How deep."),
         Member("many", "list of object", is_required=False, default="", description=""),
-        Member("many[].depth", "integer, 1 to 9", is_required=False, default="`3`", description="How deep."),
+        Member("many[].depth", "integer (1 to 9)", is_required=False, default="`3`", description="How deep."),
     ]
     assert [member.path for member in members(SCHEMA, SCHEMA, depth=1)] == ["name", "kind", "inner", "many"]
 
@@ -74,15 +74,15 @@ def test_an_object_that_a_union_restricts_keeps_its_members() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Annotated[int, Field(ge=0)], "integer, at least 0"),
-        (Annotated[int, Field(le=5)], "integer, at most 5"),
-        (Annotated[float, Field(gt=0)], "number, above 0"),
-        (Annotated[float, Field(gt=0, lt=1)], "number, above 0, below 1"),
-        (Annotated[float, Field(gt=0, le=90)], "number, above 0, up to 90"),
+        (Annotated[int, Field(ge=0)], "integer (at least 0)"),
+        (Annotated[int, Field(le=5)], "integer (at most 5)"),
+        (Annotated[float, Field(gt=0)], "number (above 0)"),
+        (Annotated[float, Field(gt=0, lt=1)], "number (above 0, below 1)"),
+        (Annotated[float, Field(gt=0, le=90)], "number (above 0, up to 90)"),
         (bool, "`true` or `false`"),
         (Literal[404], "`404`"),
-        (tuple[float, float], "list of 2"),
-        (Annotated[list[int], Field(min_length=2, max_length=2)], "list of 2 of integer"),
+        (tuple[float, float], "list of 2 items"),
+        (Annotated[list[int], Field(min_length=2, max_length=2)], "list of integer, 2 items"),
         (object, "any JSON"),
         (bytes, "file"),
         (Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})], "file"),
@@ -92,7 +92,7 @@ def test_an_object_that_a_union_restricts_keeps_its_members() -> None:
             ],
             "text",
         ),
-        (Json[list[int]], "text"),
+        (Json[list[int]], "JSON as text"),
     ],
 )
 def test_types_and_limits_are_put_into_words(kind: type, words: str) -> None:

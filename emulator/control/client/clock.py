@@ -33,7 +33,7 @@ class Clock(Caller):
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Reset the clock to the default clock; without a credential, reset the default to the settings."""
+        """Remove the credential's own time; without a credential, restore the clock of the settings."""
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

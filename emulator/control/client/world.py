@@ -27,7 +27,7 @@ class World(Caller):
         return self._read(Health, "GET", "/health")
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
-        """Wait until the init hooks have run and the face core is warm.
+        """Wait until the init scripts have run and the face core is loaded.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class World(Caller):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot, and return the number of its parts."""
+        """Replace all state with a snapshot, and return how many records and files it has."""
         with file.open("rb") as opened:
             answer = self._http.put("/snapshot", content=opened)
         refuse_errors(answer)

@@ -67,7 +67,7 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
         "another person, with long wavy hair", (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="long_wavy"),)
     ),
     "ponytail": NamedFace(
-        "the person with long hair, with a ponytail",
+        "the person of `long-hair`, with a ponytail",
         (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="ponytail_straight"),),
     ),
     "turned-45": NamedFace(
@@ -127,7 +127,7 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
         ),
     ),
     "corrupt": NamedFace(
-        "a JPEG that ends after a third", (SyntheticFaceSpec(seed=_SEED),), damage="truncated"
+        "a JPEG file cut off after a third of its bytes", (SyntheticFaceSpec(seed=_SEED),), damage="truncated"
     ),
     "not-a-picture": NamedFace("text in a file named .jpg", (), damage="no_picture"),
 }

@@ -89,7 +89,7 @@ def api(
 GATEWAY = ErrorCatalogue(
     [
         FacePlusPlusEntry(
-            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MB.",
+            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MiB.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", layer=Layer.PROXY,
         ),
         gateway(
@@ -107,7 +107,7 @@ GATEWAY = ErrorCatalogue(
         ),
         gateway(
             "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
-            "`api_key` and `api_secret` do not match, or the key is expired or of the other region.",
+            "`api_key` and `api_secret` do not match, or the state of the key is `expired` or `other_region`.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
             (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
         ),
@@ -148,7 +148,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{ONLY_BY_FAULT}, because the fields of an image can be combined.",
+            f"{ONLY_BY_FAULT}, because sending several fields for one image is not an error.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(
@@ -166,7 +166,7 @@ ARGUMENTS = ErrorCatalogue(
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MB.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MiB, in a request within its own limit.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(

@@ -94,7 +94,7 @@ SHARED = ErrorCatalogue(
     [
         api(
             "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
-            "The `Authorization: Bearer` header is missing, or its key is unknown or of another region.",
+            "The `Authorization: Bearer` header is missing, or its key is unknown or `other_region`.",
             Mark.OBSERVED, "a logged response of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
         ),
         api(

@@ -69,7 +69,7 @@ class PerfectCorpSettings(VendorSettings):
     task_days: Annotated[float, LIFETIME] = Field(
         default=30.0,
         gt=0,
-        description="Days until a task expires, by the emulator's clock; 1 in the vendor's OpenAPI.",
+        description="Days until a task expires, by the emulator's clock. The vendor's OpenAPI says 1.",
     )
     task_timeout_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
@@ -85,7 +85,8 @@ class PerfectCorpSettings(VendorSettings):
     )
     engine_codes: Literal["schema", "page"] = Field(
         default="schema",
-        description="Error codes of failed tasks: those of the OpenAPI `schema` or of the reference `page`.",
+        description="Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, `page` for "
+        "those of its reference page.",
     )
     missing_upload_status: Annotated[Literal[404, 500], BeforeValidator(_number)] = Field(
         default=500,

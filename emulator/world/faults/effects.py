@@ -1,4 +1,4 @@
-"""Effects of fault rules, and the presets: effects with a name."""
+"""Effects of fault rules, some of which have a name."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Effect(Data):
         description="Name of an error, as in `GET /_emulator/errors`. An error of a task ends the new task.",
     )
     places: Mapping[Text, Text] = Field(
-        default_factory=dict, description="Values for the `{places}` in the error's text."
+        default_factory=dict, description="Values for placeholders in the error's text, such as `{param}`."
     )
     latency: Annotated[Latency | None, BeforeValidator(_latency)] = Field(
         default=None,
@@ -119,8 +119,9 @@ class Effect(Data):
     )
     connection: Literal["closed", "reset", "answer_lost", "midway"] | None = Field(
         default=None,
-        description="`closed`, `reset`: the connection ends before the call is processed. `answer_lost`: "
-        "the call is processed, but no response is sent. `midway`: the response stops in the middle.",
+        description="`closed`, `reset`: the connection ends, by FIN or by RST, before the call is processed. "
+        "`answer_lost`: the call is processed, but no response is sent. `midway`: the response stops in the "
+        "middle.",
     )
     body: Literal["truncated", "malformed", "empty"] | None = Field(
         default=None,

@@ -40,7 +40,7 @@ class Match(Data):
         default=None,
         ge=0,
         le=1,
-        description="Probability that a matching call fires. The same `seed` selects the same calls.",
+        description="Probability that the rule fires for a matching call. The `seed` decides which calls.",
     )
     seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
@@ -77,7 +77,7 @@ class FaultRule(Data):
         default=Match(), description="Calls that can get the fault; an omitted member matches every call."
     )
     effect: Annotated[Effect, BeforeValidator(named)] = Field(
-        description="An effect, or the name of a preset or of an error."
+        description="An effect, or the name of an effect or of an error."
     )
     count: int | None = Field(
         default=None,

@@ -77,7 +77,7 @@ class ThreeDFaceResult(Body):
         list[Annotated[list[int | float], Field(min_length=16, max_length=16)]],
         Field(min_length=1, max_length=3),
     ]
-    """For each photo, a 4 by 4 matrix, row by row, from mesh vertices to pixels from the centre, y up."""
+    """One row-major 4 by 4 matrix for each photo. It maps vertices to pixels: origin in the centre, y up."""
 
 
 def transfer_matrix(view: View) -> Matrix:

@@ -10,11 +10,11 @@ from emulator.world.error_catalogue import ErrorCatalogue
 ERRORS = ErrorCatalogue(
     [
         refusal(
-            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown or of another region.",
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown or `other_region`.",
             (CredentialUnknown, CredentialOfOtherRegion),
         ),
         refusal(
-            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token is known, but its access is limited.",
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The state of the token is `revoked`, `expired`, `restricted` or `no_balance`.",
             (CredentialRefused,),
         ),
         FILE_TOO_LARGE,

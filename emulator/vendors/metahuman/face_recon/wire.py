@@ -67,7 +67,7 @@ class Head(Body):
     skin: Skin
     """Attributes of the skin."""
     accessories: list[str]
-    """Accessories on the head: `glasses`, or none."""
+    """Accessories on the head: `["glasses"]`, or an empty list."""
     gender: Literal["Female", "Male"]
     """Gender, estimated from the photo. The setting `gender` fixes it."""
 

@@ -57,7 +57,7 @@ ENGINE = ErrorCatalogue(
         ),
         _engine(
             "error_pose", "PHOTO_CHECK_INVALID", "Failed to detect pose on source image",
-            "The face is at most 1/20 as wide or high as the picture, or turned by 30 degrees or more.",
+            "The face fills 5 % or less of the width or height, or is turned by 30 degrees or more.",
             (FaceTooSmall, FaceAngleTooLarge),
         ),
         _engine(
@@ -74,7 +74,7 @@ ENGINE = ErrorCatalogue(
         ),
         _engine(
             "exceed_max_filesize", "INPUT_ERROR", "Input file size exceeds the maximum limit",
-            "The picture has 10 MB or more, or a side of more than 4096 pixels.", (ImageTooLarge,),
+            "The picture has 10 MiB or more, or a side of more than 4096 pixels.", (ImageTooLarge,),
         ),
         _engine(
             "unknown_internal_error", "RUNTIME_ERROR", "Others",

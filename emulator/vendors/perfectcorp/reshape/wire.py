@@ -195,14 +195,17 @@ class Running(Member):
     """A task that is still running."""
 
     error: None = None
-    """Null unless the task failed."""
+    """Code of the error that ended the task; null unless it failed."""
     results: None = None
-    """Null unless the task succeeded."""
+    """Results of the task; null unless it succeeded."""
     task_status: Literal["running"] = "running"
-    """`running` while the task is queued or running."""
+    """Status of the task, which is `running` while it is queued, too."""
 
 
 Results = TypeVar("Results")
+
+ERROR = "Code of the error that ended the task; null unless it failed."
+STATUS = "Status of the task, which is `running` while it is queued, too."
 
 
 class Succeeded(Member, Generic[Results]):
@@ -210,9 +213,13 @@ class Succeeded(Member, Generic[Results]):
 
     model_config = GENERIC
 
-    error: None = Field(default=None, description="Null unless the task failed.")
-    results: Results = Field(description="Results of a task that succeeded.")
-    task_status: Literal["success"] = Field(default="success", description="`success` if the task succeeded.")
+    error: None = Field(
+        default=None, description="Code of the error that ended the task; null unless it failed."
+    )
+    results: Results = Field(description="Results of the task; null unless it succeeded.")
+    task_status: Literal["success"] = Field(
+        default="success", description="Status of the task, which is `running` while it is queued, too."
+    )
 
 
 class Failed(Member):
@@ -222,13 +229,13 @@ class Failed(Member):
         str,
         Field(json_schema_extra={"enum": list({code: None for entry in ENGINE for code in entry.codes})}),
     ]
-    """Code of the error that ended the task."""
+    """Code of the error that ended the task; null unless it failed."""
     error_message: str
     """Text of the error that ended the task."""
     results: None = None
-    """Null unless the task succeeded."""
+    """Results of the task; null unless it succeeded."""
     task_status: Literal["error"] = "error"
-    """`error` if the task failed."""
+    """Status of the task, which is `running` while it is queued, too."""
 
 
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]

@@ -46,7 +46,7 @@ class Grants(Done):
     """The units of a key."""
 
     results: list[GrantedUnits]
-    """Grants that have not expired, in the order in which they are used."""
+    """Units by grant: those given or bought at one time. Grants are used in this order."""
 
 
 class SpentUnits(Member):
@@ -61,7 +61,7 @@ class SpentUnits(Member):
 
 
 class Info(Member):
-    """The parts of a charge."""
+    """The details of a charge."""
 
     credits: list[SpentUnits]
     """Units that the charge took from each grant."""
@@ -81,7 +81,7 @@ class HistoryEntry(Member):
     target_id: str
     """Id of the task that was charged."""
     info: Info
-    """Parts of the charge."""
+    """Details of the charge."""
 
 
 class History(Member):
