@@ -35,7 +35,7 @@ class LegacyClient(_Caller):
     """The body of a legacy client's request for an access token."""
 
     id_token: Text
-    """128 bytes in base64. The real service decrypts them; the emulator checks only the length."""
+    """Encrypted key and timestamp: 128 bytes in base64. The emulator checks only the length."""
 
 
 class AccessToken(Member):

@@ -204,9 +204,6 @@ class Running(Member):
 
 Results = TypeVar("Results")
 
-ERROR = "Code of the error that ended the task; null unless it failed."
-STATUS = "Status of the task, which is `running` while it is queued, too."
-
 
 class Succeeded(Member, Generic[Results]):
     """A task that succeeded."""
