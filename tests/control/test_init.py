@@ -99,9 +99,13 @@ def servers() -> int:
 
 def test_serve_names_the_hook_that_failed(tmp_path: Path) -> None:
     (tmp_path / "bad.sh").write_text("exit 1")
+    # Only a shell, as in a slim image: stopping the workers must need no other program.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
     done = subprocess.run(
         [sys.executable, "-m", "emulator", "serve", "--port", "0"],
-        env={"FACE_EMULATOR_INIT_DIR": str(tmp_path), "FACE_EMULATOR_WORKERS": "1", "PATH": "/usr/bin:/bin"},
+        env={"FACE_EMULATOR_INIT_DIR": str(tmp_path), "FACE_EMULATOR_WORKERS": "1", "PATH": str(programs)},
         capture_output=True,
         text=True,
         check=False,
