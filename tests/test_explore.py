@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_a_client_that_never_polls_breaks_without_a_webhook(real_url: str) -> No
     assert "neither a poll nor a webhook reported the end of the task" in printed
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the client calls curl, which is not installed")
 def test_a_client_that_hangs_breaks(real_url: str, receiver: Any) -> None:
     """The client is a shell script, because the start of Python would count towards the timeout."""
     broken, printed = explore(

@@ -24,4 +24,4 @@ class Stateful:
         """Read the records into memory, at startup and after a restore."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the state of a credential, or all state. Its records may be deleted already."""
+        """Delete the state of a credential, or all state. The records may be deleted already."""

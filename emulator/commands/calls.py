@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, CredentialFilter, Url, connected
 from emulator.commands.failure import CallFailed
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ def list_calls(
         typer.Option(help="Only calls with this status: 404, 4xx, or `none` for a dropped connection."),
     ] = None,
     since: Annotated[
-        float | None, typer.Option(help="Only calls from this time on, in Unix seconds by the clock.")
+        float | None,
+        typer.Option(help="Only calls at or after this time of the emulator's clock, in Unix seconds."),
     ] = None,
     until: Annotated[
-        float | None, typer.Option(help="Only calls before this time, in Unix seconds by the clock.")
+        float | None,
+        typer.Option(help="Only calls before this time of the emulator's clock, in Unix seconds."),
     ] = None,
     fault: Annotated[
         bool | None, typer.Option(help="Only calls with a fault, or only those without.")
@@ -45,7 +47,7 @@ def list_calls(
         int | None, typer.Option(help="Number of newest calls to list; omit it to list all.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Keep printing new calls.")] = False,
-    credential: Credential = None,
+    credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
     """List recorded calls, with warnings about mistakes of the client."""
@@ -85,11 +87,14 @@ def verify_calls(
     ] = "{}",
     *,
     count: Annotated[
-        int | None, typer.Option(help="Exact number of calls. Without any number, 1 or more must match.")
+        int | None,
+        typer.Option(
+            help="Exact number of calls. Without any of the three numbers, at least 1 call must match."
+        ),
     ] = None,
     at_least: Annotated[int, typer.Option(help="Smallest number of calls.")] = 0,
     at_most: Annotated[int | None, typer.Option(help="Largest number of calls.")] = None,
-    credential: Credential = None,
+    credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
     """Check the number of calls that match a filter.
@@ -117,7 +122,7 @@ def list_warnings(url: Url = BASE_URL) -> None:
 @group.command("har")
 def export_har(
     file: Annotated[Path, typer.Argument(help="File to write.")],
-    credential: Credential = None,
+    credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
     """Export recorded calls as an HTTP archive (HAR), which browsers can open."""
@@ -126,7 +131,7 @@ def export_har(
 
 
 @group.command("forget")
-def forget_calls(credential: Credential = None, url: Url = BASE_URL) -> None:
+def forget_calls(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """Delete the recorded calls of a credential, or all."""
     with connected(url, credential) as client:
         client.forget_calls()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from emulator.control.clock import ClockReading
 
 group = typer.Typer(
-    no_args_is_help=True, help="Read, freeze and move the clock. URLs, files and tasks expire by it."
+    no_args_is_help=True,
+    help="Read, freeze and move the clock. It decides when URLs, files and tasks expire.",
 )
 
 
@@ -73,7 +74,7 @@ def travel(
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Remove the credential's own time; without --credential, restore the clock of the settings."""
+    """Use the default clock again; without --credential, use the clock of the settings again."""
     with connected(url, credential) as client:
         _print(client.reset_clock())
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 Url = Annotated[str, typer.Option("--url", envvar="FACE_EMULATOR_URL", help="URL of the running emulator.")]
 Credential = Annotated[
     str | None,
-    typer.Option("--credential", "-c", help="Credential to act on; omit it for all, or to set the default."),
+    typer.Option("--credential", "-c", help="Credential to change; omit it to change the default."),
+]
+CredentialFilter = Annotated[
+    str | None,
+    typer.Option("--credential", "-c", help="Only this credential; omit it for all credentials."),
 ]
 BASE_URL = "http://127.0.0.1:3468"
 

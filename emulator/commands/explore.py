@@ -27,7 +27,10 @@ def explore(
         str | None, typer.Option(help="Vendor that sends to --endpoint; omit it for all vendors.")
     ] = None,
     polls: Annotated[
-        int, typer.Option(help="Largest number of polls that report a running task.", min=0, max=20)
+        int,
+        typer.Option(
+            help="Largest number of polls that return `running` before the task ends.", min=0, max=20
+        ),
     ] = 2,
     limit: Annotated[int, typer.Option(help="Largest number of orders to try.", min=1)] = 100,
     timeout: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 
 group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make calls fail.")
 
@@ -65,8 +65,8 @@ def add_fault(
 
 
 @group.command("list")
-def list_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """List the active rules, with how often they fired and how many calls they matched."""
+def list_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+    """List the active rules, how often each fired, and how many calls it matched."""
     with connected(url, credential) as client:
         for rule in client.faults():
             typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
@@ -82,7 +82,7 @@ def remove_fault(
 
 
 @group.command("forget")
-def forget_faults(credential: Credential = None, url: Url = BASE_URL) -> None:
+def forget_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """Remove the rules of a credential, or all."""
     with connected(url, credential) as client:
         client.forget_faults()

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 
 group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
 
-TaskId = Annotated[str, typer.Argument(help="Id of the task, as its creation returned it.")]
+TaskId = Annotated[str, typer.Argument(help="Id of the task, as returned when it was created.")]
 
 
 @group.command("list")
-def list_tasks(credential: Credential = None, url: Url = BASE_URL) -> None:
+def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """List the tasks with their real states, regardless of the progression."""
     with connected(url, credential) as client:
         for task in client.tasks():

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import CallFailed
 
 group = typer.Typer(no_args_is_help=True, help="Manage webhook endpoints, deliveries and plans.")
@@ -36,7 +36,7 @@ def add_endpoint(
 
 
 @group.command("list")
-def list_endpoints(credential: Credential = None, url: Url = BASE_URL) -> None:
+def list_endpoints(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """List the endpoints."""
     with connected(url, credential) as client:
         for found in client.endpoints():
@@ -55,7 +55,7 @@ def remove_endpoint(
 
 
 @group.command("deliveries")
-def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
+def list_deliveries(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """List the deliveries with all attempts."""
     with connected(url, credential) as client:
         for found in client.deliveries():
@@ -66,7 +66,9 @@ def list_deliveries(credential: Credential = None, url: Url = BASE_URL) -> None:
 
 @group.command("plan")
 def plan_webhooks(
-    polls: Annotated[int | None, typer.Argument(help="Number of polls that report a running task.")] = None,
+    polls: Annotated[
+        int | None, typer.Argument(help="Number of polls that return `running` before the task ends.")
+    ] = None,
     webhooks: Annotated[
         list[str] | None,
         typer.Argument(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 
 
 def health(url: Url = BASE_URL) -> None:
@@ -38,8 +38,8 @@ def openapi(
         typer.echo(json.dumps(client.openapi(vendor), indent=1))
 
 
-def reset(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Delete the state of a credential, or all state.
+def reset(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+    """Delete everything stored for a credential, or everything in the emulator.
 
     This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock is reset too.
     """
@@ -63,7 +63,7 @@ def lifetimes(
         bool,
         typer.Option(
             "--reset",
-            help="Reset all lifetimes to the default, or without --credential to the settings.",
+            help="Use the default lifetimes again; without --credential, use those of the settings again.",
         ),
     ] = False,
     credential: Credential = None,
@@ -101,7 +101,7 @@ def costs(
             "--since-start", help="Count from the start of the server, including costs from before a reset."
         ),
     ] = False,
-    credential: Credential = None,
+    credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
     """Show what the calls would cost at the real vendors."""

@@ -135,7 +135,8 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
     async def reset_clock(credential: CredentialDep) -> ClockReading:
         """Reset the clock.
 
-        A credential follows the default clock again. The default clock follows the settings again.
+        With `credential`, that credential follows the default clock again. The default clock follows the
+        settings again.
         """
         await clocks.forget(credential)
         return read(credential)

@@ -49,8 +49,8 @@ def costs_router(world: World) -> APIRouter:
     async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
         """Return the cost of all billed calls.
 
-        The prices come from the vendors' setting `prices`. Calls that can still fail without a charge, such
-        as those of running tasks, are included.
+        The prices come from the vendors' setting `prices`. Calls whose tasks are still running are
+        included, although they are not charged if the task fails.
         """
         costs = world.meter.costs(credential, since_start=since_start)
         return Costs(

@@ -44,7 +44,8 @@ def credentials_router(world: World) -> APIRouter:
     ) -> None:
         """Remove the state of a credential.
 
-        A state from the settings then applies again. It cannot be removed, but replaced by another state.
+        A state from the settings then applies again. It cannot be removed, but it can be replaced by
+        another state.
         """
         if not await world.credentials.remove(credential):
             raise HTTPException(

@@ -17,7 +17,7 @@ CredentialText = Annotated[Text, Field(min_length=1)]
 def _credential(
     credential: Annotated[
         CredentialText | None,
-        Query(description="Credential to act on; omit it to set the default for all credentials."),
+        Query(description="Credential to read or change; omit it for the default of all credentials."),
     ] = None,
 ) -> str:
     return ALL_CREDENTIALS if credential is None else credential

@@ -23,9 +23,11 @@ class Operations(BaseModel):
         description="Operations that clients call, and `webhook` if the vendor sends webhooks."
     )
     creating_tasks: list[str] = Field(
-        description="Operations that create a task, for faults of tasks and webhooks."
+        description="Operations that create a task. Faults of tasks and webhooks apply to these."
     )
-    taking_pictures: list[str] = Field(description="Operations that take a picture, for faults of pictures.")
+    taking_pictures: list[str] = Field(
+        description="Operations that receive a picture. Faults of pictures apply to these."
+    )
     billed: list[str] = Field(description="Operations that can have a price.")
 
 
@@ -86,7 +88,8 @@ def operations_router(
     async def list_errors() -> list[ErrorDescription]:
         """List all errors of all vendors.
 
-        Each error has the ways to cause it: naturally, with a fault rule, and in a client's own calls.
+        Each error lists how to cause it: without a fault, with a fault rule, or with a header or a
+        credential that the client sends.
         """
         in_band = world.faults.in_band
         return [

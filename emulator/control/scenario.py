@@ -312,7 +312,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 
-        The progression, lifetimes and credential states that it set stay.
+        The progression, lifetimes and credential states from the scenario are kept.
         """
         if not await unload_scenario(world, name, credential):
             raise HTTPException(

@@ -63,7 +63,7 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     async def restore(request: Request) -> Restored:
         """Replace all state with a snapshot.
 
-        The unfinished tasks of the snapshot are performed.
+        The unfinished tasks in the snapshot are started again.
         """
         with tempfile.TemporaryFile() as file:
             async for chunk in request.stream():

@@ -30,7 +30,7 @@ class ListedTask(BaseModel):
     progression: Progression = Field(description="When the task appears finished.")
     polls: int = Field(description="Number of polls, counted only if the progression or the vendor needs it.")
     created_at: float = Field(
-        description="Creation by the credential's clock, in seconds since the Unix epoch."
+        description="When the task was created, by the credential's clock, in seconds since the Unix epoch."
     )
     started_at: float | None = Field(
         description="Start of the work by the same clock; null until the work starts."
@@ -101,7 +101,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def reset_progression(credential: CredentialDep) -> Progression:
         """Reset the progression of new tasks.
 
-        A credential gets the default progression again. The default follows the settings again.
+        With `credential`, that credential gets the default progression again. The default follows the
+        settings again.
         """
         await tasks.progressions.delete(credential)
         return tasks.progression(credential)

@@ -64,7 +64,9 @@ class AttemptDescription(BaseModel):
     number: int = Field(
         description="Number of the attempt, from 1. Copies of an attempt have the same number."
     )
-    at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
+    at: float = Field(
+        description="When the attempt started, by the credential's clock, in seconds since the Unix epoch."
+    )
     ms: int = Field(description="Duration in real milliseconds.")
     status: int | None = Field(description="HTTP status of the response; null if there was none.")
     error: str | None = Field(description="Why there was no response; null if there was one.")
@@ -245,7 +247,8 @@ def _plan_router(plans: Plans) -> APIRouter:
     async def forget_plan(credential: OneCredential) -> None:
         """Remove the plan of a credential.
 
-        Its tasks end by their progression again, and the webhooks that it held are sent.
+        The credential's tasks end according to their progression again, and the webhooks that the plan
+        held back are sent.
         """
         if plans.get(credential) is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")

@@ -18,7 +18,9 @@ class Health(BaseModel):
     status: str = Field(description="Always `ok`.")
     version: str = Field(description="Version of the emulator.")
     vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
-    capabilities: list[str] = Field(description="Parts of the control API: the tags of its routes.")
+    capabilities: list[str] = Field(
+        description="Tags of the control API's routes. Each names a part of the API."
+    )
     runs: dict[str, str] = Field(description="Implementation and location of `records`, `blobs` and `queue`.")
 
 
@@ -87,7 +89,7 @@ def world_router(
 
     @router.post("/reset", status_code=204)
     async def reset_state(body: Reset | None = None) -> None:
-        """Delete the state of a credential, or all.
+        """Delete everything stored for a credential, or everything.
 
         This deletes files, tasks, units, fault rules, endpoints, deliveries, costs and recorded calls. It
         resets the clock, progression, lifetimes, plan and credential state. Id counters restart, so that the

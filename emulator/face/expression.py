@@ -114,7 +114,7 @@ def _follow(
     reach_cm: float,
     held: Sequence[int] = (),
 ) -> NDArray[np.float64]:
-    """Return the weights (468,) of least bending: 1 at ``landmarks``, 0 at ``held`` and far away."""
+    """Return the smoothest weights (468,) that are 1 at ``landmarks``, and 0 at ``held`` and far away."""
     pins = np.zeros(len(mass))
     pins[[*landmarks, *held]] = 1e3
     target = np.zeros(len(mass))

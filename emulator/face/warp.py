@@ -345,9 +345,9 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
 def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
     """Yield the moving parts of the picture: rows, columns, and source positions (h, w, 2) in pixels.
 
-    The spline is evaluated on a lattice with steps of a few pixels and enlarged linearly. Positions
-    are enlarged and not displacements, because linear interpolation reproduces positions. Where
-    nothing moves, their error is too small for the resampling.
+    The spline is evaluated on a lattice with steps of a few pixels and enlarged linearly. Positions are
+    enlarged, not displacements, because linear interpolation reproduces an unmoved position exactly. Where
+    nothing moves, the error is too small to change the resampled picture.
     """
     if field.is_zero:
         return

@@ -55,7 +55,7 @@ class PictureFault(BaseModel):
         default=0, description="Rotate the pixels clockwise without changing the orientation tag."
     )
     swap_channels: bool = Field(
-        default=False, description="Swap red and blue, as a client does that mixes up RGB and BGR."
+        default=False, description="Swap red and blue, like a client that mixes up RGB and BGR."
     )
     shrink: float = Field(default=1.0, gt=0, le=1, description="Scale width and height by this factor.")
     blur: float = Field(
@@ -95,7 +95,7 @@ class ReshapeOptions:
 
 @dataclass(frozen=True)
 class ReshapedPicture:
-    """The encoded result, its format (``jpeg`` or ``png``), and the durations in total and of the change."""
+    """The encoded result, its format (``jpeg`` or ``png``), the total duration and that of the change."""
 
     data: bytes
     format: str

@@ -209,7 +209,7 @@ class TaskRunner(Stateful):
             self._performed.notify_all()
 
     async def _begin(self, record: Record) -> Task | None:
-        """Record that a task has started, and return it, or None if its state is not that of ``record``."""
+        """Record that a task has started, and return it, or None if its state changed since ``record``."""
         before = Task.from_document(record.document)
         found: Record | None = record
         while found is not None:

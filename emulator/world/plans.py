@@ -59,7 +59,10 @@ Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 
 
 class Plan(BaseModel):
-    """An order of polls and webhooks for a credential's tasks. Without both, it only records what happens."""
+    """An order of polls and webhooks for the tasks of a credential.
+
+    If neither is given, it only records what happens.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

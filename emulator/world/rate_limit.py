@@ -12,7 +12,7 @@ class SlidingWindow(Stateful):
     """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
     Refused calls do not count. Calls that lie in the future, because the clock was set back, are dropped.
-    ``caller_of`` returns the caller of a credential, for a vendor that also counts other callers.
+    ``caller_of`` maps a credential to the caller to count, for vendors that also limit IP addresses.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class Tasks(Caller):
         return self._read(Progression, "PUT", "/progression", body={"mode": mode, **details}, scoped=True)
 
     def reset_progression(self) -> Progression:
-        """Remove the credential's own progression; without a credential, restore that of the settings."""
+        """Use the default progression again; without a credential, use that of the settings again."""
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
@@ -38,7 +38,7 @@ class Tasks(Caller):
         return self._read(dict[str, dict[str, Lifetime]], "PUT", "/lifetimes", body=body, scoped=True)
 
     def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Remove the credential's own lifetimes; without a credential, restore those of the settings."""
+        """Use the default lifetimes again; without a credential, use those of the settings again."""
         return self._read(dict[str, dict[str, Lifetime]], "DELETE", "/lifetimes", scoped=True)
 
     def tasks(self) -> list[ListedTask]:

@@ -193,7 +193,7 @@ def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
 
 
 def _cap_strands(painter: _Painter, kind: str, parting_cm: float, values: Singles) -> Singles:
-    """Return strand and tuft noise (N, 2) at ``values`` (N, 10), interpolated ``_Lie.coordinates``."""
+    """Return strand and tuft noise (N, 2) at the interpolated ``_Lie.coordinates`` in ``values`` (N, 10)."""
     if kind == "curly":
         place = values[:, 4:6] * 330 + 512 + values[:, 6:7] * np.array([210.0, -120.0])
         return look_up(painter.noise, single(place))

@@ -92,8 +92,8 @@ def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
 def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
     """Render a person with the resting face ``face`` (468, 3), in centimetres in model space.
 
-    The shape in ``spec`` is ignored. ``laboratory`` derives the head model from faces rendered this way,
-    which may be outside the model.
+    The shape in ``spec`` is ignored. The faces may be outside the head model, because ``laboratory``
+    derives the model from them.
     """
     return _rendered([spec], [draw_person(spec)], [face])[0]
 

@@ -94,7 +94,7 @@ SHARED = ErrorCatalogue(
     [
         api(
             "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
-            "The `Authorization: Bearer` header is missing, or its key is unknown or `other_region`.",
+            "There is no `Authorization: Bearer` header, its key is unknown, or the state of the key is `other_region`.",
             Mark.OBSERVED, "a logged response of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
         ),
         api(

@@ -93,7 +93,7 @@ class Capture:
     scope : Scope
         The kept members of the request's scope.
     started : float
-        Start by the machine's clock, in seconds since the Unix epoch.
+        When the call started, by the machine's clock, in seconds since the Unix epoch.
     duration_s : float
         Seconds until the last part of the response was ready to be sent.
     sent : Body or None
@@ -166,7 +166,7 @@ class Capture:
         return self.is_complete
 
     def close(self) -> int:
-        """Drop all data that is not kept, and return roughly how many bytes the capture holds."""
+        """Drop what the journal does not keep, and return the approximate size of the rest in bytes."""
         self.duration_s = self.stopwatch.elapsed_s()
         if self._is_json:
             body = b"".join(self._json)

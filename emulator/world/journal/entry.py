@@ -36,9 +36,11 @@ class RecordedCall(BaseModel):
         description="Response body. Its `kind` is `json`, `text`, or `binary` (with `bytes` and `sha256`). "
         "Null if it is empty."
     )
-    started_at: float = Field(description="Start by the credential's clock, in seconds since the Unix epoch.")
+    started_at: float = Field(
+        description="When the attempt started, by the credential's clock, in seconds since the Unix epoch."
+    )
     real_started_at: float = Field(
-        description="Start by the machine's clock, in seconds since the Unix epoch."
+        description="When the call started, by the machine's clock, in seconds since the Unix epoch."
     )
     duration_ms: float = Field(
         description="Real milliseconds until the last part of the response was ready to be sent."

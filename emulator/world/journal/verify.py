@@ -172,7 +172,7 @@ class NearMiss(BaseModel):
 class Verdict(BaseModel):
     """The result of a verification."""
 
-    ok: bool = Field(description="Whether as many calls match as expected.")
+    ok: bool = Field(description="Whether the number of matching calls is as expected.")
     message: str = Field(description="Explanation for people: the expected count and the closest call.")
     count: int = Field(description="Number of matching calls.")
     matching: list[int] = Field(description="Numbers of the matching calls, oldest first.")

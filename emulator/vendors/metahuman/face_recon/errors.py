@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import ErrorCatalogue
 ERRORS = ErrorCatalogue(
     [
         refusal(
-            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown or `other_region`.",
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown, or its state is `other_region`.",
             (CredentialUnknown, CredentialOfOtherRegion),
         ),
         refusal(

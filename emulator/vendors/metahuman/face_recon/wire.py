@@ -69,7 +69,7 @@ class Head(Body):
     accessories: list[str]
     """Accessories on the head: `["glasses"]`, or an empty list."""
     gender: Literal["Female", "Male"]
-    """Gender, estimated from the photo. The setting `gender` fixes it."""
+    """Gender, estimated from the photo. The setting `gender` overrides the estimate."""
 
 
 class RunPipelineResult(Body):

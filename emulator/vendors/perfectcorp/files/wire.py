@@ -19,7 +19,7 @@ def _file(kind: str, limit: str) -> Any:
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
-        "description": f"Size limit of {kind}s: below the setting `{limit}`.",
+        "description": f"For {kind}s: below the setting `{limit}`.",
     }
     return {"properties": {"content_type": media_type, "file_size": size}}
 

@@ -42,7 +42,7 @@ class Source(RequestBody):
 class Features(RequestBody):
     """The reshape parameters, all of them optional; 0 changes nothing. Left and right are the person's own.
 
-    A side that is sent as 0 overrides the combined value.
+    A value for one side overrides the value for both sides, even if it is 0.
     """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -199,7 +199,7 @@ class Running(Member):
     results: None = None
     """Results of the task; null unless it succeeded."""
     task_status: Literal["running"] = "running"
-    """Status of the task, which is `running` while it is queued, too."""
+    """Status of the task; also `running` while the task is queued."""
 
 
 Results = TypeVar("Results")
@@ -215,7 +215,7 @@ class Succeeded(Member, Generic[Results]):
     )
     results: Results = Field(description="Results of the task; null unless it succeeded.")
     task_status: Literal["success"] = Field(
-        default="success", description="Status of the task, which is `running` while it is queued, too."
+        default="success", description="Status of the task; also `running` while the task is queued."
     )
 
 
@@ -232,7 +232,7 @@ class Failed(Member):
     results: None = None
     """Results of the task; null unless it succeeded."""
     task_status: Literal["error"] = "error"
-    """Status of the task, which is `running` while it is queued, too."""
+    """Status of the task; also `running` while the task is queued."""
 
 
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]

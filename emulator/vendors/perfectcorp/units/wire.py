@@ -46,7 +46,7 @@ class Grants(Done):
     """The units of a key."""
 
     results: list[GrantedUnits]
-    """Units by grant: those given or bought at one time. Grants are used in this order."""
+    """Units by grant, in the order of their use. A grant is all units that were given or bought together."""
 
 
 class SpentUnits(Member):
