@@ -21,10 +21,13 @@ class WebhookFault(BaseModel):
     lost: bool = Field(default=False, description="The webhook is never sent.")
     copies: int = Field(default=1, ge=1, le=10, description="Number of times that each attempt is sent.")
     delay_s: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="Seconds before the first attempt, by the clock."
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds before the first attempt, by the emulator's clock.",
     )
     signature: Signature = Field(
-        default="good", description="`stale`: a valid signature with a timestamp of an hour ago."
+        default="good", description="`stale`: a valid signature with a timestamp that is one hour old."
     )
 
 

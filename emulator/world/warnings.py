@@ -31,7 +31,7 @@ WARNINGS: Mapping[str, WarningKind] = {
     for code, when, advice in (
         (
             "polled-too-often",
-            "Polls with one credential more often per second than the vendor documents.",
+            "Polls faster with one credential than the documented rate limit allows.",
             "Wait longer between two polls. The real API answers 429.",
         ),
         (

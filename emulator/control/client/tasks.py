@@ -29,7 +29,7 @@ class Tasks(Caller):
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes, by vendor and by name of the vendor's setting."""
+        """Return all lifetimes: a mapping of vendors, and in it one of settings."""
         return self._read(dict[str, dict[str, Lifetime]], "GET", "/lifetimes", scoped=True)
 
     def set_lifetimes(self, vendor: str, **lifetimes: Lifetime) -> dict[str, dict[str, Lifetime]]:

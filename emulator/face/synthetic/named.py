@@ -67,7 +67,7 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
         "another person, with long wavy hair", (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="long_wavy"),)
     ),
     "ponytail": NamedFace(
-        "the person of `long-hair`, with a ponytail",
+        "the person from `long-hair`, with a ponytail",
         (SyntheticFaceSpec(seed=_LONG_HAIRED, hair_type="ponytail_straight"),),
     ),
     "turned-45": NamedFace(
@@ -112,7 +112,8 @@ NAMED_FACES: Final[dict[str, NamedFace]] = {
     "blurred": NamedFace("a face far out of focus", (SyntheticFaceSpec(seed=_SEED, blur=0.25),)),
     "too-dark": NamedFace("a face in the dark", (SyntheticFaceSpec(seed=_SEED, light="dark"),)),
     "too-few-pixels": NamedFace(
-        "one person, 120 pixels on a side", (SyntheticFaceSpec(seed=_SEED, width=120, height=120),)
+        "one person in a picture of 120 by 120 pixels",
+        (SyntheticFaceSpec(seed=_SEED, width=120, height=120),),
     ),
     "too-many-pixels": NamedFace(
         "one person in a picture 4200 pixels wide",

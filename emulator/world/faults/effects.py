@@ -137,7 +137,7 @@ class Effect(Data):
         default=None,
         ge=500,
         le=599,
-        description="Status of an HTML error page that replaces the response, as from a proxy.",
+        description="Status of an HTML error page that replaces the response, like that of a proxy.",
     )
     task: Literal["stuck"] | None = Field(
         default=None, description="`stuck`: a new task runs until a call of the control API ends it."
