@@ -169,7 +169,7 @@ def _billed(operation: Operation) -> str:
     if operation.billing is None:
         return ""
     setting = operation.billing.units_setting
-    return "The vendor bills successful calls." if setting is None else f"Costs units (`{setting.upper()}`)."
+    return "The vendor bills successful calls." if setting is None else f"Costs `{setting.upper()}` units."
 
 
 def _operation(operation: Operation, document: Any) -> str:
@@ -177,7 +177,7 @@ def _operation(operation: Operation, document: Any) -> str:
     described = document["paths"][template][operation.method.lower()]
     facts = [
         "The request contains a picture." if operation.takes_picture else "",
-        f"Creates a task (`{operation.task}`)." if operation.task else "",
+        f"Kind of the task: `{operation.task}`." if operation.task else "",
         _billed(operation),
         "Needs no credential." if operation.is_open else "",
         f"Also served at {codes(operation.paths[1:], 'and')}." if len(operation.paths) > 1 else "",

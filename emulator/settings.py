@@ -54,7 +54,8 @@ class Settings(VendorPackages):
     )
     strict: bool = Field(
         default=False,
-        description="Whether credentials without a state are refused. If not, all but empty ones are valid.",
+        description="Whether credentials without a state are refused. If not, every non-empty credential "
+        "without a state is valid.",
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),

@@ -20,7 +20,13 @@ group = typer.Typer(
 
 
 @group.command("now")
-def read_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+def read_clock(
+    credential: Annotated[
+        str | None,
+        typer.Option("--credential", "-c", help="Credential whose time to print; omit it for the default."),
+    ] = None,
+    url: Url = BASE_URL,
+) -> None:
     """Print the time of the clock."""
     with connected(url, credential) as client:
         _print(client.clock())

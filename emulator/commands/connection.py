@@ -18,6 +18,10 @@ Credential = Annotated[
     str | None,
     typer.Option("--credential", "-c", help="Credential to change; omit it to change the default."),
 ]
+CredentialMatch = Annotated[
+    str | None,
+    typer.Option("--credential", "-c", help="Only for this credential; omit it for all credentials."),
+]
 CredentialFilter = Annotated[
     str | None,
     typer.Option("--credential", "-c", help="Only this credential; omit it for all credentials."),

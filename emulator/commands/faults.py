@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
+from emulator.commands.connection import (
+    BASE_URL,
+    CredentialFilter,
+    CredentialMatch,
+    Url,
+    connected,
+)
 
 group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make calls fail.")
 
@@ -42,7 +48,7 @@ def add_fault(
         int | None, typer.Option(help="Number of times that the rule fires before it is removed.")
     ] = None,
     ttl: Annotated[float | None, typer.Option(help="Seconds until the rule expires, by the clock.")] = None,
-    credential: Credential = None,
+    credential: CredentialMatch = None,
     url: Url = BASE_URL,
 ) -> None:
     """Add a fault rule, and print its id.

@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
+from emulator.commands.connection import (
+    BASE_URL,
+    CredentialFilter,
+    CredentialMatch,
+    Url,
+    connected,
+)
 from emulator.commands.failure import CallFailed
 
 group = typer.Typer(no_args_is_help=True, help="Manage webhook endpoints, deliveries and plans.")
@@ -23,7 +29,7 @@ def add_endpoint(
         typer.Option(help="Source of the timestamps: the machine's time, or the emulator's clock."),
     ] = "machine",
     vendor: Annotated[str | None, typer.Option(help="Vendor that sends; omit it for all vendors.")] = None,
-    credential: Credential = None,
+    credential: CredentialMatch = None,
     url: Url = BASE_URL,
 ) -> None:
     """Add an endpoint, and print its id and its secret.
@@ -77,7 +83,10 @@ def plan_webhooks(
     ] = None,
     *,
     forget: Annotated[bool, typer.Option("--forget", help="Remove the plan.")] = False,
-    credential: Credential = None,
+    credential: Annotated[
+        str | None,
+        typer.Option("--credential", "-c", help="Credential that the plan is for; required."),
+    ] = None,
     url: Url = BASE_URL,
 ) -> None:
     """Set the order of polls and webhooks for a credential.

@@ -97,7 +97,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.post("/freeze")
     async def freeze(credential: CredentialDep, body: Freeze | None = None) -> ClockReading:
-        """Freeze the clock, now or at a time."""
+        """Freeze the clock, now or at another time."""
         at = body.at if body is not None else None
         clock.freeze(credential, None if at is None else _seconds(at))
         return await keep(credential)
@@ -135,8 +135,8 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
     async def reset_clock(credential: CredentialDep) -> ClockReading:
         """Reset the clock.
 
-        With `credential`, that credential follows the default clock again. The default clock follows the
-        settings again.
+        With `credential`, that credential follows the default clock again. Without it, the default clock
+        follows the settings again.
         """
         await clocks.forget(credential)
         return read(credential)

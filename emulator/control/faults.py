@@ -20,7 +20,9 @@ class ListedRule(BaseModel):
 
     id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
-    matched: int = Field(description="Number of calls that matched, counted for the last 1000 credentials.")
+    matched: int = Field(
+        description="Number of calls that matched, for the 1000 most recently seen credentials."
+    )
     fired: int = Field(description="Number of times that the rule has fired.")
 
     @classmethod

@@ -43,7 +43,8 @@ def lifetimes_router(world: World) -> APIRouter:
     async def reset_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Reset the lifetimes.
 
-        With `credential`, that credential gets the default lifetimes again. The defaults follow the
+        With `credential`, that credential gets the default lifetimes again. Without it, the defaults
+        follow the
         settings again.
         """
         await lifetimes.forget(credential)

@@ -101,7 +101,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def reset_progression(credential: CredentialDep) -> Progression:
         """Reset the progression of new tasks.
 
-        With `credential`, that credential gets the default progression again. The default follows the
+        With `credential`, that credential gets the default progression again. Without it, the default
+        follows the
         settings again.
         """
         await tasks.progressions.delete(credential)

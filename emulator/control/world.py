@@ -21,7 +21,9 @@ class Health(BaseModel):
     capabilities: list[str] = Field(
         description="Tags of the control API's routes. Each names a part of the API."
     )
-    runs: dict[str, str] = Field(description="Implementation and location of `records`, `blobs` and `queue`.")
+    runs: dict[str, str] = Field(
+        description="How and where records, files (`blobs`) and the task `queue` are kept."
+    )
 
 
 class Readiness(BaseModel):

@@ -31,8 +31,9 @@ class Progression(BaseModel):
 
     mode: Mode = Field(
         default=Mode.REAL,
-        description="When a task appears finished: at the end of its work (`real`), before its creation is "
-        "answered (`immediate`), after a number of polls or seconds, or by a call of the control API "
+        description="When a task appears finished: at the end of its work (`real`), before the response "
+        "to its creation is sent (`immediate`), after a number of polls or seconds, or by a call of the "
+        "control API "
         "(`manual`).",
     )
     polls: int | None = Field(

@@ -37,7 +37,7 @@ class VendorSettings(BaseModel):
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description="JSON object with the price of a call of each operation, or of one `unit`: "
+        description="JSON object that sets the price of a call, by operation, or of one `unit`: "
         '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
     )
 

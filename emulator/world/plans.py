@@ -74,12 +74,14 @@ class Plan(BaseModel):
     webhooks: tuple[When, ...] | None = Field(
         default=None,
         max_length=10,
-        description="When each endpoint gets a webhook about the end. An empty list sends none; null only "
+        description="When each endpoint gets a webhook for the end of a task. Each item is one webhook. "
+        "An empty list sends none; null only "
         "records events.",
     )
     pause_s: Seconds = Field(
         default=0.2,
-        description="Real seconds to wait after a response before the plan continues; a poll ends the wait.",
+        description="Real seconds to wait after the response to a creation or a poll. The next poll ends "
+        "the wait.",
     )
     patience_s: Seconds = Field(
         default=3.0, description="Real seconds to wait for a poll before the plan continues without it."

@@ -17,7 +17,7 @@ class Clock(Caller):
         return self._clock("GET")
 
     def freeze(self, at: datetime | float | None = None) -> ClockReading:
-        """Freeze the clock, now or at a time."""
+        """Freeze the clock at its current time, or at a given time."""
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:

@@ -166,7 +166,7 @@ ARGUMENTS = ErrorCatalogue(
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MiB, although the request body has not, such as an image from a URL.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image is larger than 2 MiB, but the request body is not. Example: an image from a URL.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(

@@ -118,7 +118,7 @@ class PerfectCorpSettings(VendorSettings):
     )
     webhook_gaps_s: Gaps | Json[Gaps] = Field(
         default=STANDARD_GAPS_S,
-        description="Seconds before each attempt of a delivery, counted from the attempt before it by the "
+        description="Seconds to wait before each attempt of a delivery, after the previous one, by the "
         "emulator's clock. A JSON list with one number for each attempt.",
     )
     webhook_timeout_s: float = Field(

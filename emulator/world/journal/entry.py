@@ -37,7 +37,7 @@ class RecordedCall(BaseModel):
         "Null if it is empty."
     )
     started_at: float = Field(
-        description="When the attempt started, by the credential's clock, in seconds since the Unix epoch."
+        description="When the call started, by the credential's clock, in seconds since the Unix epoch."
     )
     real_started_at: float = Field(
         description="When the call started, by the machine's clock, in seconds since the Unix epoch."

@@ -109,7 +109,8 @@ class VerifyMatch(CallMatch):
     )
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
-        description="Part of the JSON body, or of a form's fields by name. Objects may have more members; "
+        description="What the JSON body must contain; for a form, an object of its fields by name. "
+        "Objects may have more members; "
         "lists must have the same length. A file is `{bytes, sha256, file_name, content_type}`.",
     )
     body_contains: Text | None = Field(
