@@ -51,7 +51,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         ),
         (
             "upload-content-type-mismatch",
-            "Sends a picture of another type than its `Content-Type`.",
+            "Sends a picture whose type differs from the `Content-Type`.",
             "Send the right `Content-Type`. Do not rely on the vendor to detect the type from the bytes.",
         ),
         (

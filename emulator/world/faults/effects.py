@@ -107,8 +107,8 @@ class Effect(Data):
 
     error: Text | None = Field(
         default=None,
-        description="Name of an error, as in `GET /_emulator/errors`. If the error ends tasks "
-        "(`of_task`), the call succeeds, and the task that it creates ends with the error.",
+        description="Name of an error, as in `GET /_emulator/errors`. For an error of a task (`of_task` "
+        "in `GET /_emulator/errors`), the call succeeds, and the task that it creates ends with this error.",
     )
     places: Mapping[Text, Text] = Field(
         default_factory=dict, description="Values for placeholders in the error's text, such as `{param}`."
