@@ -134,12 +134,9 @@ def _words(schema: Json, document: Json) -> str:
 
 def _list(schema: Json, document: Json) -> str:
     if "prefixItems" in schema:
-        return f"list of {len(schema['prefixItems'])} items"
-    items = f"list of {accepts(schema.get('items', {}), document)}"
+        return f"list ({len(schema['prefixItems'])})"
     length = _range(schema.get("minItems"), schema.get("maxItems"))
-    if not length:
-        return items
-    return f"{items}, {length} item{'' if length in {'1', 'at least 1'} else 's'}"
+    return f"list{f' ({length})' if length else ''} of {accepts(schema.get('items', {}), document)}"
 
 
 def _limits(schema: Json) -> str:

@@ -64,7 +64,7 @@ def aligned_heads(heads: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_model_space(head: Points3, mean: Points3) -> Points3:
-    """Return ``head`` (478, 3) under the similarity that takes ``mean`` to model space.
+    """Return ``head`` (478, 3), moved by the similarity transform that maps ``mean`` to model space.
 
     The similarity makes ``mean`` upright and symmetric about x = 0, with the origin between the ears
     and the pupils ``INTERPUPILLARY_CM`` apart.

@@ -54,10 +54,10 @@ def tokens_of(page: Path, *, generated: bool = True) -> tuple[Token, ...]:
     return tuple(MarkdownIt("commonmark").enable("table").parse(text))
 
 
-def blocks_of(page: Path) -> list[Block]:
-    """Return the code blocks of a page that are not generated."""
+def blocks_of(page: Path, *, generated: bool = False) -> list[Block]:
+    """Return the code blocks of a page, on request with the generated ones."""
     found, before = [], ""
-    for token in tokens_of(page, generated=False):
+    for token in tokens_of(page, generated=generated):
         if token.type == "fence":
             named = _FILE.match(before)
             found.append(Block(token.info, token.content, None if named is None else named["file"]))

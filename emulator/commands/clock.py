@@ -80,7 +80,7 @@ def travel(
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Use the default clock again; without --credential, use the clock of the settings again."""
+    """Remove the credential's own time; without --credential, remove the default that was set."""
     with connected(url, credential) as client:
         _print(client.reset_clock())
 

@@ -204,7 +204,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
-    """Return the parts of a key, by their names in the samples."""
+    """Return a mapping from the names that the samples use to the parts of a key."""
     names = vendor.credential
     form = ":".join(names)
     if not key:

@@ -146,9 +146,9 @@ def bake_texture(
 
     The texture is computed at the resolution of the photographs, and enlarged if ``size`` is larger.
 
-    Objects in front of the mesh are taken as its surface, except where ``skin`` excludes them. So
-    glasses appear on the skin, and in a turned head they may appear twice, where the mirrored half
-    begins.
+    Objects in front of the mesh are taken as its surface, except where ``skin`` excludes them. So glasses
+    are painted on the skin. If the head in the photograph is turned, they may appear twice near the edge
+    of the mirrored half.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def bake_texture(
     size : int
         The texture's side in texels.
     skin : SkinPlaces, optional
-        Where hair and other things that do not have the colour of the skin are rejected. They are
+        Places where everything is rejected that does not have the colour of skin, such as hair. They are
         filled in like unseen parts.
 
     Raises

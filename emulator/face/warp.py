@@ -387,7 +387,7 @@ def _lattice(first: int, stop: int, step: int) -> Grid:
 
 
 def _still(source: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.bool_]:
-    """Return (h, w): whether a pixel's source is its own position."""
+    """Return a mask (h, w): True where a pixel's source is its own position."""
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
     y = np.arange(rows.start, rows.stop, dtype=np.float32)
     still: NDArray[np.bool_] = (np.abs(source[:, :, 0] - x) < _INVISIBLE) & (

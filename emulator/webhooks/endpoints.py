@@ -151,8 +151,8 @@ class Endpoints(Stateful):
         Raises
         ------
         EndpointRefused
-            If the vendor has no webhooks, the URL or the secret is invalid, no secret is valid for all
-            vendors, or the credential already has the largest number of endpoints.
+            If the vendor has no webhooks; the URL or the secret is invalid; ``vendor`` is omitted and no
+            secret is valid for every vendor; or the credential has the maximum number of endpoints.
         """
         if not self.sources:
             raise EndpointRefused(url, "no vendor has webhooks")

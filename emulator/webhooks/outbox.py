@@ -122,7 +122,7 @@ class Outbox(Stateful):
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """Record a delivery of a task's end for each endpoint. It is idempotent."""
+        """For each endpoint, record a delivery that announces the end of a task. It is idempotent."""
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.web.openapi import narrowed
 from emulator.world.error_catalogue import CatalogueEntry, VendorError
@@ -15,18 +15,14 @@ from emulator.world.error_catalogue import CatalogueEntry, VendorError
 class Body(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
-    model_config = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Problem(Body):
     """An error response."""
 
-    problem: str
-    """Name of the error."""
-    hint: str
-    """Text of the error."""
+    problem: str = Field(description="Name of the error.")
+    hint: str = Field(description="Text of the error.")
 
 
 def render_error(error: VendorError) -> Response:

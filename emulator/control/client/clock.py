@@ -33,7 +33,7 @@ class Clock(Caller):
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Use the default clock again; without a credential, use the clock of the settings again."""
+        """Remove the credential's own time; without a credential, remove the default that was set."""
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

@@ -41,7 +41,7 @@ class Faults(Caller):
         """Add a rule, and return it with its id.
 
         ``effect`` is the name of an error, the name of an effect, or an ``Effect``. ``match`` has the fields
-        of ``Match``. The client's credential is the default of its ``credential``.
+        of ``Match``. If ``match`` has no ``credential``, the client's credential is used.
         """
         if self.credential is not None:
             match.setdefault("credential", self.credential)

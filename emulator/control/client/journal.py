@@ -54,7 +54,7 @@ class Journal(Caller):
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
     ) -> Verdict:
-        """Check how many calls match, and return the verdict with the closest calls.
+        """Check how many calls match. Return the verdict, and the calls that come closest to matching.
 
         Without a number, 1 or more must match. ``match`` has the fields of ``VerifyMatch``.
         """

@@ -25,11 +25,11 @@ class Tasks(Caller):
         return self._read(Progression, "PUT", "/progression", body={"mode": mode, **details}, scoped=True)
 
     def reset_progression(self) -> Progression:
-        """Use the default progression again; without a credential, use that of the settings again."""
+        """Remove the credential's own progression; without a credential, remove the default that was set."""
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes: a mapping of vendors, and in it one of settings."""
+        """Return all lifetimes: for each vendor, a mapping from setting to lifetime."""
         return self._read(dict[str, dict[str, Lifetime]], "GET", "/lifetimes", scoped=True)
 
     def set_lifetimes(self, vendor: str, **lifetimes: Lifetime) -> dict[str, dict[str, Lifetime]]:
@@ -38,7 +38,7 @@ class Tasks(Caller):
         return self._read(dict[str, dict[str, Lifetime]], "PUT", "/lifetimes", body=body, scoped=True)
 
     def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Use the default lifetimes again; without a credential, use those of the settings again."""
+        """Remove the credential's own lifetimes; without a credential, remove the defaults that were set."""
         return self._read(dict[str, dict[str, Lifetime]], "DELETE", "/lifetimes", scoped=True)
 
     def tasks(self) -> list[ListedTask]:
@@ -50,5 +50,5 @@ class Tasks(Caller):
         return self._read(ListedTask, "GET", f"/tasks/{quote(task_id)}")
 
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
-        """Finish a task as soon as its work is done, with its own outcome or with an error."""
+        """Let a task end as soon as its work is computed, with its own outcome or with ``error``."""
         return self._read(ListedTask, "POST", f"/tasks/{quote(task_id)}/finish", body={"error": error})

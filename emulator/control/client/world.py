@@ -69,7 +69,7 @@ class World(Caller):
         return self._read(dict[str, Any], "GET", f"/openapi/{vendor}.json")
 
     def credentials(self) -> list[ListedCredential]:
-        """Return all credentials with a state."""
+        """Return the credentials that have a state, each with its state."""
         return self._read(list[ListedCredential], "GET", "/credentials")
 
     def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:

@@ -107,7 +107,7 @@ GATEWAY = ErrorCatalogue(
         ),
         gateway(
             "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
-            "`api_key` and `api_secret` do not match, or the state of the key is `expired` or `other_region`.",
+            "The state of the key is `expired` or `other_region`, or the setting `strict` is on and the key with this secret is not listed.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
             (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
         ),

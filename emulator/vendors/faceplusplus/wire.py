@@ -29,25 +29,21 @@ _PROXY_PAGE = (
 class Body(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class GatewayError(Body):
     """An error response of the gateway."""
 
-    error_message: str
-    """Name of the error, and the field or the reason if it has one."""
+    error_message: str = Field(description="Name of the error, and the field or the reason if it has one.")
 
 
 class ApiError(Body):
     """An error response of an API."""
 
-    time_used: Milliseconds
-    """Time that the request took, in milliseconds."""
-    error_message: str
-    """Name of the error, and the field or the reason if it has one."""
-    request_id: RequestId
-    """Id of the request: Unix time in seconds, a comma and a UUID."""
+    time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
+    error_message: str = Field(description="Name of the error, and the field or the reason if it has one.")
+    request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
 
 
 def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> Response:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.vendors.metahuman.errors import MetaHumanEntry
 from emulator.web.openapi import narrowed
@@ -18,32 +18,26 @@ from emulator.world.operation import Answer
 class Body(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Detail(BaseModel):
     """An error response of FastAPI."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    detail: Any
-    """What is wrong: a text, or a list of the invalid fields."""
+    detail: Any = Field(description="What is wrong: a text, or a list of the invalid fields.")
 
 
 class Code(Body):
     """The number and the message of an error."""
 
-    code: int
-    """Number of the error."""
-    message: str
-    """Text of the error."""
+    code: int = Field(description="Number of the error.")
+    message: str = Field(description="Text of the error.")
 
 
 class Failure(Body):
     """An error response."""
 
-    error: Code
-    """Number and text of the error."""
+    error: Code = Field(description="Number and text of the error.")
 
 
 REFUSED_FORM = {

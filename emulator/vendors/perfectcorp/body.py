@@ -30,16 +30,21 @@ _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
 class RequestBody(BaseModel):
     """Base class of request bodies. It drops unknown members, as the vendor does."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Page(RequestBody):
     """The requested page of a list. The token is the offset in unpadded base64."""
 
-    page_size: Annotated[int, Field(ge=1)] = 20
-    """Largest number of entries in the page."""
-    starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = None
-    """The `next_token` of the page before. Omit it, or send `null`, for the first page."""
+    page_size: Annotated[int, Field(ge=1)] = Field(
+        default=20, description="Largest number of entries in the page."
+    )
+    starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = (
+        Field(
+            default=None,
+            description="The `next_token` of the page before. Omit it, or send `null`, for the first page.",
+        )
+    )
 
     @property
     def offset(self) -> int:

@@ -16,17 +16,12 @@ from emulator.world.error_catalogue import VendorError
 Content = TypeVar("Content")
 
 
-GENERIC = ConfigDict(use_attribute_docstrings=False)
-"""Configuration of generic models, because Pydantic cannot read the docstrings of their fields."""
-
-
 class Member(BaseModel):
     """Base class of response models. Its fields are in the order in which they are sent."""
 
     model_config = ConfigDict(
         extra="forbid",
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
 
@@ -34,14 +29,11 @@ class Member(BaseModel):
 class Done(Member):
     """A successful response without content."""
 
-    status: Literal[200] = 200
-    """HTTP status of the response."""
+    status: Literal[200] = Field(default=200, description="HTTP status of the response.")
 
 
 class Data(Done, Generic[Content]):
     """A successful response with its content in `data`."""
-
-    model_config = GENERIC
 
     data: Content = Field(description="Content of the response.")
 
@@ -49,18 +41,14 @@ class Data(Done, Generic[Content]):
 class Result(Done, Generic[Content]):
     """A successful response with its content in `result`."""
 
-    model_config = GENERIC
-
     result: Content = Field(description="Content of the response.")
 
 
 class Refusal(Member):
     """An error response."""
 
-    status: int
-    """HTTP status of the response."""
-    error: str
-    """Text of the error."""
+    status: int = Field(description="HTTP status of the response.")
+    error: str = Field(description="Text of the error.")
 
 
 def render(answer: Done) -> Response:

@@ -189,7 +189,7 @@ class Faults(Stateful):
             raise ImpossibleFault(rule.match.operation, possible)
 
     def _places_of(self, rule: FaultRule, vendor: str | None) -> list[str]:
-        """Return the operations, of one vendor or of all, where the whole effect can happen."""
+        """Return the operations in which every part of the effect can happen, of one vendor or of all."""
         return [
             operation
             for name, contract in self._contracts.items()

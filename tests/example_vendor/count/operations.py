@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import Field
 
 from emulator.face.errors import FaceError
 from emulator.pipelines.options import DETECT_FACES, ImageRules
@@ -19,8 +20,7 @@ from example_vendor.wire import Body
 class Counted(Body):
     """The number of faces in a picture."""
 
-    faces: int
-    """Number of faces in the picture."""
+    faces: int = Field(description="Number of faces in the picture.")
 
 
 async def count(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from emulator.tasks.task import Task, TaskState
 from emulator.web.call import CallDep, WorldDep
@@ -22,41 +22,34 @@ from example_vendor.wire import Body
 class NewCrop(BaseModel):
     """The picture to crop."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    url: Annotated[str, Field(strict=True, pattern="^https?://")]
-    """URL of the picture, a JPEG or PNG."""
+    url: Annotated[str, Field(strict=True, pattern="^https?://")] = Field(
+        description="URL of the picture, a JPEG or PNG."
+    )
 
 
 class Crop(Body):
     """A new crop."""
 
-    id: str
-    """Id of the crop, for polls."""
+    id: str = Field(description="Id of the crop, for polls.")
 
 
 class Box(Body):
     """The box of a face, in pixels."""
 
-    left: float
-    """Distance from the left side of the picture."""
-    top: float
-    """Distance from the top of the picture."""
-    width: float
-    """Width of the box."""
-    height: float
-    """Height of the box."""
+    left: float = Field(description="Distance from the left side of the picture.")
+    top: float = Field(description="Distance from the top of the picture.")
+    width: float = Field(description="Width of the box.")
+    height: float = Field(description="Height of the box.")
 
 
 class CropState(Body):
     """The state of a crop."""
 
-    state: Literal["working", "done", "failed"]
-    """Whether the crop is unfinished, or how it ended."""
-    box: Box | None
-    """Box of the largest face, or null unless `state` is `done`."""
-    problem: str | None
-    """Text of the error, or null unless `state` is `failed`."""
+    state: Literal["working", "done", "failed"] = Field(
+        description="Whether the crop is unfinished, or how it ended."
+    )
+    box: Box | None = Field(description="Box of the largest face, or null unless `state` is `done`.")
+    problem: str | None = Field(description="Text of the error, or null unless `state` is `failed`.")
 
 
 async def create_crop(

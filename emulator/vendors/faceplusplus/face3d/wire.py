@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from emulator.face.pose import WeakPerspective
 from emulator.face.types import Matrix
@@ -30,54 +30,71 @@ Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 class ThreeDFaceFields(BaseModel):
     """The documented fields of a request."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    api_key: Annotated[str, Field(min_length=1)]
-    """API key of the caller."""
-    api_secret: Annotated[str, Field(min_length=1)]
-    """API secret that belongs to `api_key`."""
-    image_file_1: Image = ""
-    """First photo, from the front: a JPEG of one face, at most 2 MiB, sides of 200 to 4096 pixels."""
-    image_base64_1: Base64 = ""
-    """First photo in base64. Ignored if `image_file_1` is sent."""
-    image_url_1: str = ""
-    """URL of the first photo. Ignored if its file or base64 is sent."""
-    image_file_2: Image = ""
-    """Second photo, preferably of the left side of the face: a JPEG with the same limits."""
-    image_base64_2: Base64 = ""
-    """Second photo in base64. Ignored if `image_file_2` is sent."""
-    image_url_2: str = ""
-    """URL of the second photo. Ignored if its file or base64 is sent."""
-    image_file_3: Image = ""
-    """Third photo, preferably of the right side of the face: a JPEG with the same limits."""
-    image_base64_3: Base64 = ""
-    """Third photo in base64. Ignored if `image_file_3` is sent."""
-    image_url_3: str = ""
-    """URL of the third photo. Ignored if its file or base64 is sent."""
-    texture: Flag = 0
-    """Whether the response has the texture in `texture_img`: 1 for yes, 0 for no."""
-    mtl: Flag = 0
-    """Whether the response has the material file in `mtl_file`: 1 for yes, 0 for no."""
+    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
+    api_secret: Annotated[str, Field(min_length=1)] = Field(
+        description="API secret that belongs to `api_key`."
+    )
+    image_file_1: Image = Field(
+        default="",
+        description="First photo, from the front: a JPEG of one face, at most 2 MiB, sides of 200 to "
+        "4096 pixels.",
+    )
+    image_base64_1: Base64 = Field(
+        default="", description="First photo in base64. Ignored if `image_file_1` is sent."
+    )
+    image_url_1: str = Field(
+        default="", description="URL of the first photo. Ignored if its file or base64 is sent."
+    )
+    image_file_2: Image = Field(
+        default="",
+        description="Second photo, preferably the left side of the face (the vendor does not say whose "
+        "left): a JPEG with the same limits.",
+    )
+    image_base64_2: Base64 = Field(
+        default="", description="Second photo in base64. Ignored if `image_file_2` is sent."
+    )
+    image_url_2: str = Field(
+        default="", description="URL of the second photo. Ignored if its file or base64 is sent."
+    )
+    image_file_3: Image = Field(
+        default="",
+        description="Third photo, preferably the right side of the face (the vendor does not say whose "
+        "right): a JPEG with the same limits.",
+    )
+    image_base64_3: Base64 = Field(
+        default="", description="Third photo in base64. Ignored if `image_file_3` is sent."
+    )
+    image_url_3: str = Field(
+        default="", description="URL of the third photo. Ignored if its file or base64 is sent."
+    )
+    texture: Flag = Field(
+        default=0, description="Whether the response has the texture in `texture_img`: 1 for yes, 0 for no."
+    )
+    mtl: Flag = Field(
+        default=0,
+        description="Whether the response has the material file in `mtl_file`: 1 for yes, 0 for no.",
+    )
 
 
 class ThreeDFaceResult(Body):
     """A successful response. Its members are in the order of the vendor's sample."""
 
-    request_id: RequestId
-    """Id of the request: Unix time in seconds, a comma and a UUID."""
-    mtl_file: Base64 | None = None
-    """Material file `face.mtl` in base64, if `mtl` is 1."""
-    obj_file: Base64
-    """Mesh `face.obj` in base64. Coordinates are in millimetres."""
-    texture_img: Base64 | None = None
-    """Texture `tex.jpg`, a JPEG in base64, if `texture` is 1."""
-    time_used: Milliseconds
-    """Time that the request took, in milliseconds."""
+    request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
+    mtl_file: Base64 | None = Field(
+        default=None, description="Material file `face.mtl` in base64, if `mtl` is 1."
+    )
+    obj_file: Base64 = Field(description="Mesh `face.obj` in base64. Coordinates are in millimetres.")
+    texture_img: Base64 | None = Field(
+        default=None, description="Texture `tex.jpg`, a JPEG in base64, if `texture` is 1."
+    )
+    time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
     transfer_matrix: Annotated[
         list[Annotated[list[int | float], Field(min_length=16, max_length=16)]],
         Field(min_length=1, max_length=3),
-    ]
-    """One row-major 4 by 4 matrix for each photo. It maps vertices to pixels: origin in the centre, y up."""
+    ] = Field(
+        description="One row-major 4 by 4 matrix for each photo. It maps vertices to pixels: origin in "
+        "the centre, y up."
+    )
 
 
 def transfer_matrix(view: View) -> Matrix:

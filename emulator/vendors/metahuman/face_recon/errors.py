@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import ErrorCatalogue
 ERRORS = ErrorCatalogue(
     [
         refusal(
-            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token is unknown, or its state is `other_region`.",
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The state of the token is `other_region`, or the setting `strict` is on and the token is not listed.",
             (CredentialUnknown, CredentialOfOtherRegion),
         ),
         refusal(

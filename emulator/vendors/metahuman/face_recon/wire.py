@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from emulator.face.appearance import Attributes
 from emulator.pipelines.options import HeadDescription
@@ -22,61 +22,62 @@ Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
 class RunPipelineFields(BaseModel):
     """The fields of a request."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    token: Annotated[str, Field(min_length=1)]
-    """Token of the caller, from `POST /auth/token`."""
-    image_bytes: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
-    """Photo of a face: a JPEG, PNG, HEIC, BMP or WebP file below 10 MiB (setting `image_bytes`)."""
+    token: Annotated[str, Field(min_length=1)] = Field(
+        description="Token of the caller, from `POST /auth/token`."
+    )
+    image_bytes: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})] = (
+        Field(
+            description="Photo of a face: a JPEG, PNG, HEIC, BMP or WebP file below 10 MiB (setting "
+            "`image_bytes`)."
+        )
+    )
 
 
 class Face(Body):
     """The texture and the shape of a face."""
 
-    textureUrl: Annotated[str, Field(pattern="^/static/.+\\.png$")]  # noqa: N815 - as the vendor spells it
-    """Path of the texture, a PNG of less than 2 MB. Append it to the base URL."""
-    blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)]  # noqa: N815 - likewise
-    """Identity coefficients of the head's shape. The canonical head has only zeros."""
-    blinkCorrectionCoeff: float  # noqa: N815 - likewise
-    """Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."""
+    textureUrl: Annotated[str, Field(pattern="^/static/.+\\.png$")] = Field(  # noqa: N815 - as the vendor spells it
+        description="Path of the texture, a PNG of less than 2 MB. Append it to the base URL."
+    )
+    blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
+        description="Identity coefficients of the head's shape. The canonical head has only zeros."
+    )
+    blinkCorrectionCoeff: float = Field(  # noqa: N815 - likewise
+        description="Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."
+    )
 
 
 class Hair(Body):
     """The attributes of the hair."""
 
-    color: Color
-    """Colour of the hair: `#` and red, green and blue in hexadecimal."""
-    type: Annotated[str, Field(pattern="^(long|short|ponytail)_(straight|wavy)$")]
-    """Length and texture of the hair, such as `long_straight`."""
+    color: Color = Field(description="Colour of the hair: `#` and red, green and blue in hexadecimal.")
+    type: Annotated[str, Field(pattern="^(long|short|ponytail)_(straight|wavy)$")] = Field(
+        description="Length and texture of the hair, such as `long_straight`."
+    )
 
 
 class Skin(Body):
     """The attributes of the skin."""
 
-    color: Color
-    """Colour of the skin: `#` and red, green and blue in hexadecimal."""
+    color: Color = Field(description="Colour of the skin: `#` and red, green and blue in hexadecimal.")
 
 
 class Head(Body):
     """A head. Its members are in the order of the vendor's sample."""
 
-    face: Face
-    """Texture and shape of the face."""
-    hair: Hair
-    """Attributes of the hair."""
-    skin: Skin
-    """Attributes of the skin."""
-    accessories: list[str]
-    """Accessories on the head: `["glasses"]`, or an empty list."""
-    gender: Literal["Female", "Male"]
-    """Gender, estimated from the photo. The setting `gender` overrides the estimate."""
+    face: Face = Field(description="Texture and shape of the face.")
+    hair: Hair = Field(description="Attributes of the hair.")
+    skin: Skin = Field(description="Attributes of the skin.")
+    accessories: list[str] = Field(description='Accessories on the head: `["glasses"]`, or an empty list.')
+    gender: Literal["Female", "Male"] = Field(
+        description="Gender, estimated from the photo. The setting `gender` overrides the estimate."
+    )
 
 
 class RunPipelineResult(Body):
     """A successful response."""
 
-    result: Head
-    """Texture and parameters of the head."""
+    result: Head = Field(description="Texture and parameters of the head.")
 
 
 def texture_name(file_name: str | None, number: bytes) -> str:

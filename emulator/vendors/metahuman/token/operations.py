@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from emulator.vendors.metahuman.application import warn_of_dropped
 from emulator.vendors.metahuman.errors import SHARED
@@ -20,28 +20,25 @@ from emulator.world.operation import MULTIPART, URLENCODED, Example, Operation
 class TokenFields(BaseModel):
     """The fields of a request."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    mail: Annotated[str, Field(min_length=1)]
-    """E-mail address of the applicant. Its syntax is not checked."""
-    name: str = ""
-    """Name of the applicant."""
-    comment: str = ""
-    """Comment of the applicant."""
+    mail: Annotated[str, Field(min_length=1)] = Field(
+        description="E-mail address of the applicant. Its syntax is not checked."
+    )
+    name: str = Field(default="", description="Name of the applicant.")
+    comment: str = Field(default="", description="Comment of the applicant.")
 
 
 class Token(Body):
     """A token."""
 
-    token: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-    """Token to send with each request, a version 4 UUID."""
+    token: Annotated[str, Field(json_schema_extra={"format": "uuid"})] = Field(
+        description="Token to send with each request, a version 4 UUID."
+    )
 
 
 class TokenResult(Body):
     """The response to a registration."""
 
-    result: Token
-    """The issued token."""
+    result: Token = Field(description="The issued token.")
 
 
 async def token(

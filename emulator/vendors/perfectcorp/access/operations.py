@@ -8,7 +8,7 @@ import contextlib
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from emulator.vendors.perfectcorp.access.errors import ACCESS
 from emulator.vendors.perfectcorp.body import RequestBody, Text, read_document, validated
@@ -27,22 +27,21 @@ RSA_BLOCK_BYTES = 128
 class _Caller(RequestBody):
     """The part of the body that identifies the caller."""
 
-    client_id: Text
-    """API key to get a token for."""
+    client_id: Text = Field(description="API key to get a token for.")
 
 
 class LegacyClient(_Caller):
     """The body of a legacy client's request for an access token."""
 
-    id_token: Text
-    """Encrypted key and timestamp: 128 bytes in base64. The emulator checks only the length."""
+    id_token: Text = Field(
+        description="Encrypted key and timestamp: 128 bytes in base64. The emulator checks only the length."
+    )
 
 
 class AccessToken(Member):
     """An access token, which replaces a key."""
 
-    access_token: str
-    """Token to send as the bearer token, in place of the key."""
+    access_token: str = Field(description="Token to send as the bearer token, in place of the key.")
 
 
 async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Response:

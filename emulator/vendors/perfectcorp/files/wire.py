@@ -31,12 +31,11 @@ class NewFile(RequestBody):
         json_schema_extra={"anyOf": [_file("image", "file_bytes"), _file("video", "video_bytes")]}
     )
 
-    content_type: Text
-    """Media type of the file. The upload must declare the same type."""
-    file_name: Text
-    """Name of the file. The response repeats it."""
-    file_size: Annotated[int, Field(strict=True, gt=0)]
-    """Size of the file in bytes. The upload must have exactly this size."""
+    content_type: Text = Field(description="Media type of the file. The upload must declare the same type.")
+    file_name: Text = Field(description="Name of the file. The response repeats it.")
+    file_size: Annotated[int, Field(strict=True, gt=0)] = Field(
+        description="Size of the file in bytes. The upload must have exactly this size."
+    )
 
     @property
     def is_video(self) -> bool:
@@ -47,48 +46,47 @@ class NewFile(RequestBody):
 class NewFiles(RequestBody):
     """The body of a file registration."""
 
-    files: list[NewFile]
-    """Files to register."""
+    files: list[NewFile] = Field(description="Files to register.")
 
 
 class UploadHeaders(Member):
     """The headers of an upload. Both are strings, because clients pass them on unchanged."""
 
-    content_length: Annotated[str, Field(alias="Content-Length")]
-    """Size of the file in bytes."""
-    content_type: Annotated[str, Field(alias="Content-Type")]
-    """Media type of the file."""
+    content_length: Annotated[str, Field(alias="Content-Length")] = Field(
+        description="Size of the file in bytes."
+    )
+    content_type: Annotated[str, Field(alias="Content-Type")] = Field(description="Media type of the file.")
 
 
 class UploadRequest(Member):
     """The request that uploads a file."""
 
-    method: Literal["PUT"]
-    """HTTP method of the upload."""
-    url: str
-    """Presigned URL for the upload. It expires after 2 hours (setting `url_seconds`)."""
-    headers: UploadHeaders
-    """Headers that the upload must have, because the URL's signature covers them."""
+    method: Literal["PUT"] = Field(description="HTTP method of the upload.")
+    url: str = Field(
+        description="Presigned URL for the upload. It expires after 2 hours (setting `url_seconds`)."
+    )
+    headers: UploadHeaders = Field(
+        description="Headers that the upload must have, because the URL's signature covers them."
+    )
 
 
 class RegisteredFile(Member):
     """A registered file."""
 
-    content_type: str
-    """Media type of the file, as registered."""
-    file_name: str
-    """Name of the file, as registered."""
-    file_id: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{64}$")]
-    """Id of the file, for the `src_file_id` of tasks."""
-    requests: Annotated[list[UploadRequest], Field(min_length=1, max_length=1)]
-    """The request that uploads the file."""
+    content_type: str = Field(description="Media type of the file, as registered.")
+    file_name: str = Field(description="Name of the file, as registered.")
+    file_id: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{64}$")] = Field(
+        description="Id of the file, for the `src_file_id` of tasks."
+    )
+    requests: Annotated[list[UploadRequest], Field(min_length=1, max_length=1)] = Field(
+        description="The request that uploads the file."
+    )
 
 
 class RegisteredFiles(Member):
     """The registered files, in the order of the request."""
 
-    files: list[RegisteredFile]
-    """Registered files, in the order of the request."""
+    files: list[RegisteredFile] = Field(description="Registered files, in the order of the request.")
 
 
 def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:

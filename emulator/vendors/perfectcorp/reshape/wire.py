@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.body import RequestBody, Text, is_missing, is_
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.vendors.perfectcorp.reshape.errors import ENGINE
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.wire import GENERIC, Data, Member, render
+from emulator.vendors.perfectcorp.wire import Data, Member, render
 
 Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -33,10 +33,14 @@ class Source(RequestBody):
         json_schema_extra={"anyOf": [{"required": ["src_file_id"]}, {"required": ["src_file_url"]}]}
     )
 
-    src_file_id: Optional = None
-    """Id of an uploaded JPEG or PNG: below 10 MiB, sides up to 4096 pixels."""
-    src_file_url: Optional = None
-    """URL of a JPEG or PNG: below 10 MiB, sides up to 4096 pixels. Ignored if `src_file_id` is sent."""
+    src_file_id: Optional = Field(
+        default=None, description="Id of an uploaded JPEG or PNG: below 10 MiB, sides up to 4096 pixels."
+    )
+    src_file_url: Optional = Field(
+        default=None,
+        description="URL of a JPEG or PNG: below 10 MiB, sides up to 4096 pixels. Ignored if "
+        "`src_file_id` is sent.",
+    )
 
 
 class Features(RequestBody):
@@ -47,62 +51,76 @@ class Features(RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    cheekbones: Unsigned = 0
-    """Prominence of the cheekbones: 0 no change, 100 tucked in."""
-    jaw: Unsigned = 0
-    """Prominence of the corners of the jaw: 0 no change, 100 tucked in."""
-    face_reshape: Signed = 0
-    """Size of both sides of the face: -100 smaller, 100 larger."""
-    face_reshape_left: Signed = 0
-    """Size of the left side of the face: -100 smaller, 100 larger. Overrides `face_reshape`."""
-    face_reshape_right: Signed = 0
-    """Size of the right side of the face: -100 smaller, 100 larger. Overrides `face_reshape`."""
-    face_width: Signed = 0
-    """Width of the face: -100 narrower, 100 wider. Eyes, nose and mouth do not move."""
-    chin_reshape: Signed = 0
-    """Width of both sides of the chin: -100 narrower, 100 wider."""
-    chin_reshape_left: Signed = 0
-    """Width of the left side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`."""
-    chin_reshape_right: Signed = 0
-    """Width of the right side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`."""
-    chin_length: Signed = 0
-    """Length of the chin: -100 shorter, 100 longer."""
-    eye_size: Signed = 0
-    """Area of both eyes: -100 smaller, 100 larger."""
-    eye_size_left: Signed = 0
-    """Area of the left eye: -100 smaller, 100 larger. Overrides `eye_size`."""
-    eye_size_right: Signed = 0
-    """Area of the right eye: -100 smaller, 100 larger. Overrides `eye_size`."""
-    eye_width: Signed = 0
-    """Width of both eyes: -100 narrower, 100 wider."""
-    eye_height: Signed = 0
-    """Height of both eyes: -100 flatter, 100 taller."""
-    eye_distance: Signed = 0
-    """Distance between the eyes: -100 closer together, 100 further apart."""
-    eye_angle: Signed = 0
-    """Tilt of both eyes: -100 turns the outer corners down, 100 turns them up."""
-    nose_bridge_width: Signed = 0
-    """Width of the bridge of the nose: -100 narrower, 100 wider."""
-    nose_lift: Signed = 0
-    """Position of the lower part of the nose: -100 further down, 100 further up."""
-    nose_size: Signed = 0
-    """Size of the nose: -100 smaller, 100 larger."""
-    nose_tip: Signed = 0
-    """Angle of the tip of the nose: -100 up, 100 down."""
-    nose_tip_width: Signed = 0
-    """Width of the tip of the nose: -100 narrower, 100 wider."""
-    nose_wing: Signed = 0
-    """Width of the nostrils: -100 narrower, 100 wider."""
-    lip_size: Signed = 0
-    """Area of both lips: -100 smaller, 100 larger."""
-    lip_width: Signed = 0
-    """Width of the mouth: -100 narrower, 100 wider."""
-    lip_height_top: Signed = 0
-    """Thickness of the upper lip: -100 thinner, 100 fuller."""
-    lip_height_bottom: Signed = 0
-    """Thickness of the lower lip: -100 thinner, 100 fuller."""
-    lip_peak: Signed = 0
-    """Cupid's bow: -100 smoother, 100 more defined."""
+    cheekbones: Unsigned = Field(
+        default=0, description="Prominence of the cheekbones: 0 no change, 100 tucked in."
+    )
+    jaw: Unsigned = Field(
+        default=0, description="Prominence of the corners of the jaw: 0 no change, 100 tucked in."
+    )
+    face_reshape: Signed = Field(
+        default=0, description="Size of both sides of the face: -100 smaller, 100 larger."
+    )
+    face_reshape_left: Signed = Field(
+        default=0,
+        description="Size of the left side of the face: -100 smaller, 100 larger. Overrides `face_reshape`.",
+    )
+    face_reshape_right: Signed = Field(
+        default=0,
+        description="Size of the right side of the face: -100 smaller, 100 larger. Overrides `face_reshape`.",
+    )
+    face_width: Signed = Field(
+        default=0,
+        description="Width of the face: -100 narrower, 100 wider. Eyes, nose and mouth do not move.",
+    )
+    chin_reshape: Signed = Field(
+        default=0, description="Width of both sides of the chin: -100 narrower, 100 wider."
+    )
+    chin_reshape_left: Signed = Field(
+        default=0,
+        description="Width of the left side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`.",
+    )
+    chin_reshape_right: Signed = Field(
+        default=0,
+        description="Width of the right side of the chin: -100 narrower, 100 wider. Overrides "
+        "`chin_reshape`.",
+    )
+    chin_length: Signed = Field(default=0, description="Length of the chin: -100 shorter, 100 longer.")
+    eye_size: Signed = Field(default=0, description="Area of both eyes: -100 smaller, 100 larger.")
+    eye_size_left: Signed = Field(
+        default=0, description="Area of the left eye: -100 smaller, 100 larger. Overrides `eye_size`."
+    )
+    eye_size_right: Signed = Field(
+        default=0, description="Area of the right eye: -100 smaller, 100 larger. Overrides `eye_size`."
+    )
+    eye_width: Signed = Field(default=0, description="Width of both eyes: -100 narrower, 100 wider.")
+    eye_height: Signed = Field(default=0, description="Height of both eyes: -100 flatter, 100 taller.")
+    eye_distance: Signed = Field(
+        default=0, description="Distance between the eyes: -100 closer together, 100 further apart."
+    )
+    eye_angle: Signed = Field(
+        default=0, description="Tilt of both eyes: -100 turns the outer corners down, 100 turns them up."
+    )
+    nose_bridge_width: Signed = Field(
+        default=0, description="Width of the bridge of the nose: -100 narrower, 100 wider."
+    )
+    nose_lift: Signed = Field(
+        default=0, description="Position of the lower part of the nose: -100 further down, 100 further up."
+    )
+    nose_size: Signed = Field(default=0, description="Size of the nose: -100 smaller, 100 larger.")
+    nose_tip: Signed = Field(default=0, description="Angle of the tip of the nose: -100 up, 100 down.")
+    nose_tip_width: Signed = Field(
+        default=0, description="Width of the tip of the nose: -100 narrower, 100 wider."
+    )
+    nose_wing: Signed = Field(default=0, description="Width of the nostrils: -100 narrower, 100 wider.")
+    lip_size: Signed = Field(default=0, description="Area of both lips: -100 smaller, 100 larger.")
+    lip_width: Signed = Field(default=0, description="Width of the mouth: -100 narrower, 100 wider.")
+    lip_height_top: Signed = Field(
+        default=0, description="Thickness of the upper lip: -100 thinner, 100 fuller."
+    )
+    lip_height_bottom: Signed = Field(
+        default=0, description="Thickness of the lower lip: -100 thinner, 100 fuller."
+    )
+    lip_peak: Signed = Field(default=0, description="Cupid's bow: -100 smoother, 100 more defined.")
 
     def to_parameters(self) -> ReshapeParameters:
         """Return the parameters for the face core, with combined parameters applied to both sides.
@@ -125,81 +143,81 @@ class Features(RequestBody):
 class Global(RequestBody):
     """The parameters of skin smoothing."""
 
-    skin_smooth_strength: Unsigned = 0
-    """Smoothing of blemishes, pores and shallow wrinkles: 0 none, 100 strongest."""
-    skin_smooth_color_intensity: Unsigned = 0
-    """Smoothing of redness and blotches: 0 none, 100 strongest."""
+    skin_smooth_strength: Unsigned = Field(
+        default=0, description="Smoothing of blemishes, pores and shallow wrinkles: 0 none, 100 strongest."
+    )
+    skin_smooth_color_intensity: Unsigned = Field(
+        default=0, description="Smoothing of redness and blotches: 0 none, 100 strongest."
+    )
 
 
 class ReshapeRequest(Source):
     """The body of a request that creates a reshape task."""
 
-    version: Literal["1.0"]
-    """Version of the parameters."""
-    index: Annotated[int, Field(strict=True)] = 0
-    """Face to reshape: its position in the results of a pre-process task, from 0."""
-    features: Features
-    """Reshape parameters. At least one must not be 0."""
-    global_: Annotated[Global, Field(alias="global")]
-    """Parameters of skin smoothing."""
+    version: Literal["1.0"] = Field(description="Version of the parameters.")
+    index: Annotated[int, Field(strict=True)] = Field(
+        default=0, description="Face to reshape: its position in the results of a pre-process task, from 0."
+    )
+    features: Features = Field(description="Reshape parameters. At least one must not be 0.")
+    global_: Annotated[Global, Field(alias="global")] = Field(description="Parameters of skin smoothing.")
 
 
 class DeleteRequest(RequestBody):
     """The body of a request that deletes a task."""
 
-    task_id: Text
-    """Id of a finished reshape task."""
+    task_id: Text = Field(description="Id of a finished reshape task.")
 
 
 class Created(Member):
     """A new task."""
 
-    task_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{64}$")]
-    """Id of the task, for polls."""
+    task_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{64}$")] = Field(
+        description="Id of the task, for polls."
+    )
 
 
 class ReshapeResults(Member):
     """The results of a reshape task."""
 
-    url: str
-    """Presigned URL of the reshaped picture. It expires after 2 hours (setting `url_seconds`)."""
-    timed: Milliseconds
-    """Time that the task took, in milliseconds."""
-    timed_apply: Milliseconds
-    """Part of `timed` after the face was found, in milliseconds."""
+    url: str = Field(
+        description="Presigned URL of the reshaped picture. It expires after 2 hours (setting `url_seconds`)."
+    )
+    timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
+    timed_apply: Milliseconds = Field(
+        description="Part of `timed` after the face was found, in milliseconds."
+    )
 
 
 class Box(Member):
     """The box of a face."""
 
-    left: int
-    """Distance of the left side of the box from the left of the picture, in pixels."""
-    top: int
-    """Distance of the top of the box from the top of the picture, in pixels."""
-    width: int
-    """Width of the box in pixels."""
-    height: int
-    """Height of the box in pixels."""
+    left: int = Field(
+        description="Distance of the left side of the box from the left of the picture, in pixels."
+    )
+    top: int = Field(description="Distance of the top of the box from the top of the picture, in pixels.")
+    width: int = Field(description="Width of the box in pixels.")
+    height: int = Field(description="Height of the box in pixels.")
 
 
 class PreProcessResults(Member):
     """The results of a pre-process task: the faces that were found."""
 
-    timed: Milliseconds
-    """Time that the task took, in milliseconds."""
-    result: list[Box]
-    """Boxes of the faces. A position in this list is the `index` of a reshape task."""
+    timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
+    result: list[Box] = Field(
+        description="Boxes of the faces. A position in this list is the `index` of a reshape task."
+    )
 
 
 class Running(Member):
     """A task that is still running."""
 
-    error: None = None
-    """Code of the error that ended the task; null unless it failed."""
-    results: None = None
-    """Results of the task; null unless it succeeded."""
-    task_status: Literal["running"] = "running"
-    """Status of the task; also `running` while the task is queued."""
+    error: None = Field(
+        default=None, description="Code of the error that ended the task; null unless it failed."
+    )
+    results: None = Field(default=None, description="Results of the task; null unless it succeeded.")
+    task_status: Literal["running"] = Field(
+        default="running", description="Status of the task; also `running` while the task is queued."
+    )
 
 
 Results = TypeVar("Results")
@@ -207,8 +225,6 @@ Results = TypeVar("Results")
 
 class Succeeded(Member, Generic[Results]):
     """A task that succeeded."""
-
-    model_config = GENERIC
 
     error: None = Field(
         default=None, description="Code of the error that ended the task; null unless it failed."
@@ -225,14 +241,12 @@ class Failed(Member):
     error: Annotated[
         str,
         Field(json_schema_extra={"enum": list({code: None for entry in ENGINE for code in entry.codes})}),
-    ]
-    """Code of the error that ended the task; null unless it failed."""
-    error_message: str
-    """Text of the error that ended the task."""
-    results: None = None
-    """Results of the task; null unless it succeeded."""
-    task_status: Literal["error"] = "error"
-    """Status of the task; also `running` while the task is queued."""
+    ] = Field(description="Code of the error that ended the task; null unless it failed.")
+    error_message: str = Field(description="Text of the error that ended the task.")
+    results: None = Field(default=None, description="Results of the task; null unless it succeeded.")
+    task_status: Literal["error"] = Field(
+        default="error", description="Status of the task; also `running` while the task is queued."
+    )
 
 
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]

@@ -16,105 +16,97 @@ from emulator.vendors.perfectcorp.wire import Done, Member, Result, render
 class HistoryPage(Page):
     """A page of the history, with 1 to 30 entries."""
 
-    page_size: Annotated[int, Field(ge=1, le=30)] = 20
-    """Largest number of charges in the page."""
+    page_size: Annotated[int, Field(ge=1, le=30)] = Field(
+        default=20, description="Largest number of charges in the page."
+    )
 
 
 class CostPage(Page):
     """A page of the costs, with 1 to 20 entries."""
 
-    page_size: Annotated[int, Field(ge=1, le=20)] = 20
-    """Largest number of features in the page."""
+    page_size: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=20, description="Largest number of features in the page."
+    )
 
 
 class GrantedUnits(Member):
     """Units that were granted to a key."""
 
-    id: int
-    """Number of the grant. It can exceed 2^53."""
-    type: Literal["ApiSubsToken", "ApiPaygToken"]
-    """`ApiSubsToken` for units of a subscription, `ApiPaygToken` for units that were bought."""
-    amount: int
-    """Units that are neither reserved nor spent. Deprecated: use `amount_dec`."""
-    amount_dec: float
-    """Units that are neither reserved nor spent."""
-    expiry: int
-    """When the units expire, in milliseconds since the Unix epoch."""
+    id: int = Field(description="Number of the grant. It can exceed 2^53.")
+    type: Literal["ApiSubsToken", "ApiPaygToken"] = Field(
+        description="`ApiSubsToken` for units of a subscription, `ApiPaygToken` for units that were bought."
+    )
+    amount: int = Field(
+        description="Units that are neither reserved nor spent. Deprecated: use `amount_dec`."
+    )
+    amount_dec: float = Field(description="Units that are neither reserved nor spent.")
+    expiry: int = Field(description="When the units expire, in milliseconds since the Unix epoch.")
 
 
 class Grants(Done):
     """The units of a key."""
 
-    results: list[GrantedUnits]
-    """Units by grant, in the order of their use. A grant is all units that were given or bought together."""
+    results: list[GrantedUnits] = Field(
+        description="Units by grant, in the order of their use. A grant is all units that were given or "
+        "bought together."
+    )
 
 
 class SpentUnits(Member):
     """The units that a charge took from one grant."""
 
-    id: int
-    """Number of the grant that the units come from."""
-    amount: int
-    """Units taken from the grant, as a negative number."""
-    amount_dec: float
-    """Units taken from the grant, as a negative number."""
+    id: int = Field(description="Number of the grant that the units come from.")
+    amount: int = Field(description="Units taken from the grant, as a negative number.")
+    amount_dec: float = Field(description="Units taken from the grant, as a negative number.")
 
 
 class Info(Member):
     """The details of a charge."""
 
-    credits: list[SpentUnits]
-    """Units that the charge took from each grant."""
-    dst_actions: list[str]
-    """Actions that the task requested. Face-reshape has none, so the list is empty."""
+    credits: list[SpentUnits] = Field(description="Units that the charge took from each grant.")
+    dst_actions: list[str] = Field(
+        description="Actions that the task requested. Face-reshape has none, so the list is empty."
+    )
 
 
 class HistoryEntry(Member):
     """A charge."""
 
-    id: int
-    """Number of the charge. It can exceed 2^53."""
-    timestamp: int
-    """Time of the charge, in milliseconds since the Unix epoch."""
-    action: str
-    """Name of the charged operation, such as `api_face_reshape`."""
-    target_id: str
-    """Id of the task that was charged."""
-    info: Info
-    """Details of the charge."""
+    id: int = Field(description="Number of the charge. It can exceed 2^53.")
+    timestamp: int = Field(description="Time of the charge, in milliseconds since the Unix epoch.")
+    action: str = Field(description="Name of the charged operation, such as `api_face_reshape`.")
+    target_id: str = Field(description="Id of the task that was charged.")
+    info: Info = Field(description="Details of the charge.")
 
 
 class History(Member):
     """A page of the history, the newest charge first."""
 
-    next_token: str | None
-    """The `starting_token` of the next page, or null on the last page."""
-    history: list[HistoryEntry]
-    """Charges that were not refunded, the newest first."""
+    next_token: str | None = Field(
+        description="The `starting_token` of the next page, or null on the last page."
+    )
+    history: list[HistoryEntry] = Field(description="Charges that were not refunded, the newest first.")
 
 
 class Sku(Member):
     """The cost of a feature."""
 
-    description: str
-    """Name of the feature."""
-    amount: int
-    """Units that the feature costs."""
-    unit: Literal["result_image", "second"]
-    """What is charged: each result picture, or each second of video."""
-    proc_unit: int
-    """Number of pictures or seconds that `amount` pays for."""
-    run_task_url: str
-    """URL that creates a task of the feature."""
+    description: str = Field(description="Name of the feature.")
+    amount: int = Field(description="Units that the feature costs.")
+    unit: Literal["result_image", "second"] = Field(
+        description="What is charged: each result picture, or each second of video."
+    )
+    proc_unit: int = Field(description="Number of pictures or seconds that `amount` pays for.")
+    run_task_url: str = Field(description="URL that creates a task of the feature.")
 
 
 class Skus(Member):
     """A page of the costs of features."""
 
-    next_token: str | None
-    """The `starting_token` of the next page, or null on the last page."""
-    skus: list[Sku]
-    """Costs of the features."""
+    next_token: str | None = Field(
+        description="The `starting_token` of the next page, or null on the last page."
+    )
+    skus: list[Sku] = Field(description="Costs of the features.")
 
 
 def render_grants(grants: Sequence[Grant]) -> Response:
