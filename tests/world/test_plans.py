@@ -59,8 +59,12 @@ class Consumer:
 
 
 @pytest.fixture
-def consumer(client: httpx.Client, receiver: Any, request: pytest.FixtureRequest) -> Iterator[Consumer]:
+def consumer(
+    client: httpx.Client, receiver: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Consumer]:
     """A client with a registered webhook receiver."""
+    # A busy machine may need longer than the default for an endpoint's response.
+    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 60.0)
     consumer = Consumer(client, receiver, f"sk-{request.node.name}")
     consumer.listen()
     yield consumer
