@@ -1,0 +1,387 @@
+"""The certificate authority. It can only sign for the names that the emulator serves.
+
+A self-signed root signs one intermediate, and the root's private key is then discarded without being written.
+The intermediate signs the leaves. Its critical name constraints permit only the emulated names, ``localhost``
+and the loopback addresses. The constraints are on the intermediate because Java ignores those of a root (RFC
+5280, section 6.1, takes only a name and a key from a trust anchor).
+
+The folder contains::
+
+    ca.pem             the root, which clients trust; written last, so it marks a complete authority
+    intermediate.pem   the intermediate, which servers send with their leaf
+    intermediate.key   the intermediate's private key, mode 0600
+    lock               locked while a process reads or writes the other files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+logger = logging.getLogger(__name__)
+
+CA, INTERMEDIATE, KEY, LOCK = "ca.pem", "intermediate.pem", "intermediate.key", "lock"
+UNFINISHED = ".part"
+"""Suffix of files that are not completely written."""
+
+LOCALHOST = "localhost"
+LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128"))
+
+AUTHORITY_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=197)
+"""Below 200 days, the limit for public authorities. Apple's clients also limit private ones, to 825 days."""
+SKEW = timedelta(days=1)
+"""How long before its creation a certificate becomes valid, for clients with a clock that is behind."""
+RENEW_AUTHORITY_BEFORE = timedelta(days=30)
+RENEW_LEAF_AFTER = 0.8
+"""Part of a leaf's life after which it is replaced."""
+
+ORGANIZATION = "face-api-emulator"
+
+
+class AuthorityUnusable(Exception):
+    """A file of the authority is missing, damaged, or does not belong to the others."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file = file
+        self.reason = reason
+
+    def __str__(self) -> str:
+        ca = self.file.with_name(CA)
+        return (
+            f"the certificate authority in {self.file.parent} cannot be used, because {self.file.name} "
+            f"{self.reason}: delete {ca}; the next start then makes a new authority, which clients must trust"
+        )
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A server's certificate with its private key. Neither is ever stored in a file as it is."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def renew_at(self) -> float:
+        """Time after which the leaf is replaced, in seconds since the Unix epoch."""
+        begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+        return (begin + RENEW_LEAF_AFTER * (end - begin)).timestamp()
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A root without its key, and the intermediate that signs leaves.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder with the files.
+    root, intermediate : x509.Certificate
+        The certificate that clients trust, and the one that servers send with their leaf.
+    key : ec.EllipticCurvePrivateKey
+        Key of the intermediate.
+    """
+
+    folder: Path
+    root: x509.Certificate
+    intermediate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Host names that the intermediate permits. Each also permits its subdomains."""
+        permitted = self.intermediate.extensions.get_extension_for_class(x509.NameConstraints).value
+        return frozenset(
+            name.value for name in permitted.permitted_subtrees or () if isinstance(name, x509.DNSName)
+        )
+
+    def permits(self, name: str) -> bool:
+        """Return whether clients accept a leaf for ``name``."""
+        asked = normalized(name)
+        return any(asked == permitted or asked.endswith(f".{permitted}") for permitted in self.names)
+
+    def issue(self, name: str, now: float) -> Leaf:
+        """Return a new leaf for ``name``. That of ``localhost`` is also valid for the loopback addresses.
+
+        This function signs for any name. Clients refuse the leaf if the authority does not permit the name.
+        """
+        dns = normalized(name)
+        sans: list[x509.GeneralName] = [x509.DNSName(dns)]
+        if dns == LOCALHOST:
+            sans += [x509.IPAddress(network.network_address) for network in LOOPBACK]
+        key = ec.generate_private_key(ec.SECP256R1())
+        begin = _moment(now) - SKEW
+        end = min(begin + LEAF_LIFE - timedelta(seconds=1), self.intermediate.not_valid_after_utc)
+        certificate = (
+            _certificate("server", self.intermediate.subject, begin, end, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(sans), critical=False)
+            .add_extension(_issuer_key(self.intermediate), critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        return Leaf(certificate, key)
+
+
+def normalized(name: str) -> str:
+    """Return a host name in lower case and without a trailing dot."""
+    return name.lower().removesuffix(".")
+
+
+def open_authority(folder: Path, names: Collection[str], now: float) -> Authority:
+    """Return the authority in ``folder``. Make one if there is none, or if it no longer fits.
+
+    An authority no longer fits if it does not permit one of ``names``, or expires within 30 days. The new one
+    also permits the names of the old one, so that two emulators with different vendors can share a folder.
+
+    This function waits for other processes that use the folder, so it must not run in an event loop.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the authority. If it does not exist, it is made with the mode 0700.
+    names : collection of str
+        Host names that the authority must permit. ``localhost`` is always permitted.
+    now : float
+        The machine's time, in seconds since the Unix epoch. Not the emulator's: clients check
+        certificates by their own clock.
+
+    Raises
+    ------
+    AuthorityUnusable
+        If the files are damaged or incomplete. The message names the file to delete.
+    """
+    needed = {LOCALHOST, *(normalized(name) for name in names)}
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folder):
+        stored = _load(folder)
+        if stored is None:
+            made = _make(folder, needed, now)
+            _store(made)
+            logger.info("made a certificate authority for TLS in %s", folder)
+            return made
+        fault = _fault(stored, needed, now)
+        if fault is None:
+            return stored
+        made = _make(folder, needed | stored.names, now)
+        _store(made)
+        logger.warning(
+            "made a new certificate authority for TLS in %s, because the old one %s; clients must trust it",
+            folder,
+            fault,
+        )
+        return made
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of ``folder``. The operating system releases it if the process dies."""
+    with (folder / LOCK).open("ab") as file:
+        if sys.platform == "win32":
+            # It gives up after ten seconds.
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file with ``mode``, so that readers see either the old content or the new one.
+
+    Two processes must not replace the same file at the same time.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished.unlink(missing_ok=True)  # a killed process has left it, perhaps with another mode
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _load(folder: Path) -> Authority | None:
+    """Return the stored authority, or None if there is none or its creation was interrupted."""
+    if not (folder / CA).exists():
+        return None
+    root = _read_certificate(folder / CA)
+    intermediate = _read_certificate(folder / INTERMEDIATE)
+    key = _read_key(folder / KEY)
+    try:
+        root.verify_directly_issued_by(root)
+    except (InvalidSignature, TypeError, ValueError) as error:
+        raise AuthorityUnusable(folder / CA, "is not a root certificate") from error
+    try:
+        intermediate.verify_directly_issued_by(root)
+    except (InvalidSignature, TypeError, ValueError) as error:
+        raise AuthorityUnusable(folder / INTERMEDIATE, f"is not signed by {CA}") from error
+    if not _is_constrained(intermediate):
+        raise AuthorityUnusable(folder / INTERMEDIATE, "has no name constraints")
+    if key.public_key() != intermediate.public_key():
+        raise AuthorityUnusable(folder / KEY, f"is not the key of {INTERMEDIATE}")
+    return Authority(folder, root, intermediate, key)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise AuthorityUnusable(path, "is missing") from error
+
+
+def _read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError as error:
+        raise AuthorityUnusable(path, "is not a certificate") from error
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(_read(path), None)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise AuthorityUnusable(path, "is not a private key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise AuthorityUnusable(path, "is not a private key of an elliptic curve")
+    return key
+
+
+def _is_constrained(certificate: x509.Certificate) -> bool:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return found.critical and bool(found.value.permitted_subtrees)
+
+
+def _fault(authority: Authority, needed: Collection[str], now: float) -> str | None:
+    """Return why clients would not accept the leaves of an authority, or soon will not."""
+    missing = sorted(name for name in needed if not authority.permits(name))
+    if missing:
+        return f"does not permit {', '.join(missing)}"
+    begin = max(each.not_valid_before_utc for each in (authority.root, authority.intermediate))
+    end = min(each.not_valid_after_utc for each in (authority.root, authority.intermediate))
+    if _moment(now) < begin:
+        return f"is not valid before {begin.date()}"
+    if _moment(now) >= end - RENEW_AUTHORITY_BEFORE:
+        return f"expires on {end.date()}"
+    return None
+
+
+def _make(folder: Path, names: Collection[str], now: float) -> Authority:
+    """Return a new authority. The root's key is gone when this function returns."""
+    begin = _moment(now) - SKEW
+    end = begin + AUTHORITY_LIFE
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    # Different authorities have different names, so that a client that trusts several cannot confuse them.
+    serial = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()).digest.hex()[:8]
+    usage = _usage(key_cert_sign=True, crl_sign=True)
+    root = (
+        _certificate(f"root {serial}", None, begin, end, root_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
+        )
+        .sign(root_key, hashes.SHA256())
+    )
+    permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in sorted(names)]
+    # Without a constraint on addresses, the intermediate could sign for all of them.
+    permitted += [x509.IPAddress(network) for network in LOOPBACK]
+    intermediate = (
+        _certificate(f"intermediate {serial}", root.subject, begin, end, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.NameConstraints(permitted, None), critical=True)
+        .add_extension(_issuer_key(root), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return Authority(folder, root, intermediate, key)
+
+
+def _store(authority: Authority) -> None:
+    """Write the files of an authority. If the process dies before the end, there is none."""
+    folder = authority.folder
+    (folder / CA).unlink(missing_ok=True)
+    key = authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    replace_file(folder / KEY, key, mode=0o600)
+    replace_file(folder / INTERMEDIATE, authority.intermediate.public_bytes(Encoding.PEM))
+    replace_file(folder / CA, authority.root.public_bytes(Encoding.PEM))
+
+
+def _certificate(
+    name: str, issuer: x509.Name | None, begin: datetime, end: datetime, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    """Return a builder for a certificate, which is self-signed if ``issuer`` is None.
+
+    The common name is no host name, because some clients compare it with the host, and its length is limited.
+    """
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{ORGANIZATION} {name}"),
+        ]
+    )
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer or subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _issuer_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    found = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found.value)
+
+
+def _usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _moment(now: float) -> datetime:
+    # Certificates have no fractions of a second.
+    return datetime.fromtimestamp(int(now), UTC)
