@@ -11,7 +11,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from emulator.tls.authority import LOCALHOST, Authority, Leaf, normalized
+from emulator.tls.authority import LOCALHOST, LOOPBACK, Authority, Leaf, normalized
+
+ADDRESSES = frozenset(str(network.network_address) for network in LOOPBACK)
+"""Addresses that clients may send as a name. The standard forbids it, but PHP's streams do it."""
 
 
 def server_context(
@@ -20,8 +23,9 @@ def server_context(
     """Return a context for the server side of HTTP/1.1 over TLS 1.2 and 1.3.
 
     The leaf of a name is made when a client first asks for the name, and again after 80 % of its life. A
-    client that sends no name connects by address, and gets the leaf of ``localhost``. For a name that is not
-    served, the handshake ends with the alert ``unrecognized_name``.
+    client that sends no name, or the address itself, connects by address, and gets the leaf of ``localhost``.
+    For a name that is not served, the handshake ends with the alert ``unrecognized_name``. The transports of
+    asyncio and uvloop close the connection without sending the alert.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ def server_context(
     def choose(
         connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
     ) -> int | None:
-        asked = LOCALHOST if name is None else normalized(name)
+        asked = LOCALHOST if name is None or name in ADDRESSES else normalized(name)
         if asked not in served:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         connection.context = leaves.context(asked)
