@@ -20,7 +20,7 @@ from requests.utils import should_bypass_proxies
 from tls_peers import NAMES, NOW
 
 from emulator.tls import trust
-from emulator.tls.authority import Authority, open_authority
+from emulator.tls.authority import Authority, open_authority, replace_file
 from emulator.tls.trust import (
     STORE_PASSWORD,
     AuthorityReplaced,
@@ -29,6 +29,9 @@ from emulator.tls.trust import (
     public_roots,
     write_trust_files,
 )
+
+if sys.platform != "win32":
+    import fcntl
 
 FILES = TrustFiles(
     Path("/data/tls/ca.pem"),
@@ -191,6 +194,21 @@ def test_processes_can_write_the_files_at_once(tmp_path: Path) -> None:
     made = open_authority(tmp_path / "tls", [], NOW)
     assert roots_of(tmp_path / "tls" / "bundle.pem")[-1] == der(made)
     assert not list((tmp_path / "tls").rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the lock of Windows is another")
+def test_the_files_are_written_under_the_lock(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def check(path: Path, content: bytes, mode: int = 0o644) -> None:
+        with (authority.folder / "lock").open("ab") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        replace_file(path, content, mode)
+        written.append(path.name)
+
+    monkeypatch.setattr(trust, "replace_file", check)
+    write_trust_files(authority)
+    assert written == ["bundle.pem", "truststore.p12", "emulator.ini"]
 
 
 @pytest.mark.parametrize("name", ["tls", "it's here"])
