@@ -27,6 +27,7 @@ from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
+from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
 from emulator.control.router import control_router
 from emulator.control.scenario import find_scenario, load_scenario
@@ -143,10 +144,19 @@ def create_app(
 
     answer_refusals(app, vendors)
     applications = {
-        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name]) for vendor in vendors
+        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
+        for vendor in vendors
     }
     gate = ControlGate(settings.control, settings.control_port)
-    app.add_middleware(Dispatch, vendors=vendors, applications=applications, world=world, gate=gate)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(
+        Dispatch,
+        vendors=vendors,
+        applications=applications,
+        world=world,
+        gate=gate,
+        body_seconds=settings.body_seconds,
+    )
     return app
 
 

@@ -13,6 +13,8 @@ from emulator.commands import (
     credentials,
     demo,
     drift,
+    environment,
+    execute,
     explore,
     faces,
     faults,
@@ -25,7 +27,9 @@ from emulator.commands import (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(serve.serve)
+app.command(cls=serve.ServeCommand)(serve.serve)
+app.command("exec")(execute.execute)
+app.command()(environment.env)
 app.command()(demo.demo)
 app.command()(explore.explore)
 app.command()(faces.faces)

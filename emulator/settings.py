@@ -97,6 +97,21 @@ class Settings(VendorPackages):
         description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
         "If not set, the control API shares the port of the vendors.",
     )
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="Origins of web pages that may read every response and reach a private network, as a "
+        'JSON list such as `["https://app.example"]`; `*` for all. Pages of this machine always may.',
+    )
+    proxy_others: bool = Field(
+        default=False,
+        description="Whether the forward proxy opens tunnels to hosts that the emulator does not serve. "
+        "If not, it refuses them, and the journal has the reason.",
+    )
+    body_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest pause in a request body, in real seconds. After it, the request is refused.",
+    )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from emulator.commands.failure import failed, stopped
 
@@ -16,13 +17,41 @@ if TYPE_CHECKING:
     from emulator.settings import Settings
 
 
+TLS_PORT = 3469
+"""Port for ``--tls`` without a port."""
+
+
+class ServeCommand(TyperCommand):
+    """A command whose option ``--tls`` can have a value, or none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give ``--tls`` its default value, because Typer has no options with an optional value."""
+        return super().parse_args(ctx, [f"--tls={TLS_PORT}" if arg == "--tls" else arg for arg in args])
+
+
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")
-    ] = "127.0.0.1",
+        list[str] | None,
+        typer.Option(
+            help="Address to listen on; repeat it for several. `0.0.0.0` is every IPv4 address, `::` every "
+            "address. The default is 127.0.0.1.",
+            show_default=False,
+        ),
+    ] = None,
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 for any free port.", min=0, max=65535)
     ] = 3468,
+    tls: Annotated[
+        int | None,
+        typer.Option(
+            metavar="[PORT]",
+            help=f"Also serve TLS under the vendors' names, on this port; 0 for any free port. Without a "
+            f"port: {TLS_PORT}.",
+            min=0,
+            max=65535,
+            show_default=False,
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
@@ -38,9 +67,10 @@ def serve(
     from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
     from emulator.control.scenario import ScenarioUnreadable
-    from emulator.server import AddressInUse
+    from emulator.server import AddressInUse, AddressUnusable
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings
+    from emulator.tls.unusable import AuthorityUnusable
     from emulator.world.faults.engine import UnknownFault
     from emulator.world.lifetimes import LifetimeRefused
 
@@ -50,9 +80,19 @@ def serve(
     logging.getLogger("uvicorn.access").addFilter(_without_query)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-        asyncio.run(serve_forever(settings, host, port, lambda listening: _announce(listening, settings)))
+        asyncio.run(
+            serve_forever(
+                settings,
+                host or ["127.0.0.1"],
+                port,
+                lambda listening: _announce(listening, settings),
+                tls_port=tls,
+            )
+        )
     except (
         AddressInUse,
+        AddressUnusable,
+        AuthorityUnusable,
         InitFailed,
         LifetimeRefused,
         ScenarioUnreadable,
@@ -87,6 +127,10 @@ async def _announce(listening: Listening, settings: Settings) -> None:
         else "off (set FACE_EMULATOR_CONTROL=on)"
     )
     typer.echo(f"{'Control':<{width}}  {control}")
+    if listening.tls_url is not None:
+        typer.echo(
+            f"{'TLS':<{width}}  {listening.tls_url} under the vendors' names; trust {listening.ca_file}"
+        )
     typer.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
     await listening.app.state.world.queue.wait_until_warm()
     typer.echo("Ready.")

@@ -12,6 +12,14 @@ from emulator.web.vendor import Vendor
 from emulator.world.world import World
 
 
+class Tls(BaseModel):
+    """The TLS listener, which serves the vendors' own names."""
+
+    url: str = Field(description="Base URL of the listener.")
+    folder: str = Field(description="Folder of the certificates that clients trust, on the server's machine.")
+    names: list[str] = Field(description="Host names of the vendors.")
+
+
 class Health(BaseModel):
     """State of the server, and what it serves."""
 
@@ -24,6 +32,7 @@ class Health(BaseModel):
     runs: dict[str, str] = Field(
         description="How and where records, files (`blobs`) and the task `queue` are kept."
     )
+    tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
 
 
 class Readiness(BaseModel):
@@ -39,6 +48,7 @@ class Progress:
 
     def __init__(self, *, hooks_run: bool) -> None:
         self.hooks_run = hooks_run
+        self.tls: Tls | None = None
 
 
 class Reset(BaseModel):
@@ -74,6 +84,7 @@ def world_router(
             vendors={vendor.name: list(vendor.prefixes) for vendor in vendors},
             capabilities=sorted({"world", *(str(tag) for room in rooms for tag in room.tags)}),
             runs=runs,
+            tls=progress.tls,
         )
 
     @router.get("/ready", responses={503: {"model": Readiness}})

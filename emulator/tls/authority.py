@@ -37,14 +37,18 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from emulator.tls.unusable import CA, AuthorityUnusable
+
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
+__all__ = ["CA", "Authority", "AuthorityUnusable", "Leaf", "normalized", "open_authority"]
+
 logger = logging.getLogger(__name__)
 
-CA, INTERMEDIATE, KEY, LOCK = "ca.pem", "intermediate.pem", "intermediate.key", "lock"
+INTERMEDIATE, KEY, LOCK = "intermediate.pem", "intermediate.key", "lock"
 UNFINISHED = ".part"
 """Suffix of files that are not completely written."""
 
@@ -61,22 +65,6 @@ RENEW_LEAF_AFTER = 0.8
 """Part of a leaf's life after which it is replaced."""
 
 ORGANIZATION = "face-api-emulator"
-
-
-class AuthorityUnusable(Exception):
-    """A file of the authority is missing, damaged, or does not belong to the others."""
-
-    def __init__(self, file: Path, reason: str) -> None:
-        super().__init__(file, reason)
-        self.file = file
-        self.reason = reason
-
-    def __str__(self) -> str:
-        ca = self.file.with_name(CA)
-        return (
-            f"the certificate authority in {self.file.parent} cannot be used, because {self.file.name} "
-            f"{self.reason}: delete {ca}; the next start then makes a new authority, which clients must trust"
-        )
 
 
 @dataclass(frozen=True)

@@ -56,14 +56,22 @@ def server_context(
         connection.context = leaves.context(asked)
         return None
 
-    context = _without_leaf()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _limit(context)
     context.sni_callback = choose
     return context
 
 
-def leaf_context(authority: Authority, leaf: Leaf) -> ssl.SSLContext:
+class LeafContext(ssl.SSLContext):
+    """The context of one leaf, and the name that the client asked for."""
+
+    name: str = ""
+
+
+def leaf_context(authority: Authority, leaf: Leaf) -> LeafContext:
     """Return a context that always sends ``leaf``, followed by the intermediate."""
-    context = _without_leaf()
+    context = LeafContext(ssl.PROTOCOL_TLS_SERVER)
+    _limit(context)
     # ssl can only read keys from files. The key in the file is encrypted with a password that is never
     # written, so the file is useless if the process is killed before it is deleted.
     password = secrets.token_bytes(32)
@@ -80,12 +88,10 @@ def leaf_context(authority: Authority, leaf: Leaf) -> ssl.SSLContext:
     return context
 
 
-def _without_leaf() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _limit(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Without this, clients that offer HTTP/2 could expect the server to speak it.
     context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class _Leaves:
@@ -94,10 +100,10 @@ class _Leaves:
     def __init__(self, authority: Authority, clock: Callable[[], float]) -> None:
         self._authority = authority
         self._clock = clock
-        self._made: dict[str, tuple[ssl.SSLContext, float]] = {}
+        self._made: dict[str, tuple[LeafContext, float]] = {}
         self._lock = threading.Lock()
 
-    def context(self, name: str) -> ssl.SSLContext:
+    def context(self, name: str) -> LeafContext:
         """Return the context of ``name``, with a leaf that is not too old."""
         now = self._clock()
         with self._lock:
@@ -105,5 +111,6 @@ class _Leaves:
             if context is None or now >= renew_at:
                 leaf = self._authority.issue(name, now)
                 context = leaf_context(self._authority, leaf)
+                context.name = name
                 self._made[name] = (context, leaf.renew_at)
             return context

@@ -73,6 +73,12 @@ class TrustFiles:
     php: Path
 
 
+def trust_files(folder: Path) -> TrustFiles:
+    """Return the paths of the files for clients in a folder."""
+    own = folder.absolute()
+    return TrustFiles(own / CA, own / BUNDLE, own / TRUST_STORE, own / PHP_FOLDER)
+
+
 def write_trust_files(authority: Authority, folder: Path | None = None) -> TrustFiles:
     """Write the files for clients, and return their paths.
 
@@ -85,7 +91,7 @@ def write_trust_files(authority: Authority, folder: Path | None = None) -> Trust
         If the authority's folder now contains another authority.
     """
     own = (folder or authority.folder).absolute()
-    files = TrustFiles(own / CA, own / BUNDLE, own / TRUST_STORE, own / PHP_FOLDER)
+    files = trust_files(own)
     root = authority.root.public_bytes(Encoding.DER)
     public = [each for each in public_roots() if each != root]
     files.php.mkdir(parents=True, exist_ok=True)

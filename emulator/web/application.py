@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 
 from emulator.web.call import Intercepted
+from emulator.web.cors import Cors
 from emulator.web.edge import Edge
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
@@ -17,8 +19,10 @@ from emulator.world.world import World
 logger = logging.getLogger(__name__)
 
 
-def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -> FastAPI:
-    """Return an application with a vendor's operations.
+def vendor_application(
+    vendor: Vendor, world: World, settings: VendorSettings, origins: Collection[str] = ()
+) -> FastAPI:
+    """Return an application with a vendor's operations. Web pages of ``origins`` may call it.
 
     Its routes find ``world`` and ``settings`` in ``app.state``. Like the real services, it serves no OpenAPI
     document and does not redirect paths that differ only in a trailing slash.
@@ -58,5 +62,9 @@ def vendor_application(vendor: Vendor, world: World, settings: VendorSettings) -
         return await render(request, entry.occur())
 
     app.add_middleware(Edge, vendor=vendor, settings=settings, render=render)
+    if dialect.open_paths:
+        app.add_middleware(
+            Cors, origins=origins, open_paths=dialect.open_paths, expose=dialect.exposed_headers
+        )
     vendor.install(app, world, settings)
     return app

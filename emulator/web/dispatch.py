@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.clock import Setting
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
 from emulator.web.exchange import Exchange
+from emulator.web.proxy import PROXY, PROXY_VENDOR, TLS_NAME
 from emulator.web.vendor import Vendor
 from emulator.world.journal.entry import Entry
+from emulator.world.warnings import WARNINGS, CallWarning
 from emulator.world.world import World
 
 CONTROL = "/_emulator/"
@@ -26,21 +29,24 @@ Gate = Callable[[Scope], ASGIApp | None]
 class Dispatch:
     """ASGI middleware that passes each request to the vendor of its host or path prefix.
 
-    Each vendor has its own application, so that its 404, 405 and 500 responses have its format. All other
-    requests go to the control API, if the gate does not refuse them.
+    Each vendor has its own application, so that its 404, 405 and 500 responses have its format. A vendor's
+    host name reaches nothing but the vendor. All other requests go to the control API, if the gate does not
+    refuse them. Requests to the proxy for other hosts are refused.
 
     Parameters
     ----------
     app : ASGI application
         The control API.
     vendors : sequence of Vendor
-        The vendors, with their hosts and prefixes.
+        The vendors, with their hosts, stores and prefixes.
     applications : mapping of str to ASGI application
         The vendors' applications, by vendor.
     world : World
         The world that has the faults and the journal.
     gate : callable
         Decides which requests reach the control API.
+    body_seconds : float
+        Longest pause in a request body, in real seconds.
     """
 
     def __init__(
@@ -50,12 +56,15 @@ class Dispatch:
         applications: Mapping[str, ASGIApp],
         world: World,
         gate: Gate,
+        body_seconds: float,
     ) -> None:
         self._app = app
         self._applications = applications
         self._world = world
         self._gate = gate
-        self._by_host = {host: vendor for vendor in vendors for host in vendor.hosts}
+        self._body_seconds = body_seconds
+        self._by_host = {host: vendor for vendor in vendors for host in (*vendor.hosts, *vendor.stores)}
+        self._stores = {host: prefix for vendor in vendors for host, prefix in vendor.stores.items()}
         self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
         # Mask the secrets of all vendors in every call, because a client may send a key to the wrong one.
         self._secrets = sorted({name for vendor in vendors for name in vendor.secret_fields})
@@ -67,11 +76,27 @@ class Dispatch:
             return
         # A base URL that ends in a slash leads to a path with two slashes.
         scope["path"] = "/" + scope["path"].lstrip("/")
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._body_seconds)
         state = scope.setdefault("state", {})
         state["exchange"] = exchange
-        vendor = self._vendor_of(scope)
-        app = (self._gate(scope) or self._app) if vendor is None else self._applications[vendor.name]
+        host = _host_of(scope)
+        vendor = self._vendor_of(scope, host)
+        refusal = None if vendor is not None else self._refusal(scope)
+        app: ASGIApp
+        if vendor is not self._by_host.get(_tls_name(scope), vendor):
+            # Otherwise, a client that trusts a vendor's name could be made to reach something else.
+            app = PlainTextResponse("The Host is not the name of the TLS connection.\n", 421)
+            vendor = None
+        elif refusal is not None:
+            if self._world.journal.is_on:
+                exchange.record(Capture(scope), lambda capture: self._note_refused(refusal, capture))
+            app = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
+        elif vendor is None:
+            app = self._gate(scope) or self._app
+        else:
+            app = self._applications[vendor.name]
+            # The store has a host of its own. Elsewhere, it is below a prefix.
+            scope["path"] = self._stores.get(host, "") + scope["path"]
         if vendor is not None:
             exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             if self._world.journal.is_on:
@@ -83,18 +108,43 @@ class Dispatch:
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)
 
-    def _vendor_of(self, scope: Scope) -> Vendor | None:
+    def _vendor_of(self, scope: Scope, host: str) -> Vendor | None:
+        named = self._by_host.get(host)
+        if named is not None or PROXY in scope.get("extensions", {}):
+            return named
         path: str = scope["path"]
         if path.startswith(CONTROL):
             return None
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        named = self._by_host.get(host.decode("latin-1").partition(":")[0].lower())
-        if named is not None:
-            return named
         for prefix, vendor in self._by_prefix:
             if path == prefix or path.startswith(prefix + "/"):
                 return vendor
         return None
+
+    def _refusal(self, scope: Scope) -> str | None:
+        """Return why the proxy refuses a request, or None if it is none to the proxy."""
+        proxied = scope.get("extensions", {}).get(PROXY)
+        if proxied is None:
+            return None
+        reason: str | None = proxied["reason"]
+        return reason or f"the proxy serves the vendors' names only, not {proxied['authority']}"
+
+    def _note_refused(self, reason: str, capture: Capture) -> None:
+        """Record a refused request to the proxy in the journal."""
+        warnings = [CallWarning(WARNINGS["proxy-refused"].code, reason)]
+
+        def make(number: int, setting: Setting) -> Entry:
+            return capture.entry(
+                number,
+                setting,
+                self._secrets,
+                vendor=PROXY_VENDOR,
+                operation=None,
+                credential=None,
+                fault=None,
+                warnings=warnings,
+            )
+
+        self._world.journal.note(None, capture.close(), make)
 
     def _note(self, call: Call, capture: Capture) -> None:
         """Record a finished call in the journal."""
@@ -121,3 +171,15 @@ def _fault_of(call: Call) -> dict[str, Any] | None:
         return None
     effect = call.injection.effect.model_dump(mode="json", exclude_defaults=True)
     return {"source": call.injection.source, "effect": effect}
+
+
+def _host_of(scope: Scope) -> str:
+    """Return the header ``Host`` in lower case, without its port and without a final dot."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return host.decode("latin-1").partition(":")[0].rstrip(".").lower()
+
+
+def _tls_name(scope: Scope) -> str:
+    """Return the name that the client asked for in its TLS handshake, or an empty string."""
+    name: str = scope.get("extensions", {}).get(TLS_NAME, {}).get("name", "")
+    return name

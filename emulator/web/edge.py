@@ -14,7 +14,14 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.call import Intercepted
-from emulator.web.exchange import BodyTooLarge, ConnectionDropped, Exchange, exchange_of
+from emulator.web.exchange import (
+    BodyTimedOut,
+    BodyTooLarge,
+    ConnectionDropped,
+    Exchange,
+    exchange_of,
+    request_timeout,
+)
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
 
@@ -27,7 +34,7 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 class Edge:
     """ASGI middleware that answers in the vendor's format where no route does.
 
-    - It refuses a body that is too long while it is read.
+    - It refuses a body that is too long, or pauses for too long, while it is read.
     - It logs unexpected exceptions and answers them. An exception handler would bypass the vendor's own
       middleware.
     - It decides the fault of a call when the response begins, if no route has called ``identify``. The
@@ -39,7 +46,7 @@ class Edge:
         self._app = app
         self._render = render
         self._dialect = vendor.dialect
-        self._unknown = _Served((), vendor.dialect.longest_body(settings), vendor.dialect.too_large)
+        self._unknown = _Served((), vendor.dialect.longest_body(settings), vendor.dialect.too_large, None)
         self._served = [
             (
                 compile_path(path)[0],
@@ -47,6 +54,7 @@ class Edge:
                     operation.methods,
                     (operation.longest_body or vendor.dialect.longest_body)(settings),
                     operation.too_large or vendor.dialect.too_large,
+                    operation.timed_out,
                 ),
             )
             for operation in vendor.operations.values()
@@ -74,6 +82,10 @@ class Edge:
             if exchange.is_too_large:
                 refusal = limit.too_large
             exchange.longest_body = None
+            if exchange.is_timed_out and not answer.has_started:
+                refusal = limit.timed_out
+                if refusal is None:
+                    await request_timeout()(scope, receive, answer.send)
         if refusal is not None:
             response = await self._render(Request(scope, receive), refusal)
             await response(scope, receive, answer.send)
@@ -83,9 +95,9 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> VendorError | None:
         """Run the route, and return the error to answer in its place, if there is one."""
         try:
-            await self._app(scope, receive, answer.send_unless_too_large)
-        except BodyTooLarge:
-            return None  # the exchange sets ``is_too_large``
+            await self._app(scope, receive, answer.send_if_read)
+        except (BodyTooLarge, BodyTimedOut):
+            return None  # the exchange says which
         except (ClientDisconnect, ConnectionDropped):
             raise
         except Exception:
@@ -112,11 +124,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class _Served:
-    """The methods of an operation, its limit on the bytes of a body, and the error for a longer one."""
+    """The methods of an operation, its limit on the bytes of a body, and the errors for a body beyond it.
+
+    ``timed_out`` is the error for a body that pauses for too long; None for a plain status 408.
+    """
 
     methods: tuple[str, ...]
     longest: int | None
     too_large: VendorError
+    timed_out: VendorError | None
 
 
 def _naming_methods(here: list[_Served], send: Send) -> Send:
@@ -160,7 +176,7 @@ class _Answer:
             self.has_started = True
             await self._send(message)
 
-    async def send_unless_too_large(self, message: Message) -> None:
-        """Send a message of a route, unless the body was too large; then another response replaces it."""
-        if not self._exchange.is_too_large:
+    async def send_if_read(self, message: Message) -> None:
+        """Send a message of a route, unless its body was too large or late. Another response replaces it."""
+        if self.has_started or not (self._exchange.is_too_large or self._exchange.is_timed_out):
             await self.send(message)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.call import NO_ANSWER, Call
@@ -21,6 +21,9 @@ DROPPERS = "face_emulator.droppers"
 PEEK_BYTES = 32 * 1024 * 1024
 """Number of bytes of a body that rules match. They are held in memory before the vendor checks the size."""
 
+DEFAULT_PAUSE_SECONDS = 30.0
+"""Longest pause in a body that the application reads, in real seconds."""
+
 IDLE_SECONDS = 5.0
 """Real seconds that a body that no route needs may pause, before its connection is closed anyway."""
 
@@ -31,6 +34,10 @@ class ConnectionDropped(Exception):
 
 class BodyTooLarge(Exception):
     """The body is longer than the limit. Raised to the application that reads it."""
+
+
+class BodyTimedOut(Exception):
+    """The body has paused for too long. Raised to the application that reads it."""
 
 
 class Exchange:
@@ -48,11 +55,14 @@ class Exchange:
         Number of bytes that the application may read; None for no limit.
     is_too_large : bool
         Whether the application has tried to read more.
+    is_timed_out : bool
+        Whether the body has paused for too long while the application read it.
     """
 
     call: Call | None = None
     longest_body: int | None = None
     is_too_large = False
+    is_timed_out = False
     _capture: Capture | None = None
     _ahead: tuple[Message, ...] = ()
     _read = 0
@@ -60,11 +70,15 @@ class Exchange:
     _start: Message = {}  # noqa: RUF012 - replaced, never mutated
     _body = b""
     _is_over = False
+    _has_started = False
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, pause_seconds: float = DEFAULT_PAUSE_SECONDS
+    ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._pause_seconds = pause_seconds
 
     def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
         """Capture the exchange. ``finish`` is called once, before the response or the application ends."""
@@ -74,6 +88,10 @@ class Exchange:
         """Run the application that answers the request."""
         try:
             await app(self._scope, self.receive, self.send)
+        except BodyTimedOut:
+            if self._has_started:
+                raise
+            await request_timeout()(self._scope, self._receive, self._emit)
         finally:
             self._note()
 
@@ -84,12 +102,14 @@ class Exchange:
         ------
         BodyTooLarge
             If the body is longer than the application may read.
+        BodyTimedOut
+            If the body has paused for too long.
         """
         if self._ahead:
             message, *ahead = self._ahead
             self._ahead = tuple(ahead)
         else:
-            message = await self._take()
+            message = await self._take_in_time()
         if self.longest_body is not None:
             self._read += len(message.get("body", b""))
             if self._read > self.longest_body:
@@ -102,7 +122,9 @@ class Exchange:
         call = self.call
         if self._is_over:
             return  # the response was replaced or dropped
-        if call is None or (call.injection is None and call.unknown_fault is None):
+        if call is None and self.is_timed_out and not self._has_started:
+            await self._replace(request_timeout())  # FastAPI answers any error in a body with status 400
+        elif call is None or (call.injection is None and call.unknown_fault is None):
             await self._emit(message)
         elif call.unknown_fault is not None:
             await self._replace(JSONResponse({"error": str(call.unknown_fault)}, 400))
@@ -113,7 +135,10 @@ class Exchange:
         """Return the part of the body that rules match. The application can still read the whole body."""
         read = 0
         while read < PEEK_BYTES and self._has_more:
-            message = await self._take()
+            try:
+                message = await self._take_in_time()
+            except BodyTimedOut:
+                break  # the application gets the error too, when it reads the rest
             self._ahead += (message,)
             read += len(message.get("body", b""))
         return b"".join(message.get("body", b"") for message in self._ahead)
@@ -125,15 +150,30 @@ class Exchange:
             self._capture.note_received(message)
         return message
 
+    def _is_unread(self) -> bool:
+        """Whether the client has not yet sent the whole body."""
+        return self._has_more
+
+    async def _take_in_time(self) -> Message:
+        if not (self._has_more and _has_body(self._scope)):
+            return await self._take()
+        try:
+            async with asyncio.timeout(0 if self.is_timed_out else self._pause_seconds):
+                return await self._take()
+        except TimeoutError:
+            self.is_timed_out = True
+            raise BodyTimedOut from None
+
     async def _drain(self) -> None:
         """Read the rest of the body, until it ends or pauses for ``IDLE_SECONDS``."""
         with contextlib.suppress(TimeoutError):
             while self._has_more:
-                async with asyncio.timeout(IDLE_SECONDS):
+                async with asyncio.timeout(0 if self.is_timed_out else IDLE_SECONDS):
                     await self._take()
 
     async def _emit(self, message: Message) -> None:
         """Send a message without applying a fault."""
+        self._has_started = True
         capture = self._capture
         if capture is not None and capture.note_sent(message):
             if self._has_more and capture.wants_rest:
@@ -144,7 +184,11 @@ class Exchange:
         if is_last and self._has_more and _has_body(self._scope):
             await self._send({**message, "more_body": True})
             await self._drain()
-            message = _part(b"", more=False)
+            await self._send(_part(b"", more=False))
+            droppers = self._scope.get("extensions", {}).get(DROPPERS)
+            if droppers is not None and self._is_unread():
+                droppers["close"]()  # the rest of the body would be read as the next request
+            return
         await self._send(message)
 
     def _note(self) -> None:
@@ -223,6 +267,11 @@ def exchange_of(scope: Scope) -> Exchange:
     """Return the exchange of a scope."""
     exchange: Exchange = scope["state"]["exchange"]
     return exchange
+
+
+def request_timeout() -> Response:
+    """Return the response of a server to a body that has paused for too long."""
+    return PlainTextResponse("Request Timeout\n", 408, {"connection": "close"})
 
 
 def _part(body: bytes, *, more: bool) -> Message:

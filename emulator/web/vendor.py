@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -68,6 +68,11 @@ class Dialect:
         Returns the error to answer in place of another, for vendors whose layers answer differently.
     guess_caller : async (Request) -> str or None
         Guesses the credential of an unrouted request.
+    open_paths : tuple of str
+        Prefixes of the paths whose responses web pages of all origins may read. Pages of this machine and of
+        the setting ``origins`` may read all responses, unless it is empty.
+    exposed_headers : tuple of str
+        Response headers that web pages may read.
     """
 
     render: Callable[[Request, VendorError], Awaitable[Response]]
@@ -79,6 +84,8 @@ class Dialect:
     wrong_method: CatalogueEntry | None = None
     choose: Callable[[Request, VendorError], VendorError] = lambda _request, error: error
     guess_caller: Callable[[Request], Awaitable[str | None]] = _nobody
+    open_paths: tuple[str, ...] = ()
+    exposed_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class Vendor:
     title : str
         Name to show to people.
     hosts : tuple of str
-        The vendor's own host names. It gets every request to them, except those to the control API.
+        The vendor's own host names. It gets every request to them, and nothing else is served there.
+    stores : mapping of str to str
+        Host names of the vendor's file stores, each with the path prefix that it serves.
     prefixes : tuple of str
         The vendor's path prefixes, such as ``/facepp``. Its application answers all paths below them,
         unknown ones included.
@@ -139,6 +148,7 @@ class Vendor:
     dialect: Dialect
     settings_model: type[VendorSettings] = VendorSettings
     secrets: tuple[str, ...] = ()
+    stores: Mapping[str, str] = field(default_factory=dict)
     has_webhooks: bool = False
     security: Mapping[str, Any] | None = None
     install: Callable[[FastAPI, World, Any], None] = lambda _app, _world, _settings: None
@@ -222,7 +232,7 @@ def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
             vendors.append(each.vendor)
     claimed: dict[str, Vendor] = {}
     for vendor in vendors:
-        for claim in (vendor.name, *vendor.prefixes, *vendor.hosts):
+        for claim in (vendor.name, *vendor.prefixes, *vendor.hosts, *vendor.stores):
             if claim in claimed:
                 raise ValueError(f"{vendor.package} and {claimed[claim].package} both claim {claim}")
             claimed[claim] = vendor

@@ -112,6 +112,8 @@ class Operation:
         Limit on the bytes of the body, None for no limit. The default is the vendor's limit.
     too_large : VendorError or None
         The error for a longer body. The default is the vendor's error.
+    timed_out : VendorError or None
+        The error for a body that pauses for too long. The default is a plain status 408.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Operation:
     is_open: bool = False
     longest_body: Callable[[Any], int | None] | None = None
     too_large: VendorError | None = None
+    timed_out: VendorError | None = None
 
     @property
     def method(self) -> str:

@@ -60,6 +60,11 @@ WARNINGS: Mapping[str, WarningKind] = {
             "Send it in the body.",
         ),
         (
+            "proxy-refused",
+            "Uses the emulator as a proxy for a host that it does not serve.",
+            "Check the host. To let other hosts pass, set FACE_EMULATOR_PROXY_OTHERS=true.",
+        ),
+        (
             "deprecated-path",
             "Calls a path that the vendor's current documentation no longer contains.",
             "Call the documented path.",

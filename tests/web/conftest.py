@@ -85,6 +85,6 @@ def served() -> Callable[..., ASGIApp]:
 
     def served(vendor: Vendor, settings: VendorSettings | None = None) -> ASGIApp:
         application = vendor_application(vendor, app.state.world, settings or vendor.settings_model())
-        return Dispatch(app, [vendor], {vendor.name: application}, app.state.world, lambda _scope: None)
+        return Dispatch(app, [vendor], {vendor.name: application}, app.state.world, lambda _scope: None, 30.0)
 
     return served

@@ -96,7 +96,7 @@ def test_rules_without_a_credential_apply_to_requests_without_one(
 def test_a_cors_preflight_gets_no_fault(server: Listening, everybody: Client) -> None:
     """A preflight has no credential, and if it failed, the browser would not send the request itself."""
     headers = {
-        "Origin": "https://app.example",
+        "Origin": "http://localhost:3000",
         "Access-Control-Request-Method": "POST",
         "X-Mark": "preflight",
     }

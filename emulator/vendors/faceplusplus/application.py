@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
-from fastapi.middleware.cors import CORSMiddleware
 
 from emulator.vendors.faceplusplus.errors import GATEWAY, FacePlusPlusEntry, Layer
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
@@ -17,11 +16,10 @@ from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Add the rate limit, and allow browsers to call from any origin."""
+    """Add the rate limit."""
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
 
 
 async def draw_request_id(world: World, credential: str) -> str:
@@ -47,4 +45,5 @@ DIALECT = Dialect(
     longest_body=lambda settings: settings.body_bytes,
     unknown_path=GATEWAY["API_NOT_FOUND"],
     wrong_method=GATEWAY["METHOD_NOT_ALLOWED"],
+    open_paths=("/",),
 )

@@ -3,17 +3,18 @@
 from emulator.vendors.perfectcorp.access.operations import api as access
 from emulator.vendors.perfectcorp.application import DIALECT, install
 from emulator.vendors.perfectcorp.files.operations import api as files
-from emulator.vendors.perfectcorp.files.presigned import BUCKET
+from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST
 from emulator.vendors.perfectcorp.reshape.operations import api as reshape
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.operations import api as units
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
     package=__name__,
     title="Perfect Corp",
-    hosts=("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com"),
+    hosts=HOSTS,
     prefixes=("/s2s", f"/{BUCKET}"),
+    stores={STORE_HOST: f"/{BUCKET}"},
     credential=("key",),
     apis=(files, reshape, access, units),
     dialect=DIALECT,

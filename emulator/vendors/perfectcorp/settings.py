@@ -13,6 +13,9 @@ from emulator.webhooks.delivery import Timestamps
 
 VENDOR = "perfectcorp"
 
+HOSTS = ("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com")
+"""Host names of the API."""
+
 STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """The retry schedule of Standard Webhooks: at once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h."""
 

@@ -17,6 +17,11 @@ from urllib.parse import quote, urlencode
 from emulator.vendors.perfectcorp.files.errors import STORE
 
 BUCKET = "yce-us"
+"""Path prefix of the store under all hosts but its own."""
+
+STORE_HOST = f"{BUCKET}.s3-accelerate.amazonaws.com"
+"""Host of the vendor's own presigned URLs."""
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
@@ -41,7 +46,7 @@ class SignedRequest:
 
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
-    """Return a URL below ``base_url`` that allows ``request`` for ``seconds`` from ``now`` on."""
+    """Return a URL that allows ``request`` for ``seconds`` from ``now`` on. ``base_url`` is the store's."""
     moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
@@ -51,7 +56,7 @@ def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float,
         "X-Amz-SignedHeaders": ";".join(sorted([*request.headers, "host"])),
     }
     parameters["X-Amz-Signature"] = _sign(request, parameters, secret)
-    return f"{base_url.rstrip('/')}/{BUCKET}/{quote(request.key)}?{urlencode(parameters)}"
+    return f"{base_url.rstrip('/')}/{quote(request.key)}?{urlencode(parameters)}"
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.files.errors import STORE
-from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign, verify
+from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import NewFile
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
+from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
 from emulator.web.call import Call
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
@@ -89,13 +89,18 @@ async def credential_of_object(world: World, key: str) -> str | None:
 def sign(
     request: Request, world: World, settings: PerfectCorpSettings, signed: SignedRequest, credential: str
 ) -> str:
-    """Return a presigned URL for ``signed`` on the host of ``request``.
+    """Return a presigned URL for ``signed`` that the client of ``request`` can reach.
 
-    The client can reach that host, even through a container or a port mapping.
+    It has the host of the request, even through a container or a port mapping. A client that calls the
+    vendor's own name over TLS gets the vendor's own store.
     """
+    url = request.url
+    base_url = f"{request.base_url}{BUCKET}"
+    if url.scheme == "https" and url.hostname in HOSTS:
+        base_url = f"https://{STORE_HOST}" if url.port in {None, 443} else f"https://{STORE_HOST}:{url.port}"
     return presign(
         signed,
-        base_url=str(request.base_url),
+        base_url=base_url,
         secret=_secret(world),
         now=world.clock.now(credential),
         seconds=settings.url_seconds,

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.server import KEEP_ALIVE_SECONDS, AddressInUse, Listening, running_server, serve
+from emulator.server import AddressInUse, Listening, running_server, serve
+from emulator.server.serving import KEEP_ALIVE_SECONDS
 from emulator.settings import Settings
 
 LONGEST_PAUSE_SECONDS = 60
@@ -49,7 +50,7 @@ def test_an_idle_connection_outlasts_the_connection_pools_of_clients(server: Lis
 def test_an_idle_connection_is_closed_after_the_keep_alive_timeout(
     monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
-    monkeypatch.setattr("emulator.server.KEEP_ALIVE_SECONDS", 0.3)
+    monkeypatch.setattr("emulator.server.serving.KEEP_ALIVE_SECONDS", 0.3)
     with running_server(workers=workers) as server, connected(server) as (_, kept):
         answered = time.monotonic()
         assert kept.recv(1) == b""
@@ -76,4 +77,4 @@ def test_serve_raises_address_in_use_for_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(AddressInUse, match=f"127.0.0.1:{port} is in use: stop the other server"):
-            asyncio.run(serve(Settings(), "127.0.0.1", port, listen))
+            asyncio.run(serve(Settings(), ["127.0.0.1"], port, listen))

@@ -1,0 +1,118 @@
+"""A command in a process group of its own, which gets the signals and the terminal of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+"""Exit codes of a shell for a command that does not exist, or that is not executable."""
+
+GRACE_SECONDS = 10.0
+"""Real seconds from a signal to the end of the command, before it is killed."""
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class CannotStart(Exception):
+    """The command does not exist, or is not executable."""
+
+    def __init__(self, command: str, code: int) -> None:
+        super().__init__(command, code)
+        self.command = command
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.command}: {'not found' if self.code == NOT_FOUND else 'not executable'}"
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command, and return its exit code; 128 and the signal's number if a signal ended it.
+
+    No shell is involved. The command is the leader of a new process group. SIGINT, SIGTERM, SIGHUP and
+    SIGQUIT are passed on to the group, which is killed if the command has not ended ``GRACE_SECONDS`` later.
+    Processes that the command leaves behind are ended too.
+
+    Raises
+    ------
+    CannotStart
+        If the command does not exist, or is not executable.
+    """
+    try:
+        process = subprocess.Popen(list(command), env=dict(environment), process_group=0)  # noqa: S603 - the user's command
+    except FileNotFoundError as error:
+        raise CannotStart(command[0], NOT_FOUND) from error
+    except PermissionError as error:
+        raise CannotStart(command[0], NOT_EXECUTABLE) from error
+    try:
+        with _passing_signals(process), _in_foreground(process.pid):
+            code = process.wait()
+    finally:
+        _end_group(process.pid)
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        _signal_group(process.pid, number)
+        signal.signal(signal.SIGALRM, lambda *_: _signal_group(process.pid, signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+
+    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _in_foreground(group: int) -> Iterator[None]:
+    """Give the terminal to the group, so that the command can read from it and gets Ctrl+C."""
+    try:
+        terminal = sys.stdin.fileno()
+        before = os.tcgetpgrp(terminal)
+    except (OSError, ValueError):  # there is no terminal
+        yield
+        return
+    # A background process that sets the foreground group gets this signal, which would stop it.
+    handler = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        with contextlib.suppress(OSError):  # the command has ended already
+            os.tcsetpgrp(terminal, group)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(terminal, before)
+        signal.signal(signal.SIGTTOU, handler)
+
+
+def _end_group(group: int) -> None:
+    """End what is left of a process group: ask first, then kill."""
+    if not _signal_group(group, signal.SIGTERM):
+        return
+    until = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < until:
+        if not _signal_group(group, 0):
+            return
+        time.sleep(0.02)
+    _signal_group(group, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to all processes of a group, and return whether there are any."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""``face-emulator exec``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emulator.commands.environment import variables_of
+from emulator.commands.failure import failed, stopped
+
+if TYPE_CHECKING:
+    from emulator.control.client import Client
+    from emulator.world.journal.entry import RecordedCall
+
+OWN_FAILURE = 125
+"""Exit code if the emulator itself fails, as container tools have it."""
+
+START_SECONDS = 120.0
+"""Real seconds in which the emulator must be ready."""
+
+
+class FailOn(StrEnum):
+    """What makes a successful command fail."""
+
+    WARNINGS = "warnings"
+    FAILURES = "failures"
+
+
+def execute(
+    command: Annotated[
+        list[str], typer.Argument(help="Command to run, with its arguments.", metavar="-- COMMAND...")
+    ],
+    *,
+    port: Annotated[
+        int, typer.Option(help="Port of the emulator; 0 for any free port.", min=0, max=65535)
+    ] = 0,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="Scenario to load first: a shipped one or a path; repeat it for several."),
+    ] = None,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(
+            help="Exit with 1 after a successful command, if its calls had warnings, or failed with a status "
+            "of 400 or more; repeat it for both.",
+            show_default=False,
+        ),
+    ] = None,
+    har: Annotated[
+        Path | None, typer.Option(help="File to write all calls to, as HAR 1.2.", dir_okay=False)
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the emulator running after the command, until Ctrl+C.")
+    ] = False,
+    print_env: Annotated[
+        bool, typer.Option("--print-env", help="Print the variables that the command gets, to stderr.")
+    ] = False,
+) -> None:
+    """Run a command against an emulator that is started for it.
+
+    No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
+    Unmodified clients reach it: environment variables select it as the proxy for the vendors' names, and
+    make clients trust its certificates. The exit code is that of the command. It is 125 if the emulator
+    fails, 126 if the command is not executable, and 127 if it does not exist.
+    """
+    from emulator.commands.child import CannotStart, run
+    from emulator.control.client import Client
+    from emulator.server import running_server
+    from emulator.settings import Settings
+
+    logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
+    try:
+        settings = Settings(**_given(data_dir, scenario))
+        with (
+            running_server(settings, port=port, tls_port=0) as listening,
+            Client(listening.base_url) as client,
+        ):
+            _say(f"starting at {listening.base_url}")
+            client.wait_until_ready(START_SECONDS)
+            vendors = listening.app.state.vendors
+            variables = variables_of(client.health(), listening.base_url, vendors, os.environ)
+            if print_env:
+                for name, value in variables.items():
+                    typer.echo(f"{name}={value}", err=True)
+            try:
+                code = run(command, {**os.environ, **variables})
+            except CannotStart as error:
+                raise failed(str(error), code=error.code) from error
+            calls = _calls(client)
+            _say(_summary(calls, client))
+            if har is not None:
+                har.write_text(json.dumps(client.har(), indent=1) + "\n")
+                _say(f"wrote {har}")
+            if keep:
+                _keep(listening.base_url)
+    except typer.Exit:
+        raise
+    except Exception as error:
+        raise stopped(error, code=OWN_FAILURE) from error
+    raise typer.Exit(code or _verdict(calls, fail_on or ()))
+
+
+def _given(data_dir: Path | None, scenarios: list[str] | None) -> dict[str, Any]:
+    """Return the settings that options override."""
+    given: dict[str, Any] = {}
+    if data_dir is not None:
+        given["data_dir"] = data_dir
+    if scenarios:
+        given["scenarios"] = tuple(scenarios)
+    return given
+
+
+def _calls(client: Client) -> list[RecordedCall]:
+    return client.calls(limit=1000)
+
+
+def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
+    counts = [
+        _counted(len(calls), "call"),
+        f"{sum(map(_is_failure, calls))} failed",
+        _counted(sum(len(call.warnings) for call in calls), "warning"),
+    ]
+    costs = client.costs()
+    units = sum(each.units for each in costs.operations)
+    counts += [_counted(units, "unit")] if units else []
+    counts += [f"{amount} {currency}" for currency, amount in costs.totals.items()]
+    lines = [", ".join(counts)]
+    for call in calls:
+        lines += [
+            f"call {call.number}, {call.method} {call.path}: {warning['code']}: {warning['detail']}"
+            for warning in call.warnings
+        ]
+    return "\nface-emulator: ".join(lines)
+
+
+def _counted(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+
+
+def _is_failure(call: RecordedCall) -> bool:
+    return call.status is None or call.status >= 400
+
+
+def _verdict(calls: Sequence[RecordedCall], fail_on: Sequence[FailOn]) -> int:
+    """Return the exit code of a command that has succeeded."""
+    has_warnings = FailOn.WARNINGS in fail_on and any(call.warnings for call in calls)
+    has_failures = FailOn.FAILURES in fail_on and any(map(_is_failure, calls))
+    return int(has_warnings or has_failures)
+
+
+def _keep(url: str) -> None:
+    import signal
+
+    _say(f"still running at {url}; stop it with Ctrl+C")
+    signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+def _say(text: str) -> None:
+    typer.echo(f"face-emulator: {text}", err=True)

@@ -1,0 +1,100 @@
+"""Listening sockets, and the URLs at which clients reach them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+
+BACKLOG = 2048
+
+
+class AddressInUse(Exception):
+    """Another process listens on the address."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.host = host
+        self.port = port
+
+    def __str__(self) -> str:
+        where = f"{_bracketed(self.host)}:{self.port}"
+        return f"{where} is in use: stop the other server, or choose another port with --port"
+
+
+class AddressUnusable(Exception):
+    """The emulator cannot listen on the address."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(host, port, reason)
+        self.host = host
+        self.port = port
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen on {_bracketed(self.host)}:{self.port}: {self.reason}"
+
+
+def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """Return sockets that listen on ``port`` of every address of ``hosts``.
+
+    A name such as ``localhost`` can have an IPv4 and an IPv6 address. ``::`` also accepts IPv4 if the system
+    allows it. If ``port`` is 0, the first socket gets a free port, and the others the same.
+
+    Raises
+    ------
+    AddressInUse
+        If another process listens on one of the addresses.
+    AddressUnusable
+        If a host does not belong to this machine, or the port needs more rights.
+    """
+    bound: list[socket.socket] = []
+    try:
+        for host in hosts:
+            for family, address in _addresses(host, port):
+                # A second name of an address that is bound already.
+                if any(other.family is family and other.getsockname()[0] == address for other in bound):
+                    continue
+                bound.append(_bind(family, address, port or (bound[0].getsockname()[1] if bound else 0)))
+    except BaseException:
+        for each in bound:
+            each.close()
+        raise
+    return bound
+
+
+def base_url(bound: socket.socket, scheme: str = "http") -> str:
+    """Return the URL of a listening socket. A socket of all addresses has that of the loopback address."""
+    host, port = bound.getsockname()[:2]
+    return f"{scheme}://{_bracketed(reachable(host))}:{port}"
+
+
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches a socket that is bound to the address ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise AddressUnusable(host, port, str(getattr(error, "strerror", error))) from error
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    is_dual = host == "::" and socket.has_dualstack_ipv6()
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(host, port) from error
+        raise AddressUnusable(host, port, error.strerror or str(error)) from error
+    # Connections inherit this option. A response's head and body are two writes. Without the option, the
+    # second waits for the client's delayed acknowledgement of the first: 40 ms per call.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bound
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,229 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol, with limits and without upgrades."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from asyncio import BaseTransport, TimerHandle, Transport
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from emulator.server.relay import Relay
+from emulator.web.endings import ENDINGS
+from emulator.web.exchange import DROPPERS
+from emulator.web.proxy import PROXY, TLS_NAME
+
+HEAD_BYTES = 64 * 1024
+"""Largest size of a request's head: the request line and the headers."""
+
+HEAD_FIELDS = 100
+"""Largest number of headers in a request."""
+
+HEAD_SECONDS = 20.0
+"""Real seconds in which the head of a request must arrive."""
+
+LINGER_SECONDS = 2.0
+"""Real seconds for which the rest of a refused request is read. Closing the connection while the client still
+sends would reset it, and the client would lose the response."""
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with limits, without upgrades, and with two ASGI extensions.
+
+    - A head that is too long is answered with status 431, and one that is not complete in time with 408.
+    - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
+      so the parser is replaced by a new one that gets the request without the offer.
+    - ``CONNECT`` opens a tunnel if ``relay`` has a target for it. Otherwise the application refuses it.
+    - ``DROPPERS`` closes a connection without a response. ``ENDINGS`` registers callbacks that run when the
+      server stops, for responses that never end by themselves.
+    """
+
+    relay: Relay
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Start the time limit of the first head."""
+        super().connection_made(cast("Transport", transport))
+        connection: Any = transport.get_extra_info("ssl_object")
+        self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._refusal: HTTPStatus | None = None
+        self._is_closing = False
+        self._offered: list[tuple[bytes, bytes]] | None = None
+        self._endings: set[Callable[[], None]] = set()
+        self._head_timer: TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the time limit."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        if self._refusal is not None or self._is_closing:
+            return
+        self._unset_keepalive_if_required()
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._is_in_head and self._head_bytes > HEAD_BYTES:
+            self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._is_in_head and self._head_bytes and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+
+    def on_message_begin(self) -> None:
+        """Add the extensions to the request's scope."""
+        super().on_message_begin()
+        self._endings = set()
+        self.scope["extensions"] = {
+            DROPPERS: {"close": self.transport.close, "reset": self._reset},
+            # The ASGI types do not allow functions here, but uvicorn passes them on unchanged.
+            ENDINGS: {"add": self._endings.add},
+        }
+        if self._tls_name is not None:
+            self.scope["extensions"][TLS_NAME] = {"name": self._tls_name}
+
+    def on_headers_complete(self) -> None:
+        """Check the head, and begin to answer the request."""
+        if self._refusal is not None:
+            return
+        self._is_in_head = False
+        self._stop_head_timer()
+        if self._offered is not None:
+            # The application sees the headers as the client has sent them.
+            self.headers[:], self._offered = self._offered, None
+        elif self.parser.should_upgrade():
+            return  # ``_feed`` goes on with it
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
+            self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            return
+        if not self.url.startswith((b"/", b"*")):
+            self._note_absolute()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part of the body on."""
+        if self._refusal is None and not self.parser.should_upgrade():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request, and expect the head of the next."""
+        if self._refusal is None and not self.parser.should_upgrade():
+            super().on_message_complete()
+            self._is_in_head = True
+            self._head_bytes = 0
+
+    def shutdown(self) -> None:
+        """Call the callbacks, then shut down."""
+        for end in list(self._endings):
+            end()
+        super().shutdown()
+
+    def _feed(self, data: bytes) -> None:
+        """Parse ``data``. A request that offers an upgrade is parsed once more without the offer."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+                if self.parser.get_method() == b"CONNECT":
+                    self._connect(data)
+                    return
+                self._parse_without_offer()
+                if data and self._refusal is None:
+                    continue
+            return
+
+    def _parse_without_offer(self) -> None:
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [token for token in value.split(b",") if token.strip().lower() != b"upgrade"]
+                head += [name, b": ", b",".join(kept), b"\r\n"]
+            elif name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self._offered = self.headers
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"".join([*head, b"\r\n"]))
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, though uvicorn does not say so
+        return cycle is not None and not cycle.response_complete
+
+    def _note_absolute(self) -> None:
+        """Tell the application that the client uses the emulator as a proxy for ``http`` URLs.
+
+        The authority of the URL replaces the header ``Host`` (RFC 9112, 3.2.2).
+        """
+        parsed = httptools.parse_url(self.url)
+        authority = (parsed.host or b"") + (b":%d" % parsed.port if parsed.port else b"")
+        self.headers[:] = [(b"host", authority), *(each for each in self.headers if each[0] != b"host")]
+        self.scope["extensions"][PROXY] = {"authority": authority.decode("latin-1"), "reason": None}
+
+    def _connect(self, early: bytes) -> None:
+        """Open a tunnel, or let the application refuse it."""
+        authority = self.url.decode("latin-1")
+        target = self.relay.target(authority)
+        if isinstance(target, tuple) and not self._is_answering:
+            self.connections.discard(self)
+            self.relay.open(self.transport, target, early, self.connections)
+            return
+        self.url = b"/"
+        self.scope["extensions"][PROXY] = {"authority": authority, "reason": target}
+        super().on_headers_complete()
+        super().on_message_complete()
+        self._is_closing = True
+
+    def _head_timed_out(self) -> None:
+        self._head_timer = None
+        if self._is_answering:
+            # The client has begun its next request early. Its time begins after the response.
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+        elif self._head_bytes:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.transport.close()  # the client has not sent anything
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer with an error, ignore the rest of the request, and close the connection."""
+        self._refusal = status
+        self._stop_head_timer()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        text = f"{status.phrase}\n".encode()
+        head = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            "content-type: text/plain; charset=utf-8",
+            f"content-length: {len(text)}",
+            "connection: close",
+        ]
+        self.transport.write("\r\n".join([*head, "", ""]).encode() + text)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _reset(self) -> None:
+        # With a linger time of 0, closing sends a reset.
+        bound: Any = self.transport.get_extra_info("socket")
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()

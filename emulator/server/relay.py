@@ -1,0 +1,182 @@
+"""Tunnels of the forward proxy: what follows a ``CONNECT`` request is passed on unread."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Collection
+from typing import Any, Protocol, cast
+
+CONNECT_SECONDS = 20.0
+"""Real seconds for opening the connection to a tunnel's target."""
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+"""The response for another host that cannot be reached. The vendors' names are always reachable."""
+
+
+class Connection(Protocol):
+    """A connection that the server ends when it stops."""
+
+    def shutdown(self) -> None:
+        """End the connection."""
+
+
+class Relay:
+    """Decides where tunnels lead, and opens them.
+
+    Parameters
+    ----------
+    names : collection of str
+        Host names of the vendors. Tunnels to them end at ``tls``.
+    tls : (str, int) or None
+        Address of the emulator's own TLS listener; None if there is none.
+    is_open : bool
+        Whether tunnels to other hosts are opened.
+    """
+
+    def __init__(
+        self, names: Collection[str], tls: tuple[str, int] | None = None, *, is_open: bool = False
+    ) -> None:
+        self._names = frozenset(names)
+        self._tls = tls
+        self._is_open = is_open
+        self._openings: set[asyncio.Task[None]] = set()
+
+    def target(self, authority: str) -> tuple[str, int] | str:
+        """Return the address that a tunnel to ``authority`` leads to, or why it is refused."""
+        host, port = split_authority(authority)
+        if host in self._names:
+            if port != 443:
+                return f"the proxy serves {host} on port 443 only"
+            return self._tls or f"TLS is off; start the emulator with --tls to serve {host}"
+        if not self._is_open:
+            return (
+                f"the proxy serves the vendors' names only, not {authority}; "
+                "FACE_EMULATOR_PROXY_OTHERS=true opens tunnels to other hosts"
+            )
+        if not host or port is None:
+            return f"{authority} is not a host with a port"
+        return host, port
+
+    def open(
+        self,
+        transport: asyncio.Transport,
+        target: tuple[str, int],
+        early: bytes,
+        connections: set[Any],
+    ) -> None:
+        """Pass everything on between the client at ``transport`` and ``target``.
+
+        ``early`` is what the client has sent after its request. The tunnel adds itself to ``connections``.
+        """
+        transport.pause_reading()
+        opening = asyncio.create_task(self._open(transport, target, early, connections))
+        self._openings.add(opening)
+        opening.add_done_callback(self._openings.discard)
+
+    async def _open(
+        self,
+        transport: asyncio.Transport,
+        target: tuple[str, int],
+        early: bytes,
+        connections: set[Any],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        near, far = Pipe(connections), Pipe(connections)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                host = target[0] if target == self._tls else await foreign_address(*target)
+                await loop.create_connection(lambda: far, host, target[1])
+        except OSError:  # TimeoutError is one
+            transport.write(UNREACHABLE)
+            transport.close()
+            return
+        near.join(far)
+        transport.set_protocol(near)
+        near.connection_made(transport)
+        transport.write(ESTABLISHED)
+        if early:
+            near.data_received(early)
+        transport.resume_reading()
+
+
+class Pipe(asyncio.Protocol):
+    """One end of a tunnel. What it receives is written to the other end, no faster than that end reads."""
+
+    def __init__(self, connections: set[Any]) -> None:
+        self._connections = connections
+        self.transport: asyncio.Transport | None = None
+        self._other: Pipe | None = None
+
+    def join(self, other: Pipe) -> None:
+        """Make ``other`` the other end."""
+        self._other, other._other = other, self
+
+    @property
+    def _opposite(self) -> asyncio.Transport | None:
+        return None if self._other is None else self._other.transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data on."""
+        if self._opposite is not None:
+            self._opposite.write(data)
+
+    def eof_received(self) -> bool:
+        """Pass the end of the data on. The other direction stays open."""
+        if self._opposite is not None:
+            self._opposite.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """Read no more from the other end until this one has sent what it has."""
+        if self._opposite is not None:
+            self._opposite.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on from the other end."""
+        if self._opposite is not None:
+            self._opposite.resume_reading()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Close the other end."""
+        self._connections.discard(self)
+        self.transport = None
+        if self._opposite is not None:
+            self._opposite.close()
+
+    def shutdown(self) -> None:
+        """Close this end, because the server stops."""
+        if self.transport is not None:
+            self.transport.close()
+
+
+def split_authority(authority: str) -> tuple[str, int | None]:
+    """Return the host of ``host:port`` in lower case without brackets and final dot, and the port."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        host, port = authority, ""
+    host = host.strip("[]").rstrip(".").lower()
+    return host, int(port) if port and len(port) <= 5 else None
+
+
+async def foreign_address(host: str, port: int) -> str:
+    """Return an address of ``host``.
+
+    Raises
+    ------
+    OSError
+        If it has none, or is this machine. The control API must not be reachable through the proxy.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+    address = str(found[0][4][0])
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    if mapped.is_loopback or mapped.is_unspecified:
+        raise OSError(f"{host} is this machine")
+    return address

@@ -1,0 +1,24 @@
+"""The error of a certificate authority, in a module that does not load cryptography."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CA = "ca.pem"
+"""Name of the file of the root certificate."""
+
+
+class AuthorityUnusable(Exception):
+    """A file of the authority is missing, damaged, or does not belong to the others."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file = file
+        self.reason = reason
+
+    def __str__(self) -> str:
+        ca = self.file.with_name(CA)
+        return (
+            f"the certificate authority in {self.file.parent} cannot be used, because {self.file.name} "
+            f"{self.reason}: delete {ca}; the next start then makes a new authority, which clients must trust"
+        )

@@ -1,0 +1,56 @@
+"""Cross-origin requests of web pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK_ORIGIN = r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
+"""Matches the origins of pages that this machine serves. ``null`` is none, because any site can have it."""
+
+
+class Cors:
+    """ASGI middleware that lets web pages of other origins call a vendor.
+
+    Pages of this machine, and of the setting ``origins``, may read all responses, and may call from a public
+    network (``Access-Control-Request-Private-Network``). Other pages may only read responses below
+    ``open_paths``, and for them the emulator must not be on a private network.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The vendor's application.
+    origins : collection of str
+        Trusted origins besides those of this machine; ``*`` for all.
+    open_paths : sequence of str
+        Path prefixes that are open to all origins, as at the vendor.
+    expose : sequence of str
+        Response headers that pages may read.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, origins: Collection[str], open_paths: Sequence[str], expose: Sequence[str] = ()
+    ) -> None:
+        self._trusted = CORSMiddleware(
+            app,
+            allow_origins=list(origins),
+            allow_origin_regex=LOOPBACK_ORIGIN,
+            allow_private_network=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=list(expose),
+        )
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=list(expose)
+        )
+        self._open_paths = tuple(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        is_open = scope["type"] == "http" and scope["path"].startswith(self._open_paths)
+        origin = Headers(scope=scope).get("origin") if is_open else None
+        is_trusted = origin is not None and self._trusted.is_allowed_origin(origin)
+        await (self._open if is_open and not is_trusted else self._trusted)(scope, receive, send)

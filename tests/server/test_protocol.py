@@ -1,0 +1,245 @@
+"""HTTP as clients speak it: offers to upgrade, limits of the head, and time limits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.server import Listening, running_server
+from emulator.server.protocol import HEAD_BYTES, HEAD_FIELDS
+from emulator.settings import Settings
+
+CLIENTS = Path(__file__).parent.parent / "clients"
+FILE = "/s2s/v2.0/file"
+BODY = json.dumps({"files": [{"content_type": "image/jpg", "file_name": "a.jpg", "file_size": 5}]}).encode()
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+
+
+@contextmanager
+def connected(server: Listening) -> Iterator[socket.socket]:
+    """Yield a connection to a server."""
+    url = urlsplit(server.base_url)
+    with socket.create_connection((str(url.hostname), int(url.port or 80)), timeout=30) as connection:
+        yield connection
+
+
+def response_of(connection: socket.socket) -> tuple[int, bytes]:
+    """Read one response with a Content-Length, and return its status and body."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # no further, because another response may follow
+        byte = connection.recv(1)
+        assert byte, head
+        head += byte
+    headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    body = b""
+    while len(body) < (length := int(headers[b"content-length"])):
+        body += connection.recv(length - len(body))
+    return int(head.split()[1]), body
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    got = b""
+    while chunk := connection.recv(65536):
+        got += chunk
+    return got
+
+
+def register(*headers: bytes, body: bytes = BODY, framing: bytes | None = None) -> bytes:
+    """Return the bytes of a request that registers a file."""
+    framing = framing or b"Content-Length: %d\r\n" % len(body)
+    lines = [
+        b"POST ",
+        FILE.encode(),
+        b" HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer k\r\n",
+        *headers,
+        framing,
+    ]
+    return b"".join([*lines, b"\r\n", body])
+
+
+def chunked(body: bytes) -> bytes:
+    return b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_an_offer_to_upgrade_is_ignored_and_the_body_is_read(
+    server: Listening, piece: int, *, is_chunked: bool
+) -> None:
+    """A second and a third request on the connection are answered too."""
+    framing = b"Transfer-Encoding: chunked\r\n" if is_chunked else None
+    body = chunked(BODY) if is_chunked else BODY
+    offered = register(OFFER, body=body, framing=framing)
+    request = offered + register() + offered
+    with connected(server) as connection:
+        for begin in range(0, len(request), piece):
+            connection.sendall(request[begin : begin + piece])
+        for _ in range(3):
+            status, answer = response_of(connection)
+            assert status == 200, answer
+            assert json.loads(answer)["data"]["files"][0]["file_name"] == "a.jpg"
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        b"Connection: keep-alive, upgrade\r\nUpgrade: TLS/1.0\r\n",
+        b"Connection: close, Upgrade\r\nUpgrade: h2c\r\nUpgrade: foo/2\r\n",
+        b"Upgrade: h2c\r\n",
+    ],
+)
+def test_every_kind_of_offer_is_ignored(server: Listening, offer: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(register(offer))
+        assert response_of(connection)[0] == 200
+        if b"close" in offer:
+            assert connection.recv(1) == b""
+
+
+def test_the_journal_has_the_headers_of_an_offer(server: Listening, client: httpx.Client) -> None:
+    with connected(server) as connection:
+        connection.sendall(register(OFFER, b"X-Marker: offered\r\n"))
+        assert response_of(connection)[0] == 200
+    calls = client.get("/_emulator/calls", params={"last": 50}).json()["calls"]
+    (headers,) = (
+        dict(call["request_headers"]) for call in calls if ["x-marker", "offered"] in call["request_headers"]
+    )
+    assert (headers["upgrade"], headers["connection"]) == ("h2c", "Upgrade, HTTP2-Settings")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, 2000), max_size=6))
+def test_it_does_not_matter_how_a_request_with_an_offer_arrives(server: Listening, cuts: list[int]) -> None:
+    request = register(OFFER) + register(OFFER, body=chunked(BODY), framing=b"Transfer-Encoding: chunked\r\n")
+    places = sorted({0, len(request), *(cut % len(request) for cut in cuts)})
+    with connected(server) as connection:
+        for begin, end in itertools.pairwise(places):
+            connection.sendall(request[begin:end])
+        assert [response_of(connection)[0] for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_the_default_client_of_java_gets_through_two_vendors(
+    server: Listening, face_jpeg: bytes, tmp_path: Path
+) -> None:
+    """On plain HTTP, it offers an upgrade with every request."""
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(face_jpeg)
+    command = ["java", str(CLIENTS / "Flow.java"), str(picture), server.base_url, server.base_url]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - fixed words
+    assert ran.stdout.startswith("done "), ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl_with_http2_gets_through(server: Listening) -> None:
+    command = ["curl", "-sS", "--http2", server.base_url + FILE, "-H", "Authorization: Bearer k", "-d", "@-"]
+    ran = subprocess.run(command, input=BODY, capture_output=True, timeout=60, check=False)  # noqa: S603 - fixed words
+    assert json.loads(ran.stdout)["status"] == 200, ran.stderr
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"a" * HEAD_BYTES + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * HEAD_BYTES + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: a\r\n" * HEAD_FIELDS + b"\r\n",
+        register(OFFER, b"X: " + b"a" * HEAD_BYTES + b"\r\n"),
+        # More than the limit, without an end.
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * (4 * HEAD_BYTES),
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: a\r\n" * HEAD_BYTES,
+    ],
+    ids=["line", "header", "count", "offer", "endless header", "endless headers"],
+)
+def test_a_head_that_is_too_large_is_refused(server: Listening, request_: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(request_)
+        connection.shutdown(socket.SHUT_WR)
+        assert rest_of(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+def test_a_head_at_the_limit_is_served(server: Listening) -> None:
+    fixed = b"Host: h\r\n" + b"X: a\r\n" * (HEAD_FIELDS - 2)
+    long = HEAD_BYTES - len("/_emulator/health") - len(fixed) - len("Y: \r\n")
+    with connected(server) as connection:
+        connection.sendall(b"GET /_emulator/health HTTP/1.1\r\n" + fixed + b"Y: " + b"a" * long + b"\r\n\r\n")
+        assert response_of(connection)[0] == 200
+
+
+def test_an_endless_head_is_not_kept(server: Listening) -> None:
+    """The response arrives, although the client sends on."""
+    with connected(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                sent += connection.send(b"a" * 65536)
+        except OSError:
+            pass  # the server has closed the connection after a while
+        assert connection.recv(12) == b"HTTP/1.1 431"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Iterator[Listening]:
+    """A server with short time limits."""
+    monkeypatch.setattr("emulator.server.protocol.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("emulator.server.protocol.LINGER_SECONDS", 0.2)
+    with running_server(Settings(body_seconds=0.2), workers=workers) as server:
+        yield server
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /_emulator/health HTTP/1.1\r\nHost: h\r\n\r\n"])
+def test_a_head_that_does_not_end_is_refused(impatient: Listening, begin: bytes) -> None:
+    """Also the second head of a connection."""
+    with connected(impatient) as connection:
+        if begin:
+            connection.sendall(begin)
+            assert response_of(connection)[0] == 200
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert rest_of(connection).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+def test_a_connection_that_sends_nothing_is_closed(impatient: Listening) -> None:
+    with connected(impatient) as connection:
+        assert rest_of(connection) == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        (FILE, b"application/json"),
+        ("/facepp/v1/3dface", b"multipart/form-data; boundary=b"),
+        ("/face_recon/run_pipeline", b"multipart/form-data; boundary=b"),
+        ("/_emulator/faults", b"application/json"),
+    ],
+)
+def test_a_body_that_pauses_is_refused(impatient: Listening, path: str, content_type: bytes) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(
+            b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer k\r\n"
+            b"Content-Type: %b\r\nContent-Length: 1000\r\n\r\n%b"
+            % (path.encode(), content_type, b"--b\r\n" if b"multipart" in content_type else b"{")
+        )
+        assert rest_of(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_slow_body_without_a_pause_is_read(impatient: Listening) -> None:
+    request = register()
+    with connected(impatient) as connection:
+        for byte in range(len(request)):
+            connection.sendall(request[byte : byte + 1])
+        assert response_of(connection)[0] == 200
