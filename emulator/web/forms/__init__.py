@@ -1,0 +1,1 @@
+"""Parsing of multipart forms, for the vendors and for the journal."""
