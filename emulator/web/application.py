@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from emulator.web.call import Intercepted
 from emulator.web.cors import Cors
 from emulator.web.edge import Edge
+from emulator.web.forms.request import FormRoute
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
@@ -34,6 +35,7 @@ def vendor_application(
         return await dialect.render(request, said.overridden(settings.errors.get(said.entry.name)))
 
     app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.router.route_class = FormRoute
     app.state.world = world
     app.state.settings = settings
     for operation in vendor.operations.values():

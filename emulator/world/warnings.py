@@ -65,6 +65,11 @@ WARNINGS: Mapping[str, WarningKind] = {
             "Check the host. To let other hosts pass, set FACE_EMULATOR_PROXY_OTHERS=true.",
         ),
         (
+            "form-not-portable",
+            "Sends a multipart form that many servers read differently or refuse.",
+            "End lines with CRLF, do not encode the content, and send `filename` instead of `filename*`.",
+        ),
+        (
             "deprecated-path",
             "Calls a path that the vendor's current documentation no longer contains.",
             "Call the documented path.",

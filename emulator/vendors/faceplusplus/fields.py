@@ -58,8 +58,7 @@ class Fields:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 form = await stack.enter_async_context(request.form(max_part_size=longest_field))
-            except (HTTPException, UnicodeError, LookupError):
-                # The body is not a form, or its character set is unknown.
+            except HTTPException:
                 form = FormData()
             yield cls(form, request.query_params)
 

@@ -27,6 +27,7 @@ from emulator.web.capture.content import (
     without_blobs,
 )
 from emulator.web.capture.form import FormBody
+from emulator.web.forms.parser import MultipartError, is_multipart
 from emulator.world.journal.entry import Entry
 from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
@@ -43,6 +44,9 @@ class Body(Protocol):
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
+
+    def end(self) -> None:
+        """Note that the last chunk has been taken."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
         """Return its description: its ``kind``, and the members of that kind."""
@@ -64,6 +68,9 @@ class PlainBody:
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
         self._content.feed(chunk)
+
+    def end(self) -> None:
+        """Do nothing: every body of this kind is complete."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
         """Return JSON as ``json``, text as ``text``, and the digest of everything else."""
@@ -129,16 +136,17 @@ class Capture:
     def note_received(self, message: Message) -> None:
         """Capture a message of the request."""
         body = message.get("body", b"")
-        if self.sent is not None:
-            self.sent.feed(body)
-            return
-        self._begin += body
-        is_over = not message.get("more_body", False)
-        if len(self._begin) >= BEGIN_BYTES or (self._begin and is_over):
-            begin = bytes(self._begin)
+        is_over = message["type"] == "http.request" and not message.get("more_body", False)
+        if self.sent is None:
+            self._begin += body
+            if len(self._begin) < BEGIN_BYTES and not (self._begin and is_over):
+                return
+            body = bytes(self._begin)
             self._begin.clear()
-            self.sent = _body_of(self.scope, begin)
-            self.sent.feed(begin)
+            self.sent = _body_of(self.scope, body)
+        self.sent.feed(body)
+        if is_over:
+            self.sent.end()
 
     @property
     def wants_rest(self) -> bool:
@@ -250,9 +258,9 @@ def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     kind = content_type.partition(";")[0].strip().lower()
     # curl sends any body as a form by default, so JSON and pictures arrive with this type too.
     is_form = kind == "application/x-www-form-urlencoded" and not begins_json(begin)
-    is_multipart = kind == "multipart/form-data" and "boundary" in content_type
-    if (is_form or is_multipart) and not is_binary(begin):
-        return FormBody(content_type)
+    if (is_form or is_multipart(content_type)) and not is_binary(begin):
+        with contextlib.suppress(MultipartError):  # there is no boundary
+            return FormBody(content_type)
     return PlainBody(content_type, begin)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import contextlib
 import hashlib
 import json
 import re
@@ -104,13 +103,6 @@ class EncodedContent(Content):
         """Add an incomplete escape as it is, after the last chunk."""
         super().feed(self._escape)
         self._escape = b""
-
-
-def text_of(data: bytes) -> str | None:
-    """Return a field's bytes as text, or None if they are not text."""
-    with contextlib.suppress(UnicodeDecodeError):
-        return None if b"\0" in data else data.decode("utf-8")
-    return None
 
 
 def is_binary(begin: bytes) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
+from python_multipart.multipart import QuerystringParser
 
 from emulator.web.capture.content import (
     BARE_BLOB,
@@ -16,9 +17,10 @@ from emulator.web.capture.content import (
     Content,
     EncodedContent,
     decoded_blob,
-    text_of,
     text_without_blobs,
 )
+from emulator.web.forms.header import decoded
+from emulator.web.forms.parser import Event, MultipartError, MultipartParser, PartHead, is_multipart
 from emulator.world.redaction import Redaction, mask
 
 FIELDS = 100
@@ -30,12 +32,6 @@ NAME_CHARACTERS = 200
 NAME_BYTES = 4 * NAME_CHARACTERS
 """The same limit in bytes of UTF-8."""
 
-HEADER_BYTES = 8 * 1024
-"""Number of bytes to keep of the name, and of the value, of a part's header."""
-
-PART_HEADERS = frozenset({b"content-disposition", b"content-type"})
-"""The headers of a part that are read."""
-
 
 @dataclass(eq=False)
 class Part:
@@ -45,14 +41,15 @@ class Part:
     content: Content
     file_name: str | None = None
     content_type: str | None = None
+    charsets: Sequence[str] = ("utf-8",)
 
     def shown(self, redaction: Redaction) -> Any:
         """Return the field's text, or the description of a file or of bytes."""
         if self.file_name is not None:
             named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
             return {**self.content.described(), **named}
-        text = text_of(bytes(self.content.kept)) if self.content.is_whole else None
-        if text is None:
+        text = decoded(bytes(self.content.kept), self.charsets) if self.content.is_whole else None
+        if text is None or "\0" in text:
             return self.content.described()
         if text and redaction.is_secret(self.name):
             return mask(text)
@@ -71,30 +68,16 @@ class FormBody:
     """A multipart or URL-encoded form."""
 
     def __init__(self, content_type: str) -> None:
-        kind, options = parse_options_header(content_type)
         self._parts: list[Part] = []
         self._is_broken = False
         self._size = 0
-        self._header = bytearray()
-        self._value = bytearray()
-        self._headers: dict[bytes, bytes] = {}
         # Limited, because a picture that is sent without a field name looks like a name of megabytes.
         self._name = EncodedContent(NAME_BYTES)
         self._encoded = EncodedContent(TEXT_BYTES)
         self._parser: MultipartParser | QuerystringParser
-        if kind == b"multipart/form-data":
+        if is_multipart(content_type):
             self._kind = "multipart"
-            self._parser = MultipartParser(
-                options.get(b"boundary", b""),
-                {
-                    "on_part_begin": self._begin_part,
-                    "on_header_field": self._take_header,
-                    "on_header_value": self._take_value,
-                    "on_header_end": self._end_header,
-                    "on_headers_finished": self._end_headers,
-                    "on_part_data": self._take_data,
-                },
-            )
+            self._parser = MultipartParser(content_type)
         else:
             self._kind = "form"
             self._parser = QuerystringParser(
@@ -112,13 +95,22 @@ class FormBody:
         if self._is_broken:
             return
         try:
-            self._parser.write(chunk)
-        except FormParserError:
+            if isinstance(self._parser, MultipartParser):
+                for event in self._parser.feed(chunk):
+                    self._take(event)
+            else:
+                self._parser.write(chunk)
+        except (FormParserError, MultipartError):
+            self._is_broken = True
+
+    def end(self) -> None:
+        """Note that the last chunk has been taken."""
+        if isinstance(self._parser, MultipartParser) and not self._parser.has_ended:
             self._is_broken = True
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
         """Return the ``fields`` by name; a name that was sent several times has a list."""
-        if self._kind == "form" and not self._is_broken:
+        if isinstance(self._parser, QuerystringParser) and not self._is_broken:
             self._parser.finalize()  # no separator ends the last field
         fields: dict[str, Any] = {}
         for part in self._parts:
@@ -135,41 +127,23 @@ class FormBody:
     @property
     def kept_bytes(self) -> int:
         """Number of bytes that it keeps."""
-        headers = len(self._header) + len(self._value)
-        headers += sum(len(name) + len(value) for name, value in self._headers.items())
-        return headers + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
+        held = self._parser.held_bytes if isinstance(self._parser, MultipartParser) else 0
+        return held + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
 
-    def _begin_part(self) -> None:
-        self._headers = {}
-
-    def _take_header(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start : min(end, start + HEADER_BYTES - len(self._header))]
-
-    def _take_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start : min(end, start + HEADER_BYTES - len(self._value))]
-
-    def _end_header(self) -> None:
-        name = bytes(self._header).lower()
-        if name in PART_HEADERS:
-            self._headers[name] = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def _end_headers(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        file_name = options.get(b"filename")
-        content_type = self._headers.get(b"content-type")
-        self._add(
-            Part(
-                _name(options.get(b"name", b"")),
-                Content(TEXT_BYTES if file_name is None else 0),
-                None if file_name is None else _name(file_name),
-                None if content_type is None else content_type.decode("latin-1")[:NAME_CHARACTERS],
+    def _take(self, event: Event) -> None:
+        if isinstance(event, bytes):
+            self._part.content.feed(event)
+        elif isinstance(event, PartHead):
+            file_name, content_type = event.file_name, event.content_type
+            self._add(
+                Part(
+                    event.name[:NAME_CHARACTERS],
+                    Content(TEXT_BYTES if file_name is None else 0),
+                    None if file_name is None else file_name[:NAME_CHARACTERS],
+                    None if content_type is None else content_type[:NAME_CHARACTERS],
+                    event.charsets,
+                )
             )
-        )
-
-    def _take_data(self, data: bytes, start: int, end: int) -> None:
-        self._part.content.feed(data[start:end])
 
     def _begin_field(self) -> None:
         self._name = EncodedContent(NAME_BYTES)
@@ -203,7 +177,3 @@ def _encoded_name(content: Content) -> str:
     except UnicodeDecodeError:
         name = "\0"
     return json.dumps(content.described()) if "\0" in name else name[:NAME_CHARACTERS]
-
-
-def _name(name: bytes) -> str:
-    return name.decode("utf-8", "replace")[:NAME_CHARACTERS]

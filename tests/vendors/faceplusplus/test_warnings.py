@@ -52,3 +52,21 @@ def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg:
         files = {"image_file_1": ("a", face_jpeg, said)}
         assert client.post(PATH, data=data, files=files).status_code == 200
         assert warnings(client, key) == expected
+
+
+def test_a_form_that_many_servers_read_differently(client: httpx.Client, face_jpeg: bytes) -> None:
+    key = "warned-of-form"
+    keys = "".join(
+        f'--b\nContent-Disposition: form-data; name="{name}"\n\n{value}\n'
+        for name, value in {"api_key": key, "api_secret": "s"}.items()
+    )
+    head = "--b\nContent-Disposition: form-data; name=image_file_1; filename*=UTF-8''a\n"
+    encoding = "Content-Transfer-Encoding: base64\n\n"
+    body = f"{keys}{head}{encoding}".encode() + base64.encodebytes(face_jpeg) + b"\n--b--"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert client.post(PATH, content=body, headers=headers).status_code == 200
+    assert warnings(client, key) == [
+        ("form-not-portable", "lines end in LF instead of CRLF"),
+        ("form-not-portable", "image_file_1: Content-Transfer-Encoding is base64"),
+        ("form-not-portable", "image_file_1: filename* instead of filename"),
+    ]

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -17,7 +18,9 @@ FIELDS = {"api_key": "key", "api_secret": "secret"}
 MEMBERS = ["request_id", "obj_file", "time_used", "transfer_matrix"]
 
 
-def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dict[str, Any]]:
+def send(
+    client: httpx.Client, content_type: str, body: bytes, chunk: int = 1 << 20
+) -> tuple[int, dict[str, Any]]:
     """Send a request over a bare socket, and return the status and the JSON body of the response."""
     url = client.base_url
     head = (
@@ -25,7 +28,9 @@ def send(client: httpx.Client, content_type: str, body: bytes) -> tuple[int, dic
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
-        connection.sendall(head.encode() + body)
+        connection.sendall(head.encode())
+        for begin in range(0, len(body), chunk):
+            connection.sendall(body[begin : begin + chunk])
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     lines, _, content = answer.partition(b"\r\n\r\n")
     return int(lines.split()[1]), json.loads(content)
@@ -132,3 +137,100 @@ def test_a_form_in_lower_case_and_with_a_charset(
     status, found = send(client, content_type, body.encode())
     assert (status, list(found)) == (200, MEMBERS)
     assert what_stays(found) == what_stays(answer)
+
+
+MULTIPART = "multipart/form-data; boundary=b"
+DISPOSITION = 'Content-Disposition: form-data; name="image_file_1"'
+END = b"--b--\r\n"
+
+
+def with_headers(photo: bytes, headers: str) -> bytes:
+    return fields() + part(headers, photo) + END
+
+
+FORMS: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
+    "preamble": lambda photo: (
+        MULTIPART,
+        b"Ignored.\r\n\r\n--\r\n--c\r\n--bb\r\n" * 2000 + with_headers(photo, f'{DISPOSITION}; filename="a"'),
+    ),
+    "epilogue": lambda photo: (
+        MULTIPART,
+        with_headers(photo, f'{DISPOSITION}; filename="a"')
+        + part('Content-Disposition: form-data; name="mtl"', b"1"),
+    ),
+    "padding": lambda photo: (
+        MULTIPART,
+        with_headers(photo, f'{DISPOSITION}; filename="a"').replace(b"--b\r\n", b"--b \t\r\n"),
+    ),
+    "bare line ends": lambda photo: (
+        MULTIPART,
+        fields().replace(b"\r\n", b"\n")
+        + f'--b\n{DISPOSITION}; filename="a"\n\n'.encode()
+        + photo
+        + b"\n--b--\n",
+    ),
+    "filename*": lambda photo: (
+        MULTIPART,
+        with_headers(photo, f"{DISPOSITION}; filename*=UTF-8''bild%20%C3%BC.jpg"),
+    ),
+    "filename with quotes": lambda photo: (
+        MULTIPART,
+        with_headers(photo, f'{DISPOSITION}; filename="a\\"b;c%22d\\e\u00fc.jpg"'),
+    ),
+    "folded and unquoted": lambda photo: (
+        MULTIPART,
+        with_headers(
+            photo,
+            "CONTENT-disposition:form-data ;\r\n\tFileName = a.jpg ;\r\n  NAME=image_file_1\r\nX:\r\n y",
+        ),
+    ),
+    "type in upper case": lambda photo: (
+        'MULTIPART/FORM-DATA; charset=utf-8; BOUNDARY="b"',
+        with_headers(photo, f'{DISPOSITION}; filename="a"'),
+    ),
+    "special boundary": lambda photo: (
+        'multipart/form-data; boundary="a:(x)/?=,.\'+_ z"',
+        with_headers(photo, f'{DISPOSITION}; filename="a"').replace(b"--b", b"--a:(x)/?=,.'+_ z"),
+    ),
+    "unknown charset": lambda photo: (
+        "multipart/form-data; boundary=b; charset=undefined",
+        with_headers(photo, f'{DISPOSITION}; filename="a"'),
+    ),
+    "base64 part": lambda photo: (
+        MULTIPART,
+        with_headers(
+            base64.encodebytes(photo), f'{DISPOSITION}; filename="a"\r\nContent-Transfer-Encoding: base64'
+        ),
+    ),
+}
+"""Forms that are unusual, and mean the same as a plain one."""
+
+
+@pytest.mark.parametrize("chunk", [1 << 20, 1000])
+@pytest.mark.parametrize("kind", FORMS)
+def test_an_unusual_form_is_read_like_a_plain_one(
+    client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any], kind: str, chunk: int
+) -> None:
+    content_type, body = FORMS[kind](face_jpeg)
+    status, found = send(client, content_type, body, chunk)
+    assert (status, list(found)) == (200, MEMBERS)
+    assert what_stays(found) == what_stays(answer)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (MULTIPART, with_headers(bytes(5000), f'{DISPOSITION}; filename="a"')[:-2000]),
+        (MULTIPART, fields() + b"--b\r\nContent-Dispo"),
+        (MULTIPART, fields()),
+        (MULTIPART, fields() + part("Content-Type: text/plain", b"no name") + END),
+        (MULTIPART, part('Content-Disposition: form-data; name="x"', b"") * 1001 + fields() + END),
+        (MULTIPART, b"\0\xff"),
+        (MULTIPART, END),
+        ("multipart/form-data", fields() + END),
+        ("multipart/form-data; boundary=" + "b" * 300, fields("b" * 300)),
+        ("multipart/form-data; boundary=" + "b" * 300, b"shorter than the journal shows"),
+    ],
+)
+def test_a_broken_form_has_no_fields(client: httpx.Client, content_type: str, body: bytes) -> None:
+    assert send(client, content_type, body) == (400, {"error_message": "MISSING_ARGUMENTS: api_key"})

@@ -78,6 +78,7 @@ def test_a_broken_form_shows_the_fields_before_the_break() -> None:
     assert list(body.shown(NOTHING)["fields"]) == ["token"]
     broken = FormBody("multipart/form-data; boundary=b")
     broken.feed(b"no boundary at all")
+    broken.end()
     assert broken.shown(NOTHING) == {"kind": "multipart", "bytes": 18, "fields": {}, "is_broken": True}
 
 

@@ -1,0 +1,133 @@
+"""Requests that parse multipart forms with the emulator's parser."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.exceptions import HTTPException
+
+from emulator.web.call import call_of
+from emulator.web.forms.parser import MultipartError, MultipartParser, PartEnd, PartHead, is_multipart
+
+SPOOL_BYTES = 1024 * 1024
+"""Largest size of a file that is held in memory, in bytes. Larger files are moved to disk."""
+
+MALFORMED = "There was an error parsing the body"
+"""FastAPI's error for a form that cannot be parsed."""
+
+
+class FormRequest(Request):
+    """A request that parses multipart forms with the emulator's parser instead of Starlette's.
+
+    Starlette's parser refuses a preamble and folded headers, ignores ``filename*``, and drops the last part
+    of a form that is cut off.
+    """
+
+    async def _get_form(
+        self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+    ) -> FormData:
+        content_type = self.headers.get("content-type", "")
+        if self._form is None and is_multipart(content_type):
+            form = _Form(max_files, max_fields, max_part_size)
+            try:
+                parser = MultipartParser(content_type)
+                async with contextlib.aclosing(self.stream()) as stream:
+                    async for chunk in stream:
+                        for event in parser.feed(chunk):
+                            await form.take(event)
+                parser.end()
+            except BaseException as error:
+                form.close()
+                if isinstance(error, MultipartError):
+                    raise HTTPException(400, MALFORMED) from error
+                raise
+            self._form = FormData(form.items)
+            self._warn(parser, form.heads)
+        return await super()._get_form(
+            max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+        )
+
+    def _warn(self, parser: MultipartParser, heads: list[PartHead]) -> None:
+        """Warn about what many servers would read differently."""
+        call = call_of(self)
+        if parser.has_bare_line_ends:
+            call.warn("form-not-portable", "lines end in LF instead of CRLF")
+        for head in heads:
+            if head.encoding:
+                call.warn("form-not-portable", f"{head.name}: Content-Transfer-Encoding is {head.encoding}")
+            if head.is_extended:
+                call.warn("form-not-portable", f"{head.name}: filename* instead of filename")
+
+
+class FormRoute(APIRoute):
+    """A route that passes a ``FormRequest`` to its endpoint."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that answers a request."""
+        answer = super().get_route_handler()
+
+        async def answer_form(request: Request) -> Response:
+            return await answer(FormRequest(request.scope, request.receive))
+
+        return answer_form
+
+
+class _Form:
+    """The parts of a form that have arrived: their heads, and the names with their text or file."""
+
+    def __init__(self, most_files: float, most_texts: float, longest_text: int) -> None:
+        self.heads: list[PartHead] = []
+        self.items: list[tuple[str, str | UploadFile]] = []
+        self._files: list[UploadFile] = []
+        self._text = bytearray()
+        self._most_files = most_files
+        self._most_texts = most_texts
+        self._longest_text = longest_text
+
+    async def take(self, event: PartHead | bytes | PartEnd) -> None:
+        """Take the next event of the parser."""
+        if isinstance(event, PartHead):
+            self._begin(event)
+        elif isinstance(event, PartEnd):
+            await self._end()
+        elif self.heads[-1].file_name is not None:
+            await self._files[-1].write(event)  # in a thread once the file is on disk
+        elif len(self._text) + len(event) > self._longest_text:
+            raise MultipartError("a part is too long")
+        else:
+            self._text += event
+
+    def close(self) -> None:
+        """Close all files. It does not wait, because the request may have been cancelled."""
+        for file in self._files:
+            file.file.close()
+
+    def _begin(self, head: PartHead) -> None:
+        self.heads.append(head)
+        if head.file_name is None:
+            self._text.clear()
+            if len(self.heads) - len(self._files) > self._most_texts:
+                raise MultipartError("the form has too many fields")
+            return
+        if len(self._files) >= self._most_files:
+            raise MultipartError("the form has too many files")
+        # The form closes it.
+        file = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the form
+        opened = cast("BinaryIO", file)
+        headers = Headers(raw=list(head.headers))
+        self._files.append(UploadFile(opened, size=0, filename=head.file_name, headers=headers))
+
+    async def _end(self) -> None:
+        head = self.heads[-1]
+        if head.file_name is not None:
+            await self._files[-1].seek(0)
+            self.items.append((head.name, self._files[-1]))
+        else:
+            text = head.text(bytes(self._text))
+            self.items.append((head.name, self._text.decode("latin-1") if text is None else text))
