@@ -24,7 +24,7 @@ from emulator.world.world import World
 IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")
 """The kinds of image field, in order of precedence."""
 
-DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+DATA_URI = re.compile(r"\s*data:[^,]*;\s*base64\s*,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ async def read_image(field: ImageField, call: Call, world: World, settings: Face
 def decode_base64(text: str) -> bytes | None:
     """Return the bytes of a base64 text, or None if it is malformed.
 
-    The prefix of a data URI and white space are ignored, and the padding may be missing.
+    The prefix of a data URI and all white space are ignored, and the padding may be missing.
     """
     prefix = DATA_URI.match(text)
     compact = "".join(text[prefix.end() if prefix else 0 :].split())

@@ -15,11 +15,15 @@ from emulator.vendors.faceplusplus.fields import Fields, decode_base64
 URL = "/facepp/v1/3dface"
 
 
-@given(data=st.binary(), prefix=st.sampled_from(["", "data:image/png;base64,", "DATA:;base64,"]))
-def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str) -> None:
+@given(
+    data=st.binary(),
+    prefix=st.sampled_from(["", "data:image/png;base64,", "DATA:;base64,", "data:image/jpeg; base64 ,"]),
+    space=st.text(" \t\r\n", max_size=4),
+)
+def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str, space: str) -> None:
     text = base64.b64encode(data).decode()
-    dressed = prefix + "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
-    assert decode_base64(dressed) == data
+    lines = "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    assert decode_base64(space + prefix + space + lines + space) == data
     assert decode_base64(prefix + text.rstrip("=")) == data
 
 

@@ -148,6 +148,11 @@ def with_headers(photo: bytes, headers: str) -> bytes:
     return fields() + part(headers, photo) + END
 
 
+def with_base64(photo: bytes, before: bytes, after: bytes = b"") -> bytes:
+    text = before + base64.encodebytes(photo).replace(b"\n", b"\r\n") + after
+    return fields() + part('Content-Disposition: form-data; name="image_base64_1"', text) + END
+
+
 FORMS: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
     "preamble": lambda photo: (
         MULTIPART,
@@ -202,6 +207,11 @@ FORMS: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
             base64.encodebytes(photo), f'{DISPOSITION}; filename="a"\r\nContent-Transfer-Encoding: base64'
         ),
     ),
+    "white space before a data URI": lambda photo: (
+        MULTIPART,
+        with_base64(photo, b"\n  data:image/jpeg;base64,"),
+    ),
+    "white space around base64": lambda photo: (MULTIPART, with_base64(photo, b"\t\r\n ", b"\r\n ")),
 }
 """Forms that are unusual, and mean the same as a plain one."""
 
