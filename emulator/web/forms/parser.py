@@ -66,8 +66,8 @@ class PartHead:
         Codecs to try on the part's text.
     encoding : str
         The encoding of the content, if the parser decodes it; otherwise empty.
-    is_extended : bool
-        Whether the file has an extended name, ``filename*``.
+    extended : sequence of str
+        Which of ``name`` and ``filename`` was sent as an extended parameter, such as ``filename*``.
     """
 
     name: str
@@ -75,7 +75,7 @@ class PartHead:
     headers: Sequence[tuple[bytes, bytes]]
     charsets: Sequence[str]
     encoding: str
-    is_extended: bool
+    extended: Sequence[str]
 
     @property
     def content_type(self) -> str | None:
@@ -253,7 +253,7 @@ class MultipartParser:
             headers=headers,
             charsets=_charsets(content_type.parameters.get("charset"), self._charsets),
             encoding=encoding if encoding in DECODERS else "",
-            is_extended="filename" in disposition.extended,
+            extended=sorted(disposition.extended & {"name", "filename"}),
         )
 
     def _decode(self, raw: bytes) -> str:

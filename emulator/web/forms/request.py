@@ -61,8 +61,8 @@ class FormRequest(Request):
         for head in heads:
             if head.encoding:
                 call.warn("form-not-portable", f"{head.name}: Content-Transfer-Encoding is {head.encoding}")
-            if head.is_extended:
-                call.warn("form-not-portable", f"{head.name}: filename* instead of filename")
+            for parameter in head.extended:
+                call.warn("form-not-portable", f"{head.name}: {parameter}* instead of {parameter}")
 
 
 class FormRoute(APIRoute):

@@ -183,3 +183,16 @@ def test_a_long_header_is_truncated() -> None:
     headers = [(b"x", b"a" * 1_000_000)]
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": headers}
     assert Capture(scope).close() < 20_000
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_form_is_recorded_whatever_the_case_of_its_type_and_broken_if_it_is_cut_off(size: int) -> None:
+    content_type = 'Multipart/Form-Data; charset=utf-8; BOUNDARY="b"'
+    part = b'--b\r\nContent-Disposition: form-data; name="mode"\r\n\r\na\r\n'
+    form = {"kind": "multipart", "bytes": len(part) + 6, "fields": {"mode": "a"}}
+    assert sent(b"text\r\n" + part, content_type, size) == {**form, "is_broken": True}
+    # A lone CR does not end a line, so the first boundary is the last.
+    assert sent(b"\r" + part + b"--b--", content_type, size) == {**form, "fields": {}}
+    assert sent(b"\n" + part + b"--b--", content_type, size) == form
+    for boundary in ("", "; boundary=", "; boundary=" + "b" * 257):
+        assert sent(part, f"multipart/form-data{boundary}", size)["kind"] == "binary"

@@ -176,7 +176,7 @@ def test_files_are_closed_when_the_client_disconnects(opened: list[SpooledTempor
 
 def test_warnings_name_what_many_servers_read_differently() -> None:
     body = (
-        part("name=a; filename*=UTF-8''%C3%BC")
+        part("name*=UTF-8''a; filename*=UTF-8''%C3%BC; other*=UTF-8''o")
         + part("name=c\r\nContent-Transfer-Encoding: Base64", b"YQ==")
         + part("name=d\r\nContent-Transfer-Encoding: binary")
         + b"--b--\r\n"
@@ -186,6 +186,7 @@ def test_warnings_name_what_many_servers_read_differently() -> None:
     assert call.warnings == [
         ("form-not-portable", "lines end in LF instead of CRLF"),
         ("form-not-portable", "a: filename* instead of filename"),
+        ("form-not-portable", "a: name* instead of name"),
         ("form-not-portable", "c: Content-Transfer-Encoding is base64"),
     ]
 
