@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Url, connected
-from emulator.commands.failure import failed
+from emulator.commands.failure import CallFailed, failed
 
 if TYPE_CHECKING:
     from emulator.control.world import Health
@@ -50,17 +50,31 @@ def env(
     with connected(url) as client:
         health = client.health()
     vendors = discover_vendors(VendorPackages().vendor_packages)
-    variables = variables_of(health, url, vendors, os.environ)
+    try:
+        variables = variables_of(health, url, vendors, os.environ)
+    except CallFailed as error:
+        raise failed(str(error)) from error
     typer.echo(written(variables, format_), nl=False)
 
 
 def variables_of(
-    health: Health, url: str, vendors: Sequence[Vendor], parent: Mapping[str, str]
+    health: Health,
+    url: str,
+    vendors: Sequence[Vendor],
+    parent: Mapping[str, str],
+    *,
+    has_proxy: bool = True,
 ) -> dict[str, str]:
     """Return the variables for an emulator at ``url``. They override those of ``parent``.
 
     ``FACE_EMULATOR_URL`` is the URL of the control API's server. Each vendor has a ``<VENDOR>_URL`` and one
-    variable for each part of its credential. With TLS, there are also those of the proxy and of trust.
+    variable for each part of its credential. With TLS, there are also those of trust, and those of the
+    proxy if ``has_proxy``.
+
+    Raises
+    ------
+    CallFailed
+        If the certificates are not on this machine.
     """
     variables = {"FACE_EMULATOR_URL": url}
     for vendor in vendors:
@@ -73,11 +87,11 @@ def variables_of(
 
         files = trust_files(Path(health.tls.folder))
         if not files.bundle.is_file():
-            raise failed(
+            raise CallFailed(
                 f"the certificates are in {files.bundle.parent} on the emulator's machine, not here; copy "
                 "that folder, or share it as a volume"
             )
-        variables |= environment(files, health.tls.names, url, parent)
+        variables |= environment(files, health.tls.names, url if has_proxy else None, parent)
     return variables
 
 

@@ -17,6 +17,7 @@ from emulator.commands.failure import failed, stopped
 
 if TYPE_CHECKING:
     from emulator.control.client import Client
+    from emulator.settings import Settings
     from emulator.world.journal.entry import RecordedCall
 
 OWN_FAILURE = 125
@@ -63,6 +64,14 @@ def execute(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the emulator running after the command, until Ctrl+C.")
     ] = False,
+    sealed: Annotated[
+        bool,
+        typer.Option(
+            "--sealed",
+            help="Linux only: run in namespaces in which the vendors' names are the emulator, and nothing "
+            "else can be reached.",
+        ),
+    ] = False,
     print_env: Annotated[
         bool, typer.Option("--print-env", help="Print the variables that the command gets, to stderr.")
     ] = False,
@@ -71,8 +80,9 @@ def execute(
 
     No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
     Unmodified clients reach it: environment variables select it as the proxy for the vendors' names, and
-    make clients trust its certificates. The exit code is that of the command. It is 125 if the emulator
-    fails, 126 if the command is not executable, and 127 if it does not exist.
+    make clients trust its certificates. Clients that ignore these variables (fetch of Node before 24,
+    streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the command. It is 125
+    if the emulator fails, 126 if the command is not executable, and 127 if it does not exist.
     """
     from emulator.commands.child import CannotStart, run
     from emulator.control.client import Client
@@ -82,14 +92,18 @@ def execute(
     logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
     try:
         settings = Settings(**_given(data_dir, scenario))
+        if sealed:
+            _seal(settings)
         with (
-            running_server(settings, port=port, tls_port=0) as listening,
+            running_server(settings, port=port, tls_port=443 if sealed else 0) as listening,
             Client(listening.base_url) as client,
         ):
-            _say(f"starting at {listening.base_url}")
+            _say(f"running at {listening.base_url}")
             client.wait_until_ready(START_SECONDS)
             vendors = listening.app.state.vendors
-            variables = variables_of(client.health(), listening.base_url, vendors, os.environ)
+            variables = variables_of(
+                client.health(), listening.base_url, vendors, os.environ, has_proxy=not sealed
+            )
             if print_env:
                 for name, value in variables.items():
                     typer.echo(f"{name}={value}", err=True)
@@ -119,6 +133,14 @@ def _given(data_dir: Path | None, scenarios: list[str] | None) -> dict[str, Any]
     if scenarios:
         given["scenarios"] = tuple(scenarios)
     return given
+
+
+def _seal(settings: Settings) -> None:
+    from emulator.commands.namespace import seal
+    from emulator.web.vendor import discover_vendors
+
+    vendors = discover_vendors(settings.vendor_packages)
+    seal([name for vendor in vendors for name in (*vendor.hosts, *vendor.stores)])
 
 
 def _calls(client: Client) -> list[RecordedCall]:

@@ -1,0 +1,276 @@
+"""``exec`` and ``env``, with unmodified clients that call the vendors' own names."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.commands.environment import Format, variables_of, written
+from emulator.commands.failure import CallFailed
+from emulator.control import Client
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+from emulator.web.vendor import discover_vendors
+
+CLIENTS = Path(__file__).parent.parent / "clients"
+FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
+VENDORS = discover_vendors(Settings().vendor_packages)
+
+
+def _has_php_curl() -> bool:
+    php = shutil.which("php")
+    if php is None:
+        return False
+    ran = subprocess.run([php, "-m"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    return "curl" in ran.stdout.split()
+
+
+PROGRAMS = {
+    "curl": (["sh", str(CLIENTS / "upload_curl.sh")], shutil.which("curl") is not None),
+    "urllib": ([sys.executable, str(CLIENTS / "upload_urllib.py")], True),
+    "requests": ([sys.executable, str(CLIENTS / "upload_requests.py")], True),
+    "httpx": ([sys.executable, str(CLIENTS / "upload_httpx.py")], True),
+    "aiohttp": (
+        [sys.executable, str(CLIENTS / "upload_aiohttp.py")],
+        importlib.util.find_spec("aiohttp") is not None,
+    ),
+    "fetch": (["node", str(CLIENTS / "upload_fetch.mjs")], shutil.which("node") is not None),
+    "https": (["node", str(CLIENTS / "upload_https.mjs")], shutil.which("node") is not None),
+    "java": (
+        ["java", str(CLIENTS / "Flow.java"), str(FACES / "ok-frontal.jpg")],
+        shutil.which("java") is not None,
+    ),
+    "php-curl": (["php", str(CLIENTS / "upload_curl.php")], _has_php_curl()),
+    "php-streams": (["php", str(CLIENTS / "upload_streams.php")], shutil.which("php") is not None),
+    "go": (["go", "run", str(CLIENTS / "upload.go")], shutil.which("go") is not None),
+}
+"""The clients, and whether this machine can run them."""
+
+LEAVE = "import socket; socket.create_connection(('192.0.2.1', 443), 5)"
+
+WITHOUT_PROXY = {"aiohttp", "fetch", "https", "php-streams"}
+"""Clients that ignore the proxy variables, and need the sealed run."""
+
+
+def needs(name: str) -> None:
+    if not PROGRAMS[name][1]:
+        pytest.skip(f"this machine has no {name}")
+
+
+def face_emulator(
+    *arguments: str, timeout: float = 180, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "emulator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, "FACE_EMULATOR_WORKERS": "1", **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the certificate authority."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def secure(state: Path, workers: WorkerPool) -> Iterator[Listening]:
+    """A server with TLS."""
+    with running_server(Settings(data_dir=state / "data"), workers=workers, tls_port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def variables(secure: Listening) -> dict[str, str]:
+    """The variables with which a child reaches the server."""
+    with Client(secure.base_url) as client:
+        return variables_of(client.health(), secure.base_url, VENDORS, os.environ)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - WITHOUT_PROXY))
+def test_an_unmodified_client_gets_through_by_variables_alone(variables: dict[str, str], name: str) -> None:
+    needs(name)
+    command, _ = PROGRAMS[name]
+    ran = subprocess.run(  # noqa: S603 - our own clients
+        command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **variables}
+    )
+    assert ran.stdout.startswith("done "), ran.stderr
+    assert name == "java" or ran.stdout == "done 200\n"
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The output and the messages of one sealed run of all clients."""
+    script = [
+        f"echo {name}: $({shlex.join(command)} 2>&1 | tail -1)"
+        for name, (command, is_there) in sorted(PROGRAMS.items())
+        if is_there
+    ]
+    script += [
+        "curl -sS --max-time 20 https://example.com 2>&1 || echo refused: $?",
+        shlex.join([sys.executable, "-c", LEAVE]) + " 2>&1 | tail -1",
+    ]
+    folder = str(tmp_path_factory.mktemp("sealed"))
+    ran = face_emulator("exec", "--sealed", "--", "sh", "-c", "\n".join(script), XDG_STATE_HOME=folder)
+    if ran.returncode == 125 and "namespaces" in ran.stderr:
+        pytest.skip(ran.stderr.strip())
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout, ran.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_in_the_sealed_run_every_unmodified_client_gets_through(sealed: tuple[str, str], name: str) -> None:
+    needs(name)
+    assert f"{name}: done " in sealed[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_nothing_leaves_the_sealed_run(sealed: tuple[str, str]) -> None:
+    if PROGRAMS["curl"][1]:
+        assert "refused: 6" in sealed[0]  # the name does not resolve
+    assert "Network is unreachable" in sealed[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -TERM $$"], 143),
+        (["no-such-command"], 127),
+        ([str(CLIENTS / "upload.go")], 126),
+    ],
+    ids=["success", "failure", "signal", "unknown", "not executable"],
+)
+def test_the_exit_code_is_that_of_the_command(command: Sequence[str], code: int, state: Path) -> None:
+    ran = face_emulator("exec", "--", *command, XDG_STATE_HOME=str(state))
+    assert ran.returncode == code, ran.stderr
+
+
+def test_arguments_reach_the_command_without_a_shell(state: Path) -> None:
+    words = ["$HOME", "a b", "*", "--port", "é", ""]
+    print_them = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    ran = face_emulator("exec", "--", sys.executable, "-c", print_them, *words, XDG_STATE_HOME=str(state))
+    assert json.loads(ran.stdout) == words
+
+
+def test_a_failure_of_the_emulator_has_a_code_of_its_own(state: Path) -> None:
+    ran = face_emulator("exec", "--scenario", "nonsense", "--", "true", XDG_STATE_HOME=str(state))
+    assert (ran.returncode, ran.stdout) == (125, "")
+    assert "nonsense" in ran.stderr
+
+
+def test_warnings_and_failures_can_fail_a_successful_command(state: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, urllib.request as u\n"
+        "url = os.environ['FACEPLUSPLUS_URL'] + '/facepp/v1/3dface?api_key=k'\n"
+        "try: u.urlopen(url, b'api_secret=s')\n"
+        "except u.HTTPError: pass"
+    )
+    har = tmp_path / "calls.har"
+    command = ["--", sys.executable, "-c", code]
+    for options, expected in (
+        (["--har", str(har)], 0),
+        (["--fail-on", "warnings"], 1),
+        (["--fail-on", "failures"], 1),
+    ):
+        ran = face_emulator("exec", *options, *command, XDG_STATE_HOME=str(state))
+        assert ran.returncode == expected, ran.stderr
+        assert "1 call, 1 failed, 1 warning" in ran.stderr
+        assert "credential-in-query" in ran.stderr
+    (entry,) = json.loads(har.read_text())["log"]["entries"]
+    assert entry["response"]["status"] == 400
+
+
+def test_signals_reach_the_command_and_nothing_is_left_behind(state: Path, tmp_path: Path) -> None:
+    """The command has started a process of its own, which also ends."""
+    started, ended = tmp_path / "started", tmp_path / "ended"
+    script = (
+        f"trap 'echo >{ended}; exit 3' TERM; sleep 1000 & echo $! >{started}.part; "
+        f"mv {started}.part {started}; wait"
+    )
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "emulator", "exec", "--", "sh", "-c", script],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FACE_EMULATOR_WORKERS": "1", "XDG_STATE_HOME": str(state)},
+    )
+    until = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert ended.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def test_print_env_shows_what_the_command_gets(state: Path) -> None:
+    names = ["FACE_EMULATOR_URL", "PERFECTCORP_URL", "FACEPLUSPLUS_API_KEY", "HTTPS_PROXY", "SSL_CERT_FILE"]
+    print_them = f"import os; [print(name + '=' + os.environ[name]) for name in {names}]"
+    ran = face_emulator(
+        "exec", "--print-env", "--", sys.executable, "-c", print_them, XDG_STATE_HOME=str(state)
+    )
+    assert set(ran.stdout.splitlines()) <= set(ran.stderr.splitlines())
+    assert len(ran.stdout.splitlines()) == len(names)
+
+
+def test_env_prints_variables_that_a_shell_reads(secure: Listening, variables: dict[str, str]) -> None:
+    ran = face_emulator("env", "--url", secure.base_url)
+    print_them = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    read = subprocess.run(  # noqa: S603 - fixed words
+        ["sh", "-c", f"{ran.stdout}\n{print_them}"],  # noqa: S607 - any sh
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert variables.items() <= json.loads(read.stdout).items()
+
+
+def test_env_formats(secure: Listening, variables: dict[str, str]) -> None:
+    assert json.loads(written(variables, Format.JSON)) == variables
+    assert f"FACE_EMULATOR_URL={secure.base_url}\n" in written(variables, Format.GITHUB)
+    assert written({"A": "it's a $1"}, Format.DOTENV) == 'A="it\'s a \\$1"\n'
+    assert written({"A": "a b"}, Format.DOTENV) == "A='a b'\n"
+
+
+def test_env_without_tls_has_the_urls_and_credentials_only(server: Listening) -> None:
+    url = server.base_url
+    found = json.loads(face_emulator("env", "--format", "json", "--url", url).stdout)
+    assert "HTTPS_PROXY" not in found
+    expected = {
+        "FACE_EMULATOR_URL": url,
+        "FACEPLUSPLUS_URL": url,
+        "FACEPLUSPLUS_API_KEY": "face-emulator",
+        "FACEPLUSPLUS_API_SECRET": "face-emulator",
+        "METAHUMAN_URL": url,
+        "METAHUMAN_TOKEN": "face-emulator",
+        "PERFECTCORP_URL": url,
+        "PERFECTCORP_KEY": "face-emulator",
+    }
+    assert expected.items() <= found.items()
+
+
+def test_certificates_on_another_machine_are_reported(secure: Listening, tmp_path: Path) -> None:
+    with Client(secure.base_url) as client:
+        health = client.health()
+    assert health.tls is not None
+    away = health.model_copy(update={"tls": health.tls.model_copy(update={"folder": str(tmp_path)})})
+    with pytest.raises(CallFailed, match="the certificates are in"):
+        variables_of(away, secure.base_url, VENDORS, {})
