@@ -1,8 +1,8 @@
 """Effect and cost of the reshape: ``python -m benchmarks.reshape``.
 
-The first tables show how much each parameter changes its quantity in the output picture (see
-``laboratory.proportions``). The last tables show the time of each stage on one core, and the floor:
-decode, one resampling of the whole picture, encode.
+The first tables show how much each parameter changes the proportion that it controls, measured in the
+output picture (see ``laboratory.proportions``). The last tables show the time of each stage on one core. For
+comparison, the row "floor" has the time to decode a picture, resample it once, and encode it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NAMES = tuple(field.name for field in fields(ReshapeParameters))
 VALUES = (-1.0, -0.5, 0.5, 1.0)
 Result = TypeVar("Result")
 Times: TypeAlias = NDArray[np.float64]
-"""Milliseconds: wall time, and CPU time, which other programs disturb less."""
+"""Milliseconds: wall time, and CPU time, which depends less on other programs."""
 
 
 def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
@@ -50,7 +50,7 @@ def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
     for seed, yaw in ((3, 0), (14, 0), (17, 0), (17, 25)):
         spec = SyntheticFaceSpec(seed=seed, yaw=yaw, skin_tone=5, width=640, height=700, face_fraction=0.48)
         drawn = render_face(spec).image
-        # Detect before adding the speckle that the flow needs: with it, a detector may miss a turned face.
+        # Detect first: optical flow needs a speckled picture, in which the detector may miss a turned face.
         found = detector.detect(drawn)[0].landmarks
         shown[f"synthetic {seed}, yaw {yaw}"] = speckled(drawn, grain=2.2), found
     # Enlarge the astronaut's small face, because optical flow cannot measure detail below a pixel.
@@ -61,8 +61,8 @@ def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
 
 
 def print_effects(title: str, image: Image, landmarks: Points3) -> None:
-    """Print the table of one face."""
-    print(f"\n{title}: u is {head_frame(landmarks).unit:.0f} pixels; % is of the quantity or of u")
+    """Print the effects of all parameters on one face."""
+    print(f"\n{title}: u is {head_frame(landmarks).unit:.0f} pixels; % is of the proportion or of u")
     print(
         f"{'parameter':<20} {'-100':>7} {'-50':>7} {'50':>7} {'100':>7} {'target':>7}  monotonic"
         f"  {'leak % u':>8} {'':<9} {'min J':>5} {'outside':>7}"
@@ -174,7 +174,7 @@ def print_costs(side: int, repetitions: int) -> None:
     print(f"{'':<8} {'ms':>8} {'CPU ms':>8}")
     for name, times in rows:
         print(f"{name:<8} {times[0]:8.1f} {times[1]:8.1f}")
-    print("floor: decode, one resampling of the picture, encode; all: bytes to bytes, ", end="")
+    print("floor: decode, one resampling of the picture, encode; all: the whole reshape, ", end="")
     print(f"{total[0] / floor[0]:.2f} times the floor ({total[1] / floor[1]:.2f} in CPU time)")
 
 

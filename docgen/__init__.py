@@ -1,5 +1,5 @@
-"""The generated parts of the documentation: ``python -m docgen`` writes them into the pages in docs/.
+"""Generator of the reference parts of the documentation: ``python -m docgen`` writes them into the pages.
 
-A part stands between two comments, ``<!-- BEGIN settings -->`` and ``<!-- END settings -->``. The name may
-be followed by an argument, such as a vendor: ``<!-- BEGIN errors metahuman -->``.
+Each part is between two comments, such as ``<!-- BEGIN settings -->`` and ``<!-- END settings -->``. An
+argument can follow the name of the part: ``<!-- BEGIN errors metahuman -->``.
 """

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: ``python -m docgen``."""
+"""The command ``python -m docgen``, which writes the generated parts of the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference of the Python client, from its methods."""
+"""Reference of the Python client, generated from the docstrings of its methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.control import Client
 
 
 def client() -> str:
-    """Return the methods of the client, grouped as its base classes group them."""
+    """Return a table of the client's methods, in the order of its base classes."""
     rows = []
     for part in Client.__bases__:
         for name, method in vars(part).items():

@@ -1,4 +1,4 @@
-"""The reference of the command line, from the commands themselves."""
+"""Reference of the command line, generated from the commands of ``face-emulator``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = "face-emulator"
 
 
 def commands() -> str:
-    """Return a table of all commands, and a section for each."""
+    """Return a table of all commands, followed by a section for each command."""
     root = cast("TyperGroup", typer.main.get_command(app))
     found = list(_leaves(root, PROGRAM))
     rows = [(f"[`{name}`](#{name.replace(' ', '-')})", _summary(command)) for name, command in found]
@@ -37,6 +37,6 @@ def _summary(command: TyperCommand) -> str:
 
 def _section(name: str, command: TyperCommand) -> str:
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name=name)
-    # Typer writes the name as code, in a heading of the first level.
+    # Replace the first line, a heading of the first level that has the name as code.
     _, _, rest = text.partition("\n")
     return f"## {name}\n{rest.rstrip()}"

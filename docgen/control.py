@@ -1,4 +1,4 @@
-"""The reference of the control API, from its OpenAPI document."""
+"""Reference of the control API, generated from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.settings import Settings
 
 
 def control_api() -> str:
-    """Return a section for each group of routes, and in it one for each route."""
+    """Return a section for each group of routes, with a subsection for each route."""
     document = create_app(Settings(workers=1)).openapi()
     routes = [
         (described.get("tags", ["other"])[0], method.upper(), path, described)

@@ -1,4 +1,4 @@
-"""The tables of faults: what a rule matches, its effects, presets, scenarios; and the journal's warnings."""
+"""Tables of fault rules, named effects, scenarios and the journal's warnings."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from emulator.world.warnings import WARNINGS
 
 
 def match() -> str:
-    """Return the members of a rule's ``match``."""
+    """Return a table of the members of a rule's ``match``."""
     return _members(Match)
 
 
 def effect() -> str:
-    """Return the members of a rule's ``effect``."""
+    """Return a table of the members of a rule's ``effect``."""
     return _members(Effect)
 
 
 def rule() -> str:
-    """Return the members of a rule beside its match and effect."""
+    """Return a table of a rule's members, except ``match`` and ``scenario``."""
     schema = FaultRule.model_json_schema()
     rows = [each for each in members(schema, schema, depth=1) if each.path not in {"match", "scenario"}]
     return member_table(rows, "member")
 
 
 def presets() -> str:
-    """Return the named effects, and what each stands for."""
+    """Return a table of the named effects."""
     rows = [
         (code(name), code(effect.model_dump_json(exclude_defaults=True))) for name, effect in PRESETS.items()
     ]
@@ -39,13 +39,13 @@ def presets() -> str:
 
 
 def scenarios() -> str:
-    """Return the shipped scenarios."""
+    """Return a table of the shipped scenarios."""
     found = shipped_scenarios(shipped_vendors())
     return table(("scenario", "does"), [(code(name), each.description) for name, each in found.items()])
 
 
 def warnings() -> str:
-    """Return the warnings that a call in the journal can have."""
+    """Return a table of the warnings that a call in the journal can have."""
     rows = [(code(kind.code), kind.when, kind.advice) for kind in WARNINGS.values()]
     return table(("warning", "the client", "advice"), rows)
 

@@ -1,4 +1,4 @@
-"""The reference of the pytest plugin: fixtures and options."""
+"""Reference of the pytest plugin: its fixtures and options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator import pytest_plugin
 
 
 class _Parser:
-    """Takes down the options that the plugin adds."""
+    """A stand-in for pytest's parser that records the options that the plugin adds."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
@@ -25,7 +25,7 @@ class _Parser:
 
 
 def fixtures() -> str:
-    """Return the fixtures of the plugin."""
+    """Return a table of the plugin's fixtures."""
     found = [
         (name, each)
         for name, each in vars(pytest_plugin).items()
@@ -33,13 +33,13 @@ def fixtures() -> str:
     ]
     rows = []
     for name, each in found:
-        doc = inspect.getdoc(each._get_wrapped_function()) or ""  # noqa: SLF001 - pytest has no public way
-        rows.append((code(name), each._fixture_function_marker.scope, doc.partition("\n\n")[0]))  # noqa: SLF001 - likewise
+        doc = inspect.getdoc(each._get_wrapped_function()) or ""  # noqa: SLF001 - pytest has no public API for this
+        rows.append((code(name), each._fixture_function_marker.scope, doc.partition("\n\n")[0]))  # noqa: SLF001 - as above
     return table(("fixture", "scope", "provides"), rows)
 
 
 def options() -> str:
-    """Return the command-line options that the plugin adds to pytest."""
+    """Return a table of the command-line options that the plugin adds to pytest."""
     parser = _Parser()
     pytest_plugin.pytest_addoption(cast("pytest.Parser", parser))
     return table(("option", "meaning"), [(code(name), text) for name, text in parser.found])

@@ -1,4 +1,4 @@
-"""Tables and code spans in Markdown."""
+"""Functions that write Markdown tables and code spans."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a bar in a cell is escaped, and a line break becomes a space."""
+    """Return a table. Bars in a cell are escaped, and line breaks become spaces."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
@@ -17,7 +17,7 @@ def code(text: object) -> str:
 
 
 def codes(names: Iterable[object], last: str = "or") -> str:
-    """Return code spans as an enumeration: ``a``, ``b`` or ``c``."""
+    """Return code spans as a list in a sentence: ``a``, ``b`` or ``c``."""
     spans = [code(name) for name in names]
     return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} {last} {spans[-1]}"
 

@@ -1,4 +1,4 @@
-"""Pages with generated parts."""
+"""The documentation's pages, and the functions that write their generated parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "fixtures": fixtures.fixtures,
     "pytest-options": fixtures.options,
 }
-"""The functions that write a part, by name; what follows the name are the arguments."""
+"""Functions that return a part, by the name of the part. Words after the name are their arguments."""
 
 _PART = re.compile(r"<!-- BEGIN (?P<name>[\w -]+) -->\n.*?<!-- END (?P=name) -->", re.DOTALL)
 
@@ -43,17 +43,17 @@ def pages() -> Iterator[Path]:
 
 
 def parts_of(text: str) -> list[str]:
-    """Return the names of the parts of a page, with their arguments."""
+    """Return the names of a page's generated parts, each with its arguments."""
     return [found["name"] for found in _PART.finditer(text)]
 
 
 def filled(text: str) -> str:
-    """Return a page with its parts generated anew.
+    """Return a page with its parts regenerated.
 
     Raises
     ------
     KeyError
-        If there is no part of a name.
+        If the page has a part with an unknown name.
     """
     return _PART.sub(_fill, text)
 

@@ -1,4 +1,4 @@
-"""JSON schemas as rows of a table: one row for each member, with a dotted path."""
+"""Conversion of JSON schemas to table rows: one row for each member, with a dotted path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 JSON_TEXT = "JSON as text"
 
 FORMATS = {"binary": "file", "date-time": "ISO 8601 time", "uuid": "UUID", "path": "path"}
-"""Formats of strings in words."""
+"""Words for the string formats of JSON Schema."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Member:
     accepts : str
         Its type and limits, in words.
     is_required : bool
-        Whether it cannot be omitted.
+        Whether it is required.
     default : str
-        The default as a code span; empty if there is none.
+        Default as a code span; empty if there is none.
     description : str
-        What it means.
+        Meaning of the member.
     """
 
     path: str
@@ -42,20 +42,20 @@ class Member:
 
 
 def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -> Iterator[Member]:
-    """Yield the members of an object, of the objects in it, and of the alternatives of a union.
+    """Yield the members of an object, of nested objects, and of all alternatives of a union.
 
-    A member of several alternatives is yielded once, with the types and descriptions of all of them.
+    A member that several alternatives have is yielded once, with all its types and descriptions.
 
     Parameters
     ----------
     schema : mapping
-        The schema of the object.
+        Schema of the object.
     document : mapping
-        Where its references lead to: an OpenAPI document, or a schema with ``$defs``.
+        Document with the targets of references: an OpenAPI document, or a schema with ``$defs``.
     prefix : str, optional
-        The path of the object.
+        Path of the object.
     depth : int, optional
-        How many levels of objects to describe.
+        Number of levels of nested objects to describe.
     """
     versions: dict[str, list[Json]] = {}
     required: set[str] = set()
@@ -83,14 +83,14 @@ def members(schema: Json, document: Json, prefix: str = "", *, depth: int = 4) -
 def accepts(schema: Json, document: Json) -> str:
     """Return the type and the limits of a value in words: ``integer (1 to 10)``."""
     words = list(dict.fromkeys(_words(each, document) for each in _alternatives(schema, document)))
-    # Environment variables hold JSON as text, and an integer is a number.
+    # Omit JSON as text if there is another type, and integers if numbers are accepted.
     implied = {JSON_TEXT, ""} | ({"integer"} if "number" in words else set())
     known = [word for word in words if word not in implied] or [word for word in words if word]
     return " or ".join(known) or "any JSON"
 
 
 def resolved(schema: Json, document: Json) -> Json:
-    """Return the schema that a reference leads to, or the schema itself."""
+    """Return the schema that a reference points to. Other schemas are returned unchanged."""
     while "$ref" in schema:
         target: Any = document
         for part in schema["$ref"].removeprefix("#/").split("/"):
@@ -100,9 +100,10 @@ def resolved(schema: Json, document: Json) -> Json:
 
 
 def _alternatives(schema: Json, document: Json) -> list[Json]:
-    """Return the members of a union, or the one schema; annotations around a reference are dropped.
+    """Return the alternatives of a union. A schema that is not a union is its only alternative.
 
-    An object that a union restricts further comes before the members of the union.
+    Annotations next to a reference are dropped. If a schema has properties and a union, the properties come
+    first.
     """
     schema = resolved(schema, document)
     for keyword in ("anyOf", "oneOf", "allOf"):

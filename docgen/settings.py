@@ -1,4 +1,4 @@
-"""The tables of settings."""
+"""Tables of the emulator's and the vendors' settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Per vendor: the operations, the errors, the test faces and the ledger's totals."""
+"""Reference of the vendors: operations, errors, credential states, test faces and ledger totals."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def operations(name: str) -> str:
 
 
 def credential_states() -> str:
-    """Return the table of credential states, with the errors that each causes at each vendor."""
+    """Return the table of credential states, with the errors that each state causes at each vendor."""
     vendors = shipped_vendors()
     rows = [
         (code(state), *(_refusals(vendor, error) for vendor in vendors)) for state, error in REFUSALS.items()
@@ -84,7 +84,7 @@ def credential_states() -> str:
 
 
 def _refusals(vendor: Vendor, error: type[Exception]) -> str:
-    """Return the errors of a vendor that stand for a refused credential, or for a base of the exception."""
+    """Return the vendor's errors for ``error`` or, if there are none, for its base class."""
     for cause in error.__mro__[:2]:
         found = [entry.name for entry in vendor.errors.values() if cause in entry.causes]
         if found:
@@ -108,7 +108,7 @@ def test_faces() -> str:
 
 
 def ledger_totals() -> str:
-    """Return the table of how many facts of each vendor's contract have which mark."""
+    """Return a table that counts the facts of each vendor's contract by mark."""
     rows = [
         (
             f"[{vendor.title}](ledgers/{vendor.name}.md)",
@@ -120,12 +120,12 @@ def ledger_totals() -> str:
 
 
 def ledger(vendor: Vendor) -> str:
-    """Return the ledger of a vendor's contract."""
+    """Return the text of a vendor's ledger."""
     return vendor.folder.joinpath("contract.md").read_text()
 
 
 def member_table(rows: Iterable[Member], first: str) -> str:
-    """Return a table of what a request can have; columns that would be empty are left out."""
+    """Return a table of the members of a request, without empty columns."""
     found = list(rows)
     return _without_empty_columns(
         (first, [code(each.path) for each in found]),
@@ -137,7 +137,7 @@ def member_table(rows: Iterable[Member], first: str) -> str:
 
 
 def response_table(rows: Iterable[Member]) -> str:
-    """Return a table of the members of a response."""
+    """Return a table of the members of a response, without empty columns."""
     found = list(rows)
     return _without_empty_columns(
         ("member of the response", [code(each.path) for each in found]),

@@ -1,4 +1,4 @@
-"""The composition root: selects the adapters and creates the application."""
+"""The composition root: connects the storage, the workers, the vendors and the control API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Adapters:
-    """The selected adapters."""
+    """The implementations of storage, queue and downloads."""
 
     folder: Path
     is_temporary: bool
@@ -79,19 +79,19 @@ def create_app(
     Parameters
     ----------
     settings : Settings, optional
-        By default, read from the environment.
+        Settings to use instead of those in the environment.
     clock : Clock, optional
-        Clock to use instead of the one in the settings.
+        Clock to use instead of the one that the settings define.
     workers : WorkerPool, optional
-        Pool to use instead of a new one. The application does not close it, so that several applications in
-        a test run can share a warm pool.
+        Worker pool to use instead of a new one. The application does not close it, so several applications
+        in a test run can share a warm pool.
 
     Raises
     ------
     ValueError
         If a setting names an unknown vendor, or a vendor's setting is invalid.
     ScenarioUnreadable, UnknownFault, LifetimeRefused
-        If a scenario of the settings cannot be read, or names an unknown fault or lifetime.
+        If a scenario in the settings cannot be read, or names an unknown fault or lifetime.
     """
     settings = settings or Settings()
     vendors = discover_vendors(settings.vendor_packages)
@@ -195,9 +195,9 @@ def _remove(folder: Path) -> None:
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
-    """Open the adapters, and let ``stack`` close them."""
+    """Open the adapters. They are closed when ``stack`` is closed."""
     if adapters.is_temporary:
-        # The finalizer alone is not enough, because a signal ends the process before it runs.
+        # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
@@ -259,7 +259,7 @@ def _adapter_descriptions(settings: Settings) -> dict[str, str]:
 
 
 def clock_of(settings: Settings) -> Clock:
-    """Return the clock of the settings."""
+    """Return the clock that the settings define."""
     if settings.clock == "system":
         return Clock()
     moment = settings.clock

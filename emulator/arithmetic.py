@@ -1,6 +1,6 @@
-"""Identical rounding on all x86-64 processors with AVX2.
+"""Environment variables that make numpy round identically on all x86-64 processors with AVX2.
 
-When they are loaded, numpy and OpenBLAS select the fastest kernels for the processor. The results of these
+numpy and OpenBLAS select the fastest kernels for the processor when they are loaded. The results of different
 kernels differ in the last bit, which changes single pixels of a rendered picture. The order in which OpenBLAS
 adds the results of its threads has the same effect.
 """
@@ -27,7 +27,7 @@ NUMPY_FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "AVX512_ICL": frozenset(_AVX512_ICL),
     "AVX512_SPR": frozenset(_AVX512_ICL | {"avx512_fp16"}),
 }
-"""numpy's names of the extensions beyond AVX2, with the processor flags that each needs.
+"""numpy's names of the instruction sets beyond AVX2, with the processor flags that each needs.
 
 https://numpy.org/doc/stable/reference/simd/build-options.html
 """
@@ -36,8 +36,8 @@ https://numpy.org/doc/stable/reference/simd/build-options.html
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
     """Return the environment variables that make numpy and OpenBLAS compute the same on all processors.
 
-    They must be set before numpy is loaded. They select one thread and disable the extensions beyond AVX2.
-    If the processor has no AVX2, or its flags are unknown, they only select one thread.
+    Set them before numpy is loaded. They select one thread and disable the instruction sets beyond AVX2. If
+    the processor has no AVX2, or its flags are unknown, they only select one thread.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
         cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
     found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     flags = frozenset(found[1].split()) if found else frozenset()
-    # One thread is also faster: each worker has a core, and with small matrices two threads wait for each
-    # other. A reshape of 1024 pixels took 116 ms with two threads on two busy cores, and 56 ms with one.
+    # One thread is also faster: each worker has a core, and with small matrices, two threads wait for each
+    # other. On two busy cores, a reshape of 1024 x 1024 pixels took 116 ms with two threads, 56 ms with one.
     variables = {"OPENBLAS_NUM_THREADS": "1"}
     if "avx2" not in flags:
         return variables
-    # numpy warns about extensions that the processor does not have.
+    # Omit instruction sets that the processor does not have, because numpy warns about them.
     beyond = [name for name, needed in NUMPY_FEATURES.items() if needed <= flags]
     variables["OPENBLAS_CORETYPE"] = "Haswell"
     if beyond:

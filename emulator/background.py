@@ -11,12 +11,12 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """Asyncio tasks in the background.
+    """Asyncio tasks that run in the background, each for one credential.
 
     Parameters
     ----------
     failure : str
-        Log message if one of them raises.
+        Message to log if a task raises an exception.
     """
 
     def __init__(self, failure: str) -> None:
@@ -24,7 +24,7 @@ class Background:
         self._running: dict[asyncio.Task[None], str] = {}
 
     def start(self, credential: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start work for a credential and return its task."""
+        """Start ``work`` for a credential, and return its asyncio task."""
         task = asyncio.create_task(work)
         self._running[task] = credential
         task.add_done_callback(self._end)

@@ -1,7 +1,7 @@
-"""The clock. No other module reads the time of the operating system.
+"""The emulator's clock. No other module reads the date and time of the operating system.
 
-All credentials share one clock until a tester changes the clock of a credential. With its own clock, a test
-can make a file expire without affecting the tests that run in parallel.
+All credentials share the default clock until the tester sets the clock of a credential. A test can
+therefore make a file of its credential expire without affecting tests that run in parallel.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 ALL_CREDENTIALS = ""
-"""Stands for all credentials: its settings are the default."""
+"""Key that stands for all credentials. Settings under this key are the default."""
 
 
 def machine_time() -> float:
-    """Return the machine's time in seconds since the Unix epoch. It ignores changes of the clock."""
+    """Return the machine's time, in seconds since the Unix epoch. The emulator's clock does not affect it."""
     return time.time()
 
 
@@ -29,9 +29,9 @@ class Setting:
     Attributes
     ----------
     offset_s : float
-        Seconds that it is ahead of the machine's clock, if it is not frozen.
+        Seconds that the clock is ahead of the machine's clock, unless it is frozen.
     frozen_at : float or None
-        Time at which it is frozen, in seconds since the Unix epoch.
+        Time at which the clock is frozen, in seconds since the Unix epoch. None if it runs.
     """
 
     offset_s: float = 0.0
@@ -51,12 +51,12 @@ class Setting:
 
 
 class Clock:
-    """The current time of each credential. It decides what has expired, and dates records.
+    """The current time of each credential, for expiry, delays and timestamps.
 
     Parameters
     ----------
     frozen_at : float or None
-        Time at which the clock is frozen initially. None for the machine's time.
+        Time at which the default clock is frozen at the start. None for the machine's time.
     """
 
     def __init__(self, frozen_at: float | None = None) -> None:
@@ -65,7 +65,7 @@ class Clock:
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def now(self, credential: str = ALL_CREDENTIALS) -> float:
-        """Return the time of ``credential``, in seconds since the Unix epoch."""
+        """Return the time on the clock of ``credential``, in seconds since the Unix epoch."""
         return self.setting(credential).now()
 
     def setting(self, credential: str = ALL_CREDENTIALS) -> Setting:
@@ -73,31 +73,31 @@ class Clock:
         return self._settings.get(credential) or self._settings.get(ALL_CREDENTIALS, self._initial)
 
     def settings(self) -> dict[str, Setting]:
-        """Return the clocks that testers have set, by credential."""
+        """Return the state of each clock that the tester has set, by credential."""
         return dict(self._settings)
 
     def set(self, setting: Setting, credential: str = ALL_CREDENTIALS) -> None:
-        """Set the clock of ``credential``, and wake everything that waits for a time."""
+        """Set the clock of ``credential``, and wake all callers of ``wait_until``."""
         self._settings[credential] = setting
         self._wake()
 
     def freeze(self, credential: str = ALL_CREDENTIALS, at: float | None = None) -> None:
-        """Freeze the clock now, or at the time ``at``."""
+        """Freeze the clock at its current time, or at the time ``at``."""
         self.set(Setting(frozen_at=self.now(credential) if at is None else at), credential)
 
     def run(self, credential: str = ALL_CREDENTIALS) -> None:
-        """Let the clock run from its current time."""
+        """Let the clock run, starting from its current time."""
         self.set(Setting(offset_s=self.now(credential) - time.time()), credential)
 
     def travel(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
-        """Set the clock to ``moment``. A frozen clock stays frozen, a running one runs on."""
+        """Set the clock to ``moment``. A frozen clock stays frozen, and a running clock keeps running."""
         if self.setting(credential).frozen_at is None:
             self.set(Setting(offset_s=moment - time.time()), credential)
         else:
             self.set(Setting(frozen_at=moment), credential)
 
     def advance(self, seconds: float, credential: str = ALL_CREDENTIALS) -> None:
-        """Advance the clock by ``seconds``. A frozen clock stays frozen, a running one runs on."""
+        """Add ``seconds`` to the clock. A frozen clock stays frozen, and a running clock keeps running."""
         before = self.setting(credential)
         if before.frozen_at is None:
             self.set(Setting(offset_s=before.offset_s + seconds), credential)
@@ -105,7 +105,7 @@ class Clock:
             self.set(Setting(frozen_at=before.frozen_at + seconds), credential)
 
     def forget(self, credential: str | None = None) -> None:
-        """Reset the clock of ``credential``, or all clocks."""
+        """Undo all changes to the clock of ``credential``, or to all clocks."""
         if credential is None:
             self._settings.clear()
         else:
@@ -113,7 +113,7 @@ class Clock:
         self._wake()
 
     async def wait_until(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
-        """Wait until the clock of ``credential`` reaches ``moment``, by itself or because it is changed."""
+        """Wait until the clock of ``credential`` reaches ``moment``, or is set to a later time."""
         changed = asyncio.Event()
         entry = (asyncio.get_running_loop(), changed)
         self._waiting.add(entry)
@@ -122,15 +122,16 @@ class Clock:
                 changed.clear()
                 runs = self.setting(credential).frozen_at is None
                 with contextlib.suppress(TimeoutError):
-                    # At most a day, because the length of a wait is limited. Not ``wait_for``: before
-                    # Python 3.12 it loses a cancellation that arrives while the clock is changed.
+                    # Wait for at most a day at a time, because the length of a wait is limited. Do not use
+                    # ``wait_for``: before Python 3.12, it loses a cancellation that arrives when the clock
+                    # changes.
                     async with asyncio.timeout(min(missing, 86400.0) if runs else None):
                         await changed.wait()
         finally:
             self._waiting.discard(entry)
 
     def describe(self) -> str:
-        """Return the state of the default clock in a few words, for the banner."""
+        """Return the state of the default clock in a few words, to print at the start of the server."""
         setting = self.setting()
         if setting.frozen_at is not None:
             return f"frozen at {datetime.fromtimestamp(setting.frozen_at, UTC).isoformat()}"
@@ -144,10 +145,7 @@ class Clock:
 
 
 class Stopwatch:
-    """Elapsed real time, for members of responses that report a duration.
-
-    It does not depend on the clock, and runs on while the clock is frozen.
-    """
+    """Elapsed real time, for durations in responses. It does not depend on the emulator's clock."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The demo: sends one picture to all vendors over HTTP, as a client does."""
+"""The demo, which sends a picture to all vendors over HTTP."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ANY_FORMAT = ImageRules(frozenset({"jpeg", "png", "webp", "bmp", "heic"}))
 
 @dataclass
 class Progress:
-    """The steps so far, with their durations and results."""
+    """The finished steps of the demo, with their durations and results."""
 
     console: Console
     rows: list[tuple[str, str, float, str]] = field(default_factory=list)
 
     @contextmanager
     def step(self, vendor: str, what: str) -> Iterator[Callable[[str], None]]:
-        """Show and time one step. The block passes its result to the callable."""
+        """Display a step while its block runs, and time it. The block passes its results to the function."""
         made: list[str] = []
         started = time.perf_counter()
         with self.console.status(f"{vendor}: {what}"):
@@ -77,7 +77,7 @@ def run_demo(photo: Path | None, folder: Path) -> None:
 
 
 def _read_photo(photo: Path | None, progress: Progress) -> bytes:
-    """Return the picture as JPEG, which every vendor accepts."""
+    """Return the photo, or the sample picture, as JPEG, because every vendor accepts JPEG."""
     with progress.step("demo", f"read {photo.name if photo else 'the sample'}") as made:
         data = photo.read_bytes() if photo else sample_photo()
         try:

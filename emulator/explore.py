@@ -1,9 +1,9 @@
 """Search for an order of polls and webhooks that breaks a client.
 
-The client is any command. It runs once without a plan, and then once per order. Each run has its own
-credential, so that it does not see the tasks of other runs. An order sets how many polls return a running
-task, and when the webhook arrives relative to the client's calls, so it does not depend on the client's
-speed.
+The client is any command. It runs once without a plan, and then once for each order. Each run has its own
+credential, so that it does not see the tasks of other runs. An order says how many polls return a running
+task, and when the webhook arrives relative to the client's calls. It contains no times, so the client can be
+fast or slow.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from emulator.world.plans import Step, When
 
 WARM_UP_SECONDS = 120
 LAST_LINES = 15
-"""Number of output lines to show of a client that failed."""
+"""Number of lines to show from the end of a failed client's output."""
 
 PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_END,),
@@ -42,7 +42,7 @@ PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_CREATION, When.AFTER_END),
     (When.BEFORE_CREATION, When.BEFORE_CREATION),
 )
-"""When a webhook can arrive once, twice or never; the most common cases first."""
+"""All combinations of up to two webhooks, by when they are sent, the most common first."""
 
 WORDS: Mapping[Step, str] = {
     Step.CREATED: "created",
@@ -99,7 +99,7 @@ class Plan:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The expected steps of a client that polls until the end."""
+        """The expected steps of a task if the client polls until the task has ended."""
         return (
             *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.BEFORE_CREATION),
             Step.CREATED,
@@ -115,7 +115,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a run.
+    """Result of one run of the client.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Result:
     tasks : tuple of tuple of Step
         Recorded steps of each task.
     failure : str or None
-        How the client failed.
+        How the client failed. None if it succeeded.
     elapsed_s : float
         Duration in seconds.
     deliveries : int
@@ -142,17 +142,17 @@ class Result:
 
     @property
     def running_polls(self) -> int:
-        """Largest number of polls of one task that returned a running task."""
+        """Largest number, over all tasks, of polls that returned a running task."""
         return max((steps.count(Step.POLL_RUNNING) for steps in self.tasks), default=0)
 
     def happened(self) -> str:
-        """Return the recorded steps in words, without repeating equal tasks."""
+        """Return the recorded steps in words. Tasks with equal steps appear once."""
         distinct = dict.fromkeys(self.tasks)
         return "; ".join(spell(steps) for steps in distinct) or "no task"
 
 
 def plans(most_polls: int) -> list[Plan]:
-    """Return all orders with up to ``most_polls`` polls that return a running task, the shortest first."""
+    """Return all orders with up to ``most_polls`` polls that return a running task, shortest first."""
     found = [
         Plan(polls, webhooks)
         for polls in range(most_polls + 1)
@@ -170,7 +170,7 @@ def spell(steps: Sequence[Step]) -> str:
 
 
 def explore_plans(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
-    """Return the runs that broke the client, the shortest order first, and print all results.
+    """Run all orders, print the results, and return those that broke the client, shortest order first.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
 
 
 def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
-    """Run every order that differs from the earlier ones for this client."""
+    """Yield the result of each order. Skip orders that are equal to an earlier one for this client."""
     most = asked.most_polls
     for plan in plans(asked.most_polls)[: asked.limit]:
         if plan.running_polls > most:
@@ -226,7 +226,7 @@ class _Runs:
     client: httpx.Client
     base_url: str
     asked: Exploration
-    # Random, because a running server may have credentials of earlier explorations.
+    # Random, because a running server may still have the credentials of earlier explorations.
     name: str = field(default_factory=lambda: f"explore-{secrets.token_hex(4)}")
     count: int = 0
 
@@ -274,7 +274,7 @@ class _Runs:
 
 
 def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
-    """Run the command and return how it failed, or None."""
+    """Run the command. Return how it failed, or None if it succeeded."""
     with subprocess.Popen(  # noqa: S603 - the user's own command
         asked.command,
         env=environment,
@@ -288,7 +288,7 @@ def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[byte
         except subprocess.TimeoutExpired:
             return f"timeout after {asked.timeout_s:g} s"
         finally:
-            # Processes that it started must not receive the webhooks of the next run.
+            # Kill the processes that the client started, so that they do not receive the next run's webhooks.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
     return None if status == 0 else f"exit status {status}"

@@ -1,8 +1,9 @@
-"""The only source of identifiers and other random bytes.
+"""Reproducible identifiers and random bytes. The emulator has no other source of them.
 
-An id depends on the seed, the credential, the kind, and how many of that kind the credential has drawn
-before. The same calls with the same credential get the same ids, regardless of other credentials, and get
-them again after a reset of the credential. Draws before the credential is known use "" as the credential.
+An id depends on the seed, the credential, the kind of id, and the number of ids of that kind that the
+credential has drawn before. So the same calls with the same credential always get the same ids, even after
+a reset of the credential, and regardless of other credentials. If the credential is not known yet, "" is
+used instead.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ class SeededIds:
     seed : int
         The same seed gives the same ids.
     count_up : async (name: str, credential: str) -> int
-        Increments the counter of a name and a credential atomically: 1, 2, 3 ... It is in the shared store,
-        so that several servers never return the same id.
+        Atomically increments the counter of a name and a credential, and returns its value: 1, 2, 3 ... The
+        counters are in the shared store, so that several servers never return the same id.
     """
 
     def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:

@@ -1,4 +1,4 @@
-"""Pytest fixtures that start an emulator.
+"""pytest plugin with a fixture that starts an emulator.
 
 If the package is installed, pytest loads this plugin in every run. Expensive modules are therefore imported
 only when a test requests an emulator.
@@ -42,7 +42,7 @@ _BILL = pytest.StashKey[_Bill]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+    """Add the plugin's options to pytest."""
     group = parser.getgroup("face-api-emulator")
     group.addoption(
         "--face-emulator-url",
@@ -54,12 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def face_emulator_server(request: pytest.FixtureRequest) -> Iterator[FaceEmulatorServer]:
-    """One emulator for the whole session: that of ``--face-emulator-url``, or a new one."""
+    """One emulator for the whole session: the one at ``--face-emulator-url``, or a new one."""
     given: str | None = request.config.getoption("--face-emulator-url")
     if given is not None:
         yield from _billed(request.config, FaceEmulatorServer(given.rstrip("/")))
         return
-    # Imported here, because it loads a web framework and most runs of pytest do not need it.
+    # Import on demand: this loads a web framework, which most runs of pytest do not need.
     from emulator.server import running_server  # noqa: PLC0415
 
     with running_server() as listening:
@@ -67,7 +67,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> Iterator[FaceEmulato
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what the calls of this run would have cost, if any call is billed."""
+    """Print what the calls of this run would have cost, if any of them was billed."""
     bill = config.stash.get(_BILL, None)
     lines = [] if bill is None else _lines(bill)
     if lines:
@@ -92,12 +92,12 @@ def _billed(config: pytest.Config, server: FaceEmulatorServer) -> Iterator[FaceE
 
 
 def _costs(server: FaceEmulatorServer) -> dict[str, Any]:
-    # Only the standard library, imported on demand, because pytest loads this module in every run.
+    # Use the standard library, and import it on demand, because pytest loads this module in every run.
     import json  # noqa: PLC0415
     import urllib.error  # noqa: PLC0415
     import urllib.request  # noqa: PLC0415
 
-    # ``since_start``, because tests may reset their credentials, which also resets the costs.
+    # Use ``since_start``, because tests may reset their credentials, which also resets the costs.
     try:
         with urllib.request.urlopen(f"{server.base_url}/_emulator/costs?since_start=true") as answer:  # noqa: S310 - the user's own
             costs: dict[str, Any] = json.load(answer)
@@ -109,7 +109,7 @@ def _costs(server: FaceEmulatorServer) -> dict[str, Any]:
 
 
 def _lines(bill: _Bill) -> list[str]:
-    """Return one line per operation that was billed between the two, and one with the total."""
+    """Return a line for each operation that this run was billed for, and a line with the total."""
     before = {(cost["vendor"], cost["operation"]): cost for cost in bill.before.get("operations", [])}
     lines, totals, unpriced = [], dict[str, Decimal](), False
     for cost in bill.after.get("operations", []):

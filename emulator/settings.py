@@ -16,7 +16,7 @@ from emulator.world.credentials import CredentialState
 
 
 class VendorPackages(BaseSettings):
-    """The packages of the vendors. They can be read even if another setting is invalid."""
+    """The setting with the vendors' packages. It can be read even if another setting is invalid."""
 
     model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
 
@@ -44,12 +44,13 @@ class Settings(VendorPackages):
     seed: int = Field(default=0, description="Seed of ids and signatures. The same seed gives the same ids.")
     clock: Literal["system"] | datetime = Field(
         default="system",
-        description="`system`, or the ISO 8601 time at which the clock is frozen. Without a zone, it is UTC.",
+        description="`system`, or the ISO 8601 time at which the clock is frozen. A time without a zone "
+        "is UTC.",
     )
     credentials: Mapping[str, CredentialState] = Field(
         default_factory=dict,
-        description="Listed credentials and their states, as a JSON object. A state is `valid`, `revoked`, "
-        "`expired`, `restricted`, `no_balance` or `other_region`. For Face++, list the `api_key` or "
+        description="Credentials and their states, as a JSON object. A state is `valid`, `revoked`, "
+        "`expired`, `restricted`, `no_balance` or `other_region`. A credential of Face++ is the `api_key` or "
         "`api_key:api_secret`.",
     )
     strict: bool = Field(
@@ -78,12 +79,12 @@ class Settings(VendorPackages):
     )
     scenarios: tuple[str, ...] = Field(
         default=(),
-        description="Scenarios to load at startup, as a JSON list: names of shipped scenarios, or paths.",
+        description="Scenarios to load at startup, as a JSON list: names of built-in scenarios, or paths.",
     )
     init_dir: Path | None = Field(
         default=None,
-        description="Folder of scenario files and scripts (`.sh`, `.py`). They run in the order of their "
-        "names before the emulator is ready. If one fails, the emulator stops.",
+        description="Folder of scenario files to load and scripts to run (`.sh`, `.py`) before the emulator "
+        "is ready, in the order of their names. If one fails, the emulator stops.",
     )
     control: Literal["auto", "on", "off"] = Field(
         default="auto",
@@ -122,6 +123,6 @@ class Settings(VendorPackages):
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,
-        description="JSON object with the settings of each vendor, by vendor and name. Each also has a "
-        "variable of its own.",
+        description="JSON object with the settings of each vendor, by vendor and name. Each of these "
+        "settings also has its own variable.",
     )

@@ -1,4 +1,4 @@
-"""Names of the environment variables, and reports of unknown and invalid ones."""
+"""Names of the settings' environment variables, and messages about unknown and invalid variables."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
 def unknown_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> list[str]:
     """Return a warning for each variable that looks like a setting but is not.
 
-    This is not an error, because the variable need not be a typo: an orchestrator that runs a service named
-    face-emulator sets ``FACE_EMULATOR_PORT`` and others in every container.
+    It is not an error, because the variable may not be a typo. For example, if a service is named
+    face-emulator, Kubernetes sets ``FACE_EMULATOR_PORT`` and others in every container.
     """
     known = variables(vendors)
     sentences = []
@@ -74,7 +74,7 @@ def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) 
                 each["input"], str | int | float
             ):
                 said += f", not {str(each['input'])!r}"
-            # If several types are allowed, the location also contains the type.
+            # If several types are allowed, the location also contains a description of the type. Drop it.
             said = ": ".join([*(part for part in place if re.fullmatch(r"\w+", part)), said])
         sentences.setdefault(variable, []).append(said)
     return [

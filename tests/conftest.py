@@ -43,7 +43,7 @@ class Received:
 
 
 class Receiver:
-    """A webhook endpoint that records requests, and answers the next of ``answers`` or else 200."""
+    """A webhook endpoint that records requests. It answers with the next of ``answers``, or with 200."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -117,7 +117,7 @@ def receiver(receivers: Callable[[], Receiver]) -> Receiver:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], object]:
-    """Return a function that calls another until it returns a true value, and returns that value."""
+    """Return a function that calls its argument until the result is true, and returns the result."""
 
     def wait(look: Callable[[], object]) -> object:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -147,7 +147,7 @@ def client(server: Listening) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def workers() -> Iterator[WorkerPool]:
-    """A warm worker for emulators that tests start: loading the face core takes longer than most tests."""
+    """A warm worker for emulators in tests, because loading the face core takes longer than most tests."""
     pool = WorkerPool(1, WARM_UP, arithmetic_variables())
     pool.warm_up()
     yield pool

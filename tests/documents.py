@@ -1,4 +1,4 @@
-"""The documentation as tests read it: pages, code blocks, links and headings."""
+"""Helpers that read the documentation for tests: pages, code blocks, links and headings."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Block:
     Attributes
     ----------
     language : str
-        What stands behind the fence.
+        Text after the opening fence.
     source : str
         The code.
     file : str or None
-        The name in the line above, such as ```test_avatar.py`:``: the block is the content of that file.
+        Name of the file with this content, from the line above the block, such as ```test_avatar.py`:``.
     """
 
     language: str
@@ -47,7 +47,7 @@ class Block:
 
 @cache
 def tokens_of(page: Path, *, generated: bool = True) -> tuple[Token, ...]:
-    """Return the Markdown tokens of a page, on request without its generated parts."""
+    """Return the Markdown tokens of a page, with or without its generated parts."""
     text = page.read_text()
     if not generated:
         text = _GENERATED.sub("", text)
@@ -55,7 +55,7 @@ def tokens_of(page: Path, *, generated: bool = True) -> tuple[Token, ...]:
 
 
 def blocks_of(page: Path, *, generated: bool = False) -> list[Block]:
-    """Return the code blocks of a page, on request with the generated ones."""
+    """Return the code blocks of a page, with or without those in its generated parts."""
     found, before = [], ""
     for token in tokens_of(page, generated=generated):
         if token.type == "fence":
@@ -77,7 +77,7 @@ def links_of(page: Path) -> Iterator[str]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, in GitHub's form."""
     tokens = tokens_of(page)
     titles = [
         "".join(child.content for child in inline.children or ())

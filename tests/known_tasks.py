@@ -1,4 +1,4 @@
-"""A queue that the test drives, and the state that the test expects of a task."""
+"""A queue whose tasks the test performs, and the state that the test expects of a task."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 Each vendor has a ``natural.py``, in tests/vendors/<name> or, for a vendor from elsewhere, in its own folder:
 
 - ``NATURAL``: for each error, a function that provokes it without a fault and returns the response
-- ``CALLS``: for an operation whose example is not enough, a call that gets as far as identifying its caller
+- ``CALLS``: for an operation whose example does not get as far as the check of the key, a call that does
 - ``outcome(client, key, data)``: the outcome of a photo, ``"success"`` or the vendor's error text
 - ``PICTURE_FAULTS``: for each picture fault, the outcome of a photo that succeeds without it
 - ``LAYERS``: requests, as path and options, that the layers of the vendor refuse
 - ``STRICT``: the settings that the errors of ``NATURAL`` need
 - ``SETTINGS``: a value for every setting, different from its default
-- for a vendor with tasks ``flow(world, operation, **headers)``: the poll that returns the end of a task,
-  ``failed(entry)``: the whole body of this poll for an error, and ``accounts(world)``: what the key is billed
+- for a vendor with tasks, ``flow(world, operation, **headers)``: the first poll that reports the end of a
+  task, ``failed(entry)``: the body of this poll for an error, and ``accounts(world)``: what the key is billed
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def ledger_of(vendor: Vendor) -> str:
 
 
 def calls_of(vendor: Vendor) -> Mapping[str, Callable[..., Any]]:
-    """Return for each operation a function that calls it, ``(world, **headers) -> response``."""
+    """Return a function for each operation that calls it: ``(world, **headers) -> response``."""
     examples = {operation.name: partial(_send, vendor, operation) for operation in vendor.operations.values()}
     return {**examples, **data_of(vendor.name).CALLS}
 

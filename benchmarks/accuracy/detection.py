@@ -25,7 +25,7 @@ from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 
 
 def detection_table(people: Sequence[int]) -> None:
-    """Print how often faces are found, by size and light, and how often in pictures without a face."""
+    """Print the detection rate by size and light, and the number of false detections in other pictures."""
     say("Detection: pictures of one person, angles -30..30, in which exactly one face is found")
     say(f"{'of the width':>24} {'as drawn':>10} {'at 1/4 of the light':>20}")
     for fraction in (0.05, 0.08, 0.15, 0.4):
@@ -33,7 +33,7 @@ def detection_table(people: Sequence[int]) -> None:
     _detection_row("5%, the darkest skins", people, 0.05, darkest=True)
     pictures = list(_without_faces())
     wrong = sum(bool(detector().detect(picture)) for picture in pictures)
-    say(f"{'':>9} pictures without a face: {wrong} of {len(pictures)} show one")
+    say(f"{'':>9} pictures without a face: one is found in {wrong} of {len(pictures)}")
 
 
 def _detection_row(name: str, people: Sequence[int], fraction: float, *, darkest: bool = False) -> None:
@@ -71,7 +71,7 @@ def _without_faces() -> Iterator[Image]:
 
 
 def determinism_table(people: Sequence[int]) -> None:
-    """Print whether another detector gives bit-identical results after other pictures."""
+    """Print how many results of another detector, thread or process are not bit-identical."""
     fresh = MediaPipeDetector()
     different = 0
     for person in reversed(people):

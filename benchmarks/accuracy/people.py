@@ -1,4 +1,4 @@
-"""The synthetic people, their pictures, and measures of error."""
+"""Synthetic people, their pictures, and measures of error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MILLIMETRES = 10.0
 JPEG = ImageRules(frozenset({"jpeg"}))
 
 say = partial(print, flush=True)
-"""Prints and flushes a line, because some tables take minutes."""
+"""Print a line, and flush it at once, because some tables take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def eye_distance(landmarks: Points3) -> float:
 
 
 def shape_error_mm(shape: Points3, truth: Points3) -> float:
-    """Return the mean distance of corresponding vertices, aligned by a similarity, in millimetres."""
+    """Return the mean distance of corresponding vertices, in mm, after a similarity transform aligns them."""
     scale, rotation, translation = similarity_transform(shape, truth)
     moved = scale * shape @ rotation.T + translation
     return float(np.linalg.norm(moved - truth, axis=1).mean()) * MILLIMETRES

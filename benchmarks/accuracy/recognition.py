@@ -23,7 +23,7 @@ from emulator.pipelines.reconstruct import LOOKS
 
 
 def stability_table(people: Sequence[int]) -> None:
-    """Print how much processing a picture changes the coefficients, relative to the distance of people."""
+    """Print how much the coefficients change if a picture is compressed, shrunk, cropped or mirrored."""
     plain = {}
     for person in people:
         landmarks = look_at(person, 8).landmarks
@@ -129,7 +129,7 @@ def _mirrored(image: Image) -> Image:
 
 
 def perspective_table(people: Sequence[int]) -> None:
-    """Print the effect of a near camera on the coefficients, for true landmarks at several distances."""
+    """Print how much a near camera changes the coefficients that are fitted to the true landmarks."""
     rows = []
     heads = [true_shape(person) for person in people]
     far = np.array([fit_head(_seen_from(head, np.inf)).identity_coefficients for head in heads])

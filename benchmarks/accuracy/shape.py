@@ -1,4 +1,4 @@
-"""Shape errors of heads from one picture and from three, against the synthetic people."""
+"""Errors of head shapes from one picture and from three, measured on synthetic people."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _correlation(one: Floats, other: Floats) -> float:
 
 
 def views_table(people: Sequence[int]) -> None:
-    """Print how much three views of a person reduce the error of one, paired by person."""
+    """Print how much smaller the shape error is with three views of a person than with one."""
     one: list[list[float]] = []
     three: list[list[float]] = []
     for person in people:

@@ -41,7 +41,7 @@ def list_calls(
         bool | None, typer.Option(help="Only calls with warnings, or only those without.")
     ] = None,
     warning: Annotated[
-        str | None, typer.Option(help="Only calls with this warning, as in `calls warnings`.")
+        str | None, typer.Option(help="Only calls with this warning; `calls warnings` lists them.")
     ] = None,
     last: Annotated[
         int | None, typer.Option(help="Number of newest calls to list; omit it to list all.")
@@ -50,7 +50,7 @@ def list_calls(
     credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
-    """List recorded calls, with warnings about mistakes of the client."""
+    """List recorded calls, with warnings about the client's mistakes."""
     match = {
         "vendor": vendor,
         "operation": operation,
@@ -73,7 +73,7 @@ def list_calls(
 
 @group.command("show")
 def show_call(
-    number: Annotated[int, typer.Argument(help="Number in `calls list`.")], url: Url = BASE_URL
+    number: Annotated[int, typer.Argument(help="Number of the call, from `calls list`.")], url: Url = BASE_URL
 ) -> None:
     """Show one call with its response, as JSON."""
     with connected(url) as client:
@@ -89,7 +89,7 @@ def verify_calls(
     count: Annotated[
         int | None,
         typer.Option(
-            help="Exact number of calls. Without any of the three numbers, at least 1 call must match."
+            help="Exact number of calls. Without --count, --at-least and --at-most, at least 1 must match."
         ),
     ] = None,
     at_least: Annotated[int, typer.Option(help="Smallest number of calls.")] = 0,
@@ -99,7 +99,7 @@ def verify_calls(
 ) -> None:
     """Check the number of calls that match a filter.
 
-    If the number is wrong, it prints the closest call, and the exit code is 1.
+    If the number is wrong, the command prints the closest call, and the exit code is 1.
     """
     with connected(url, credential) as client:
         wanted = json.loads(match)
@@ -132,7 +132,7 @@ def export_har(
 
 @group.command("forget")
 def forget_calls(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
-    """Delete the recorded calls of a credential, or all."""
+    """Delete the recorded calls of a credential, or all recorded calls."""
     with connected(url, credential) as client:
         client.forget_calls()
 

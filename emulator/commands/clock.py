@@ -23,11 +23,13 @@ group = typer.Typer(
 def read_clock(
     credential: Annotated[
         str | None,
-        typer.Option("--credential", "-c", help="Credential whose time to print; omit it for the default."),
+        typer.Option(
+            "--credential", "-c", help="Print the clock of this credential; omit it for the default."
+        ),
     ] = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Print the time of the clock."""
+    """Print the time of the clock, and whether it is frozen."""
     with connected(url, credential) as client:
         _print(client.clock())
 
@@ -48,7 +50,7 @@ def freeze(
 
 @group.command()
 def run(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Let a frozen clock run again, from its current time."""
+    """Let a frozen clock run again, from the time at which it is frozen."""
     with connected(url, credential) as client:
         _print(client.run())
 
@@ -80,7 +82,7 @@ def travel(
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
-    """Remove the credential's own time; without --credential, remove the default that was set."""
+    """Go back to the default clock or, without --credential, to the clock of the settings."""
     with connected(url, credential) as client:
         _print(client.reset_clock())
 

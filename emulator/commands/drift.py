@@ -32,7 +32,7 @@ def drift(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the samples, and send nothing.")] = False,
     record: Annotated[
-        Path | None, typer.Option(help="Folder to write the real responses to, as golden samples.")
+        Path | None, typer.Option(help="Folder to write the real responses to, as new golden samples.")
     ] = None,
     golden: Annotated[
         Path | None, typer.Option(help="Folder to read the samples from; omit it for the built-in samples.")
@@ -47,11 +47,11 @@ def drift(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a response.", min=0.001)] = 30.0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before calls that may be billed.")] = False,
 ) -> None:
-    """Send the golden samples to a real service and to the emulator, and compare the responses.
+    """Send sample requests to a real service and to the emulator, and compare the responses.
 
-    The vendor bills the calls to your key. The command starts its own emulator. It prints the differences and
-    how to correct them. The exit code is 0 without differences, 1 with differences, and 2 if the comparison
-    fails.
+    The samples, called golden samples, are stored requests with their responses. The vendor may bill the
+    calls to your key. The command starts its own emulator. It prints the differences and how to correct them.
+    The exit code is 0 without differences, 1 with differences, and 2 if the comparison fails.
     """
     from rich.console import Console
 

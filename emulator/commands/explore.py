@@ -39,7 +39,7 @@ def explore(
     patience: Annotated[
         float,
         typer.Option(
-            help="Seconds to wait for a poll; must be longer than the client's polling interval.", min=0
+            help="Seconds to wait for each poll; must be longer than the client's polling interval.", min=0
         ),
     ] = 3.0,
 ) -> None:

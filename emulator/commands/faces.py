@@ -34,7 +34,8 @@ def faces(
     closed_eyes: Annotated[float, typer.Option(help="How far the eyes are closed.", min=0, max=1)] = 0.0,
     raised_brows: Annotated[float, typer.Option(help="How far the eyebrows are raised.", min=0, max=1)] = 0.0,
     identity: Annotated[
-        Path | None, typer.Option(help="JSON file with 80 identity coefficients, or a ground truth file.")
+        Path | None,
+        typer.Option(help="JSON file with 80 identity coefficients, or with the ground truth of a face."),
     ] = None,
     skin_tone: Annotated[
         int | None, typer.Option(help="1 (lightest) to 10 (darkest) on the Monk scale.")
@@ -66,7 +67,10 @@ def faces(
         float, typer.Option(help="Width of the face, as a fraction of the picture's width.")
     ] = 0.4,
     truth: Annotated[
-        bool, typer.Option(help="Write the ground truth to a .json file of the same name.")
+        bool,
+        typer.Option(
+            help="Write a .json file of the same name with the ground truth: coefficients, pose, landmarks."
+        ),
     ] = True,
 ) -> None:
     """Draw synthetic faces, or one of the named test faces.
@@ -125,7 +129,7 @@ def faces(
 
 
 def _identity_in(document: object) -> tuple[float, ...]:
-    """Return the identity coefficients in a JSON document: a list, or the ground truth of this command."""
+    """Return the identity coefficients in a JSON document: a list, or a ground truth from this command."""
     if isinstance(document, dict):
         faces = document.get("faces") or [document]
         document = faces[0].get("identity_coefficients")

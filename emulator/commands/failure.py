@@ -10,14 +10,14 @@ class CallFailed(Exception):
 
 
 def failed(*reasons: str, code: int = 1) -> typer.Exit:
-    """Print the reasons to stderr, and return the exit to raise."""
+    """Print the reasons to stderr, and return the exception to raise."""
     for reason in reasons:
         typer.echo(f"face-emulator: {reason}", err=True)
     return typer.Exit(code)
 
 
 def stopped(error: Exception, code: int = 1) -> typer.Exit:
-    """Print an error to stderr, and return the exit to raise.
+    """Print an error to stderr, and return the exception to raise.
 
     Invalid settings are reported by the names of their environment variables.
     """
@@ -32,6 +32,6 @@ def stopped(error: Exception, code: int = 1) -> typer.Exit:
 
     try:
         vendors = discover_vendors(VendorPackages().vendor_packages)
-    except (ValidationError, SettingsError):  # this setting itself is invalid
+    except (ValidationError, SettingsError):  # the setting with the packages is itself invalid
         vendors = ()
     return failed(*refusals(error, vendors), code=code)

@@ -21,7 +21,7 @@ group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make c
 @group.command("add")
 def add_fault(
     effect: Annotated[
-        str, typer.Argument(help="Name of an error or an effect, as in `faults names`, or an effect as JSON.")
+        str, typer.Argument(help="Name of an error or an effect, from `faults names`, or an effect as JSON.")
     ],
     *,
     vendor: Annotated[str | None, typer.Option(help="Only calls of this vendor's API.")] = None,
@@ -47,7 +47,9 @@ def add_fault(
     count: Annotated[
         int | None, typer.Option(help="Number of times that the rule fires before it is removed.")
     ] = None,
-    ttl: Annotated[float | None, typer.Option(help="Seconds until the rule expires, by the clock.")] = None,
+    ttl: Annotated[
+        float | None, typer.Option(help="Seconds until the rule expires, by the emulator's clock.")
+    ] = None,
     credential: CredentialMatch = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -82,14 +84,14 @@ def list_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> Non
 def remove_fault(
     rule_id: Annotated[str, typer.Argument(help="Id of the rule, from `faults list`.")], url: Url = BASE_URL
 ) -> None:
-    """Remove a rule, by its id in `faults list`."""
+    """Remove a rule."""
     with connected(url) as client:
         client.remove_fault(rule_id)
 
 
 @group.command("forget")
 def forget_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
-    """Remove the rules of a credential, or all."""
+    """Remove the rules of a credential, or all rules."""
     with connected(url, credential) as client:
         client.forget_faults()
 
@@ -107,10 +109,10 @@ def list_names(url: Url = BASE_URL) -> None:
 
 @group.command("operations")
 def list_operations(url: Url = BASE_URL) -> None:
-    """List the operations of all vendors, for --operation."""
+    """List the names of the operations of all vendors, for the option --operation."""
     with connected(url) as client:
         for vendor, found in client.operations().items():
             for name in found.operations:
                 is_task, is_picture = name in found.creating_tasks, name in found.taking_pictures
-                takes = ["creates a task"] * is_task + ["takes a picture"] * is_picture
+                takes = ["creates a task"] * is_task + ["receives a picture"] * is_picture
                 typer.echo(f"{vendor:<14} {name:<20} {', '.join(takes)}".rstrip())

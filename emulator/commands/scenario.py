@@ -64,6 +64,6 @@ def unload_scenario(
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
-    """Remove the rules of a scenario; the settings that it changed stay."""
+    """Remove the rules of a scenario. The settings that it changed are kept."""
     with connected(url, credential) as client:
         client.unload_scenario(name)

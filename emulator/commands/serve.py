@@ -59,9 +59,10 @@ def serve(
 ) -> None:
     """Start the emulator. Stop it with Ctrl+C.
 
-    It prints the URLs of the vendors, and `Ready.` when the face core is loaded. Settings are environment
-    variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost when it stops. If the
-    address is not a loopback address, the control API is off unless FACE_EMULATOR_CONTROL is on.
+    The command prints the URL of each vendor's API, and `Ready.` when the emulator is ready. Settings are
+    environment variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost when the
+    emulator stops. If the address is not a loopback address, the control API is off unless
+    FACE_EMULATOR_CONTROL is on.
     """
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable

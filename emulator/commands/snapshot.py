@@ -14,7 +14,7 @@ group = typer.Typer(no_args_is_help=True, help="Save all state of an emulator to
 
 @group.command()
 def save(
-    file: Annotated[Path, typer.Argument(help="File to write; an existing one is replaced.")],
+    file: Annotated[Path, typer.Argument(help="File to write; an existing file is replaced.")],
     url: Url = BASE_URL,
 ) -> None:
     """Write all state of a running emulator to FILE."""

@@ -15,7 +15,7 @@ TaskId = Annotated[str, typer.Argument(help="Id of the task, as returned when it
 
 @group.command("list")
 def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
-    """List the tasks with their real states, regardless of the progression."""
+    """List the tasks with their real states, which clients may not see yet."""
     with connected(url, credential) as client:
         for task in client.tasks():
             typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
@@ -23,7 +23,7 @@ def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL) -> None
 
 @group.command("show")
 def show_task(task_id: TaskId, url: Url = BASE_URL) -> None:
-    """Show a task in its real state, as JSON. This does not count as a poll."""
+    """Show a task with its real state, as JSON. This does not count as a poll."""
     with connected(url) as client:
         typer.echo(client.task(task_id).model_dump_json(indent=1))
 
@@ -59,7 +59,8 @@ def set_progression(
     """Set or show the progression: when new tasks appear finished to the client.
 
     real: when the work is done. immediate: when the task is created. after_polls: after a number of polls.
-    after_seconds: after some seconds by the clock. manual: after `tasks finish`. reset: back to the default.
+    after_seconds: after some seconds by the emulator's clock. manual: after `tasks finish`. reset: use the
+    default again.
     """
     with connected(url, credential) as client:
         if mode is None:

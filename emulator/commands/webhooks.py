@@ -28,13 +28,15 @@ def add_endpoint(
         Literal["machine", "clock"],
         typer.Option(help="Source of the timestamps: the machine's time, or the emulator's clock."),
     ] = "machine",
-    vendor: Annotated[str | None, typer.Option(help="Vendor that sends; omit it for all vendors.")] = None,
+    vendor: Annotated[
+        str | None, typer.Option(help="Vendor that sends the webhooks; omit it for all vendors.")
+    ] = None,
     credential: CredentialMatch = None,
     url: Url = BASE_URL,
 ) -> None:
     """Add an endpoint, and print its id and its secret.
 
-    Without --credential, it receives the webhooks for the tasks of all credentials.
+    Without --credential, the endpoint receives the webhooks for the tasks of all credentials.
     """
     with connected(url, credential) as client:
         added = client.add_endpoint(endpoint, secret, timestamps, vendor)
@@ -91,7 +93,9 @@ def plan_webhooks(
 ) -> None:
     """Set the order of polls and webhooks for a credential.
 
-    Without a number of polls, it shows the plan and the recorded steps. --credential is required.
+    before_creation: before the response to the call that creates the task. before_end and after_end: before
+    and after the poll that reports the end of the task. Without a number of polls, the command shows the plan
+    and the recorded steps. --credential is required.
     """
     with connected(url, credential) as client:
         if credential is None:
@@ -112,6 +116,6 @@ def replay(
     delivery_id: Annotated[str, typer.Argument(help="Id of the delivery, from `webhooks deliveries`.")],
     url: Url = BASE_URL,
 ) -> None:
-    """Send a delivery again, by its id in `webhooks deliveries`."""
+    """Send a delivery again, at once."""
     with connected(url) as client:
         typer.echo(client.replay(delivery_id).state)

@@ -41,7 +41,8 @@ def openapi(
 def reset(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
     """Delete everything stored for a credential, or everything in the emulator.
 
-    This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock is reset too.
+    This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock, the progression, the
+    lifetimes and the states of credentials are reset, too.
     """
     with connected(url, credential) as client:
         client.reset()
@@ -63,7 +64,7 @@ def lifetimes(
         bool,
         typer.Option(
             "--reset",
-            help="Use the default lifetimes again; without --credential, use those of the settings again.",
+            help="Go back to the default lifetimes or, without --credential, to those of the settings.",
         ),
     ] = False,
     credential: Credential = None,
@@ -98,7 +99,7 @@ def costs(
     since_start: Annotated[
         bool,
         typer.Option(
-            "--since-start", help="Count from the start of the server, including costs from before a reset."
+            "--since-start", help="Count all costs since the start of the server, and ignore resets."
         ),
     ] = False,
     credential: CredentialFilter = None,

@@ -13,7 +13,7 @@ from emulator.control.dependencies import CredentialDep
 from emulator.world.clocks import Clocks
 
 LAST = 253370764800.0
-"""Latest time of a clock: 9999-01-01 UTC. A clock that runs on from there stays in the range of datetime."""
+"""Latest time that a clock can be set to: 9999-01-01 UTC, a year before the end of datetime's range."""
 
 
 def _seconds(moment: float | datetime) -> float:
@@ -33,7 +33,7 @@ def _within_reach(moment: float | datetime) -> float | datetime:
 Seconds = Annotated[float, Field(strict=True)]
 """A number; booleans and text are not converted."""
 
-# Match numbers first, because pydantic takes a large number for a date in milliseconds.
+# Match numbers first, because pydantic reads a large number as a date in milliseconds.
 Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
 """Seconds since the Unix epoch, or ISO 8601 text, in UTC unless it has a zone."""
 
@@ -45,7 +45,7 @@ class ClockReading(BaseModel):
     iso: str = Field(description="The same time in UTC, as ISO 8601.")
     frozen: bool = Field(description="Whether the clock is frozen.")
     own: bool = Field(
-        description="Whether this clock was set. If not, it follows the default or the settings."
+        description="Whether this clock was set. If not, it follows the default clock or the settings."
     )
 
 
@@ -97,7 +97,10 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.post("/freeze")
     async def freeze(credential: CredentialDep, body: Freeze | None = None) -> ClockReading:
-        """Freeze the clock, now or at another time."""
+        """Freeze the clock.
+
+        It stops at its current time, or at the time in the body.
+        """
         at = body.at if body is not None else None
         clock.freeze(credential, None if at is None else _seconds(at))
         return await keep(credential)
@@ -113,7 +116,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.post("/advance")
     async def advance(credential: CredentialDep, body: Advance) -> ClockReading:
-        """Move the clock forward by some seconds.
+        """Move the clock forward.
 
         A frozen clock stays frozen, and a running clock keeps running.
         """

@@ -13,9 +13,7 @@ from emulator.world.world import World
 
 SinceStart = Annotated[
     bool,
-    Query(
-        description="Whether to count from the start of the server, regardless of resets and forgotten costs."
-    ),
+    Query(description="Whether to count all costs since the start of the server, and ignore resets."),
 ]
 
 
@@ -25,7 +23,7 @@ class OperationCost(BaseModel):
     vendor: str = Field(description="Name of the vendor.")
     operation: str = Field(description="Name of the operation.")
     calls: int = Field(description="Number of billed calls.")
-    units: int = Field(description="Number of the vendor's units that these calls took.")
+    units: int = Field(description="Number of the vendor's units that these calls cost.")
     amounts: dict[str, str] = Field(
         description="Cost by currency, as decimal text; empty if the settings have no price."
     )

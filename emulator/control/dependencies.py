@@ -1,4 +1,4 @@
-"""Query parameters with the credential that a call of the control API is for."""
+"""Query parameters that select the credential for a call of the control API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ CredentialText = Annotated[Text, Field(min_length=1)]
 def _credential(
     credential: Annotated[
         CredentialText | None,
-        Query(description="Credential to read or change; omit it for the default of all credentials."),
+        Query(
+            description="Credential that the call is for; omit it for the default, which applies to all "
+            "credentials."
+        ),
     ] = None,
 ) -> str:
     return ALL_CREDENTIALS if credential is None else credential
@@ -36,4 +39,4 @@ def _filter(
 
 
 FilterDep = Annotated[str | None, Depends(_filter)]
-"""The selected credential, or None for all."""
+"""The selected credential, or None for all credentials."""

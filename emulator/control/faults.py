@@ -21,7 +21,7 @@ class ListedRule(BaseModel):
     id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
     matched: int = Field(
-        description="Number of calls that matched, for the 1000 most recently seen credentials."
+        description="Number of calls that matched, counted for the 1000 most recent credentials only."
     )
     fired: int = Field(description="Number of times that the rule has fired.")
 
@@ -52,9 +52,9 @@ def faults_router(world: World) -> APIRouter:
 
     @router.delete("/faults", status_code=204)
     async def forget_faults(credential: FilterDep) -> None:
-        """Remove fault rules of a credential, or all.
+        """Remove the fault rules of a credential.
 
-        Rules without a credential are removed only if `credential` is omitted.
+        Without `credential`, all rules are removed, including those for all credentials.
         """
         await faults.remove_all(credential)
 
@@ -86,7 +86,7 @@ async def add_rule(world: World, rule: FaultRule) -> ListedRule:
     Raises
     ------
     UnknownFault
-        If a name in it does not exist, or it can never fire.
+        If a name in the rule does not exist, or the rule can never fire.
     """
     world.faults.check(rule)
     credential = rule.match.credential or ALL_CREDENTIALS

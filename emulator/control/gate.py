@@ -78,8 +78,8 @@ def is_loopback(host: str) -> bool:
 def names_this_machine(host: str) -> bool:
     """Return whether a ``Host`` is safe from DNS rebinding.
 
-    Safe are IP addresses, ``localhost`` with its subdomains, and names without a dot, which only a local
-    network resolves.
+    IP addresses and ``localhost`` with its subdomains are safe. So are names without a dot, because only a
+    local network resolves them.
     """
     if not host:
         return True  # not a browser, because browsers always send a Host

@@ -1,7 +1,7 @@
 """Export of calls as an HTTP archive (HAR 1.2), which browsers and proxies can open.
 
-The format is specified at http://www.softwareishard.com/blog/har-12-spec/ . Members that it does not define
-start with an underscore, as it requires.
+The format is specified at http://www.softwareishard.com/blog/har-12-spec/ . As it requires, the names of
+additional members start with an underscore.
 """
 
 from __future__ import annotations

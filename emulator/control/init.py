@@ -43,9 +43,9 @@ class Scripts:
         Raises
         ------
         InitFailed
-            If its exit status is not 0. Its whole process group is killed then.
+            If its exit status is not 0. Its whole process group is then killed.
         """
-        # A pipe would stay open as long as any process that the script has started.
+        # Not a pipe, which would stay open until every process that the script started has exited.
         with tempfile.TemporaryFile() as said:
             process = await asyncio.create_subprocess_exec(
                 *INTERPRETERS[path.suffix],
@@ -79,7 +79,7 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
     """Run the hooks of a folder one after the other, sorted by name, and return their paths.
 
     Scenarios are loaded as the default for all credentials. Scripts get the emulator's URL as
-    ``FACE_EMULATOR_URL``. The emulator answers them, but is not ready yet. Other files are ignored.
+    ``FACE_EMULATOR_URL``, and can call it although it is not ready yet. Other files are ignored.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class Expectation(BaseModel):
 
 
 class _CallNumber(IntegerConvertor):
-    """Number of a call in a path. Python refuses to parse very long numbers, so 18 digits are the limit."""
+    """The number of a call in a path, of at most 18 digits: Python refuses to parse very long numbers."""
 
     regex = "[1-9][0-9]{0,17}"
 
@@ -106,7 +106,10 @@ def journal_router(world: World, version: str) -> APIRouter:
 
     @router.delete("/calls", status_code=204)
     async def forget_calls(credential: FilterDep) -> None:
-        """Forget the calls of a credential, or all."""
+        """Delete the recorded calls of a credential.
+
+        Without `credential`, all recorded calls are deleted.
+        """
         await journal.forget(credential)
 
     @router.post("/calls/verify")
@@ -164,12 +167,12 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     ) -> AsyncGenerator[ServerSentEvent]:
         """Stream calls as server-sent events.
 
-        Each call is sent when it is over, as `event: call` with its number as `id`. The header
-        `Last-Event-ID` resumes a stream.
+        Each call is sent when it ends, as `event: call` with its number as `id`. To resume a stream, send the
+        header `Last-Event-ID`.
 
-        `event: gap` means that the journal dropped calls before the client read them; its data is the number
-        of `missed` calls. `event: restart` means that the server was restarted and counts from 1 again; its
-        data is the number of the `last` call. All calls of the new server follow.
+        `event: gap` means that the journal dropped calls before the client read them; `missed` in its data is
+        the number of these calls. `event: restart` means that the server was restarted and numbers its calls
+        from 1 again; `last` in its data is the number of the newest call. All calls since the restart follow.
         """
         after = journal.last if wanted.after is None else wanted.after
         has_restarted = False

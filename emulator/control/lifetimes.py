@@ -24,8 +24,8 @@ def lifetimes_router(world: World) -> APIRouter:
     async def read_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Return all lifetimes, by vendor and name.
 
-        A lifetime is an expiry, a retention period or a timeout. Its name is that of the vendor's setting,
-        and ends in its unit. Null means that it never ends.
+        A lifetime is an expiry, a retention period or a timeout. Its name is the name of the vendor's
+        setting, and ends in the unit. Null means no limit.
         """
         return lifetimes.read(credential)
 
@@ -43,9 +43,8 @@ def lifetimes_router(world: World) -> APIRouter:
     async def reset_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Reset the lifetimes.
 
-        With `credential`, that credential gets the default lifetimes again. Without it, the defaults
-        follow the
-        settings again.
+        With `credential`, that credential gets the default lifetimes again. Without it, the defaults follow
+        the settings again.
         """
         await lifetimes.forget(credential)
         return lifetimes.read(credential)

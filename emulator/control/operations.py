@@ -44,19 +44,19 @@ class ErrorDescription(BaseModel):
     vendor: str = Field(description="Name of the vendor.")
     name: str = Field(description="Name of the error, unique among the vendor's errors.")
     status: int = Field(description="HTTP status; 200 for an error inside a successful response.")
-    text: str = Field(description="The vendor's message or code, with `{places}` for the parts that vary.")
-    when: str = Field(description="When the vendor answers with it, as a sentence.")
+    text: str = Field(description="The vendor's message or code, with placeholders such as `{param}`.")
+    when: str = Field(description="Sentence that says when the vendor returns the error.")
     mark: str = Field(
         description="Reliability of the entry: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in "
         "responses or real clients) or `GUESS` (inferred)."
     )
     source: str = Field(description="Document or recording that the entry comes from.")
-    of_task: bool = Field(description="Whether a task ends with it, so that polls report it.")
-    operations: list[str] = Field(description="Operations whose calls or tasks can end with it.")
+    of_task: bool = Field(description="Whether it is an error of a task, which polls report.")
+    operations: list[str] = Field(description="Operations whose calls or tasks can fail with it.")
     by_nature: str | None = Field(description="When it occurs without a fault; null if it never does.")
-    by_rule: dict[str, Any] = Field(description="Body for `POST /_emulator/faults`.")
+    by_rule: dict[str, Any] = Field(description="Body for `POST /_emulator/faults` that adds a rule for it.")
     in_band: InBand | None = Field(
-        description="How clients can request it; null if the setting `in_band_faults` is off."
+        description="How clients can request it; null if the setting `in_band_faults` is false."
     )
 
 

@@ -34,10 +34,10 @@ class HTTPValidationError(BaseModel):
 
 
 class ControlApplication(FastAPI):
-    """An application that documents its 422 responses as ``answer_refusals`` sends them."""
+    """An application whose OpenAPI document describes the 422 responses of ``answer_refusals``."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, with the models above instead of FastAPI's of the same names."""
+        """Return the OpenAPI document. The models above replace FastAPI's models of the same names."""
         document = super().openapi()
         _, schemas = models_json_schema(
             [(HTTPValidationError, "serialization")], ref_template="#/components/schemas/{model}"

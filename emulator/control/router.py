@@ -60,5 +60,5 @@ def _describe_routes(router: APIRouter) -> None:
         if isinstance(route, APIRoute):
             first, _, rest = (inspect.getdoc(route.endpoint) or "").partition("\n")
             route.summary = first.removesuffix(".")
-            # FastAPI replaces an empty description by the docstring, and strips a blank one.
+            # Not empty: FastAPI would replace an empty description with the docstring. It strips the blank.
             route.description = rest.strip() or " "

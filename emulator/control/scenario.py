@@ -71,7 +71,7 @@ class CoreScenario(Scenario):
     """A built-in scenario, before the vendors' own parts are added."""
 
     otherwise: tuple[FaultRule, ...] = Field(
-        default=(), description="Fault rules for each vendor that has no part of its own."
+        default=(), description="Fault rules for each vendor whose folder does not contain this scenario."
     )
 
 
@@ -156,7 +156,7 @@ def _together(parts: Sequence[Scenario]) -> Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Return the scenario in a TOML or YAML file; the suffix of the name decides which.
+    """Return the scenario in a TOML or YAML file. The suffix of the name decides the format.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
-    """Return a built-in scenario by its name, or a scenario file by its path.
+    """Return a built-in scenario by its name, or the scenario in a file by its path.
 
     Raises
     ------
@@ -219,7 +219,7 @@ async def load_scenario(
 ) -> LoadedScenario:
     """Load a scenario for one credential, or as the default, and return the rules that it added.
 
-    Loading a scenario again replaces the rules that it added before. Nothing is changed on an error.
+    Loading a scenario again replaces the rules that it added before. If this raises, nothing has changed.
 
     Raises
     ------
@@ -296,7 +296,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def load_shipped(name: ShippedName, credential: CredentialDep) -> LoadedScenario:
         """Load a built-in scenario.
 
-        It adds the scenario's rules and sets its settings. Loading it again replaces the rules.
+        It adds the scenario's rules and applies its settings. Loading it again replaces the rules.
         """
         return await load_scenario(world, of_name(name), credential)
 
@@ -304,7 +304,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def load_own(scenario: Scenario, credential: CredentialDep) -> LoadedScenario:
         """Load a scenario from the request body.
 
-        It adds the scenario's rules and sets its settings. Loading one of the same name replaces the rules.
+        It adds the scenario's rules and applies its settings. Loading a scenario of the same name again
+        replaces the rules.
         """
         return await load_scenario(world, scenario, credential)
 

@@ -38,7 +38,7 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     async def save() -> StreamingResponse:
         """Download all state as a snapshot.
 
-        The zip file has all stored state, such as tasks, files, units, credentials, clocks and fault rules.
+        The zip file contains all stored state, such as tasks, files, units, credentials, clocks and rules.
         """
         # The file has no name, so the system deletes it when it is closed, even after a crash.
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the response is sent after this returns
@@ -90,7 +90,8 @@ def snapshot_router(world: World, version: str) -> APIRouter:
 async def _load(world: World) -> None:
     """Replace the state in memory with that of the restored records."""
     for each in world.stateful:
-        # ``load`` replaces the state that has records. ``forget`` would delete the restored records.
+        # ``load`` replaces all state that is stored in records. Clear only the other state here, because
+        # ``forget`` would delete the restored records, too.
         if not each.checks:
             await each.forget(None)
     await world.load()

@@ -19,13 +19,13 @@ TaskId = Annotated[str, Path(description="Id of the task, in the vendor's form."
 
 
 class ListedTask(BaseModel):
-    """A task in its real state."""
+    """A task with its real state."""
 
     id: str = Field(description="Id of the task, in the vendor's form.")
     kind: str = Field(description="Kind of the task, such as `perfectcorp/face-reshape`.")
     credential: str = Field(description="Credential that created the task.")
     state: TaskState = Field(
-        description="`held`: the work is done, but the task still appears running to the client."
+        description="Real state. `held`: the work is done, but the client still sees the task as running."
     )
     progression: Progression = Field(description="When the task appears finished.")
     polls: int = Field(description="Number of polls, counted only if the progression or the vendor needs it.")
@@ -70,7 +70,7 @@ class Ending(BaseModel):
 
     error: Text | None = Field(
         default=None,
-        description="Name of the error that the task ends with; omit it for the outcome of the work.",
+        description="Name of an error that the task ends with; omit it for the result of the work.",
     )
 
 
@@ -101,9 +101,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def reset_progression(credential: CredentialDep) -> Progression:
         """Reset the progression of new tasks.
 
-        With `credential`, that credential gets the default progression again. Without it, the default
-        follows the
-        settings again.
+        With `credential`, that credential gets the default progression again. Without it, the default follows
+        the settings again.
         """
         await tasks.progressions.delete(credential)
         return tasks.progression(credential)

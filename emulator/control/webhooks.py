@@ -17,7 +17,7 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 PREFIX = re.compile("[a-z]{1,8}_")
-"""Prefix of a secret, such as ``whsec_``. Only the first one counts: URL-safe base64 has underscores too."""
+"""Prefix of a secret, such as ``whsec_``. Match only at the start: URL-safe base64 has underscores, too."""
 
 OneCredential = Annotated[CredentialText, Query(description="Credential that the plan is for.")]
 
@@ -73,7 +73,9 @@ class AttemptDescription(BaseModel):
     retry_after: str | None = Field(
         description="Header `Retry-After` of the response; null if there was none."
     )
-    injected: dict[str, Any] | None = Field(description="Injected fault; null without one.")
+    injected: dict[str, Any] | None = Field(
+        description="Fault that was injected into the attempt; null if there was none."
+    )
     replay: bool = Field(description="Whether the attempt is a replay.")
 
 
@@ -102,7 +104,7 @@ class DeliveryDescription(BaseModel):
     )
     reason: str | None = Field(description="Why the delivery failed; null unless it has failed.")
     fault: dict[str, Any] | None = Field(
-        description="Fault of the delivery and its `source`; null without one."
+        description="Fault of the delivery and its `source`; null if there is none."
     )
     attempts: list[AttemptDescription] = Field(description="All attempts, oldest first.")
 
@@ -147,7 +149,7 @@ def _endpoints_router(world: World) -> APIRouter:
     async def add_endpoint(new: NewEndpoint, credential: CredentialDep) -> EndpointDescription:
         """Add an endpoint, and return its secret.
 
-        This is the only response with the whole secret.
+        No other response contains the unmasked secret.
         """
         try:
             async with world.creations.of(credential):
@@ -258,7 +260,7 @@ def _plan_router(plans: Plans) -> APIRouter:
 
 
 def mask(secret: str) -> str:
-    """Return a secret with only its prefix and its last four characters."""
+    """Return only the prefix of a secret and, if the rest is long, its last four characters."""
     begin = PREFIX.match(secret)
     prefix = "" if begin is None else begin[0]
     rest = secret.removeprefix(prefix)

@@ -21,7 +21,7 @@ class Tls(BaseModel):
 
 
 class Health(BaseModel):
-    """State of the server, and what it serves."""
+    """Version, vendors and storage of the emulator."""
 
     status: str = Field(description="Always `ok`.")
     version: str = Field(description="Version of the emulator.")
@@ -30,7 +30,7 @@ class Health(BaseModel):
         description="Tags of the control API's routes. Each names a part of the API."
     )
     runs: dict[str, str] = Field(
-        description="How and where records, files (`blobs`) and the task `queue` are kept."
+        description="How and where the emulator keeps `records`, files (`blobs`) and its task `queue`."
     )
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
 
@@ -57,7 +57,7 @@ class Reset(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     credential: CredentialText | None = Field(
-        default=None, description="Credential to reset; omit it for all."
+        default=None, description="Credential to reset; omit it to reset everything."
     )
 
 
@@ -76,7 +76,7 @@ def world_router(
     async def health() -> Health:
         """Check that the server is running.
 
-        It answers as soon as the server listens, before the emulator is ready.
+        The server answers as soon as it listens, even before the emulator is ready.
         """
         return Health(
             status="ok",

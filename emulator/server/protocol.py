@@ -39,7 +39,7 @@ class Protocol(HttpToolsProtocol):
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for it. Otherwise the application refuses it.
     - ``DROPPERS`` closes a connection without a response. ``ENDINGS`` registers callbacks that run when the
-      server stops, for responses that never end by themselves.
+      server stops, because some responses, such as streams, would otherwise never end.
     """
 
     relay: Relay
@@ -223,7 +223,7 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _reset(self) -> None:
-        # With a linger time of 0, closing sends a reset.
+        # With a linger time of 0, closing the connection sends a reset.
         bound: Any = self.transport.get_extra_info("socket")
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()

@@ -36,8 +36,8 @@ HANDSHAKE_SECONDS = 20.0
 """Real seconds in which a TLS handshake must end."""
 
 KEEP_ALIVE_SECONDS = 75
-"""Seconds until an idle connection is closed, as in common web servers. With a shorter time, a connection is
-more often closed while a client with a connection pool sends the next request on it."""
+"""Seconds until an idle connection is closed. Common web servers use the same value. With a shorter time, the
+server would more often close a connection while a client with a connection pool sends a request on it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ async def serve(
     *,
     tls_port: int | None = None,
 ) -> None:
-    """Serve until a signal stops the server, and call ``on_listening`` once it accepts requests.
+    """Serve until a signal stops the server. Call ``on_listening`` when the server accepts requests.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ async def serve(
     StoreUnreadable
         If the content of the data folder cannot be used.
     Exception
-        If ``on_listening`` raises it. The server is stopped first.
+        Any exception that ``on_listening`` raises, after the server has stopped.
     """
     if settings.control == "auto" and settings.control_port is None and not all(map(is_loopback, hosts)):
         settings = settings.model_copy(update={"control": "off"})
@@ -248,7 +248,7 @@ def _run(run: Callable[[], Coroutine[Any, Any, None]], started: Future[None]) ->
     try:
         asyncio.run(run())
     except BaseException:
-        # ``started`` already raises an error of the startup in the thread that waits for it.
+        # The thread that waits for ``started`` already raises the errors of the startup.
         if not started.done() or started.exception() is None:
             raise
 
@@ -348,9 +348,9 @@ class _ForwardedHeaders:
 
 
 class _Server(uvicorn.Server):
-    """A server that raises the error of a failed startup, where uvicorn's own exits the process.
+    """A uvicorn server that raises the error of a failed startup instead of exiting the process.
 
-    Its shutdown also cancels the init hooks and ends their scripts, because after a signal the process exits
+    Its shutdown also cancels the init hooks and ends their scripts, because after a signal, the process exits
     as soon as the server has stopped.
     """
 

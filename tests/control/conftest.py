@@ -1,4 +1,4 @@
-"""Clients of an emulator that records their calls."""
+"""Fixtures for tests of the control API: an emulator for each module, and clients of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service to compare with: a second emulator whose responses a test can change."""
+"""Emulators that stand in for real services, with responses that a test can change."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def different_service(workers: WorkerPool) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def compared(emulated: Service) -> Callable[..., dict[str, Compared]]:
-    """Return a function that compares a service in the named samples, or in all that can be sent."""
+    """Return a function that compares a service with the emulator, by default with all samples."""
 
     def run(real: Service, vendor: str, *names: str) -> dict[str, Compared]:
         chosen: dict[str, Sample] = {
@@ -169,7 +169,7 @@ def emulated_side(emulated: Service) -> Iterator[Side]:
 
 @pytest.fixture(scope="session")
 def corrector() -> Callable[..., Corrector]:
-    """Return a function that makes a corrector with the settings of a vendor."""
+    """Return a function that creates a corrector for a vendor with the given settings."""
 
     def make(vendor: str, **settings: Any) -> Corrector:
         return Corrector(VENDORS[vendor], VENDORS[vendor].settings_model.model_validate(settings))

@@ -46,7 +46,7 @@ async def _caller(request: Request, call: CallDep, world: WorldDep) -> str:
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The caller's key, checked."""
+"""The key of the caller, which has been checked."""
 
 DIALECT = Dialect(
     render=_render,

@@ -50,7 +50,7 @@ def test_the_command_line_lists_operations_and_errors(server: Listening) -> None
         return [" ".join(line.split()) for line in done.output.splitlines() if "example_vendor" in line]
 
     assert lines("operations") == [
-        "example_vendor count takes a picture",
+        "example_vendor count receives a picture",
         "example_vendor create_crop creates a task",
         "example_vendor check_crop",
         "example_vendor webhook",

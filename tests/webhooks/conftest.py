@@ -32,7 +32,7 @@ class Sent:
 
 
 class ListSender:
-    """A sender that records requests. It answers with ``status``; the test answers if that is None."""
+    """A sender that records requests. It answers with ``status``; if that is None, the test answers."""
 
     def __init__(self, status: int | None = 200) -> None:
         self.sent: list[Sent] = []

@@ -19,7 +19,7 @@ class Client(World, Clock, Faults, Tasks, Journal, Webhooks):
     base_url : str
         URL of the emulator, or of its control port.
     credential : str or None
-        Credential to act on; None for all credentials, and to set the default.
+        Credential that the methods act on. With None, they act on all credentials, or set the default.
     transport : httpx.BaseTransport or None
-        Replaces the connection, such as for an emulator without a socket.
+        httpx transport to use instead of the network, for example for an emulator in the same process.
     """

@@ -25,7 +25,7 @@ class ControlError(Exception):
 
 
 class Caller:
-    """Connections to one emulator, and the credential of the calls; see ``Client``."""
+    """The connections to an emulator, and the credential for the calls; see ``Client``."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Caller:
         return {} if self.credential is None else {"credential": self.credential}
 
     def _read(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
-        """Make a call, and return its JSON as an object of type ``kind``."""
+        """Make a call, and return the JSON of its response as an object of type ``kind``."""
         return TypeAdapter(kind).validate_python(self._call(method, path, **options))
 
     def _call(
@@ -69,7 +69,7 @@ class Caller:
         params: Mapping[str, Any] | None = None,
         scoped: bool = False,
     ) -> Any:
-        """Make a call, and return its JSON, if any. ``scoped`` adds the client's credential."""
+        """Make a call, and return the JSON of its response, if any. ``scoped`` adds the credential."""
         params = self._mine() if scoped else params
         answer = self._http.request(method, path, json=body, params=params)
         refuse_errors(answer)

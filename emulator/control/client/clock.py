@@ -1,4 +1,4 @@
-"""Calls for the clock."""
+"""Methods of the client for the clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.control.clock import ClockReading
 
 
 class Clock(Caller):
-    """The clock of a credential, or the default one."""
+    """Methods for the clock of a credential, or for the default clock."""
 
     def clock(self) -> ClockReading:
         """Return the time and the state of the clock."""
@@ -21,11 +21,11 @@ class Clock(Caller):
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:
-        """Run a frozen clock again, from its current time."""
+        """Let a frozen clock run again, from the time at which it is frozen."""
         return self._clock("POST", "/run")
 
     def advance(self, seconds: float) -> ClockReading:
-        """Move the clock forward."""
+        """Move the clock forward by a number of seconds."""
         return self._clock("POST", "/advance", seconds=seconds)
 
     def travel(self, to: datetime | float) -> ClockReading:
@@ -33,7 +33,7 @@ class Clock(Caller):
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Remove the credential's own time; without a credential, remove the default that was set."""
+        """Go back to the default clock or, without a credential, to the clock of the settings."""
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

@@ -1,4 +1,4 @@
-"""Calls for fault rules, the names in them, and scenarios."""
+"""Methods of the client for fault rules, the names in them, and scenarios."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from emulator.world.faults.rules import FaultRule, Match
 
 
 class Faults(Caller):
-    """The fault rules of a credential, or of all."""
+    """Methods for the fault rules of a credential, or of all credentials."""
 
     def errors(self) -> list[ErrorDescription]:
         """Return all errors of all vendors, and how to cause them."""
         return self._read(list[ErrorDescription], "GET", "/errors")
 
     def effects(self) -> Mapping[str, Any]:
-        """Return the named effects."""
+        """Return the named effects, by name."""
         return self._read(dict[str, Any], "GET", "/effects")
 
     def operations(self) -> dict[str, Operations]:
@@ -52,12 +52,12 @@ class Faults(Caller):
 
     @contextlib.contextmanager
     def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
-        """Add a rule and remove it at the end of the block. The options are those of ``add_fault``."""
+        """Add a rule, and remove it at the end of the `with` block. The options are those of `add_fault`."""
         rule = self.add_fault(effect, **options)
         try:
             yield rule
         finally:
-            with contextlib.suppress(ControlError):  # the rule was used up, or removed by another call
+            with contextlib.suppress(ControlError):  # the rule is already removed
                 self.remove_fault(rule.id)
 
     def faults(self) -> list[ListedRule]:
@@ -69,7 +69,7 @@ class Faults(Caller):
         self._call("DELETE", f"/faults/{quote(rule_id)}")
 
     def forget_faults(self) -> None:
-        """Remove the credential's rules, or all."""
+        """Remove the credential's rules, or all rules."""
         self._call("DELETE", "/faults", scoped=True)
 
     def scenarios(self) -> list[ListedScenario]:

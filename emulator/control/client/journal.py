@@ -1,4 +1,4 @@
-"""Calls for the journal and the costs."""
+"""Methods of the client for the journal and the costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.world.warnings import WarningKind
 
 
 class Journal(Caller):
-    """The recorded calls and the costs of a credential, or of all."""
+    """Methods for the recorded calls and the costs of a credential, or of all credentials."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
         """Return the matching calls, oldest first. ``match`` has the fields of ``CallFilter``."""
@@ -27,10 +27,10 @@ class Journal(Caller):
         return self._read(RecordedCall, "GET", f"/calls/{number}")
 
     def follow(self, **match: Any) -> Iterator[RecordedCall]:
-        """Yield each matching call when it is over, until the emulator stops.
+        """Yield each matching call when it ends, until the emulator stops.
 
-        ``match`` has the fields of ``StreamFilter``: ``after`` also yields the recorded calls after a number.
-        Calls that the journal dropped before they were read are left out.
+        ``match`` has the fields of ``StreamFilter``. With ``after``, the recorded calls with a higher number
+        are yielded first. Calls that the journal dropped before they were read are left out.
         """
         params = {**self._mine(), **match}
         with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
@@ -48,15 +48,15 @@ class Journal(Caller):
         return self._read(list[WarningKind], "GET", "/warnings")
 
     def forget_calls(self) -> None:
-        """Forget the credential's calls, or all."""
+        """Delete the credential's recorded calls, or all recorded calls."""
         self._call("DELETE", "/calls", scoped=True)
 
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
     ) -> Verdict:
-        """Check how many calls match. Return the verdict, and the calls that come closest to matching.
+        """Check how many calls match. Return the verdict, with the calls that come closest to matching.
 
-        Without a number, 1 or more must match. ``match`` has the fields of ``VerifyMatch``.
+        By default, at least 1 call must match. ``match`` has the fields of ``VerifyMatch``.
         """
         wanted: Any = {"at_least": at_least, "at_most": at_most}
         if count is not None:
@@ -74,7 +74,7 @@ class Journal(Caller):
     def costs(self, *, since_start: bool = False) -> Costs:
         """Return the cost of the credential's calls, or of all calls.
 
-        ``since_start`` counts from the start of the server, regardless of resets and forgotten costs.
+        With ``since_start``, count from the start of the server and ignore resets.
         """
         return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
 

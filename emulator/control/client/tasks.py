@@ -1,4 +1,4 @@
-"""Calls for asynchronous tasks, their progression, and lifetimes."""
+"""Methods of the client for asynchronous tasks, their progression, and lifetimes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.world.lifetimes import Lifetime
 
 
 class Tasks(Caller):
-    """The tasks, progression and lifetimes of a credential, or of all."""
+    """Methods for the tasks, progression and lifetimes of a credential, or of all credentials."""
 
     def progression(self) -> Progression:
         """Return the progression of new tasks."""
@@ -25,11 +25,11 @@ class Tasks(Caller):
         return self._read(Progression, "PUT", "/progression", body={"mode": mode, **details}, scoped=True)
 
     def reset_progression(self) -> Progression:
-        """Remove the credential's own progression; without a credential, remove the default that was set."""
+        """Go back to the default progression or, without a credential, to that of the settings."""
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes: for each vendor, a mapping from setting to lifetime."""
+        """Return all lifetimes: for each vendor, a mapping from the name of the setting to the lifetime."""
         return self._read(dict[str, dict[str, Lifetime]], "GET", "/lifetimes", scoped=True)
 
     def set_lifetimes(self, vendor: str, **lifetimes: Lifetime) -> dict[str, dict[str, Lifetime]]:
@@ -38,7 +38,7 @@ class Tasks(Caller):
         return self._read(dict[str, dict[str, Lifetime]], "PUT", "/lifetimes", body=body, scoped=True)
 
     def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Remove the credential's own lifetimes; without a credential, remove the defaults that were set."""
+        """Go back to the default lifetimes or, without a credential, to those of the settings."""
         return self._read(dict[str, dict[str, Lifetime]], "DELETE", "/lifetimes", scoped=True)
 
     def tasks(self) -> list[ListedTask]:
@@ -46,9 +46,9 @@ class Tasks(Caller):
         return self._read(list[ListedTask], "GET", "/tasks", scoped=True)
 
     def task(self, task_id: str) -> ListedTask:
-        """Return a task in its real state. This does not count as a poll."""
+        """Return a task with its real state. This does not count as a poll."""
         return self._read(ListedTask, "GET", f"/tasks/{quote(task_id)}")
 
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
-        """Let a task end as soon as its work is computed, with its own outcome or with ``error``."""
+        """End a task as soon as its work is done, with its own result or with ``error``."""
         return self._read(ListedTask, "POST", f"/tasks/{quote(task_id)}/finish", body={"error": error})

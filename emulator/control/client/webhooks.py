@@ -1,4 +1,4 @@
-"""Calls for webhooks: endpoints, deliveries and plans."""
+"""Methods of the client for webhooks: endpoints, deliveries and plans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.webhooks.delivery import Timestamps
 
 
 class Webhooks(Caller):
-    """The webhooks of a credential, or of all."""
+    """Methods for the webhooks of a credential, or of all credentials."""
 
     def add_endpoint(
         self,
@@ -23,7 +23,7 @@ class Webhooks(Caller):
         """Add an endpoint, and return it with its secret.
 
         Without ``secret``, one is generated. Without ``vendor``, all vendors send webhooks to it.
-        Set ``timestamps`` to ``"clock"`` if the receiver's time is moved with the emulator's clock.
+        Set ``timestamps`` to ``"clock"`` if the receiver uses the time of the emulator's clock.
         """
         body = {"url": url, "secret": secret, "vendor": vendor, "timestamps": timestamps}
         return self._read(EndpointDescription, "POST", "/webhooks/endpoints", body=body, scoped=True)
@@ -42,13 +42,14 @@ class Webhooks(Caller):
         return self._read(list[DeliveryDescription], "GET", "/webhooks/deliveries", params=params)
 
     def replay(self, delivery_id: str) -> DeliveryDescription:
-        """Send a delivery again, now and without a fault, and return it."""
+        """Send a delivery again, at once and without a fault, and return it."""
         return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{quote(delivery_id)}/replay")
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
-        """Set the plan of the credential.
+        """Set the plan of the credential: the order of polls and webhooks.
 
-        ``polls`` report a running task, and ``webhooks`` says when each webhook is sent; see ``When``.
+        ``polls`` is the number of polls that return a running task. ``webhooks`` says when each webhook is
+        sent; see ``When``.
         """
         self._call("PUT", "/webhooks/plan", body={"polls": polls, "webhooks": list(webhooks)}, scoped=True)
 

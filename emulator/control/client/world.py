@@ -1,4 +1,4 @@
-"""Calls for the whole emulator: health, reset, snapshots, OpenAPI documents and credentials."""
+"""Methods of the client for the whole emulator: health, reset, snapshots, OpenAPI and credentials."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ POLL_SECONDS = 0.02
 
 
 class World(Caller):
-    """The emulator as a whole."""
+    """Methods for the emulator as a whole."""
 
     def health(self) -> Health:
-        """Return the state of the server, and what it serves."""
+        """Return the version, the vendors and the storage of the emulator."""
         return self._read(Health, "GET", "/health")
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
@@ -47,7 +47,7 @@ class World(Caller):
             time.sleep(POLL_SECONDS)
 
     def reset(self) -> None:
-        """Delete the state of the credential, or all state."""
+        """Delete everything stored for the credential, or everything in the emulator."""
         self._call("POST", "/reset", body={"credential": self.credential})
 
     def save_snapshot(self, file: Path) -> None:
@@ -58,7 +58,7 @@ class World(Caller):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot, and return how many records and files it has."""
+        """Replace all state with a snapshot, and return the number of documents and blobs in it."""
         with file.open("rb") as opened:
             answer = self._http.put("/snapshot", content=opened)
         refuse_errors(answer)

@@ -19,7 +19,7 @@ CROP_KIND = "example_vendor/crop"
 
 @dataclass(frozen=True)
 class CropJobs:
-    """The functions of the job: they perform crops, bill them, and prepare their webhooks."""
+    """The functions that perform crops, bill them, and prepare their webhooks."""
 
     world: World
     settings: ExampleSettings

@@ -33,7 +33,7 @@ def answer(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def refused() -> Callable[[Any], tuple[int, str]]:
-    """Return a reader of the status and the message of an API's error response, which checks its form."""
+    """Return a function that checks the form of an error response and returns its status and message."""
 
     def read(response: Any) -> tuple[int, str]:
         assert response.headers["content-type"] == "application/json"

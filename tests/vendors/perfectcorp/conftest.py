@@ -1,4 +1,4 @@
-"""Perfect Corp: the session's emulator on a socket, and emulators in this process with a test clock."""
+"""Clients of the session's emulator, and of emulators in this process with a clock that tests move."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
-    """Start emulators with the settings of Perfect Corp as keywords."""
+    """Return a function that starts an emulator; its keywords are settings of Perfect Corp."""
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
@@ -135,13 +135,13 @@ def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
 
 @pytest.fixture
 def on_one_folder(tmp_path: Path, workers: WorkerPool) -> Callable[[], AbstractContextManager[Emulator]]:
-    """Run emulators one after the other on the same data folder."""
+    """Return a function that runs an emulator. All of a test's emulators use the same data folder."""
     return lambda: opened(Settings(data_dir=tmp_path), workers)
 
 
 @pytest.fixture(scope="session")
 def api(server: Listening) -> Iterator[Api]:
-    """The session's emulator, on a socket."""
+    """A client of the session's emulator, on a socket."""
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
         httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as client,

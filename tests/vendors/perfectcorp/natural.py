@@ -201,7 +201,7 @@ def upload_call(world: Any, **given: str) -> Any:
 
 
 def download(world: Any, **given: str) -> Any:
-    """A registered file has a credential, even before its upload."""
+    """Download a registered file. It has a credential, even before its upload."""
     return world.client.get(register(world)["requests"][0]["url"], headers=given)
 
 
