@@ -12,6 +12,7 @@ from emulator.commands import (
     clock,
     credentials,
     demo,
+    doctor,
     drift,
     environment,
     execute,
@@ -26,7 +27,7 @@ from emulator.commands import (
     world,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command(cls=serve.ServeCommand)(serve.serve)
 app.command("exec")(execute.execute)
 app.command()(environment.env)
@@ -35,7 +36,10 @@ app.command()(explore.explore)
 app.command()(faces.faces)
 app.command()(drift.drift)
 app.command()(world.health)
-app.command()(world.ready)
+app.command()(world.wait)
+app.command()(doctor.healthcheck)
+app.command()(doctor.doctor)
+app.command()(calls.listen)
 app.command()(world.openapi)
 app.command()(world.reset)
 app.command()(world.lifetimes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +70,24 @@ def list_calls(
             _print_call(call)
         for call in client.follow(**given, after=newest) if follow else ():
             _print_call(call)
+
+
+def listen(
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line, with the whole call.")
+    ] = False,
+    credential: CredentialFilter = None,
+    url: Url = BASE_URL,
+) -> None:
+    """Print calls as they come, until Ctrl+C. `calls list --follow` can filter them."""
+    with connected(url, credential) as client, contextlib.suppress(KeyboardInterrupt):
+        typer.echo(f"listening at {url}; stop with Ctrl+C", err=True)
+        for call in client.follow():
+            if as_json:
+                typer.echo(call.model_dump_json())
+            else:
+                _print_call(call)
 
 
 @group.command("show")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
+from emulator.commands.failure import failed
 
 
 def health(url: Url = BASE_URL) -> None:
@@ -16,17 +18,28 @@ def health(url: Url = BASE_URL) -> None:
         typer.echo(client.health().model_dump_json(indent=1))
 
 
-def ready(
+NOT_READY = 124
+"""Exit code of ``wait`` at its timeout, as that of the command ``timeout``."""
+
+
+def wait(
     *,
     timeout: Annotated[float, typer.Option(help="Longest time to wait, in seconds.", min=0)] = 60.0,
     url: Url = BASE_URL,
 ) -> None:
     """Wait until the emulator is ready.
 
-    The exit code is 1 if it is not ready before the timeout.
+    The exit code is 124 if it is not ready before the timeout. A line on a terminal shows the progress.
     """
     with connected(url) as client:
-        client.wait_until_ready(timeout)
+        try:
+            client.wait_until_ready(timeout, on_wait=_show_waiting if sys.stderr.isatty() else None)
+        except TimeoutError as error:
+            raise failed(str(error), code=NOT_READY) from error
+
+
+def _show_waiting(seconds: float) -> None:
+    typer.echo(f"\rwaiting for the emulator, {seconds:.0f} s", nl=False, err=True)
 
 
 def openapi(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,21 +27,32 @@ class World(Caller):
         """Return the version, the vendors and the storage of the emulator."""
         return self._read(Health, "GET", "/health")
 
-    def wait_until_ready(self, timeout_s: float = 60.0) -> Readiness:
+    def ready(self) -> bool:
+        """Return whether the emulator is ready."""
+        return self._http.get("/ready").status_code == httpx.codes.OK
+
+    def wait_until_ready(
+        self, timeout_s: float = 60.0, *, on_wait: Callable[[float], None] | None = None
+    ) -> Readiness:
         """Wait until the init scripts have run and the face core is loaded.
+
+        ``on_wait`` is called at every attempt with the seconds waited so far.
 
         Raises
         ------
         TimeoutError
             If the emulator is not ready after ``timeout_s`` seconds.
         """
-        deadline = time.monotonic() + timeout_s
+        begin = time.monotonic()
         while True:
             with contextlib.suppress(httpx.TransportError):
                 answer = self._http.get("/ready")
                 if answer.status_code == httpx.codes.OK:
                     return Readiness.model_validate(answer.json())
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begin
+            if on_wait is not None:
+                on_wait(waited)
+            if waited > timeout_s:
                 raise TimeoutError(
                     f"{self._http.base_url} is not ready after {timeout_s} s; check that the emulator runs"
                 )

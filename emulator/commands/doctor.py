@@ -1,0 +1,255 @@
+"""``face-emulator doctor``: checks of this machine and of a running emulator. They change nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from emulator.commands.connection import BASE_URL, Url
+
+if TYPE_CHECKING:
+    from emulator.control.world import Health
+
+CONNECT_SECONDS = 5.0
+"""Longest time for a connection, in seconds."""
+
+SKEW_SECONDS = 60.0
+"""Difference between two clocks from which signatures and certificates can fail."""
+
+MEMORY_BYTES = 1_500_000_000
+"""Free memory that one server with one worker needs while it processes large pictures."""
+
+
+class Result(StrEnum):
+    """The result of a check."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check, what was found, and what to do about it."""
+
+    check: str
+    result: Result
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    url: Url = BASE_URL,
+) -> None:
+    """Check this machine, the running emulator, and whether clients reach it. Change nothing.
+
+    The vendors' names are checked as a client in this environment would reach them, so run it where your
+    client runs, for example as `face-emulator exec -- face-emulator doctor`. It never connects to a real
+    vendor. The exit code is 1 if a check fails.
+    """
+    findings: list[Finding] = []
+    for finding in _findings(url):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(_line(finding))
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    raise typer.Exit(int(any(finding.result is Result.FAIL for finding in findings)))
+
+
+def _line(finding: Finding) -> str:
+    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    return f"{finding.result}  {finding.check}: {finding.found}{remedy}"
+
+
+def _findings(url: str) -> Iterator[Finding]:
+    from emulator.settings import VendorPackages
+    from emulator.web.vendor import discover_vendors
+
+    yield _cores()
+    yield _memory()
+    yield _sealed()
+    yield _models()
+    health, finding = _emulator(url)
+    yield finding
+    if health is None:
+        yield _port(url)
+        return
+    yield _clock(url)
+    vendors = discover_vendors(VendorPackages().vendor_packages)
+    for name in sorted(name for vendor in vendors for name in (*vendor.hosts, *vendor.stores)):
+        yield check_name(name)
+
+
+def _cores() -> Finding:
+    cores = os.cpu_count() or 1
+    if cores >= 2:
+        return Finding("cores", Result.PASS, f"{cores}")
+    return Finding("cores", Result.WARN, f"{cores}", "pictures delay other calls; use 2 cores or more")
+
+
+def _memory() -> Finding:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    found = f"{free / 1e9:.1f} GB free"
+    if free >= MEMORY_BYTES:
+        return Finding("memory", Result.PASS, found)
+    return Finding("memory", Result.WARN, found, "free some memory, or set FACE_EMULATOR_WORKERS=1")
+
+
+def _sealed() -> Finding:
+    """Try the namespaces of ``exec --sealed`` in a child process."""
+    import subprocess
+
+    code = "from emulator.commands.namespace import seal; seal([])"
+    ran = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    if ran.returncode == 0:
+        return Finding("exec --sealed", Result.PASS, "this system allows it")
+    reason = ran.stderr.strip().rpartition("SealRefused: ")[2].rpartition("\n")[2]
+    return Finding("exec --sealed", Result.WARN, "this system does not allow it", reason)
+
+
+def _models() -> Finding:
+    from emulator.pipelines.options import WARM_UP
+
+    try:
+        WARM_UP.resolve()()
+    except Exception as error:  # noqa: BLE001 - whatever a native library raises
+        return Finding("face core", Result.FAIL, f"{type(error).__name__}: {error}", "reinstall the package")
+    return Finding("face core", Result.PASS, "loaded, and found the face in a sample")
+
+
+def _emulator(url: str) -> tuple[Health | None, Finding]:
+    import httpx
+
+    from emulator.control.client import Client, ControlError
+
+    try:
+        with Client(url) as client:
+            health = client.health()
+            ready = client.ready()
+    except (httpx.HTTPError, ControlError, ValueError) as error:
+        remedy = "start it with `face-emulator serve`, or check --url"
+        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({error})", remedy)
+    tls = "without TLS" if health.tls is None else f"TLS at {health.tls.url}"
+    found = f"{health.version} at {url}, {tls}"
+    if not ready:
+        return health, Finding("emulator", Result.WARN, f"{found}, not ready yet", "face-emulator wait")
+    return health, Finding("emulator", Result.PASS, f"{found}, ready")
+
+
+def _port(url: str) -> Finding:
+    """Try to listen on the emulator's port."""
+    from emulator.server.listeners import AddressInUse, AddressUnusable, bind
+
+    address = urlsplit(url)
+    host, port = address.hostname or "127.0.0.1", address.port or 80
+    try:
+        for bound in bind([host], port):
+            bound.close()
+    except AddressInUse:
+        remedy = "stop that server, or use `face-emulator serve --port`"
+        return Finding("port", Result.FAIL, f"another server listens on {host}:{port}", remedy)
+    except AddressUnusable as error:
+        return Finding("port", Result.FAIL, str(error), "choose another host or port")
+    return Finding("port", Result.PASS, f"{host}:{port} is free")
+
+
+def _clock(url: str) -> Finding:
+    import time
+
+    from emulator.control.client import Client
+
+    with Client(url) as client:
+        reading = client.clock()
+    skew = abs(reading.now - time.time())
+    if skew < SKEW_SECONDS:
+        return Finding("clock", Result.PASS, "the emulator has the time of this machine")
+    found = f"the emulator's clock differs by {skew:.0f} s from this machine's"
+    return Finding("clock", Result.WARN, found, "if you did not set it: face-emulator clock reset")
+
+
+def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | None = None) -> Finding:
+    """Check that a client in this environment reaches the emulator at a vendor's name, and trusts it."""
+    check = f"https://{name}"
+    remedy = 'run your client by `face-emulator exec`, or evaluate "$(face-emulator env)"'
+    connection = (connect or _connect)(name)
+    if isinstance(connection, str):
+        return Finding(check, Result.WARN, connection, remedy)
+    context = ssl.create_default_context()
+    try:
+        with closing(context.wrap_socket(connection, server_hostname=name)) as secured:
+            certificate: Any = secured.getpeercert()
+    except ssl.SSLCertVerificationError as error:
+        return Finding(check, Result.FAIL, f"not trusted: {error.verify_message}", remedy)
+    except OSError as error:
+        return Finding(check, Result.FAIL, f"no TLS: {error}", "start the emulator with --tls")
+    issuer = dict(pair for (pair,) in certificate["issuer"])
+    if issuer.get("organizationName") != "face-api-emulator":
+        return Finding(check, Result.FAIL, "another server answers", remedy)
+    return Finding(check, Result.PASS, "reaches the emulator, trusted")
+
+
+def _connect(name: str) -> socket.socket | str:
+    """Connect to port 443 of a name by the proxy of the environment, or return why that is not possible.
+
+    It does not connect to addresses of other networks, so that it never reaches a real vendor.
+    """
+    proxy = "" if urllib.request.proxy_bypass(name) else urllib.request.getproxies().get("https", "")
+    try:
+        return _connect_by(proxy, name) if proxy else _connect_directly(name)
+    except OSError as error:
+        return f"no connection: {error}"
+
+
+def _connect_by(proxy: str, name: str) -> socket.socket | str:
+    address = urlsplit(proxy)
+    host, port = address.hostname or "", address.port or 80
+    connection = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
+    connection.sendall(f"CONNECT {name}:443 HTTP/1.1\r\nHost: {name}:443\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        head += byte
+    status = head.partition(b"\r\n")[0].decode("latin-1")
+    if " 200" in status:
+        return connection
+    connection.close()
+    return f"the proxy {proxy} refuses it: {status}"
+
+
+def _connect_directly(name: str) -> socket.socket | str:
+    addresses = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+    public = [str(each[4][0]) for each in addresses if ipaddress.ip_address(each[4][0]).is_global]
+    if public:
+        return f"resolves to {public[0]}, the real service"
+    return socket.create_connection((name, 443), timeout=CONNECT_SECONDS)
+
+
+def healthcheck(
+    url: Url = BASE_URL,
+) -> None:
+    """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS):  # noqa: S310 - the user's own
+            return
+    except (OSError, ValueError) as error:
+        typer.echo(f"face-emulator: {url} is not ready: {error}", err=True)
+        raise typer.Exit(1) from error
