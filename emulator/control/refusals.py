@@ -43,7 +43,18 @@ class ControlApplication(FastAPI):
             [(HTTPValidationError, "serialization")], ref_template="#/components/schemas/{model}"
         )
         document["components"]["schemas"].update(schemas["$defs"])
+        for path in document["paths"].values():
+            for operation in path.values():
+                _describe_streams(operation)
         return document
+
+
+def _describe_streams(operation: dict[str, Any]) -> None:
+    """Describe streams of events as text. FastAPI uses ``itemSchema``, which OpenAPI 3.1 does not have."""
+    for response in operation["responses"].values():
+        for media in response.get("content", {}).values():
+            if media.pop("itemSchema", None) is not None:
+                media["schema"] = {"type": "string", "description": "Server-sent events."}
 
 
 def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:

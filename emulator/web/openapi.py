@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
 
 from emulator.version import VERSION
 from emulator.web.vendor import Vendor, VendorSettings
@@ -81,6 +82,18 @@ def pattern_of(text: str) -> str:
     return "^" + parts[0] + "".join(".+" + part.partition("}")[2] for part in parts[1:]) + "$"
 
 
+class _Schemas(GenerateJsonSchema):
+    """A schema generator that omits the default of members that can be absent but not null."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Return the schema of a member with a default value."""
+        described = super().default_schema(schema)
+        if "default" in described and described["default"] is None and described.get("type") != "null":
+            is_nullable = any(each.get("type") == "null" for each in described.get("anyOf", ()))
+            return described if is_nullable else {k: v for k, v in described.items() if k != "default"}
+        return described
+
+
 def _schemas(operations: Iterable[Operation]) -> tuple[Models, Json]:
     """Return the schemas of all models, and the components that they refer to."""
     wanted: list[tuple[Any, JsonSchemaMode]] = []
@@ -96,6 +109,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[Models, Json]:
     found, defined = TypeAdapter.json_schemas(
         [(str(number), mode, adapter) for number, (_, mode, adapter) in enumerate(adapters)],
         ref_template=REFERENCE,
+        schema_generator=_Schemas,
     )
     schemas = {key: found[str(number), mode] for number, (key, mode, _) in enumerate(adapters)}
     return schemas, defined.get("$defs", {})

@@ -54,6 +54,7 @@ def fault(me: Client, _: World) -> None:
 METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.health(),
     lambda me, _: me.wait_until_ready(),
+    lambda me, _: me.ready(),
     lambda me, _: me.errors(),
     lambda me, _: me.effects(),
     lambda me, _: me.operations(),
@@ -107,7 +108,8 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
 )
 
 COMMANDS = (
-    "health", "ready", "openapi metahuman", "costs", "costs --forget",
+    "health", "wait", "healthcheck", "doctor", "env", "listen", "openapi metahuman",
+    "costs", "costs --forget",
     "credentials set a/b?c revoked", "credentials list", "credentials remove a/b?c",
     "clock now", "clock freeze", "clock run", "clock advance 1", "clock travel 2030-01-01", "clock reset",
     "faults add slow", "faults list", "faults names", "faults operations", "faults remove {rule}",

@@ -78,3 +78,11 @@ def test_a_summary_is_the_first_line_of_the_docstring_and_the_description_the_re
     assert "description" not in routes["GET /_emulator/tasks"]
     # The routers for webhooks are nested.
     assert routes["GET /_emulator/webhooks/plan"]["summary"] == "Return a plan and the recorded events"
+
+
+def test_the_document_has_no_keyword_of_a_later_openapi(document: dict[str, Any]) -> None:
+    """FastAPI describes streams with ``itemSchema`` of OpenAPI 3.2 in a document that claims to be 3.1."""
+    assert document["openapi"].startswith("3.1")
+    assert "itemSchema" not in str(document)
+    stream = document["paths"]["/_emulator/calls/stream"]["get"]["responses"]["200"]["content"]
+    assert stream["text/event-stream"]["schema"]["type"] == "string"

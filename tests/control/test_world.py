@@ -32,6 +32,7 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
             "perfectcorp": ["/s2s", "/yce-us"],
             "example_vendor": ["/example"],
         },
+        "tls": None,
     }
 
 

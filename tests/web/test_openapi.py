@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from emulator.settings import Settings
 from emulator.vendors.perfectcorp import vendor as perfectcorp
 from emulator.web.openapi import SettingValue, describe, narrowed, pattern_of
-from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings
+from emulator.web.vendor import Api, Dialect, Vendor, VendorSettings, discover_vendors
 from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, ErrorOverride, Mark, VendorError
 from emulator.world.operation import Answer, Example, Operation
 
@@ -205,3 +206,21 @@ def test_a_pattern_matches_its_text_if_the_placeholder_is_not_empty(
 ) -> None:
     found = re.search(pattern_of(f"{before}{{place}}{after}"), f"{before}{place}{after}")
     assert (found is not None) == (place != "")
+
+
+@pytest.mark.parametrize("vendor", discover_vendors(Settings().vendor_packages), ids=lambda each: each.name)
+def test_no_default_contradicts_its_schema(vendor: Vendor) -> None:
+    """A member that can be absent, but not null, has no default."""
+    document = describe(vendor, vendor.settings_model())
+
+    def check(part: object) -> None:
+        if isinstance(part, dict):
+            if "default" in part and part["default"] is None:
+                assert "null" in str(part.get("anyOf", part.get("type")))
+            for each in part.values():
+                check(each)
+        elif isinstance(part, list):
+            for each in part:
+                check(each)
+
+    check(document)
