@@ -29,7 +29,7 @@ class Fetcher(Protocol):
     """A downloader of pictures."""
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, or its first ``limit + 1`` bytes if it is longer.
+        """Return the body at ``url``, but at most ``limit + 1`` bytes, which show that it is too long.
 
         ``timeout_s`` limits the duration of the whole download, in seconds.
 
@@ -49,7 +49,7 @@ class HttpFetcher:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, or its first ``limit + 1`` bytes if it is longer."""
+        """Return the body at ``url``, but at most ``limit + 1`` bytes."""
         # Imported on demand, because the import takes a third of a second.
         import httpx  # noqa: PLC0415 - see above
 
@@ -83,7 +83,7 @@ class HttpFetcher:
 
 
 def _is_http_url(url: httpx.URL) -> bool:
-    """Return whether it is an http or https URL with a host and a valid port.
+    """Return whether ``url`` is an http or https URL with a host and a valid port.
 
     For other URLs, httpx raises errors of other types.
     """

@@ -115,12 +115,12 @@ class Snapshot:
     manifest: Manifest
 
     async def restore(self, records: Records, blobs: Blobs) -> None:
-        """Replace all records with those of the snapshot, and add its blobs. If that fails, nothing changes.
+        """Replace all records with those of the snapshot, and add its blobs. After an error, undo both.
 
         The blobs are written first, and then the records are replaced atomically. If either step fails, the
-        former blobs are written back. If the process is killed in between, the former records remain, but
-        some of their blobs may be overwritten. Restoring again repairs that. It also repairs the rare case
-        that a former blob cannot be written back.
+        previous blobs are written back. If the process is killed in between, the previous records remain, but
+        some of their blobs may be overwritten. To repair that, restore the snapshot again. Do the same in the
+        rare case that a previous blob cannot be written back.
         """
         with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
             undone = _Undo(blobs, former, frozenset(await blobs.keys()))
@@ -134,7 +134,7 @@ class Snapshot:
                 raise
 
     async def drop_other_blobs(self, blobs: Blobs) -> None:
-        """Delete the blobs that are not in the snapshot. Call this once the former records are out of use."""
+        """Delete the blobs that are not in the snapshot. Call this once the previous records are not used."""
         with zipfile.ZipFile(self.file) as archive:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
@@ -142,7 +142,7 @@ class Snapshot:
 
 
 class _Undo:
-    """Writes blobs and can undo that. Replaced blobs are stored in a temporary file."""
+    """Writes to the blobs that can be undone. Replaced blobs are stored in a temporary file."""
 
     def __init__(self, blobs: Blobs, former: IO[bytes], known: frozenset[BlobKey]) -> None:
         self._blobs = blobs
@@ -166,7 +166,7 @@ class _Undo:
         await self._blobs.put(found.key, data, found.credential)
 
     async def undo(self) -> None:
-        """Restore the former blobs, as far as the disk allows."""
+        """Restore the previous blobs, and log those that cannot be written."""
         # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
             with contextlib.suppress(OSError):
@@ -319,7 +319,7 @@ TYPES: Mapping[str, type] = {
 
 
 def _typed(kind: type[T], found: Any, where: str) -> T:
-    """Return the dataclass of an object that ``asdict`` wrote."""
+    """Return an instance of the dataclass ``kind`` from the parsed JSON ``found``."""
     names = {member.name for member in fields(kind)}  # type: ignore[arg-type]  # a dataclass, as all callers pass
     if not isinstance(found, dict) or found.keys() != names:
         raise SnapshotInvalid(f"{where} contains something that is not a {kind.__name__}")

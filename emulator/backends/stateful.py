@@ -1,4 +1,4 @@
-"""The base class of everything that has state: it can be loaded, checked and forgotten."""
+"""The base class of objects with state that can be loaded, validated and deleted."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Check = Callable[[Mapping[str, Any]], object]
 
 
 class Stateful:
-    """State of credentials, in memory or in the records.
+    """State that belongs to credentials, in memory or in the records.
 
     By default, each method does nothing. A class only defines the methods that it needs.
     """
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Checks by kind of record. A snapshot is only restored if its documents pass them."""
+        """Validators of stored documents, by kind. A snapshot is restored only if its documents are valid."""
         return {}
 
     async def load(self) -> None:
         """Read the records into memory, at startup and after a restore."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the state of a credential, or all state. The records may be deleted already."""
+        """Delete the state of ``credential``, or all state. Its records may be deleted already."""

@@ -25,7 +25,7 @@ from emulator.settings import Settings
 from emulator.web.vendor import Vendor, discover_vendors
 
 POLITE_SECONDS: Final = 1.25
-"""Seconds between calls to a real service. The lowest rate limit is Perfect Corp's: 250 calls in 300 s."""
+"""Seconds between calls to a real service. The strictest rate limit is 250 calls in 300 s (Perfect Corp)."""
 
 WARM_UP_SECONDS: Final = 120.0
 """Seconds to wait for a response of the emulator, which loads the face core for its first picture."""

@@ -25,7 +25,7 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Kinds of differences that have a value of the response in ``found``."""
+"""Kinds of difference for which ``found`` is a value of the response."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 

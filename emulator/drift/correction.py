@@ -27,9 +27,9 @@ class Correction:
     advice : str
         What to do, as a sentence.
     error : str, optional
-        Name of the error to reword.
+        Name of the error that ``override`` changes.
     override : ErrorOverride
-        The override to set.
+        The new status or text of the error.
     """
 
     advice: str
@@ -79,7 +79,7 @@ class Corrector:
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the setting with the new wordings added to the current ones, or None without new ones."""
+        """Return the setting ``errors`` with all new overrides added, or None if there are none."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
             said = correction.override.model_dump(exclude_none=True)
@@ -108,7 +108,7 @@ class Corrector:
         return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
-        """Return how to reword ``entry``, whose text ``found`` matched in the emulated response."""
+        """Return how to correct ``entry``. ``found`` is the match of its text in the emulated response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
             override = ErrorOverride(status=difference.expected)
@@ -130,7 +130,7 @@ class Corrector:
         return Correction(f"set {self._variable('errors')}; {known}", entry.name, ErrorOverride(text=text))
 
     def _told(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
-        """Yield the errors whose status, code and text match a response.
+        """Yield the errors that match a response in status, code and text.
 
         Only those with the longest literal text are yielded, because they are the most specific.
         """

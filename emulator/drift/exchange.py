@@ -1,4 +1,4 @@
-"""Sends the requests of a sample to the real service or to the emulator, with the ids that it returned."""
+"""Sends the requests of a sample to the real service or to the emulator, with ids of earlier responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NoResponse(Exception):
     Attributes
     ----------
     name : str
-        Name of the side that did not answer.
+        Name of the service.
     request : Request
         The request, before its placeholders were filled.
     """
@@ -44,7 +44,7 @@ class NoResponse(Exception):
 
 @dataclass
 class Pace:
-    """Limits the rate of calls.
+    """A rate limit for calls.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Pace:
     _next: float = field(default=float("-inf"), init=False)
 
     def wait(self) -> None:
-        """Wait until the next call may be made."""
+        """Wait until the next call is allowed."""
         early = self._next - self.now()
         if early > 0:
             self.sleep(early)
@@ -78,7 +78,7 @@ class Side:
     pace : Pace
         Rate limit of the calls.
     credential : mapping of str to str, optional
-        Credential that replaces that of each sample.
+        Credential to use instead of the one in each sample.
     """
 
     name: str

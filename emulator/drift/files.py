@@ -23,7 +23,7 @@ _STATEMENT = re.compile(r"^([A-Za-z_]+)[ \t]", re.MULTILINE)
 
 
 def describe_file(data: bytes) -> dict[str, Any]:
-    """Return the kind of a file as ``$file`` (or ``unknown``), and its properties.
+    """Return the kind of a file as ``$file``, which may be ``unknown``, and its properties.
 
     Pictures have ``width`` and ``height``. OBJ and MTL files have the ``statements`` that they use.
     """

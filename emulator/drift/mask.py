@@ -1,4 +1,4 @@
-"""Masks that hide keys, ids, signatures, pictures and the numbers of an account in responses.
+"""Masks that hide keys, ids, signatures, pictures and account-specific numbers in responses.
 
 Hidden values are replaced by patterns (see `emulator.drift.comparison`). Other text is kept, because it is
 part of the contract.
@@ -17,9 +17,9 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""In an error response, numbers from 0 to below this limit are codes, and are not masked."""
+"""In an error response, numbers of at least 0 and below this limit are codes, and are not masked."""
 FEW: Final = 4
-"""Shortest list of numbers that is masked as a vector, with its length. Shorter lists are masked by item."""
+"""Shortest list of numbers that is masked as a whole, except its length. Shorter lists are masked by item."""
 PLAIN: Final = 8
 """Shortest secret, in characters, that is masked inside words. A shorter one is masked only as a word."""
 
@@ -80,14 +80,14 @@ def file_pattern(data: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Mask:
-    """What to hide in a response.
+    """The values to hide in a response.
 
     Attributes
     ----------
     secrets : collection of str
         The parts of the key that was sent. They are hidden everywhere.
     varies : collection of str
-        Places with values and lengths that depend on the account or on the picture.
+        Places, such as ``body.result``, with values and lengths that depend on the account or the picture.
     """
 
     secrets: Collection[str] = ()
@@ -174,7 +174,7 @@ class Mask:
 
 
 def _scalar(value: Any, status: int) -> Any:
-    """Return a number unchanged if it is a code, or else a pattern. Booleans and null are kept."""
+    """Return a pattern for a number, unless it is a code. Return codes, booleans and null unchanged."""
     if value is None or isinstance(value, bool) or value == status:
         return value
     # Counts and measurements are private, but the codes of errors are part of the contract.

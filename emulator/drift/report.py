@@ -34,7 +34,7 @@ def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
 
 
 def print_findings(console: Console, compared: Sequence[Compared], together: str | None) -> None:
-    """Print the differences and their corrections, and the counts."""
+    """Print the differences, their corrections, the setting ``together``, and the counts."""
     findings = [finding for one in compared for finding in one.findings]
     if findings:
         for title, group in groupby(findings, key=_step_of):

@@ -15,7 +15,7 @@ from emulator.drift.samples import Sample, Step
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference, with its place and its correction."""
+    """A difference, with its sample, step and request, and its correction."""
 
     sample: str
     step: int

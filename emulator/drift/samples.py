@@ -77,11 +77,11 @@ class Step(BaseModel):
     waits : mapping of str to value, ``while`` in the file
         The request is repeated while the response has these values at these places.
     keep : mapping of str to str
-        Values that later requests need: name of the value to place in the response.
+        Places of the values that later requests need, by name of the value.
     varies : sequence of str
         Places with values and lengths that depend on the account, or on what is detected in a picture.
     settings : mapping of str to str
-        Settings of the vendor that determine values: place in the response to name of the setting.
+        Names of the settings that determine values in the response, by place of the value.
     response : mapping
         ``status``, ``type``, ``headers`` and ``body``, with patterns in place of values that vary: see
         `emulator.drift.comparison`.
@@ -161,7 +161,7 @@ def read_samples(folder: Traversable) -> dict[str, Sample]:
 
 
 def write_sample(folder: Path, name: str, sample: Sample) -> Path:
-    """Write a sample, and return its file."""
+    """Write a sample, and return the path of its file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(sample.text())
@@ -226,7 +226,7 @@ def filled(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def filled_path(path: str, names: Mapping[str, Any]) -> str:
-    """Return a path with its placeholders filled. The values are escaped, unless one is the whole path.
+    """Return a path with its placeholders filled. Values are escaped, unless a placeholder is the whole path.
 
     Raises
     ------

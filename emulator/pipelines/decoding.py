@@ -46,7 +46,7 @@ FORMATS = {
     "TIFF": "tiff",
     "HEIF": "heic",
 }
-"""Names of Pillow's formats in the emulator. Other formats are not decoded."""
+"""The emulator's names of formats, by Pillow's names. Other formats are not decoded."""
 
 # Importing a plug-in registers it. Only the formats in ``_TRIED`` are used.
 _PLUGINS: Final = (

@@ -29,8 +29,8 @@ def encode_jpeg(image: Image, quality: int = 92, icc_profile: bytes | None = Non
 
 def encode_png(image: Image, icc_profile: bytes | None = None) -> bytes:
     """Return ``image`` as a PNG."""
-    # After PNG's filters, photographs contain runs of equal bytes, but no other repetitions. A search for
-    # those takes four times as long and saves nothing.
+    # After PNG's filters, photographs contain runs of equal bytes, but no other repetitions. Searching for
+    # other repetitions takes four times as long and saves nothing.
     return _encode(image, "PNG", icc_profile, compress_level=6, compress_type=zlib.Z_RLE)
 
 
@@ -61,10 +61,10 @@ def encode_as(picture_format: str, image: Image, icc_profile: bytes | None = Non
 
 
 def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | None = None) -> bytes:
-    """Encode an upright ``image`` (H, W, 3) in the way of ``original``.
+    """Encode an upright ``image`` (H, W, 3) with the properties of ``original``.
 
     Channels, orientation and colour space are preserved. PNG stays PNG, and all other formats become JPEG of
-    high quality. All other metadata is removed, because it may contain private data: places, times, devices.
+    high quality. Other metadata is removed, because it may contain private data, such as places or times.
     """
     pixels = image[:, :, 1] if original.grey else image
     if alpha is not None:

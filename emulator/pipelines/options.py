@@ -1,6 +1,6 @@
 """Arguments, results and names of the pipelines.
 
-Importing this module does not load the face core.
+Importing this module does not load MediaPipe.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box
 
 MOST_PIXELS = 50_000_000
-"""Default limit of the number of pixels. Photographs have up to 50 million.
+"""Default limit of the number of pixels. Photographs have up to 50 million pixels.
 
 An animated WebP of 7,071 x 7,071 pixels took the most memory: a peak of 825 MB in a worker. A transparent PNG
 that must be rotated took 614 MB.
@@ -32,7 +32,8 @@ class ImageRules:
     Attributes
     ----------
     formats : frozenset of str
-        Accepted formats, of ``jpeg``, ``png``, ``webp``, ``bmp``, ``heic``. The bytes decide, not the name.
+        Accepted formats: ``jpeg``, ``png``, ``webp``, ``bmp``, ``gif``, ``tiff``, ``heic``. The format is
+        detected from the bytes.
     longest_side, shortest_side : int or None
         Inclusive limits of both sides, in pixels.
     most_pixels : int
@@ -77,7 +78,7 @@ class ReshapeOptions:
     parameters : ReshapeParameters
         Change of the shape.
     smoothing, color_evening : float
-        Strength of the smoothing of the skin and of the evening of its colour, 0 to 1.
+        Strength of skin smoothing, and of making the skin colour even; each 0 to 1.
     smallest_fraction : float
         The face must fill more than this fraction of the picture's width and height.
     largest_angle_deg : float
@@ -95,7 +96,10 @@ class ReshapeOptions:
 
 @dataclass(frozen=True)
 class ReshapedPicture:
-    """The encoded result, its format (``jpeg`` or ``png``), the total duration and that of the change."""
+    """The encoded result and its format (``jpeg`` or ``png``).
+
+    ``total_ms`` is the duration of the pipeline; ``apply_ms`` is that of the reshaping alone.
+    """
 
     data: bytes
     format: str
@@ -156,7 +160,7 @@ class DescriptionOptions:
     texture_size : int
         Side of the texture in pixels. It is reduced if the PNG would not be smaller than ``texture_bytes``.
     texture_bytes : int
-        Exclusive limit of the size of the PNG.
+        Exclusive limit of the size of the PNG, in bytes.
     gender : {'female', 'male'} or None
         Gender to return for all faces. If None, it is estimated.
     """

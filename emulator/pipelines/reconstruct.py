@@ -28,7 +28,7 @@ from emulator.pipelines.options import (
 )
 
 LOOKS = 4
-"""Number of detections per face. Their mean landmarks give similar shapes for pictures of one person."""
+"""Number of crops per face. Averaged landmarks give similar shapes in different pictures of one person."""
 
 MATERIAL = "face"
 """Name of the material in the OBJ and the MTL."""

@@ -43,7 +43,7 @@ class TaskFault:
     error : str or None
         Name of the error that the task fails with.
     announcement : mapping or None
-        Fault of its announcement, as JSON. The job's ``announce`` interprets it.
+        Fault of the webhooks that announce its end, as JSON. The job's ``announce`` interprets it.
     """
 
     is_stuck: bool = False

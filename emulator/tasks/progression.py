@@ -1,4 +1,4 @@
-"""Progressions: when tasks appear finished to the client."""
+"""Progressions, which decide when a task appears finished to the client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Mode(StrEnum):
     IMMEDIATE = "immediate"
     """The task is finished before its creation is answered."""
     AFTER_POLLS = "after_polls"
-    """A number of polls that return a running task. The next poll returns the end."""
+    """A number of polls that return a running task. The next poll returns a finished one."""
     AFTER_SECONDS = "after_seconds"
     """A number of seconds since the creation, by the clock."""
     MANUAL = "manual"

@@ -73,16 +73,16 @@ class TaskRunner(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded task must have a known kind and times that are numbers."""
+        """Validators of stored tasks, which must have a known kind and valid times, and of progressions."""
         return {KIND: self._check, **self.progressions.checks}
 
     async def load(self) -> None:
-        """Read the progressions, and release the tasks that follow a plan of an earlier process."""
+        """Read the progressions, and detach tasks from their plans, which are lost on a restart."""
         await self.progressions.load()
         await self._leave_plans(None)
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the progression of one credential, or all. Tasks are deleted with their records."""
+        """Delete the progression of ``credential``, or all progressions. Tasks do not change."""
         await self.progressions.forget(credential)
 
     async def start(self) -> None:
@@ -91,7 +91,7 @@ class TaskRunner(Stateful):
         await self.resume()
 
     async def resume(self, credential: str | None = None) -> None:
-        """Resume the unfinished tasks of a credential, or all."""
+        """Resume the unfinished tasks of ``credential``, or of all credentials."""
         for record in await self._records.find(KIND, credential):
             task = Task.from_document(record.document)
             if not task.is_performed:
@@ -102,10 +102,10 @@ class TaskRunner(Stateful):
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
-        """Pause the tasks of a credential, or all, in this process for the duration of the block.
+        """Pause the tasks of ``credential``, or of all credentials, in this process while the block runs.
 
         Running tasks are cancelled, and do not write anything once the block has started. After the block,
-        the recorded tasks that are unfinished are performed again from the start.
+        unfinished tasks are performed again from the start.
         """
         self._paused.append(credential)
         try:
@@ -120,11 +120,11 @@ class TaskRunner(Stateful):
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
-        """Return the progression of ``credential``, or the tester's default, or that of the settings."""
+        """Return the progression of ``credential``, or else the default of the tester or of the settings."""
         return self.progressions.get(credential) or self.progressions.get(ALL_CREDENTIALS) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
-        """Detach the tasks of ``credential``, or one of them, from a plan: they end by their progression."""
+        """Detach the tasks of ``credential``, or one, from their plan. They then follow their progression."""
         if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
@@ -139,8 +139,8 @@ class TaskRunner(Stateful):
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and enqueue it.
 
-        If the progression is ``immediate``, wait until its work is done. A task that follows a plan does not
-        end before it is released.
+        If its progression is ``immediate``, wait until its work is done. A task that follows a plan does not
+        end before ``release`` is called.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class TaskRunner(Stateful):
         return Task.from_document(record.document)
 
     async def list(self, credential: str | None = None) -> list[Task]:
-        """Return the tasks of a credential, or all, in the order of creation."""
+        """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
         return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
 
     async def perform(self, task_id: str) -> None:
@@ -226,7 +226,7 @@ class TaskRunner(Stateful):
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Poll a task: end it if it is due, and return it as the client sees it.
 
-        ``counts`` records the poll. With the progression ``after_polls``, polls are always recorded.
+        If ``counts`` is true, the poll is recorded. With the progression ``after_polls``, it always is.
         """
         now = self._clock.now(task.credential)
         if task.is_finished and not counts:
@@ -234,7 +234,7 @@ class TaskRunner(Stateful):
         if counts or task.progression.mode is Mode.AFTER_POLLS:
             task = await self._change(task.id, lambda current: note_poll(current, now)) or task
         if not task.is_finished and task.progression.mode is not Mode.REAL and self._is_due(task):
-            # The progression requires that the task is finished now, so wait for its work.
+            # The progression requires that the task appears finished now, so wait for its work.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
                 held = await self._tell(held)
@@ -290,7 +290,7 @@ class TaskRunner(Stateful):
                 await job.announce(task)
 
     def _is_due(self, task: Task) -> bool:
-        """Return whether a task may appear finished, if its work is done."""
+        """Return whether a task may appear finished once its work is done."""
         return task.is_due(self._clock.now(task.credential))
 
     def _is_paused(self, credential: str) -> bool:

@@ -81,7 +81,7 @@ class Task:
     Attributes
     ----------
     id : str
-        The id in the form of the vendor.
+        The id, in the format of the vendor.
     credential : str
         The credential that created it.
     kind : str
@@ -95,7 +95,7 @@ class Task:
     forced_error : str or None
         Error that the task fails with, regardless of the outcome of the work.
     announcement_fault : mapping or None
-        Fault of its announcement, as JSON. The job's ``announce`` interprets it.
+        Fault of the webhooks that announce its end, as JSON. The job's ``announce`` interprets it.
     state : TaskState
         State of the task.
     held : Outcome or None
@@ -141,11 +141,11 @@ class Task:
         return self.is_finished or self.state is TaskState.HELD
 
     def check_times(self) -> None:
-        """Raise ``ValueError`` unless all times are numbers. In a snapshot they may be anything."""
+        """Raise ``ValueError`` unless all times are numbers. A snapshot may contain other values."""
         TIMES.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
-        """Return whether the task may appear finished at ``now``, if its work is done."""
+        """Return whether the task may appear finished at ``now``, once its work is done."""
         return not self.follows_plan and self.progression.is_due(
             polls=self.polls, elapsed_s=now - self.created_at
         )
@@ -197,7 +197,7 @@ def hold_once(task: Task, outcome: Outcome) -> Task:
 
 
 def let_go(task: Task, error: str | None = None) -> Task:
-    """Return ``task`` so that it ends as soon as its work is done, with ``error`` if given."""
+    """Return ``task`` changed to end as soon as its work is done, and to fail with ``error`` if given."""
     if task.is_finished:
         return task
     task = replace(task, progression=REAL, follows_plan=False)

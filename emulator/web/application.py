@@ -25,8 +25,8 @@ def vendor_application(
 ) -> FastAPI:
     """Return an application with a vendor's operations. Web pages of ``origins`` may call it.
 
-    Its routes find ``world`` and ``settings`` in ``app.state``. Like the real services, it serves no OpenAPI
-    document and does not redirect paths that differ only in a trailing slash.
+    Its ``app.state`` has ``world`` and ``settings`` for the routes. Like the real services, the application
+    serves no OpenAPI document and does not redirect paths that differ only in a trailing slash.
     """
     dialect = vendor.dialect
 

@@ -1,4 +1,4 @@
-"""A client's call, as routes use it, with its credential, fault and warnings."""
+"""The call that a route answers, with its credential, fault and warnings."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Call:
     credential : str or None
         The caller's credential, once it is known.
     injection : Injection or None
-        The fault, once it is decided.
+        The fault of the call; None before it is decided, or if there is none.
     is_decided : bool
-        Whether the fault is decided.
+        Whether ``identify`` has decided the fault.
     body : bytes
         Request body; empty unless a rule matches bodies.
     unknown_fault : UnknownFault or None
@@ -75,7 +75,8 @@ class Call:
     def warn_of_parameters(self) -> None:
         """Warn about query parameters that the operation does not have.
 
-        A route calls it after ``identify``, which sets the operation, unless it checks its query itself.
+        Call it after ``identify``, which sets the operation. Routes that check the query themselves do not
+        need it.
         """
         operation = None if self.operation is None else self.contract.operations.get(self.operation)
         known = () if operation is None or operation.query is None else operation.query.model_fields
@@ -86,7 +87,7 @@ class Call:
     async def identify(self, credential: str | None) -> None:
         """Set the caller's credential, decide the fault of the call, and apply its latency and error.
 
-        A route calls it as soon as it knows the credential, before it checks whether it is valid.
+        Call it as soon as the credential is known, before checking whether the credential is valid.
 
         Raises
         ------
@@ -169,7 +170,7 @@ def settings_of(request: Request) -> Any:
 
 
 CallDep = Annotated[Call, Depends(call_of)]
-"""The call, for a route that calls ``identify``."""
+"""The call that the route answers."""
 
 WorldDep = Annotated[World, Depends(_world_of)]
-"""The world that all vendors share."""
+"""The state and the services that all vendors share."""

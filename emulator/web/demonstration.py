@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import httpx
 
 Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
-"""Shows and times one step; the block passes a description of its result to the callable."""
+"""Returns a context manager that shows and times a step, and yields a function that shows a result."""
 
 POLL_SECONDS = 0.1
 TIMEOUT_SECONDS = 60

@@ -42,7 +42,7 @@ class Dispatch:
     applications : mapping of str to ASGI application
         The vendors' applications, by vendor.
     world : World
-        The world that has the faults and the journal.
+        The state of the emulator, with the faults and the journal.
     gate : callable
         Decides which requests reach the control API.
     body_seconds : float
@@ -66,7 +66,7 @@ class Dispatch:
         self._by_host = {host: vendor for vendor in vendors for host in (*vendor.hosts, *vendor.stores)}
         self._stores = {host: prefix for vendor in vendors for host, prefix in vendor.stores.items()}
         self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
-        # Mask the secrets of all vendors in every call, because a client may send a key to the wrong one.
+        # Mask the secrets of all vendors, because a client may send a key to the wrong vendor.
         self._secrets = sorted({name for vendor in vendors for name in vendor.secret_fields})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +104,7 @@ class Dispatch:
                 exchange.record(Capture(scope), lambda capture: self._note(call, capture))
             if self._world.faults.needs_bodies:
                 exchange.call.body = await exchange.peek_body()
-        # The client has disconnected, so no response is possible.
+        # If the client has disconnected, no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)
 

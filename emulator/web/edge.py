@@ -1,4 +1,4 @@
-"""Middleware around a vendor's routes that answers in the vendor's format where no route does."""
+"""Middleware that answers in a vendor's format if no route does."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 
 
 class Edge:
-    """ASGI middleware that answers in the vendor's format where no route does.
+    """ASGI middleware that answers in the vendor's format if no route does.
 
     - It refuses a body that is too long, or pauses for too long, while it is read.
     - It logs unexpected exceptions and answers them. An exception handler would bypass the vendor's own
       middleware.
     - It decides the fault of a call when the response begins, if no route has called ``identify``. The
-      vendor guesses the credential; without one, only rules without a credential apply.
-    - It adds the methods of the path to every response with status 405.
+      dialect guesses the credential. If it cannot, only rules without a credential apply.
+    - It sets ``Allow`` in every response with status 405.
     """
 
     def __init__(self, app: ASGIApp, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
@@ -93,7 +93,7 @@ class Edge:
             await answer.replacement(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> VendorError | None:
-        """Run the route, and return the error to answer in its place, if there is one."""
+        """Run the route, and return the error to send instead of its response, if there is one."""
         try:
             await self._app(scope, receive, answer.send_if_read)
         except (BodyTooLarge, BodyTimedOut):
@@ -108,7 +108,7 @@ class Edge:
         return None
 
     async def _decide(self, scope: Scope) -> Response | None:
-        """Decide the fault of a call, and return the response that replaces its own, if there is one."""
+        """Decide the fault of a call, and return the response to send instead, if there is one."""
         call = scope["state"]["call"]
         if call.is_decided:
             return None
@@ -138,8 +138,8 @@ class _Served:
 def _naming_methods(here: list[_Served], send: Send) -> Send:
     """Return a ``send`` that sets ``Allow`` in responses with status 405 (RFC 9110, 15.5.6).
 
-    It depends on the status alone, because settings can give any error this status or another. Starlette's
-    own header lists the methods of one route only, in an order that differs between processes.
+    Only the status matters, because a setting can change the status of any error. Starlette's own header
+    lists the methods of only one route, in an order that differs between processes.
     """
 
     async def send_naming_methods(message: Message) -> None:
@@ -152,7 +152,7 @@ def _naming_methods(here: list[_Served], send: Send) -> Send:
 
 
 class _Answer:
-    """A response on its way to the exchange. The fault of its call is decided before it begins."""
+    """The sender of a response. It decides the fault of the call before the response begins."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class _Answer:
         self.has_started = False
 
     async def send(self, message: Message) -> None:
-        """Send a message, unless another response replaces this one."""
+        """Send a message, unless another response replaces this response."""
         if message["type"] == "http.response.start":
             self.replacement = await self._decide(self._scope)
         if self.replacement is None:

@@ -1,4 +1,4 @@
-"""Callbacks for long-running responses, called when the server begins to stop."""
+"""Callbacks for long-running responses, called when the server begins to shut down."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from collections.abc import Callable
 from starlette.types import Scope
 
 ENDINGS = "face_emulator.endings"
-"""ASGI scope extension whose ``add`` registers a function to call when the server begins to stop."""
+"""ASGI scope extension. Its ``add`` registers a function to call when the server begins to shut down."""
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
-    """Register ``end`` to be called when the server begins to stop, if the server supports that."""
+    """Register ``end`` to be called when the server begins to shut down, if the server supports that."""
     endings = scope.get("extensions", {}).get(ENDINGS)
     if endings is not None:
         endings["add"](end)
 
 
 def stopping(scope: Scope) -> asyncio.Event:
-    """Return an event that is set when the server begins to stop."""
+    """Return an event that is set when the server begins to shut down."""
     event = asyncio.Event()
     on_stop(scope, event.set)
     return event
 
 
 async def pause(seconds: float, until: asyncio.Event) -> None:
-    """Wait for ``seconds`` of real time, or until ``until`` is set, so that a stop does not have to wait."""
+    """Wait for ``seconds`` of real time, or until the event ``until`` is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await until.wait()

@@ -19,21 +19,21 @@ DROPPERS = "face_emulator.droppers"
 """ASGI scope extension with the functions ``close`` and ``reset``, which end the connection."""
 
 PEEK_BYTES = 32 * 1024 * 1024
-"""Number of bytes of a body that rules match. They are held in memory before the vendor checks the size."""
+"""Rules match at most this many bytes of a body, because they are read before the vendor limits the size."""
 
 DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body that the application reads, in real seconds."""
 
 IDLE_SECONDS = 5.0
-"""Real seconds that a body that no route needs may pause, before its connection is closed anyway."""
+"""Real seconds to wait for more of a body that no route reads, before the connection is closed."""
 
 
 class ConnectionDropped(Exception):
-    """The connection ends without a response. Raised if the server cannot close a connection."""
+    """Ends the connection without a response. Raised if the server does not have ``DROPPERS``."""
 
 
 class BodyTooLarge(Exception):
-    """The body is longer than the limit. Raised to the application that reads it."""
+    """The request body is longer than the limit. Raised while the application reads the body."""
 
 
 class BodyTimedOut(Exception):
@@ -45,7 +45,7 @@ class Exchange:
 
     Reading counts, limits and captures the request body. Sending applies the fault of the call and captures
     the response. The last part of the response waits until the request body has been read, because closing
-    a connection while the client still sends would reset it, and the client would lose the response.
+    a connection while the client is still sending resets it, and the client loses the response.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Exchange:
         self._pause_seconds = pause_seconds
 
     def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
-        """Capture the exchange. ``finish`` is called once, before the response or the application ends."""
+        """Capture the exchange. ``finish`` is called once: before the response ends, or when ``run`` ends."""
         self._capture, self._finish = capture, finish
 
     async def run(self, app: ASGIApp) -> None:
@@ -178,7 +178,7 @@ class Exchange:
         if capture is not None and capture.note_sent(message):
             if self._has_more and capture.wants_rest:
                 await self._drain()
-            # Before the last part is sent, so that a client with the response finds the call in the journal.
+            # Do this before sending the last part, so that the client then finds the call in the journal.
             self._note()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._has_more and _has_body(self._scope):

@@ -15,11 +15,11 @@ HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 """Brands of a HEIF container that stand for HEVC; others stand for other codecs, such as AV1."""
 
 LONGEST_BOX = 256
-"""Number of bytes that are searched for brands, because the length in the file can have any value."""
+"""Largest number of bytes to search for brands, because the length in the file may be wrong."""
 
 
 def contradicts(content_type: str | None, data: bytes) -> bool:
-    """Return whether a ``Content-Type`` for pictures differs from the type of the picture itself."""
+    """Return whether ``content_type`` is a picture type, but not the type of the picture in ``data``."""
     said = (content_type or "").partition(";")[0].strip().lower()
     found = picture_type(data)
     return said.startswith("image/") and found is not None and OTHER_NAMES.get(said, said) != found

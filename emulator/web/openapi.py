@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of an emulated vendor, from its operations and the settings in force."""
+"""The OpenAPI 3.1 document of an emulated vendor, generated from its operations and current settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFERENCE = "#/components/schemas/{model}"
 class SettingValue:
     """Placeholder in a model's JSON schema for the value of a vendor's setting, plus ``add``.
 
-    Use it in the ``json_schema_extra`` of the model. That of a field is converted to plain JSON too early.
+    Use it only in the ``json_schema_extra`` of models. In fields, Pydantic converts it to JSON too early.
     """
 
     setting: str
@@ -62,7 +62,7 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
 def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
     """Return the JSON schema of an error's body, with members limited to the values in ``texts``.
 
-    A text with ``{places}`` becomes a pattern, any other value a constant.
+    A text with placeholders in braces becomes a pattern. Any other value becomes a constant.
     """
     schema = model.model_json_schema(mode="serialization")
     properties = dict(schema["properties"])
@@ -75,7 +75,7 @@ def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
 
 
 def pattern_of(text: str) -> str:
-    """Return a regular expression for an error's text, with any text in its places."""
+    """Return a regular expression for an error's text. Its placeholders in braces match any text."""
     special = ".^$*+?()[]|\\/"
     escaped = "".join(f"\\{letter}" if letter in special else letter for letter in text)
     parts = escaped.split("{")

@@ -1,4 +1,4 @@
-"""The description of a vendor: its names, its APIs, its settings and how it formats errors."""
+"""The description of a vendor: its names, APIs, settings and error format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIFETIME = "lifetime"
 
 
 class VendorSettings(BaseModel):
-    """Base of a vendor's own settings."""
+    """Base class of a vendor's settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ async def _nobody(_request: Request) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a vendor formats errors, whatever the operation.
+    """How a vendor formats the errors of all its operations.
 
     Attributes
     ----------
@@ -59,13 +59,13 @@ class Dialect:
     defect : CatalogueEntry
         The error for an unexpected exception in the emulator.
     too_large : VendorError
-        The error for a body longer than ``longest_body``. An operation can have its own.
+        The error for a body longer than ``longest_body``. An operation can have its own error.
     longest_body : (settings) -> int or None
-        Limit on the bytes of a body, None for no limit. An operation can have its own.
+        Longest request body, in bytes; None for no limit. An operation can have its own limit.
     unknown_path, wrong_method : CatalogueEntry or None
         The errors for paths and methods that are not served; None for FastAPI's own responses.
     choose : (Request, VendorError) -> VendorError
-        Returns the error to answer in place of another, for vendors whose layers answer differently.
+        Returns the error to answer in place of another, for vendors with several layers of errors.
     guess_caller : async (Request) -> str or None
         Guesses the credential of an unrouted request.
     open_paths : tuple of str
@@ -90,12 +90,12 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Api:
-    """One API of a vendor, which has its own folder.
+    """One API of a vendor. Each API has its own folder.
 
     Attributes
     ----------
     title : str
-        The vendor's name for it.
+        The vendor's name for the API.
     operations : tuple of Operation
         The operations that clients can call.
     """
@@ -119,10 +119,10 @@ class Vendor:
     stores : mapping of str to str
         Host names of the vendor's file stores, each with the path prefix that it serves.
     prefixes : tuple of str
-        The vendor's path prefixes, such as ``/facepp``. Its application answers all paths below them,
-        unknown ones included.
+        The vendor's path prefixes, such as ``/facepp``. The vendor gets all requests for paths below them,
+        including unknown paths.
     credential : tuple of str
-        Names of the parts of a credential: the fields or placeholders that carry them.
+        Names of the parts of a credential, as in request fields and in the placeholders of samples.
     apis : tuple of Api
         The APIs of the vendor.
     dialect : Dialect
@@ -130,11 +130,11 @@ class Vendor:
     settings_model : type of VendorSettings
         The model of the vendor's own settings.
     secrets : tuple of str
-        More names of fields, members and query parameters that carry credentials or signatures.
+        Other names of fields, members and query parameters that contain credentials or signatures.
     has_webhooks : bool
         Whether the vendor sends webhooks.
     security : mapping or None
-        OpenAPI security scheme of the header that carries the credential; None if a field carries it.
+        OpenAPI security scheme, if a header contains the credential; None if a field contains it.
     install : (FastAPI, World, settings) -> None
         Adds to the application what its routes need: jobs, webhooks, counters, middleware.
     """
@@ -160,7 +160,7 @@ class Vendor:
 
     @property
     def folder(self) -> Traversable:
-        """The vendor's folder, which has its contract, golden samples and demonstration."""
+        """The vendor's folder, with its ledger, golden samples and demonstration."""
         return resources.files(self.package)
 
     @property
@@ -175,7 +175,7 @@ class Vendor:
         Raises
         ------
         ValueError
-            If two operations have one name.
+            If two operations have the same name.
         """
         found: dict[str, Operation] = {}
         for operation in (operation for api in self.apis for operation in api.operations):
@@ -191,7 +191,7 @@ class Vendor:
         Raises
         ------
         ValueError
-            If two different errors have one name.
+            If two different errors have the same name.
         """
         found: dict[str, CatalogueEntry] = {}
         for entry in (entry for operation in self.operations.values() for entry in operation.errors):

@@ -19,9 +19,9 @@ LONGEST_RETRY_AFTER_SECONDS = 86400.0
 
 
 Timestamps = Literal["machine", "clock"]
-"""Time in the signatures of an endpoint's webhooks: that of the machine, or that of the credential's clock.
+"""Time in the signatures of webhooks: from the machine, or from the emulator's clock of the credential.
 
-With ``clock``, a receiver that checks timestamps must use the time of that clock too.
+With ``clock``, an endpoint that checks timestamps must use the time of that clock too.
 """
 
 
@@ -34,19 +34,19 @@ class Endpoint:
     id : str
         Id of the endpoint.
     credential : str
-        Credential that it receives webhooks for. ``""`` for all credentials.
+        Credential that it receives webhooks for; ``""`` for all credentials.
     vendor : str
-        Vendor that it receives webhooks of. ``""`` for every vendor.
+        Vendor that it receives webhooks from; ``""`` for all vendors.
     url : str
-        URL that webhooks are posted to.
+        URL to post webhooks to.
     secret : str
-        Signing secret, in the form of the vendor.
+        Signing secret, in the format of the vendor.
     timestamps : {'machine', 'clock'}
-        Time in the signatures: that of the machine, or that of the credential's clock.
+        Time in the signatures: from the machine, or from the emulator's clock of the credential.
     is_configured : bool
         Whether it comes from the settings.
     disabled : str or None
-        Reason why nothing is sent to it any more.
+        Reason why it is disabled, so that no webhooks are sent to it; None if it is enabled.
     """
 
     id: str
@@ -94,7 +94,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request that was sent to an endpoint, or failed.
+    """One try to send a webhook to an endpoint.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Attempt:
     injected : mapping or None
         The fault that was applied, with its source.
     is_replay : bool
-        Whether it is a replay.
+        Whether it sends the message again outside the retry schedule.
     """
 
     number: int
@@ -132,7 +132,7 @@ class Attempt:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint wants no more webhooks, which it requests with status 410."""
+        """Whether the endpoint answered 410, which means that it must receive no more webhooks."""
         return self.status == 410
 
 
@@ -237,7 +237,7 @@ def delivery_id(task_id: str, endpoint_id: str) -> str:
 def release(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
-    """Return a prepared delivery with its message: waiting, held or lost. Other deliveries are unchanged."""
+    """Return a prepared delivery with its message, as waiting, held or lost. Return others unchanged."""
     if delivery.state is not DeliveryState.PREPARED:
         return delivery
     state = DeliveryState.LOST if fault.lost else DeliveryState.HELD if hold else DeliveryState.WAITING
@@ -246,14 +246,14 @@ def release(
 
 
 def let_go(delivery: Delivery, at: float | None = None) -> Delivery:
-    """Return a held delivery as waiting, due ``at`` or as its fault says. Other deliveries are unchanged."""
+    """Return a held delivery as waiting, with the due time ``at`` if given. Return others unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery
     return replace(delivery, state=DeliveryState.WAITING, next_at=delivery.next_at if at is None else at)
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Return a held delivery as lost because of its plan. Other deliveries are unchanged."""
+    """Return a held delivery as lost because of a plan. Return others unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery
     fault = delivery.fault.model_copy(update={"lost": True})
@@ -261,7 +261,7 @@ def lose(delivery: Delivery) -> Delivery:
 
 
 def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Delivery:
-    """Return ``delivery`` after an attempt, of which ``sent`` are the copies."""
+    """Return ``delivery`` after an attempt. ``sent`` contains all copies of the attempt."""
     attempts = (*delivery.attempts, *sent)
     delivery = replace(delivery, attempts=attempts)
     if any(attempt.is_accepted for attempt in sent):

@@ -1,4 +1,4 @@
-"""The endpoints of all vendors, and the sources of webhooks."""
+"""Endpoints, and the vendors that send webhooks to them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EndpointRefused(Exception):
 
 
 class WrongSecret(Exception):
-    """The secret does not have the form of the vendor."""
+    """The secret does not have the format of the vendor."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Source:
     configured : tuple of ConfiguredEndpoint
         Endpoints in the settings.
     headers : (secret, Message, sent_at: int, Signature) -> mapping of str to str
-        Returns the headers of a message, with its signature at ``sent_at``.
+        Returns the headers of a message, including the signature for the time ``sent_at``.
     announce_again : async (task_id) -> None
-        Announces a task if it is finished, in case the process died before it could do so.
+        Announces a task if it is finished, in case an earlier process was killed before it did so.
     new_secret : (drawn: bytes) -> str
-        Returns a secret made of 32 random bytes.
+        Returns a secret that encodes 32 random bytes.
     check_secret : (str) -> None
-        Raises ``WrongSecret`` if the secret does not have the form of the vendor.
+        Raises ``WrongSecret`` if the secret does not have the format of the vendor.
     """
 
     policy: Policy
@@ -103,21 +103,21 @@ class Endpoints(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded endpoint must be valid."""
+        """The validator of stored endpoints."""
         return self._kept.checks
 
     async def load(self) -> None:
-        """Read the endpoints from the records, and update those of the settings."""
+        """Read the endpoints from the records, and update those that come from the settings."""
         await self._kept.load()
         await self._keep_configured()
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the endpoints of a credential, or all, except those of the settings."""
+        """Delete the endpoints of ``credential``, or all. Endpoints in the settings remain."""
         await self._kept.forget(credential)
         await self._keep_configured()
 
     def list(self, credential: str | None = None) -> list[Endpoint]:
-        """Return the endpoints of a credential, or all, the oldest first."""
+        """Return the endpoints of ``credential``, or of all credentials, the oldest first."""
         return [
             entry.value for entry in self._kept.items().values() if credential in {None, entry.credential}
         ]
@@ -127,7 +127,7 @@ class Endpoints(Stateful):
         return self._kept.get(endpoint_id)
 
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:
-        """Return the endpoints that receive the webhooks of a vendor and a credential."""
+        """Return the endpoints that receive the webhooks of a vendor for a credential."""
         return [
             endpoint
             for endpoint in self.list()
@@ -210,7 +210,7 @@ class Endpoints(Stateful):
 
 
 def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:
-    """Return a secret that is valid for all vendors, in the form of the first vendor possible."""
+    """Return a secret that is valid for all vendors of ``sources``, in the format of one of them."""
     for secret in (source.new_secret(drawn) for source in sources):
         with contextlib.suppress(WrongSecret):
             for source in sources:

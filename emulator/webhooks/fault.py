@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Signature = Literal["good", "wrong", "missing", "stale"]
-"""The signature of an attempt."""
+"""How an attempt is signed. ``stale`` is a valid signature with an old timestamp."""
 
 STALE_SECONDS = 3600
 """Age of the timestamp of a stale signature, in seconds."""
@@ -32,4 +32,4 @@ class WebhookFault(BaseModel):
 
 
 NO_FAULT = WebhookFault()
-"""No fault."""
+"""A fault that changes nothing."""

@@ -1,4 +1,4 @@
-"""Concurrent requests to one endpoint, sent in order."""
+"""Limits on concurrent requests to one endpoint, and their order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ IN_FLIGHT = 8
 HEAD_START_SECONDS = 0.1
 """Real seconds between sending a request and starting the next one, unless the response arrives earlier.
 
-An endpoint with several threads may handle two requests that arrive together in any order.
+Without this delay, an endpoint with several threads could handle two requests in the wrong order.
 """
 
 
 class Lane:
-    """Starts requests in order.
+    """A queue of requests to one endpoint, which start in order.
 
     The next request starts ``HEAD_START_SECONDS`` after the previous one is sent, or when that one is
     finished.

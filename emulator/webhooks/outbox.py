@@ -78,7 +78,7 @@ class Outbox(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded delivery must have a vendor with webhooks and times that are numbers."""
+        """Validators of stored endpoints and deliveries. Vendors must have webhooks, and times must be numbers."""
         return {KIND: self._check, **self.endpoints.checks}
 
     async def load(self) -> None:
@@ -95,7 +95,7 @@ class Outbox(Stateful):
                 self._spawn_held(delivery)  # plans are not persistent
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the endpoints and deliveries of a credential, or all, except endpoints of the settings."""
+        """Delete the endpoints and deliveries of ``credential``, or all. Endpoints in the settings remain."""
         await self._background.cancel(credential)
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
@@ -118,11 +118,11 @@ class Outbox(Stateful):
         return None if kept is None else Delivery.from_document(kept.document)
 
     async def deliveries(self, credential: str | None = None) -> list[Delivery]:
-        """Return the deliveries of a credential, or all, the oldest first."""
+        """Return the deliveries of ``credential``, or of all credentials, the oldest first."""
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """For each endpoint, record a delivery that announces the end of a task. It is idempotent."""
+        """Record a delivery for each endpoint, to announce the end of a task. This is idempotent."""
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
@@ -152,9 +152,9 @@ class Outbox(Stateful):
                 await self._release(prepared, message, fault, source, hold=hold)
 
     async def send(self, delivery_id: str) -> Delivery | None:
-        """Send a held delivery now, or replay any other. Return it after the attempt.
+        """Send a held delivery now, or replay a delivery in another state. Return it after the attempt.
 
-        Return None if it was deleted. A held delivery that the endpoint does not accept is retried as usual.
+        Return None if it was deleted. A held delivery is retried as usual if the endpoint does not accept it.
         """
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
@@ -169,7 +169,7 @@ class Outbox(Stateful):
         return await self.find(delivery_id)
 
     async def let_go(self, credential: str, task_id: str | None = None) -> None:
-        """Send the held deliveries of a credential, or of one of its tasks, when they are due."""
+        """Send the held deliveries of ``credential``, or of one of its tasks, when they are due."""
         for held in await self._held(credential, task_id):
             self._spawn_held(held)
 
@@ -238,7 +238,7 @@ class Outbox(Stateful):
         return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
 
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
-        """Deliver. If the emulator itself fails, record that, because nothing would retry the delivery."""
+        """Deliver. If the emulator fails, mark the delivery as failed, because nothing would retry it."""
         try:
             await self._deliver(waiting, first)
         except Exception as error:
@@ -272,7 +272,7 @@ class Outbox(Stateful):
         return await self._change(delivery.id, lambda current: record(current, sent, policy))
 
     async def _send_copies(self, delivery: Delivery) -> list[Attempt]:
-        """Make the next attempt and return its copies: none if the endpoint is removed or disabled."""
+        """Make the next attempt and return its copies, or [] if the endpoint is removed or disabled."""
         scheduled = [attempt for attempt in delivery.attempts if not attempt.is_replay]
         number = scheduled[-1].number + 1 if scheduled else 1
         sent: list[Attempt] = []

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import httpx
 
 READ_BYTES = 65536
-"""Largest number of bytes to read of a response. It is only read so that the connection can be reused."""
+"""Largest number of response bytes to read. They are only read so that the connection can be reused."""
 
 
 class SendFailed(Exception):

@@ -15,14 +15,14 @@ from emulator.world.world import World
 
 @dataclass(frozen=True)
 class Announcer:
-    """Sends the webhooks of a vendor's tasks.
+    """Sender of the webhooks that announce the end of a vendor's tasks.
 
     A job calls ``prepare`` before the end of a task is recorded, and ``announce`` after it.
 
     Attributes
     ----------
     world : World
-        The world that has the outbox.
+        The shared services and state, including the outbox for webhooks.
     vendor : str
         Name of the vendor.
     compose : (Task) -> Message
@@ -37,12 +37,12 @@ class Announcer:
     is_announced: Callable[[Task], bool] = lambda _task: True
 
     async def prepare(self, task: Task) -> None:
-        """Record that the end of a task must be announced."""
+        """Record that webhooks must announce the end of a task."""
         if self.is_announced(task):
             await self.world.webhooks.prepare(self.vendor, task.credential, task.id)
 
     async def announce(self, task: Task) -> None:
-        """Announce a task whose end is recorded."""
+        """Send the webhooks that announce the end of a finished task."""
         if not self.is_announced(task):
             return
         webhooks, plans = self.world.webhooks, self.world.plans
@@ -54,7 +54,7 @@ class Announcer:
             await webhooks.let_go(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
-        """Announce a task if it is finished, in case a process ended before it could do so."""
+        """Announce a task if it is finished, in case an earlier process was killed before it did so."""
         task = await self.world.tasks.find(task_id)
         if task is not None and task.is_finished:
             await self.announce(task)

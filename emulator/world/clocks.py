@@ -1,4 +1,4 @@
-"""Storage of the clocks' settings in the records."""
+"""Storage of clock settings in the records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTING = TypeAdapter(Setting)
 
 
 def _setting(document: Mapping[str, Any]) -> Setting:
-    """Return a recorded setting, or raise ValueError if no clock can have it."""
+    """Return the setting in a stored document, or raise ValueError if its time is out of range."""
     setting = SETTING.validate_python(document)
     try:
         datetime.fromtimestamp(setting.now(), UTC)
@@ -27,7 +27,7 @@ def _setting(document: Mapping[str, Any]) -> Setting:
 
 
 class Clocks(Stateful):
-    """The recorded clock settings of all credentials."""
+    """The stored clock settings of all credentials."""
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class Clocks(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded setting must be one that a clock can have."""
+        """The validator of stored clock settings, whose time must be a valid date."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -46,10 +46,10 @@ class Clocks(Stateful):
             self._clock.set(entry.value, credential)
 
     async def keep(self, credential: str) -> None:
-        """Record the current setting of a credential's clock."""
+        """Store the current setting of a credential's clock."""
         await self._kept.put(credential, credential, self._clock.setting(credential))
 
     async def forget(self, credential: str | None) -> None:
-        """Reset a credential's clock to the default clock, the default clock to the settings, or all."""
+        """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""
         self._clock.forget(credential)
         await self._kept.forget(credential)

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 
 class Creations:
-    """A lock between creating objects and resetting them, per credential.
+    """Locks that keep a reset from running while an object is created, per credential.
 
-    An id depends on how many ids were drawn before, and a reset restarts that count. An object that draws
-    its id before a reset and is stored after it would collide with the next object that draws the same id.
+    Ids are derived from counters, which a reset restarts. Without the lock, an object could draw its id
+    before a reset and be stored after it. A later object would then draw the same id.
     """
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@
     ├── CredentialExpired       expired
     ├── CredentialRestricted    valid, but not for this API
     ├── CredentialOutOfBalance  valid, but the account has no balance
-    └── CredentialOfOtherRegion valid, but on another host
+    └── CredentialOfOtherRegion valid only on another host
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class CredentialOutOfBalance(CredentialRefused):
 
 
 class CredentialOfOtherRegion(CredentialRefused):
-    """The credential is valid, but on another host."""
+    """The credential is valid only on another host."""
 
 
 REFUSALS: Mapping[CredentialState, type[CredentialRefused]] = {
@@ -71,17 +71,17 @@ REFUSALS: Mapping[CredentialState, type[CredentialRefused]] = {
 
 
 class Credentials(Stateful):
-    """The listed credentials, and the check of a client's credential.
+    """The list of known credentials, and the check of a client's credential.
 
     Parameters
     ----------
     records : Records
-        Storage of the credentials that are listed at run time.
+        Storage of the credentials that a tester lists at run time.
     listed : mapping of str to CredentialState
         Credentials that are listed from the start.
     strict : bool
-        Whether unlisted credentials are refused. If not, every unlisted credential is valid unless it is
-        empty, so that tests need no accounts.
+        Whether unlisted credentials are refused. If false, they are valid unless they are empty, so that
+        tests need no accounts.
     is_reserved : (credential: str) -> bool
         Whether a credential requests a fault. Such credentials are valid in strict mode too.
     """
@@ -101,7 +101,7 @@ class Credentials(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded credential must have a known state."""
+        """The validator of stored credentials, which must have a known state."""
         return {KIND: lambda document: CredentialState(document["state"])}
 
     async def check(self, *spellings: str) -> None:
@@ -110,7 +110,7 @@ class Credentials(Stateful):
         Raises
         ------
         CredentialRefused
-            If it is not.
+            If it is not valid.
         """
         if not all(spellings):
             raise CredentialUnknown
@@ -132,7 +132,7 @@ class Credentials(Stateful):
         await self._records.put(KIND, credential, credential, {"state": state})
 
     async def remove(self, credential: str) -> bool:
-        """Remove a credential that was listed at run time, and return whether it existed."""
+        """Remove a credential that ``put`` listed, and return whether it existed."""
         return await self._records.delete(KIND, credential)
 
     async def _find(self, spellings: tuple[str, ...]) -> CredentialState | None:

@@ -1,4 +1,4 @@
-"""The errors of a vendor as a table, which routes, documentation, faults and tests read."""
+"""Error catalogues: tables of a vendor's errors, for routes, faults, tests and documentation."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Mark(StrEnum):
-    """How reliable a fact of a vendor's contract is."""
+    """How reliable a fact about a vendor's API is."""
 
     CONFIRMED = "CONFIRMED"
     """Stated in the vendor's own documentation."""
     OBSERVED = "OBSERVED"
-    """Seen in recorded responses, or relied on by real clients."""
+    """Seen in recorded responses, or required by real clients."""
     GUESS = "GUESS"
     """Inferred; it may be wrong."""
 
 
 ONLY_BY_FAULT = "Only if a fault asks for it"
-"""Start of ``when`` for an error that is not natural."""
+"""Start of the ``when`` text of an error that only a fault produces."""
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One error of a vendor. A vendor whose error bodies have more members subclasses it.
+    """One error of a vendor. A vendor with additional members in its error bodies uses a subclass.
 
     Attributes
     ----------
@@ -37,19 +37,19 @@ class CatalogueEntry:
     status : int
         HTTP status; 200 for an error inside a successful response.
     text : str
-        The vendor's message or code, with ``{places}`` for the parts that vary.
+        The vendor's message or code, with placeholders such as ``{name}`` for the parts that vary.
     when : str
-        When the vendor answers with it, as a sentence.
+        When the vendor returns this error, as a sentence.
     mark : Mark
         How reliable the entry is.
     source : str
-        Where the entry comes from: a document, and a place in it.
+        Document that describes the error, and the section in it.
     causes : tuple of exception types
-        The domain errors that lead to this error.
+        The emulator's exceptions that lead to this error.
     of_task : bool
-        Whether a task ends with it. Then polls report it, and no call is answered with it directly.
+        Whether a task fails with it. Only polls of that task return it.
     example : mapping
-        Values for the places of its text, for use where no real values are known.
+        Example values for the placeholders of its text, for use where the real values are unknown.
     is_natural : bool
         Whether a client can cause it. If not, the vendor documents it, but only a fault produces it.
     """
@@ -67,43 +67,43 @@ class CatalogueEntry:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The vendor's codes for it. A body contains one of them, in addition to the text."""
+        """The vendor's codes for this error. A response contains one of them, in addition to the text."""
         return ()
 
     def occur(self, /, **places: object) -> VendorError:
-        """Return this error as an exception to raise, with the places filled.
+        """Return an exception for this error, with the placeholders of its text replaced by ``places``.
 
         Raises
         ------
         KeyError
-            If the value of a place is missing.
+            If the value of a placeholder is missing.
         """
         return VendorError(self, places)
 
     def check(self, override: ErrorOverride) -> None:
-        """Check that ``override`` can replace this entry's own.
+        """Check that ``override`` can be applied to this entry.
 
         Raises
         ------
         ValueError
-            If its text is not a valid template, or has a place that this entry's text does not have.
+            If its text is not a valid template, or has a placeholder that this entry's text does not have.
         """
         known, wanted = _places(self.text), _places(override.text or "")
         if not wanted <= known:
             strange = ", ".join(sorted(wanted - known))
-            raise ValueError(f"the text for {self.name} has places that are never filled: {strange}")
+            raise ValueError(f"the text for {self.name} has unknown placeholders: {strange}")
 
 
 E_co = TypeVar("E_co", bound=CatalogueEntry, covariant=True)
 
 
 def _places(text: str) -> set[str]:
-    """Return the names of the ``{places}`` in a text."""
+    """Return the names of the placeholders in a text, such as ``name`` in ``{name}``."""
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
 class ErrorOverride(BaseModel):
-    """Another status or text for an error of the catalogue. An omitted member stays as it is."""
+    """Status and text that replace those of an error. An omitted member keeps its original value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,12 +112,12 @@ class ErrorOverride(BaseModel):
 
 
 class VendorError(Exception):
-    """An error of a vendor's catalogue to send to the client, with its places filled.
+    """An error of a vendor's catalogue to send to the client, with values for its placeholders.
 
     Raises
     ------
     KeyError
-        If the value of a place is missing.
+        If the value of a placeholder is missing.
     """
 
     def __init__(self, entry: CatalogueEntry, places: Mapping[str, object]) -> None:
@@ -127,7 +127,7 @@ class VendorError(Exception):
         self.text = entry.text.format(**places)
 
     def overridden(self, override: ErrorOverride | None) -> VendorError:
-        """Return the error with another status or text, which may use the places of the original text."""
+        """Return the error with another status or text. The text can use the original placeholders."""
         if override is None:
             return self
         changes = {name: value for name, value in override.model_dump().items() if value is not None}
@@ -138,10 +138,10 @@ class VendorError(Exception):
 
 
 class ErrorCatalogue(Generic[E_co]):
-    """The errors of one or more operations, by name and by the domain error that causes them.
+    """The errors of one or more operations, by name and by the exception that causes them.
 
-    ``shared | own`` is the catalogue of an operation that can answer both. Different operations may answer
-    the same cause with different errors, if they have different catalogues.
+    ``shared | own`` combines two catalogues. Operations with different catalogues can return different errors
+    for the same exception.
 
     Raises
     ------
@@ -182,7 +182,7 @@ class ErrorCatalogue(Generic[E_co]):
         return self._by_name[name]
 
     def for_cause(self, error: Exception) -> E_co:
-        """Return the entry for a domain error. An entry for its class takes precedence over one for a base.
+        """Return the entry for an exception. Its own class takes precedence over its base classes.
 
         Raises
         ------

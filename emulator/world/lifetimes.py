@@ -15,7 +15,7 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "lifetimes"
 
 Lifetime = int | float | None
-"""A number in the unit of the setting's name, seconds or days. None means that it never ends."""
+"""A number of seconds or days, as the name of the setting says. None means no expiry."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -55,14 +55,14 @@ class Lifetimes(Stateful):
         self._names = {vendor: tuple(mine) for vendor, mine in names.items() if mine}
 
     def of(self, vendor: str, credential: str, settings: Settings) -> Settings:
-        """Return a vendor's settings with the default lifetimes and then the credential's own applied."""
+        """Return ``settings`` with the tester's lifetimes. Those of ``credential`` override the defaults."""
         changes: dict[str, Lifetime] = {}
         for each in (ALL_CREDENTIALS, credential):
             changes.update(self._kept.get(_key(vendor, each)) or {})
         return settings.model_copy(update=changes) if changes else settings
 
     def read(self, credential: str) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes in force for a credential, by vendor and name."""
+        """Return all effective lifetimes of a credential, by vendor and name."""
         found = {}
         for vendor, names in self._names.items():
             settings = self.of(vendor, credential, self._settings[vendor])
@@ -93,7 +93,7 @@ class Lifetimes(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Recorded lifetimes must be numbers or null."""
+        """The validator of stored lifetimes, which must be numbers or null."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -101,12 +101,14 @@ class Lifetimes(Stateful):
         await self._kept.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the lifetimes of a credential, or all, so that the defaults or the settings apply again."""
+        """Remove the lifetimes of ``credential``, or all lifetimes, so that the defaults apply again."""
         await self._kept.forget(credential)
 
     def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:
         if vendor not in self._names:
-            raise LifetimeRefused(vendor, f"not a vendor with lifetimes; there are {', '.join(self._names)}")
+            raise LifetimeRefused(
+                vendor, f"not a vendor with lifetimes; vendors with lifetimes: {', '.join(self._names)}"
+            )
         for name in wanted:
             if name not in self._names[vendor]:
                 names = ", ".join(self._names[vendor])

@@ -20,7 +20,7 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "meter"
 
 UNIT = "unit"
-"""Name of the price of one unit in a price table."""
+"""Key of the price of one unit in a price table. Some vendors bill units, such as credits, for a call."""
 
 
 def _amount(value: object) -> object:
@@ -48,13 +48,13 @@ class Reading:
     Attributes
     ----------
     vendor, operation, credential : str
-        What is counted; the credential is empty for calls without one.
+        Operation and credential of the counted calls. ``credential`` is empty for calls without one.
     calls : int
         Number of calls that are billed for good.
     units : int
-        Number of the vendor's units that these calls took.
+        Number of the vendor's units that are billed for these calls.
     authorized : mapping of str to int
-        Units of each call that can still be voided, by item: what the call created, such as a task.
+        Units of each call that can still be voided, by the item that the call created, such as a task id.
     """
 
     vendor: str
@@ -69,7 +69,7 @@ class Reading:
         return replace(self, calls=self.calls + 1, units=self.units + units)
 
     def authorize(self, item: str, units: int) -> Reading:
-        """Return the reading with one more call, which ``item`` identifies and which can be voided."""
+        """Return the reading with one more call that can be voided. ``item`` identifies the call."""
         return replace(self, authorized={**self.authorized, item: units})
 
     def capture(self, item: str) -> Reading:
@@ -139,10 +139,10 @@ class Meter(Stateful):
     async def authorize(
         self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
     ) -> None:
-        """Count a call that is billed unless it is voided; the same ``item`` counts once.
+        """Count a call that is billed unless it is voided. A repeated ``item`` is counted once.
 
-        ``capture`` or ``void`` completes it. Both do nothing for an item that is completed, unknown or
-        forgotten.
+        Afterwards, ``capture`` bills the call for good, or ``void`` removes it. Both do nothing for an item
+        that is completed or unknown.
         """
         await self._change(vendor, operation, credential, lambda reading: reading.authorize(item, units))
 
@@ -156,7 +156,7 @@ class Meter(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded reading must be valid."""
+        """The validator of stored counts."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -164,11 +164,11 @@ class Meter(Stateful):
         await self._kept.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the counts of one credential, or all."""
+        """Delete the counts of ``credential``, or all counts if it is None."""
         await self._kept.forget(credential)
 
     def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
-        """Return the costs of one credential, or of all, sorted by vendor and operation.
+        """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
 
         ``since_start`` counts everything since the start of this process, regardless of resets and restores.
         """
@@ -226,7 +226,7 @@ def check_prices(prices: PriceTable, operations: tuple[str, ...]) -> None:
     Raises
     ------
     ValueError
-        If one is not.
+        If a price is for something else.
     """
     known = (*operations, UNIT)
     for name in prices:
@@ -235,6 +235,6 @@ def check_prices(prices: PriceTable, operations: tuple[str, ...]) -> None:
 
 
 def to_document(cost: Cost) -> dict[str, Any]:
-    """Return a cost as a JSON object. Amounts are text, so that no reader rounds them."""
+    """Return a cost as a JSON object. Amounts are strings, because JSON parsers may round numbers."""
     amounts = {currency: plain(amount) for currency, amount in cost.amounts.items()}
     return {**asdict(cost), "amounts": amounts}

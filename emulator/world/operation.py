@@ -1,6 +1,6 @@
-"""An operation of a vendor's API, with every fact about it in one object.
+"""Operations of the vendors' APIs, each described by one object.
 
-Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests read it.
+Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ JSON, MULTIPART, URLENCODED = "application/json", "multipart/form-data", "applic
 
 @dataclass(frozen=True)
 class Billing:
-    """How the vendor bills an operation: per successful call, and the units that it takes.
+    """How the vendor bills an operation: by successful calls, and optionally by units such as credits.
 
     Attributes
     ----------
     units_setting : str or None
-        The vendor's setting with the units per call; None if the vendor counts only calls.
+        Name of the setting for the number of units per call; None if the vendor counts only calls.
     """
 
     units_setting: str | None = None
 
     def units(self, settings: Any) -> int:
-        """Return the units per call under these settings."""
+        """Return the number of units per call, according to the vendor's ``settings``."""
         return 0 if self.units_setting is None else int(getattr(settings, self.units_setting))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """An example request; ``{name}`` stands for the part of the credential with this name.
+    """An example request. Placeholders such as ``{key}`` stand for parts of the credential.
 
     Attributes
     ----------
@@ -64,7 +64,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response that is neither success nor an error of the catalogue: when, and its pydantic model."""
+    """A response that is neither a success nor an error of the catalogue.
+
+    ``when`` says when it is sent. ``model`` is its pydantic model.
+    """
 
     when: str
     model: Any = None
@@ -83,9 +86,9 @@ class Operation:
     paths : tuple of str
         Path templates, the documented one first.
     endpoint : callable
-        The route function for FastAPI. Its docstring begins with what the operation does.
+        The route function for FastAPI. The first line of its docstring says what the operation does.
     errors : ErrorCatalogue
-        The errors that it can answer, with the domain errors that cause them here.
+        The errors that it can return, with the exceptions that cause them.
     example : Example
         An example request.
     takes_picture : bool
@@ -105,11 +108,12 @@ class Operation:
     response_type : str
         The media type of the response.
     other_answers : mapping of int to Answer
-        Responses that are neither success nor an error of the catalogue, by status.
+        Responses that are neither a success nor an error of the catalogue, by status.
     is_open : bool
         Whether it needs no credential.
     longest_body : (settings) -> int or None, optional
-        Limit on the bytes of the body, None for no limit. The default is the vendor's limit.
+        Returns the largest size of the body in bytes, or None for no limit. The default is the vendor's
+        limit.
     too_large : VendorError or None
         The error for a longer body. The default is the vendor's error.
     timed_out : VendorError or None
@@ -155,7 +159,7 @@ class Operation:
 
 
 class Contract(Protocol):
-    """The facts about a vendor that this package needs."""
+    """The facts about a vendor that the package ``emulator.world`` needs."""
 
     @property
     def name(self) -> str:

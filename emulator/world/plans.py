@@ -1,12 +1,12 @@
 """Plans: scripted orders of polls and webhooks, per credential.
 
-A plan ends the tasks of its credential, regardless of their progression, and decides when their webhooks
+A plan decides when the tasks of its credential end, instead of their progression, and when their webhooks
 are sent. If a plan puts a webhook between two calls, the second call waits until the endpoint has answered
-the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``: many endpoints poll the task before they
-answer, and without the limit the poll and the webhook would wait for each other.
+the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints poll the task before they
+answer. Without the limit, the poll and the webhook would wait for each other.
 
-Plans and recorded steps are not persistent. After a restart, tasks end by their progression and held
-webhooks are sent.
+Plans and recorded steps are lost on a restart. Tasks then follow their progression, and held webhooks are
+sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class When(StrEnum):
     """When a webhook is sent, relative to the client's calls."""
 
     BEFORE_CREATION = "before_creation"
-    """Before the creation of the task is answered, so the client does not know its id yet."""
+    """Before the response to the call that creates the task. The client does not know the task's id yet."""
     BEFORE_END = "before_end"
     """After the last poll that reports a running task, before the first that reports the end."""
     AFTER_END = "after_end"
@@ -50,7 +50,7 @@ class Step(StrEnum):
     POLL_RUNNING = "poll_running"
     POLL_END = "poll_end"
     WEBHOOK_SENT = "webhook_sent"
-    """Sent, and not answered yet."""
+    """The endpoint has not answered yet."""
     WEBHOOK_TAKEN = "webhook_taken"
     WEBHOOK_REFUSED = "webhook_refused"
 
@@ -61,7 +61,7 @@ Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 class Plan(BaseModel):
     """An order of polls and webhooks for the tasks of a credential.
 
-    If neither is given, it only records what happens.
+    Without ``polls`` and ``webhooks``, it only records what happens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,8 +75,8 @@ class Plan(BaseModel):
         default=None,
         max_length=10,
         description="When each endpoint gets a webhook for the end of a task. Each item is one webhook. "
-        "An empty list sends none; null only "
-        "records events.",
+        "An empty list sends none; null to only "
+        "record events.",
     )
     pause_s: Seconds = Field(
         default=0.2,
@@ -101,7 +101,7 @@ class Plan(BaseModel):
         return self.webhooks is None
 
     def count(self, when: When) -> int:
-        """Return how many webhooks each endpoint gets at that point."""
+        """Return the number of webhooks that each endpoint gets at the point ``when``."""
         return (self.webhooks or ()).count(when)
 
 
@@ -123,7 +123,7 @@ class _Run:
     before_creation: asyncio.Event = field(default_factory=asyncio.Event)
     before_end: asyncio.Event = field(default_factory=asyncio.Event)
     after_end: asyncio.Event = field(default_factory=asyncio.Event)
-    """Each of these three is set once the webhooks of that point are sent."""
+    """Each of these three events is set once the webhooks of its point are sent."""
 
     def let_go(self) -> None:
         """Release everything that waits for this run."""
@@ -161,18 +161,18 @@ class Plans(Stateful):
         return {run.task_id: list(run.steps) for run in self._runs.values() if run.credential == credential}
 
     async def leave(self, credential: str) -> None:
-        """Remove the plan of ``credential``: its tasks end by their progression, held webhooks are sent."""
+        """Remove the plan of ``credential``. Its tasks follow their progression, held webhooks are sent."""
         await self.forget(credential)
         await self._tasks.leave_plans(credential)
         await self._webhooks.let_go(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the plan of ``credential``, or all. Tasks and webhooks are deleted with their records."""
+        """Remove the plan of ``credential``, or all plans. Tasks and webhooks do not change."""
         for name in [name for name in self._plans if credential in {None, name}]:
             del self._plans[name]
         await self._background.cancel(credential)
         for run in [run for run in self._runs.values() if credential in {None, run.credential}]:
-            run.let_go()  # ``_follow`` does not do so if it is cancelled before it starts
+            run.let_go()  # ``_follow`` does not do this if it is cancelled before it starts
             del self._runs[run.task_id]
 
     async def close(self) -> None:
@@ -194,7 +194,7 @@ class Plans(Stateful):
             await self._tasks.leave_plans(task.credential, task.id)
 
     async def note_creation(self, task: Task) -> None:
-        """Record the creation of a task, and wait until the creation may be answered."""
+        """Record the creation of a task, and wait until the plan allows the response to be sent."""
         plan = self._plans.get(task.credential)
         if plan is None:
             return
@@ -209,7 +209,7 @@ class Plans(Stateful):
         run.steps.append(Step.CREATED)
 
     async def before_poll(self, task_id: str, credential: str) -> None:
-        """Wait until a poll may be answered."""
+        """Wait until the plan allows the response to a poll to be sent."""
         run = self._runs.get(task_id)
         if run is None or run.credential != credential or run.plan.is_recording_only:
             return
@@ -233,7 +233,7 @@ class Plans(Stateful):
             run.changed.notify_all()
 
     async def _follow(self, run: _Run) -> None:
-        """End the task of a run, and send its webhooks, as the plan says."""
+        """End the task of a run and send its webhooks at the points that the plan defines."""
         plan = run.plan
         try:
             if not plan.count(When.BEFORE_CREATION):
@@ -275,14 +275,14 @@ class Plans(Stateful):
         return Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
 
     async def _pause(self, run: _Run) -> None:
-        """Wait ``pause_s`` for the last response to reach the client. A poll shows that it has."""
+        """Give the last response ``pause_s`` seconds to reach the client. A new poll ends the wait."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(run.plan.pause_s):
                 await run.arrived.wait()
 
 
 async def _until(run: _Run, look: Callable[[], bool]) -> None:
-    """Return when ``look`` is true, or when no poll has come for ``patience_s``."""
+    """Wait until ``look`` returns true, or until no poll arrives for ``patience_s`` seconds."""
     with contextlib.suppress(TimeoutError):
         async with run.changed:
             while not look():

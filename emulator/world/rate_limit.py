@@ -11,8 +11,8 @@ from emulator.backends.stateful import Stateful
 class SlidingWindow(Stateful):
     """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
-    Refused calls do not count. Calls that lie in the future, because the clock was set back, are dropped.
-    ``caller_of`` maps a credential to the caller to count, for vendors that also limit IP addresses.
+    Refused calls do not count. If the clock is set back, calls with a later time are dropped.
+    ``caller_of`` returns the caller that a credential is counted as.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SlidingWindow(Stateful):
         self._calls.setdefault(caller, deque()).append(now)
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the calls of a credential, or all."""
+        """Reset the count of ``credential``, or all counts if it is None."""
         if credential is None:
             self._calls.clear()
         else:

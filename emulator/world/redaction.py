@@ -14,18 +14,18 @@ from emulator.world.text import printable
 HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-amz-security-token"}
 )
-"""Headers that carry credentials, whatever the vendor."""
+"""Headers that contain credentials, for all vendors."""
 
 SHORTEST = 6
-"""Length below which a credential is not searched for in other text, because it would match too often."""
+"""Length of the shortest credential to search for in text. Shorter ones would match other text too often."""
 
 
 DEEPEST = 100
-"""Nesting limit for a document that is shown as JSON, because JSON parsers and encoders have limits too."""
+"""Largest nesting depth of a JSON document in the journal. JSON parsers and encoders have limits too."""
 
 
 class TooDeep(ValueError):
-    """The document is nested too deeply to be shown as JSON."""
+    """The document is nested too deeply to be recorded as JSON."""
 
 
 def mask(secret: str) -> str:
@@ -36,12 +36,12 @@ def mask(secret: str) -> str:
 
 
 class Redaction:
-    """Masks the secrets in a recorded call.
+    """Masking of the secrets in a recorded call.
 
     Parameters
     ----------
     names : iterable of str
-        Names of fields, members and query parameters that carry secrets; case is ignored.
+        Names of fields, members and query parameters that contain secrets; case is ignored.
     credential : str or None
         The caller's credential, which is masked wherever it occurs.
     """
@@ -54,11 +54,11 @@ class Redaction:
         self._credential = credential if credential is not None and len(credential) >= SHORTEST else None
 
     def is_secret(self, name: str) -> bool:
-        """Return whether a field with this name carries a secret."""
+        """Return whether a field with this name contains a secret."""
         return name.lower() in self._names
 
     def text(self, text: str) -> str:
-        """Return ``text`` with its secrets masked, and escaped so that it can be sent."""
+        """Return ``text`` with its secrets masked, and with halves of surrogate pairs escaped."""
         text = printable(text)
         if self._in_urls is not None and "=" in text:
             text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)

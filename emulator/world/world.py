@@ -28,7 +28,7 @@ from emulator.world.plans import Plans
 
 @dataclass(frozen=True)
 class World:
-    """The services and the state behind a vendor's routes and jobs."""
+    """The services and the state that the routes and jobs of all vendors share."""
 
     clock: Clock
     clocks: Clocks
@@ -51,7 +51,7 @@ class World:
     _vendors_own: list[Stateful] = field(default_factory=list)
 
     def add(self, *stateful: Stateful) -> None:
-        """Register a vendor's state, to be loaded, checked and forgotten with all other state."""
+        """Register state of a vendor, so that it is loaded, checked and forgotten with all other state."""
         self._vendors_own.extend(stateful)
 
     @property
@@ -76,7 +76,7 @@ class World:
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Checks by kind of record. A snapshot is restored only if its documents pass them."""
+        """Validators of stored documents, by kind. A snapshot is restored only if its documents are valid."""
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
 
     async def load(self) -> None:
@@ -85,12 +85,12 @@ class World:
             await each.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Drop the state of one credential, or all state."""
+        """Delete the state of ``credential``, or all state if it is None."""
         for each in self.stateful:
             await each.forget(credential)
 
     async def reset(self, credential: str | None) -> None:
-        """Delete the records, counters, blobs and in-memory state of one credential, or of all.
+        """Delete all records, counters, blobs and in-memory state, or only those of ``credential``.
 
         Tasks in progress are cancelled and write nothing afterwards. The id counters restart, so the same
         calls get the same ids again.
@@ -101,5 +101,5 @@ class World:
             await self.forget(credential)
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
-        """Return a picture with ``fault`` applied."""
+        """Return the encoded picture ``data`` with ``fault`` applied."""
         return data if fault is None else await self.queue.run(DEGRADE, data, fault)

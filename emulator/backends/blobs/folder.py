@@ -25,9 +25,9 @@ NAME = re.compile(r"[0-9a-f]{64}")
 class FolderBlobs:
     """Blobs in a folder.
 
-    The name of a file is the hash of its key. So no key can name a file outside the folder, and keys that
-    differ only in case have different files on every file system. The first line of a file contains the key
-    and the credential as JSON, so they change atomically with the bytes.
+    The name of a file is the hash of its key. A key therefore cannot refer to a file outside the folder, and
+    keys that differ only in case have different files on every file system. The first line of a file contains
+    the key and the credential as JSON, so they change atomically with the bytes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,8 +39,8 @@ class FolderBlobs:
         await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key`` for ``credential``, and replace any blob under the key."""
-        # A thread cannot be cancelled. ``forget`` must know which writes are still running.
+        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under the key."""
+        # A thread cannot be cancelled, so ``forget`` must know which writes are still running.
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
         self._writing.add(writing)
@@ -65,11 +65,11 @@ class FolderBlobs:
         return await anyio.to_thread.run_sync(_delete, self._path(key))
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
-        """Return the keys of a credential, or all, sorted by key."""
+        """Return the keys of ``credential``, or all keys if it is None, in sorted order."""
         return await anyio.to_thread.run_sync(_keys, self._folder, credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the blobs of a credential, or all."""
+        """Delete the blobs of ``credential``, or all blobs if it is None."""
         if self._writing:
             await asyncio.wait(set(self._writing))
         for found in await self.keys(credential):

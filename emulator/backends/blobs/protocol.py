@@ -1,4 +1,4 @@
-"""The protocol of the file system or object store for blobs."""
+"""The protocol for blob storage, such as a file system or an object store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Blobs(Protocol):
     """
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key`` for ``credential``, and replace any blob under the key."""
+        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under the key."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
@@ -36,10 +36,10 @@ class Blobs(Protocol):
         """Delete the blob under ``key``, and return whether it existed."""
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
-        """Return the keys of a credential, or all, sorted by key."""
+        """Return the keys of ``credential``, or all keys if it is None, in sorted order."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the blobs of a credential, or all.
+        """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs that are still being written by cancelled callers.
+        This includes blobs that are still being written although the caller of ``put`` was cancelled.
         """

@@ -1,4 +1,4 @@
-"""The embedded adapter for work: worker processes on this machine."""
+"""The embedded adapter for the work queue: worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 64
-"""Number of concurrent tasks. More than the workers, because tasks may wait for downloads."""
+"""Largest number of concurrent tasks. It exceeds the number of workers, as tasks may wait for downloads."""
 
 
 class LocalWorkers:
@@ -42,14 +42,14 @@ class LocalWorkers:
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the face core."""
+        """Whether all workers have loaded the code and the models for faces."""
         warming = self._warming
         return (
             warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
         )
 
     async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the face core."""
+        """Wait until all workers have loaded the code and the models for faces."""
         if self._warming is None:
             raise RuntimeError("the workers have not been started")
         await asyncio.shield(self._warming)

@@ -2,10 +2,11 @@
 
 The workers are processes instead of threads for three reasons. Python code in a pipeline holds the
 interpreter lock, and would delay polls. Loading MediaPipe holds that lock for seconds. A picture that crashes
-a worker, for example because memory runs out, does not crash the server. benchmarks/workers.py measures both.
+a worker, for example because memory runs out, does not crash the server. benchmarks/workers.py measures the
+delay of polls.
 
-The pool is loky's, because the workers of the standard library's pool import the main module again. An
-emulator can therefore start in a notebook, from standard input, or in a script without a main guard.
+The pool uses loky, because worker processes of the standard library import the main module again. With loky,
+the emulator can start in a notebook, from standard input, or in a script without a main guard.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ PARENT_CHECK_SECONDS = 0.5
 
 STOPPED = "the workers are stopped"
 
-# Work without effect.
+# A pipeline without effect, which makes the executor start its workers.
 _NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
 
 
 class WorkerPool:
-    """Worker processes that each load the face core. It is thread-safe.
+    """Worker processes that each load the code and the models for faces. It is thread-safe.
 
     Parameters
     ----------
@@ -95,12 +96,12 @@ class WorkerPool:
                 broken.shutdown(wait=False)
 
     def warm_up(self) -> None:
-        """Start all workers, and wait until they have loaded the face core.
+        """Start all workers, and wait until each has run the warm-up pipeline.
 
         Raises
         ------
         WorkerLost
-            If the face core cannot be loaded, or the workers are stopped.
+            If the warm-up pipeline fails, or the workers are stopped.
         """
         for _ in range(2):
             # Submit as much work as there are workers, so that the executor starts all of them.
@@ -132,7 +133,7 @@ class WorkerPool:
 
 
 def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
-    # Start this first, because the server may be killed while its workers load the face core.
+    # Start this first, because the server may be killed during the warm-up, which takes seconds.
     threading.Thread(target=_exit_with_server, args=(server, every_s), daemon=True).start()
     # Ctrl-C is sent to the whole process group, but only the server must stop the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

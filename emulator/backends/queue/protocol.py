@@ -16,7 +16,7 @@ class Pipeline(Generic[P, R]):
     """A reference by name to a module-level function with picklable arguments and result.
 
     The function is imported only where it runs, which may be another process or machine. If the server
-    imported the face core, it would take three times as long to start.
+    imported the code for faces (``emulator.face``), it would take three times as long to start.
 
     Attributes
     ----------
@@ -41,15 +41,15 @@ class WorkQueue(Protocol):
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the face core."""
+        """Whether all workers have loaded the code and the models for faces."""
 
     async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the face core.
+        """Wait until all workers have loaded the code and the models for faces.
 
         Raises
         ------
         WorkerLost
-            If the face core cannot be loaded.
+            If a worker cannot load them.
         """
 
     async def enqueue(self, task_id: str) -> None:
@@ -63,7 +63,7 @@ class WorkQueue(Protocol):
         WorkerLost
             If a worker died twice during the same work, for example because memory ran out.
         Exception
-            If the pipeline raises it.
+            Any exception that the pipeline raises.
         """
 
     async def close(self) -> None:

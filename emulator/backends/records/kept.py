@@ -49,7 +49,7 @@ class Kept(Stateful, Generic[T]):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A document is valid if it can be decoded."""
+        """The validator of stored documents, which must be decodable."""
         return {self.kind: self.decode}
 
     async def load(self) -> None:
@@ -81,7 +81,7 @@ class Kept(Stateful, Generic[T]):
         return dict(self._entries)
 
     async def put(self, key: str, credential: str, value: T) -> None:
-        """Store a value, and replace any value under the key."""
+        """Store a value, and replace any existing value under the key."""
         entry = Entry(credential, value)
         self._entries[key] = entry
         self._note(key, entry)
@@ -95,7 +95,7 @@ class Kept(Stateful, Generic[T]):
         return known
 
     async def forget(self, credential: str | None = None) -> None:
-        """Delete the values of one credential, or all."""
+        """Delete the values of ``credential``, or all values if it is None."""
         for key, entry in self.items().items():
             if credential is None or entry.credential == credential:
                 await self.delete(key)

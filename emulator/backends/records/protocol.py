@@ -50,7 +50,7 @@ class Counter:
 
 
 class StoreUnreadable(Exception):
-    """The stored data is damaged, of another version, or not the emulator's."""
+    """The stored data is damaged, has another version, or was not written by the emulator."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
@@ -64,8 +64,9 @@ class StoreUnreadable(Exception):
 class Records(Protocol):
     """Documents of several kinds, and counters.
 
-    Each belongs to a credential, or to none (""). A key is unique per kind, across all credentials. The name
-    of a counter is unique per credential. A document is a JSON object. Every call is atomic.
+    Each document or counter belongs to a credential, or to none (""). A key is unique per kind, across all
+    credentials. The name of a counter is unique per credential. A document is a JSON object. Every call is
+    atomic.
     """
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -78,15 +79,15 @@ class Records(Protocol):
         """
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any document under the key."""
+        """Store a document, and replace any existing document under the key."""
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Replace ``record`` with ``document`` if it is unchanged, and return whether it was.
+        """Store ``document`` instead of ``record``, and return True, or return False after a conflict.
 
-        If the document was changed, deleted or created anew since it was read, nothing is stored.
+        It is a conflict if the stored document was changed or deleted since ``record`` was read.
         """
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
@@ -99,7 +100,7 @@ class Records(Protocol):
         """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the documents and counters of a credential, or all. Deleted counters restart at 1."""
+        """Delete the documents and counters of ``credential``, or all. Deleted counters restart at 1."""
 
     def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of everything. Documents are in the order of creation."""

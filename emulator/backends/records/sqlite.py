@@ -37,7 +37,7 @@ COLUMNS = "key, credential, document, position, version"
 class SqliteRecords:
     """Records in an SQLite file.
 
-    All statements run in the one thread of aiosqlite. Each call is one statement or script that commits by
+    All statements run in a single thread of aiosqlite. Each call is one statement or script that commits by
     itself, so calls cannot interleave. An export reads in one transaction and a restore writes in one, each
     on a separate connection.
     """
@@ -96,7 +96,7 @@ class SqliteRecords:
             raise KeyError(key) from error
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any document under the key."""
+        """Store a document, and replace any existing document under the key."""
         await self._connection.execute(
             "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
@@ -113,7 +113,7 @@ class SqliteRecords:
         return next((_record(row) for row in rows), None)
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Replace ``record`` with ``document`` if it is unchanged, and return whether it was."""
+        """Store ``document`` instead of ``record``, and return True, or return False after a conflict."""
         cursor = await self._connection.execute(
             "UPDATE records SET document = ?, version = version + 1 "
             "WHERE kind = ? AND position = ? AND version = ?",
@@ -145,9 +145,9 @@ class SqliteRecords:
         return int(next(iter(rows))[0])
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the documents and counters of a credential, or all."""
-        # One script, so that no other statement can run in between. A script has no parameters. The
-        # credential is written in hexadecimal digits, which cannot contain SQL.
+        """Delete the documents and counters of ``credential``, or all."""
+        # One script, so that no other statement can run in between. Scripts do not support parameters, so
+        # write the credential in hexadecimal digits, which cannot contain SQL.
         whose = "credential" if credential is None else f"CAST(x'{credential.encode().hex()}' AS TEXT)"
         script = (
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
@@ -174,7 +174,7 @@ class SqliteRecords:
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace everything with ``entries``. If that fails, nothing changes."""
-        # Wait for earlier statements, because those of cancelled callers still run.
+        # Wait for earlier statements. A statement still runs after its caller is cancelled.
         await self._connection.execute_fetchall("SELECT 1")
         await anyio.to_thread.run_sync(_restore, self._path, entries)
 

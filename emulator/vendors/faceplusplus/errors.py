@@ -90,7 +90,7 @@ GATEWAY = ErrorCatalogue(
     [
         FacePlusPlusEntry(
             "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MiB.",
-            Mark.CONFIRMED, f"{PAGE}, common errors; the page of HTML is observed", layer=Layer.PROXY,
+            Mark.CONFIRMED, f"{PAGE}, common errors; the HTML page is observed", layer=Layer.PROXY,
         ),
         gateway(
             "API_NOT_FOUND", 404, "API_NOT_FOUND", "The path does not exist.",
@@ -98,7 +98,7 @@ GATEWAY = ErrorCatalogue(
         ),
         gateway(
             "METHOD_NOT_ALLOWED", 405, "METHOD_NOT_ALLOWED", "The path exists, but not for this method.",
-            Mark.GUESS, "no client shows it",
+            Mark.GUESS, "not published, and not seen in any client",
         ),
         gateway(
             "MISSING_CREDENTIAL", 400, "MISSING_ARGUMENTS: {param}",
@@ -140,7 +140,7 @@ ARGUMENTS = ErrorCatalogue(
     [
         api(
             "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "The request has no first image.",
-            Mark.GUESS, f"{PAGE}, common errors, names the kind; the list of three follows sibling endpoints",
+            Mark.GUESS, f"{PAGE}, common errors; the three fields in the text are by analogy with other endpoints",
         ),
         api(
             "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "`texture` or `mtl` is neither 0 nor 1.",

@@ -50,7 +50,7 @@ class Fields:
     @classmethod
     @contextlib.asynccontextmanager
     async def reading(cls, request: Request, longest_field: int) -> AsyncIterator[Fields]:
-        """Parse the fields of ``request``. Their files stay open until the block ends.
+        """Parse the fields of ``request``. Uploaded files stay open until the ``async with`` block ends.
 
         A body that cannot be parsed has no fields. ``longest_field`` limits fields that are not files,
         in bytes.
@@ -79,7 +79,7 @@ class Fields:
         return next((file for file in files if file.size), None)
 
     async def flag(self, name: str) -> bool:
-        """Return whether a field is 1; an absent field is 0.
+        """Return whether a field is 1. An absent field counts as 0.
 
         Some clients send flags as file parts, so the content of a file is used if there is no text.
 

@@ -68,5 +68,5 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 
 
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    """Return a JSON response with the layer's spacing."""
+    """Return a JSON response. ``separators`` depend on the layer: the gateway sends compact JSON."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")

@@ -1,7 +1,7 @@
 """Setup that all APIs of MetaHuman SDK share.
 
-The error responses of the service look like those of FastAPI. Undocumented errors (a missing field, an
-unknown path) are therefore answered as FastAPI does.
+The error responses of the service look like those of FastAPI. Therefore, the emulator answers undocumented
+errors (a missing field, an unknown path) as FastAPI does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORM_BYTES = 1024 * 1024
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
-    """Render validation errors as the FastAPI versions of the service's time did."""
+    """Render validation errors in the format that FastAPI had when the service ran."""
     app.add_exception_handler(RequestValidationError, _invalid)
 
 

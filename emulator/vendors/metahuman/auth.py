@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 async def authenticate(
     token: str, call: Call, credentials: Credentials, errors: ErrorCatalogue[CatalogueEntry]
 ) -> str:
-    """Check a token, and return it. ``errors`` are those of the operation.
+    """Check a token, and return it. ``errors`` is the error catalogue of the operation.
 
     Raises
     ------

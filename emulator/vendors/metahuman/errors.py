@@ -30,7 +30,7 @@ def refusal(
 
 
 FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
-"""Also returned for any other body that is too long."""
+"""The error for photos, and for all other bodies, that are too long."""
 
 SHARED = ErrorCatalogue(
     [

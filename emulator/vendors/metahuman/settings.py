@@ -14,15 +14,15 @@ from emulator.web.vendor import VendorSettings
 class MetaHumanSettings(VendorSettings):
     """Settings of MetaHuman SDK, from ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
 
-    # The GLB constructor only accepts textures below 2 MB. A PNG of 768 pixels is always smaller.
+    # The vendor's GLB constructor only accepts textures below 2 MB. A PNG of 768 pixels is always smaller.
     texture_size: int = Field(
         default=768,
         ge=64,
         le=2048,
-        description="Width of the square texture, in pixels, reduced until its PNG has less than 2 MB.",
+        description="Width of the square texture, in pixels. It is reduced until the PNG has less than 2 MB.",
     )
     gender: Literal["female", "male"] | None = Field(
-        default=None, description="Gender in all responses. By default it is estimated from the photo."
+        default=None, description="Gender in all responses. By default, it is estimated from the photo."
     )
     image_bytes: int = Field(
         default=10 * 1024 * 1024, ge=1, description="Photos of this many bytes or more are refused."

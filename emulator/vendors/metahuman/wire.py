@@ -22,7 +22,7 @@ class Body(BaseModel):
 
 
 class Detail(BaseModel):
-    """An error response of FastAPI."""
+    """An error response in FastAPI's format."""
 
     detail: Any = Field(description="What is wrong: a text, or a list of the invalid fields.")
 
@@ -66,12 +66,12 @@ def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
 
 
 def missing_field(name: str) -> dict[str, Any]:
-    """Return a missing field as FastAPI described it at the time of the service."""
+    """Return the description of a missing field, in the format that FastAPI had when the service ran."""
     return wrong_field(name, "field required", "value_error.missing")
 
 
 def wrong_field(name: str, message: str, kind: str) -> dict[str, Any]:
-    """Return a wrong field as FastAPI described it at the time of the service."""
+    """Return the description of a wrong field, in the format that FastAPI had when the service ran."""
     return {"loc": ["body", name], "msg": message, "type": kind}
 
 

@@ -25,7 +25,7 @@ from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
-"""Largest JSON body, in bytes. Uploads have no such limit, because their URL fixes their length."""
+"""Largest JSON body, in bytes. Uploads do not need a limit: the signature of their URL fixes their length."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:

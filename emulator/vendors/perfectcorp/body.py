@@ -21,10 +21,10 @@ AnyPage = TypeVar("AnyPage", bound="Page")
 Entry = TypeVar("Entry")
 
 
-# Base64 turns three digits into four characters, two into three, and one into two.
+# Base64 encodes three digits as four characters, two as three, and one as two.
 _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
-"""Regular expression for the tokens of ``Page``: offsets of up to 14 digits."""
+"""Regular expression for a page token: an offset of up to 14 digits, in base64."""
 
 
 class RequestBody(BaseModel):
@@ -34,7 +34,7 @@ class RequestBody(BaseModel):
 
 
 class Page(RequestBody):
-    """The requested page of a list. The token is the offset in unpadded base64."""
+    """The requested page of a list. ``starting_token`` is its offset in unpadded base64."""
 
     page_size: Annotated[int, Field(ge=1)] = Field(
         default=20, description="Largest number of entries in the page."
@@ -42,7 +42,7 @@ class Page(RequestBody):
     starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = (
         Field(
             default=None,
-            description="The `next_token` of the page before. Omit it, or send `null`, for the first page.",
+            description="The `next_token` of the previous page. Omit it, or send `null`, for the first page.",
         )
     )
 
@@ -68,14 +68,14 @@ class Page(RequestBody):
         return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
-        """Return the page of ``entries``, and the token of the next page or None."""
+        """Return the entries on the page, and the token of the next page, or None if there is none."""
         end = self.offset + self.page_size
         token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
         return entries[self.offset : end], token if end < len(entries) else None
 
 
 def read_page(request: Request, model: type[AnyPage]) -> AnyPage:
-    """Return the page parameters of the query.
+    """Return the page parameters in the query of ``request``.
 
     Raises
     ------
@@ -98,7 +98,7 @@ async def read_body(
     Raises
     ------
     VendorError
-        If the body is not JSON, or for its first invalid member.
+        If the body is not JSON, or one of its members is invalid.
     """
     document = await read_document(request)
     if check_first is not None and isinstance(document, dict):
@@ -112,7 +112,7 @@ async def read_document(request: Request) -> Any:
     Raises
     ------
     VendorError
-        If it is not JSON.
+        If the body is not JSON.
     """
     try:
         return json.loads((await request.body()).decode(), parse_constant=_no_constant)
@@ -126,7 +126,7 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
     Raises
     ------
     VendorError
-        For the first invalid member.
+        If a member is invalid. The message is about the first one.
     """
     try:
         body = model.model_validate(document)
@@ -167,7 +167,7 @@ def is_missing(name: str) -> str:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    # The vendor prints the innermost member's name, without the path to it.
+    # The vendor's message names the innermost member, without its path.
     names = [str(step) for step in first["loc"] if isinstance(step, str)]
     name = names[-1] if names else "body"
     if first["type"] != "missing" and first["input"] is None:

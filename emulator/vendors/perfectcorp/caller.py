@@ -1,4 +1,4 @@
-"""Dependencies that authenticate the caller, limit its rate, and apply its lifetimes."""
+"""FastAPI dependencies that authenticate the caller, check its rate limit and return its settings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _key_caller(api_key: str) -> str:
 
 
 def check_rate(request: Request, api_key: str, world: World, settings: PerfectCorpSettings) -> None:
-    """Raise ``VendorError`` if a key or its IP address exceeds the rate limit."""
+    """Raise ``VendorError`` if the key or the client's IP address exceeds the rate limit."""
     if not settings.rate_limit:
         return
     moments = {
@@ -88,7 +88,7 @@ async def _caller(
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The caller's API key, checked and within the rate limits."""
+"""The caller's API key, after authentication and the rate limit."""
 
 
 def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
@@ -96,13 +96,13 @@ def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> 
 
 
 CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
-"""The settings of Perfect Corp with the caller's own lifetimes."""
+"""The settings of Perfect Corp, with the lifetimes that apply to the caller."""
 
 
 def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
-    # A client may wait by the emulator's clock or by the machine's: warn only if both show too many polls.
+    # Warn only if there are too many polls by both clocks, because a client may wait by either clock.
     moments = (world.clock.now(api_key), machine_time())
     polls: tuple[SlidingWindow, ...] = request.app.state.polls
     allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]
@@ -112,4 +112,4 @@ def _poller(
 
 
 PollerDep = Annotated[str, Depends(_poller)]
-"""The API key of a poll. Too frequent polls get a warning in the journal."""
+"""The caller's API key, for polls. If a poll is too frequent, its call gets a warning."""

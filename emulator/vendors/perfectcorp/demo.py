@@ -15,7 +15,7 @@ from emulator.pipelines.options import ImageRules
 from emulator.web.demonstration import POLL_SECONDS, TIMEOUT_SECONDS, DemoFailed, Step, checked
 
 FEATURES = {"eye_size": 90, "face_width": -80, "chin_length": 40, "nose_wing": -70, "lip_size": 80}
-"""The features of the demonstration: a visible change that still looks like a face."""
+"""Features that change a face visibly without distorting it."""
 
 HEADERS = {"Authorization": "Bearer demo"}
 JPEG = ImageRules(frozenset({"jpeg"}))

@@ -1,7 +1,7 @@
 """The errors that all operations of Perfect Corp's API share.
 
-Errors come from three layers. The API answers with a JSON envelope, and the object store behind the
-presigned URLs with XML. The errors of the engine are part of a task's status.
+Errors come from three layers. The API returns JSON. The object store behind the presigned URLs returns
+XML. The engine performs the tasks, and its errors are part of a task's status.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class PerfectCorpEntry(CatalogueEntry):
     code : str
         The code in the response body; empty if the body has none.
     page_code : str
-        For errors of the engine, the code in the table of the reference page.
+        For errors of the engine, the code in the table of the vendor's reference page.
     code_members : tuple of str
-        The members of the API's envelope that contain the code.
+        The members of a JSON body that contain the code.
     """
 
     layer: Layer
@@ -55,7 +55,7 @@ class PerfectCorpEntry(CatalogueEntry):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The code of each ``engine_codes`` profile."""
+        """All codes that the error can have: the setting ``engine_codes`` selects one."""
         return tuple(code for code in (self.code, self.page_code) if code)
 
 
@@ -113,7 +113,7 @@ SHARED = ErrorCatalogue(
         ),
         api(
             "NotFound", 404, "NotFound", "The requested resource was not found.", "The path does not exist.",
-            Mark.OBSERVED, "the code, in both spellings of its member; the text is a guess",
+            Mark.OBSERVED, "the code is in `error_code` and in `errorCode`; the text is a guess",
             code_members=("error_code", "errorCode"),
         ),
         api(

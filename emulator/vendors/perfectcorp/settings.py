@@ -26,12 +26,12 @@ Gaps = Annotated[tuple[Gap, ...], Field(min_length=1)]
 
 
 def _number(value: object) -> object:
-    """Convert a decimal string to a number: the environment has strings, and ``Literal`` rejects them."""
+    """Convert a decimal string to a number, because environment variables are strings."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class WebhookEndpoint(BaseModel):
-    """An endpoint that is registered at startup."""
+    """A webhook endpoint that is registered at startup."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class PerfectCorpSettings(VendorSettings):
         description="A face must fill more than this fraction of the picture's width and height.",
     )
     face_angle_deg: float = Field(
-        default=30.0, gt=0, le=90, description="Yaw, pitch and roll must be below this, in degrees."
+        default=30.0, gt=0, le=90, description="Yaw, pitch and roll of a face must be below this, in degrees."
     )
     download_timeout_s: float = Field(
         default=5.0, gt=0, description="Seconds to wait for the download of `src_file_url`."
@@ -108,7 +108,7 @@ class PerfectCorpSettings(VendorSettings):
         default=False,
         description="Limits each key and each IP address to 5 calls per second and 250 per 300 s.",
     )
-    # In the environment, these three are JSON strings.
+    # In environment variables, the next three settings are JSON strings.
     webhook_endpoints: tuple[WebhookEndpoint, ...] | Json[tuple[WebhookEndpoint, ...]] = Field(
         default=(),
         description="Webhook endpoints, as a JSON list of objects with `url` and `secret`. `credential` "

@@ -18,11 +18,11 @@ from emulator.world.world import World
 
 PREFIX = "whsec_"
 MOST_ENDPOINTS = 10
-"""Limit of the vendor's console for one account."""
+"""Largest number of endpoints of one API key, as in the vendor's console."""
 
 
 def announcer_of(world: World, settings: PerfectCorpSettings) -> Announcer:
-    """Return the announcer for the kinds of task in ``webhook_tasks``."""
+    """Return the announcer, which sends webhooks for the kinds of task in ``webhook_tasks``."""
     return Announcer(
         world, VENDOR, compose, lambda task: task.kind.removeprefix(f"{VENDOR}/") in settings.webhook_tasks
     )
@@ -44,7 +44,7 @@ def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
 
 
 def compose(task: Task) -> Message:
-    """Return the message about a finished task. Its body is minified JSON."""
+    """Return the webhook message about a finished task. Its body is minified JSON."""
     created_at = int(task.finished_at or 0)
     status = "success" if task.state is TaskState.SUCCEEDED else "error"
     body = {"created_at": created_at, "data": {"task_id": task.id, "task_status": status}}
@@ -52,7 +52,7 @@ def compose(task: Task) -> Message:
 
 
 def sign_message(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
-    """Return the headers of an attempt at ``sent_at``, in seconds since the Unix epoch."""
+    """Return the headers of a delivery attempt. ``sent_at`` is in seconds since the Unix epoch."""
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message.id,
@@ -69,9 +69,9 @@ def sign_message(secret: str, message: Message, sent_at: int, signature: Signatu
 
 
 def decode_secret(secret: str) -> bytes:
-    """Return the signing key of a secret: base64, with or without padding and prefix.
+    """Return the signing key of a secret, which is base64 with or without padding and prefix.
 
-    It is as lenient as the receivers' library, so that both decode the same key from any text.
+    It accepts every text that the Standard Webhooks library accepts, and returns the same key.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_secret(secret: str) -> None:
 
 
 def new_secret(drawn: bytes) -> str:
-    """Return a secret in the vendor's format: numbers of 17 and 11 digits, in unpadded base64."""
+    """Return a secret made from 32 random bytes: numbers of 17 and 11 digits, in unpadded base64."""
     first = 10**16 + int.from_bytes(drawn[:16], "big") % (9 * 10**16)
     second = 10**10 + int.from_bytes(drawn[16:32], "big") % (9 * 10**10)
     return PREFIX + base64.b64encode(f"{first}:{second}".encode()).decode().rstrip("=")

@@ -1,7 +1,7 @@
 """Capture of a call while its request is read and its response is sent.
 
-During the call, bytes are only counted and hashed, and forms are split into fields. The journal entry is
-built later, on first access.
+During the call, bytes are only counted and hashed, and forms are parsed. The journal entry is built later,
+on first access.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
 
 HEADER_BYTES = 8 * 1024
-"""Number of bytes to keep of a request header's value."""
+"""Largest number of bytes to keep of a request header's value."""
 
 SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
-"""The members of a request's scope that are kept."""
+"""The members of a request's ASGI scope that are kept."""
 
 
 class Body(Protocol):
@@ -49,7 +49,7 @@ class Body(Protocol):
         """Note that the last chunk has been taken."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return its description: its ``kind``, and the members of that kind."""
+        """Return a description of the body: its ``kind``, and members that depend on the kind."""
 
     @property
     def kept_bytes(self) -> int:
@@ -73,7 +73,7 @@ class PlainBody:
         """Do nothing: every body of this kind is complete."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return JSON as ``json``, text as ``text``, and the digest of everything else."""
+        """Return a description with ``json``, ``text``, or the digest of binary data."""
         content = self._content
         if content.is_whole and self._is_json:
             with contextlib.suppress(ValueError, RecursionError):  # then show it as text
@@ -130,7 +130,7 @@ class Capture:
     def __post_init__(self) -> None:
         # The scope refers to the whole application, which the journal would keep in memory.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
-        # Limited, so that one call does not push all others out of the journal.
+        # Limit the headers, so that one call does not push all others out of the journal.
         self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
 
     def note_received(self, message: Message) -> None:
@@ -150,7 +150,7 @@ class Capture:
 
     @property
     def wants_rest(self) -> bool:
-        """Whether the rest of the body is worth reading: it is unread, but short enough to be shown."""
+        """Whether the request body is short enough to be shown, so that its unread rest should be read."""
         declared = _header(self.scope["headers"], b"content-length")
         return declared.isdecimal() and 0 < int(declared) <= JSON_BYTES
 
@@ -174,7 +174,7 @@ class Capture:
         return self.is_complete
 
     def close(self) -> int:
-        """Drop what the journal does not keep, and return the approximate size of the rest in bytes."""
+        """Drop data that the journal does not keep, and return the approximate size of the rest in bytes."""
         self.duration_s = self.stopwatch.elapsed_s()
         if self._is_json:
             body = b"".join(self._json)
@@ -192,7 +192,7 @@ class Capture:
         return 1000 + held + target + sent + len(self.answer.kept)
 
     def shown_answer(self, redaction: Redaction) -> dict[str, Any] | None:
-        """Return the description of the response body."""
+        """Return a description of the response body, or None if it is empty."""
         if not self.answer_bytes:
             return None
         if not self.answer.is_whole or (not self._is_json and b"\0" in self.answer.kept):
@@ -200,7 +200,7 @@ class Capture:
             return {"kind": "binary", **described}
         text = self.answer.kept.decode("utf-8", "replace")
         if self._is_json:
-            with contextlib.suppress(ValueError, RecursionError):  # a fault cut it off: show it as text
+            with contextlib.suppress(ValueError, RecursionError):  # cut off by a fault: show it as text
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,
@@ -256,7 +256,7 @@ class Capture:
 def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     content_type = _header(scope["headers"], b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
-    # curl sends any body as a form by default, so JSON and pictures arrive with this type too.
+    # curl sends any body with this type by default, so the body may be JSON or a picture.
     is_form = kind == "application/x-www-form-urlencoded" and not begins_json(begin)
     if (is_form or is_multipart(content_type)) and not is_binary(begin):
         with contextlib.suppress(MultipartError):  # there is no boundary

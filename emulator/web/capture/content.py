@@ -1,4 +1,4 @@
-"""Text and bytes in a capture: their beginning and a digest, without whole pictures."""
+"""Captured text and bytes: their beginning, size and digest, without whole pictures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import unquote_to_bytes
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
-"""Longest JSON body to show, in bytes; pictures in a response do not count. Others only have a digest."""
+"""Longest JSON body to show, in bytes, without a response's pictures. Longer bodies are shown as a digest."""
 
 TEXT_BYTES = 4 * 1024
 """Longest form field or text to show, in bytes."""
 
 BEGIN_BYTES = 16
-"""Number of bytes that decide the type of a body; enough for the signature of every picture format."""
+"""Number of bytes from which the type of a body is detected: enough for all picture formats."""
 
 BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
 """A JSON string that can only be base64, such as a picture or a mesh."""
@@ -28,20 +28,20 @@ BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
 
 
 def blob(data: bytes) -> dict[str, Any]:
-    """Return the description of bytes: their size and digest."""
+    """Return a description of ``data``: its size and digest."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def decoded_blob(text: bytes) -> dict[str, Any]:
-    """Return the description of base64: the size and digest of the decoded bytes."""
+    """Return a description of base64: the size and digest of the decoded bytes."""
     plain = text.partition(b",")[2] if text.startswith(b"data:") else text
-    # Usually megabytes, so copies are avoided.
+    # Avoid copies, because the text is usually megabytes long.
     if b"\\" in plain:
         plain = plain.replace(b"\\r", b"").replace(b"\\n", b"")
     if len(plain) % 4:
         plain += b"=" * (-len(plain) % 4)
     try:
-        # Without validation: the pattern has checked the alphabet, and checking it again is slow.
+        # Do not validate: the pattern has checked the alphabet, and checking it again is slow.
         return {**blob(binascii.a2b_base64(plain)), "base64": True}
     except binascii.Error:
         return blob(text)
@@ -58,7 +58,7 @@ def text_without_blobs(text: str) -> str:
 
 
 class Content:
-    """Text or bytes that arrive in chunks. The beginning is kept; all of it is counted and hashed."""
+    """Text or bytes that arrive in chunks. The beginning is kept, and all bytes are counted and hashed."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -75,7 +75,7 @@ class Content:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it is kept."""
+        """Whether all bytes are kept."""
         return self.size == len(self.kept)
 
     def described(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class EncodedContent(Content):
         super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
 
     def end(self) -> None:
-        """Add an incomplete escape as it is, after the last chunk."""
+        """Add an incomplete escape unchanged. Call it after the last chunk."""
         super().feed(self._escape)
         self._escape = b""
 

@@ -1,4 +1,4 @@
-"""Capture of a form's fields while the body streams in."""
+"""Capture of a form's fields while the body arrives."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FIELDS = 100
 """Largest number of fields to keep."""
 
 NAME_CHARACTERS = 200
-"""Number of characters to keep of the name of a field or a file."""
+"""Largest number of characters to keep of the name of a field or a file."""
 
 NAME_BYTES = 4 * NAME_CHARACTERS
-"""The same limit in bytes of UTF-8."""
+"""Largest size of ``NAME_CHARACTERS`` characters in UTF-8, in bytes."""
 
 
 @dataclass(eq=False)
@@ -44,7 +44,7 @@ class Part:
     charsets: Sequence[str] = ("utf-8",)
 
     def shown(self, redaction: Redaction) -> Any:
-        """Return the field's text, or the description of a file or of bytes."""
+        """Return the field's text, or a description of its file or binary data."""
         if self.file_name is not None:
             named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
             return {**self.content.described(), **named}
@@ -90,7 +90,7 @@ class FormBody:
             )
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+        """Process the next chunk of the body."""
         self._size += len(chunk)
         if self._is_broken:
             return

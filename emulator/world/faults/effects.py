@@ -1,4 +1,4 @@
-"""Effects of fault rules, some of which have a name."""
+"""Effects of fault rules, and presets, which are effects with a name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 class Data(BaseModel):
-    """Base of the models that a tester sends: frozen, and without unknown members."""
+    """Base class of the models that a tester sends. They are immutable and reject unknown members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,8 +33,8 @@ class Latency(Data):
     )
     percentiles: Mapping[Annotated[float, Field(ge=0, le=100)], Seconds] | None = Field(
         default=None,
-        description="Seconds by percentile, such as `{50: 0.2, 95: 1.5, 100: 8}`. Interpolated linearly; "
-        "starts at 0 s unless percentile 0 is given.",
+        description="Delay in seconds by percentile, such as `{50: 0.2, 95: 1.5, 100: 8}`. Values between "
+        "them are interpolated linearly. Percentile 0 is 0 s by default.",
     )
 
     @model_validator(mode="after")
@@ -92,11 +92,11 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
     (("body: truncated",), ("drip",), "half of the body is sent at once, then the connection is closed"),
     (("body: empty",), ("drip",), "an empty body has no chunks"),
 )
-"""Effects that exclude each other, with the reason: each of the first tuple with each of the second."""
+"""Effects that cannot be combined. Each of the first tuple excludes each of the second; a reason follows."""
 
 
 NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
-"""Members of an effect, with the value that does nothing."""
+"""Values of an effect's members that change nothing, like null."""
 
 
 class Effect(Data):
@@ -191,7 +191,7 @@ PRESETS: Mapping[str, Effect] = {
 
 
 def named(value: object) -> object:
-    """Convert a name to its effect: the preset with this name, or else an error."""
+    """Convert a name to an effect: the preset with this name, or else the error with this name."""
     if isinstance(value, str):
         return PRESETS.get(value, {"error": value})
     return value

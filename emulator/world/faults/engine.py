@@ -1,8 +1,9 @@
 """The engine that decides which fault a call gets.
 
-It decides once: when the call's credential is known, or at the latest when the response begins. A fault
-that the client requests by header or reserved credential comes first. Then come the rules of the call's
-credential, then those without a credential, oldest first. Only the first rule that fires applies.
+It decides once per call: when the call's credential is known, or at the latest when the response begins.
+A fault that the client requests by header or reserved credential takes precedence. Otherwise, the engine
+tries the rules for the call's credential, and then those for all credentials, oldest first. Only the first
+rule that fires applies.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from emulator.world.operation import WEBHOOK, Contract, Operation, callable_name
 KIND = "fault"
 
 RESERVED = "fault-"
-"""Prefix of the reserved credentials."""
+"""Prefix of reserved credentials. A client requests the fault ``slow`` with ``fault-slow``."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class UnknownFault(Exception):
 class ImpossibleFault(UnknownFault):
     """A rule's effect cannot happen at the rule's operation or vendor.
 
-    ``where`` is that operation, or else that vendor, or empty. ``known`` lists the operations where the
-    effect can happen.
+    ``where`` is the rule's operation, or else its vendor; it is empty if the rule has neither. ``known``
+    lists the operations where the effect can happen.
     """
 
     def __init__(self, where: str, known: Sequence[str]) -> None:
@@ -115,7 +116,7 @@ class Faults(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A recorded rule must be valid."""
+        """The validator of stored rules."""
         return self._kept.checks
 
     async def load(self) -> None:
@@ -123,7 +124,7 @@ class Faults(Stateful):
         await self._kept.load()
 
     def rules(self, credential: str | None = None) -> dict[str, ActiveRule]:
-        """Return the rules of one credential, or all, that can still fire, by id."""
+        """Return the rules that can still fire, by id: those of ``credential``, or all if it is None."""
         return {
             key: entry.value
             for key, entry in self._kept.items().items()
@@ -132,7 +133,7 @@ class Faults(Stateful):
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
-        """Add a checked rule and return it; delete all rules that are over."""
+        """Add a rule and return it. Delete all rules that have expired or have fired ``count`` times."""
         for key, entry in self._kept.items().items():
             if entry.value.is_over(self._clock.now(entry.credential)):
                 await self._kept.delete(key)
@@ -145,11 +146,11 @@ class Faults(Stateful):
         return await self._kept.delete(rule_id)
 
     async def remove_all(self, credential: str | None = None) -> None:
-        """Remove the rules of one credential, or all."""
+        """Remove the rules of ``credential``, or all rules if it is None."""
         await self._kept.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of a credential, or all, and reset its call counts in the other rules."""
+        """Remove all rules, or those of ``credential`` and its call counts in other rules."""
         await self.remove_all(credential)
         for rule_id in self._kept.items():
             active = self._kept.get(rule_id)
@@ -189,7 +190,7 @@ class Faults(Stateful):
             raise ImpossibleFault(rule.match.operation, possible)
 
     def _places_of(self, rule: FaultRule, vendor: str | None) -> list[str]:
-        """Return the operations in which every part of the effect can happen, of one vendor or of all."""
+        """Return the operations of ``vendor``, or of all vendors, where the whole effect can happen."""
         return [
             operation
             for name, contract in self._contracts.items()
@@ -245,7 +246,7 @@ class Faults(Stateful):
         return Injection(effect, source, chance(named, occasion.credential, 0, 0))
 
     async def _try(self, rule_id: str, occasion: Occasion, *, may_fire: bool) -> Injection | None:
-        # Read the rule again: it may have fired for another call while earlier rules were awaited.
+        # Read the rule again: it may have fired for another call during an earlier ``await``.
         active = self._kept.get(rule_id)
         if active is None:
             return None
@@ -286,14 +287,14 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether an operation can answer an error; for None, whether all of the vendor's can."""
+    """Return whether ``operation``, or every operation of the vendor if it is None, can answer with it."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors
 
 
 def _is_refused_before(effect: Effect, contract: Contract) -> bool:
-    """Return whether the effect's error would be answered before its task or picture fault can happen."""
+    """Return whether the effect's error would prevent its task fault or picture fault."""
     error = None if effect.error is None else contract.errors.get(effect.error)
     if error is None or error.of_task:
         return False

@@ -15,7 +15,7 @@ from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
 MOST_CREDENTIALS = 1000
-"""Number of credentials that a rule counts calls for; beyond it, the least recently seen is dropped."""
+"""Largest number of credentials that a rule counts calls for. The least recently used one is dropped."""
 
 
 class Match(Data):
@@ -53,11 +53,11 @@ class Match(Data):
 
     @property
     def reads_request(self) -> bool:
-        """Whether it matches headers or a body."""
+        """Whether it has conditions on the headers or the body of a request."""
         return bool(self.headers) or self.body_contains is not None
 
     def covers(self, occasion: Occasion) -> bool:
-        """Return whether ``occasion`` matches, apart from its credential and the call counts."""
+        """Return whether ``occasion`` matches. Its credential and the call counts are not compared here."""
         return (
             self.vendor in {None, occasion.vendor}
             and self.operation in {None, occasion.operation}
@@ -118,7 +118,7 @@ class ActiveRule:
 
     @property
     def credential(self) -> str:
-        """Credential that the rule belongs to, or the default."""
+        """Credential that the rule applies to, or ``ALL_CREDENTIALS``."""
         return self.rule.match.credential or ALL_CREDENTIALS
 
     @property
@@ -127,11 +127,11 @@ class ActiveRule:
         return self.rule.count is not None and self.fired >= self.rule.count
 
     def is_over(self, now: float) -> bool:
-        """Return whether it cannot fire any more."""
+        """Return whether the rule has expired or has fired ``count`` times."""
         return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
     def chance(self, credential: str, *, purpose: int) -> float:
-        """Return a reproducible number from 0 to 1 for a credential's last counted call."""
+        """Return a reproducible number from 0 to 1 for a credential's last counted call and a purpose."""
         # It must not depend on the position among the other rules, which is arbitrary.
         return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
 

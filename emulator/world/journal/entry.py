@@ -1,4 +1,4 @@
-"""A recorded call, as the journal keeps and shows it."""
+"""Models of a recorded call in the journal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RecordedCall(BaseModel):
 
 
 class Entry(RecordedCall):
-    """A recorded call with its exact credential, which the API never shows."""
+    """A recorded call with its unmasked credential, which the API never returns."""
 
     exact_credential: str | None = Field(exclude=True)
 

@@ -1,7 +1,7 @@
-"""The journal of the last calls.
+"""The journal of the most recent calls.
 
-It is kept in memory, with limits on the number and the bytes of calls; the oldest are dropped first. The
-entry of a call is built on first access, so that recording costs little more than the capture.
+The calls are kept in memory, with limits on their number and their total bytes. The oldest are dropped
+first. The entry of a call is built on first access, so that recording a call takes little time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHUNK = 100
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The content of one record."""
+    """The calls in one record, with two counts of the journal at the time of writing."""
 
     last: int
     calls: list[Entry]
@@ -55,16 +55,16 @@ class Gap:
 
 
 class Journal(Stateful):
-    """The last calls.
+    """The most recent calls, with limits on their number and their total bytes.
 
     Parameters
     ----------
     records, clock
         Storage of the calls, and the clock that dates them.
     calls, size : int
-        Largest number and largest total bytes of the calls to keep.
+        Largest number of calls to keep, and their largest total size in bytes.
     survives : bool
-        Whether to write the calls to the records, in the background.
+        Whether to write the calls to the records in the background, so that they survive a restart.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Journal(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A record must hold calls."""
+        """The validator of stored calls."""
         return {KIND: CALLS.validate_python}
 
     async def load(self) -> None:
@@ -154,7 +154,7 @@ class Journal(Stateful):
 
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Block writing and forgetting, but not loading, until the context exits."""
+        """Block ``flush`` and ``forget``, but not ``load``, until the context exits."""
         async with self._writing:
             self._is_paused = True
             try:
@@ -188,7 +188,7 @@ class Journal(Stateful):
         self.wake()
 
     def entries(self, match: CallMatch | None = None, *, after: int = 0) -> list[Entry]:
-        """Return the matching calls, oldest first."""
+        """Return the matching calls with numbers above ``after``, oldest first."""
         credential = None if match is None else match.credential
         return [
             noted.entry
@@ -203,7 +203,7 @@ class Journal(Stateful):
         return next((noted.entry for noted in self._noted if noted.number == number), None)
 
     async def forget(self, credential: str | None) -> None:
-        """Forget the calls of one credential, or all."""
+        """Delete the calls of ``credential``, or all calls if it is None."""
         async with self._writing:
             self._noted = deque(
                 noted for noted in self._noted if credential is not None and noted.credential != credential
@@ -218,16 +218,16 @@ class Journal(Stateful):
                 await self._flush()
 
     def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-        """Return whether the number of matching calls is in range, with near misses if it is too low."""
+        """Compare the number of matching calls with the limits. If too few match, include near misses."""
         # Filter by credential first, so that near misses do not show the calls of another test.
         return verdict(self.entries(CallMatch(credential=match.credential)), match, at_least, at_most)
 
     async def follow(
         self, match: CallMatch, after: int, is_over: Callable[[], bool] = lambda: False
     ) -> AsyncGenerator[Entry | Gap]:
-        """Yield the calls after a number as they are recorded, and a gap where calls were dropped.
+        """Yield matching calls with numbers above ``after`` as they are recorded, until ``is_over`` is true.
 
-        A reader keeps only the number of its last call, so a slow reader uses no memory.
+        Calls are not queued for slow readers. Yield a ``Gap`` if calls are dropped before they are read.
         """
         news = asyncio.Event()
         self._readers.add(news)
@@ -250,7 +250,7 @@ class Journal(Stateful):
             self._readers.discard(news)
 
     def wake(self) -> None:
-        """Wake the readers of the stream, so that they check for new calls and for the end."""
+        """Wake the readers of the stream, so that they check for new calls and call ``is_over``."""
         for reader in self._readers:
             reader.set()
 
@@ -279,11 +279,11 @@ class Journal(Stateful):
                 self._dirty.set()
             else:
                 if failures:
-                    logger.warning("calls are written again, after %d failures", failures)
+                    logger.warning("calls can be written again, after %d failures", failures)
                 failures = 0
 
     async def flush(self) -> None:
-        """Write new calls, and delete records whose calls are all dropped from memory.
+        """Write new calls, and delete each record if none of its calls is in memory any more.
 
         After an error or a cancellation, the next flush writes the rest, without duplicates.
         """
@@ -324,6 +324,6 @@ class Journal(Stateful):
 
 
 def _newest(document: Mapping[str, Any]) -> int:
-    """Return the number of the last call in a record, or the last number counted if it is empty."""
+    """Return the number of the last call in a record, or its ``last`` number if it has no calls."""
     number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
     return number

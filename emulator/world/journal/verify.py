@@ -18,7 +18,7 @@ NEAR_MISSES = 5
 
 
 def _sendable(document: Any) -> Any:
-    """Return a JSON value, or raise ValueError if a response that repeats it could not be sent."""
+    """Return ``document``, or raise ValueError if it cannot be part of a JSON response."""
     try:
         encodable(json.dumps(document, ensure_ascii=False))
     except RecursionError as error:
@@ -110,7 +110,7 @@ class VerifyMatch(CallMatch):
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
         description="What the JSON body must contain; for a form, an object of its fields by name. "
-        "Objects may have more members; "
+        "Recorded objects may have more members; "
         "lists must have the same length. A file is `{bytes, sha256, file_name, content_type}`.",
     )
     body_contains: Text | None = Field(
@@ -183,7 +183,7 @@ class Verdict(BaseModel):
 
 
 def verdict(entries: Sequence[Entry], match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-    """Return whether the number of matching calls is in range, with near misses if it is too low."""
+    """Compare the number of matching calls with the limits. If too few match, include near misses."""
     compared = [(entry, match.failures(entry)) for entry in entries]
     matching = [entry.number for entry, failures in compared if not failures]
     ok = len(matching) >= at_least and (at_most is None or len(matching) <= at_most)
@@ -226,7 +226,7 @@ def _failure(condition: str, expected: Any, actual: Any) -> Failure:
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the path and both values of each place where ``wanted`` is not part of ``got``."""
+    """Yield the path, wanted value and actual value of each difference. ``got`` may have more members."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for name, member in wanted.items():
             if name in got:

@@ -1,1 +1,1 @@
-"""3D Face: reconstruct a head from one to three photos, with OBJ, MTL, texture and view matrices."""
+"""3D Face, which reconstructs a head from one to three photos as OBJ, MTL, texture and view matrices."""

@@ -18,10 +18,10 @@ MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """The names under which clients must save the files (3D Face, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The OBJ is in millimetres: the scale of the vendor's sample, 6.7 pixels per unit, fits an average face."""
+"""The OBJ is in millimetres: at 6.7 pixels per unit, the face in the vendor's sample has an average size."""
 
 DEPTH_SQUEEZE = 11.0235
-"""Factor by which the third row of the sample's matrix is smaller than the first two."""
+"""Factor by which the third row of the matrix in the vendor's sample is smaller than the first two."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
 Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
@@ -47,8 +47,8 @@ class ThreeDFaceFields(BaseModel):
     )
     image_file_2: Image = Field(
         default="",
-        description="Second photo, preferably the left side of the face (the vendor does not say whose "
-        "left): a JPEG with the same limits.",
+        description="Second photo, preferably the left side of the face, a JPEG with the same limits. The "
+        "vendor does not say whether left means the person's left.",
     )
     image_base64_2: Base64 = Field(
         default="", description="Second photo in base64. Ignored if `image_file_2` is sent."
@@ -58,8 +58,8 @@ class ThreeDFaceFields(BaseModel):
     )
     image_file_3: Image = Field(
         default="",
-        description="Third photo, preferably the right side of the face (the vendor does not say whose "
-        "right): a JPEG with the same limits.",
+        description="Third photo, preferably the right side of the face, a JPEG with the same limits. The "
+        "vendor does not say whether right means the person's right.",
     )
     image_base64_3: Base64 = Field(
         default="", description="Third photo in base64. Ignored if `image_file_3` is sent."
@@ -92,8 +92,8 @@ class ThreeDFaceResult(Body):
         list[Annotated[list[int | float], Field(min_length=16, max_length=16)]],
         Field(min_length=1, max_length=3),
     ] = Field(
-        description="One row-major 4 by 4 matrix for each photo. It maps vertices to pixels: origin in "
-        "the centre, y up."
+        description="One row-major 4 by 4 matrix for each photo. It maps vertices to pixels, with the "
+        "origin in the centre of the photo and y up."
     )
 
 
@@ -106,8 +106,9 @@ def transfer_matrix(view: View) -> Matrix:
 
     Convention
     ----------
-    Weak perspective, derived from the vendor's sample: the first two rows are s R, the third is
-    s R / 11.0235 without a translation; target axes x right, y up, origin at the picture's centre.
+    Weak perspective, derived from the vendor's sample. With scale s and rotation R, the first two rows are
+    s R, and the third is s R / 11.0235 without a translation. The origin is the centre of the picture, x
+    points right, and y points up.
     """
     camera: WeakPerspective = view.camera
     scale = camera.scale / MILLIMETRES_PER_CM
@@ -120,7 +121,7 @@ def transfer_matrix(view: View) -> Matrix:
 
 
 def float32_number(value: float) -> int | float:
-    """Return ``value`` in the vendor's number format: the shortest float32, without a fraction if it is 0."""
+    """Return ``value`` in the vendor's number format: the shortest float32, or an int if it is whole."""
     shortest = float(str(np.float32(value)))
     return int(shortest) if shortest.is_integer() else shortest
 

@@ -1,1 +1,1 @@
-"""Face reconstruction: get texture, coefficients and attributes of a face from a photo."""
+"""Face reconstruction, which returns the texture, coefficients and attributes of a face in a photo."""

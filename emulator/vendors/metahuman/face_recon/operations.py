@@ -26,10 +26,10 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
-"""The method page lists JPEG, PNG and HEIC, and the errors page lists all."""
+"""Allowed formats. The vendor's method page lists only JPEG, PNG and HEIC, but its errors page lists all."""
 
 TEXTURE_BYTES = 2_000_000
-"""A texture has fewer bytes than this, because the GLB constructor refuses larger ones."""
+"""A texture has fewer bytes than this, because the vendor's GLB constructor refuses larger ones."""
 
 
 async def run_pipeline(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
@@ -37,7 +37,7 @@ async def run_pipeline(request: Request, call: CallDep, world: WorldDep, setting
     # Parsed here, because FastAPI refuses parts over 1 MB that are not files.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
-        # Identify the caller first, so that an invalid call has a credential too.
+        # Identify the caller first, so that the journal has the token of an invalid call too.
         if isinstance(token, str) and token:
             await call.identify(token)
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):

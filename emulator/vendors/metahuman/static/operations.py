@@ -14,7 +14,7 @@ from emulator.world.operation import Answer, Example, Operation
 from emulator.world.world import World
 
 FOLDER = "/static"
-"""The folder in ``textureUrl``. It is also served below ``/face_recon``."""
+"""The folder in the path ``textureUrl``. It is also served below ``/face_recon``."""
 
 
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
@@ -33,7 +33,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
 
 
 async def put_file(world: World, name: str, data: bytes, credential: str) -> None:
-    """Store a file in the folder."""
+    """Store a static file."""
     await world.blobs.put(_key(name), data, credential)
 
 

@@ -1,1 +1,1 @@
-"""Registration: get a token for a mail address."""
+"""Registration, which issues a token for an e-mail address."""

@@ -1,4 +1,4 @@
-"""The errors of access tokens."""
+"""The errors of the operation that issues access tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ACCESS = SHARED | ErrorCatalogue(
     [
         api(
             "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
-            "The `id_token` of a legacy client is corrupt, or its key is not valid.",
+            "The `id_token` of a legacy client is corrupt, or the key in `client_id` is not valid.",
             Mark.OBSERVED, "live reports; the text is a guess",
         ),
     ]

@@ -27,14 +27,14 @@ RSA_BLOCK_BYTES = 128
 class _Caller(RequestBody):
     """The part of the body that identifies the caller."""
 
-    client_id: Text = Field(description="API key to get a token for.")
+    client_id: Text = Field(description="API key to get an access token for.")
 
 
 class LegacyClient(_Caller):
     """The body of a legacy client's request for an access token."""
 
     id_token: Text = Field(
-        description="Encrypted key and timestamp: 128 bytes in base64. The emulator checks only the length."
+        description="Encrypted key and timestamp, 128 bytes in base64. The emulator checks only the length."
     )
 
 
@@ -47,11 +47,11 @@ class AccessToken(Member):
 async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Response:
     """Get an access token for a key.
 
-    Legacy clients send it in place of the key.
+    Legacy clients send the token in place of the key.
     """
     call.warn("deprecated-path", "send the API key itself as the bearer token")
     document = await read_document(request)
-    # Identify the caller before validating the body, so that an invalid call has a credential too.
+    # Identify the caller before validating the body, so that the journal has the key of an invalid call too.
     caller = _caller_in(document)
     if caller is not None:
         await call.identify(caller)

@@ -52,7 +52,7 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
     if contradicts(content_type, sent):
         call.warn("upload-content-type-mismatch", f"declared {content_type}, sent {picture_type(sent)}")
     data = await world.degraded(sent, call.picture_fault)
-    # The URL of a deleted file stays valid. Accept such an upload without storing it: no key could delete it.
+    # The URL of a deleted file stays valid. Do not store such an upload, because no key could delete it.
     if owner is not None:
         await world.blobs.put(key, data, owner)
     return Response(headers={"ETag": _tag(data)})

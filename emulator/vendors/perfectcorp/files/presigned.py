@@ -1,6 +1,6 @@
 """Presigned URLs, which upload and download pictures without an API key.
 
-They look like those of S3, where the vendor stores its files: signed query strings with an expiry.
+They look like those of S3, where the vendor stores its files: the query has an expiry and a signature.
 The host is not signed, so that a URL works under every host name of the emulator.
 """
 
@@ -37,7 +37,7 @@ class SignedRequest:
     key : str
         The key of the object.
     headers : mapping
-        The headers that the request must have, names in lower case.
+        The headers that the request must have, with names in lower case.
     """
 
     method: Literal["GET", "PUT"]

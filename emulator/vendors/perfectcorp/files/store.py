@@ -23,7 +23,7 @@ from emulator.world.world import World
 FILE = "perfectcorp/file"
 
 OBJECT = "perfectcorp/object"
-"""The kind of record with an object's credential. Registration creates it, before the upload."""
+"""The kind of record that stores the credential of an object, created when the file is registered."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ async def delete_file(world: World, file_id: str, key: str) -> None:
 
 
 async def credential_of_object(world: World, key: str) -> str | None:
-    """Return the API key that an uploaded file or a result belongs to, or None if there is none."""
+    """Return the API key that a file or a result belongs to, or None if the object is unknown."""
     record = await world.records.get(OBJECT, key)
     return await world.blobs.credential_of(key) if record is None else record.credential
 

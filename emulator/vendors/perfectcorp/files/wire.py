@@ -15,7 +15,7 @@ from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of files of a kind; the setting ``limit`` bounds their size."""
+    """Return the JSON schema of files of one kind. ``limit`` is the setting that limits their size."""
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
@@ -39,7 +39,7 @@ class NewFile(RequestBody):
 
     @property
     def is_video(self) -> bool:
-        """Whether it is registered as a video."""
+        """Whether the file is registered as a video."""
         return self.content_type.startswith("video/")
 
 
@@ -50,7 +50,7 @@ class NewFiles(RequestBody):
 
 
 class UploadHeaders(Member):
-    """The headers of an upload. Both are strings, because clients pass them on unchanged."""
+    """The headers of an upload. Both are strings, because clients send them unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")] = Field(
         description="Size of the file in bytes."

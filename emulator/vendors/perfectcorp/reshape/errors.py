@@ -1,4 +1,4 @@
-"""The errors of AI Face Reshape: creating, polling and deleting tasks, and the engine."""
+"""The errors of AI Face Reshape, by operation, and those of the engine that performs its tasks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _engine(
     causes: tuple[type[Exception], ...] = (),
     mark: Mark = Mark.GUESS,
 ) -> PerfectCorpEntry:
-    # The vendor publishes the codes. When each is returned is mostly a guess.
+    # The vendor publishes the codes, but not their conditions. Most conditions are guesses.
     source = f"{PAGE}, EngineErrorCode; `page` codes: the page's table"
     return PerfectCorpEntry(
         code,
@@ -57,7 +57,7 @@ ENGINE = ErrorCatalogue(
         ),
         _engine(
             "error_pose", "PHOTO_CHECK_INVALID", "Failed to detect pose on source image",
-            "The face fills 5 % or less of the width or height, or is turned by 30 degrees or more.",
+            "The face fills 5 % or less of the picture's width or height, or is turned by 30 degrees or more.",
             (FaceTooSmall, FaceAngleTooLarge),
         ),
         _engine(

@@ -23,7 +23,7 @@ from emulator.world.world import World
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""The kinds of task in the unit history. A guess: the vendor's list has no value for them."""
+"""Names of the kinds of task in the unit history. They are guesses: the vendor's list does not have them."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine, which performs tasks of both kinds."""
+    """The engine, which performs reshape and pre-process tasks."""
 
     world: World
     settings: PerfectCorpSettings
@@ -76,7 +76,7 @@ class Engine:
         return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
 
     async def pre_process(self, task: Task) -> Outcome:
-        """Find the faces. Their boxes are in whole pixels."""
+        """Find the faces, and return their boxes in whole pixels."""
         stopwatch = Stopwatch()
         try:
             boxes = await self._compute(task, DETECT_FACES, self._rules())

@@ -23,7 +23,7 @@ SECONDS_A_DAY = 86400
 
 
 class _TaskId(StringConvertor):
-    """A task id in a path. It excludes ``pre-process``, which is a path of its own."""
+    """Path convertor for task ids. It does not match ``pre-process``, which is a path of its own."""
 
     regex = "(?!pre-process$)[^/]+"
 
@@ -39,7 +39,7 @@ async def new_task(
     Raises
     ------
     VendorError
-        If the file does not exist, has expired, or was never uploaded.
+        If the file does not exist, belongs to another key, has expired, or was never uploaded.
     """
     key = None
     if body.src_file_id is not None:
@@ -58,7 +58,7 @@ async def new_task(
         "file_id": body.src_file_id,
         "object": key,
         "url": body.src_file_url,
-        # Omit features that were not sent: a side that was sent as 0 overrides the combined value.
+        # Omit features that were not sent, because a sent 0 for one side overrides the value for both.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
     return Task(task_id, credential, kind, request, world.clock.now(credential))
@@ -83,7 +83,7 @@ async def start(
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
     try:
-        # A key that is listed without balance cannot create tasks, even if they cost nothing.
+        # A key in the state ``no_balance`` cannot create tasks, even free ones.
         await world.credentials.check(task.credential)
         if cost:
             await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
@@ -95,7 +95,7 @@ async def start(
 async def find_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
 ) -> Task:
-    """Return a task in the state that a poll shows.
+    """Poll a task, and return it as the client sees it.
 
     Raises
     ------
@@ -113,7 +113,7 @@ async def find_task(
     if settings.task_timeout_s is not None and ended > task.created_at + settings.task_timeout_s:
         raise POLL["TaskTimeout"].occur()
     if settings.unpolled_expiry_s is not None:
-        # Every poll restarts the period, until a poll has returned the end of the task.
+        # Every poll restarts the period, until a poll has shown that the task ended.
         last = task.polled_at if task.polled_at is not None else task.created_at
         told = task.finished_at is not None and last >= task.finished_at
         if not told and now > last + settings.unpolled_expiry_s:

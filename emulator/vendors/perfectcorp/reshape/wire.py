@@ -23,7 +23,7 @@ Optional = Annotated[Text | None, WithJsonSchema({"type": "string"})]
 """A member that can be absent, but not null."""
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
-"""The combined parameters. Each sets its ``_left`` and ``_right``, unless these are sent too."""
+"""The combined parameters. Each sets its ``_left`` and ``_right`` parameters, unless they are sent too."""
 
 
 class Source(RequestBody):
@@ -44,9 +44,9 @@ class Source(RequestBody):
 
 
 class Features(RequestBody):
-    """The reshape parameters, all of them optional; 0 changes nothing. Left and right are the person's own.
+    """The reshape parameters. All are optional, and 0 changes nothing.
 
-    A value for one side overrides the value for both sides, even if it is 0.
+    Left and right are the person's. A value for one side overrides the value for both, even if it is 0.
     """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -123,10 +123,10 @@ class Features(RequestBody):
     lip_peak: Signed = Field(default=0, description="Cupid's bow: -100 smoother, 100 more defined.")
 
     def to_parameters(self) -> ReshapeParameters:
-        """Return the parameters for the face core, with combined parameters applied to both sides.
+        """Return the parameters for the face core, with combined parameters split into left and right.
 
         The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
-        that side is left unchanged". Therefore it matters whether a key was sent.
+        that side is left unchanged". Therefore it matters whether a parameter was sent.
         """
         values: dict[str, float] = {}
         for name in self.model_fields_set:
@@ -156,7 +156,7 @@ class ReshapeRequest(Source):
 
     version: Literal["1.0"] = Field(description="Version of the parameters.")
     index: Annotated[int, Field(strict=True)] = Field(
-        default=0, description="Face to reshape: its position in the results of a pre-process task, from 0."
+        default=0, description="Face to reshape: its index in the results of a pre-process task, from 0."
     )
     features: Features = Field(description="Reshape parameters. At least one must not be 0.")
     global_: Annotated[Global, Field(alias="global")] = Field(description="Parameters of skin smoothing.")
@@ -172,7 +172,7 @@ class Created(Member):
     """A new task."""
 
     task_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{64}$")] = Field(
-        description="Id of the task, for polls."
+        description="Id of the task, to poll its status."
     )
 
 
@@ -184,7 +184,7 @@ class ReshapeResults(Member):
     )
     timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
     timed_apply: Milliseconds = Field(
-        description="Part of `timed` after the face was found, in milliseconds."
+        description="Part of `timed` that followed the detection of the face, in milliseconds."
     )
 
 
@@ -254,7 +254,7 @@ PreProcessStatus = Data[Running | Succeeded[PreProcessResults] | Failed]
 
 
 def check_source(body: Mapping[str, Any]) -> None:
-    """Raise an error unless a body has a source. The vendor checks it before other members.
+    """Raise an error unless a body has a source. The vendor checks this before all other members.
 
     Raises
     ------

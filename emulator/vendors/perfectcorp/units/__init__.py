@@ -1,1 +1,1 @@
-"""Units: the balance and the history of a key, and the costs of features."""
+"""Units, with which a key pays for tasks: balance, history and costs of features."""

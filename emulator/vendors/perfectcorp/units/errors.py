@@ -1,4 +1,4 @@
-"""The errors of units and of the v1.0 paths."""
+"""The errors of operations that cost units, and of the unit API's v1.0 paths."""
 
 from __future__ import annotations
 

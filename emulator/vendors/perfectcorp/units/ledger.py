@@ -1,12 +1,12 @@
 """Units, which are reserved when a task is created, and spent or refunded when it ends.
 
-The ``billing`` of the operation that creates a task sets its cost.
+The cost of a task is the ``billing`` of the operation that creates it.
 
-A key has grants, each with an amount and an expiry. A charge uses the grant that expires first, and
-the oldest of several that expire together.
+A key has grants, each with an amount and an expiry. A task uses the grant that expires first. If several
+expire at the same time, it uses the oldest.
 
-A grant lists its reservations by task. Refunding or spending one changes a single document, so that
-another process can safely repeat it after a crash.
+A grant lists its reservations by task. Refunding or spending a reservation changes only one stored record,
+so that another process can safely repeat it after a crash.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Grant:
     amount : int
         The units that are neither reserved nor spent.
     expires_at : float
-        When they expire, in seconds since the Unix epoch, by the key's clock.
+        When the units expire, in seconds since the Unix epoch, by the key's clock.
     reserved : mapping of str to int
         The reserved units of each unfinished task, by task id.
     """
@@ -60,19 +60,19 @@ class Grant:
         return _GRANT.validate_python(document)
 
     def reserve(self, task_id: str, amount: int) -> Grant | None:
-        """Return the grant with ``amount`` reserved for a task, or None if it has fewer units."""
+        """Return the grant with ``amount`` reserved for a task, or None if the grant has fewer units."""
         if self.amount < amount:
             return None
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
     def refund(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's reservation refunded, or None if there is none."""
+        """Return the grant with a task's units refunded, or None if it has none reserved."""
         if task_id not in self.reserved:
             return None
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
     def spend(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's reservation spent, or None if there is none."""
+        """Return the grant with a task's units spent, or None if it has none reserved."""
         if task_id not in self.reserved:
             return None
         return replace(self, reserved=self._without(task_id))
@@ -83,7 +83,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Part:
-    """The units of a charge that come from the grant with the number ``id``."""
+    """The part of a charge that one grant pays. ``id`` is the number of the grant."""
 
     id: int
     amount: int
@@ -102,11 +102,11 @@ class Charge:
     operation : str
         The operation that created the task.
     action : str
-        The name of that operation in the unit history.
+        The name of the operation in the unit history.
     parts : tuple of Part
-        The units by grant.
+        The units from each grant.
     refunded : bool
-        Whether all of them were refunded.
+        Whether the units were refunded.
     """
 
     id: int
@@ -157,7 +157,7 @@ class Units(Stateful):
     async def grants(self, credential: str) -> list[Grant]:
         """Return a key's grants that have not expired, in the order of their use.
 
-        A new key first gets the grant of the settings ``units`` and ``units_days``.
+        A new key first gets a grant, according to the settings ``units`` and ``units_days``.
         """
         return [grant for _, grant in await self._good(credential)]
 
@@ -200,7 +200,7 @@ class Units(Stateful):
             await self.world.meter.capture(VENDOR, charge.operation, credential, task_id)
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
-        """Return a key's unrefunded charges with the ids of their tasks, the newest first."""
+        """Return a key's unrefunded charges with the ids of their tasks, newest first."""
         records = await self.world.records.find(CHARGE, credential)
         charges = [(record.key, Charge.from_document(record.document)) for record in reversed(records)]
         return [(task_id, charge) for task_id, charge in charges if not charge.refunded]
@@ -225,7 +225,7 @@ class Units(Stateful):
         days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
         expires_at = self.world.clock.now(credential) + days * 86400
         grant = Grant(number, self.settings.units, expires_at, reserved={})
-        # Two first calls of a key can run at the same time. Only one of them creates the grant.
+        # The first two calls of a key can run at the same time. Only one of them creates the grant.
         with contextlib.suppress(KeyError):
             await self.world.records.create(GRANT, f"{credential}/first", credential, asdict(grant))
 

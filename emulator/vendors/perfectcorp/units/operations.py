@@ -50,7 +50,7 @@ async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, setti
 
 
 LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
-"""The API key of a v1.0 call. An invalid key has an error of its own on these paths."""
+"""The caller's API key on a v1.0 path. These paths have their own error for an invalid key."""
 
 
 async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
@@ -59,7 +59,7 @@ async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
 
 
 async def credit_history(request: Request, credential: LegacyCallerDep, units: UnitsDep) -> Response:
-    """List the charges of a key, the newest first."""
+    """List the charges of a key, newest first."""
     page = read_page(request, HistoryPage)
     return render_history(*page.cut(await units.history(credential)))
 

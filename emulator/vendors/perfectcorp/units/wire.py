@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.wire import Done, Member, Result, render
 
 
 class HistoryPage(Page):
-    """A page of the history, with 1 to 30 entries."""
+    """A page of the unit history, with 1 to 30 entries."""
 
     page_size: Annotated[int, Field(ge=1, le=30)] = Field(
         default=20, description="Largest number of charges in the page."
@@ -22,7 +22,7 @@ class HistoryPage(Page):
 
 
 class CostPage(Page):
-    """A page of the costs, with 1 to 20 entries."""
+    """A page of the costs of features, with 1 to 20 entries."""
 
     page_size: Annotated[int, Field(ge=1, le=20)] = Field(
         default=20, description="Largest number of features in the page."
@@ -47,8 +47,8 @@ class Grants(Done):
     """The units of a key."""
 
     results: list[GrantedUnits] = Field(
-        description="Units by grant, in the order of their use. A grant is all units that were given or "
-        "bought together."
+        description="Grants, in the order of their use. A grant contains the units that were given or bought "
+        "together."
     )
 
 
@@ -80,12 +80,12 @@ class HistoryEntry(Member):
 
 
 class History(Member):
-    """A page of the history, the newest charge first."""
+    """A page of the unit history, newest charge first."""
 
     next_token: str | None = Field(
         description="The `starting_token` of the next page, or null on the last page."
     )
-    history: list[HistoryEntry] = Field(description="Charges that were not refunded, the newest first.")
+    history: list[HistoryEntry] = Field(description="Charges that were not refunded, newest first.")
 
 
 class Sku(Member):
