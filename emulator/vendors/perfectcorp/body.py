@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import Request
@@ -25,6 +26,12 @@ Entry = TypeVar("Entry")
 _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
 """Regular expression for a page token: an offset of up to 14 digits, in base64."""
+
+MOST_DIGITS = 400
+"""Number of digits of the longest integers that are kept exactly. Every finite float is shorter."""
+
+LONGEST: int = 10**MOST_DIGITS
+"""Stands for all longer integers."""
 
 
 class RequestBody(BaseModel):
@@ -115,9 +122,42 @@ async def read_document(request: Request) -> Any:
         If the body is not JSON.
     """
     try:
-        return json.loads((await request.body()).decode(), parse_constant=_no_constant)
+        return read_json((await request.body()).decode())
     except (ValueError, RecursionError) as error:
         raise SHARED["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
+
+
+def read_json(text: str) -> Any:
+    """Return a JSON value. Numbers without a fractional part are integers, as JSON Schema defines.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If the text is not JSON.
+    """
+    return json.loads(text, parse_constant=_no_constant, parse_int=_number, parse_float=_number)
+
+
+def _number(digits: str) -> int | float:
+    """Return a number of a JSON document: ``30.0`` and ``3e1`` are integers too.
+
+    A longer integer than ``MOST_DIGITS`` becomes ``LONGEST``, because a short text such as
+    ``1e999999999`` would take all memory.
+    """
+    mantissa, _, exponent = digits.lower().partition("e")
+    if not mantissa.strip("-0."):
+        return 0
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:  # the exponent has more than 18 digits
+        is_integer, is_long = not exponent.startswith("-"), True
+    else:
+        is_integer, is_long = number == number.to_integral_value(), number.adjusted() >= MOST_DIGITS
+    if not is_integer:
+        return float(digits)
+    if is_long:
+        return -LONGEST if digits.startswith("-") else LONGEST
+    return int(number)
 
 
 def validated(request: Request, document: Any, model: type[Body]) -> Body:
@@ -179,7 +219,7 @@ def _sentence(error: ValidationError) -> str:
             return f"{name} is above the allowed maximum."
         case "greater_than_equal" | "greater_than":
             return f"{name} is below the allowed minimum."
-        case "literal_error":
+        case "literal_error" if isinstance(first["input"], str):
             return f"{name} is not one of the accepted values."
         case _:
             return f"{name} doesn't match the required format."

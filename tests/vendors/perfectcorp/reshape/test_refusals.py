@@ -17,6 +17,12 @@ WIDER_EYES: dict[str, Any] = {"version": "1.0", "features": {"eye_size": 80}, "g
     [
         ({"version": None}, "'version' is required and can't be null."),
         ({"version": "2.0"}, "version is not one of the accepted values."),
+        ({"version": ""}, "version is not one of the accepted values."),
+        ({"version": 1.0}, "version doesn't match the required format."),
+        ({"version": 1}, "version doesn't match the required format."),
+        ({"version": True}, "version doesn't match the required format."),
+        ({"version": {"major": 1}}, "version doesn't match the required format."),
+        ({"version": ["1.0"]}, "version doesn't match the required format."),
         ({"features": {"cheekbones": 101}}, "cheekbones is above the allowed maximum."),
         ({"features": {"cheekbones": -1}}, "cheekbones is below the allowed minimum."),
         ({"features": {"jaw": 1.5}}, "jaw doesn't match the required format."),
