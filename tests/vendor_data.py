@@ -9,6 +9,7 @@ Each vendor has a ``natural.py``, in tests/vendors/<name> or, for a vendor from 
 - ``LAYERS``: requests, as path and options, that the layers of the vendor refuse
 - ``STRICT``: the settings that the errors of ``NATURAL`` need
 - ``SETTINGS``: a value for every setting, different from its default
+- ``SCHEMATHESIS``, if needed: the configuration of Schemathesis for the vendor, in TOML
 - for a vendor with tasks, ``flow(world, operation, **headers)``: the first poll that reports the end of a
   task, ``failed(entry)``: the body of this poll for an error, and ``accounts(world)``: what the key is billed
 """

@@ -121,6 +121,7 @@ VARIES = [
     (re.compile(r'(?<="time_used": )\d+'), "<milliseconds>"),
     (re.compile(r"\d+,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<request id>"),
     (re.compile(r"(?<=<RequestId>)\d{18}"), "<request id>"),
+    (re.compile(r"(?<=<ActualObjectSize>)\d+"), "<bytes>"),
 ]
 
 

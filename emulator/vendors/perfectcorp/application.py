@@ -12,7 +12,7 @@ from emulator.vendors.perfectcorp.caller import key_of, rate_windows
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
-from emulator.vendors.perfectcorp.files.store import Files
+from emulator.vendors.perfectcorp.files.store import Files, refuse_method
 from emulator.vendors.perfectcorp.reshape.jobs import Engine
 from emulator.vendors.perfectcorp.reshape.operations import api as reshape
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
@@ -72,7 +72,9 @@ def _as_store_error(request: Request, error: VendorError) -> VendorError:
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error
-    return STORE["StoreMethodNotAllowed" if error.entry.status == 405 else "StoreError"].occur()
+    if error.entry.status == 405:
+        return refuse_method(request, request.app.state.world)
+    return STORE["StoreError"].occur()
 
 
 async def _render(request: Request, error: VendorError) -> Response:
@@ -91,6 +93,6 @@ DIALECT = Dialect(
     # Browsers upload to the presigned URL from any origin. The API itself would let any page that guesses a
     # key read the pictures behind it.
     open_paths=(f"/{BUCKET}/",),
-    exposed_headers=("ETag", "x-request-id"),
+    exposed_headers=("Accept-Ranges", "Content-Range", "ETag", "x-request-id"),
     guess_caller=_guess_caller,
 )

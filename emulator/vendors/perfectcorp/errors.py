@@ -7,7 +7,7 @@ XML. The engine performs the tasks, and its errors are part of a task's status.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -45,13 +45,19 @@ class PerfectCorpEntry(CatalogueEntry):
     page_code : str
         For errors of the engine, the code in the table of the vendor's reference page.
     code_members : tuple of str
-        The members of a JSON body that contain the code.
+        The members of the API's envelope that contain the code.
+    details : mapping of str to str
+        For errors of the store, further elements of the XML, with ``{places}`` like the text.
+    headers : mapping of str to str
+        Response headers, with ``{places}`` too.
     """
 
     layer: Layer
     code: str
     page_code: str = ""
     code_members: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def codes(self) -> tuple[str, ...]:

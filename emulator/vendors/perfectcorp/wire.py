@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar, cast
 from xml.sax.saxutils import escape
 
@@ -60,15 +61,24 @@ def render_error(error: VendorError, request_id: str = "") -> Response:
     """Return an error response in the format of the error's layer."""
     entry = cast("PerfectCorpEntry", error.entry)
     if entry.layer is Layer.STORE:
-        body = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{entry.code}</Code><Message>{escape(error.text)}</Message>"
-            f"<RequestId>{request_id}</RequestId><HostId>emulated</HostId></Error>"
-        )
-        return Response(body, entry.status, media_type="application/xml")
+        elements = {
+            "Code": entry.code,
+            "Message": error.text,
+            **_filled(entry.details, error),
+            "RequestId": request_id,
+            "HostId": "emulated",
+        }
+        inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
+        headers = _filled(entry.headers, error)
+        return Response(body, entry.status, headers=headers, media_type="application/xml")
     refusal = Refusal(status=entry.status, error=error.text)
     codes = dict.fromkeys(entry.code_members, entry.code)
     return JSONResponse({**refusal.model_dump(), **codes}, entry.status)
+
+
+def _filled(templates: Mapping[str, str], error: VendorError) -> dict[str, str]:
+    return {name: template.format(**error.places) for name, template in templates.items()}
 
 
 def error_schema(entry: PerfectCorpEntry) -> tuple[str, dict[str, Any]]:

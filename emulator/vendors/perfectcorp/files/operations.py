@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from collections.abc import Mapping
 
 from fastapi import Request, Response
 
 from emulator.vendors.perfectcorp.body import read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep
 from emulator.vendors.perfectcorp.errors import SHARED
-from emulator.vendors.perfectcorp.files.errors import STORE
-from emulator.vendors.perfectcorp.files.presigned import BUCKET, SignedRequest
-from emulator.vendors.perfectcorp.files.store import check_signature, credential_of_object, register
+from emulator.vendors.perfectcorp.files.conditions import RangeUnsatisfiable, Version, read_range
+from emulator.vendors.perfectcorp.files.errors import DOWNLOAD_ERRORS, STORE, UPLOAD_ERRORS
+from emulator.vendors.perfectcorp.files.presigned import BUCKET
+from emulator.vendors.perfectcorp.files.store import (
+    check_signature,
+    credential_of_object,
+    finished_at,
+    register,
+)
 from emulator.vendors.perfectcorp.files.wire import NewFiles, RegisteredFiles, check_file, render_files
 from emulator.vendors.perfectcorp.wire import Data
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
-from emulator.world.operation import Example, Operation
+from emulator.world.operation import Answer, Example, Operation
 
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
+
+MD5_BYTES = 16
 
 OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
 
@@ -42,35 +52,71 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
     """Upload a registered file to its presigned URL."""
     owner = await credential_of_object(world, key)
     await call.identify(owner)
+    if "transfer-encoding" in request.headers:
+        raise STORE["StoreNotImplemented"].occur()
     if "content-length" not in request.headers:
         raise STORE["MissingContentLength"].occur()
-    headers = {name: request.headers.get(name, "") for name in ("content-length", "content-type")}
-    check_signature(request, call, world, SignedRequest("PUT", key, headers))
+    digest = request.headers.get("content-md5")
+    if digest is not None and not _is_md5(digest):
+        raise STORE["InvalidDigest"].occur(digest=digest)
+    check_signature(request, call, world, key)
     # The signature covers Content-Length, and the server reads no more bytes than that.
     sent = await request.body()
-    content_type = headers["content-type"]
+    content_type = request.headers.get("content-type", "")
     if contradicts(content_type, sent):
         call.warn("upload-content-type-mismatch", f"declared {content_type}, sent {picture_type(sent)}")
     data = await world.degraded(sent, call.picture_fault)
     # The URL of a deleted file stays valid. Do not store such an upload, because no key could delete it.
     if owner is not None:
         await world.blobs.put(key, data, owner)
-    return Response(headers={"ETag": _tag(data)})
+    return Response(headers={"ETag": f'"{_tag(data)}"'})
 
 
 async def download(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
-    """Download the result of a task."""
+    """Download the result of a task.
+
+    A client can ask for a range of bytes, for example to resume a download.
+    """
     await call.identify(await credential_of_object(world, key))
-    check_signature(request, call, world, SignedRequest("GET", key, {}))
-    data = await world.blobs.get(key)
-    if data is None:
+    check_signature(request, call, world, key)
+    data, modified_at = await world.blobs.get(key), await finished_at(world, key)
+    if data is None or modified_at is None:
         raise STORE["NoSuchKey"].occur()
+    version = Version(_tag(data), modified_at)
+    given = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
+    failed = version.failed_precondition(given)
+    if failed is not None:
+        raise STORE["PreconditionFailed"].occur(condition=failed)
+    if version.is_known(given):
+        return Response(status_code=304, headers=version.headers)
     media_type = MEDIA_TYPES.get(key.rpartition(".")[2], "binary/octet-stream")
-    return Response(data, headers={"ETag": _tag(data)}, media_type=media_type)
+    headers = {**version.headers, "Accept-Ranges": "bytes"}
+    part = _requested_part(given, version, len(data))
+    if part is None:
+        return Response(data, headers=headers, media_type=media_type)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
+    return Response(data[part.start : part.stop], 206, headers, media_type)
+
+
+def _requested_part(headers: Mapping[str, str], version: Version, size: int) -> range | None:
+    """Return the positions of the bytes that a request asks for, or None for all."""
+    if "range" not in headers or not version.allows_range(headers):
+        return None
+    try:
+        return read_range(headers["range"], size)
+    except RangeUnsatisfiable as error:
+        raise STORE["InvalidRange"].occur(requested=headers["range"], size=size) from error
+
+
+def _is_md5(digest: str) -> bool:
+    try:
+        return len(base64.b64decode(digest, validate=True)) == MD5_BYTES
+    except ValueError:
+        return False
 
 
 def _tag(data: bytes) -> str:
-    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 CREATE_FILE = Operation(
@@ -94,7 +140,7 @@ UPLOAD = Operation(
     paths=(OBJECT_PATH,),
     endpoint=upload,
     takes_picture=True,
-    errors=STORE.only(*(entry.name for entry in STORE if entry.name != "NoSuchKey")),
+    errors=UPLOAD_ERRORS,
     path_parameters={"key": "Key of the file in the object store, as in the presigned URL."},
     request=bytes,
     request_types=("image/jpeg", "image/png"),
@@ -107,12 +153,17 @@ UPLOAD = Operation(
 
 DOWNLOAD = Operation(
     name="download",
-    methods=("GET",),
+    # A URL is signed for one method, so that HEAD is refused as S3 refuses it.
+    methods=("GET", "HEAD"),
     paths=(OBJECT_PATH,),
     endpoint=download,
-    errors=STORE.only(*(entry.name for entry in STORE if entry.name != "MissingContentLength")),
+    errors=DOWNLOAD_ERRORS,
     path_parameters={"key": "Key of the result in the object store, as in the presigned URL."},
     response_type="image/jpeg",
+    other_answers={
+        206: Answer("The bytes that the `Range` header requests."),
+        304: Answer("The client has this result already, by its `If-None-Match` or `If-Modified-Since`."),
+    },
     is_open=True,
     longest_body=lambda _settings: None,
     example=Example(needs="check_reshape", path=f"/{BUCKET}/ttl30/results/me.jpg"),

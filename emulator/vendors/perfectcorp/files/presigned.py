@@ -11,7 +11,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 from urllib.parse import quote, urlencode
 
 from emulator.vendors.perfectcorp.files.errors import STORE
@@ -32,15 +31,15 @@ class SignedRequest:
 
     Attributes
     ----------
-    method : {"GET", "PUT"}
-        The allowed method.
+    method : str
+        The allowed method, GET or PUT.
     key : str
         The key of the object.
     headers : mapping
         The headers that the request must have, with names in lower case.
     """
 
-    method: Literal["GET", "PUT"]
+    method: str
     key: str
     headers: Mapping[str, str]
 

@@ -16,7 +16,7 @@ from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import NewFile
 from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
-from emulator.web.call import Call
+from emulator.web.call import Call, call_of
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
@@ -24,6 +24,16 @@ FILE = "perfectcorp/file"
 
 OBJECT = "perfectcorp/object"
 """The kind of record that stores the credential of an object, created when the file is registered."""
+
+
+RESULTS = "ttl30/results"
+"""The folder of results in the bucket."""
+
+PAYLOAD_HASH = "x-amz-content-sha256"
+"""A header that replaces the hash of the body in the signed request."""
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+"""The hash that presigned URLs sign, because the body is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,18 @@ async def delete_file(world: World, file_id: str, key: str) -> None:
     await world.records.delete(FILE, file_id)
 
 
+def result_key(task_id: str, extension: str) -> str:
+    """Return the key of the result of a task."""
+    return f"{RESULTS}/{task_id}.{extension}"
+
+
+async def finished_at(world: World, key: str) -> float | None:
+    """Return the time at which the task of a result ended, or None if ``key`` is not a result."""
+    folder, _, name = key.rpartition("/")
+    task = await world.tasks.find(name.partition(".")[0]) if folder == RESULTS else None
+    return None if task is None else task.finished_at
+
+
 async def credential_of_object(world: World, key: str) -> str | None:
     """Return the API key that a file or a result belongs to, or None if the object is unknown."""
     record = await world.records.get(OBJECT, key)
@@ -107,24 +129,57 @@ def sign(
     )
 
 
-def check_signature(request: Request, call: Call, world: World, signed: SignedRequest) -> None:
-    """Raise ``VendorError`` unless the query of a request has a valid signature for ``signed``.
+def check_signature(request: Request, call: Call, world: World, key: str) -> None:
+    """Raise ``VendorError`` unless the query of a request has a valid signature for it.
 
     An expired URL also adds a warning to ``call``.
     """
     if "authorization" in request.headers:
         raise STORE["TwoAuthMechanisms"].occur()
-    names = [name for name, _ in request.query_params.multi_items()]
-    if len(names) != len(set(names)):
+    query = dict(request.query_params)
+    if len(query) != len(request.query_params.multi_items()):
         raise STORE["BadSignature"].occur()
+    # Of repeated headers, the first counts.
+    headers = dict(reversed(request.headers.items()))
+    names = set(query.get("X-Amz-SignedHeaders", "").split(";"))
+    if "X-Amz-Signature" in query:
+        unsigned = [name for name in dict(request.headers) if _must_be_signed(name) and name not in names]
+        if unsigned:
+            raise STORE["HeadersNotSigned"].occur(names=", ".join(unsigned))
+        if headers.get(PAYLOAD_HASH, UNSIGNED_PAYLOAD) != UNSIGNED_PAYLOAD:
+            raise STORE["BadSignature"].occur()
+    signed = {name: headers.get(name, "") for name in names - {"", "host"}}
     now = world.clock.now(call.credential or ALL_CREDENTIALS)
     try:
-        verify(signed, dict(request.query_params), secret=_secret(world), now=now)
+        verify(SignedRequest(request.method, key, signed), query, secret=_secret(world), now=now)
     except VendorError as error:
         if error.entry.name == "SignatureExpired":
-            what = "result" if signed.method == "GET" else "upload"
-            call.warn(f"{what}-url-expired", signed.key)
+            what = "result" if request.method == "GET" else "upload"
+            call.warn(f"{what}-url-expired", key)
         raise
+
+
+def _must_be_signed(name: str) -> bool:
+    """Return whether S3 refuses this header if a presigned URL does not sign it."""
+    return name == "content-md5" or (name.startswith("x-amz-") and name != PAYLOAD_HASH)
+
+
+def refuse_method(request: Request, world: World) -> VendorError:
+    """Return the error for a request with a method that the store does not serve."""
+    if request.method == "OPTIONS":
+        # The middleware has answered if it is a preflight.
+        sentence = (
+            "Invalid Access-Control-Request-Method: null"
+            if "origin" in request.headers
+            else "Insufficient information. Origin request header needed."
+        )
+        return STORE["StoreBadRequest"].occur(sentence=sentence)
+    if request.method == "DELETE":
+        try:
+            check_signature(request, call_of(request), world, request.path_params["key"])
+        except VendorError as error:
+            return error
+    return STORE["StoreMethodNotAllowed"].occur(method=request.method)
 
 
 def _secret(world: World) -> bytes:

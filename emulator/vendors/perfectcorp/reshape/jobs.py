@@ -12,6 +12,7 @@ from emulator.face.errors import FaceError
 from emulator.pipelines.options import DETECT_FACES, RESHAPE_PICTURE, ImageRules, ReshapeOptions
 from emulator.tasks.job import Job
 from emulator.tasks.task import Outcome, Task
+from emulator.vendors.perfectcorp.files.store import result_key
 from emulator.vendors.perfectcorp.reshape.errors import ENGINE
 from emulator.vendors.perfectcorp.reshape.wire import ReshapeRequest
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
@@ -71,7 +72,7 @@ class Engine:
             picture = await self._compute(task, RESHAPE_PICTURE, options)
         except VendorError as error:
             return Outcome(error=error.entry.name)
-        key = f"ttl30/results/{task.id}.{EXTENSIONS[picture.format]}"
+        key = result_key(task.id, EXTENSIONS[picture.format])
         await self.world.blobs.put(key, picture.data, task.credential)
         return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
 
