@@ -78,7 +78,7 @@ class Outbox(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Validators of stored endpoints and deliveries. Vendors must have webhooks, and times must be numbers."""
+        """Validators of stored endpoints and deliveries."""
         return {KIND: self._check, **self.endpoints.checks}
 
     async def load(self) -> None:

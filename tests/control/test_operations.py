@@ -20,6 +20,7 @@ def test_the_operations_of_every_vendor_are_listed(client: httpx.Client) -> None
         "perfectcorp": {
             "operations": [
                 "create_file",
+                "create_file_v1",
                 "upload",
                 "download",
                 "create_reshape",

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from emulator.clock import ALL_CREDENTIALS, machine_time
-from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.errors import SHARED, V1
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
+from emulator.world.error_catalogue import VendorError
 from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
@@ -89,6 +90,21 @@ async def _caller(
 
 CallerDep = Annotated[str, Depends(_caller)]
 """The caller's API key, after authentication and the rate limit."""
+
+
+async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> str:
+    try:
+        credential = await authenticate(request.headers.get("authorization"), call, world)
+    except VendorError as error:
+        if call.effect is not None and call.effect.error is not None:
+            raise
+        raise V1["InvalidAccessToken"].occur() from error
+    check_rate(request, credential, world, settings)
+    return credential
+
+
+LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
+"""The API key of a call to a v1 path. An invalid key has an error of its own on these paths."""
 
 
 def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:

@@ -139,3 +139,13 @@ SHARED = ErrorCatalogue(
     ]
 )  # fmt: skip
 """Errors that every operation of the API can return."""
+
+V1 = SHARED | ErrorCatalogue(
+    [
+        api(
+            "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
+            "A request to a v1.0 or v1.1 path has no valid key or access token.", Mark.CONFIRMED, "unit API",
+        ),
+    ]
+)  # fmt: skip
+"""Errors of operations under the v1 paths."""

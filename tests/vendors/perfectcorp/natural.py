@@ -210,6 +210,7 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
     "HeadersNotSigned": lambda world: put(world, **{"x-amz-acl": "private"}),
     "StoreNotImplemented": of_unknown_length,
     "MissingContentLength": without_length,
+    "EntityTooLarge": lambda world: world.strict.put("/yce-us/ttl30/a.jpg", content=bytes(2**20 + 1)),
     "InvalidDigest": lambda world: put(world, **{"Content-MD5": "invalid"}),
     "PreconditionFailed": lambda world: download_result(world, **{"If-Match": '"other"'}),
     "InvalidRange": lambda world: download_result(world, Range="bytes=99999999-"),
@@ -313,7 +314,9 @@ checks.unsupported_method.enabled = false
 """
 """The store checks the signature of a DELETE before it says that it deletes nothing, so it returns no 405."""
 
-STRICT: Mapping[str, Any] = {"rate_limit": True, "missing_upload_status": 404}
+STRICT: Mapping[str, Any] = {
+    "rate_limit": True, "missing_upload_status": 404, "file_bytes": 2**20, "video_bytes": 2**20,
+}  # fmt: skip
 
 SETTINGS: Mapping[str, Any] = {
     "errors": {"TooManyRequests": {"status": 418, "text": "no"}},

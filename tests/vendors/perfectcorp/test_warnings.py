@@ -80,9 +80,15 @@ def test_paths_that_are_not_documented_any_more(emulate: Callable[..., Any]) -> 
     emulator.register(5)
     assert warnings(emulator) == []
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
-    assert emulator.client.post("/s2s/v2.0/file/face-reshape", json={"files": [new]}).status_code == 200
-    detail = "/s2s/v2.0/file/face-reshape was replaced by /s2s/v2.0/file in v1.14"
-    assert warnings(emulator) == [("deprecated-path", detail)]
+    for path in (
+        "/s2s/v2.0/file/face-reshape",
+        "/s2s/v2.1/file",
+        "/s2s/v1.0/file/2d-vto/ring",
+        "/s2s/v1.1/file/x",
+    ):
+        assert emulator.client.post(path, json={"files": [new]}).status_code == 200
+        detail = f"{path} was replaced by /s2s/v2.0/file in v1.14"
+        assert warnings(emulator) == [("deprecated-path", detail)]
     emulator.client.post("/s2s/v1.0/client/auth", json={"client_id": "a", "id_token": "b"})
     assert warnings(emulator) == [("deprecated-path", "send the API key itself as the bearer token")]
 

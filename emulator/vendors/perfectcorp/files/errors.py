@@ -94,6 +94,10 @@ STORE = ErrorCatalogue(
             "Only if a fault asks for it, or if an upload pauses for longer than the emulator waits.",
             is_natural=False,
         ),
+        _store(
+            "EntityTooLarge", 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
+            "An upload has more bytes than any file may have: `video_bytes`, or `file_bytes` if that is more.",
+        ),
         _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The object no longer exists."),
         _store(
             "PreconditionFailed", 412, "PreconditionFailed",
@@ -138,6 +142,7 @@ UPLOAD_ERRORS = STORE.only(
     "InvalidDigest",
     "BadDigest",
     "RequestTimeout",
+    "EntityTooLarge",
 )
 """Errors of uploads."""
 

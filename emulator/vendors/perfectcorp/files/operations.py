@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import Request, Response
 
-from emulator.vendors.perfectcorp.body import read_body
-from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep
-from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.body import is_missing, read_body
+from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, LegacyCallerDep
+from emulator.vendors.perfectcorp.errors import SHARED, V1
 from emulator.vendors.perfectcorp.files.conditions import RangeUnsatisfiable, Version, read_range
 from emulator.vendors.perfectcorp.files.errors import DOWNLOAD_ERRORS, STORE, UPLOAD_ERRORS
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
 from emulator.vendors.perfectcorp.files.store import (
+    AnyFile,
     check_signature,
     credential_of_object,
     finished_at,
     register,
 )
-from emulator.vendors.perfectcorp.files.wire import NewFiles, RegisteredFiles, check_file, render_files
-from emulator.vendors.perfectcorp.wire import Data
-from emulator.web.call import CallDep, WorldDep
+from emulator.vendors.perfectcorp.files.wire import (
+    FilesOf,
+    LegacyFiles,
+    LegacyFilesOf,
+    NewFiles,
+    RegisteredFiles,
+    check_file,
+    registered,
+)
+from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
+from emulator.vendors.perfectcorp.wire import render
+from emulator.web.call import Call, CallDep, WorldDep
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
+from emulator.world.world import World
 
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 
 MD5_BYTES = 16
+
+FILE_PATH = "/s2s/v2.0/file"
+
+SLUGS = ("/{feature}", "/{feature}/{part}")
+SLUG_PARAMETERS = {
+    "feature": "Name of a feature, such as `face-reshape`. It has no effect.",
+    "part": "Second part of the name, such as `ring` in `2d-vto/ring`. It has no effect.",
+}
 
 OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
 
@@ -38,14 +58,44 @@ async def create_file(
     request: Request, credential: CallerDep, call: CallDep, world: WorldDep, settings: CallerSettingsDep
 ) -> Response:
     """Register files, and get an upload URL for each."""
-    if request.path_params:
-        call.warn("deprecated-path", f"{request.url.path} was replaced by /s2s/v2.0/file in v1.14")
+    _warn_of_path(request, call)
     body = await read_body(request, NewFiles)
-    for file in body.files:
+    return render(FilesOf(data=await _register(body.files, request, world, settings, credential)))
+
+
+async def create_file_v1(
+    request: Request, credential: LegacyCallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
+) -> Response:
+    """Register files under a v1 path, and get an upload URL for each.
+
+    Tasks accept these files like all others.
+    """
+    _warn_of_path(request, call)
+    body = await read_body(request, LegacyFiles)
+    needs_size = not request.url.path.startswith("/s2s/v1.0/")
+    if needs_size and any(file.file_size is None for file in body.files):
+        raise V1["InvalidParameters"].occur(sentence=is_missing("file_size"))
+    settings = world.lifetimes.of(VENDOR, credential, settings)
+    return render(LegacyFilesOf(result=await _register(body.files, request, world, settings, credential)))
+
+
+def _warn_of_path(request: Request, call: Call) -> None:
+    if request.url.path != FILE_PATH:
+        call.warn("deprecated-path", f"{request.url.path} was replaced by {FILE_PATH} in v1.14")
+
+
+async def _register(
+    files: Sequence[AnyFile],
+    request: Request,
+    world: World,
+    settings: PerfectCorpSettings,
+    credential: str,
+) -> RegisteredFiles[Any]:
+    """Register files, and return the content of the response."""
+    for file in files:
         check_file(file, settings.file_bytes, settings.video_bytes)
     async with world.creations.of(credential):
-        registered = [await register(file, request, world, settings, credential) for file in body.files]
-    return render_files(registered)
+        return registered([await register(file, request, world, settings, credential) for file in files])
 
 
 async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
@@ -60,7 +110,6 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
     if digest is not None and not _is_md5(digest):
         raise STORE["InvalidDigest"].occur(digest=digest)
     check_signature(request, call, world, key)
-    # The signature covers Content-Length, and the server reads no more bytes than that.
     sent = await request.body()
     content_type = request.headers.get("content-type", "")
     if contradicts(content_type, sent):
@@ -122,15 +171,31 @@ def _tag(data: bytes) -> str:
 CREATE_FILE = Operation(
     name="create_file",
     methods=("POST",),
-    paths=("/s2s/v2.0/file", "/s2s/v2.0/file/{feature}"),
+    paths=tuple(f"/s2s/{version}/file{slug}" for version in ("v2.0", "v2.1") for slug in ("", *SLUGS)),
     endpoint=create_file,
     errors=SHARED,
-    path_parameters={"feature": "Name of a feature, such as `face-reshape`. It has no effect."},
+    path_parameters=SLUG_PARAMETERS,
     request=NewFiles,
-    response=Data[RegisteredFiles],
+    response=FilesOf,
     example=Example(
         headers={"Authorization": "Bearer {key}"},
         json={"files": [{"content_type": "image/jpeg", "file_name": "me.jpg", "file_size": 47437}]},
+    ),
+)
+
+CREATE_FILE_V1 = Operation(
+    name="create_file_v1",
+    methods=("POST",),
+    paths=tuple(f"/s2s/{version}/file{slug}" for version in ("v1.0", "v1.1") for slug in SLUGS),
+    endpoint=create_file_v1,
+    errors=V1,
+    path_parameters=SLUG_PARAMETERS,
+    request=LegacyFiles,
+    response=LegacyFilesOf,
+    example=Example(
+        headers={"Authorization": "Bearer {key}"},
+        path="/s2s/v1.0/file/face-reshape",
+        json={"files": [{"content_type": "image/jpeg", "file_name": "me.jpg"}]},
     ),
 )
 
@@ -146,8 +211,9 @@ UPLOAD = Operation(
     request_types=("image/jpeg", "image/png"),
     response_type="application/octet-stream",
     is_open=True,
-    # The signature covers Content-Length, and the server reads no more bytes than that.
-    longest_body=lambda _settings: None,
+    # Most URLs sign Content-Length too, but not those of files that were registered without a size.
+    longest_body=lambda settings: max(settings.file_bytes, settings.video_bytes),
+    too_large=STORE["EntityTooLarge"].occur(),
     example=Example(needs="create_file", path=f"/{BUCKET}/ttl30/me.jpg"),
 )
 
@@ -169,4 +235,4 @@ DOWNLOAD = Operation(
     example=Example(needs="check_reshape", path=f"/{BUCKET}/ttl30/results/me.jpg"),
 )
 
-api = Api("Files", (CREATE_FILE, UPLOAD, DOWNLOAD))
+api = Api("Files", (CREATE_FILE, CREATE_FILE_V1, UPLOAD, DOWNLOAD))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import TypeAdapter
@@ -14,11 +14,13 @@ from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
-from emulator.vendors.perfectcorp.files.wire import NewFile
+from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
 from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
 from emulator.web.call import Call, call_of
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
+
+AnyFile = TypeVar("AnyFile", NewFile, LegacyFile)
 
 FILE = "perfectcorp/file"
 
@@ -68,8 +70,8 @@ class Files(Stateful):
 
 
 async def register(
-    file: NewFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
-) -> tuple[str, NewFile, str]:
+    file: AnyFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
+) -> tuple[str, AnyFile, str]:
     """Register a file, and return its id, the file and its upload URL."""
     file_id = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
     kind = file.content_type.rpartition("/")[2]
@@ -78,7 +80,7 @@ async def register(
     stored = StoredFile(key, world.clock.now(credential))
     await world.records.create(FILE, file_id, credential, asdict(stored))
     await world.records.put(OBJECT, key, credential, {})
-    headers = {"content-length": str(file.file_size), "content-type": file.content_type}
+    headers = {name.lower(): value for name, value in upload_headers(file).items()}
     url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)
     return file_id, file, url
 

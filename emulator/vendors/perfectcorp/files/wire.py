@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Response
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from emulator.vendors.perfectcorp.body import RequestBody, Text
 from emulator.vendors.perfectcorp.errors import SHARED
-from emulator.vendors.perfectcorp.wire import Data, Member, render
+from emulator.vendors.perfectcorp.wire import Data, Member, Result
 from emulator.web.openapi import SettingValue
 
 
@@ -24,8 +23,21 @@ def _file(kind: str, limit: str) -> Any:
     return {"properties": {"content_type": media_type, "file_size": size}}
 
 
-class NewFile(RequestBody):
-    """A file to register."""
+def _not_null(size: object) -> object:
+    if size is None:
+        raise ValueError("null")
+    return size
+
+
+Size = Annotated[int, Field(strict=True, gt=0)]
+OptionalSize = Annotated[
+    Size | None, BeforeValidator(_not_null), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})
+]
+"""A size that can be absent, but not null."""
+
+
+class NamedFile(RequestBody):
+    """The part of a registration that all versions have."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [_file("image", "file_bytes"), _file("video", "video_bytes")]}
@@ -33,9 +45,6 @@ class NewFile(RequestBody):
 
     content_type: Text = Field(description="Media type of the file. The upload must declare the same type.")
     file_name: Text = Field(description="Name of the file. The response repeats it.")
-    file_size: Annotated[int, Field(strict=True, gt=0)] = Field(
-        description="Size of the file in bytes. The upload must have exactly this size."
-    )
 
     @property
     def is_video(self) -> bool:
@@ -43,10 +52,38 @@ class NewFile(RequestBody):
         return self.content_type.startswith("video/")
 
 
+class NewFile(NamedFile):
+    """A file to register."""
+
+    file_size: Size = Field(description="Size of the file in bytes. The upload must have exactly this size.")
+
+
+class LegacyFile(NamedFile):
+    """A file to register under a v1 path."""
+
+    file_size: OptionalSize = Field(
+        default=None,
+        description="Size of the file in bytes. The upload must have exactly this size. Required under v1.1; "
+        "without it, the upload can have any size.",
+    )
+
+
 class NewFiles(RequestBody):
     """The body of a file registration."""
 
     files: list[NewFile] = Field(description="Files to register.")
+
+
+class LegacyFiles(RequestBody):
+    """The body of a file registration under a v1 path."""
+
+    files: list[LegacyFile] = Field(description="Files to register.")
+
+
+class TypeHeader(Member):
+    """The header of an upload without a registered size."""
+
+    content_type: Annotated[str, Field(alias="Content-Type")] = Field(description="Media type of the file.")
 
 
 class UploadHeaders(Member):
@@ -58,19 +95,22 @@ class UploadHeaders(Member):
     content_type: Annotated[str, Field(alias="Content-Type")] = Field(description="Media type of the file.")
 
 
-class UploadRequest(Member):
+Headers = TypeVar("Headers")
+
+
+class UploadRequest(Member, Generic[Headers]):
     """The request that uploads a file."""
 
     method: Literal["PUT"] = Field(description="HTTP method of the upload.")
     url: str = Field(
         description="Presigned URL for the upload. It expires after 2 hours (setting `url_seconds`)."
     )
-    headers: UploadHeaders = Field(
+    headers: Headers = Field(
         description="Headers that the upload must have, because the URL's signature covers them."
     )
 
 
-class RegisteredFile(Member):
+class RegisteredFile(Member, Generic[Headers]):
     """A registered file."""
 
     content_type: str = Field(description="Media type of the file, as registered.")
@@ -78,41 +118,46 @@ class RegisteredFile(Member):
     file_id: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{64}$")] = Field(
         description="Id of the file, for the `src_file_id` of tasks."
     )
-    requests: Annotated[list[UploadRequest], Field(min_length=1, max_length=1)] = Field(
+    requests: Annotated[list[UploadRequest[Headers]], Field(min_length=1, max_length=1)] = Field(
         description="The request that uploads the file."
     )
 
 
-class RegisteredFiles(Member):
+class RegisteredFiles(Member, Generic[Headers]):
     """The registered files, in the order of the request."""
 
-    files: list[RegisteredFile] = Field(description="Registered files, in the order of the request.")
+    files: list[RegisteredFile[Headers]] = Field(description="Registered files, in the order of the request.")
 
 
-def check_file(file: NewFile, picture_bytes: int, video_bytes: int) -> None:
+FilesOf = Data[RegisteredFiles[UploadHeaders]]
+LegacyFilesOf = Result[RegisteredFiles[UploadHeaders | TypeHeader]]
+
+
+def check_file(file: NewFile | LegacyFile, picture_bytes: int, video_bytes: int) -> None:
     """Raise ``VendorError`` unless the type and the size of a file are allowed."""
     if not file.content_type.startswith(("image/", "video/")):
         sentence = "content_type is not one of the accepted values."
         raise SHARED["InvalidParameters"].occur(sentence=sentence)
-    if file.file_size >= (video_bytes if file.is_video else picture_bytes):
+    if file.file_size is not None and file.file_size >= (video_bytes if file.is_video else picture_bytes):
         raise SHARED["InvalidParameters"].occur(sentence="file_size is above the allowed maximum.")
 
 
-def render_files(files: Sequence[tuple[str, NewFile, str]]) -> Response:
-    """Return the response to a registration. ``files`` has the id, the file and the upload URL of each."""
-    found = [
-        RegisteredFile(
-            content_type=file.content_type,
-            file_name=file.file_name,
-            file_id=file_id,
-            requests=[UploadRequest(method="PUT", url=url, headers=_headers(file))],
-        )
-        for file_id, file, url in files
-    ]
-    return render(Data[RegisteredFiles](data=RegisteredFiles(files=found)))
-
-
-def _headers(file: NewFile) -> UploadHeaders:
-    return UploadHeaders.model_validate(
-        {"Content-Length": str(file.file_size), "Content-Type": file.content_type}
+def registered(files: Sequence[tuple[str, NewFile | LegacyFile, str]]) -> RegisteredFiles[Any]:
+    """Return the content of a response. ``files`` has the id, the file and the upload URL of each."""
+    return RegisteredFiles[Any](
+        files=[
+            RegisteredFile[Any](
+                content_type=file.content_type,
+                file_name=file.file_name,
+                file_id=file_id,
+                requests=[UploadRequest[Any](method="PUT", url=url, headers=upload_headers(file))],
+            )
+            for file_id, file, url in files
+        ]
     )
+
+
+def upload_headers(file: NewFile | LegacyFile) -> dict[str, str]:
+    """Return the headers that the upload of a file must have."""
+    length = {} if file.file_size is None else {"Content-Length": str(file.file_size)}
+    return {**length, "Content-Type": file.content_type}

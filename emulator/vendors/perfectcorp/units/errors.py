@@ -1,8 +1,8 @@
-"""The errors of operations that cost units, and of the unit API's v1.0 paths."""
+"""The errors of operations that cost units."""
 
 from __future__ import annotations
 
-from emulator.vendors.perfectcorp.errors import SHARED, api
+from emulator.vendors.perfectcorp.errors import api
 from emulator.world.credentials import CredentialOutOfBalance
 from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
@@ -22,12 +22,3 @@ SPENDING = ErrorCatalogue(
     ]
 )  # fmt: skip
 """Errors of operations that cost units."""
-
-UNITS = SHARED | ErrorCatalogue(
-    [
-        api(
-            "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
-            "A request to a v1.0 path has no valid key or access token.", Mark.CONFIRMED, "unit API",
-        ),
-    ]
-)  # fmt: skip

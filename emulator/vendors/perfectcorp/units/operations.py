@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from emulator.vendors.perfectcorp.body import read_page
-from emulator.vendors.perfectcorp.caller import CallerDep, authenticate, check_rate
-from emulator.vendors.perfectcorp.errors import SHARED
+from emulator.vendors.perfectcorp.caller import CallerDep, LegacyCallerDep
+from emulator.vendors.perfectcorp.errors import SHARED, V1
 from emulator.vendors.perfectcorp.settings import SettingsDep
-from emulator.vendors.perfectcorp.units.errors import UNITS
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.units.wire import (
     CostPage,
@@ -24,9 +23,7 @@ from emulator.vendors.perfectcorp.units.wire import (
     render_history,
 )
 from emulator.vendors.perfectcorp.wire import Result
-from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
-from emulator.world.error_catalogue import VendorError
 from emulator.world.operation import Example, Operation
 
 
@@ -36,21 +33,6 @@ def _units_of(request: Request) -> Units:
 
 
 UnitsDep = Annotated[Units, Depends(_units_of)]
-
-
-async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> str:
-    try:
-        credential = await authenticate(request.headers.get("authorization"), call, world)
-    except VendorError as error:
-        if call.effect is not None and call.effect.error is not None:
-            raise
-        raise UNITS["InvalidAccessToken"].occur() from error
-    check_rate(request, credential, world, settings)
-    return credential
-
-
-LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
-"""The caller's API key on a v1.0 path. These paths have their own error for an invalid key."""
 
 
 async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
@@ -84,7 +66,7 @@ CREDIT = Operation(
     methods=("GET",),
     paths=("/s2s/v1.0/client/credit",),
     endpoint=credit,
-    errors=UNITS,
+    errors=V1,
     response=Grants,
     example=_BEARER,
 )
@@ -94,7 +76,7 @@ CREDIT_HISTORY = Operation(
     methods=("GET",),
     paths=("/s2s/v1.0/client/credit/history",),
     endpoint=credit_history,
-    errors=UNITS,
+    errors=V1,
     query=HistoryPage,
     response=Result[History],
     example=_BEARER,

@@ -9,7 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.world.credentials import CredentialState
+
 FILE = "/s2s/v2.0/file"
+KEY = "sk-test"
 
 
 @pytest.mark.parametrize("path", [FILE, f"{FILE}/face-reshape"])
@@ -23,6 +26,87 @@ def test_a_file_is_registered_under_both_paths(api: Any, path: str) -> None:
     assert request["method"] == "PUT"
     assert request["headers"] == {"Content-Length": "5", "Content-Type": "image/png"}
     assert request["url"].startswith(str(api.client.base_url))
+
+
+V2 = ["/s2s/v2.0/file", "/s2s/v2.1/file"]
+V1 = ["/s2s/v1.0/file", "/s2s/v1.1/file"]
+SLUGS = ["face-reshape", "skin-analysis", "2d-vto/ring", "face-reshape/pre-process", "anything/at-all"]
+
+
+@pytest.mark.parametrize("base", [*V1, *V2])
+def test_the_version_of_the_path_decides_the_envelope(emulate: Callable[..., Any], base: str) -> None:
+    emulator = emulate()
+    member = "result" if base in V1 else "data"
+    for slug in SLUGS:
+        answer = emulator.register(5, path=f"{base}/{slug}")
+        assert (answer.status_code, list(answer.json())) == (200, ["status", member])
+        (file,) = answer.json()[member]["files"]
+        assert file["requests"][0]["headers"] == {"Content-Length": "5", "Content-Type": "image/jpeg"}
+        assert emulator.put(file, b"photo").status_code == 200
+    assert emulator.register(5, path=base).status_code == (404 if base in V1 else 200)
+    assert emulator.register(5, path=f"{base}/a/b/c").status_code == 404
+    assert emulator.client.get(f"{base}/face-reshape").status_code == 405
+
+
+@pytest.mark.parametrize("base", [*V1, *V2])
+def test_a_file_of_every_version_can_be_reshaped(
+    emulate: Callable[..., Any], base: str, face_jpeg: bytes
+) -> None:
+    emulator = emulate()
+    answer = emulator.register(len(face_jpeg), path=f"{base}/face-reshape").json()
+    (file,) = (answer.get("data") or answer["result"])["files"]
+    assert emulator.put(file, face_jpeg).status_code == 200
+    task_id = emulator.create(file["file_id"]).json()["data"]["task_id"]
+    assert emulator.wait(task_id)["task_status"] == "success"
+
+
+def test_only_version_1_0_needs_no_size(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+    emulator = emulate()
+    new: dict[str, Any] = {"content_type": "image/jpeg", "file_name": "a.jpg"}
+    missing = "file_size is required but wasn't included in your request."
+    for base in (*V2, V1[1]):
+        answer = emulator.client.post(f"{base}/face-reshape", json={"files": [new]})
+        assert (answer.status_code, answer.json()["error"]) == (400, missing)
+    for wrong, sentence in {
+        None: "'file_size' is required and can't be null.",
+        0: "file_size is below the allowed minimum.",
+        "5": "file_size doesn't match the required format.",
+        10 * 1024 * 1024: "file_size is above the allowed maximum.",
+    }.items():
+        answer = emulator.client.post(f"{V1[0]}/x", json={"files": [{**new, "file_size": wrong}]})
+        assert (answer.status_code, answer.json()["error"]) == (400, sentence)
+    (file,) = emulator.client.post(f"{V1[0]}/x", json={"files": [new]}).json()["result"]["files"]
+    (request,) = file["requests"]
+    assert request["headers"] == {"Content-Type": "image/jpeg"}
+    # The type is signed, and the length is not.
+    wrong_type = emulator.anonymous.put(
+        request["url"], headers={"Content-Type": "image/png"}, content=b"photo"
+    )
+    assert wrong_type.status_code == 403
+    for content in (b"photo", face_jpeg):
+        assert emulator.put(file, content).status_code == 200
+    task_id = emulator.create(file["file_id"]).json()["data"]["task_id"]
+    assert emulator.wait(task_id)["task_status"] == "success"
+
+
+def test_an_upload_without_a_signed_length_has_a_limit(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(file_bytes=1000, video_bytes=2000)
+    new = {"content_type": "image/jpeg", "file_name": "a.jpg"}
+    (file,) = emulator.client.post(f"{V1[0]}/x", json={"files": [new]}).json()["result"]["files"]
+    assert emulator.put(file, bytes(2000)).status_code == 200
+    answer = emulator.put(file, bytes(2001))
+    assert (answer.status_code, "<Code>EntityTooLarge</Code>" in answer.text) == (400, True)
+
+
+def test_a_v1_path_has_its_own_error_for_a_wrong_key(emulate: Callable[..., Any]) -> None:
+    emulator = emulate({KEY: CredentialState.REVOKED})
+    unauthorized = {"status": 401, "error": "Unauthorized", "error_code": "InvalidAccessToken"}
+    for base in V1:
+        answer = emulator.register(5, path=f"{base}/face-reshape")
+        assert (answer.status_code, answer.json()) == (401, unauthorized)
+        assert emulator.anonymous.post(f"{base}/x", json={}).json() == unauthorized
+    for path in V2:
+        assert emulator.register(5, path=path).json()["error_code"] == "InactiveApiKey"
 
 
 def test_several_files_come_back_in_order(api: Any) -> None:

@@ -99,7 +99,7 @@ def test_an_upload_has_a_length(api: Any) -> None:
     assert b"<Code>MissingContentLength</Code>" in text
 
 
-def test_an_error_without_a_length_is_told_before_the_signature_is_checked(
+def test_a_body_of_unknown_length_is_refused_before_the_signature_is_checked(
     emulate: Callable[..., Any],
 ) -> None:
     put = emulate().anonymous.put
@@ -176,6 +176,18 @@ def test_a_header_of_the_store_must_be_signed(upload: Callable[..., Any], result
         assert refusal(call(x_amz_content_sha256="0" * 64)) == (403, "SignatureDoesNotMatch")
     # Without a signature, the request is anonymous.
     assert refusal(result(query="", x_amz_acl="private")) == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize(
+    "names", ["content-type%3Bhost", "host", "", "%E2%82%AC%3Bhost", "%0A", "host%3Bhost"]
+)
+def test_the_names_of_the_signed_headers_are_signed_too(api: Any, names: str) -> None:
+    request = api.registered(5)["requests"][0]
+    signed = "content-length%3Bcontent-type%3Bhost"
+    assert signed in request["url"]
+    url = request["url"].replace(signed, names)
+    answer = api.anonymous.put(url, headers={"Content-Type": "image/jpeg"}, content=b"another photo")
+    assert refusal(answer) == (403, "SignatureDoesNotMatch")
 
 
 MD5 = base64.b64encode(hashlib.md5(b"photo", usedforsecurity=False).digest()).decode()

@@ -66,6 +66,36 @@ def test_a_task_needs_a_picture(api: Any, path: str) -> None:
     )
 
 
+V1_BODY = {
+    "request_id": 0,
+    "payload": {"file_sets": {"src_ids": ["x"]}, "actions": [{"id": 0, "params": {}, "dst_actions": []}]},
+}
+
+
+@pytest.mark.parametrize("path", [TASK, PRE_PROCESS])
+def test_the_nested_body_of_v1_has_no_picture_for_v2(emulate: Callable[..., Any], path: str) -> None:
+    answer = emulate().client.post(path, json=V1_BODY)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "InvalidParameters")
+    assert "src_file_id is required but wasn't included in your request." in answer.json()["error"]
+
+
+@pytest.mark.parametrize("version", ["v1.0", "v1.1", "v2.1", "v3.0"])
+def test_tasks_exist_under_v2_0_only(emulate: Callable[..., Any], version: str) -> None:
+    emulator, body = emulate(), {"src_file_id": "x", **WIDER_EYES}
+    path = f"/s2s/{version}/task/face-reshape"
+    answers = [
+        *(
+            emulator.client.post(f"{path}{end}", json=each)
+            for end in ("", "/pre-process")
+            for each in (body, V1_BODY)
+        ),
+        *(emulator.client.get(f"{path}{end}") for end in ("?task_id=x", "/x", "/pre-process/x")),
+        emulator.client.post(f"/s2s/{version}/task/delete", json={"task_id": "x"}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "NotFound")
+
+
 def test_a_file_that_was_never_uploaded_is_refused(api: Any, face_jpeg: bytes) -> None:
     file_id = api.registered(len(face_jpeg))["file_id"]
     response = api.client.post(TASK, json={"src_file_id": file_id, **WIDER_EYES})
