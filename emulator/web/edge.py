@@ -46,7 +46,9 @@ class Edge:
         self._app = app
         self._render = render
         self._dialect = vendor.dialect
-        self._unknown = _Served((), vendor.dialect.longest_body(settings), vendor.dialect.too_large, None)
+        self._unknown = _Served(
+            (), vendor.dialect.longest_body(settings), vendor.dialect.too_large, None, None
+        )
         self._served = [
             (
                 compile_path(path)[0],
@@ -54,6 +56,7 @@ class Edge:
                     operation.methods,
                     (operation.longest_body or vendor.dialect.longest_body)(settings),
                     operation.too_large or vendor.dialect.too_large,
+                    operation.longest_pause_s and operation.longest_pause_s(settings),
                     operation.timed_out,
                 ),
             )
@@ -78,6 +81,7 @@ class Edge:
             refusal: VendorError | None = limit.too_large
         else:
             exchange.longest_body = limit.longest
+            exchange.pause_seconds = limit.longest_pause_s or exchange.pause_seconds
             refusal = await self._serve(scope, receive, answer)
             if exchange.is_too_large:
                 refusal = limit.too_large
@@ -132,6 +136,7 @@ class _Served:
     methods: tuple[str, ...]
     longest: int | None
     too_large: VendorError
+    longest_pause_s: float | None
     timed_out: VendorError | None
 
 

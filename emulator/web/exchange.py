@@ -51,6 +51,8 @@ class Exchange:
     ----------
     call : Call or None
         The call of a vendor; None for a request to the control API.
+    pause_seconds : float
+        Longest pause in the body while the application reads it, in real seconds.
     longest_body : int or None
         Number of bytes that the application may read; None for no limit.
     is_too_large : bool
@@ -78,7 +80,7 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._pause_seconds = pause_seconds
+        self.pause_seconds = pause_seconds
 
     def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
         """Capture the exchange. ``finish`` is called once: before the response ends, or when ``run`` ends."""
@@ -158,7 +160,7 @@ class Exchange:
         if not (self._has_more and _has_body(self._scope)):
             return await self._take()
         try:
-            async with asyncio.timeout(0 if self.is_timed_out else self._pause_seconds):
+            async with asyncio.timeout(0 if self.is_timed_out else self.pause_seconds):
                 return await self._take()
         except TimeoutError:
             self.is_timed_out = True

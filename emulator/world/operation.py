@@ -116,6 +116,8 @@ class Operation:
         limit.
     too_large : VendorError or None
         The error for a longer body. The default is the vendor's error.
+    longest_pause_s : (settings) -> float, optional
+        Longest pause in the body, in real seconds. The default is the setting ``body_seconds``.
     timed_out : VendorError or None
         The error for a body that pauses for too long. The default is a plain status 408.
     """
@@ -139,6 +141,7 @@ class Operation:
     is_open: bool = False
     longest_body: Callable[[Any], int | None] | None = None
     too_large: VendorError | None = None
+    longest_pause_s: Callable[[Any], float] | None = None
     timed_out: VendorError | None = None
 
     @property

@@ -50,6 +50,11 @@ class PerfectCorpSettings(VendorSettings):
     video_bytes: int = Field(
         default=100 * 1024 * 1024, ge=1, description="Videos of this many bytes or more are refused."
     )
+    upload_pause_s: float = Field(
+        default=20.0,
+        gt=0,
+        description="Longest pause in an upload, in real seconds. After it, the upload is refused.",
+    )
     longest_side: int = Field(default=4096, ge=1, description="Longest allowed side of a picture, in pixels.")
     face_fraction: float = Field(
         default=1 / 20,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import httpx
 from PIL import Image as PillowImage
 
+from emulator.server import running_server
+from emulator.settings import Settings
 from emulator.vendors.perfectcorp.files import store
 from emulator.vendors.perfectcorp.reshape import operations
 from emulator.vendors.perfectcorp.reshape.jobs import Engine
@@ -134,6 +137,20 @@ def of_unknown_length(world: Any) -> Any:
     return world.client.put(url, headers={"Content-Type": "image/jpeg"}, content=iter([bytes(10)]))
 
 
+def paused(world: Any) -> Any:
+    """Return the response of a real server, because the test client sends a body at once."""
+
+    def slowly() -> Iterator[bytes]:
+        yield bytes(5)
+        time.sleep(1)
+        yield bytes(5)
+
+    settings = Settings(workers=1, vendors={"perfectcorp": {"upload_pause_s": 0.2}})
+    with running_server(settings) as server, httpx.Client(base_url=server.base_url) as client:
+        request = register(world, client=client)["requests"][0]
+        return client.put(request["url"], headers=request["headers"], content=slowly())
+
+
 def without_length(world: Any) -> Any:
     request = world.client.build_request("PUT", register(world)["requests"][0]["url"])
     del request.headers["content-length"]
@@ -211,6 +228,7 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
     "StoreNotImplemented": of_unknown_length,
     "MissingContentLength": without_length,
     "EntityTooLarge": lambda world: world.strict.put("/yce-us/ttl30/a.jpg", content=bytes(2**20 + 1)),
+    "RequestTimeout": paused,
     "InvalidDigest": lambda world: put(world, **{"Content-MD5": "invalid"}),
     "PreconditionFailed": lambda world: download_result(world, **{"If-Match": '"other"'}),
     "InvalidRange": lambda world: download_result(world, Range="bytes=99999999-"),
@@ -321,7 +339,8 @@ STRICT: Mapping[str, Any] = {
 SETTINGS: Mapping[str, Any] = {
     "errors": {"TooManyRequests": {"status": 418, "text": "no"}},
     "prices": {"unit": {"amount": "0.02", "currency": "EUR"}},
-    "file_bytes": 1234, "video_bytes": 2345, "longest_side": 5000, "face_fraction": 0.25,
+    "file_bytes": 1234, "video_bytes": 2345, "upload_pause_s": 1.5, "longest_side": 5000,
+    "face_fraction": 0.25,
     "face_angle_deg": 12.5, "download_timeout_s": 0.5, "url_seconds": 60, "file_days": 0.5,
     "task_days": 1.0, "task_timeout_s": 2.5, "unpolled_expiry_s": 10.0, "engine_codes": "page",
     "missing_upload_status": 404, "units": 7, "units_days": 1.5, "reshape_units": 2,

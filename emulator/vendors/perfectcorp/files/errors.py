@@ -91,8 +91,7 @@ STORE = ErrorCatalogue(
             "RequestTimeout", 400, "RequestTimeout",
             "Your socket connection to the server was not read from or written to within the timeout period. "
             "Idle connections will be closed.",
-            "Only if a fault asks for it, or if an upload pauses for longer than the emulator waits.",
-            is_natural=False,
+            "An upload pauses for longer than `upload_pause_s`.",
         ),
         _store(
             "EntityTooLarge", 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",

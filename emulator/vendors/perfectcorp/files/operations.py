@@ -214,6 +214,8 @@ UPLOAD = Operation(
     # Most URLs sign Content-Length too, but not those of files that were registered without a size.
     longest_body=lambda settings: max(settings.file_bytes, settings.video_bytes),
     too_large=STORE["EntityTooLarge"].occur(),
+    longest_pause_s=lambda settings: settings.upload_pause_s,
+    timed_out=STORE["RequestTimeout"].occur(),
     example=Example(needs="create_file", path=f"/{BUCKET}/ttl30/me.jpg"),
 )
 
