@@ -29,9 +29,10 @@ class Fetcher(Protocol):
     """A downloader of pictures."""
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, but at most ``limit + 1`` bytes, which show that it is too long.
+        """Return the body at ``url``, but at most ``limit + 1`` bytes.
 
-        ``timeout_s`` limits the duration of the whole download, in seconds.
+        More than ``limit`` bytes show the caller that the body is too long. ``timeout_s`` limits the duration
+        of the whole download, in seconds.
 
         Raises
         ------

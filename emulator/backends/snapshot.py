@@ -134,7 +134,7 @@ class Snapshot:
                 raise
 
     async def drop_other_blobs(self, blobs: Blobs) -> None:
-        """Delete the blobs that are not in the snapshot. Call this once the previous records are not used."""
+        """Delete the blobs that are not in the snapshot. Call this when the previous records are unused."""
         with zipfile.ZipFile(self.file) as archive:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
@@ -142,7 +142,7 @@ class Snapshot:
 
 
 class _Undo:
-    """Writes to the blobs that can be undone. Replaced blobs are stored in a temporary file."""
+    """Reversible writes of blobs. Replaced blobs are stored in a temporary file."""
 
     def __init__(self, blobs: Blobs, former: IO[bytes], known: frozenset[BlobKey]) -> None:
         self._blobs = blobs

@@ -64,7 +64,7 @@ def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | Non
     """Encode an upright ``image`` (H, W, 3) with the properties of ``original``.
 
     Channels, orientation and colour space are preserved. PNG stays PNG, and all other formats become JPEG of
-    high quality. Other metadata is removed, because it may contain private data, such as places or times.
+    high quality. Other metadata is removed, because it may contain private data: places, times, devices.
     """
     pixels = image[:, :, 1] if original.grey else image
     if alpha is not None:

@@ -15,11 +15,11 @@ class Mode(StrEnum):
     REAL = "real"
     """The end of the work."""
     IMMEDIATE = "immediate"
-    """The task is finished before its creation is answered."""
+    """Its creation: the task is finished before the response to the call that creates it."""
     AFTER_POLLS = "after_polls"
     """A number of polls that return a running task. The next poll returns a finished one."""
     AFTER_SECONDS = "after_seconds"
-    """A number of seconds since the creation, by the clock."""
+    """A number of seconds since the creation, by the emulator's clock."""
     MANUAL = "manual"
     """Only a call of the control API."""
 

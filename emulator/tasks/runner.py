@@ -30,7 +30,7 @@ RECHECK_SECONDS = 0.5
 
 
 class TaskRunner(Stateful):
-    """Creates, finds, performs and ends tasks.
+    """Service that creates, finds, performs and ends tasks.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class TaskRunner(Stateful):
         return self.progressions.get(credential) or self.progressions.get(ALL_CREDENTIALS) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
-        """Detach the tasks of ``credential``, or one, from their plan. They then follow their progression."""
+        """Detach the tasks of ``credential``, or one of them, from the plan, so that progressions apply."""
         if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
@@ -285,7 +285,7 @@ class TaskRunner(Stateful):
             task = await self._change(
                 task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
             )
-            # Announce under the lock, so that the next holder finds a finished task announced.
+            # Announce under the lock, so that its next holder finds a finished task already announced.
             if task is not None and job.announce is not None:
                 await job.announce(task)
 

@@ -78,7 +78,7 @@ class Outbox(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Validators of stored endpoints and deliveries."""
+        """Validators of stored endpoints, and of deliveries: vendors have webhooks, and times are numbers."""
         return {KIND: self._check, **self.endpoints.checks}
 
     async def load(self) -> None:
@@ -238,7 +238,7 @@ class Outbox(Stateful):
         return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
 
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
-        """Deliver. If the emulator fails, mark the delivery as failed, because nothing would retry it."""
+        """Deliver. After an internal error, mark the delivery as failed, because nothing would retry it."""
         try:
             await self._deliver(waiting, first)
         except Exception as error:

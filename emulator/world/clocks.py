@@ -39,7 +39,7 @@ class Clocks(Stateful):
         return self._kept.checks
 
     async def load(self) -> None:
-        """Set the clocks that are in the records, and reset all others."""
+        """Set the clocks to their stored settings, and reset all other clocks."""
         await self._kept.load()
         self._clock.forget()
         for credential, entry in self._kept.items().items():

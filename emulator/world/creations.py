@@ -1,4 +1,4 @@
-"""Guard that blocks a reset between drawing an id and storing the object with that id."""
+"""Locks that keep a reset from running between generating an id and storing its object."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 class Creations:
     """Locks that keep a reset from running while an object is created, per credential.
 
-    Ids are derived from counters, which a reset restarts. Without the lock, an object could draw its id
-    before a reset and be stored after it. A later object would then draw the same id.
+    Ids are derived from counters, which a reset restarts. Without the lock, an object could get its id before
+    a reset and be stored after it. A later object would then get the same id.
     """
 
     def __init__(self) -> None:

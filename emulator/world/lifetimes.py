@@ -15,7 +15,7 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "lifetimes"
 
 Lifetime = int | float | None
-"""A number of seconds or days, as the name of the setting says. None means no expiry."""
+"""A number of seconds or days, depending on the setting's name. None means no expiry."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -50,7 +50,7 @@ class Reading:
     vendor, operation, credential : str
         Operation and credential of the counted calls. ``credential`` is empty for calls without one.
     calls : int
-        Number of calls that are billed for good.
+        Number of calls that are billed and can no longer be voided.
     units : int
         Number of the vendor's units that are billed for these calls.
     authorized : mapping of str to int
@@ -73,7 +73,7 @@ class Reading:
         return replace(self, authorized={**self.authorized, item: units})
 
     def capture(self, item: str) -> Reading:
-        """Return the reading with the call of ``item`` billed for good."""
+        """Return the reading with the call of ``item`` billed permanently."""
         return self.void(item).bill(self.authorized[item]) if item in self.authorized else self
 
     def void(self, item: str) -> Reading:
@@ -141,13 +141,13 @@ class Meter(Stateful):
     ) -> None:
         """Count a call that is billed unless it is voided. A repeated ``item`` is counted once.
 
-        Afterwards, ``capture`` bills the call for good, or ``void`` removes it. Both do nothing for an item
-        that is completed or unknown.
+        Afterwards, ``capture`` bills the call permanently, or ``void`` removes it. Both do nothing for an
+        item that is completed or unknown.
         """
         await self._change(vendor, operation, credential, lambda reading: reading.authorize(item, units))
 
     async def capture(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Bill an authorized call for good."""
+        """Bill an authorized call permanently."""
         await self._change(vendor, operation, credential, lambda reading: reading.capture(item))
 
     async def void(self, vendor: str, operation: str, credential: str | None, item: str) -> None:

@@ -1,6 +1,6 @@
 """Operations of the vendors' APIs, each described by one object.
 
-Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use it.
+Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Plans: scripted orders of polls and webhooks, per credential.
 
-A plan decides when the tasks of its credential end, instead of their progression, and when their webhooks
-are sent. If a plan puts a webhook between two calls, the second call waits until the endpoint has answered
-the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints poll the task before they
-answer. Without the limit, the poll and the webhook would wait for each other.
+A plan replaces the progression (:mod:`emulator.tasks.progression`) of its credential's tasks: it decides when
+they end, and when their webhooks are sent. If a plan puts a webhook between two calls, the second call waits
+until the endpoint has answered the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints
+poll the task before they answer. Without the limit, the poll and the webhook would wait for each other.
 
 Plans and recorded steps are lost on a restart. Tasks then follow their progression, and held webhooks are
 sent.
@@ -38,9 +38,9 @@ class When(StrEnum):
     BEFORE_CREATION = "before_creation"
     """Before the response to the call that creates the task. The client does not know the task's id yet."""
     BEFORE_END = "before_end"
-    """After the last poll that reports a running task, before the first that reports the end."""
+    """After the last poll that reports a running task, and before the first that reports a finished task."""
     AFTER_END = "after_end"
-    """After the first poll that reports the end."""
+    """After the first poll that reports a finished task."""
 
 
 class Step(StrEnum):
@@ -161,7 +161,7 @@ class Plans(Stateful):
         return {run.task_id: list(run.steps) for run in self._runs.values() if run.credential == credential}
 
     async def leave(self, credential: str) -> None:
-        """Remove the plan of ``credential``. Its tasks follow their progression, held webhooks are sent."""
+        """Remove the plan of ``credential``. Its tasks follow their progression; held webhooks are sent."""
         await self.forget(credential)
         await self._tasks.leave_plans(credential)
         await self._webhooks.let_go(credential)

@@ -12,7 +12,7 @@ class SlidingWindow(Stateful):
     """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
     Refused calls do not count. If the clock is set back, calls with a later time are dropped.
-    ``caller_of`` returns the caller that a credential is counted as.
+    ``caller_of`` converts a credential to the name of its caller, for limits that also count IP addresses.
     """
 
     def __init__(

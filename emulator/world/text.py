@@ -31,7 +31,7 @@ def compilable(pattern: str) -> str:
     Raises
     ------
     ValueError
-        If it is not, or if it is nested too deeply or has too high a repeat count.
+        If it is invalid, is nested too deeply, or has too high a repeat count.
     """
     try:
         re.compile(pattern)

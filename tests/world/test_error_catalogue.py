@@ -118,5 +118,5 @@ def test_a_wording_may_use_only_the_placeholders_of_the_text() -> None:
     template.check(ErrorOverride(status=418))
     template.check(ErrorOverride(text="no {param}, {param}"))
     template.check(ErrorOverride(text="nothing"))
-    with pytest.raises(ValueError, match="text for missing has places that are never filled: a, b"):
+    with pytest.raises(ValueError, match="text for missing has unknown placeholders: a, b"):
         template.check(ErrorOverride(text="{b} {param} {a}"))

@@ -61,8 +61,8 @@ def test_lifetimes_of_a_credential_override_the_default_which_overrides_the_sett
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"nobody": {}}, "nobody: not a vendor with lifetimes; there are acme"),
-        ({"other": {"sides": 3}}, "other: not a vendor with lifetimes; there are acme"),
+        ({"nobody": {}}, "nobody: not a vendor with lifetimes; vendors with lifetimes: acme"),
+        ({"other": {"sides": 3}}, "other: not a vendor with lifetimes; vendors with lifetimes: acme"),
         ({"acme": {"sides": 3}}, "acme: there is no lifetime sides; there are url_seconds, timeout_s"),
         (
             {"acme": {"url_seconds": 0}},

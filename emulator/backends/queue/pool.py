@@ -135,7 +135,7 @@ class WorkerPool:
 def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
     # Start this first, because the server may be killed during the warm-up, which takes seconds.
     threading.Thread(target=_exit_with_server, args=(server, every_s), daemon=True).start()
-    # Ctrl-C is sent to the whole process group, but only the server must stop the workers.
+    # Ctrl-C is sent to the whole process group, but only the server may stop the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up.resolve()()
 

@@ -92,7 +92,7 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
     (("body: truncated",), ("drip",), "half of the body is sent at once, then the connection is closed"),
     (("body: empty",), ("drip",), "an empty body has no chunks"),
 )
-"""Effects that cannot be combined. Each of the first tuple excludes each of the second; a reason follows."""
+"""Effects that cannot be combined: each in the first tuple with each in the second. The text says why."""
 
 
 NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}

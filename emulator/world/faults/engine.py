@@ -101,7 +101,7 @@ class Faults(Stateful):
     records, clock
         Storage of the rules, and the clock by which they expire.
     contracts : mapping
-        The vendors' contracts, by vendor.
+        Descriptions of the vendors' APIs, by vendor.
     in_band : bool
         Whether clients can request faults by header or reserved credential.
     """
@@ -287,7 +287,7 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether ``operation``, or every operation of the vendor if it is None, can answer with it."""
+    """Return whether ``operation`` can return ``error``; if it is None, whether all operations can."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors

@@ -15,7 +15,7 @@ from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
 MOST_CREDENTIALS = 1000
-"""Largest number of credentials that a rule counts calls for. The least recently used one is dropped."""
+"""Number of credentials for which a rule counts calls. Beyond it, the least recently used is dropped."""
 
 
 class Match(Data):
@@ -131,7 +131,10 @@ class ActiveRule:
         return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
     def chance(self, credential: str, *, purpose: int) -> float:
-        """Return a reproducible number from 0 to 1 for a credential's last counted call and a purpose."""
+        """Return a reproducible number from 0 to 1 for a credential's last counted call.
+
+        Each ``purpose`` has its own number: 0 decides whether the rule fires, 1 decides the latency.
+        """
         # It must not depend on the position among the other rules, which is arbitrary.
         return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
 
@@ -177,7 +180,7 @@ class Occasion:
 
 
 def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
-    """Return a number from 0 to 1 that depends on the arguments alone."""
+    """Return a number from 0 to 1 that depends only on the arguments."""
     text = f"{seed}\0{credential or ALL_CREDENTIALS}\0{nth}\0{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 

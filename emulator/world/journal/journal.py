@@ -36,7 +36,7 @@ CHUNK = 100
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The calls in one record, with two counts of the journal at the time of writing."""
+    """The calls in one record, and the numbers of the last recorded call and the last dropped call."""
 
     last: int
     calls: list[Entry]

@@ -234,7 +234,7 @@ def test_a_failed_write_is_retried(tmp_path: Path, caplog: pytest.LogCaptureFixt
         in_journal(tmp_path, test, kind=Full)
     assert [record.getMessage() for record in caplog.records] == [
         "calls could not be written; retrying",
-        "calls are written again, after 3 failures",
+        "calls can be written again, after 3 failures",
     ]
 
 
