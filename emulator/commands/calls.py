@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, CredentialFilter, Url, connected
 from emulator.commands.failure import CallFailed
+from emulator.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from emulator.world.journal.entry import RecordedCall
@@ -48,6 +50,7 @@ def list_calls(
         int | None, typer.Option(help="Number of newest calls to list; omit it to list all.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Keep printing new calls.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per call and line.")] = False,
     credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -67,9 +70,9 @@ def list_calls(
         newest = 0
         for call in client.calls(**given, **({} if last is None else {"last": last})):
             newest = call.number
-            _print_call(call)
+            _print_call(call, as_json=as_json)
         for call in client.follow(**given, after=newest) if follow else ():
-            _print_call(call)
+            _print_call(call, as_json=as_json)
 
 
 def listen(
@@ -84,10 +87,7 @@ def listen(
     with connected(url, credential) as client, contextlib.suppress(KeyboardInterrupt):
         typer.echo(f"listening at {url}; stop with Ctrl+C", err=True)
         for call in client.follow():
-            if as_json:
-                typer.echo(call.model_dump_json())
-            else:
-                _print_call(call)
+            _print_call(call, as_json=as_json)
 
 
 @group.command("show")
@@ -131,11 +131,15 @@ def verify_calls(
 
 
 @group.command("warnings")
-def list_warnings(url: Url = BASE_URL) -> None:
+def list_warnings(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List all kinds of warnings, with advice."""
     with connected(url) as client:
-        for found in client.warnings():
-            typer.echo(f"{found.code:<28} {found.when} {found.advice}")
+        found = client.warnings()
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    for each in found:
+        typer.echo(f"{each.code:<28} {each.when} {each.advice}")
 
 
 @group.command("har")
@@ -156,7 +160,10 @@ def forget_calls(credential: CredentialFilter = None, url: Url = BASE_URL) -> No
         client.forget_calls()
 
 
-def _print_call(call: RecordedCall) -> None:
+def _print_call(call: RecordedCall, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(call.model_dump_json())
+        return
     answered = "dropped" if call.status is None else str(call.status)
     fault = "" if call.fault is None else f"  [{call.fault['source']}]"
     took = f"{call.duration_ms:8.1f} ms"

@@ -9,6 +9,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import CallFailed
+from emulator.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from emulator.control.clock import ClockReading
@@ -28,10 +29,12 @@ def read_clock(
         ),
     ] = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Print the time of the clock, and whether it is frozen."""
     with connected(url, credential) as client:
-        _print(client.clock())
+        _print(client.clock(), as_json=as_json)
 
 
 @group.command()
@@ -42,17 +45,19 @@ def freeze(
     ] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Freeze the clock at the current time, or at another time."""
     with connected(url, credential) as client:
-        _print(client.freeze(None if at is None else _moment(at)))
+        _print(client.freeze(None if at is None else _moment(at)), as_json=as_json)
 
 
 @group.command()
-def run(credential: Credential = None, url: Url = BASE_URL) -> None:
+def run(credential: Credential = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """Let a frozen clock run again, from the time at which it is frozen."""
     with connected(url, credential) as client:
-        _print(client.run())
+        _print(client.run(), as_json=as_json)
 
 
 @group.command()
@@ -60,10 +65,12 @@ def advance(
     seconds: Annotated[float, typer.Argument(help="Seconds to move the clock forward.", min=0)],
     credential: Credential = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Move the clock forward by a number of seconds."""
     with connected(url, credential) as client:
-        _print(client.advance(seconds))
+        _print(client.advance(seconds), as_json=as_json)
 
 
 @group.command()
@@ -71,20 +78,22 @@ def travel(
     to: Annotated[str, typer.Argument(help="ISO 8601 date and time, UTC by default.")],
     credential: Credential = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Set the clock to a time.
 
     A frozen clock stays frozen, and a running clock keeps running.
     """
     with connected(url, credential) as client:
-        _print(client.travel(_moment(to)))
+        _print(client.travel(_moment(to)), as_json=as_json)
 
 
 @group.command("reset")
-def reset_clock(credential: Credential = None, url: Url = BASE_URL) -> None:
+def reset_clock(credential: Credential = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """Go back to the default clock or, without --credential, to the clock of the settings."""
     with connected(url, credential) as client:
-        _print(client.reset_clock())
+        _print(client.reset_clock(), as_json=as_json)
 
 
 def _moment(text: str) -> datetime:
@@ -97,5 +106,8 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _print(reading: ClockReading) -> None:
+def _print(reading: ClockReading, *, as_json: bool) -> None:
+    if as_json:
+        print_json(reading.model_dump(mode="json"))
+        return
     typer.echo(f"{reading.iso}{' (frozen)' if reading.frozen else ''}")

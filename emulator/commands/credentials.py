@@ -8,6 +8,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Url, connected
 from emulator.commands.failure import CallFailed
+from emulator.commands.output import AsJson, print_list
 
 group = typer.Typer(
     no_args_is_help=True, help="List and set the states of credentials, such as valid or expired."
@@ -15,11 +16,12 @@ group = typer.Typer(
 
 
 @group.command("list")
-def list_credentials(url: Url = BASE_URL) -> None:
+def list_credentials(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List the credentials that have a state, including those from the settings."""
     with connected(url) as client:
-        for found in client.credentials():
-            typer.echo(f"{found.state:<14} {found.credential}")
+        print_list(
+            client.credentials(), lambda found: f"{found.state:<14} {found.credential}", as_json=as_json
+        )
 
 
 @group.command("set")

@@ -14,6 +14,7 @@ from emulator.commands.connection import (
     Url,
     connected,
 )
+from emulator.commands.output import AsJson, print_json, print_list
 
 group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make calls fail.")
 
@@ -73,11 +74,14 @@ def add_fault(
 
 
 @group.command("list")
-def list_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+def list_faults(credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List the active rules, how often each fired, and how many calls it matched."""
     with connected(url, credential) as client:
-        for rule in client.faults():
-            typer.echo(f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}")
+        print_list(
+            client.faults(),
+            lambda rule: f"{rule.id}  fired {rule.fired} of {rule.matched}  {json.dumps(rule.rule)}",
+            as_json=as_json,
+        )
 
 
 @group.command("remove")
@@ -97,22 +101,29 @@ def forget_faults(credential: CredentialFilter = None, url: Url = BASE_URL) -> N
 
 
 @group.command("names")
-def list_names(url: Url = BASE_URL) -> None:
+def list_names(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List the names of the effects and errors that a rule can use."""
     with connected(url) as client:
-        errors = client.errors()
-        for name in client.effects():
-            typer.echo(f"{'any vendor':<14} {name}")
-        for error in errors:
-            typer.echo(f"{error.vendor:<14} {error.name:<28} {error.when}")
+        errors, effects = client.errors(), client.effects()
+    if as_json:
+        print_json({"effects": list(effects), "errors": [error.model_dump(mode="json") for error in errors]})
+        return
+    for name in effects:
+        typer.echo(f"{'any vendor':<14} {name}")
+    for error in errors:
+        typer.echo(f"{error.vendor:<14} {error.name:<28} {error.when}")
 
 
 @group.command("operations")
-def list_operations(url: Url = BASE_URL) -> None:
+def list_operations(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List the names of the operations of all vendors, for the option --operation."""
     with connected(url) as client:
-        for vendor, found in client.operations().items():
-            for name in found.operations:
-                is_task, is_picture = name in found.creating_tasks, name in found.taking_pictures
-                takes = ["creates a task"] * is_task + ["receives a picture"] * is_picture
-                typer.echo(f"{vendor:<14} {name:<20} {', '.join(takes)}".rstrip())
+        operations = client.operations()
+    if as_json:
+        print_json({vendor: found.model_dump(mode="json") for vendor, found in operations.items()})
+        return
+    for vendor, found in operations.items():
+        for name in found.operations:
+            is_task, is_picture = name in found.creating_tasks, name in found.taking_pictures
+            takes = ["creates a task"] * is_task + ["receives a picture"] * is_picture
+            typer.echo(f"{vendor:<14} {name:<20} {', '.join(takes)}".rstrip())

@@ -9,12 +9,13 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, Url, connected
 from emulator.commands.failure import stopped
+from emulator.commands.output import AsJson, print_list
 
 group = typer.Typer(no_args_is_help=True, help="Load scenarios: sets of fault rules and settings.")
 
 
 @group.command("list")
-def list_scenarios() -> None:
+def list_scenarios(*, as_json: AsJson = False) -> None:
     """List the built-in scenarios."""
     from emulator.control.scenario import ScenarioUnreadable, shipped_scenarios
     from emulator.settings import VendorPackages
@@ -25,8 +26,7 @@ def list_scenarios() -> None:
         shipped = shipped_scenarios(vendors)
     except (ScenarioUnreadable, ValueError) as error:
         raise stopped(error) from error
-    for found in shipped.values():
-        typer.echo(f"{found.name:<16} {found.description}")
+    print_list(shipped.values(), lambda found: f"{found.name:<16} {found.description}", as_json=as_json)
 
 
 @group.command("show")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
+from emulator.commands.output import AsJson, print_list
 
 group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
 
@@ -14,11 +15,14 @@ TaskId = Annotated[str, typer.Argument(help="Id of the task, as returned when it
 
 
 @group.command("list")
-def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """List the tasks with their real states, which clients may not see yet."""
     with connected(url, credential) as client:
-        for task in client.tasks():
-            typer.echo(f"{task.id}  {task.kind}  {task.state}  {task.error or ''}".rstrip())
+        print_list(
+            client.tasks(),
+            lambda task: f"{task.id}  {task.kind}  {task.state}  {task.error or ''}",
+            as_json=as_json,
+        )
 
 
 @group.command("show")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ from emulator.commands.connection import (
     connected,
 )
 from emulator.commands.failure import CallFailed
+from emulator.commands.output import AsJson, print_list
+
+if TYPE_CHECKING:
+    from emulator.control.webhooks import DeliveryDescription, EndpointDescription
 
 group = typer.Typer(no_args_is_help=True, help="Manage webhook endpoints, deliveries and plans.")
 
@@ -44,12 +48,12 @@ def add_endpoint(
 
 
 @group.command("list")
-def list_endpoints(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+def list_endpoints(
+    credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False
+) -> None:
     """List the endpoints."""
     with connected(url, credential) as client:
-        for found in client.endpoints():
-            state = "" if found.disabled is None else f"  ({found.disabled})"
-            typer.echo(f"{found.id}  {found.url}{state}")
+        print_list(client.endpoints(), _endpoint_line, as_json=as_json)
 
 
 @group.command("remove")
@@ -63,13 +67,12 @@ def remove_endpoint(
 
 
 @group.command("deliveries")
-def list_deliveries(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+def list_deliveries(
+    credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False
+) -> None:
     """List the deliveries with all attempts."""
     with connected(url, credential) as client:
-        for found in client.deliveries():
-            typer.echo(f"{found.id}  {found.state}  {found.url}  {found.task}")
-            for attempt in found.attempts:
-                typer.echo(f"  {attempt.number}: {attempt.status or attempt.error}  {attempt.ms} ms")
+        print_list(client.deliveries(), _delivery_lines, as_json=as_json)
 
 
 @group.command("plan")
@@ -119,3 +122,17 @@ def replay(
     """Send a delivery again, at once."""
     with connected(url) as client:
         typer.echo(client.replay(delivery_id).state)
+
+
+def _endpoint_line(found: EndpointDescription) -> str:
+    state = "" if found.disabled is None else f"  ({found.disabled})"
+    return f"{found.id}  {found.url}{state}"
+
+
+def _delivery_lines(found: DeliveryDescription) -> str:
+    lines = [f"{found.id}  {found.state}  {found.url}  {found.task}"]
+    lines += [
+        f"  {attempt.number}: {attempt.status or attempt.error}  {attempt.ms} ms"
+        for attempt in found.attempts
+    ]
+    return "\n".join(lines)

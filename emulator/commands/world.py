@@ -10,6 +10,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import failed
+from emulator.commands.output import AsJson, print_json
 
 
 def health(url: Url = BASE_URL) -> None:
@@ -80,6 +81,7 @@ def lifetimes(
             help="Go back to the default lifetimes or, without --credential, to those of the settings.",
         ),
     ] = False,
+    as_json: AsJson = False,
     credential: Credential = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -101,6 +103,9 @@ def lifetimes(
             found = client.set_lifetimes(vendor, **given)
         else:
             found = client.lifetimes()
+    if as_json:
+        print_json(found)
+        return
     for name_of_vendor, settings in found.items():
         for name, lifetime in settings.items():
             typer.echo(f"{name_of_vendor:<14} {name:<20} {'none' if lifetime is None else f'{lifetime:g}'}")
@@ -115,6 +120,7 @@ def costs(
             "--since-start", help="Count all costs since the start of the server, and ignore resets."
         ),
     ] = False,
+    as_json: AsJson = False,
     credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -124,6 +130,9 @@ def costs(
             client.forget_costs()
             return
         found = client.costs(since_start=since_start)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
     for each in found.operations:
         money = ", ".join(f"{amount} {currency}" for currency, amount in each.amounts.items())
         billed = f"{each.calls} calls, {each.units} units" if each.units else f"{each.calls} calls"

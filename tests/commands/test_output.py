@@ -1,0 +1,89 @@
+"""``--json`` of the commands that print what they have read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from emulator.cli import app
+from emulator.control import Client
+from emulator.server import Listening
+
+COMMANDS = (
+    "clock now",
+    "clock freeze",
+    "clock advance 1",
+    "clock travel 2030-01-01",
+    "clock run",
+    "clock reset",
+    "costs",
+    "credentials list",
+    "faults list",
+    "faults names",
+    "faults operations",
+    "lifetimes",
+    "scenario list",
+    "tasks list",
+    "webhooks deliveries",
+    "webhooks list",
+    "calls warnings",
+)
+
+
+@pytest.fixture
+def run(server: Listening, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """A function that runs a command and returns what it prints."""
+    monkeypatch.setenv("FACE_EMULATOR_URL", server.base_url)
+
+    def run(command: str) -> str:
+        done = CliRunner().invoke(app, command.split())
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+@pytest.fixture
+def me(server: Listening) -> Any:
+    """A credential with a fault rule, an endpoint and a call."""
+    with Client(server.base_url, "sk-output") as control:
+        control.add_fault("slow", vendor="metahuman")
+        control.add_endpoint("http://127.0.0.1:9/")
+        yield control
+        control.reset()
+        control.forget_faults()
+        for endpoint in control.endpoints():
+            control.remove_endpoint(endpoint.id)
+
+
+WITH_CREDENTIAL = {"clock", "costs", "lifetimes", "tasks", "webhooks"}
+
+
+@pytest.mark.usefixtures("me")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_one_document(run: Callable[[str], str], command: str) -> None:
+    has_option = command.partition(" ")[0] in WITH_CREDENTIAL or command == "faults list"
+    credential = " -c sk-output" if has_option else ""
+    document = json.loads(run(f"{command} --json{credential}"))
+    assert isinstance(document, dict | list)
+    if command in {"faults list", "webhooks list", "faults names", "calls warnings", "scenario list"}:
+        assert document
+
+
+def test_calls_are_one_object_per_line(run: Callable[[str], str], server: Listening) -> None:
+    import httpx  # noqa: PLC0415 - only here
+
+    for _ in range(2):
+        httpx.get(f"{server.base_url}/s2s/v1.0/client/credit", headers={"Authorization": "Bearer sk-lines"})
+    lines = run("calls list --json -c sk-lines").splitlines()
+    assert [json.loads(line)["operation"] for line in lines] == ["credit", "credit"]
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "")
+    assert "\x1b[" not in CliRunner().invoke(app, ["--help"], color=True).output
