@@ -14,8 +14,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from typer.testing import CliRunner
 
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.cli import app
 
 COMMAND = [sys.executable, "-m", "emulator"]
 
@@ -179,3 +181,44 @@ def test_explore_reports_an_unreachable_emulator_without_a_traceback() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("face-emulator: http://127.0.0.1:9: ")
     assert "Traceback" not in done.stderr
+
+
+def test_serve_with_tls_prints_where_it_is_and_what_to_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    arguments = ["serve", "--port", "0", "--tls=0", "--host", "127.0.0.1", "--host", "localhost"]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        assert process.stdout is not None
+        lines = list(iter(lambda: process.stdout.readline().rstrip(), "Ready."))  # type: ignore[union-attr]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    ca = tmp_path / "face-api-emulator" / "tls" / "ca.pem"
+    (line,) = (line for line in lines if line.startswith("TLS"))
+    assert re.fullmatch(rf"TLS +https://127\.0\.0\.1:\d+ under the vendors' names; trust {ca}", line)
+    assert ca.read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_serve_reports_a_damaged_certificate_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folder = tmp_path / "face-api-emulator" / "tls"
+    folder.mkdir(parents=True)
+    (folder / "ca.pem").write_text("nothing")
+    done = run("serve", "--port", "0", "--tls=0")
+    assert done.returncode == 1
+    assert f"delete {folder / 'ca.pem'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_tls_without_a_port_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    async def serve(*_: object, tls_port: int | None, **__: object) -> None:
+        asked.append(tls_port)
+
+    monkeypatch.setattr("emulator.server.serve", serve)
+    for arguments in (["--tls"], ["--tls", "--port", "0"], ["--tls=443"], []):
+        assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
+    assert asked == [3469, 3469, 443, None]

@@ -78,3 +78,25 @@ def test_serve_raises_address_in_use_for_a_port_in_use() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(AddressInUse, match=f"127.0.0.1:{port} is in use: stop the other server"):
             asyncio.run(serve(Settings(), ["127.0.0.1"], port, listen))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [
+        ("https, http", "https"),
+        ("https,http", "https"),
+        ("http, https", "http"),
+        ("https", "https"),
+        ("ftp", "http"),
+    ],
+)
+def test_the_first_forwarded_scheme_is_that_of_the_client(
+    server: Listening, forwarded: str, scheme: str
+) -> None:
+    """With several proxies in a row, each adds its own."""
+    answer = httpx.post(
+        f"{server.base_url}/s2s/v2.0/file",
+        json={"files": [{"content_type": "image/jpg", "file_name": "a.jpg", "file_size": 5}]},
+        headers={"Authorization": "Bearer sk-proxied", "X-Forwarded-Proto": forwarded},
+    )
+    assert urlsplit(answer.json()["data"]["files"][0]["requests"][0]["url"]).scheme == scheme
