@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -90,6 +93,7 @@ def execute(
     from emulator.settings import Settings
 
     logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
+    _end_at_signals()
     try:
         settings = Settings(**_given(data_dir, scenario))
         if sealed:
@@ -120,6 +124,8 @@ def execute(
                 _keep(listening.base_url)
     except typer.Exit:
         raise
+    except _Signalled as end:
+        raise typer.Exit(128 + end.number) from None
     except Exception as error:
         raise stopped(error, code=OWN_FAILURE) from error
     raise typer.Exit(code or _verdict(calls, fail_on or ()))
@@ -181,11 +187,33 @@ def _verdict(calls: Sequence[RecordedCall], fail_on: Sequence[FailOn]) -> int:
     return int(has_warnings or has_failures)
 
 
-def _keep(url: str) -> None:
-    import signal
+class _Signalled(BaseException):
+    """A signal that ends the emulator. It is no Exception, so that nothing handles it by mistake."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _end_at_signals() -> None:
+    """Raise _Signalled at the first signal, and ignore further ones, so that the emulator stops cleanly."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise _Signalled(number)
+
+    for each in numbers:
+        signal.signal(each, end)
+
+
+def _keep(url: str) -> None:
+    """Wait for a signal."""
     _say(f"still running at {url}; stop it with Ctrl+C")
-    signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    with contextlib.suppress(_Signalled):
+        while True:
+            signal.pause()
 
 
 def _say(text: str) -> None:

@@ -274,3 +274,40 @@ def test_certificates_on_another_machine_are_reported(secure: Listening, tmp_pat
     away = health.model_copy(update={"tls": health.tls.model_copy(update={"folder": str(tmp_path)})})
     with pytest.raises(CallFailed, match="the certificates are in"):
         variables_of(away, secure.base_url, VENDORS, {})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_keep_serves_until_a_signal_and_returns_the_commands_code(state: Path, number: int) -> None:
+    """Further signals do not disturb the stop."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emulator", "exec", "--keep", "--", "sh", "-c", "exit 4"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FACE_EMULATOR_WORKERS": "1", "XDG_STATE_HOME": str(state)},
+    )
+    assert process.stderr is not None
+    line = next(line for line in process.stderr if "still running at" in line)
+    url = line.partition("still running at ")[2].partition(";")[0]
+    with Client(url) as client:
+        assert client.ready()
+    for _ in range(3):
+        process.send_signal(number)
+        time.sleep(0.05)
+    _, messages = process.communicate(timeout=60)
+    assert (process.returncode, messages) == (4, "")
+
+
+def test_a_signal_before_the_command_starts_ends_the_run(state: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emulator", "exec", "--", "echo", "started"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FACE_EMULATOR_WORKERS": "1", "XDG_STATE_HOME": str(state)},
+    )
+    assert process.stderr is not None
+    assert "running at" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    out, messages = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert "Traceback" not in messages
