@@ -59,7 +59,8 @@ def derive(photos: Sequence[Image], detector: FaceDetector) -> dict[str, NDArray
     neutral_heads = heads - gap[:, None, None] * slope
     neutral = neutral_heads.mean(axis=0)
     opening = symmetrised(in_model_space(neutral + slope, neutral) - in_model_space(neutral, neutral))
-    # Closing the mouth changed the upright direction slightly, and so the gap. Scale it to 1 cm again.
+    # Closing the mouth slightly changes the upright direction, and therefore the gap between the lips. Scale
+    # the opening, so that the gap is 1 cm again.
     opening /= lip_gap(opening)
     neutral = symmetrised(in_model_space(neutral, neutral))[:SURFACE_COUNT]
     vertices = symmetrised(with_lips_touching(neutral))

@@ -1,4 +1,4 @@
-"""The extension: rings of vertices that continue the face to the hairline, the ears and below the jaw."""
+"""The extension: rings of vertices that continue the face to the hairline, to the ears and below the jaw."""
 
 from __future__ import annotations
 

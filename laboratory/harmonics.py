@@ -66,8 +66,8 @@ def deviation_law(
 ) -> NDArray[np.float64]:
     """Return ``a`` and ``b`` (2,): faces deviate by about ``a * frequency ** -b`` along a harmonic.
 
-    The fit is a line through the logarithms of all harmonics, because a few faces say little about a
-    single one.
+    The fit is one line through the logarithms of all harmonics, because the number of faces is too small
+    to measure the deviation along a single harmonic.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The neutral head: detected faces, aligned to one pose and with a closed mouth."""
+"""The neutral head: the mean of detected faces, aligned to one pose and with a closed mouth."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def in_model_space(head: Points3, mean: Points3) -> Points3:
 
 
 def _carried(src: Points3, dst: Points3, weights: NDArray[np.float64]) -> Points3:
-    """Return ``src`` under the similarity that fits it to ``dst``."""
+    """Return ``src``, transformed by the similarity that fits it to ``dst``."""
     scale, rotation, translation = similarity_transform(src, dst, weights)
     carried: Points3 = scale * src @ rotation.T + translation
     return carried
@@ -121,7 +121,7 @@ def symmetrised(vertices: Points3, mirror: Sequence[int] = MIRROR) -> Points3:
 
 
 def with_lips_touching(vertices: Points3, gap_cm: float = 0.03) -> Points3:
-    """Return ``vertices`` with the inner edges of the lips ``gap_cm`` apart, so that they never cross."""
+    """Return ``vertices`` with the inner edges of the lips ``gap_cm`` apart, so that the lips never cross."""
     result = vertices.copy()
     for upper, lower in zip(UPPER_LIP_INNER[1:-1], LOWER_LIP_INNER[1:-1], strict=True):
         result[[upper, lower]] = (vertices[upper] + vertices[lower]) / 2

@@ -12,7 +12,7 @@ from emulator.face.types import Matrix, Points2, Points3, Triangles
 from laboratory.extension import head_mirror
 from laboratory.harmonics import graph_laplacian
 
-# The layout is computed for a mouth as open as in a smile, because it needs room inside the mouth.
+# The layout is for an open, smiling mouth, because the inside of the mouth needs room in the texture.
 _LAYOUT_OPENING_CM = 0.8
 
 # Texture coordinates are rounded to this step, so that reflection is exact and the file small.

@@ -1,4 +1,4 @@
-"""The 80 identity modes: variations of faces that the detector observes, completed by harmonics."""
+"""The 80 identity modes: variations of faces that the detector observes (seen), then harmonics (unseen)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ROUGHEST = 5e-3
 
 _RIDGE = 15.0
 
-# Root mean square deviation of heads per vertex: as large as in the detected landmarks of photographed
-# people. All but 3 % of the variance is in the seen modes.
+# Root mean square deviation of heads per vertex, as in the landmarks that are detected in photographs. The
+# seen modes have 97 % of the variance.
 _TOTAL_CM = 0.29
 _SEEN_MODES = 16
 _UNSEEN_SHARE = 0.03
@@ -34,7 +34,7 @@ _RELIABILITY_POWER = 1.5
 _UNSEEN_FACTORS = (1.0, 1.0, 0.1)
 _UNSEEN_ODD = 0.5
 _UNSEEN_EXPONENT = 0.6
-# Smallest norm of a harmonic after removing earlier modes. With less left, it adds too little.
+# Smallest norm of a harmonic after the earlier modes are removed from it. Other harmonics add too little.
 _INDEPENDENT = 0.6
 
 
@@ -73,12 +73,12 @@ def choose_modes(sights: Sights) -> IdentityModes:
 
 
 def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
-    """Return by parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
+    """Return for each parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
     The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2,
-    says how precisely detected landmarks determine the variations. It is the mean over faces at rest and
-    faces with an expression. Each half of the people contributes one factor of it, so that chance
-    correlations within a half do not count.
+    measures how precisely detected landmarks determine the variations. It is the mean over faces at rest
+    and faces with an expression. It is a product of two regressions, each on one half of the people. So
+    chance correlations within one half do not increase it.
     """
     both = sights.mirrored_too()
     all_fields = unmoved(variations())
@@ -107,8 +107,8 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
         precision = np.linalg.inv(covariance + least * np.eye(len(covariance)))
         crossed = slopes[0] @ precision @ slopes[1].T
         own = slopes[0] @ precision @ slopes[0].T
-        # A small share of one half's own product, which includes chance, separates variations that are
-        # hardly observed.
+        # Add a small share of the product within one half. It includes chance correlations, but it separates
+        # variations that are hardly observed.
         told += 0.5 * (0.85 * (crossed + crossed.T) / 2 + 0.15 * own)
     result, start = {}, 0
     for parity, (basis, sizes) in found.items():

@@ -3,12 +3,12 @@
 Writes ``emulator/face/data/identity_modes.npz`` and ``detector_error.npz``. This takes half an hour
 on two cores.
 
-1. Render synthetic people whose faces vary in every smooth way, in three poses each, half of the
-   pictures with an expression. Detect their landmarks. A regression gives the effect of each
+1. Render synthetic people with faces that vary in every smooth way, in three poses each. Half of the
+   pictures show an expression. Detect their landmarks. A regression gives the effect of each
    variation on the detected landmarks; the rest is error.
 2. Choose the modes. The covariance of the variations and the detector's information about them give
-   the covariance of the recoverable part of a face. Its principal components are the first modes.
-   Manifold harmonics complete them to 80.
+   the covariance of the recoverable part of a face. Its principal components are the first 16 modes.
+   The other 64 modes are manifold harmonics.
 3. Render people with these modes, and measure the detector's response to each mode and its errors.
 """
 

@@ -2,7 +2,8 @@
 
 They are taken from the output picture, not from the displacement field: the landmarks of the input
 are moved along the dense optical flow from input to output. Detecting landmarks in the output would
-not work, because the detector's model of a face hides most of a local change.
+not work, because the detector's model of a face hides most of a local change. Lengths are in u, the
+distance between the outer eye corners.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Proportion:
     measure : callable
         Computes the quantity from landmarks (478, 3) in the head's frame, in u.
     unit : str
-        The unit of a change: ``share`` (of the quantity itself), ``u`` or ``deg``.
+        The unit of a change: ``share`` (a fraction of the quantity), ``u`` or ``deg`` (degrees).
     at_100 : float
         The intended change, in that unit, with the parameter at its upper end.
     features : tuple of str
@@ -117,8 +118,8 @@ def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
 def carried_landmarks(flow: NDArray[np.float32], landmarks: Points3, frame: HeadFrame) -> Points3:
     """Move ``landmarks`` (N, 3), in pixels, along ``flow`` (H, W, 2), and return them in ``frame``, in u.
 
-    A flow has no depth, so the landmarks move only in the head's frontal plane. The movement is the one
-    whose projection is the flow.
+    A flow has no depth, so the landmarks move only in the head's frontal plane. The projection of this
+    movement to the picture is the flow.
     """
     check_points(landmarks, 3, "landmarks")
     places = landmarks[None, :, :2].astype(np.float32)
@@ -272,4 +273,4 @@ PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
         ),
     }
 )
-"""The quantity that each parameter changes. The amounts at the upper end are this project's choice."""
+"""The quantity that each parameter changes. This project chose the amounts at the upper end."""

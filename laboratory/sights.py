@@ -25,9 +25,9 @@ from laboratory.deviations import Floats, harmonic_fields, mirror_images, unmove
 
 _LOOKS = 4
 
-# Variation of heads in the first step: traits (nose, jaw, lips ...) at 85 % of their standard deviation,
-# and harmonics with 2 mm per vertex in total. The factors for x, y and z are smaller for asymmetric
-# fields and for depth.
+# Variation of heads in the first step of ``laboratory.observability``: traits (nose, jaw, lips ...) at 85 %
+# of their standard deviation, and harmonics with 2 mm per vertex in total. The factors for x, y and z are
+# smaller for asymmetric fields and for depth.
 _TRAITS = 0.85
 _HARMONICS_CM = 0.2
 _HARMONICS_EXPONENT = 0.75
@@ -44,8 +44,9 @@ class Sights:
     Attributes
     ----------
     true, seen : (N, 1404) float64
-        Deviations from the canonical head of the true head at rest and of the detected landmarks. In
-        model space, in cm, without the effects of translation, rotation and scale.
+        Deviations from the canonical head: ``true`` are those of the rendered head at rest, ``seen`` are
+        those of the detected landmarks. In model space, in cm, without the effects of translation,
+        rotation and scale.
     pose_deg : (N, 2) float64
         Detected yaw and pitch.
     person : (N,) int64
@@ -84,7 +85,7 @@ class Sights:
 
 
 def variations() -> Floats:
-    """Return the fields (F, 1404) along which heads vary in the first step.
+    """Return the fields (F, 1404) along which heads vary in the first step of ``laboratory.observability``.
 
     Each is one standard deviation, in cm.
     """
@@ -100,7 +101,7 @@ def variations() -> Floats:
 
 
 def varied_head(rng: np.random.Generator) -> Points3:
-    """Return a random head's deviation (468, 3) for the first step, in cm."""
+    """Return the deviation (468, 3) of a random head along all ``variations``, in cm."""
     all_fields = variations()
     count = len(traits()[0])
     amounts = np.concatenate(
@@ -113,7 +114,7 @@ def varied_head(rng: np.random.Generator) -> Points3:
 
 
 def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
-    """Return a random head's deviation (468, 3) for the third step, in cm.
+    """Return the deviation (468, 3) of a random head along ``modes``, in cm.
 
     The 80 coefficients are drawn from N(0, 1), clipped at ``LIMIT``.
     """
@@ -123,14 +124,16 @@ def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
 
 
 def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
-    """Render ``people`` and detect their landmarks, turned to their right, frontal, and to their left.
+    """Render each person turned to the right, frontal, and turned to the left, and detect the landmarks.
+
+    Pictures in which the detector does not find exactly one face are left out.
 
     Parameters
     ----------
     people : sequence of int
         Seeds.
     head : callable
-        Draws a head's deviation (468, 3) from the canonical head, in cm.
+        Returns the deviation (468, 3) of a random head from the canonical head, in cm.
     """
     detector = MediaPipeDetector()
     canonical = canonical_mesh().vertices

@@ -50,8 +50,8 @@ def _wound(triangles: Sequence[Corners]) -> list[Corners]:
     for triangle in triangles:
         for edge in combinations(triangle, 2):
             around[frozenset(edge)].append(triangle)
-    # Seen from outside, these are counter-clockwise: the middle of the forehead's border (10), its
-    # neighbour on the picture's left (109), and the point below (151).
+    # Seen from outside, these landmarks are counter-clockwise: the top of the forehead (10), its neighbour on
+    # the left of the picture (109), and the point below (151).
     seed: Corners = (FACE_OVAL[0], FACE_OVAL[-1], 151)
     wound = {frozenset(seed): seed}
     queue = deque([seed])

@@ -21,18 +21,18 @@ class Attributes:
     Attributes
     ----------
     skin_color, hair_color : (3,) uint8
-        RGB. Without visible hair, ``hair_color`` is the colour of the scalp if that is visible, otherwise
-        ``skin_color``.
+        RGB. If no hair is visible, ``hair_color`` is the colour of the scalp. If the scalp is not visible
+        either, it is ``skin_color``.
     hair_length : {'short', 'long', 'ponytail'}
         'long' hair falls below the chin on both sides, a 'ponytail' on one side.
     hair_texture : {'straight', 'wavy'}
         'straight' if neighbouring strands are parallel.
     gender : {'female', 'male'}
-        A plausible guess from proportions and hair, not a classification.
+        A guess from the height of the brows and from the hair, without a trained classifier.
     glasses : bool
-        Whether edges of a frame cross both the nose bridge and the skin below the nearer eye.
+        Whether the person wears glasses: a frame crosses the bridge of the nose and the skin below an eye.
     blink_correction : float
-        0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes.
+        Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes.
     """
 
     skin_color: Color

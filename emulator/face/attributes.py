@@ -58,21 +58,22 @@ _TYPICAL_OPENING = 0.29
 # Hair with a coherence of edges (0 to 1) of at most this is wavy.
 _COHERENT = 0.5
 
-# 0 to 15 % of straight hair and 24 to 70 % of wavy hair deviate from the main direction by more than this
-# angle. `_WAVES` is the threshold between the shares.
+# In pictures of straight hair, 0 to 15 % of the hair deviates from its main direction by more than
+# `_TURN_DEG`. In pictures of wavy hair, 24 to 70 % does. `_WAVES` is the threshold between these shares.
 _TURN_DEG = 12.0
 _WAVES = 0.2
 
-# Contrasts of the lines at the nose bridge and below the lid above which they count as a frame: for the
-# geometric mean of both, and for the lower one. In 130 synthetic faces without glasses, the mean is at most
-# 0.11. In all but 2 of 72 with glasses, it is more than 0.15.
+# Two lines count as a frame of glasses, one at the nose bridge and one below the lid, if the geometric mean
+# of their contrasts is above `_FRAME` and the lower contrast is above `_EITHER_FRAME`. In 130 synthetic faces
+# without glasses, the mean is at most 0.11. In 70 of 72 faces with glasses, it is more than 0.15.
 _FRAME = 0.15
 _EITHER_FRAME = 0.1
-# Smallest luminance (of 255) by which a contrast is divided, because of the noise in dark skin.
+# Contrasts are divided by the luminance (of 255), or by this if it is smaller. Otherwise noise in dark skin
+# would have a high contrast.
 _NOISE_FLOOR = 8.0
 
-# Distance in CIELAB, with less weight on lightness, from which a colour is not skin. The distance is smaller
-# for skin with a lightness below `_DARK_SKIN`.
+# A colour that is farther than this from the skin colour is not skin. The distance is in CIELAB, with less
+# weight on lightness. It is smaller for skin with a lightness below `_DARK_SKIN`.
 _UNLIKE_SKIN = 14.0
 _DARK_SKIN = 45.0
 
@@ -90,7 +91,7 @@ _STRAND = 0.08
 # Sine of the yaw (9 degrees) from which a head hides much of its far side.
 _TURNED = 0.15
 
-# Largest gap, in u, between the hair above an ear and hair below it that belongs to it.
+# Largest gap, in u, between the hair on the head and a separate tail of hair.
 _GAP = 0.55
 
 
@@ -114,7 +115,7 @@ class _Crop:
     """Distance from the face oval, in pixels."""
 
     turn: float
-    """Sine of the yaw: the component of the head's z axis to the right of the picture."""
+    """Sine of the yaw: the component of the head's z axis towards the right of the picture."""
 
     def y(self, height: float) -> int:
         """Return the row at ``height`` u above the eyes."""
@@ -158,7 +159,7 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
 
 
 def blink_correction(landmarks: Points3) -> float:
-    """Return the blink coefficient, 0.9 to 1.1: 1 at a typical opening of the lids.
+    """Return how wide the eyes are open, 0.9 to 1.1: 1 at a typical opening of the lids.
 
     The opening is the mean gap between the lids divided by the width of the eye, averaged over both eyes.
     Lengths are three-dimensional, because the eyes of a turned head look narrower than they are.
@@ -256,14 +257,14 @@ def _lab_planes(image: Image) -> list[NDArray[np.float32]]:
 
 
 def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Color]:
-    """Return the mask of the hair (rows, columns), the mask of separate tails, and the colour.
+    """Return the mask (rows, columns) of the hair on the head, the mask of separate tails, and the colour.
 
     The colour is measured in a band around the upper half of the face, on pixels of the person that do
-    not have the colour of the skin. All pixels of this colour that are connected with them are hair.
+    not have the colour of the skin. All pixels of this colour that are connected to these pixels are hair.
     """
     oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
-    # Above the ears.
+    # Use only the part above the ears.
     band[crop.y(0.15) :] = False
     band &= crop.person > 0.7
     # Blur slightly, so that single strands do not matter and the sharpness of the picture matters little.
@@ -292,7 +293,7 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     backdrop = behind & (away <= _BACKDROP * _SCALE)
     backdrop[crop.y(0.0) :] = False
     if np.count_nonzero(alike & backdrop) <= _SHARED_COLOR * np.count_nonzero(backdrop):
-        # The segmentation often misses hanging hair. In front of other colours, the colour is enough.
+        # The segmentation often misses hanging hair. If the background has other colours, colour is enough.
         belongs |= (crop.person >= 0.0) & (away <= 0.7 * _SCALE)
     alike &= belongs & unlike_skin & ~oval
     closed = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
@@ -329,9 +330,9 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
     """Return 'long' if hair falls beside the jaw on both sides, 'ponytail' for one side, else 'short'.
 
     A side counts if at least three quarters of the rows from the mouth to slightly below the chin show hair
-    beside the face. The hair must be at least as wide as a strand, and end near the face, which dark clothes
-    do not. A turned head hides its far side. In this case, hair on the near side is long if it also
-    covers the ear, because a ponytail does not.
+    beside the face. The hair must be at least as wide as a strand. It must end near the face, because dark
+    clothes reach farther. A turned head hides its far side. In this case, hair on the near side is long if it
+    also covers the ear, because a ponytail does not cover it.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
@@ -455,7 +456,7 @@ _BROWS_OVER_EYES = ((LEFT_EYEBROW, LEFT_EYE), (RIGHT_EYEBROW, RIGHT_EYE))
 def _has_glasses(crop: _Crop) -> bool:
     """Return whether edges of a frame cross both the nose bridge and the skin below an eye.
 
-    Bare skin is smooth there, and a frame is a line across it. Only the eye that appears wider counts. At
+    Bare skin is smooth there, and a frame is a line across it. Only the eye that appears wider is used. At
     the far eye of a turned head, the frame can be in front of the eye or beside the face.
     """
     points = crop.landmarks
@@ -486,7 +487,7 @@ def _line_contrast(crop: _Crop, start: NDArray[np.float64], end: NDArray[np.floa
     length = max(float(np.linalg.norm(along)), 1e-6)
     across = np.array([-along[1], along[0]]) / length
     offsets = np.linspace(-aside, aside, round(2 * aside * _SCALE) + 1) * _SCALE
-    # In a face seen from below the strip can be very short. Sample it in at least 8 places.
+    # In a face seen from below, the strip can be very short. Sample it in at least 8 places.
     steps = np.linspace(0.0, 1.0, max(round(length), 8))
     places = start + steps[:, None, None] * along + offsets[None, :, None] * across
     column, row = cv2.split(places.astype(np.float32))

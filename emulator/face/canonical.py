@@ -1,4 +1,4 @@
-"""The canonical mesh: one neutral head in the topology of the landmarks, read from the package data."""
+"""The canonical mesh: a neutral head with one vertex per surface landmark, read from the package data."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class CanonicalData:
     regions : (T,) uint8
         The Region of each triangle.
     mouth_opening : (468, 3) float64
-        Displacement of the vertices when a smile opens the mouth by 1 cm, in centimetres.
+        Displacement of the vertices in centimetres, when a smile opens the mouth by 1 cm.
     harmonics : (H, 468) float64
         Smooth functions on the mesh (eigenvectors of its graph Laplacian), from the coarsest to the
-        finest. Each is even or odd under reflection. The constant function is left out.
+        finest. Each is even or odd under left-right reflection. The constant function is left out.
     frequencies : (H,) float64
         Eigenvalues of ``harmonics``.
     deviation_law : (2,) float64
-        ``a`` and ``b``: along a unit harmonic, detected faces differ from the canonical face by a
-        standard deviation of about ``a * frequency ** -b`` centimetres.
+        ``a`` and ``b``: the standard deviation of detected faces from the canonical face along a
+        harmonic is about ``a * frequency ** -b`` centimetres.
     extension : (108, 3) float64
-        Three rings of 36 vertices around the face oval, from the inside out. They reach to the
-        hairline, to the ears and below the jaw. Centimetres.
+        Three rings of 36 vertices around the face oval (the outline of the face), from the inside
+        out, in centimetres. They reach to the hairline, to the ears and below the jaw.
     extension_triangles : (216, 3) int32
         Indices into the mesh's vertices followed by ``extension``.
     extended_uv : (576, 2) float64
@@ -97,12 +97,12 @@ def canonical_mesh() -> Mesh:
     """Return the canonical mesh: 468 vertices in landmark order, 898 triangles, no texture seam.
 
     The head is neutral and looks straight at the camera. Its positions, texture layout and triangles
-    are bit-exactly mirror-symmetric. The eyes and the mouth are closed by triangles; the face oval is
-    the only border. The arrays are shared and read-only.
+    are bit-exactly mirror-symmetric. Triangles close the eyes and the mouth. The only border is the
+    face oval, the outline of the face. The arrays are shared and read-only.
 
-    Positions are in centimetres. The origin is midway between the two points in front of the ears (234
-    and 454). The line from the tip of the chin (152) to the top of the forehead (10) is vertical. The
-    pupils are 6.3 cm apart.
+    Positions are in centimetres. The origin is midway between the landmarks in front of the ears (234
+    and 454). The line from the tip of the chin (landmark 152) to the top of the forehead (10) is
+    vertical. The pupils are 6.3 cm apart.
     """
     return canonical_data().mesh
 

@@ -14,30 +14,30 @@ from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, MIRROR, RIGHT_EYE_OUT
 from emulator.face.resampling import Part, part_for
 from emulator.face.types import Box, Image, Mask, Matrix, Points3, check_image
 
-# Longest side of the detectors' input, in pixels. They sample it down to 192 x 192 and 128 x 128 pixels
-# without a low-pass filter. So reducing a picture by area averaging first loses nothing and aliases less.
+# Longest side of the detectors' input, in pixels. MediaPipe reduces the input to 192 x 192 or 128 x 128
+# pixels without a low-pass filter. Area averaging before that loses no detail and reduces aliasing.
 _DETECTION_SIDE = 512
 
-# Side of a crop in pixels, and in widths of the detector's box. The mesh model uses 192 x 192 pixels,
-# 1.5 boxes wide, so the crop contains every pixel that it needs.
+# Side of a crop in pixels, and in widths of the detector's box. MediaPipe's face mesh model, which finds the
+# landmarks, uses 192 x 192 pixels that are 1.5 boxes wide. So the crop contains every pixel that it needs.
 _CROP_SIDE = 256
 _CROP_BOXES = 2.0
 
 _MINIMUM_SCORE = 0.5
 
-# Minimum score for all searches after the first. A colour wheel and coins get about 0.6, faces that the first
-# search misses get 0.7 and more.
+# Minimum score for all searches after the first. Pictures of a colour wheel and of coins score about 0.6.
+# Faces that the first search misses score 0.7 or more.
 _SECOND_SEARCH_SCORE = 0.65
 
-# Smallest side of a face, in pixels. On fewer, no person is recognisable. On 7, noise looks like a face.
+# Smallest side of a face in pixels. Smaller faces are not recognisable. At 7 pixels, noise looks like a face.
 _LEAST_SIDE = 10.0
 
 # Sides of the tiles in the last searches, in eighths of the picture's sides.
 _TILE_EIGHTHS = (5, 3)
 
-# Boxes with a larger intersection over union show the same face. It is smaller for two people cheek to cheek.
+# Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
 _SAME_FACE_IOU = 0.4
-# With a smaller intersection over union of candidate and landmarks, the mesh model found another face.
+# If the intersection over union of candidate and landmarks is smaller, the mesh model found another face.
 _SAME_PLACE_IOU = 0.2
 
 
@@ -68,8 +68,8 @@ class FaceDetector(Protocol):
     def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first.
 
-        ``looks`` is the number of crops of each face to average. More make its landmarks more stable, but
-        take longer.
+        ``looks`` is the number of crops of each face. The landmarks are averaged over the crops. More crops
+        make the landmarks more stable, but take longer.
         """
 
     def segment_person(self, image: Image) -> Mask:
@@ -78,7 +78,7 @@ class FaceDetector(Protocol):
 
 @dataclass(frozen=True)
 class _Look:
-    """The difference of a crop from the plain one: shift in box widths, scale, roll (radians), mirroring."""
+    """A variation of a face's plain crop: shift in box widths, scale, roll in radians, mirroring."""
 
     right: float
     down: float
@@ -99,8 +99,8 @@ _LOOKS = (
     _Look(0.02, 0.01, 1.03, 0.03, mirrored=True),
 )
 
-# How far these crops extend beyond the plain one, as a fraction of its side. They are rotated by 0.03 rad,
-# enlarged by 3 %, and moved by 0.02 boxes. A box is half a crop.
+# How far these crops extend beyond the plain crop, as a fraction of its side. They are rotated by 0.03 rad,
+# enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a crop.
 _LOOKS_REACH = 0.05
 
 _MIRROR = np.array(MIRROR)
@@ -136,13 +136,14 @@ class _Candidate:
 class MediaPipeDetector:
     """A FaceDetector that runs the models of the MediaPipe package on the CPU.
 
-    The full-range detector finds candidates (faces from about a sixteenth of the picture's side). Each
-    candidate is cropped upright, and is a face if the mesh model finds one in the crop. If there is no face,
-    the short-range detector, for close faces, searches the picture. If there is still none, the full-range
-    detector searches four tiles, then nine. Heads can be rolled by 45 degrees and more, but not upside down.
+    MediaPipe's full-range detector finds candidates, down to about a sixteenth of the picture's side. Each
+    candidate is cropped upright. It is a face if the mesh model finds a face in the crop. If there is no
+    face, the short-range detector, for close faces, searches the picture. If it finds no face either, the
+    full-range detector searches four tiles of the picture, then nine. Heads can be rolled by 45 degrees and
+    more, but not upside down.
 
-    The result for a picture is bit-identical, whatever the instance processed before. Use an instance in one
-    thread only. The constructor imports MediaPipe, which takes seconds.
+    The same picture always gives a bit-identical result. It does not depend on earlier pictures. Use an
+    instance in one thread only. The constructor imports MediaPipe, which takes seconds.
     """
 
     def __init__(self) -> None:
@@ -167,8 +168,8 @@ class MediaPipeDetector:
         ----------
         image : Image
         looks : int
-            1 to 4: number of crops of each face. The landmarks are the mean over the crops. With an even
-            number, mirroring the picture mirrors the landmarks.
+            1 to 4: number of crops of each face. The landmarks are the mean over the crops. If the number is
+            even, mirroring the picture mirrors the landmarks.
 
         Raises
         ------
@@ -224,8 +225,8 @@ class MediaPipeDetector:
             landmarks = self._landmarks(_surroundings(image, candidate), candidate)
             if landmarks is None:
                 continue
-            # Repeat on a crop around the landmarks, because they are more reliable than the detector's box.
-            # This halves their dependence on the position and size of the face in the picture.
+            # Detect again in a crop around the landmarks, because they are more reliable than the detector's
+            # box. Then they depend half as much on the position and the size of the face in the picture.
             around = _around(landmarks, candidate.score)
             part = _surroundings(image, around)
             closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
@@ -239,12 +240,12 @@ class MediaPipeDetector:
         return tuple(faces)
 
     def _mean(self, part: Part, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
-        """Return the mean of the landmarks (478, 3) over ``looks``, or None if no look finds a face."""
+        """Return the mean of the landmarks (478, 3) over crops, or None if no crop has a face."""
         seen = [found for look in looks if (found := self._seen(part, around, look)) is not None]
         return np.mean(seen, axis=0) if seen else None
 
     def _seen(self, part: Part, around: _Candidate, look: _Look) -> Points3 | None:
-        """Return the landmarks (478, 3) of one look in pixels of the picture, or None if it finds no face."""
+        """Return the landmarks (478, 3) in one crop, in pixels of the picture, or None if it has no face."""
         crop, to_image = _upright_crop(part, _moved(around, look))
         normalised = self._look_at(np.ascontiguousarray(crop[:, ::-1]) if look.mirrored else crop)
         if normalised is None:
@@ -255,7 +256,7 @@ class MediaPipeDetector:
         return _in_image(normalised, to_image)
 
     def _landmarks(self, part: Part, candidate: _Candidate) -> Points3 | None:
-        """Return the landmarks (478, 3) of a candidate in pixels of the picture, or None if it is no face."""
+        """Return a candidate's landmarks (478, 3) in pixels of the picture, or None if there is no face."""
         landmarks = self._seen(part, candidate, _PLAIN)
         if landmarks is None or _overlap(_box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
             return None
@@ -263,9 +264,9 @@ class MediaPipeDetector:
 
 
 class _MeshModel:
-    """The mesh model without the search for a face, which halves the time.
+    """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time.
 
-    It uses the middle of a square, upright crop, 1.5 boxes wide.
+    The model uses the middle of a square, upright crop, 1.5 boxes wide.
     """
 
     def __init__(self) -> None:
@@ -304,7 +305,8 @@ class _MeshModel:
 def face_mesh_edges() -> NDArray[np.int32]:
     """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
 
-    The canonical mesh is derived from them. Imports MediaPipe, which takes seconds.
+    ``laboratory.derive`` makes the triangles of the canonical mesh from them. This function imports
+    MediaPipe, which takes seconds.
     """
     from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
         FACEMESH_TESSELATION,
@@ -321,7 +323,7 @@ def _read_landmarks(mesh: Any) -> Points3:
 
 def _in_image(normalised: Points3, to_image: Matrix) -> Points3:
     """Convert landmarks (478, 3) from fractions of a crop's side to pixels of the picture."""
-    # In MediaPipe, integers are the edges of pixels. Here they are the centres.
+    # In MediaPipe, integer coordinates are the edges of pixels. Here they are the centres.
     flat = normalised[:, :2] * _CROP_SIDE - 0.5
     landmarks = np.empty_like(normalised)
     landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
@@ -344,7 +346,7 @@ def _above_second_search_score(candidates: Iterable[_Candidate]) -> list[_Candid
 
 
 def _without_duplicates(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return the candidates by falling score, without those that overlap one with a higher score."""
+    """Return the candidates by falling score, without those that overlap a candidate with a higher score."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
         if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
@@ -355,9 +357,9 @@ def _without_duplicates(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _tiles(image: Image, eighths: int) -> Sequence[tuple[int, int, int, int]]:
     """Return left, top, width and height of overlapping tiles that cover a picture.
 
-    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths there are four tiles,
-    and a face of a quarter of the sides is always completely in one tile. With 3 eighths there are nine
-    tiles, and this applies to a face of a sixteenth.
+    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths, there are four tiles,
+    and each face of up to a quarter of the sides is completely in one tile. With 3 eighths, there are nine
+    tiles, and each face of up to a sixteenth of the sides is completely in one tile.
     """
     height, width = image.shape[:2]
     across, down = -(-width * eighths // 8), -(-height * eighths // 8)
@@ -393,8 +395,8 @@ def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> li
 def _around(landmarks: Points3, score: float) -> _Candidate:
     """Return a candidate from landmarks (478, 3): a square around them, rolled with the eye line.
 
-    Its size and position are those of the detector's boxes, because the mesh model expects them. These boxes
-    are slightly smaller than the landmarks' extent, and lower, because they contain less of the forehead.
+    The square has the size and position of a detector's box, because the mesh model expects that. Such a box
+    is slightly smaller than the landmarks' extent, and lower, because it contains less of the forehead.
     """
     across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
     roll = float(np.arctan2(across[1], across[0]))

@@ -1,4 +1,4 @@
-"""The response of the landmark detector to heads, and its errors, measured on synthetic faces.
+"""The landmark detector's response to heads, and its errors, measured on synthetic faces.
 
 ``laboratory.observability`` measures both and writes ``emulator/face/data/detector_error.npz``.
 """
@@ -22,10 +22,9 @@ POSE_TERMS = 6
 # Units of yaw and pitch: heads in photographs are typically turned by about one unit.
 _YAW_UNIT_DEG, _PITCH_UNIT_DEG = 30.0, 15.0
 
-# Along a unit harmonic, the faces detected in photographs of one person differ by a standard deviation of
-# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT`` cm times a factor for even or odd fields along x, y, z. That
-# is about as much as detected faces of different people differ, and most along x. Measured on photographs of
-# a few people.
+# The faces detected in photographs of one person vary along each harmonic. The standard deviation in cm is
+# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. It was
+# measured on photographs of a few people. It is about as large as between people, and largest along x.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
 _EVEN_WITHIN = (1.0, 0.75, 0.6)
@@ -40,23 +39,23 @@ _NEARNESS_PER_CM = 1.0 / 80.0
 class DetectorError:
     """The detector's response to a head, its bias and its error covariance. The arrays are read-only.
 
-    ``directions`` is an orthonormal basis of L fields. All other arrays are in this basis. They describe
-    landmarks in model space minus the canonical head, in centimetres.
+    ``directions`` is an orthonormal basis of L displacement fields. All other arrays are in this basis. They
+    describe the differences between detected landmarks and the canonical head in model space, in centimetres.
 
     Attributes
     ----------
     directions : (L, 468, 3) float64
         The directions in which detected landmarks vary, each even or odd under reflection.
     bias : (6, L) float64
-        Systematic deviation of the landmarks detected in synthetic faces, one row for each of
-        ``pose_terms``. The canonical head comes from photographs, so this includes the difference
-        between synthetic faces and photographs.
+        Systematic error of the landmarks detected in synthetic faces, one row for each of ``pose_terms``.
+        The canonical head comes from photographs, so this includes the difference between synthetic faces
+        and photographs.
     response : (L, 80) float64
         Effect of an identity coefficient of 1 on the detected landmarks.
     at_rest, acting : (L, L) float64
         Covariance of the errors, for faces at rest and for faces with an expression.
     lasting : (L, L) float64
-        The part of the covariance that all pictures of one person share.
+        Covariance of the errors that are the same in all pictures of one person.
     """
 
     directions: NDArray[np.float64]
@@ -83,7 +82,7 @@ def detector_error() -> DetectorError:
 
 
 def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the polynomial terms (..., 6) of yaw and pitch (...) for the bias; the first is 1."""
+    """Return the polynomial terms (..., 6) of yaw and pitch for ``DetectorError.bias``; the first is 1."""
     yaw, pitch = yaw_deg / _YAW_UNIT_DEG, pitch_deg / _PITCH_UNIT_DEG
     return np.stack([np.ones_like(yaw), yaw, yaw**2, pitch, pitch * yaw, pitch**2], axis=-1)
 
@@ -92,7 +91,7 @@ def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> 
 def within_person_fields() -> NDArray[np.float64]:
     """Return the fields (F, 468, 3), in cm, along which photographs of one person differ.
 
-    Each field is one standard deviation. The amounts are independent of each other.
+    Each field is one standard deviation. The differences along the fields are independent of each other.
     """
     canonical = canonical_data()
     found = []
@@ -100,7 +99,7 @@ def within_person_fields() -> NDArray[np.float64]:
         even = harmonic[list(MIRROR[:SURFACE_COUNT])] @ harmonic > 0
         for axis in range(3):
             field = np.zeros((SURFACE_COUNT, 3))
-            # A reflection also negates x.
+            # A reflection also negates x, so an even harmonic is an odd field along x.
             factors = _EVEN_WITHIN if even == (axis > 0) else _ODD_WITHIN
             field[:, axis] = harmonic * (factors[axis] * _WITHIN_CM * frequency**-_WITHIN_EXPONENT)
             found.append(field)
@@ -108,10 +107,11 @@ def within_person_fields() -> NDArray[np.float64]:
 
 
 def perspective_fields() -> NDArray[np.float64]:
-    """Return the fields (3, 468, 3), in cm, of the perspective of a near camera, for three directions.
+    """Return the displacements (3, 468, 3), in cm, that the perspective of a near camera causes.
 
-    What is nearer to the camera by ``h`` appears larger by ``h / distance``. The three directions are the
-    axes of model space. The factors of x and y are the sine of a typical yaw or pitch, 20 degrees.
+    A point that is nearer to the camera by ``h`` appears larger by the fraction ``h / distance``. There
+    is one row for each direction x, y, z of the camera. Those of x and y have the factor 0.35, the sine of a
+    typical yaw or pitch of 20 degrees.
     """
     vertices = canonical_mesh().vertices
     directions = np.diag([0.35, 0.35, 1.0])

@@ -1,4 +1,4 @@
-"""Errors of the face core and the pipelines.
+"""The exceptions of the face core and of the pipelines that use it.
 
 ::
 
@@ -16,9 +16,9 @@
     ├── FaceAngleTooLarge(angle_deg, limit_deg)
     └── RefusedImage(position, reason)
 
-They have no HTTP status and no vendor's text: each vendor maps them in its own table.
-All arguments are positional and passed to ``Exception``, so that an error can be pickled from a worker
-process to the server.
+They contain no HTTP status and no vendor-specific text. Each vendor has a table that maps them to its errors.
+All arguments are positional and are passed to ``Exception``, so that a worker process can pickle an exception
+and send it to the server.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class FaceError(Exception):
 
 
 class ImageError(FaceError):
-    """The bytes are not a usable picture."""
+    """Base class of the errors about an input image."""
 
 
 class ImageUndecodable(ImageError):
-    """The bytes are damaged or not a picture."""
+    """The bytes are damaged, or are not a picture."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -63,7 +63,7 @@ class ImageEmpty(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """A side is longer than the limit (pixels), or the area is larger than its square."""
+    """A side is longer than ``limit`` pixels, or the area is larger than ``limit`` x ``limit`` pixels."""
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(width, height, limit)
@@ -76,7 +76,7 @@ class ImageTooLarge(ImageError):
 
 
 class ImageTooSmall(ImageError):
-    """A side is shorter than the limit (pixels)."""
+    """A side is shorter than ``limit`` pixels."""
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(width, height, limit)
@@ -119,7 +119,7 @@ class FaceIndexOutOfRange(FaceError):
 
 
 class FaceTooSmall(FaceError):
-    """The face fills too little of the image's width or height."""
+    """The face fills too little of the image: ``fraction`` of its width or of its height."""
 
     def __init__(self, fraction: float, limit: float) -> None:
         super().__init__(fraction, limit)
@@ -131,7 +131,7 @@ class FaceTooSmall(FaceError):
 
 
 class FaceAngleTooLarge(FaceError):
-    """The head is turned too far: ``angle_deg`` is the largest of yaw, pitch and roll."""
+    """The head is turned too far: ``angle_deg`` is the largest magnitude of yaw, pitch and roll."""
 
     def __init__(self, angle_deg: float, limit_deg: float) -> None:
         super().__init__(angle_deg, limit_deg)
@@ -143,7 +143,7 @@ class FaceAngleTooLarge(FaceError):
 
 
 class RefusedImage(FaceError):
-    """One of several images is refused: the one at ``position``, because of ``reason``."""
+    """One of several images is rejected: the image at ``position``, counted from 0, because of ``reason``."""
 
     def __init__(self, position: int, reason: FaceError) -> None:
         super().__init__(position, reason)

@@ -1,8 +1,8 @@
-"""Facial expressions: fields of displacement for the actions of the muscles.
+"""Facial expressions: displacement fields for the actions of the muscles.
 
-The fit accounts for these fields, so that a smile does not become a part of the identity. They are not
-recorded. Each field moves a few landmarks like an action unit of the Facial Action Coding System (P. Ekman
-and W. V. Friesen 1978), and the skin around them follows smoothly.
+The fit uses these fields to separate a smile from the identity. They are computed, not recorded from people.
+Each field moves a few landmarks like an action unit of the Facial Action Coding System (P. Ekman and
+W. V. Friesen 1978), and the skin around them follows smoothly.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from emulator.face.types import Matrix, Points3
 
 
 class _Action(NamedTuple):
-    """Landmarks that move together, in the middle or on the right side.
+    """Landmarks that move together, in the middle of the face or on its right side.
 
     The skin within about ``reach_cm`` follows. Each of ``moves_cm`` is a typical displacement of the
     landmarks.
@@ -84,8 +84,8 @@ _SMILE_CM = 0.6
 def expression_fields() -> NDArray[np.float64]:
     """Return the fields (E, 468, 3), read-only: a typical displacement of each action, in cm.
 
-    Fields of the middle are even or odd under reflection, up to rounding. Fields of the sides come in
-    mirrored pairs.
+    Fields in the middle of the face are even or odd under left-right reflection, up to rounding. Fields on
+    the sides come in mirrored pairs.
     """
     stiffness, mass = _bending()
     vertices = canonical_mesh().vertices
@@ -114,7 +114,7 @@ def _follow(
     reach_cm: float,
     held: Sequence[int] = (),
 ) -> NDArray[np.float64]:
-    """Return the smoothest weights (468,) that are 1 at ``landmarks``, and 0 at ``held`` and far away."""
+    """Return smooth weights (468,): 1 at ``landmarks``, 0 at ``held`` and beyond about ``reach_cm``."""
     pins = np.zeros(len(mass))
     pins[[*landmarks, *held]] = 1e3
     target = np.zeros(len(mass))

@@ -42,44 +42,46 @@ _ALTERNATIONS = 3
 # Landmark noise that no error direction explains, in centimetres.
 _NOISE_CM = 0.06
 
-# Photographs have errors that synthetic faces do not have. These are the scale of the `within_person_fields`,
-# the part of their covariance that all photographs of a person share, and the scale of the expression fields.
-# They were chosen by experiments on photographs and synthetic faces.
+# Photographs have errors that synthetic faces do not have. `_WITHIN_PERSON` is the scale of the
+# `within_person_fields`. `_LASTING` is the share of their covariance that is the same in all photographs of a
+# person. `_EXPRESSIONS` is the scale of the expression fields. Experiments on photographs and synthetic faces
+# gave these values.
 _WITHIN_PERSON = 0.8
 _LASTING = 0.5
 _EXPRESSIONS = 0.1
 
-# Scale of the last expression field, the smile. It is larger, because synthetic smiles cover the smiles of
-# photographs only in part.
+# Scale of the last expression field, the smile. It is larger, because smiles in photographs vary more than
+# synthetic smiles.
 _SMILE = 0.3
 
 # Exponent of the likelihood ratio between a face at rest and one with an expression. It is below 1, because
-# the numbers of a view are not all independent.
+# the measurements in a view are not independent.
 _TEMPER = 0.25
 
-# The recovered coefficients vary less over many faces than the true ones, and the finest hardly vary. They
-# are divided by the ratio of the standard deviations to this power. With 1, all would vary like the true
-# ones, but the finest would be only noise. With 0, the finest would be almost constant.
+# Over many faces, the recovered coefficients vary less than the true ones, and those of the finest modes
+# hardly vary. So each is divided by the ratio of its standard deviations, recovered to true, to this power.
+# With 1, all would vary like the true ones, but the finest would be only noise. With 0, the finest would be
+# almost constant.
 _WIDENING = 0.6
 
-# Largest magnitude of a coefficient, in standard deviations. In each, about one face in 16,000 exceeds it.
+# Largest magnitude of a coefficient, in standard deviations. For one mode, one face in 16,000 exceeds it.
 _FARTHEST = 4.0
 
-# Share of the detail that is delivered if all views agree. Detail is what the views show in addition to the
-# identity's head. Most of it is the detector's error. A smaller share would be nearer to the person, but
-# would differ from the picture by more than 1 % of the eye distance. With several views, no head can be so
-# near to all pictures, because their errors differ.
+# Detail is the difference between the shape in the views and the head of the identity coefficients. This
+# share of it is added to that head if all views agree. Most of the detail is the detector's error. With a
+# smaller share, the head would be closer to the person, but would differ from the picture by more than 1 % of
+# the eye distance. With several views, no head can be so close to all pictures, because their errors differ.
 _DETAIL = 0.55
 
-# Weight of the depth of the identity's head, relative to a view from the side. The detector's errors turn
-# with the head. On synthetic people, the intersection of views 30 degrees apart is worse than one view alone.
+# Weight of the depth of the identity's head, relative to a view from the side. It is high, because the
+# detector's errors rotate with the head. On synthetic people, intersecting views 30 degrees apart gives a
+# worse shape than one view alone.
 _DEPTH_PRIOR = 10.0
 
-# Limits of the doubt. A view that fits worse than usual gets less weight; one that fits better gets only
-# slightly more.
+# Limits of `HeadFit.doubt`. A view is weighted by the inverse of its doubt.
 _LEAST_DOUBT, _MOST_DOUBT = 0.15, 10.0
 
-# With a greater doubt, the landmarks show no face, or a face upside down, which the mesh model detects as
+# Above this doubt, the landmarks are not those of a face, or the mesh model detected a face upside down as
 # upright. Photographs have a doubt of up to 1, synthetic faces turned by 50 degrees up to 2.9, and
 # photographs upside down 4 to 7.
 _NO_FACE = 3.0
@@ -100,9 +102,10 @@ class HeadFit:
     mesh : Mesh
         The head with these coefficients and without expression, in model space.
     landmarks_cm : (468, 3) float64
-        The landmarks in model space. They include expression and detail.
+        The landmarks in model space. They include the expression, and detail that the coefficients cannot
+        express.
     doubt : float
-        Misfit between the landmarks and a face; 1 is usual. Views with a lower doubt have more weight.
+        Misfit between the landmarks and a face; about 1 is usual. Views with a lower doubt have more weight.
     """
 
     identity_coefficients: NDArray[np.float64]
@@ -126,7 +129,7 @@ def fit_head(landmarks: Points3) -> HeadFit:
     Parameters
     ----------
     landmarks : (478, 3) float64
-        As in ``Face``: pixels, x right, y down, z away from the camera.
+        Like ``Face.landmarks``: pixels, x right, y down, z away from the camera.
 
     Raises
     ------
@@ -143,15 +146,15 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     (Umeyama 1991). Outliers among the landmarks get a lower weight (P. J. Huber 1964,
     doi:10.1214/aoms/1177703732). Then the coefficients are the posterior mean, in closed form.
 
-    The prior of the coefficients is N(0, 1). All other causes that move landmarks are normal too. Their
-    covariances are measured on synthetic people, separately for faces at rest and with an expression. Each
-    view is a mixture of the two kinds, weighted by their likelihoods. Errors that all pictures of a person
-    share do not decrease with more views.
+    The prior of the coefficients is N(0, 1). All other influences on the landmarks are normally distributed
+    too. Their covariances are measured on synthetic people, separately for faces at rest and faces with an
+    expression. Each view is a mixture of the two kinds, weighted by their likelihoods. Errors that are the
+    same in all pictures of a person do not decrease with more views.
 
     Parameters
     ----------
     views : sequence of (478, 3) float64
-        As the landmarks in ``Face``, in the pixels of each picture.
+        Like ``Face.landmarks``, in the pixels of each picture.
 
     Raises
     ------
@@ -178,10 +181,11 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     """Return the vertices (468, 3), in cm, of the head as the views show it, with expression and detail.
 
-    They are those of the identity's head plus a part of the detail that the views show. The less the views
-    agree on the detail, the smaller is this part. A view determines the position of a vertex across its
-    line of sight, with more weight if the vertex faces the camera. Along the line of sight, the identity's
-    head dominates. Views from all around are intersected; similar views do not determine the depth.
+    The result is the head of the identity coefficients plus a part of the detail: the difference between the
+    landmarks and that head. The part is smaller if the views disagree on the detail. A view determines the
+    position of a vertex across the line of sight, with more weight if the vertex faces the camera. Together,
+    views from all around also determine the depth. If the views are similar, the depth is that of the
+    identity's head.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
@@ -206,7 +210,7 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
 
 
 def _agreement(details: Sequence[Points3]) -> float:
-    """Return 1 if all N views show the same detail, 1 / N if they have nothing in common."""
+    """Return the agreement of N views: 1 if their details are the same, 1 / N if they are unrelated."""
     mean = np.mean(details, axis=0)
     shown = float(np.mean([(detail**2).sum() for detail in details]))
     return float((mean**2).sum()) / shown if shown > 0.0 else 1.0
@@ -215,8 +219,8 @@ def _agreement(details: Sequence[Points3]) -> float:
 def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
     """Return the camera that projects ``vertices`` (468, 3), in cm, closest to the fit's landmarks.
 
-    The fit's own camera belongs to a head with smoothed landmarks, which is not the delivered head. It
-    also fits depths, which a picture hardly determines.
+    The fit's own camera is fitted to smoothed landmarks instead of ``vertices``. It is also fitted to depths,
+    which a picture hardly determines.
     """
     pixels = fit.camera.project(fit.landmarks_cm)[:, :2]
     return fit.camera.refined(vertices, pixels, landmark_weights())
@@ -224,7 +228,7 @@ def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
 
 @cache
 def landmark_weights() -> NDArray[np.float64]:
-    """Return the weight (468,) of each landmark for the pose, 0 to 1, read-only."""
+    """Return the weight of each landmark in the fit of the pose: (468,), 0 to 1, read-only."""
     weights = np.full(SURFACE_COUNT, 0.5)
     # Expressions move the jaw and the brows.
     weights[[*CHIN, *RIGHT_JAW[2:], *LEFT_JAW[2:]]] = 0.3
@@ -243,7 +247,7 @@ def landmark_weights() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Solver:
-    """Precomputed matrices for all faces, in the detector's L directions.
+    """Matrices that do not depend on the face, in the L directions of ``DetectorError``.
 
     Attributes
     ----------
@@ -258,9 +262,9 @@ class _Solver:
     kinds : (2, L, L) float64
         Covariance of the other errors, for a face at rest and for a face with an expression.
     smooth : (L, L) float64
-        Removes the noise from detected landmarks, for a face with an expression.
+        Removes the noise from the detected landmarks of a face with an expression.
     widening : (80,) float64
-        Factors that increase the variation of posterior means; see `_WIDENING`.
+        Factors of the posterior means that increase their variation; see `_WIDENING`.
     """
 
     directions: Matrix
@@ -303,7 +307,7 @@ def _solver() -> _Solver:
 
 
 def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.float64]]:
-    """Return a view's camera, and its landmarks in model space (468, 3) and in all directions (L,)."""
+    """Return a view's camera, its landmarks (468, 3) in model space, and their deviation in L directions."""
     # Convert to the right-handed axes of model space: y up, z towards the camera.
     observed = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     weights, solver = landmark_weights(), _solver()
@@ -324,7 +328,7 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
 def _posterior(
     told: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the coefficients (80,) of the person in V views, each given as (L,), and the doubts (V,)."""
+    """Return the coefficients (80,) of the person in V views, each (L,), and the doubts (V,)."""
     solver = _solver()
     signal = solver.response @ solver.response.T
     errors, doubts, biases = [], [], []
@@ -339,7 +343,7 @@ def _posterior(
         for kind in solver.kinds:
             factor = np.linalg.cholesky(known + kind)
             misfit.append(float((solve_triangular(factor, numbers, lower=True) ** 2).sum()))
-            # Copy, so that the last bit does not depend on the memory layout (see polar_angle).
+            # Copy, so that the last bit does not depend on the memory layout (see `canvas.polar_angle`).
             size.append(2.0 * float(np.log(np.diag(factor).copy()).sum()))
         likelier = _TEMPER * (misfit[1] + size[1] - misfit[0] - size[0]) / 2.0
         at_rest = 1.0 / (1.0 + np.exp(-np.clip(likelier, -30.0, 30.0)))
@@ -358,7 +362,7 @@ def _posterior(
 def _sum_of_views(
     told: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], doubt: NDArray[np.float64]
 ) -> tuple[Matrix, NDArray[np.float64]]:
-    """Return the covariance (L, L) and the mean (L,) of all views together."""
+    """Return the covariance (L, L) and the mean (L,) of all views combined."""
     if len(told) == 1:
         return errors[0], told[0]
     inverses = [np.linalg.inv(error * doubtful) for error, doubtful in zip(errors, doubt, strict=True)]

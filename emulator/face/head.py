@@ -1,4 +1,4 @@
-"""The delivered head: the face extended to the hairline and the ears, and subdivided smoothly."""
+"""The head mesh that clients receive: a face, extended to the hairline and the ears, and smoothed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, pa
 from emulator.face.texture import SkinPlaces
 from emulator.face.types import Points2, Points3, Triangles, check_points
 
-# Distance from the midline at which the outer cheek begins, 1 cm beside the outer corners of the eyes.
+# Distance from the midline at which the outer cheek begins: 1 cm outside the outer corners of the eyes.
 _OUTER_CHEEK_CM = 5.4
 
-# Height above the highest landmarks of the brows at which no brow hair grows.
+# No brow hair grows higher than this above the highest landmark of the brows.
 _ABOVE_BROWS_CM = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class _Topology:
-    """The data of the head that do not depend on the person."""
+    """The data of the head that does not depend on the person."""
 
     resting: Points3
-    """The canonical extension."""
+    """(108, 3). The extension of the canonical head."""
 
     follow: sparse.csr_array
     """(108, 468). Maps the deviation of the vertices to the deviation of the extension."""
@@ -48,15 +48,15 @@ class _Topology:
 
 
 def head_mesh(vertices: Points3) -> Mesh:
-    """Return the delivered head (2265 vertices, 4456 triangles) of a face with ``vertices`` (468, 3).
+    """Return the head mesh (2265 vertices, 4456 triangles) of a face with ``vertices`` (468, 3).
 
     The first 468 vertices are the landmarks, accurate to a micrometre. The next 108 extend the face over the
     forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The others
     are on a Loop subdivision surface through the first 576. Eyes and mouth are closed. The texture layout has
-    no seam, no flip and no overlap.
+    no seams, and no flipped or overlapping triangles.
 
-    For the landmarks of one view in model space (``HeadFit.landmarks_cm``), the result is the head as this
-    view shows it.
+    If ``vertices`` are the landmarks of one view (``HeadFit.landmarks_cm``), the head has the shape and the
+    expression in this view.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def head_mesh(vertices: Points3) -> Mesh:
 
 @cache
 def skin_places() -> SkinPlaces:
-    """Return the parts of the delivered head that are skin.
+    """Return the parts of the head mesh that are skin.
 
     The cheeks are the reference for the colour of the skin. The forehead, the temples, the outer cheeks and
-    the extension are bare of hair. Elsewhere a beard is possible: the area below the brows and between the
-    outer corners of the eyes is not bare, and below the mouth only the extension is bare.
+    the extension are bare: no hair grows there. The other parts are not bare, because brows or a beard may
+    grow there. Below the mouth, only the extension is bare.
     """
     topology = _topology()
     canonical = canonical_data()
@@ -118,7 +118,7 @@ def _topology() -> _Topology:
 
 
 def _follow() -> sparse.csr_array:
-    """Return the map (108, 468) by which the rings follow the face oval, the outer rings more smoothly."""
+    """Return the matrix (108, 468) that moves the rings with the face oval, the outer rings more smoothly."""
     oval = np.array(FACE_OVAL)
     ring = np.arange(len(oval))
     mixed = np.eye(len(oval))

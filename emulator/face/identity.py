@@ -1,4 +1,4 @@
-"""The identity of a head as 80 coefficients: smooth deviations from the canonical head."""
+"""The identity of a head: 80 coefficients of smooth deviations from the canonical head."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class IdentityModes:
     Attributes
     ----------
     modes : (80, 468, 3) float64
-        Orthonormal smooth fields of displacement, sorted from the widest variation of heads to the
-        narrowest. Each is even or odd under reflection. None moves, turns or scales the head (to
-        first order).
+        Orthonormal, smooth displacement fields, sorted from the largest variation of heads to the
+        smallest. Each is even or odd under left-right reflection. To first order, none of them moves,
+        turns or scales the head.
     deviations_cm : (80,) float64
-        Length along each mode for a coefficient of 1, in centimetres.
+        Displacement along each mode for a coefficient of 1, in centimetres.
     parities : (80,) float64
-        1 if the mirror image has the same coefficient, -1 if it has the negative.
+        1 if the mirror image of a head has the same coefficient, -1 if it has the negative one.
     """
 
     modes: NDArray[np.float64]
@@ -65,7 +65,7 @@ def identity_modes() -> IdentityModes:
 def mesh(identity_coefficients: NDArray[np.float64]) -> Mesh:
     """Return the head (468 vertices, landmark order) of ``identity_coefficients`` (80,).
 
-    Zeros give the bit-identical canonical mesh. A coefficient of 1 is one standard deviation.
+    All zeros give the bit-identical canonical mesh. A coefficient of 1 is one standard deviation.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def coefficients(vertices: Points3) -> NDArray[np.float64]:
     """Return the coefficients (80,) of the head that is closest to ``vertices`` (468, 3).
 
     This is the inverse of ``mesh`` for heads that the modes can express. ``vertices`` must be in model space,
-    aligned with the canonical head. ``emulator.face.fit`` works for any position.
+    aligned with the canonical head. ``emulator.face.fit`` works for any position of the head.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def mirrored(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
 def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Make ``fields`` (M, 468, 3) orthonormal, one after the other.
 
-    No result moves, turns or scales the head. Each is exactly even (parity 1) or odd (-1).
+    The results do not move, turn or scale the head. Each is exactly even (parity 1) or odd (-1).
     """
     taken = similarity_fields(canonical_data().mesh.vertices)
     count = len(taken)

@@ -1,8 +1,9 @@
 """Indices of the landmarks by part of the face, and their mirror images.
 
 Landmarks 0 to 467 are on the surface of the face, and are the vertices of the canonical mesh. Landmarks 468
-to 477 are the irises. Left and right are the person's own. A group of the left side is the mirror image of
-the group of the right side, point by point.
+to 477 are the irises. Left and right are from the person's point of view. A group of the left side is the
+mirror image of the group of the right side, point by point. In the descriptions, a number in parentheses is
+the number of landmarks.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ LANDMARK_COUNT: Final = 478
 SURFACE_COUNT: Final = 468
 """Number of landmarks on the surface of the face. They are the first ones."""
 
-# Derivation (in laboratory.triangulation; a test repeats it): the triangulated face is a disc. A disc has one
-# reflection that maps its border, the face oval, onto itself and keeps the middle of the forehead (10) fixed.
-# To find it, walk over the triangles from the forehead to both sides at once. The rings of the irises are
-# mirrored by hand.
+# Derivation (in laboratory.triangulation; a test repeats it): the triangles of the face form a disc. One
+# reflection maps the border of the disc, the face oval, onto itself and keeps the middle of the forehead
+# (landmark 10) in place. To find it, walk over the triangles from the forehead to both sides at once. The
+# irises have no triangles, so their mirror images are written by hand.
 # fmt: off
 MIRROR: Final[tuple[int, ...]] = (
     0, 1, 2, 248, 4, 5, 6, 249, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 250, 251, 252, 253, 254, 255,
@@ -48,7 +49,7 @@ MIRROR: Final[tuple[int, ...]] = (
     242, 243, 244, 245, 246, 247, 473, 476, 475, 474, 477, 468, 471, 470, 469, 472,
 )
 # fmt: on
-"""(478,): ``MIRROR[i]`` is the mirror image of landmark ``i``."""
+"""For each of the 478 landmarks, the index of its mirror image."""
 
 
 def _mirrored(group: tuple[int, ...]) -> tuple[int, ...]:
@@ -62,7 +63,7 @@ MIDLINE: Final = tuple(index for index, mirror in enumerate(MIRROR) if index == 
 _RIGHT_OVAL = (109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148)
 
 FACE_OVAL: Final = (10, *_mirrored(_RIGHT_OVAL), 152, *_RIGHT_OVAL[::-1])
-"""The border (36), from the middle of the forehead down the left side and up the right side."""
+"""The outline of the face (36), from the middle of the forehead down the left side and up the right side."""
 
 UPPER_LIP_OUTER: Final = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 """The upper edge of the upper lip (11), from the right corner of the mouth to the left one."""
@@ -182,7 +183,7 @@ RIGID: Final = (
 
 
 def mirrored_landmarks(landmarks: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Return the landmarks of the picture mirrored left to right.
+    """Return the landmarks of the same face in the mirror image of the picture.
 
     Parameters
     ----------

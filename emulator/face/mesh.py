@@ -1,4 +1,4 @@
-"""A triangle mesh with texture coordinates, its normals and its boundary."""
+"""Triangle meshes with texture coordinates, their normals and their boundaries."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from emulator.face.types import Points2, Points3, Triangles
 class Mesh:
     """A textured triangle mesh.
 
-    Positions and texture coordinates have separate index buffers, because a vertex on a seam of the
-    texture has several texture coordinates.
+    Positions and texture coordinates are indexed separately, because a vertex on a seam of the texture has
+    several texture coordinates.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Mesh:
     uv_triangles: Triangles
 
     def with_vertices(self, vertices: Points3) -> Mesh:
-        """Return a mesh with other positions that shares the topology and the texture layout.
+        """Return a mesh with other ``vertices``, and the triangles and texture coordinates of this one.
 
         Raises
         ------
@@ -47,14 +47,14 @@ class Mesh:
 
 
 def vertex_normals(vertices: Points3, triangles: Triangles) -> Points3:
-    """Return the unit normals (V, 3): the area-weighted means over the triangles around each vertex.
+    """Return the unit normals (V, 3): for each vertex, the area-weighted mean of its triangles' normals.
 
     A vertex that no triangle uses gets (0, 0, 1).
     """
     corners = vertices[triangles]
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     corner = triangles.T.reshape(-1)
-    # Axis by axis takes half as long as numpy's functions for all three axes.
+    # Computing one axis at a time takes half as long as NumPy's functions for all three axes.
     normals = np.empty_like(vertices)
     for axis in range(3):
         after, last = (axis + 1) % 3, (axis + 2) % 3

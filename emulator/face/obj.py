@@ -23,11 +23,11 @@ def write_obj(
     Parameters
     ----------
     mesh : Mesh
-        Positions are written unchanged, in centimetres.
+        Its positions are written unchanged, in centimetres.
     normals : (V, 3) float64
         One normal for each vertex.
     material_library, material : str
-        File name of the MTL, in the same folder as the OBJ, and the name of the material in it.
+        File name of the MTL file, in the same folder as the OBJ file, and the name of the material in it.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def write_obj(
 
 
 def write_mtl(material: str, texture: str) -> str:
-    r"""Return MTL text with ``\n`` line ends: one matt material with the file ``texture`` as its colour.
+    r"""Return MTL text with ``\n`` line ends: one matt material with the texture file ``texture``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def write_mtl(material: str, texture: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Cached, because all heads share one topology and its text takes half of the time.
+# Cached, because all heads have the same triangles, and writing them takes half of the time.
 @lru_cache(maxsize=4)
 def _corners(triangles: bytes, uv_triangles: bytes) -> str:
     """Return the ``f`` lines of the triangles."""

@@ -49,9 +49,9 @@ def rotation_matrix(pose: Pose) -> Matrix:
 
 
 def pose_from_rotation(rotation: Matrix) -> Pose:
-    """Return the Pose of ``rotation``, as the inverse of ``rotation_matrix``.
+    """Return the Pose of ``rotation``: the inverse of ``rotation_matrix``.
 
-    If the head looks straight up or down, yaw and roll are the same rotation. It is returned as yaw.
+    If the head looks straight up or down, yaw and roll turn about the same axis. In this case, the roll is 0.
     """
     cosine = np.hypot(rotation[0, 1], rotation[1, 1])
     pitch = np.arctan2(-rotation[2, 1], cosine)
@@ -143,7 +143,7 @@ class WeakPerspective:
         return projected
 
     def unproject(self, points: Points3) -> Points3:
-        """Return the model space positions (V, 3), in cm, of ``points`` (V, 3): inverts ``project``."""
+        """Return the positions (V, 3) in model space of ``points`` (V, 3): the inverse of ``project``."""
         centred = points.copy()
         centred[:, :2] -= self.translation
         return (centred * (1.0, -1.0, -1.0) / self.scale) @ self.rotation
@@ -153,8 +153,8 @@ class WeakPerspective:
     ) -> WeakPerspective:
         """Return the camera near this one that projects ``vertices`` closest to ``pixels``.
 
-        It minimises the weighted sum of squared distances in the picture and ignores depths. The rotation,
-        the scale and the translation are optimised by Gauss-Newton steps.
+        Gauss-Newton steps for rotation, scale and translation minimise the weighted sum of squared distances
+        in the picture. They ignore depths.
 
         Parameters
         ----------
@@ -171,8 +171,8 @@ class WeakPerspective:
         count = len(vertices)
         for _ in range(rounds):
             right, up, near = (vertices @ camera.rotation.T).T
-            # Derivatives of the projection by rotations about the camera's axes, log scale and translation,
-            # all in centimetres.
+            # Derivatives of the projection with respect to rotations about the camera's axes, log scale and
+            # translation, all in centimetres.
             nothing, one = np.zeros(count), np.ones(count)
             moves = np.concatenate(
                 [

@@ -43,11 +43,11 @@ class Raster:
     depth: Floats
 
     def interpolate(self, values: NDArray[np.float64], triangles: Triangles) -> Floats:
-        """Interpolate ``values`` (N,) or (N, C) at each pixel: (H, W) or (H, W, C).
+        """Return ``values`` (N,) or (N, C) interpolated at each pixel: (H, W) or (H, W, C).
 
-        ``triangles`` index into ``values``. They are the rasterised triangles or match them corner
-        by corner, as ``Mesh.uv_triangles`` match ``Mesh.triangles``. The result is 0 where there is
-        no triangle.
+        ``triangles`` are indices into ``values``. They are the rasterised triangles or match them
+        corner by corner, as ``Mesh.uv_triangles`` match ``Mesh.triangles``. The result is 0 where
+        there is no triangle.
         """
         height, width = self.triangle_index.shape
         result = np.zeros((height * width, *values.shape[1:]))
@@ -102,7 +102,7 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
     plane = _depth_planes(corners)
     start = plane[owner, 0] + plane[owner, 2] * (y - corners[owner, 0, 1])
     fragment_depth = start[span] + plane[triangle, 1] * (x - corners[triangle, 0, 0])
-    # The depth plane of a sliver can be so steep that rounding exceeds the range of its corners.
+    # The depth plane of a thin triangle can be so steep that rounding exceeds the range of its corners.
     low, high = corners[:, :, 2].min(axis=1), corners[:, :, 2].max(axis=1)
     np.clip(fragment_depth, low[triangle], high[triangle], out=fragment_depth)
 
@@ -190,7 +190,7 @@ def uv_to_pixels(uv: Points2, height: int, width: int) -> Points2:
     """Convert texture coordinates (U, 2) to texture pixels, x right and y down.
 
     Convention: uv has its origin at the bottom left corner of the bottom left pixel. An image has
-    row 0 at the top and integers at pixel centres. Only this function flips v.
+    row 0 at the top and integers at pixel centres. No other function flips v.
     """
     return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=1)
 
@@ -202,22 +202,22 @@ def render_mesh(
     size: int = 640,
     background: tuple[int, int, int] = (236, 238, 241),
 ) -> Image:
-    """Render the textured mesh (``size``, ``size``, 3) with smooth shading and 2 x 2 supersampling.
+    """Return a picture (``size``, ``size``, 3) of ``mesh`` with smooth shading and 2 x 2 supersampling.
 
     Parameters
     ----------
     mesh : Mesh
         In model space.
     texture : Image
-        For ``mesh.uv``.
+        The picture that ``mesh.uv`` refers to.
     rotation : (3, 3) float64
-        Model space to the camera's axes (x right, y up, z towards the camera). The mesh is centred,
-        and its bounding sphere fills 90 % of the picture's side.
+        From model space to the camera's axes (x right, y up, z towards the camera). The mesh is
+        centred, and its bounding sphere fills 90 % of the picture's side.
 
     Raises
     ------
     ValueError
-        If an array is malformed.
+        If the vertices are not (V, 3) and finite, or ``texture`` is not an `Image`.
     """
     check_points(mesh.vertices, 3, "vertices")
     check_image(texture)

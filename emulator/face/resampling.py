@@ -1,4 +1,4 @@
-"""Rotated and scaled samples of a picture, averaged where they are smaller than the original."""
+"""Rotated and scaled crops of a picture. If a crop is smaller than the original, pixels are averaged."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Part:
     factor: int
 
     def sample(self, to_picture: Matrix, width: int, height: int, border: int) -> Image:
-        """Sample the picture under the affine map ``to_picture`` (``height``, ``width``, 3).
+        """Return a crop (``height``, ``width``, 3) of the picture under the affine map ``to_picture``.
 
         Parameters
         ----------
         to_picture : (2, 3) float64
-            Maps (x, y, 1) in the result to (x, y) in the picture. Pixel centres are at integers.
+            Maps (x, y, 1) in the crop to (x, y) in the picture. Pixel centres are at integers.
         width, height : int
         border : int
             OpenCV's border mode for pixels outside the part.
@@ -52,10 +52,10 @@ class Part:
 
 
 def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: float = 0.0) -> Part:
-    """Return the part of ``image`` that a sample of ``width`` x ``height`` pixels needs.
+    """Return the part of ``image`` that a crop of ``width`` x ``height`` pixels needs.
 
-    The part is reduced by the scale of ``to_picture``, rounded to a whole number. It ends at the
-    picture's edge if the sample reaches beyond it.
+    The part is reduced by the scale of ``to_picture``, rounded to a whole number. If the crop extends
+    beyond the picture, the part ends at the picture's edge.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: 
         A similarity; see `Part.sample`.
     width, height : int
     margin : float
-        Extra margin on each side, as a fraction of the sampled area's width and height.
+        Extra margin on each side, as a fraction of the crop's width and height in the picture.
     """
     scale = float(np.hypot(to_picture[0, 0], to_picture[1, 0]))
     rows, columns = image.shape[:2]

@@ -6,8 +6,8 @@ the face. Lengths are in u, the distance between the outer eye corners (landmark
 tilted or turned head is reshaped in 3D, and the picture shows the projection. The displacements of all
 parameters are added, and one smooth field applies them in a single resampling.
 
-The vendor documents what each parameter does and in which direction, but not how far. The amounts
-are this project's choice. They are clearly visible, but look natural with one parameter at its limit.
+The vendor documents what each parameter does and in which direction, but not how far. This project
+chose the amounts: they are clearly visible, but look natural with one parameter at its limit.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _both(left: tuple[int, ...]) -> tuple[int, ...]:
 
 _EYES = LEFT_EYE + RIGHT_EYE
 _BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
-# The ends towards the nose. The tails are left out, because they reach the outline of the face: held
-# still, they would dent it when the head is turned.
+# The ends of the brows towards the nose. The outer ends are left out, because they are near the outline of
+# the face. If they did not move, the outline of a turned head would have a dent there.
 _BROW_HEADS = _both((334, 296, 336, 282, 295, 285))
 _CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
 _JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
@@ -95,7 +95,7 @@ _LIP_BOTTOM = LOWER_LIP_OUTER[1:-1]
 _SEAM_TOP = (61, *UPPER_LIP_INNER, 291)
 _SEAM_BOTTOM = (61, *LOWER_LIP_INNER, 291)
 
-# Pairs on both sides, on bone and where expressions move the face least. They define the head's x axis.
+# Mirrored pairs, on bone and where expressions move the face least. They define the head's x axis.
 _RIGID_LEFT = (263, 362, 356, 454, 251, 284, 332, 297, 338, 389, 323, 327, 358)
 _RIGID_RIGHT = _mirrored(_RIGID_LEFT)
 # The ends of the midline. They define the head's y axis.
@@ -107,11 +107,11 @@ _MIDLINE_TOP, _MIDLINE_BOTTOM = FACE_OVAL[0], CHIN_TIP
 
 @dataclass(frozen=True)
 class Motion:
-    """An affine motion of the surface near a group of landmarks; one part of a parameter's effect.
+    """An affine motion of the surface near a group of landmarks, as a part of a parameter's effect.
 
     A landmark at p is displaced by ``amount * weight * (shift + gain * (p - c) + turn x (p - c))``.
-    The weight depends only on the canonical mesh, so it is the same for every face, pose and
-    expression. p and c are the positions in the actual face.
+    ``amount`` is the value of the parameter. The weight depends only on the canonical mesh, so it is
+    the same for every face, pose and expression. p and c are positions in the face of the picture.
 
     Attributes
     ----------
@@ -122,16 +122,16 @@ class Motion:
     still : tuple of int
         Landmarks that should not move: the weight falls to 0 towards them.
     give : float
-        Distance in u that is added to the distance from ``still``. A positive value lets those
-        landmarks move a little, so that the skin in between is squeezed less.
+        Distance in u that is added to the distance from ``still``. With a positive value, those
+        landmarks move a little, so that the skin in between is compressed less.
     centre : tuple of int
         c is the mean of these landmarks.
     seam : bool
-        c is instead the point with the landmark's x on the line through ``centre``. Only landmarks
-        beyond this line, in the direction of ``shift``, move. ``shift`` itself is not added.
+        If true, c is the point on the line through ``centre`` that has the x of the landmark. Only
+        landmarks beyond this line, in the direction of ``shift``, move. ``shift`` is not added.
     side : {'both', 'left', 'right'}
-        The person's own side that moves. The weight rises from 0 on the midline to its full value
-        at a distance of ``ramp``.
+        The side that moves, from the person's point of view. The weight rises from 0 on the midline
+        to its full value at a distance of ``ramp``.
     ramp : float
         In u; see ``side``.
     shift : (float, float, float)
@@ -139,9 +139,9 @@ class Motion:
     gain : (float, float, float)
         Relative growth along x, y and z.
     turn_deg : float
-        Degrees, from x towards y.
+        Angle of the turn in degrees, positive from x towards y.
     area : bool
-        ``gain`` is the growth of an area: lengths grow by the square root.
+        Whether ``gain`` is the growth of an area. Lengths then grow by its square root.
     """
 
     core: tuple[int, ...]
@@ -177,7 +177,7 @@ _EYE_SIDES: tuple[tuple[Side, tuple[int, ...], tuple[int, ...], float], ...] = (
     ("right", RIGHT_EYE, RIGHT_IRIS, -1.0),
 )
 
-# The iris keeps its width when an eye becomes wider. It grows with the height and the size of the eye.
+# ``eye_width`` does not change the width of the iris. ``eye_height`` and ``eye_size`` also enlarge the iris.
 _EYE_WIDTH = tuple(
     Motion(eye, 0.2, _BROWS + iris, centre=eye, side=side, gain=(0.14, 0.0, 0.0))
     for side, eye, iris, _ in _EYE_SIDES
@@ -302,7 +302,7 @@ class HeadFrame:
         Rows: the head's x (person's left), y (up) and z (out of the face) as unit vectors in
         pixel space (x right, y down, z away from the camera).
     unit : float
-        u in pixels.
+        Length of u in pixels.
     """
 
     origin: NDArray[np.float64]
@@ -335,7 +335,7 @@ def head_frame(landmarks: Points3) -> HeadFrame:
     z = np.cross(x, up)
     lengths = np.linalg.norm(x), np.linalg.norm(z)
     if not (unit > 0 and min(lengths) > 0):
-        raise ValueError("the landmarks span no face")
+        raise ValueError("the landmarks show no face: they define no axes")
     x, z = x / lengths[0], z / lengths[1]
     axes = np.stack([x, np.cross(z, x), z])
     return HeadFrame((landmarks[LEFT_EYE_OUTER_CORNER] + landmarks[RIGHT_EYE_OUTER_CORNER]) / 2, axes, unit)
@@ -420,7 +420,7 @@ def reshape(
     """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped, at the same size.
 
     If all parameters are zero, the result is a bit-identical copy. ``others`` are the landmarks of
-    faces that stay unchanged.
+    other faces in the picture, which stay unchanged.
 
     Raises
     ------
@@ -440,8 +440,8 @@ def reshape(
 _RADIUS = 0.8
 
 # Rings of control points around the face oval: distance from the oval in u, fraction of the oval's
-# displacement, and number of oval points per ring point. Ears and hairline move with the face; the
-# background does not.
+# displacement, and number of oval points per ring point. Ears and hairline move with the face. The
+# background does not move.
 _RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 
 # Distances outside the oval, in u, between which the field fades to 0.
@@ -452,9 +452,9 @@ _FADE = (0.5, 0.72)
 _RISE_AROUND_OTHERS = 0.22
 _RISE_AT_MIDLINE = 0.1
 
-# The field follows landmarks that face the camera closely. In a turned head, landmarks on the far side
-# lie close to the outline or are hidden, and the picture shows other things there. So the field follows
-# them loosely. The stiffness falls as the normal's component towards the camera rises through `_FACING`.
+# The field closely follows landmarks that face the camera. In a turned head, landmarks on the far side
+# are near the outline or hidden, and the picture shows other things there. So the field follows them
+# loosely. The stiffness falls while the normal's component towards the camera rises through `_FACING`.
 _STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
 _FACING = (-0.2, 0.3)
 
@@ -549,7 +549,7 @@ def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
 
 @cache
 def _template() -> Points3:
-    """Return the landmarks (478, 3) of the canonical mesh in its head frame, including the irises."""
+    """Return the landmarks (478, 3) of the canonical mesh, with irises, in its head's frame."""
     surface = canonical_mesh().vertices * (1.0, -1.0, -1.0)
     landmarks = np.concatenate([surface, np.zeros((LANDMARK_COUNT - SURFACE_COUNT, 3))])
     for iris, eye, outside in ((RIGHT_IRIS, RIGHT_EYE, -1.0), (LEFT_IRIS, LEFT_EYE, 1.0)):
@@ -565,7 +565,7 @@ _IRIS_RADIUS_CM = 0.585
 
 @cache
 def _weights(motion: Motion) -> NDArray[np.float64]:
-    """Return the weights (478,), read-only: 1 in the core, 0 beyond its reach and where it is still."""
+    """Return the weights (478,), read-only: 1 in the core, 0 beyond its reach and at ``still``."""
     points = _template()[:, :2]
     to_core = _distance(points, motion.core)
     closeness = 1.0 - to_core / motion.reach

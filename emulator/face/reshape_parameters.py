@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields
 class ReshapeParameters:
     """The parameters of a reshape, from -1 to 1; 0 changes nothing.
 
-    ``cheekbones`` and ``jaw`` range from 0 to 1. Left and right are the person's own. Parameters
-    without a side in their name act on both sides.
+    ``cheekbones`` and ``jaw`` range from 0 to 1. Left and right are from the person's point of view.
+    Parameters without a side in their name act on both sides. The descriptions name the effect of negative
+    values first.
 
     Attributes
     ----------
     cheekbones, jaw : float
-        Narrower at the cheekbones, or at the corners of the jaw (0 to 1).
+        A face that is narrower at the cheekbones, or at the corners of the jaw (0 to 1).
     face_reshape_left, face_reshape_right : float
         A smaller or larger side of the face.
     face_width : float
@@ -25,26 +26,26 @@ class ReshapeParameters:
     chin_length : float
         A shorter or longer chin.
     eye_size_left, eye_size_right : float
-        Smaller or larger, as an area.
+        An eye with a smaller or larger area.
     eye_width, eye_height : float
-        Narrower or wider, flatter or taller.
+        Narrower or wider eyes; flatter or taller eyes.
     eye_distance : float
-        Closer together or further apart.
+        Eyes that are closer together or further apart.
     eye_angle : float
-        Outer corners down (negative) or up (positive). The vendor calls the two directions inward
-        and outward tilt. That outward means up is a guess.
+        Outer corners of the eyes down or up. The vendor calls the two directions inward and outward
+        tilt. This project assumes that outward means up.
     nose_bridge_width, nose_tip_width, nose_wing : float
-        Narrower or wider.
+        A narrower or wider bridge, tip or pair of wings.
     nose_lift : float
-        The lower part of the nose further down or up.
+        The lower part of the nose moved down or up.
     nose_size : float
-        Smaller or larger.
+        A smaller or larger nose.
     nose_tip : float
-        The tip up (negative) or down (positive).
+        The tip of the nose moved up or down.
     lip_size : float
-        Smaller or larger, as an area.
+        Lips with a smaller or larger area.
     lip_width : float
-        Narrower or wider.
+        A narrower or wider mouth.
     lip_height_top, lip_height_bottom : float
         A thinner or fuller lip.
     lip_peak : float

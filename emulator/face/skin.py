@@ -24,18 +24,18 @@ from emulator.face.landmarks import (
 )
 from emulator.face.types import Image, Mask, Points2, Points3, check_image, check_points
 
-# Largest distance of the outer eye corners, in pixels, in the reduced pictures on which the smoothing and
-# the mask are computed. It resolves blemishes and wrinkles and bounds the cost for large inputs. Finer
-# detail remains as the grain of the skin.
+# The smoothing and the mask are computed on reduced pictures. These are the largest distances between the
+# outer eye corners in them, in pixels. At these sizes, blemishes and wrinkles are visible, and the time for
+# large pictures is bounded. Finer detail is not smoothed, and remains as the grain of the skin.
 _WORKING_EYE_DISTANCE = 120.0
 _MASK_EYE_DISTANCE = 100.0
 
-# In u, the distance between the outer eye corners.
+# Lengths in u, the distance between the outer eye corners.
 _DETAIL_RADIUS = 0.055
 _EVENING_SIGMA = 0.22
 _FEATHER = 0.02
 
-# Fraction of uneven colour that is removed at full intensity. Some must remain for a natural look.
+# Fraction of uneven colour that is removed at full intensity. Some unevenness must remain for a natural look.
 _EVENING = 0.8
 
 # Rows: R, G, B; columns: luminance, red chrominance, blue chrominance, as in OpenCV's YCrCb conversion.
@@ -47,7 +47,7 @@ _EDGE = 14.0
 _NOSTRILS = (98, 97, 2, 326, 327, 278, 294, 19, 64, 48)
 
 Plane: TypeAlias = NDArray[np.float32]
-"""(H, W): luminance or one chrominance, 0 to 1; or a mask, 0 to 1."""
+"""(H, W): luminance, one chrominance channel or a mask, 0 to 1."""
 
 
 def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensity: float) -> Image:
@@ -149,10 +149,10 @@ def _plane(array: NDArray[Any]) -> Plane:
 
 
 def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the part of the picture that contains the face, if any."""
+    """Return left, top, width and height of the picture's part with the face, or None if it is outside."""
     oval = landmarks[list(FACE_OVAL), :2]
-    # Morphological operations repeat the border outwards. This is right where the picture's edge cuts the
-    # face, but wrong at the edge of the face. So add a margin.
+    # Morphological operations repeat the border pixels outwards. This is right where the picture's edge cuts
+    # the face, but wrong at the edge of the face. So add a margin.
     margin = 2 + 0.05 * np.ptp(oval, axis=0)
     low = np.maximum(np.floor(oval.min(axis=0) - margin).astype(int), 0)
     high = np.minimum(np.ceil(oval.max(axis=0) + margin).astype(int), (shape[1] - 1, shape[0] - 1))
@@ -178,7 +178,7 @@ def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2
 def _skin_mask(
     small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None = None
 ) -> Plane:
-    """Return the mask (H, W), computed at a smaller size, because it is soft anyway."""
+    """Return the mask (H, W), computed at a smaller size, because its edges are soft."""
     height, width = small.shape[:2]
     scale = _MASK_EYE_DISTANCE / unit
     if scale >= 1.0:
@@ -240,7 +240,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bool_] | None) -> Plane:
-    """Return the similarity (H, W) to the colours of the cheeks: 1 for the same, 0 for very different."""
+    """Return the similarity (H, W) to the colour of the cheeks: 1 if equal, 0 if very different."""
     colors = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
     height, width = small.shape[:2]
     cheeks = np.array(LEFT_CHEEK + RIGHT_CHEEK)
@@ -256,7 +256,7 @@ def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bo
     distance = (((colors - middle) / tolerance) ** 2).sum(axis=2)
     # 1 up to one tolerance, 0 from three tolerances on.
     likelihood: Plane = np.clip((9.0 - distance) / 8.0, 0.0, 1.0).astype(np.float32)
-    # Blur, so that single odd pixels stay in the mask: they are blemishes. Hair and glasses are larger.
+    # Blur, so that single odd pixels, which are blemishes, stay in the mask. Hair and glasses are larger.
     return _plane(cv2.blur(likelihood, (3, 3)))
 
 

@@ -24,10 +24,10 @@ def loop_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array
     Returns
     -------
     matrix : (V', V) sparse
-        Multiplied by the old vertices, gives the new ones. The first V rows move the old vertices.
+        Maps the old vertices to the new ones. The first V rows give the new positions of the old ones.
     finer : (4 T, 3) int32
-        Four triangles for each old one, as indices of new vertices: first the T triangles at the
-        first corners, then those at the second corners, those at the third corners, and the middle ones.
+        Four triangles for each old one, as indices of the new vertices: T triangles at the first
+        corners, then T at the second corners, T at the third corners, and T in the middle.
     """
     halves, middle, opposite = _edges(triangles, count)
     edge_count = len(halves)
@@ -83,7 +83,7 @@ def passing_through(vertices: Points3, matrix: sparse.csr_array) -> Points3:
 
 
 def _edges(triangles: Triangles, count: int) -> tuple[Triangles, Triangles, Triangles]:
-    """Return the edges (E, 2), and per corner (3 T) the edge that starts there and the opposite vertex."""
+    """Return the edges (E, 2); for each corner (3 T), the edge that starts there and the opposite vertex."""
     starts = triangles.reshape(-1).astype(np.int64)
     ends = triangles[:, [1, 2, 0]].reshape(-1).astype(np.int64)
     key = np.minimum(starts, ends) * count + np.maximum(starts, ends)

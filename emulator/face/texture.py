@@ -19,29 +19,31 @@ from emulator.face.types import Image, Mask, Points2, Points3, Triangles, check_
 Singles: TypeAlias = NDArray[np.float32]
 
 GRAZING_COSINE: Final = 0.2
-"""Surfaces with a smaller cosine to the camera are not taken from the photograph, because it may show
-background there."""
+"""Smallest cosine of the angle between a surface's normal and the direction to the camera at which the
+photograph is used. At smaller cosines, the photograph may show background."""
 
 FACING_COSINE: Final = 0.5
-"""Surfaces with a larger cosine to the camera are taken fully. In between, belief rises smoothly."""
+"""Cosine from which the photograph has its full weight, the belief. Between the two cosines, the belief rises
+smoothly from 0."""
 
 OUTLINE_FRACTION: Final = 0.04
 """Within this fraction of the face's extent from its outline, a surface must face the camera more
 directly. Small errors of the fit would put background or hair on the skin there."""
 
-# Side in texels of the grid G for values that are smooth across the texture and are enlarged later:
-# positions in the photograph, belief, differences in light.
+# Side in texels of the grid for values that are smooth across the texture and are enlarged later: positions
+# in the photograph, belief, differences in light. In shapes, G is this side, and B is the side of the texture
+# while it is baked.
 _GRID = 192
 
 # Side in texels of the grid for smooth fills: a power of two, so that each pyramid level halves evenly.
 _FILL_GRID = 128
 
-# Steps across the face in the depth buffer: enough to separate a nose from a cheek. More only cost time.
+# Cells across the face in the depth buffer: enough to separate the nose from a cheek. More take longer.
 _DEPTH_STEPS = 160
 
-# Tolerated difference of skin from the cheeks of the same face, in octaves: of green, of the ratio of red
-# to green, and of blue to green. Green varies with light and shadow. Hair, even grey or blond, differs
-# mostly in the ratios.
+# Tolerated difference between skin and the cheeks of the same face, in octaves (factors of 2): in green, in
+# the ratio of red to green, and in the ratio of blue to green. Green varies with light and shadow. Hair, even
+# grey or blond, differs mostly in the ratios.
 _SKIN_OCTAVES = (0.65, 0.2, 0.3)
 
 # Photograph pixels per texel, along one axis, above which the photograph is reduced before sampling.
@@ -87,11 +89,12 @@ class Texture:
     Attributes
     ----------
     image : (S, S, 3) uint8
-        RGB, row 0 at v = 1. Filled everywhere, also outside the chart, so that it can be minified.
+        RGB, row 0 at v = 1. It is also filled outside the chart, the area that the mesh's triangles
+        cover, so that it can be scaled down.
     mesh : Mesh
         The mesh that the texture belongs to.
     belief : (G, G) float32
-        0 to 1: the confidence in the photographs' colours, on a grid over the texture.
+        0 to 1: the weight of the photographs' colours, on a grid over the texture.
     """
 
     image: Image
@@ -101,7 +104,7 @@ class Texture:
     @cached_property
     def coverage(self) -> Mask:
         """The coverage mask (S, S): 1 where the colour comes from a photograph, 0 where it was filled in."""
-        # Computed lazily, because the first call for a size takes ten times as long.
+        # Computed only on access, because the first one for a size takes ten times as long as later ones.
         size = len(self.image)
         inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
         covered: Mask = _resized(self.belief, size) * inside
@@ -119,7 +122,7 @@ class _Layout:
     """(G, G): whether the texel is in the chart."""
 
     charts: NDArray[np.float64]
-    """(T, 2, 2): with a triangle's two edges as columns, ``edges @ charts`` is the change along u and v."""
+    """(T, 2, 2): for two edges of a triangle as columns, ``edges @ charts`` is the change along u and v."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,27 +143,28 @@ def bake_texture(
     does not hide it. If several photographs show a point, the one that it faces most directly has the
     highest weight. The light of later photographs is matched to the first one.
 
-    Parts that no photograph shows come from the other half of the face. Their colour is shifted so
-    that there is no seam (a membrane, as in Poisson image editing, DOI 10.1145/882262.882269). Parts
-    that neither half shows are filled smoothly by pull-push (DOI 10.1145/237170.237200).
+    Parts that no photograph shows are mirrored from the other half of the face. Their colour is
+    shifted so that there is no seam (a membrane, as in Poisson image editing, DOI
+    10.1145/882262.882269). Parts that are visible in neither half are filled smoothly by pull-push
+    (DOI 10.1145/237170.237200).
 
     The texture is computed at the resolution of the photographs, and enlarged if ``size`` is larger.
 
-    Objects in front of the mesh are taken as its surface, except where ``skin`` excludes them. So glasses
-    are painted on the skin. If the head in the photograph is turned, they may appear twice near the edge
-    of the mirrored half.
+    Objects in front of the mesh are treated as its surface, except where ``skin`` excludes them. So
+    glasses are painted on the skin. If the head in the photograph is turned, the glasses may appear
+    twice near the edge of the mirrored half.
 
     Parameters
     ----------
     mesh : Mesh
-        Its texture layout must be mirrored left to right: u and 1 - u are corresponding places.
+        Its texture layout must be symmetric: u and 1 - u are mirror images on the face.
     views : sequence of TextureView
         At least one.
     size : int
         The texture's side in texels.
     skin : SkinPlaces, optional
-        Places where everything is rejected that does not have the colour of skin, such as hair. They are
-        filled in like unseen parts.
+        Places where colours unlike skin are rejected, such as those of hair. Rejected parts are
+        filled in like parts that no photograph shows.
 
     Raises
     ------
@@ -196,7 +200,7 @@ def bake_texture(
 # Few layouts and sizes are in use at a time. An entry takes a few megabytes.
 @lru_cache(maxsize=4)
 def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes) -> _Layout:
-    """Return the data that depends only on the layout. The arrays are passed as bytes, as cache keys."""
+    """Return the data that depends only on the layout. The arrays are bytes, to serve as cache keys."""
     corners = np.frombuffer(triangles, np.int32).reshape(-1, 3)
     places, uv_corners = _unpacked(uv, uv_triangles)
     texels = np.zeros((len(places), 3))
@@ -298,7 +302,7 @@ def _look(
 
 
 def _covered(color: Singles, weight: Singles) -> Singles:
-    """Return how much colours (G, G, 3) differ from the skin where ``weight`` (G, G) is high, 0 to 1."""
+    """Return how much colours (G, G, 3) differ from skin, 0 to 1. Skin is where ``weight`` (G, G) is high."""
     half = (_GRID // 2, _GRID // 2)
     sure = cv2.resize(weight, half, interpolation=cv2.INTER_AREA) > 0.5
     if not sure.any():
@@ -322,7 +326,7 @@ def _covered(color: Singles, weight: Singles) -> Singles:
 
 
 def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:
-    """Return the photograph (B, B, 3) at pixel positions (B, B, 2), reduced where texels are coarse.
+    """Return the photograph's colours (B, B, 3) at ``position`` (B, B, 2), reduced where texels are coarse.
 
     ``level`` (G, G) is the reduction in octaves. It is ignored where ``belief`` (G, G) is 0.
     """
@@ -356,7 +360,7 @@ def _belief(
     reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
-    """Return the belief (G, G): high for texels that are in the photograph, unoccluded and facing it."""
+    """Return the belief (G, G): high for texels that the photograph shows and that face the camera."""
     x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
     visible, from_outline = _unoccluded(camera_points, grid, inside)
     extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
@@ -389,7 +393,7 @@ def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]
     side = _DEPTH_STEPS + 4
     place = ((grid[..., :3] - low.astype(np.float32)) * np.float32(scale)).astype(np.float32)
     place[..., :2] += np.float32(2.0)
-    # Fill the depth buffer from the texels: several fall on each cell.
+    # Fill the depth buffer from the texels. Several texels fall on each cell.
     cell = np.clip(np.rint(place[..., :2]), 0, side - 1).astype(np.int64)
     far = np.float32(1e6)
     depth = np.full(side * side, far, np.float32)
@@ -423,11 +427,11 @@ def _remap_grid(values: Singles, place: Singles, interpolation: int) -> Singles:
 
 
 def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
-    """Blend all photographs into one colour (B, B, 3), the colour on the grid, and the belief (G, G)."""
+    """Blend all photographs: return colour (B, B, 3), colour on the grid (G, G, 3) and belief (G, G)."""
     first = sightings[0]
     color, coarse, belief = first.color, first.color_grid, first.belief
     for view in sightings[1:]:
-        # The difference in light: measured where both photographs show the face, extended smoothly.
+        # Measure the difference in light where both photographs show the face, and extend it smoothly.
         both = _cubed(belief * view.belief)
         difference = _smooth_fill(coarse - view.color_grid, both)
         matched = _shifted(view.color, difference)
@@ -444,7 +448,7 @@ def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
             )
         )
         share = _singles(cv2.GaussianBlur(share, (0, 0), 2.0))
-        # Where only one of them shows the face, take only that one.
+        # Where only one photograph shows the face, use only that one.
         share = _singles(np.where(view.belief <= 0, 1.0, np.where(belief <= 0, 0.0, share)))
         color = _mixed(color, matched, _resized(share, len(color)))
         coarse = _singles(coarse * share[..., None] + matched_grid * (1.0 - share[..., None]))
@@ -456,7 +460,7 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
     """Fill the unseen parts of the texture (B, B, 3) from the mirrored half, or else smoothly."""
     size = len(color)
     mirrored, mirrored_belief = coarse[:, ::-1], belief[:, ::-1]
-    # The difference in light between the halves: measured where both are seen, extended smoothly.
+    # Measure the difference in light between the halves where both are visible, and extend it smoothly.
     both = _cubed(belief * mirrored_belief)
     difference = _smooth_fill(_singles(coarse - mirrored), both)
     guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
@@ -465,14 +469,14 @@ def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
     share = _singles(np.divide(belief, weight, out=np.zeros_like(weight), where=weight > 0))
     known = _mixed(color, guess, _resized(share, size))
     known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
-    # Doubtful texels contribute by their belief to the texture, but much less to the extrapolation.
+    # The weight of a texel is its belief in the texture, but the cube of it in the extrapolation.
     rest = _smooth_fill(known_grid, _cubed(weight))
     rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
     return _mixed(known, rest_image, _resized(weight, size))
 
 
 def _smooth_fill(values: Singles, weight: Singles) -> Singles:
-    """Return ``pull_push`` of a grid (G, G, C), computed on a coarser grid, because it is smooth anyway."""
+    """Return ``pull_push`` of a grid (G, G, C), computed on a coarser grid, because the result is smooth."""
     coarser = (_FILL_GRID, _FILL_GRID)
     # The grids are in the ratio 2 to 3, so linear interpolation uses every texel.
     gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_LINEAR))
@@ -484,7 +488,7 @@ def _smooth_fill(values: Singles, weight: Singles) -> Singles:
 
 
 def _cubed(values: Singles) -> Singles:
-    # Twenty times as fast as `**`.
+    # Two products are twenty times as fast as `**`.
     return _singles(values * values * values)
 
 

@@ -21,7 +21,7 @@ Points3: TypeAlias = NDArray[np.float64]
 """(N, 3)."""
 
 Triangles: TypeAlias = NDArray[np.int32]
-"""(T, 3) indices, counter-clockwise as seen from outside."""
+"""(T, 3) indices of vertices, counter-clockwise as seen from outside the mesh."""
 
 Matrix: TypeAlias = NDArray[np.float64]
 """A small matrix; its shape is documented where it is used."""

@@ -1,7 +1,7 @@
 """Dense displacement fields, and the resampling that applies them to a picture.
 
-A field interpolates its control points with a compactly supported kernel: the product of Wendland's
-one-dimensional C2 function along x and along y. Reasons for this kernel:
+A field interpolates the displacements of its control points with a compactly supported kernel: the product of
+Wendland's one-dimensional C2 function along x and along y. Reasons for this kernel:
 
 - Moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
   (Bookstein 1989) are global: a moved chin also shifts the far corners of the picture slightly. This
@@ -33,28 +33,29 @@ Grid: TypeAlias = NDArray[np.float64]
 Alpha: TypeAlias = NDArray[np.uint8]
 
 MINIMUM_JACOBIAN = 0.1
-"""Lower bound of the Jacobian determinant of a limited field, so that an area keeps at least a tenth of
-its size and never folds."""
+"""Lower bound of the Jacobian determinant of a limited field. The field never folds, and never enlarges an
+area by more than a factor of 10."""
 
-# The determinant is checked only at lattice points. The margin above the minimum covers the points in
-# between; the aim adds a margin for the slope of the scaling factors.
+# The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
+# cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
+# changes the determinant.
 _JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
 _LIMITING_ROUNDS = 8
 
 # The distance around a fold within which the field is scaled down, in kernel radii.
 _LIMIT_REACH = 0.2
 
-# Nodes of the coarse grid per kernel radius: the spline then approximates the kernel to 2e-4.
+# Nodes of the coarse grid per kernel radius: enough to approximate the kernel with an error of 2e-4.
 _NODES_PER_RADIUS = 25
 
-# Smaller displacements, in pixels, count as none, because resampling has steps of 1/32.
+# Smaller displacements, in pixels, count as zero, because resampling has steps of 1/32 pixel.
 _INVISIBLE = 0.01
 
-# Lattice steps per node pitch. The spline is evaluated on the lattice and interpolated linearly in
-# between, with an error below a twentieth of a pixel.
+# Steps of the sampling lattice between two nodes. The spline is evaluated on the lattice and interpolated
+# linearly in between, with an error below a twentieth of a pixel.
 _LATTICE_PER_NODE = 2.5
 
-# Rows that are enlarged and resampled at a time, to bound the memory for pictures of 4096 pixels.
+# Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128
 
 
@@ -155,7 +156,7 @@ class Spared:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The area in which a field may be non-zero: in and around a convex hull, without spared areas.
+    """The area in which a field may be non-zero: in and around a convex hull, except in spared areas.
 
     Attributes
     ----------
@@ -173,7 +174,7 @@ class Window:
     spared: tuple[Spared, ...] = ()
 
     def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
-        """Return the factors, 0 to 1, by which the field is multiplied, on a grid from ``origin``."""
+        """Return the factors (``shape``), 0 to 1, for a field on a grid from ``origin``."""
 
         def outside(points: Points2) -> Grid:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
@@ -207,11 +208,11 @@ def displacement_field(
     radius : float
         The distance in pixels, along x and along y, beyond which a control point has no influence.
     stiffness : float or (N,) float64
-        The weight of smoothness against exactness, for all control points or for each. At 0 the
-        field passes through them exactly, and they must be distinct. A higher value spreads motion
-        to neighbours; sharp motions are flattened most.
+        The weight of smoothness against exactness: one value, or one for each control point. At 0,
+        the field passes through the control points exactly, and they must be distinct. A higher
+        value spreads motion to neighbours, and flattens sharp motions most.
     limit : bool
-        Scale the field down at and around folds, until its Jacobian determinant is above
+        Whether to scale the field down at and around folds, until its Jacobian determinant is above
         `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
         The area in which the field may be non-zero.
@@ -219,7 +220,7 @@ def displacement_field(
     Notes
     -----
     Where the field would need pixels from outside the picture, it fades towards that edge. So the
-    picture's edge stays in place, and no content has to be invented.
+    picture's edge stays in place.
 
     The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
 
@@ -259,7 +260,7 @@ def displacement_field(
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return the weights (N, 2) of kernels at ``points`` (N, 2), so that their sum is ``values`` there.
+    """Return the weights (N, 2) of kernels at ``points`` (N, 2). The weighted sum is ``values`` there.
 
     `kernel_sum` evaluates the sum. ``stiffness`` is added to the system's diagonal.
 
@@ -269,12 +270,12 @@ def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: f
         If two points coincide and ``stiffness`` is 0.
     """
     system = _kernel_matrix(points, points, radius)
-    # 1e-10 of a displacement is invisible, but keeps the system positive definite despite rounding.
+    # Adding 1e-10 has no visible effect, but keeps the system positive definite despite rounding.
     system[np.diag_indices_from(system)] += stiffness + 1e-10
     try:
         weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
     except np.linalg.LinAlgError as error:
-        raise ValueError("control points coincide: give some stiffness") from error
+        raise ValueError("control points coincide: set stiffness above 0") from error
     return weights
 
 
@@ -345,9 +346,9 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
 def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
     """Yield the moving parts of the picture: rows, columns, and source positions (h, w, 2) in pixels.
 
-    The spline is evaluated on a lattice with steps of a few pixels and enlarged linearly. Positions are
-    enlarged, not displacements, because linear interpolation reproduces an unmoved position exactly. Where
-    nothing moves, the error is too small to change the resampled picture.
+    The spline is evaluated on a lattice with steps of a few pixels. In between, the source positions are
+    interpolated linearly. This reproduces the positions of unmoved pixels, up to an error that is too small
+    to change the resampled picture.
     """
     if field.is_zero:
         return
@@ -371,8 +372,8 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
         part = np.ascontiguousarray(lattice[strip, sides])
         size = part.shape[1] * step, part.shape[0] * step
         enlarged = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        # The position of the enlarged part in the picture. Pixels of its rim do not lie between
-        # samples, so they are cut off.
+        # The position of the enlarged part in the picture. Pixels at its edge do not lie between samples,
+        # so they are cut off.
         top, left = (first_row + strip.start) * step, (first_column + sides.start) * step
         down = slice(max(rows.start, top + step), min(rows.stop, top + size[1] - step))
         across = slice(max(columns.start, left + step), min(columns.stop, left + size[0] - step))
@@ -382,7 +383,7 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
 
 
 def _lattice(first: int, stop: int, step: int) -> Grid:
-    """Return the centres of lattice steps, from step ``first`` to the step after pixel ``stop - 1``."""
+    """Return the centres of lattice steps, from ``first`` to one after the step of pixel ``stop - 1``."""
     return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
 
 
@@ -409,7 +410,7 @@ def _resampled(array: NDArray[Any], source: NDArray[np.float32]) -> NDArray[Any]
 
 
 def _moves(displacements: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return (rows, columns): whether the displacement (rows, columns, 2) is visible."""
+    """Return a mask (rows, columns): True where the displacement (rows, columns, 2) is visible."""
     x, y = displacements[:, :, 0], displacements[:, :, 1]
     return np.asarray(np.maximum(np.abs(x), np.abs(y)) > _INVISIBLE)
 
@@ -453,10 +454,10 @@ def _trimmed(field: DisplacementField) -> DisplacementField:
 
 
 def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
-    """Return factors (P,) that fall to 0 at edges where the field would read outside the picture.
+    """Return factors (P,) that fall to 0 at edges where the field would need pixels outside the picture.
 
     ``displacement`` (Q, P) is the field's component along ``positions``. The fade is four times as
-    wide as the field reaches outside, so that it reduces the Jacobian by only about a third.
+    wide as the displacement at the edge, so that it reduces the Jacobian by only about a third.
     """
     fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
     for to_edge, outward in (
@@ -500,8 +501,8 @@ def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
 def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
     """Return trace and determinant (4, rows, columns) of the displacement's gradient.
 
-    The four entries per node are at the node, half a cell to the right, half a cell below, and both.
-    For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
+    The four entries of a node are at the node, half a cell to the right, half a cell below, and half a cell
+    to the right and below. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
     """
     planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
     traces, determinants = [], []
@@ -530,12 +531,12 @@ def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
 
 
 def _unfolded(field: DisplacementField) -> DisplacementField:
-    """Return the field scaled down where it would fold, with a smooth transition around."""
+    """Return the field scaled down where it would fold, with a smooth transition around it."""
     for _ in range(_LIMITING_ROUNDS):
         if minimum_jacobian(field) >= _JACOBIAN_TARGET:
             return field
         factors = _unfolding_factors(field, _JACOBIAN_AIM)
-        # The minimum over a disc and then means over smaller boxes: smooth, and never above the factors.
+        # The minimum over a disc, then means over smaller boxes, are smooth and never above the factors.
         reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
         least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
         for _ in range(2):
@@ -546,7 +547,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
-    """Return the largest factor up to 1 for each node that keeps the Jacobian around it at ``target``."""
+    """Return each node's largest factor up to 1 that keeps the Jacobian around it at ``target`` or above."""
     trace, determinant = _gradient_invariants(field)
     # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
     # divide by d, which may be 0.

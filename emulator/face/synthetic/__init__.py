@@ -1,8 +1,8 @@
 """Synthetic faces: pictures of people who do not exist, with exact ground truth.
 
 The package models a head, paints it procedurally, lights it and renders it. The head is the canonical
-mesh with an identity and an expression, closed by a skull, plus neck, ears, shoulders and hair. The
-result is a clean, stylised portrait that face detectors recognise. Its landmarks are vertices of the
+mesh with an identity and an expression, plus skull, neck, ears, shoulders and hair. The result is a
+clean, stylised portrait that face detectors recognise. Its landmarks are the vertices of the canonical
 mesh.
 """
 

@@ -41,7 +41,7 @@ def fine_pixels(vertices: Points3, camera: WeakPerspective) -> Points3:
 
 
 def look_up(layers: Singles, place: Singles) -> Singles:
-    """Interpolate layers (h, w, C) at pixel positions (N, 2): (N, C)."""
+    """Return the values (N, C) of ``layers`` (h, w, C), interpolated at pixel positions ``place`` (N, 2)."""
     # OpenCV limits the sides of a map to 32767, so reshape the list of positions to a rectangle.
     count = len(place)
     columns = 4096
@@ -63,23 +63,23 @@ def look_up(layers: Singles, place: Singles) -> Singles:
 
 
 def unit(vectors: Singles) -> Singles:
-    """Normalise vectors (N, 3) to length 1."""
+    """Return vectors (N, 3) scaled to length 1."""
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, np.newaxis]
     return single(vectors / np.maximum(length, np.float32(1e-9)))
 
 
 def polar_angle(y: Singles, x: Singles) -> Singles:
-    """Return the angles (N,) of points (N,), in radians.
+    """Return the angles (N,) of the points (``x``, ``y``), in radians.
 
-    The coordinates are copied to contiguous arrays to make the result reproducible. For columns of a
-    larger array, NumPy assumes a memory range past the end of the array. If the result is allocated
-    there, NumPy uses another code path, and some angles differ in the last bit.
+    The coordinates are copied to contiguous arrays to make the result reproducible. For a column of a
+    larger array, NumPy assumes that the memory range extends past the end of the array. If the result is
+    allocated there, NumPy uses another code path, and some angles differ in the last bit.
     """
     return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
 
 
 def interpolated(channels: Floats, raster: Raster, triangles: Triangles, pixel: NDArray[np.int64]) -> Singles:
-    """Interpolate the vertices' channels (V, C) at given pixels of a raster: (N, C), float32."""
+    """Return the vertices' ``channels`` (V, C), interpolated at N pixels of a raster: (N, C) float32."""
     thin = channels.astype(np.float32)
     corner = triangles[raster.triangle_index.reshape(-1)[pixel]]
     weights = raster.barycentric.reshape(-1, 3)[pixel]

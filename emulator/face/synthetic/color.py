@@ -35,7 +35,7 @@ HAIR_COLORS: Final[dict[HairColor, str]] = {
     "blond": "b28a55",
     "grey": "9a9792",
 }
-"""Rendered hair colours, sRGB."""
+"""The hair colours of synthetic faces, in sRGB."""
 
 
 def single(values: object) -> Singles:
@@ -45,7 +45,7 @@ def single(values: object) -> Singles:
 
 
 def linear(hex_color: str) -> Singles:
-    """Convert an sRGB colour to linear light (3,)."""
+    """Convert an sRGB colour in hexadecimal to linear light (3,)."""
     srgb = np.array([int(hex_color[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
 

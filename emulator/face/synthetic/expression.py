@@ -60,7 +60,7 @@ _JAW_DEG = 18.0
 def expressed(face: Points3, expression: Expression) -> Points3:
     """Apply the expression to the surface landmarks (468, 3) in model space, in centimetres.
 
-    An expression at rest returns a bit-identical copy.
+    If the face is at rest, the result is a bit-identical copy.
     """
     moved = face.copy()
     if expression.raised_brows:
@@ -87,7 +87,7 @@ def _smile(face: Points3) -> Points3:
     half = abs(face[UPPER_LIP_OUTER[0], 0] - middle)
     for corner, cheek in ((UPPER_LIP_OUTER[0], RIGHT_CHEEK), (UPPER_LIP_OUTER[-1], LEFT_CHEEK)):
         side = np.sign(face[corner, 0])
-        # Lips move more the nearer they are to the corner; their middle moves little.
+        # Points of the lips near the corner move most, points in the middle move little.
         lips = np.clip(np.abs(face[:, 0] - middle) / half, 0.0, 1.0) ** 1.5
         pull = _near(face, face[corner], 1.5) * np.where(face[:, 0] * side > 0, np.maximum(lips, 0.15), 0.15)
         field += pull[:, np.newaxis] * np.array([0.8 * side, 0.7, -0.45])
@@ -101,7 +101,7 @@ def _smile(face: Points3) -> Points3:
 
 
 def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
-    """Return ``moved`` with the lower lip, the chin and part of the cheeks turned about the ears' axis."""
+    """Return ``moved`` with lower lip, chin and part of the cheeks turned about the axis through the ears."""
     axis = face[[234, 454]].mean(axis=0) + np.array([0.0, -0.5, -0.5])
     mouth = face[list(LIPS_INNER)].mean(axis=0)
     below = np.clip((mouth[1] + 0.2 - face[:, 1]) / 1.6, 0.0, 1.0)
@@ -134,7 +134,7 @@ def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
 
 
 def _with_closed_eyes(face: Points3, amount: float) -> Points3:
-    """Return the face with the upper lids lowered. The skin above follows, less with distance."""
+    """Return the face with the upper lids lowered. The skin above follows, less so at a greater distance."""
     moved = face.copy()
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
         down = face[list(lower)] + np.array([0.0, 0.0, 0.06]) - face[list(upper)]

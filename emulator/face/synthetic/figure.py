@@ -45,13 +45,13 @@ class Part:
 
     vertices: Points3
     triangles: Triangles
-    features: Floats  # (V, 5): position on the resting head (3), 1 on the face, hollowness
+    features: Floats  # (V, 5): position on the resting head (3), 1 on the face (1), hollowness (1)
     material: Material
 
 
 @dataclass(frozen=True, eq=False)
 class HeadTopology:
-    """The closed head and its subdivision: the canonical mesh, rings around the skull, and a pole."""
+    """The closed head and its subdivision: canonical mesh, rings around the skull, a vertex at the back."""
 
     subdivision: sparse.csr_array
     triangles: Triangles
@@ -92,12 +92,12 @@ def figure(
 
 _RINGS: Final = 9
 
-# Resolution of the head's depth map, on which the mask is placed.
+# Resolution of the head's depth map, which gives the position of the mask.
 _STEPS_PER_CM: Final = 12.0
 
 
 def _skull_rings(face: Points3) -> Points3:
-    """Return the rings (9 * 36, 3) that close the head behind the face, followed by the pole (1, 3)."""
+    """Return the rings (9 * 36, 3) that close the head behind the face, then the rearmost vertex (1, 3)."""
     oval = face[list(FACE_OVAL)]
     ears = face[list(EARS)].mean(axis=0)
     top = face[FOREHEAD_TOP]
@@ -171,7 +171,8 @@ def head_topology() -> HeadTopology:
     hollow = np.sum((smooth - resting) * vertex_normals(resting, triangles), axis=1)
     for _ in range(3):
         hollow = mean @ hollow
-    # Each subdivision lists one part of all triangles after another, so two repeat the mask 16 times.
+    # Each subdivision divides all triangles into four and lists the T first parts, then the T second parts,
+    # and so on. So after two subdivisions, the mask is repeated 16 times.
     return HeadTopology(
         subdivision, triangles, np.tile(within, 16), mean, resting, hollow, subdivision @ is_face
     )
@@ -186,7 +187,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
     knots = np.linspace(0.0, 1.0, len(centres))
     fine = np.linspace(0.0, 1.0, 6 * len(centres))
     profile = np.concatenate([centres, radii], axis=1)
-    # Interpolate monotonically between the knots, so that a collar does not bulge.
+    # Interpolate monotonically between the cross-sections, so that a collar does not bulge.
     smooth = PchipInterpolator(knots, profile, axis=0)(fine)
     angle = np.linspace(0.0, 2 * np.pi, around, endpoint=False)
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -204,7 +205,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
 
 
 def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
-    """Return the triangles between ``rows`` rings of ``around`` vertices, or lines if not closed."""
+    """Return the triangles between ``rows`` rings of ``around`` vertices, or between lines if not closed."""
     ring = np.arange(around if closed else around - 1)
     following = (ring + 1) % around
     triangles: list[NDArray[np.int64]] = []
@@ -219,7 +220,7 @@ def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
 def plain(
     vertices: Points3, triangles: Triangles, material: Material, hollowness: Floats | float = 0.0
 ) -> Part:
-    """Return a part other than the head. Its own positions replace those on the resting head."""
+    """Return a part other than the head. Its features contain ``vertices`` as positions."""
     features = np.zeros((len(vertices), 5))
     features[:, :3] = vertices
     features[:, 4] = hollowness
@@ -297,7 +298,7 @@ def _neck_and_shoulders(person: Person, face: Points3, rotation: Floats) -> list
     root = np.array([0.0, chin[1] + 5.0, ear[2] - 2.8]) @ rotation.T
     base = np.array([0.2 * root[0], chin[1] - 5.5, ear[2] - 4.6])
     steps = np.linspace(0.0, 1.0, 5)[:, np.newaxis]
-    # The neck runs from the turning head to the spine, which does not turn.
+    # The neck connects the head, which turns, to the spine, which does not turn.
     centres = root + (base - root) * steps
     radii = np.array([[0.62, 0.66], [0.62, 0.67], [0.64, 0.68], [0.72, 0.72], [1.0, 0.8]]) * width * girth
     neck, neck_triangles = tube(centres, radii, 64)
@@ -462,9 +463,9 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
 
 
 def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
-    """Return a surface's foremost z, in centimetres, at positions (H, W, 2) of the frontal plane.
+    """Return a surface's largest z, in centimetres, at positions (H, W, 2) of the frontal plane.
 
-    Outside its outline, the nearest value inside is used.
+    Outside the outline of the surface, the result is the nearest value inside.
     """
     low, high = vertices[:, :2].min(axis=0) - 1.0, vertices[:, :2].max(axis=0) + 1.0
     width, height = (int(side) for side in np.ceil((high - low) * _STEPS_PER_CM))
@@ -492,9 +493,9 @@ def _mask(face: Points3, skull: Part, rotation: Floats) -> list[Part]:
     top = bridge[1] + 0.4 - 1.9 * np.abs(u) ** 1.6
     bottom = chin[1] - 0.1 + 2.0 * np.abs(u) ** 2.2
     y = top + v * (bottom - top)
-    # Map these positions of the frontal plane from the resting head to this head. Use only vertices that
-    # face the front, because the underside of the jaw has the same positions, but is 2.5 cm deeper.
-    # Below the chin, use the nearest vertex.
+    # Map these positions in the frontal plane from the resting head to this head. Use only vertices that
+    # face the front, because the underside of the jaw has the same x and y, but is 2.5 cm deeper. Below
+    # the chin, use the nearest vertex.
     shown = (resting[:, 2] > edge[EARS[0]][2] + 1.0) & (resting[:, 1] < bridge[1] + 3.0)
     shown &= vertex_normals(resting, head_topology().triangles)[:, 2] > 0.15
     flat, there = resting[shown][:, :2], model[shown]

@@ -1,4 +1,4 @@
-"""Hair of synthetic faces: shells of strands on the head, long hair, and ponytails."""
+"""Hair of synthetic faces: layered shells with painted strands, long hair, and ponytails."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def add_hair(
 
 @dataclass(frozen=True, eq=False)
 class _Painter:
-    """Shared context for drawing one person's hair."""
+    """The data for drawing one person's hair."""
 
     canvas: Canvas
     person: Person
@@ -89,7 +89,7 @@ class _Painter:
     cut: _Cut
 
     def strands(self, across: Singles, along: Singles) -> Singles:
-        """Return strand and tuft noise (N, 2) at positions across and along the strands, in centimetres."""
+        """Return strand and tuft noise (N, 2) at positions, in cm, ``across`` and ``along`` the strands."""
         waved = across + np.float32(0.32 * self.cut.waves) * (
             np.sin(along * np.float32(1.15) + 0.8 * np.sin(across * np.float32(0.7)))
             + 0.4 * np.sin(along * np.float32(2.3) + across)
@@ -99,7 +99,7 @@ class _Painter:
 
 
 def _hair_field(resting: Points3, person: Person) -> Floats:
-    """Return the distance, in centimetres, of positions on the resting head behind the hairline."""
+    """Return how far, in cm, positions on the resting head are behind the hairline; negative in front."""
     face = canonical_mesh().vertices
     top, ear = face[FOREHEAD_TOP], face[EARS[0]]
     front = np.array([top[1] + 0.55, top[2]])
@@ -116,7 +116,7 @@ def _hair_field(resting: Points3, person: Person) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class _Lie:
-    """Hair on the V vertices of the resting head.
+    """Hair on the V vertices of the resting head. Its strands radiate from a whorl.
 
     Attributes
     ----------
@@ -234,7 +234,7 @@ def _add_curtain(painter: _Painter, face: Points3) -> None:
         middle = np.array([0.0, ear[2] - 3.1])
         hung[:, [0, 2]] = middle + (hung[:, [0, 2]] - middle) * swell[:, np.newaxis]
         down = (fall - bottom) / (top - bottom)
-        # The front is open: hair falls in front of the ears, but not over the cheeks. Further down, it
+        # The front is open. Hair falls in front of the ears, but not over the cheeks. Further down, it
         # stays behind the front of the neck.
         limit = ear[2] - 1.6 + 4.0 * np.clip(2.2 * down, 0, 1) - 4.8 * np.clip(down - 0.75, 0, 1)
         front = limit - hung[:, 2]
@@ -329,7 +329,7 @@ def _shell(
     coordinates: Floats,
     camera: WeakPerspective,
 ) -> tuple[NDArray[np.int64], Floats, Singles, Singles] | None:
-    """Return the pixels where a shell is visible, with depths, normals and coordinates; None if hidden."""
+    """Return the pixels where a shell is visible, with depths, normals and coordinates, or None."""
     raster = rasterize(fine_pixels(vertices, camera), triangles, canvas.height, canvas.width)
     depth = raster.depth.reshape(-1)
     pixel = np.flatnonzero(depth < canvas.depth - 0.02 * camera.scale)
@@ -341,7 +341,7 @@ def _shell(
 
 
 def _hair_light(normal: Singles, strand: Singles, person: Person, light: Lamps) -> Singles:
-    """Return outgoing light (N, 3): sky light, two lamps, and a highlight that varies with the strands."""
+    """Return the reflected light (N, 3): from the sky and two lamps, with highlights that vary by strand."""
     color = linear(HAIR_COLORS[person.hair_color])
     lighting = light.lighting
     bent = unit(normal + 0.25 * strand[:, np.newaxis] * np.array([1.0, 0.0, 0.0], np.float32))
@@ -368,7 +368,7 @@ def _blend(canvas: Canvas, pixel: NDArray[np.int64], depth: Floats, color: Singl
 def _strand_noise(rng: np.random.Generator, *, curly: bool) -> Singles:
     """Return noise (1024, 1024, 2): fine strands or curls, and coarse tufts.
 
-    x runs around the whorl, y away from it.
+    x runs around the whorl of the hair, y away from it.
     """
     size = 1024
     if curly:

@@ -27,7 +27,7 @@ class NamedFace:
         The people in the picture. The first one also sets the picture's size, background, light and
         blur. If empty, the picture is a backdrop without people.
     damage : str, optional
-        The damage to the file: 'truncated' cuts the JPEG off, 'no_picture' writes text instead.
+        The damage to the file: 'truncated' cuts off its end, 'no_picture' writes text instead.
     """
 
     shows: str
@@ -37,7 +37,7 @@ class NamedFace:
 
 _SEED: Final = 17
 _OTHER: Final = 20
-# A woman whose attributes the emulator estimates correctly with either hair type.
+# The seed of a woman. The emulator estimates her attributes correctly with both hair types.
 _LONG_HAIRED: Final = 54
 
 NAMED_FACES: Final[dict[str, NamedFace]] = {

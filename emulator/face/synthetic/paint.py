@@ -1,4 +1,4 @@
-"""Painted colours of a synthetic face, placed by the landmarks of the canonical mesh."""
+"""Painted colours of a synthetic face, positioned by the landmarks of the canonical mesh."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def _both_sides(right: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...
     return right, tuple(MIRROR[index] for index in right)
 
 
-# Landmarks of lines for painting, right and left, from the outer end of the eye or the upper end of the fold.
+# Landmarks of lines for painting, on the right and the left side. They run from the outer corner of the eye
+# to the inner one, or down the fold.
 _LID_CREASES: Final = _both_sides((130, 247, 30, 29, 27, 28, 56, 190, 243))
 _LID_BAGS: Final = _both_sides((130, 25, 110, 24, 23, 22, 26, 112, 243))
 _NASOLABIAL: Final = _both_sides((129, 203, 206, 216, 212))
@@ -63,7 +64,7 @@ _LOWER_LIDS: Final = (RIGHT_LOWER_LID, LEFT_LOWER_LID)
 _UPPER_BROWS: Final = (RIGHT_EYEBROW_UPPER, LEFT_EYEBROW_UPPER)
 _LOWER_BROWS: Final = (RIGHT_EYEBROW_LOWER, LEFT_EYEBROW_LOWER)
 
-# The paint covers this part of the canonical mesh's frontal plane.
+# Resolution and extent of the paint in the frontal plane (x and y) of the canonical mesh.
 _PAINT_PER_CM: Final = 34.0
 _PAINT_HALF_WIDTH_CM: Final = 10.0
 _PAINT_TOP_CM: Final = 12.0
@@ -74,7 +75,7 @@ _IRIS_RADIUS_CM: Final = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Paint in the frontal plane of the canonical mesh, row 0 at the top."""
+    """Colours, gloss and eyes in the frontal plane of the canonical mesh, row 0 at the top."""
 
     albedo: Singles  # (h, w, 3), linear light
     gloss: Singles  # (h, w)
@@ -101,10 +102,10 @@ def _paint_shape() -> tuple[int, int]:
 
 def skin_color(person: Person) -> Singles:
     """Return the colour of the person's skin (3,) in linear light."""
-    # Expose longer for dark skin, as a photographer would.
+    # Increase the exposure for dark skin, as a photographer does.
     exposure = np.float32(1.0 + 0.22 * max(0, person.skin_tone - 6))
     tone = linear(SKIN_TONES[person.skin_tone - 1]) * person.skin_shift * exposure
-    # Lit skin of the darker tones is more colourful than the swatches.
+    # Under light, dark skin is more colourful than the colours of the Monk scale.
     chroma = np.float32(1.0 + 0.12 * max(0, person.skin_tone - 6))
     return single(tone.mean() + (tone - tone.mean()) * chroma)
 
@@ -147,7 +148,7 @@ def _stroked(lines: list[Points2], width_cm: float) -> Singles:
 
 
 def _spot(centre: Floats, radius_x_cm: float, radius_y_cm: float) -> Singles:
-    """Return a Gaussian with peak 1 at ``centre`` and the given standard deviations."""
+    """Return a Gaussian (h, w) with peak 1 at ``centre`` and the radii as standard deviations."""
     height, width = _paint_shape()
     x, y = paint_pixels(centre[np.newaxis])[0]
     across = np.exp(-(((np.arange(width) - x) / (radius_x_cm * _PAINT_PER_CM)) ** 2) / 2)
@@ -213,7 +214,7 @@ def paint_face(person: Person, *, open_mouth: bool) -> Paint:
 
 
 def _paint_age(person: Person, albedo: Singles) -> Singles:
-    """Return the albedo with the wrinkles of the person's age."""
+    """Return the albedo with wrinkles that depend on the person's age."""
     v = canonical_mesh().vertices[:, :2]
     amount = max(0.0, person.age - 0.35) / 0.65
     for fold in _NASOLABIAL:

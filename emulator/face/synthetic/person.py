@@ -64,9 +64,9 @@ class SyntheticFaceSpec:
     Attributes
     ----------
     seed : int
-        Seed for all attributes that are None, and for details that have no attribute.
+        Seed for all attributes that are None, and for details that are not an attribute of the spec.
     identity_coefficients : tuple of float, optional
-        The face's shape. If None, it is drawn: see :func:`emulator.face.synthetic.shape.draw_identity`.
+        The face's shape. If None, `emulator.face.synthetic.shape.draw_identity` returns a random one.
     yaw, pitch, roll : float
         The head's pose in degrees, with the signs of ``Pose``.
     expression : Expression
@@ -144,7 +144,7 @@ class SyntheticFaceSpec:
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """All attributes of a person."""
+    """All attributes of a person. Most are random; `draw_person` gives their ranges."""
 
     identity_coefficients: Floats
     skin_tone: int
@@ -193,7 +193,7 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
     bearded = male and hair_type not in ("ponytail_straight", "ponytail_wavy")
     drawn = draw_identity(rng, (1.0 if male else -1.2) * (0.6 + 0.8 * float(shares[6])))
     given = spec.identity_coefficients
-    # Vary the skin slightly around the scale's swatch.
+    # Vary the skin slightly around the colour of the Monk scale.
     shift = 1.0 + np.array([0.05, 0.05, 0.07]) * (shares[7:10] - 0.5)
     return Person(
         identity_coefficients=drawn if given is None else np.array(given, np.float64),
@@ -226,7 +226,7 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
 
 
 def _pick(share: float, weights: dict[HairType, float]) -> HairType:
-    """Return the hair type at ``share`` (0 to 1) of the cumulative weights."""
+    """Return the hair type in which the cumulative weight exceeds ``share`` (0 to 1)."""
     total = 0.0
     for choice, weight in weights.items():
         total += weight
@@ -236,7 +236,7 @@ def _pick(share: float, weights: dict[HairType, float]) -> HairType:
 
 
 def _hair_color(share: float, skin_tone: int, age: float) -> HairColor:
-    """Return a hair colour that fits the skin tone. Above an ``age`` of 0.82, grey is frequent."""
+    """Return a hair colour that fits the skin tone. Grey is frequent above an ``age`` of 0.82 (of 1)."""
     grey = 0.55 if age > 0.82 else 0.03
     if share < grey:
         return "grey"

@@ -41,7 +41,7 @@ _MATERIALS: Final[dict[Material, tuple[str, float]]] = {
     "mask": ("a9c6d6", 0.05),
 }
 
-# The skin grain is a texture that is unrolled around the head.
+# The skin grain is a texture that is wrapped around the head.
 _GRAIN_PER_CM: Final = 30.0
 _GRAIN_TOP_CM: Final = 12.0
 
@@ -53,9 +53,9 @@ class SyntheticFace:
     Attributes
     ----------
     image : (H, W, 3) uint8
-        RGB. For several people, all share the same picture.
+        RGB. If the picture shows several people, their results share it.
     landmarks : (468, 3) float64
-        Pixels: x right, y down, z away from the camera. Includes landmarks that the head hides.
+        Pixels: x right, y down, z away from the camera. Includes landmarks that are not visible.
     box : Box
         The bounding box of the landmarks.
     camera : WeakPerspective
@@ -65,7 +65,7 @@ class SyntheticFace:
     identity_coefficients : (80,) float64
         The face's shape.
     person : Person
-        The attributes, specified or drawn from the seed: skin tone, hair, gender, glasses, and so on.
+        The attributes from the specification or the seed: skin tone, hair, gender, glasses, and so on.
     spec : SyntheticFaceSpec
         The specification.
     """
@@ -83,8 +83,8 @@ class SyntheticFace:
 def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
     """Render the person that ``spec`` describes.
 
-    Loop subdivision (C. Loop, 1987) smooths the mesh. Its control points are moved first, so that the
-    smooth surface passes through the landmarks.
+    Loop subdivision (C. Loop, 1987) smooths the mesh. Before that, the control points are moved, so that
+    the smooth surface passes through the landmarks.
     """
     return render_people([spec])[0]
 
@@ -92,14 +92,14 @@ def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
 def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
     """Render a person with the resting face ``face`` (468, 3), in centimetres in model space.
 
-    The shape in ``spec`` is ignored. The faces may be outside the head model, because ``laboratory``
-    derives the model from them.
+    ``face`` replaces the shape in ``spec``. It does not have to be a combination of the identity modes,
+    because ``laboratory`` derives the modes from such faces.
     """
     return _rendered([spec], [draw_person(spec)], [face])[0]
 
 
 def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ...]:
-    """Render several people in one picture: each result has the same image and its own ground truth.
+    """Render several people in one picture. The results have the same image, and each its own ground truth.
 
     The first spec sets the picture's size, background, light and blur. Smaller faces are behind larger
     ones.
@@ -221,7 +221,7 @@ def _draw(
         away = mine & (normal[:, 2] < 0)
         normal[away] *= -1
 
-    # Hollows get less sky light, and the surrounding skin makes it redder.
+    # Less light from the sky reaches hollows. The surrounding skin makes this light redder.
     hollow = np.clip(np.where(part == 0, 9.0 * values[:, 4], values[:, 4]), -0.25, 0.8) * (1 - eye)
     light = lamps(person, frame.light)
     canvas.picture[pixel] = shaded(albedo, normal, single(gloss), single(hollow), light)

@@ -14,7 +14,7 @@ from emulator.face.synthetic.person import Background, Light, Person
 
 @dataclass(frozen=True)
 class _Lighting:
-    """The key light's direction (x right, y up, z towards the camera), and the strengths of the lights."""
+    """Direction of the key light (x right, y up, z towards the camera), light strengths, RGB tint."""
 
     key: tuple[float, float, float]
     key_strength: float
@@ -45,9 +45,9 @@ class Lamps:
 
 
 def lamps(person: Person, light: Light | None) -> Lamps:
-    """Return the lights, turned slightly about the vertical by the person's seed.
+    """Return the lights, turned about the vertical axis by a small angle that depends on the person's seed.
 
-    The turn is larger if ``light`` is None.
+    The angle is larger if ``light`` is None.
     """
     lighting = _LIGHTINGS[light or "soft"]
     turn = person.light_turn * (1.5 if light is None else 0.3)
@@ -57,9 +57,9 @@ def lamps(person: Person, light: Light | None) -> Lamps:
 
 
 def shaded(albedo: Singles, normal: Singles, gloss: Singles, hollow: Singles, light: Lamps) -> Singles:
-    """Return outgoing light (N, 3): wrapped Lambert for two lamps, sky light, and a soft highlight."""
+    """Return the reflected light (N, 3): wrapped Lambert for two lamps, sky light, and a soft highlight."""
     lighting = light.lighting
-    # Light that has passed through skin is red, so red wraps further around.
+    # Light that passes through skin becomes red, so red light reaches farther around the face.
     wrap = np.array([0.42, 0.26, 0.22], np.float32)
     key_cosine = (normal @ light.key)[:, np.newaxis]
     diffuse = np.clip((key_cosine + wrap) / (1 + wrap), 0, None) ** np.float32(1.25)
@@ -100,8 +100,8 @@ def backdrop(
 
 
 def _bokeh(rng: np.random.Generator, kind: Background, height: int, width: int) -> Singles:
-    """Return bright window panes, or foliage under a sky, far out of focus."""
-    # Draw it small, because nothing in it is sharp.
+    """Return an out-of-focus picture of bright window panes, or of foliage under a sky."""
+    # Draw a small picture and enlarge it, because nothing in it is sharp.
     small = np.zeros((64, 64, 3), np.float32)
     if kind == "window":
         small[:] = linear("8d8378")

@@ -33,7 +33,7 @@ from emulator.face.synthetic.color import Floats
 from emulator.face.types import Points3
 
 LIMIT = 2.5
-"""The largest absolute value of a drawn coefficient."""
+"""The largest absolute value of a random coefficient."""
 
 # Fraction of the mean difference between men and women that is applied.
 _DIMORPHISM = 0.8
@@ -50,8 +50,8 @@ def draw_identity(rng: np.random.Generator, masculinity: float) -> Floats:
     masculinity : float
         Positive for men, negative for women; `draw_person` passes -1.7 to 1.4. It shifts the face
         along the average difference between men and women (L. G. Farkas, Anthropometry of the Head
-        and Face, 1994). Men and women are equally frequent, so each coefficient's spread around the
-        shift is reduced to keep its overall spread at about 1.
+        and Face, 1994). Half of the people are men, so the shift increases the overall spread of a
+        coefficient. To keep it at about 1, the spread around the shift is reduced.
     """
     shift = _masculine()
     own = np.sqrt(1.0 - np.minimum(shift**2, 0.5))
@@ -65,7 +65,7 @@ def draw_identity(rng: np.random.Generator, masculinity: float) -> Floats:
 def _masculine() -> Floats:
     """Return the coefficients (80,) of the average difference of men from the mean face.
 
-    Mainly the coarse modes contribute.
+    Most of the difference is in the coarse modes.
     """
     fields, means = traits()
     modes = identity.identity_modes()
@@ -80,7 +80,7 @@ def _masculine() -> Floats:
 
 @cache
 def traits() -> tuple[Floats, Floats]:
-    """Return displacement fields (K, 468, 3) of K traits, and the traits' means (K,) in men.
+    """Return displacement fields (K, 468, 3) of K facial traits, and the means (K,) of the traits in men.
 
     A field is one standard deviation of its trait, in centimetres. The means are in standard
     deviations.
