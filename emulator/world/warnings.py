@@ -67,7 +67,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "form-not-portable",
             "Sends a multipart form that many servers read differently or refuse.",
-            "End lines with CRLF, omit `Content-Transfer-Encoding`, and send `filename` instead of `filename*`.",
+            "Use CRLF, omit `Content-Transfer-Encoding`, and send `filename` instead of `filename*`.",
         ),
         (
             "deprecated-path",
