@@ -19,6 +19,7 @@ IFREQ = struct.Struct("16sH14s")
 
 APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 USERNS_CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
+MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 
 
 class SealRefused(Exception):
@@ -81,6 +82,8 @@ def _remedy() -> str:
         return "run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or leave --sealed out"
     if _says(USERNS_CLONE, "0"):
         return "run `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or leave --sealed out"
+    if _says(MAX_NAMESPACES, "0"):
+        return "run `sudo sysctl -w user.max_user_namespaces=10000`, or leave --sealed out"
     return (
         "this system does not allow user namespaces; in a container, add the options `--cap-add SYS_ADMIN "
         "--security-opt seccomp=unconfined --security-opt apparmor=unconfined`, or leave --sealed out"
