@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import stopped
 from emulator.commands.output import AsJson, print_list
 
@@ -61,7 +61,7 @@ def load_scenario(
 @group.command("unload")
 def unload_scenario(
     name: Annotated[str, typer.Argument(help="Name of the scenario.")],
-    credential: Credential = None,
+    credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
     """Remove the rules of a scenario. The settings that it changed are kept."""

@@ -34,7 +34,7 @@ def control_router(
 ) -> APIRouter:
     """Return the routes below ``/_emulator``."""
     router = APIRouter(prefix="/_emulator")
-    rooms = [
+    routers = [
         credentials_router(world),
         operations_router(world, vendors, settings),
         clock_router(world.clock, world.clocks),
@@ -47,9 +47,9 @@ def control_router(
         costs_router(world),
         snapshot_router(world, version),
     ]
-    for room in (world_router(world, vendors, version, progress, runs, rooms), *rooms):
-        _describe_routes(room)
-        router.include_router(room)
+    for each in (world_router(world, vendors, version, progress, runs, routers), *routers):
+        _describe_routes(each)
+        router.include_router(each)
     return router
 
 

@@ -67,9 +67,9 @@ def world_router(
     version: str,
     progress: Progress,
     runs: dict[str, str],
-    rooms: Sequence[APIRouter],
+    routers: Sequence[APIRouter],
 ) -> APIRouter:
-    """Return the routes for the whole emulator; ``rooms`` are the other routers of the control API."""
+    """Return the routes for the whole emulator; ``routers`` are the other routers of the control API."""
     router = APIRouter(tags=["world"])
 
     @router.get("/health")
@@ -82,7 +82,7 @@ def world_router(
             status="ok",
             version=version,
             vendors={vendor.name: list(vendor.prefixes) for vendor in vendors},
-            capabilities=sorted({"world", *(str(tag) for room in rooms for tag in room.tags)}),
+            capabilities=sorted({"world", *(str(tag) for each in routers for tag in each.tags)}),
             runs=runs,
             tls=progress.tls,
         )
