@@ -88,8 +88,8 @@ class Settings(VendorPackages):
     )
     control: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Whether the control API is served. `auto` serves it on loopback addresses only. "
-        "Health and readiness are always served.",
+        description="Whether the control API is served. `auto` serves it only if the emulator listens on "
+        "loopback addresses only. Health and readiness are always served.",
     )
     control_port: int | None = Field(
         default=None,
@@ -100,8 +100,9 @@ class Settings(VendorPackages):
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Origins of web pages that may read every response and reach a private network, as a "
-        'JSON list such as `["https://app.example"]`; `*` for all. Pages of this machine always may.',
+        description="Origins of web pages that may read every response (CORS) and call an emulator in a "
+        'private network, as a JSON list such as `["https://app.example"]`; `*` for all. Pages of this '
+        "machine may too.",
     )
     proxy_others: bool = Field(
         default=False,

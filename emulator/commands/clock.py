@@ -91,7 +91,7 @@ def travel(
 
 @group.command("reset")
 def reset_clock(credential: Credential = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
-    """Go back to the default clock or, without --credential, to the clock of the settings."""
+    """Use the default clock again. Without --credential, reset the default clock to the settings."""
     with connected(url, credential) as client:
         _print(client.reset_clock(), as_json=as_json)
 

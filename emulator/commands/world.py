@@ -78,7 +78,7 @@ def lifetimes(
         bool,
         typer.Option(
             "--reset",
-            help="Go back to the default lifetimes or, without --credential, to those of the settings.",
+            help="Use the default lifetimes again. Without --credential, reset the defaults to the settings.",
         ),
     ] = False,
     as_json: AsJson = False,

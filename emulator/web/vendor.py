@@ -37,8 +37,8 @@ class VendorSettings(BaseModel):
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description="JSON object that sets the price of a call, by operation, or of one `unit`: "
-        '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`.',
+        description='JSON object with the price of a call, by operation: `{"<operation>": {"amount": "0.02", '
+        '"currency": "USD"}}`. The key `unit` sets the price of one unit.',
     )
 
 

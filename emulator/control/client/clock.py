@@ -33,7 +33,7 @@ class Clock(Caller):
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Go back to the default clock or, without a credential, to the clock of the settings."""
+        """Use the default clock again. Without a credential, reset the default clock to the settings."""
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

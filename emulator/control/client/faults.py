@@ -23,7 +23,7 @@ class Faults(Caller):
         return self._read(list[ErrorDescription], "GET", "/errors")
 
     def effects(self) -> Mapping[str, Any]:
-        """Return the named effects, by name."""
+        """Return the effects that a rule can name, such as `slow`, by name. Errors are not among them."""
         return self._read(dict[str, Any], "GET", "/effects")
 
     def operations(self) -> dict[str, Operations]:

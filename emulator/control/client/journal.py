@@ -44,7 +44,7 @@ class Journal(Caller):
                     yield RecordedCall.model_validate(json.loads(value))
 
     def warnings(self) -> list[WarningKind]:
-        """Return all kinds of warnings."""
+        """Return the kinds of warnings that calls can have, with advice."""
         return self._read(list[WarningKind], "GET", "/warnings")
 
     def forget_calls(self) -> None:

@@ -25,7 +25,7 @@ class Tasks(Caller):
         return self._read(Progression, "PUT", "/progression", body={"mode": mode, **details}, scoped=True)
 
     def reset_progression(self) -> Progression:
-        """Go back to the default progression or, without a credential, to that of the settings."""
+        """Use the default progression again. Without a credential, reset the default to the settings."""
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
@@ -38,7 +38,7 @@ class Tasks(Caller):
         return self._read(dict[str, dict[str, Lifetime]], "PUT", "/lifetimes", body=body, scoped=True)
 
     def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Go back to the default lifetimes or, without a credential, to those of the settings."""
+        """Use the default lifetimes again. Without a credential, reset the defaults to the settings."""
         return self._read(dict[str, dict[str, Lifetime]], "DELETE", "/lifetimes", scoped=True)
 
     def tasks(self) -> list[ListedTask]:

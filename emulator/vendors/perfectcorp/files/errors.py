@@ -79,7 +79,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "InvalidDigest", 400, "InvalidDigest", "The Content-MD5 you specified was invalid.",
-            "The `Content-MD5` header of an upload is not an MD5 sum in base64.",
+            "The `Content-MD5` header of an upload is not an MD5 sum in base64. Checked before signed headers.",
             details={"Content-MD5": "{digest}"}, example={"digest": "invalid"},
         ),
         _store(

@@ -64,7 +64,7 @@ class LegacyFile(NamedFile):
     file_size: OptionalSize = Field(
         default=None,
         description="Size of the file in bytes. The upload must have exactly this size. Required under v1.1; "
-        "without it, the upload can have any size.",
+        "without it, the upload can have any size up to the limit.",
     )
 
 
