@@ -12,7 +12,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, CredentialFilter, Url, connected
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_json
+from emulator.commands.output import AsJson, print_json, print_one
 
 if TYPE_CHECKING:
     from emulator.world.journal.entry import RecordedCall
@@ -113,6 +113,7 @@ def verify_calls(
     ] = None,
     at_least: Annotated[int, typer.Option(help="Smallest number of calls.")] = 0,
     at_most: Annotated[int | None, typer.Option(help="Largest number of calls.")] = None,
+    as_json: AsJson = False,
     credential: CredentialFilter = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -125,7 +126,7 @@ def verify_calls(
         if not isinstance(wanted, dict):
             raise CallFailed(f'{match} is not a JSON object; write a filter such as {{"status": 200}}')
         verdict = client.verify(count=count, at_least=at_least, at_most=at_most, **wanted)
-    typer.echo(verdict.message)
+    print_one(verdict, lambda found: found.message, as_json=as_json)
     if not verdict.ok:
         raise typer.Exit(1)
 

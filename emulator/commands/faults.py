@@ -14,7 +14,7 @@ from emulator.commands.connection import (
     Url,
     connected,
 )
-from emulator.commands.output import AsJson, print_json, print_list
+from emulator.commands.output import AsJson, print_json, print_list, print_one
 
 group = typer.Typer(no_args_is_help=True, help="Manage fault rules, which make calls fail.")
 
@@ -51,6 +51,7 @@ def add_fault(
     ttl: Annotated[
         float | None, typer.Option(help="Seconds until the rule expires, by the emulator's clock.")
     ] = None,
+    as_json: AsJson = False,
     credential: CredentialMatch = None,
     url: Url = BASE_URL,
 ) -> None:
@@ -70,7 +71,8 @@ def add_fault(
     }
     with connected(url, credential) as client:
         wanted = json.loads(effect) if effect.startswith("{") else effect
-        typer.echo(client.add_fault(wanted, count=count, ttl_s=ttl, **match).id)
+        added = client.add_fault(wanted, count=count, ttl_s=ttl, **match)
+        print_one(added, lambda rule: rule.id, as_json=as_json)
 
 
 @group.command("list")

@@ -25,6 +25,14 @@ def print_list(found: Iterable[Model], line: Callable[[Model], str], *, as_json:
         typer.echo(line(each).rstrip())
 
 
+def print_one(found: Model, line: Callable[[Model], str], *, as_json: bool) -> None:
+    """Print ``found`` as text, or as one JSON object."""
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        typer.echo(line(found))
+
+
 def print_json(document: Any) -> None:
     """Print a JSON document."""
     typer.echo(json.dumps(document, indent=1, ensure_ascii=False))

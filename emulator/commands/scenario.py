@@ -9,7 +9,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import stopped
-from emulator.commands.output import AsJson, print_list
+from emulator.commands.output import AsJson, print_list, print_one
 
 group = typer.Typer(no_args_is_help=True, help="Load scenarios: sets of fault rules and settings.")
 
@@ -45,6 +45,8 @@ def load_scenario(
     ],
     credential: Credential = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Load a scenario.
 
@@ -55,7 +57,7 @@ def load_scenario(
     with connected(url, credential) as client:
         # The server finds a built-in scenario by name, because it may have other vendors than this process.
         loaded = client.load_scenario(read_scenario(Path(name)) if name.endswith(SUFFIXES) else name)
-        typer.echo(f"{loaded.name}: {len(loaded.rules)} rules")
+        print_one(loaded, lambda found: f"{found.name}: {len(found.rules)} rules", as_json=as_json)
 
 
 @group.command("unload")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Url, connected
+from emulator.commands.output import AsJson, print_json, print_one
 
 group = typer.Typer(no_args_is_help=True, help="Save all state of an emulator to a file, and restore it.")
 
@@ -16,6 +17,8 @@ group = typer.Typer(no_args_is_help=True, help="Save all state of an emulator to
 def save(
     file: Annotated[Path, typer.Argument(help="File to write; an existing file is replaced.")],
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Write all state of a running emulator to FILE."""
     # Write to a temporary file first: a failed download must not damage an existing snapshot.
@@ -26,14 +29,25 @@ def save(
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
-    typer.echo(f"{file}: {file.stat().st_size:,} bytes")
+    size = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        typer.echo(f"{file}: {size:,} bytes")
 
 
 @group.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="File that `snapshot save` wrote.")], url: Url = BASE_URL
+    file: Annotated[Path, typer.Argument(help="File that `snapshot save` wrote.")],
+    url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Replace all state of a running emulator with the state in FILE."""
     with connected(url) as client:
         found = client.restore_snapshot(file)
-    typer.echo(f"{found.documents} documents, {found.counters} counters and {found.blobs} blobs restored")
+    print_one(
+        found,
+        lambda it: f"{it.documents} documents, {it.counters} counters and {it.blobs} blobs restored",
+        as_json=as_json,
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
-from emulator.commands.output import AsJson, print_list
+from emulator.commands.output import AsJson, print_list, print_one
 
 group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
 
@@ -40,10 +40,12 @@ def finish_task(
         typer.Option(help="Name of an error to end the task with; omit it to keep the task's own result."),
     ] = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Let a task appear finished as soon as its work is done, regardless of the progression."""
     with connected(url) as client:
-        typer.echo(client.finish_task(task_id, error).state)
+        print_one(client.finish_task(task_id, error), lambda task: task.state, as_json=as_json)
 
 
 @group.command("progression")

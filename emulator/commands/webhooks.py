@@ -14,7 +14,7 @@ from emulator.commands.connection import (
     connected,
 )
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_list
+from emulator.commands.output import AsJson, print_list, print_one
 
 if TYPE_CHECKING:
     from emulator.control.webhooks import DeliveryDescription, EndpointDescription
@@ -37,6 +37,8 @@ def add_endpoint(
     ] = None,
     credential: CredentialMatch = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Add an endpoint, and print its id and its secret.
 
@@ -44,7 +46,7 @@ def add_endpoint(
     """
     with connected(url, credential) as client:
         added = client.add_endpoint(endpoint, secret, timestamps, vendor)
-        typer.echo(f"{added.id}  {added.secret}")
+        print_one(added, lambda found: f"{found.id}  {found.secret}", as_json=as_json)
 
 
 @group.command("list")
@@ -118,10 +120,12 @@ def plan_webhooks(
 def replay(
     delivery_id: Annotated[str, typer.Argument(help="Id of the delivery, from `webhooks deliveries`.")],
     url: Url = BASE_URL,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Send a delivery again, at once."""
     with connected(url) as client:
-        typer.echo(client.replay(delivery_id).state)
+        print_one(client.replay(delivery_id), lambda found: found.state, as_json=as_json)
 
 
 def _endpoint_line(found: EndpointDescription) -> str:

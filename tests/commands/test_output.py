@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +88,19 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FORCE_COLOR", "")
     assert "\x1b[" not in CliRunner().invoke(app, ["--help"], color=True).output
+
+
+def test_what_a_command_has_done_is_one_object(run: Callable[[str], str], me: Any, tmp_path: Path) -> None:
+    rule = json.loads(run("faults add slow -c sk-output --json"))
+    assert {rule["id"]} <= {listed.id for listed in me.faults()}
+    endpoint = json.loads(run("webhooks add http://127.0.0.1:9/ -c sk-output --json"))
+    assert endpoint["secret"].startswith("whsec_")
+    loaded = json.loads(run("scenario load rate-limited -c sk-output --json"))
+    assert loaded["name"] == "rate-limited"
+    verdict = json.loads(run("calls verify {} --count 0 -c sk-output --json"))
+    assert (verdict["ok"], verdict["count"]) == (True, 0)
+    file = tmp_path / "state.zip"
+    assert json.loads(run(f"snapshot save {file} --json")) == {
+        "file": str(file),
+        "bytes": file.stat().st_size,
+    }
