@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a shell for a command that does not exist, or that is not executable."""
@@ -44,34 +43,59 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     CannotStart
         If the command does not exist, or is not executable.
     """
-    try:
-        process = subprocess.Popen(list(command), env=dict(environment), process_group=0)  # noqa: S603 - the user's command
-    except FileNotFoundError as error:
-        raise CannotStart(command[0], NOT_FOUND) from error
-    except PermissionError as error:
-        raise CannotStart(command[0], NOT_EXECUTABLE) from error
-    try:
-        with _passing_signals(process), _in_foreground(process.pid):
-            code = process.wait()
-    finally:
-        _end_group(process.pid)
+    with _passing_signals() as group:
+        try:
+            process = subprocess.Popen(list(command), env=dict(environment), process_group=0)  # noqa: S603 - the user's command
+        except FileNotFoundError as error:
+            raise CannotStart(command[0], NOT_FOUND) from error
+        except PermissionError as error:
+            raise CannotStart(command[0], NOT_EXECUTABLE) from error
+        group.start(process.pid)
+        try:
+            with _in_foreground(process.pid):
+                code = process.wait()
+        finally:
+            _end_group(process.pid)
     return code if code >= 0 else 128 - code
 
 
-@contextlib.contextmanager
-def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        _signal_group(process.pid, number)
-        signal.signal(signal.SIGALRM, lambda *_: _signal_group(process.pid, signal.SIGKILL))
+class _Group:
+    """The process group of the command. Signals that come before it exists are sent when it starts."""
+
+    def __init__(self) -> None:
+        self._id: int | None = None
+        self._early: list[int] = []
+
+    def start(self, group: int) -> None:
+        """Send what has come so far."""
+        self._id = group
+        for number in self._early:
+            self.signal(number)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, and kill the group if it has not ended ``GRACE_SECONDS`` later."""
+        if self._id is None:
+            self._early.append(number)
+            return
+        _signal_group(self._id, number)
         signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
-    alarm = signal.getsignal(signal.SIGALRM)
+    def kill(self) -> None:
+        """Kill the group."""
+        if self._id is not None:
+            _signal_group(self._id, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _passing_signals() -> Iterator[_Group]:
+    group = _Group()
+    handlers = {number: lambda number, _frame: group.signal(number) for number in PASSED_ON}
+    handlers[signal.SIGALRM] = lambda _number, _frame: group.kill()
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield group
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -63,11 +63,12 @@ def variables_of(
     vendors: Sequence[Vendor],
     parent: Mapping[str, str],
     *,
+    control_url: str | None = None,
     has_proxy: bool = True,
 ) -> dict[str, str]:
     """Return the variables for an emulator at ``url``. They override those of ``parent``.
 
-    ``FACE_EMULATOR_URL`` is the URL of the control API's server. Each vendor has a ``<VENDOR>_URL`` and one
+    ``FACE_EMULATOR_URL`` is ``control_url``, by default ``url``. Each vendor has a ``<VENDOR>_URL`` and one
     variable for each part of its credential. With TLS, there are also those of trust, and those of the
     proxy if ``has_proxy``.
 
@@ -76,7 +77,7 @@ def variables_of(
     CallFailed
         If the certificates are not on this machine.
     """
-    variables = {"FACE_EMULATOR_URL": url}
+    variables = {"FACE_EMULATOR_URL": control_url or url}
     for vendor in vendors:
         if vendor.name in health.vendors:
             name = vendor.name.upper()

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emulator.commands.environment import variables_of
-from emulator.commands.failure import failed, stopped
+from emulator.commands.failure import CallFailed, failed, stopped
 
 if TYPE_CHECKING:
     from emulator.control.client import Client
@@ -87,58 +88,89 @@ def execute(
     streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the command. It is 125
     if the emulator fails, 126 if the command is not executable, and 127 if it does not exist.
     """
-    from emulator.commands.child import CannotStart, run
-    from emulator.control.client import Client
-    from emulator.server import running_server
-    from emulator.settings import Settings
+    from emulator.commands.child import CannotStart
 
     logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
     _end_at_signals()
+    options = _Options(port, tuple(fail_on or ()), har, keep=keep, is_sealed=sealed, print_env=print_env)
     try:
-        settings = Settings(**_given(data_dir, scenario))
-        if sealed:
-            _seal(settings)
-        with (
-            running_server(settings, port=port, tls_port=443 if sealed else 0) as listening,
-            Client(listening.base_url) as client,
-        ):
-            _say(f"running at {listening.base_url}")
-            client.wait_until_ready(START_SECONDS)
-            vendors = listening.app.state.vendors
-            variables = variables_of(
-                client.health(), listening.base_url, vendors, os.environ, has_proxy=not sealed
-            )
-            if print_env:
-                for name, value in variables.items():
-                    typer.echo(f"{name}={value}", err=True)
-            try:
-                code = run(command, {**os.environ, **variables})
-            except CannotStart as error:
-                raise failed(str(error), code=error.code) from error
-            calls = _calls(client)
-            _say(_summary(calls, client))
-            if har is not None:
-                har.write_text(json.dumps(client.har(), indent=1) + "\n")
-                _say(f"wrote {har}")
-            if keep:
-                _keep(listening.base_url)
-    except typer.Exit:
-        raise
+        code = _run(command, _settings(data_dir, scenario, options), options)
+    except CannotStart as error:
+        raise failed(str(error), code=error.code) from error
     except _Signalled as end:
         raise typer.Exit(128 + end.number) from None
     except Exception as error:
         raise stopped(error, code=OWN_FAILURE) from error
-    raise typer.Exit(code or _verdict(calls, fail_on or ()))
+    raise typer.Exit(code)
 
 
-def _given(data_dir: Path | None, scenarios: list[str] | None) -> dict[str, Any]:
-    """Return the settings that options override."""
-    given: dict[str, Any] = {}
+@dataclass(frozen=True)
+class _Options:
+    port: int
+    fail_on: tuple[FailOn, ...]
+    har: Path | None
+    _: KW_ONLY
+    keep: bool
+    is_sealed: bool
+    print_env: bool
+
+
+def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
+    """Run the command against an emulator, and return the exit code."""
+    from emulator.commands.child import run
+    from emulator.control.client import Client
+    from emulator.server import running_server
+
+    if options.is_sealed:
+        _seal(settings)
+    with (
+        running_server(settings, port=options.port, tls_port=443 if options.is_sealed else 0) as listening,
+        Client(listening.control_url or listening.base_url) as client,
+    ):
+        _say(f"running at {listening.base_url}")
+        client.wait_until_ready(START_SECONDS)
+        variables = variables_of(
+            client.health(),
+            listening.base_url,
+            listening.app.state.vendors,
+            os.environ,
+            control_url=listening.control_url,
+            has_proxy=not options.is_sealed,
+        )
+        if options.print_env:
+            for name, value in variables.items():
+                typer.echo(f"{name}={value}", err=True)
+        code = run(command, {**os.environ, **variables})
+        calls = _calls(client)
+        _say(_summary(calls, client))
+        if options.har is not None:
+            options.har.write_text(json.dumps(client.har(), indent=1) + "\n")
+            _say(f"wrote {options.har}")
+        if options.keep:
+            _keep(listening.base_url)
+    return code or _verdict(calls, options.fail_on)
+
+
+def _settings(data_dir: Path | None, scenarios: list[str] | None, options: _Options) -> Settings:
+    """Return the settings of the environment, with those that options override.
+
+    Raises
+    ------
+    CallFailed
+        If an option needs the journal, but the journal is off.
+    """
+    from emulator.settings import Settings
+
+    # The command needs the control API, and only this machine reaches the emulator.
+    given: dict[str, Any] = {"control": "auto"}
     if data_dir is not None:
         given["data_dir"] = data_dir
     if scenarios:
         given["scenarios"] = tuple(scenarios)
-    return given
+    settings = Settings(**given)
+    if (options.fail_on or options.har is not None) and not settings.journal_calls:
+        raise CallFailed("--fail-on and --har need the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
+    return settings
 
 
 def _seal(settings: Settings) -> None:
@@ -150,7 +182,11 @@ def _seal(settings: Settings) -> None:
 
 
 def _calls(client: Client) -> list[RecordedCall]:
-    return client.calls(limit=1000)
+    """Return all calls that the journal has."""
+    found: list[RecordedCall] = []
+    while page := client.calls(after=found[-1].number if found else 0):
+        found += page
+    return found
 
 
 def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
@@ -169,6 +205,9 @@ def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
             f"call {call.number}, {call.method} {call.path}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
+    if calls and calls[0].number > 1:
+        dropped = calls[0].number - 1
+        lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")
     return "\nface-emulator: ".join(lines)
 
 

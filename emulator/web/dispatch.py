@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
@@ -88,8 +88,8 @@ class Dispatch:
             app = PlainTextResponse("The Host is not the name of the TLS connection.\n", 421)
             vendor = None
         elif refusal is not None:
-            if self._world.journal.is_on:
-                exchange.record(Capture(scope), lambda capture: self._note_refused(refusal, capture))
+            warning = CallWarning(WARNINGS["proxy-refused"].code, refusal)
+            self._record(exchange, scope, lambda: _Values(PROXY_VENDOR, warnings=[warning]))
             app = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
         elif vendor is None:
             app = self._gate(scope) or self._app
@@ -98,12 +98,10 @@ class Dispatch:
             # The store has a host of its own. Elsewhere, it is below a prefix.
             scope["path"] = self._stores.get(host, "") + scope["path"]
         if vendor is not None:
-            exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
-            if self._world.journal.is_on:
-                call = exchange.call
-                exchange.record(Capture(scope), lambda capture: self._note(call, capture))
+            call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
+            self._record(exchange, scope, lambda: _values_of(call))
             if self._world.faults.needs_bodies:
-                exchange.call.body = await exchange.peek_body()
+                call.body = await exchange.peek_body()
         # If the client has disconnected, no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)
@@ -128,42 +126,33 @@ class Dispatch:
         reason: str | None = proxied["reason"]
         return reason or f"the proxy serves the vendors' names only, not {proxied['authority']}"
 
-    def _note_refused(self, reason: str, capture: Capture) -> None:
-        """Record a refused request to the proxy in the journal."""
-        warnings = [CallWarning(WARNINGS["proxy-refused"].code, reason)]
+    def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
+        """Record an exchange in the journal when it ends. ``values`` is called then."""
 
-        def make(number: int, setting: Setting) -> Entry:
-            return capture.entry(
-                number,
-                setting,
-                self._secrets,
-                vendor=PROXY_VENDOR,
-                operation=None,
-                credential=None,
-                fault=None,
-                warnings=warnings,
-            )
+        def note(capture: Capture) -> None:
+            found = values()
 
-        self._world.journal.note(None, capture.close(), make)
+            def make(number: int, setting: Setting) -> Entry:
+                return capture.entry(number, setting, self._secrets, **found._asdict())
 
-    def _note(self, call: Call, capture: Capture) -> None:
-        """Record a finished call in the journal."""
-        vendor, operation, credential = call.contract.name, call.operation, call.credential
-        fault, warnings = _fault_of(call), call.warnings
+            self._world.journal.note(found.credential, capture.close(), make)
 
-        def make(number: int, setting: Setting) -> Entry:
-            return capture.entry(
-                number,
-                setting,
-                self._secrets,
-                vendor=vendor,
-                operation=operation,
-                credential=credential,
-                fault=fault,
-                warnings=warnings,
-            )
+        if self._world.journal.is_on:
+            exchange.record(Capture(scope), note)
 
-        self._world.journal.note(credential, capture.close(), make)
+
+class _Values(NamedTuple):
+    """What the journal shows of a call besides its request and its response."""
+
+    vendor: str
+    operation: str | None = None
+    credential: str | None = None
+    fault: dict[str, Any] | None = None
+    warnings: Sequence[CallWarning] = ()
+
+
+def _values_of(call: Call) -> _Values:
+    return _Values(call.contract.name, call.operation, call.credential, _fault_of(call), call.warnings)
 
 
 def _fault_of(call: Call) -> dict[str, Any] | None:

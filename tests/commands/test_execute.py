@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -311,3 +312,30 @@ def test_a_signal_before_the_command_starts_ends_the_run(state: Path) -> None:
     out, messages = process.communicate(timeout=60)
     assert (process.returncode, out) == (143, "")
     assert "Traceback" not in messages
+
+
+def test_settings_of_the_control_api_do_not_disturb_the_run(state: Path) -> None:
+    code = "import os, urllib.request as u; u.urlopen(os.environ['FACE_EMULATOR_URL'] + '/_emulator/clock')"
+    for name, value in (("FACE_EMULATOR_CONTROL", "off"), ("FACE_EMULATOR_CONTROL_PORT", "0")):
+        setting: dict[str, Any] = {name: value}
+        ran = face_emulator("exec", "--", sys.executable, "-c", code, XDG_STATE_HOME=str(state), **setting)
+        assert ran.returncode == 0, ran.stderr
+
+
+def test_a_verdict_needs_the_journal(state: Path) -> None:
+    """Without it, no call could ever have a warning."""
+    arguments = ["exec", "--fail-on", "warnings", "--", "true"]
+    ran = face_emulator(*arguments, XDG_STATE_HOME=str(state), FACE_EMULATOR_JOURNAL_CALLS="0")
+    assert ran.returncode == 125
+    assert "FACE_EMULATOR_JOURNAL_CALLS is 0" in ran.stderr
+
+
+def test_dropped_calls_are_reported_and_all_others_are_counted(state: Path) -> None:
+    code = (
+        "import os, http.client as h; c = h.HTTPConnection(os.environ['PERFECTCORP_URL'][7:])\n"
+        "for _ in range(1205): c.request('GET', '/s2s/none'); c.getresponse().read()"
+    )
+    arguments = ["exec", "--", sys.executable, "-c", code]
+    ran = face_emulator(*arguments, XDG_STATE_HOME=str(state), FACE_EMULATOR_JOURNAL_CALLS="1200")
+    assert "1200 calls, 1200 failed" in ran.stderr
+    assert "the journal dropped the first 5;" in ran.stderr

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,10 +88,21 @@ def test_calls_are_one_object_per_line(run: Callable[[str], str], server: Listen
     assert [json.loads(line)["operation"] for line in lines] == ["credit", "credit"]
 
 
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("FORCE_COLOR", "")
-    assert "\x1b[" not in CliRunner().invoke(app, ["--help"], color=True).output
+def test_no_color_is_respected() -> None:
+    def help_with(**environment: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+        ran = subprocess.run(
+            [sys.executable, "-m", "emulator", "--help"],
+            env={**kept, "TERM": "xterm-256color", **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ran.stdout
+
+    colored = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    assert colored.search(help_with(FORCE_COLOR="1"))
+    assert not colored.search(help_with(FORCE_COLOR="1", NO_COLOR="1"))
 
 
 def test_what_a_command_has_done_is_one_object(run: Callable[[str], str], me: Any, tmp_path: Path) -> None:

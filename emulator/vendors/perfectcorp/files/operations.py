@@ -100,8 +100,8 @@ async def _register(
 
 async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
     """Upload a registered file to its presigned URL."""
-    owner = await credential_of_object(world, key)
-    await call.identify(owner)
+    credential = await credential_of_object(world, key)
+    await call.identify(credential)
     if "transfer-encoding" in request.headers:
         raise STORE["StoreNotImplemented"].occur()
     if "content-length" not in request.headers:
@@ -116,8 +116,8 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
         call.warn("upload-content-type-mismatch", f"declared {content_type}, sent {picture_type(sent)}")
     data = await world.degraded(sent, call.picture_fault)
     # The URL of a deleted file stays valid. Do not store such an upload, because no key could delete it.
-    if owner is not None:
-        await world.blobs.put(key, data, owner)
+    if credential is not None:
+        await world.blobs.put(key, data, credential)
     return Response(headers={"ETag": f'"{_tag(data)}"'})
 
 
