@@ -49,7 +49,7 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import vertex_normals
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Matrix, Points3, check_image, check_points
-from emulator.face.warp import DisplacementField, Spared, Window, displacement_field, warp_image
+from emulator.face.warp import DisplacementField, ProtectedArea, Window, displacement_field, warp_image
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
@@ -407,7 +407,7 @@ def reshape_field(
             _FADE[0] * frame.unit,
             _FADE[1] * frame.unit,
             (
-                *(Spared(other[oval, :2], _RISE_AROUND_OTHERS * frame.unit) for other in others),
+                *(ProtectedArea(other[oval, :2], _RISE_AROUND_OTHERS * frame.unit) for other in others),
                 *_resting_sides(frame, landmarks, target),
             ),
         ),
@@ -462,7 +462,7 @@ _FACING = (-0.2, 0.3)
 _KNEE, _CEILING = 0.11, 0.145
 
 
-def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Spared, ...]:
+def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[ProtectedArea, ...]:
     """Return each half of the picture in which no landmark of the face moves.
 
     A parameter of one side must not change the other side, not even through the field's smoothness.
@@ -477,7 +477,7 @@ def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tup
     # The person's left lies to the right of a line that runs down.
     across = far * np.array([down[1], -down[0]])
     return tuple(
-        Spared(np.concatenate([line, line + side * across]), _RISE_AT_MIDLINE * frame.unit)
+        ProtectedArea(np.concatenate([line, line + side * across]), _RISE_AT_MIDLINE * frame.unit)
         for side in (-1.0, 1.0)
         if not moves[side * sides >= 0].any()
     )

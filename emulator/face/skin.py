@@ -42,7 +42,7 @@ _EVENING = 0.8
 _TO_RGB = np.array([[1.0, 1.403, 0.0], [1.0, -0.714, -0.344], [1.0, 0.0, 1.773]], np.float32)
 
 # Luminance steps (of 255) well below this are smoothed, steps well above it are kept as edges.
-_EDGE = 14.0
+_EDGE_STEP = 14.0
 
 _NOSTRILS = (98, 97, 2, 326, 327, 278, 294, 19, 64, 48)
 
@@ -263,7 +263,7 @@ def _likelihood(small: NDArray[np.float32], points: Points2, seen: NDArray[np.bo
 def _guided(plane: Plane, radius: int) -> Plane:
     """Smooth ``plane`` with the guided filter, with the plane as its own guide."""
     size = (2 * radius + 1, 2 * radius + 1)
-    epsilon = (_EDGE / 255.0) ** 2
+    epsilon = (_EDGE_STEP / 255.0) ** 2
     mean = cv2.blur(plane, size)
     variance = np.maximum(cv2.blur(plane * plane, size) - mean * mean, 0.0)
     slope = variance / (variance + epsilon)

@@ -144,7 +144,7 @@ class DisplacementField:
 
 
 @dataclass(frozen=True, eq=False)
-class Spared:
+class ProtectedArea:
     """An area that a field must not move: the convex hull of ``points`` (M, 2), in pixels.
 
     Around the hull, the field rises from 0 over ``rise`` pixels.
@@ -156,7 +156,7 @@ class Spared:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The area in which a field may be non-zero: in and around a convex hull, except in spared areas.
+    """The area in which a field may be non-zero: in and around a convex hull, except in protected areas.
 
     Attributes
     ----------
@@ -164,14 +164,14 @@ class Window:
         Pixels. The field is unchanged on their convex hull.
     begin, end : float
         Distances from the hull, in pixels: the field fades from ``begin`` to 0 at ``end``.
-    spared : tuple of Spared
+    protected : tuple of ProtectedArea
         Areas where the field is 0.
     """
 
     points: Points2
     begin: float
     end: float
-    spared: tuple[Spared, ...] = ()
+    protected: tuple[ProtectedArea, ...] = ()
 
     def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
         """Return the factors (``shape``), 0 to 1, for a field on a grid from ``origin``."""
@@ -180,9 +180,9 @@ class Window:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
 
         factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
-        for spared in self.spared:
+        for area in self.protected:
             # Start two nodes further out, because the spline depends on nodes up to two cells away.
-            factors *= _smoothstep((outside(spared.points) - 2.0 * pitch) / spared.rise)
+            factors *= _smoothstep((outside(area.points) - 2.0 * pitch) / area.rise)
         return factors
 
 

@@ -124,8 +124,8 @@ def test_other_faces_stay_as_they_are(image: Image, landmarks: Points3) -> None:
     cv2.fillConvexPoly(inside, hull, (1,))
     alone = reshape(image, landmarks, parameters)
     assert (alone != image)[inside > 0].any()
-    spared = reshape(image, landmarks, parameters, [beside])
-    assert np.array_equal(spared[inside > 0], image[inside > 0])
+    protected = reshape(image, landmarks, parameters, [beside])
+    assert np.array_equal(protected[inside > 0], image[inside > 0])
     assert minimum_jacobian(reshape_field(landmarks, parameters, size(image), [beside])) > MINIMUM_JACOBIAN
 
 

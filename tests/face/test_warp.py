@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from emulator.face.types import Image, Points2
 from emulator.face.warp import (
     MINIMUM_JACOBIAN,
-    Spared,
+    ProtectedArea,
     Window,
     displacement_field,
     kernel_sum,
@@ -128,8 +128,8 @@ def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far
 def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
     src = lattice()
     dst = src + np.array([4.0, 3.0])
-    spared = np.array([[210.0, 100.0], [240.0, 100.0], [240.0, 140.0], [210.0, 140.0]])
-    window = Window(dst, 10.0, 30.0, (Spared(spared, 20.0),))
+    protected = np.array([[210.0, 100.0], [240.0, 100.0], [240.0, 140.0], [210.0, 140.0]])
+    window = Window(dst, 10.0, 30.0, (ProtectedArea(protected, 20.0),))
     field = displacement_field(src, dst, SHAPE, radius=70, window=window)
     open_field = displacement_field(src, dst, SHAPE, radius=70)
     inner = np.array([[120.0, 90.0]])

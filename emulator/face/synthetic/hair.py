@@ -115,7 +115,7 @@ def _hair_field(resting: Points3, person: Person) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class _Lie:
+class _HairLayout:
     """Hair on the V vertices of the resting head. Its strands radiate from a whorl.
 
     Attributes
@@ -140,13 +140,15 @@ def _add_cap(painter: _Painter, head: Part) -> None:
     topology = head_topology()
     kind = person.hair_type.partition("_")[0]
     parting_cm = 2.4 * person.parting
-    lie = _lie(person, cut, kind, parting_cm)
+    layout = _hair_layout(person, cut, kind, parting_cm)
     normals = vertex_normals(head.vertices, topology.triangles)
-    hairy = (lie.field[topology.triangles] > -1.5).any(axis=1)
+    hairy = (layout.field[topology.triangles] > -1.5).any(axis=1)
     triangles = np.ascontiguousarray(topology.triangles[hairy])
     for layer, lift in enumerate((0.5, 0.7, 0.86, 1.0)):
-        shell = head.vertices + normals * (lie.thickness * lift)[:, np.newaxis]
-        seen = _shell(painter.canvas, shell, topology.triangles, triangles, lie.coordinates, painter.camera)
+        shell = head.vertices + normals * (layout.thickness * lift)[:, np.newaxis]
+        seen = _shell(
+            painter.canvas, shell, topology.triangles, triangles, layout.coordinates, painter.camera
+        )
         if seen is None:
             continue
         pixel, depth, normal, values = seen
@@ -163,7 +165,7 @@ def _add_cap(painter: _Painter, head: Part) -> None:
         _blend(painter.canvas, pixel, depth, lit, solid)
 
 
-def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
+def _hair_layout(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _HairLayout:
     """Return the hair's distance from the hairline, thickness and coordinates on the resting head."""
     resting = head_topology().resting
     field = _hair_field(resting, person)
@@ -189,11 +191,14 @@ def _lie(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _Lie:
     flat = np.stack([away @ side, away @ np.cross(whorl, side)], axis=1)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
     coordinates = np.concatenate([flat, reach[:, np.newaxis], field[:, np.newaxis], away, resting], axis=1)
-    return _Lie(field, thickness, coordinates)
+    return _HairLayout(field, thickness, coordinates)
 
 
 def _cap_strands(painter: _Painter, kind: str, parting_cm: float, values: Singles) -> Singles:
-    """Return strand and tuft noise (N, 2) at the interpolated ``_Lie.coordinates`` in ``values`` (N, 10)."""
+    """Return the noise of strands and of tufts (N, 2) at N positions.
+
+    ``values`` (N, 10) are ``_HairLayout.coordinates``, interpolated at these positions.
+    """
     if kind == "curly":
         place = values[:, 4:6] * 330 + 512 + values[:, 6:7] * np.array([210.0, -120.0])
         return look_up(painter.noise, single(place))
