@@ -23,16 +23,16 @@ GRAZING_COSINE: Final = 0.2
 photograph is used. At smaller cosines, the photograph may show background."""
 
 FACING_COSINE: Final = 0.5
-"""Cosine from which the photograph has its full weight, the belief. Between the two cosines, the belief rises
-smoothly from 0."""
+"""Cosine from which the photograph has its full weight. The weight rises smoothly from 0 at
+``GRAZING_COSINE``."""
 
 OUTLINE_FRACTION: Final = 0.04
 """Within this fraction of the face's extent from its outline, a surface must face the camera more
 directly. Small errors of the fit would put background or hair on the skin there."""
 
-# Side in texels of the grid for values that are smooth across the texture and are enlarged later: positions
-# in the photograph, belief, differences in light. In shapes, G is this side, and B is the side of the texture
-# while it is baked.
+# Side, in texels, of the grid for values that are smooth across the texture: positions in the photograph,
+# confidence, differences in light. They are computed on this grid and enlarged later. In the shapes of
+# arrays, G is this side, and B is the side of the texture before it is enlarged to the requested size.
 _GRID = 192
 
 # Side in texels of the grid for smooth fills: a power of two, so that each pyramid level halves evenly.
@@ -93,13 +93,13 @@ class Texture:
         cover, so that it can be scaled down.
     mesh : Mesh
         The mesh that the texture belongs to.
-    belief : (G, G) float32
+    confidence : (G, G) float32
         0 to 1: the weight of the photographs' colours, on a grid over the texture.
     """
 
     image: Image
     mesh: Mesh
-    belief: Singles
+    confidence: Singles
 
     @cached_property
     def coverage(self) -> Mask:
@@ -107,7 +107,7 @@ class Texture:
         # Computed only on access, because the first one for a size takes ten times as long as later ones.
         size = len(self.image)
         inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
-        covered: Mask = _resized(self.belief, size) * inside
+        covered: Mask = _resized(self.confidence, size) * inside
         return covered
 
 
@@ -126,10 +126,10 @@ class _Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sighting:
-    """The belief and the colour that one photograph contributes to the texture."""
+class _Contribution:
+    """The confidence and the colour that one photograph contributes to the texture."""
 
-    belief: Singles  # (G, G), 0 to 1
+    confidence: Singles  # (G, G), 0 to 1
     color: Image  # (B, B, 3)
     color_grid: Singles  # (G, G, 3): the colour averaged over the grid's texels
 
@@ -186,15 +186,15 @@ def bake_texture(
     )
     stretches = [_stretches(view.camera_points, mesh, layout) for view in views]
     baked_size = _baked_size(stretches, size)
-    sightings = [
-        _look(mesh, layout, view, stretch, baked_size, skin)
+    contributions = [
+        _contribution(mesh, layout, view, stretch, baked_size, skin)
         for view, stretch in zip(views, stretches, strict=True)
     ]
-    color, color_grid, belief = _blended(sightings)
-    filled = _filled(color, color_grid, belief)
+    color, color_grid, confidence = _blended(contributions)
+    filled = _filled(color, color_grid, confidence)
     if baked_size != size:
         filled = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    return Texture(filled, mesh, belief)
+    return Texture(filled, mesh, confidence)
 
 
 # Few layouts and sizes are in use at a time. An entry takes a few megabytes.
@@ -270,15 +270,15 @@ def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
     return min(size, max(_GRID, 32 * round(needed / _ALIASING / 32)))
 
 
-def _look(
+def _contribution(
     mesh: Mesh,
     layout: _Layout,
     view: TextureView,
     stretch: NDArray[np.float64],
     size: int,
     skin: SkinPlaces | None,
-) -> _Sighting:
-    """Return the belief and the colour that one photograph contributes to the texture at ``size``."""
+) -> _Contribution:
+    """Return the confidence and the colour that one photograph contributes to the texture at ``size``."""
     points = view.camera_points
     # The camera looks along +z, so a normal towards the camera has z < 0. With y and z both flipped, the
     # axes have the handedness of model space, so the winding of the triangles still marks the outside.
@@ -291,14 +291,16 @@ def _look(
     channels = np.column_stack([points, cosine, level]).astype(np.float32)
     grid = _singles(layout.position @ channels).reshape(_GRID, _GRID, 5)
     reach = max(1.0, float(np.median(stretch)) / size)
-    belief = _belief(layout.inside, points, grid, reach, view.image.shape[:2])
-    color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], belief)
+    confidence = _confidence(layout.inside, points, grid, reach, view.image.shape[:2])
+    color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], confidence)
     coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
     if skin is not None:
         places = np.column_stack([skin.reference, skin.bare]).astype(np.float32)
         reference, bare = cv2.split(_singles(layout.position @ places).reshape(_GRID, _GRID, 2))
-        belief = _singles(belief * (1.0 - bare * _covered(coarse, _singles(belief * (reference > 0.5)))))
-    return _Sighting(belief, color, coarse)
+        confidence = _singles(
+            confidence * (1.0 - bare * _covered(coarse, _singles(confidence * (reference > 0.5))))
+        )
+    return _Contribution(confidence, color, coarse)
 
 
 def _covered(color: Singles, weight: Singles) -> Singles:
@@ -325,14 +327,14 @@ def _covered(color: Singles, weight: Singles) -> Singles:
     return _singles(cv2.resize(wider, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
 
 
-def _sample(image: Image, position: Singles, level: Singles, belief: Singles) -> Image:
+def _sample(image: Image, position: Singles, level: Singles, confidence: Singles) -> Image:
     """Return the photograph's colours (B, B, 3) at ``position`` (B, B, 2), reduced where texels are coarse.
 
-    ``level`` (G, G) is the reduction in octaves. It is ignored where ``belief`` (G, G) is 0.
+    ``level`` (G, G) is the reduction in octaves. It is ignored where ``confidence`` (G, G) is 0.
     """
     size = len(position)
     result = _remapped(image, position, image.shape)
-    highest = float(np.max(np.where(belief > 0, level, 0.0)))
+    highest = float(np.max(np.where(confidence > 0, level, 0.0)))
     pyramid = image
     for octave in range(1, int(np.ceil(highest - 0.25)) + 1):
         half = (max(1, (pyramid.shape[1] + 1) // 2), max(1, (pyramid.shape[0] + 1) // 2))
@@ -353,20 +355,20 @@ def _remapped(pyramid: Image, position: Singles, shape: tuple[int, ...]) -> Imag
     ).astype(np.uint8, copy=False)
 
 
-def _belief(
+def _confidence(
     inside: NDArray[np.bool_],
     camera_points: Points3,
     grid: Singles,
     reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
-    """Return the belief (G, G): high for texels that the photograph shows and that face the camera."""
+    """Return the confidence (G, G): high for texels that the photograph shows and that face the camera."""
     x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
     visible, from_outline = _unoccluded(camera_points, grid, inside)
     extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
-    doubt = np.float32(0.35) * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
-    facing = _smoothstep(_singles(cosine - doubt), GRAZING_COSINE, FACING_COSINE)
-    # Soften inwards only, so that the belief never exceeds the visibility.
+    extra_cosine = np.float32(0.35) * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
+    facing = _smoothstep(_singles(cosine - extra_cosine), GRAZING_COSINE, FACING_COSINE)
+    # Soften inwards only, so that the confidence never exceeds the visibility.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     soft = cv2.GaussianBlur(cv2.erode(np.where(inside, visible, 1.0).astype(np.float32), kernel), (0, 0), 1.0)
     height, width = photo_shape
@@ -377,9 +379,9 @@ def _belief(
     framed = _smoothstep(_singles(to_border), 0.0, 1.0)
     # A texel samples ``reach`` pixels around its centre, and the samples must not cross the outline.
     clear = _smoothstep(_singles(from_outline / np.float32(reach)), 1.5, 3.5)
-    belief = _singles(facing * soft * visible * framed * clear)
-    belief[~inside] = 0.0
-    return belief
+    confidence = _singles(facing * soft * visible * framed * clear)
+    confidence[~inside] = 0.0
+    return confidence
 
 
 def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
@@ -426,50 +428,50 @@ def _remap_grid(values: Singles, place: Singles, interpolation: int) -> Singles:
     )
 
 
-def _blended(sightings: Sequence[_Sighting]) -> tuple[Image, Singles, Singles]:
-    """Blend all photographs: return colour (B, B, 3), colour on the grid (G, G, 3) and belief (G, G)."""
-    first = sightings[0]
-    color, coarse, belief = first.color, first.color_grid, first.belief
-    for view in sightings[1:]:
+def _blended(contributions: Sequence[_Contribution]) -> tuple[Image, Singles, Singles]:
+    """Blend all photographs: return colour (B, B, 3), colour on the grid (G, G, 3) and confidence (G, G)."""
+    first = contributions[0]
+    color, coarse, confidence = first.color, first.color_grid, first.confidence
+    for view in contributions[1:]:
         # Measure the difference in light where both photographs show the face, and extend it smoothly.
-        both = _cubed(belief * view.belief)
+        both = _cubed(confidence * view.confidence)
         difference = _smooth_fill(coarse - view.color_grid, both)
         matched = _shifted(view.color, difference)
         matched_grid = _singles(np.clip(view.color_grid + difference, 0.0, 255.0))
         # Prefer the better photograph strongly. A mean would blur, because they never align exactly.
-        old, new = np.power(belief, np.float32(6.0)), np.power(view.belief, np.float32(6.0))
+        old, new = np.power(confidence, np.float32(6.0)), np.power(view.confidence, np.float32(6.0))
         total = old + new
         share = _singles(
             np.divide(
                 old,
                 total,
-                out=np.where(belief >= view.belief, 1.0, 0.0).astype(np.float32),
+                out=np.where(confidence >= view.confidence, 1.0, 0.0).astype(np.float32),
                 where=total > 1e-12,
             )
         )
         share = _singles(cv2.GaussianBlur(share, (0, 0), 2.0))
         # Where only one photograph shows the face, use only that one.
-        share = _singles(np.where(view.belief <= 0, 1.0, np.where(belief <= 0, 0.0, share)))
+        share = _singles(np.where(view.confidence <= 0, 1.0, np.where(confidence <= 0, 0.0, share)))
         color = _mixed(color, matched, _resized(share, len(color)))
         coarse = _singles(coarse * share[..., None] + matched_grid * (1.0 - share[..., None]))
-        belief = _singles(np.maximum(belief, view.belief))
-    return color, coarse, belief
+        confidence = _singles(np.maximum(confidence, view.confidence))
+    return color, coarse, confidence
 
 
-def _filled(color: Image, coarse: Singles, belief: Singles) -> Image:
+def _filled(color: Image, coarse: Singles, confidence: Singles) -> Image:
     """Fill the unseen parts of the texture (B, B, 3) from the mirrored half, or else smoothly."""
     size = len(color)
-    mirrored, mirrored_belief = coarse[:, ::-1], belief[:, ::-1]
+    mirrored, mirrored_confidence = coarse[:, ::-1], confidence[:, ::-1]
     # Measure the difference in light between the halves where both are visible, and extend it smoothly.
-    both = _cubed(belief * mirrored_belief)
+    both = _cubed(confidence * mirrored_confidence)
     difference = _smooth_fill(_singles(coarse - mirrored), both)
     guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
     guess_grid = np.clip(mirrored + difference, 0.0, 255.0)
-    weight = _singles(belief + (1.0 - belief) * mirrored_belief)
-    share = _singles(np.divide(belief, weight, out=np.zeros_like(weight), where=weight > 0))
+    weight = _singles(confidence + (1.0 - confidence) * mirrored_confidence)
+    share = _singles(np.divide(confidence, weight, out=np.zeros_like(weight), where=weight > 0))
     known = _mixed(color, guess, _resized(share, size))
     known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
-    # The weight of a texel is its belief in the texture, but the cube of it in the extrapolation.
+    # The weight of a texel is its confidence in the texture, but the cube of it in the extrapolation.
     rest = _smooth_fill(known_grid, _cubed(weight))
     rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
     return _mixed(known, rest_image, _resized(weight, size))
