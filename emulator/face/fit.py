@@ -78,12 +78,12 @@ _DETAIL = 0.55
 # worse shape than one view alone.
 _DEPTH_PRIOR = 10.0
 
-# Limits of `HeadFit.doubt`. A view is weighted by the inverse of its doubt.
-_LEAST_DOUBT, _MOST_DOUBT = 0.15, 10.0
+# Limits of `HeadFit.misfit`. A view is weighted by the inverse of its misfit.
+_LEAST_MISFIT, _MOST_MISFIT = 0.15, 10.0
 
-# Above this doubt, the landmarks are not those of a face, or the mesh model detected a face upside down as
-# upright. Photographs have a doubt of up to 1, synthetic faces turned by 50 degrees up to 2.9, and
-# photographs upside down 4 to 7.
+# From this misfit on, the landmarks are not those of a face, or the face is upside down and the mesh model
+# placed the landmarks as if it were upright. Photographs have a misfit of up to 1, synthetic faces turned by
+# 50 degrees up to 2.9, and photographs upside down 4 to 7.
 _NO_FACE = 3.0
 
 
@@ -104,8 +104,9 @@ class HeadFit:
     landmarks_cm : (468, 3) float64
         The landmarks in model space. They include the expression, and detail that the coefficients cannot
         express.
-    doubt : float
-        Misfit between the landmarks and a face; about 1 is usual. Views with a lower doubt have more weight.
+    misfit : float
+        How little the landmarks look like a face; about 1 is usual. If there are several views, those with a
+        lower misfit have more weight.
     """
 
     identity_coefficients: NDArray[np.float64]
@@ -113,12 +114,12 @@ class HeadFit:
     pose: Pose
     mesh: Mesh
     landmarks_cm: Points3
-    doubt: float
+    misfit: float
 
     @property
     def is_of_a_face(self) -> bool:
         """Whether the landmarks can belong to an upright face."""
-        return self.doubt < _NO_FACE
+        return self.misfit < _NO_FACE
 
 
 def fit_head(landmarks: Points3) -> HeadFit:
@@ -168,13 +169,13 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
         if len(landmarks) != LANDMARK_COUNT:
             raise ValueError(f"landmarks must be ({LANDMARK_COUNT}, 3), not {landmarks.shape}")
     placed = [_placed(landmarks) for landmarks in views]
-    coefficients, doubt = _posterior([told for _, _, told in placed], [camera for camera, _, _ in placed])
+    coefficients, misfits = _posterior(
+        [deviation for _, _, deviation in placed], [camera for camera, _, _ in placed]
+    )
     head = mesh(coefficients)
     return tuple(
-        HeadFit(
-            coefficients, camera, pose_from_rotation(camera.rotation), head, landmarks_cm, float(doubtful)
-        )
-        for (camera, landmarks_cm, _), doubtful in zip(placed, doubt, strict=True)
+        HeadFit(coefficients, camera, pose_from_rotation(camera.rotation), head, landmarks_cm, float(misfit))
+        for (camera, landmarks_cm, _), misfit in zip(placed, misfits, strict=True)
     )
 
 
@@ -200,7 +201,7 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
         sight = fit.camera.rotation[2]
         across = np.eye(3) - np.outer(sight, sight)
         # Vertices that the view does not show get a small weight, so that they still follow it slightly.
-        weight = (np.clip(normals @ sight, 0.0, 1.0) ** 2 + 0.02) / fit.doubt
+        weight = (np.clip(normals @ sight, 0.0, 1.0) ** 2 + 0.02) / fit.misfit
         details.append((fit.landmarks_cm - vertices) @ across)
         known += weight[:, None, None] * across
         total += weight[:, None] * details[-1]
@@ -313,61 +314,63 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
     weights, solver = landmark_weights(), _solver()
     canonical = canonical_mesh().vertices
     shape, trust = canonical, np.ones(SURFACE_COUNT)
-    told = np.zeros(len(solver.directions))
+    deviation = np.zeros(len(solver.directions))
     for _ in range(_ALTERNATIONS):
         _, points = _carried(observed, shape, weights * trust)
         # Outliers get the same reduced weight as for the camera.
         believed = shape + trust[:, None] * (points - shape)
-        told = solver.directions @ (believed - canonical).reshape(-1)
-        shape = canonical + ((solver.smooth @ told) @ solver.directions).reshape(canonical.shape)
+        deviation = solver.directions @ (believed - canonical).reshape(-1)
+        shape = canonical + ((solver.smooth @ deviation) @ solver.directions).reshape(canonical.shape)
         trust = _trust(np.linalg.norm(points - shape, axis=1))
     camera, points = _carried(observed, shape, weights * trust)
-    return camera, points, told
+    return camera, points, deviation
 
 
 def _posterior(
-    told: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
+    deviations: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the coefficients (80,) of the person in V views, each (L,), and the doubts (V,)."""
+    """Return the coefficients (80,) of the person in V views, each (L,), and the misfits (V,)."""
     solver = _solver()
     signal = solver.response @ solver.response.T
-    errors, doubts, biases = [], [], []
-    for numbers, camera in zip(told, cameras, strict=True):
+    errors, misfits, biases = [], [], []
+    for deviation, camera in zip(deviations, cameras, strict=True):
         pose = pose_from_rotation(camera.rotation)
         powers = pose_terms(np.array(pose.yaw), np.array(pose.pitch))
         # It is unknown how much of the bias applies to this picture, so use the bias as a covariance.
-        seen_drawn, seen_turned = solver.bias[0], powers[1:] @ solver.bias[1:]
-        bias = np.outer(seen_drawn, seen_drawn) + np.outer(seen_turned, seen_turned)
+        constant, by_pose = solver.bias[0], powers[1:] @ solver.bias[1:]
+        bias = np.outer(constant, constant) + np.outer(by_pose, by_pose)
         known = signal + solver.lasting + bias
-        misfit, size = [], []
+        distance, size = [], []
         for kind in solver.kinds:
             factor = np.linalg.cholesky(known + kind)
-            misfit.append(float((solve_triangular(factor, numbers, lower=True) ** 2).sum()))
+            distance.append(float((solve_triangular(factor, deviation, lower=True) ** 2).sum()))
             # Copy, so that the last bit does not depend on the memory layout (see `canvas.polar_angle`).
             size.append(2.0 * float(np.log(np.diag(factor).copy()).sum()))
-        likelier = _TEMPER * (misfit[1] + size[1] - misfit[0] - size[0]) / 2.0
+        likelier = _TEMPER * (distance[1] + size[1] - distance[0] - size[0]) / 2.0
         at_rest = 1.0 / (1.0 + np.exp(-np.clip(likelier, -30.0, 30.0)))
         errors.append(at_rest * solver.kinds[0] + (1.0 - at_rest) * solver.kinds[1])
         biases.append(bias)
-        doubts.append((at_rest * misfit[0] + (1.0 - at_rest) * misfit[1]) / len(numbers))
-    doubt = np.clip(doubts, _LEAST_DOUBT, _MOST_DOUBT)
-    # The doubt changes the weights of the views relative to each other, but not their total weight.
-    left, mean = _sum_of_views(told, errors, doubt / doubt.mean())
+        misfits.append((at_rest * distance[0] + (1.0 - at_rest) * distance[1]) / len(deviation))
+    misfit = np.clip(misfits, _LEAST_MISFIT, _MOST_MISFIT)
+    # The misfit changes the weights of the views relative to each other, but not their total weight.
+    left, mean = _sum_of_views(deviations, errors, misfit / misfit.mean())
     total = signal + solver.lasting + np.mean(biases, axis=0) + left
     coefficients: NDArray[np.float64] = solver.response.T @ np.linalg.solve(total, mean)
     # Stretched pictures, and pictures that show no face, can exceed the limit.
-    return np.clip(coefficients * solver.widening, -_FARTHEST, _FARTHEST), doubt
+    return np.clip(coefficients * solver.widening, -_FARTHEST, _FARTHEST), misfit
 
 
 def _sum_of_views(
-    told: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], doubt: NDArray[np.float64]
+    deviations: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], factors: NDArray[np.float64]
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """Return the covariance (L, L) and the mean (L,) of all views combined."""
-    if len(told) == 1:
-        return errors[0], told[0]
-    inverses = [np.linalg.inv(error * doubtful) for error, doubtful in zip(errors, doubt, strict=True)]
+    if len(deviations) == 1:
+        return errors[0], deviations[0]
+    inverses = [np.linalg.inv(error * factor) for error, factor in zip(errors, factors, strict=True)]
     covariance: Matrix = np.linalg.inv(np.sum(inverses, axis=0))
-    summed = np.sum([inverse @ seen for inverse, seen in zip(inverses, told, strict=True)], axis=0)
+    summed = np.sum(
+        [inverse @ deviation for inverse, deviation in zip(inverses, deviations, strict=True)], axis=0
+    )
     return covariance, covariance @ summed
 
 
