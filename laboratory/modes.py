@@ -12,7 +12,7 @@ from emulator.face.identity import IDENTITY_COUNT, IdentityModes, orthonormal, s
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.types import Matrix, Points3
 from laboratory.deviations import Floats, half, harmonic_fields, unmoved
-from laboratory.sights import Sights, variations
+from laboratory.sights import Observations, variations
 
 # Largest numbers of even (1) and odd (-1) variations. Variations smaller than `_ROUGHEST` times the
 # largest one are not used.
@@ -38,21 +38,21 @@ _UNSEEN_EXPONENT = 0.6
 _INDEPENDENT = 0.6
 
 
-def choose_modes(sights: Sights) -> IdentityModes:
+def choose_modes(observations: Observations) -> IdentityModes:
     """Return the 80 modes: the variations that the detector recovers best, then the coarsest harmonics."""
-    information = _information(sights)
+    found = _information(observations)
     main: list[tuple[float, float, Points3]] = []
-    for parity, (basis, sizes, told) in information.items():
+    for parity, (basis, sizes, information) in found.items():
         tempered = sizes**_TEMPER
         tempered *= np.linalg.norm(sizes) / np.linalg.norm(tempered)
         # With a signal-to-noise ratio r, the share r / (1 + r) of a variation's variance is recovered.
-        ratios, axes = np.linalg.eigh(tempered[:, None] * told * tempered)
+        ratios, axes = np.linalg.eigh(tempered[:, None] * information * tempered)
         ratios = np.maximum(ratios, 1e-4)
         scaled = tempered[:, None] * axes
         recovered, components = np.linalg.eigh((scaled * (ratios / (1.0 + ratios))) @ scaled.T)
         gain = 1.0 if parity > 0 else _ODD_GAIN
         for variance, component in zip(gain * recovered, components.T, strict=True):
-            ratio = max(float(component @ told @ component * variance), 1e-3)
+            ratio = max(float(component @ information @ component * variance), 1e-3)
             weight = float(variance) * (ratio / (1.0 + ratio)) ** _RELIABILITY_POWER
             main.append((weight, parity, (component @ basis).reshape(SURFACE_COUNT, 3)))
     main.sort(key=lambda entry: -entry[0])
@@ -72,7 +72,7 @@ def choose_modes(sights: Sights) -> IdentityModes:
     return IdentityModes(modes, np.sqrt(variances), parities)
 
 
-def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
+def _information(observations: Observations) -> dict[float, tuple[Floats, Floats, Matrix]]:
     """Return for each parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
     The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2,
@@ -80,7 +80,7 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
     and faces with an expression. It is a product of two regressions, each on one half of the people. So
     chance correlations within one half do not increase it.
     """
-    both = sights.mirrored_too()
+    both = observations.with_mirror_images()
     all_fields = unmoved(variations())
     found: dict[float, tuple[Floats, Floats]] = {}
     for parity, most in _MOST_VARIATIONS.items():
@@ -90,7 +90,7 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
     weight, seen = both.weight(), both.without_pose()
     axes = np.linalg.svd(seen, full_matrices=False)[2][:100]
     answers = seen @ axes.T
-    amounts = both.true @ np.concatenate([basis for basis, _ in found.values()]).T
+    amounts = both.neutral @ np.concatenate([basis for basis, _ in found.values()]).T
     ridge = np.diag(_RIDGE / np.concatenate([sizes for _, sizes in found.values()]) ** 2)
     one = np.isin(both.person, np.unique(both.person)[::2])
     slopes, errors = [], np.zeros_like(answers)
@@ -99,7 +99,7 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
         slope = np.linalg.solve(amount.T @ amount + ridge, amount.T @ answer)
         errors[~rows] = answers[~rows] - amounts[~rows] @ slope
         slopes.append(slope)
-    told = np.zeros((amounts.shape[1], amounts.shape[1]))
+    information = np.zeros((amounts.shape[1], amounts.shape[1]))
     least = 0.0
     for kind in (both.at_rest, ~both.at_rest):
         covariance = errors[kind].T @ errors[kind] / kind.sum()
@@ -109,11 +109,11 @@ def _information(sights: Sights) -> dict[float, tuple[Floats, Floats, Matrix]]:
         own = slopes[0] @ precision @ slopes[0].T
         # Add a small share of the product within one half. It includes chance correlations, but it separates
         # variations that are hardly observed.
-        told += 0.5 * (0.85 * (crossed + crossed.T) / 2 + 0.15 * own)
+        information += 0.5 * (0.85 * (crossed + crossed.T) / 2 + 0.15 * own)
     result, start = {}, 0
     for parity, (basis, sizes) in found.items():
         part = slice(start, start + len(basis))
-        result[parity] = basis, sizes, told[part, part]
+        result[parity] = basis, sizes, information[part, part]
         start += len(basis)
     return result
 

@@ -22,7 +22,7 @@ import numpy as np
 from laboratory import DATA
 from laboratory.modes import choose_modes
 from laboratory.response import measured_error
-from laboratory.sights import head_of_modes, look_at_all, varied_head
+from laboratory.sights import head_of_modes, observe_all, varied_head
 
 _VARIED_PEOPLE = range(500_000, 500_800)
 _PEOPLE_OF_MODES = range(600_000, 600_600)
@@ -30,14 +30,14 @@ _PEOPLE_OF_MODES = range(600_000, 600_600)
 
 def main() -> None:
     """Choose the modes, measure the detector, and write the data files."""
-    modes = choose_modes(look_at_all(_VARIED_PEOPLE, varied_head))
+    modes = choose_modes(observe_all(_VARIED_PEOPLE, varied_head))
     np.savez_compressed(
         DATA / "identity_modes.npz",
         modes=modes.modes.astype(np.float32),
         deviations_cm=modes.deviations_cm,
         parities=modes.parities,
     )
-    measured = measured_error(look_at_all(_PEOPLE_OF_MODES, partial(head_of_modes, modes)), modes)
+    measured = measured_error(observe_all(_PEOPLE_OF_MODES, partial(head_of_modes, modes)), modes)
     np.savez_compressed(
         DATA / "detector_error.npz",
         **{field.name: getattr(measured, field.name).astype(np.float32) for field in fields(measured)},

@@ -11,7 +11,7 @@ from emulator.face.identity import IDENTITY_COUNT, IdentityModes
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.types import Matrix
 from laboratory.deviations import Floats, half, unmoved
-from laboratory.sights import Sights
+from laboratory.sights import Observations
 
 # Numbers of even (1) and odd (-1) directions in which landmarks are measured.
 _DIRECTIONS = {1.0: 56, -1.0: 34}
@@ -23,19 +23,19 @@ _RESPONSE_SPREAD = 0.1
 _RESPONSE_NOISE = 0.09
 
 
-def measured_error(sights: Sights, modes: IdentityModes) -> DetectorError:
+def measured_error(observations: Observations, modes: IdentityModes) -> DetectorError:
     """Measure the detector's response to ``modes``, and its errors.
 
     The response is a regression on coefficients and pose, with a prior. The errors are
     cross-validated: they are measured on people who are not in the regression.
     """
-    both = sights.mirrored_too()
+    both = observations.with_mirror_images()
     scaled = (modes.modes * modes.deviations_cm[:, None, None]).reshape(IDENTITY_COUNT, -1)
-    coefficients = both.true @ (scaled / modes.deviations_cm[:, None] ** 2).T
+    coefficients = both.neutral @ (scaled / modes.deviations_cm[:, None] ** 2).T
     across = unmoved((scaled.reshape(-1, SURFACE_COUNT, 3) * (1.0, 1.0, 0.0)).reshape(IDENTITY_COUNT, -1))
     weight, powers = both.weight(), pose_terms(*both.pose_deg.T)
     directions = _directions(both, across)
-    seen = both.seen @ directions.T
+    seen = both.detected @ directions.T
     guess = _EXPECTED_RESPONSE * across @ directions.T
     design = np.concatenate([powers, coefficients], axis=1)
     doubt = _RESPONSE_NOISE / (modes.deviations_cm * _RESPONSE_SPREAD) ** 2
@@ -62,7 +62,7 @@ def measured_error(sights: Sights, modes: IdentityModes) -> DetectorError:
     )
 
 
-def _directions(both: Sights, across: Floats) -> Floats:
+def _directions(both: Observations, across: Floats) -> Floats:
     """Return the orthonormal directions (L, 1404) in which landmarks are measured."""
     seen, weight = both.without_pose(), both.weight()
     expressions = unmoved(expression_fields().reshape(-1, 3 * SURFACE_COUNT))
@@ -80,7 +80,7 @@ def _directions(both: Sights, across: Floats) -> Floats:
     return np.concatenate(found)
 
 
-def _lasting(errors: Floats, both: Sights) -> Matrix:
+def _lasting(errors: Floats, both: Observations) -> Matrix:
     """Return the covariance (L, L) between the errors in two pictures of the same person at rest."""
     total, pairs = np.zeros((errors.shape[1], errors.shape[1])), 0
     images = np.arange(len(errors)) >= len(errors) // 2

@@ -23,7 +23,7 @@ from emulator.face.synthetic.shape import LIMIT, traits
 from emulator.face.types import Points3
 from laboratory.deviations import Floats, harmonic_fields, mirror_images, unmoved
 
-_LOOKS = 4
+_CROPS = 4
 
 # Variation of heads in the first step of ``laboratory.observability``: traits (nose, jaw, lips ...) at 85 %
 # of their standard deviation, and harmonics with 2 mm per vertex in total. The factors for x, y and z are
@@ -38,7 +38,7 @@ _ACTING_WEIGHT = 0.35
 
 
 @dataclass(frozen=True, eq=False)
-class Sights:
+class Observations:
     """Observations of synthetic people in N pictures. 1404 is 468 landmarks times x, y, z.
 
     Attributes
@@ -55,17 +55,17 @@ class Sights:
         Whether the face has no expression.
     """
 
-    true: Floats
-    seen: Floats
+    neutral: Floats
+    detected: Floats
     pose_deg: Floats
     person: NDArray[np.int64]
     at_rest: NDArray[np.bool_]
 
-    def mirrored_too(self) -> Sights:
+    def with_mirror_images(self) -> Observations:
         """Return the observations and their mirror images."""
-        return Sights(
-            np.concatenate([self.true, mirror_images(self.true)]),
-            np.concatenate([self.seen, mirror_images(self.seen)]),
+        return Observations(
+            np.concatenate([self.neutral, mirror_images(self.neutral)]),
+            np.concatenate([self.detected, mirror_images(self.detected)]),
             np.concatenate([self.pose_deg, self.pose_deg * (-1.0, 1.0)]),
             np.concatenate([self.person, self.person]),
             np.concatenate([self.at_rest, self.at_rest]),
@@ -79,7 +79,7 @@ class Sights:
         """Return ``seen`` without the part that the pose predicts."""
         powers, weight = pose_terms(*self.pose_deg.T), self.weight()
         rest: Floats = (
-            self.seen - powers @ np.linalg.lstsq(powers * weight, self.seen * weight, rcond=None)[0]
+            self.detected - powers @ np.linalg.lstsq(powers * weight, self.detected * weight, rcond=None)[0]
         )
         return rest
 
@@ -123,7 +123,7 @@ def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
     return head
 
 
-def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
+def observe(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Observations:
     """Render each person turned to the right, frontal, and turned to the left, and detect the landmarks.
 
     Pictures in which the detector does not find exactly one face are left out.
@@ -157,7 +157,7 @@ def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3
                 height=320,
                 face_fraction=rng.uniform(0.42, 0.58),
             )
-            found = detector.detect(render_shape(spec, canonical + deviation).image, looks=_LOOKS)
+            found = detector.detect(render_shape(spec, canonical + deviation).image, crops=_CROPS)
             if len(found) != 1:
                 continue
             observed = found[0].landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
@@ -173,14 +173,14 @@ def look_at(people: Sequence[int], head: Callable[[np.random.Generator], Points3
                     expression == Expression(),
                 )
             )
-    return Sights(*map(np.array, zip(*rows, strict=True)))
+    return Observations(*map(np.array, zip(*rows, strict=True)))
 
 
-def look_at_all(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Sights:
-    """Run ``look_at`` on all processors."""
+def observe_all(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Observations:
+    """Run ``observe`` on all processors."""
     shares = [people[start : start + 25] for start in range(0, len(people), 25)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(partial(look_at, head=head), shares))
-    return Sights(
-        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Sights))
+        parts = list(pool.map(partial(observe, head=head), shares))
+    return Observations(
+        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Observations))
     )

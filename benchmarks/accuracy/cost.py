@@ -20,7 +20,7 @@ from emulator.face.obj import write_obj
 from emulator.face.texture import TextureView, bake_texture
 from emulator.pipelines.core import detector
 from emulator.pipelines.encoding import encode_jpeg, encode_png
-from emulator.pipelines.reconstruct import LOOKS
+from emulator.pipelines.reconstruct import CROPS
 
 
 def cost_table(_people: Sequence[int]) -> None:
@@ -29,7 +29,7 @@ def cost_table(_people: Sequence[int]) -> None:
     astronaut = photographs.astronaut()  # type: ignore[no-untyped-call]
     photo = np.asarray(cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_CUBIC), np.uint8)
     faces = detector()
-    face = faces.detect(photo, looks=LOOKS)[0]
+    face = faces.detect(photo, crops=CROPS)[0]
     fit = fit_head(face.landmarks)
     vertices = observed_shape([fit])
     head = head_mesh(vertices)
@@ -43,7 +43,7 @@ def cost_table(_people: Sequence[int]) -> None:
     # The letters mark the stages for a response of Face++ (f) and of MetaHuman (m). Decoding and encoding
     # count for neither.
     stages: tuple[tuple[str, str, Callable[[], object]], ...] = (
-        ("detect", "fm", lambda: faces.detect(photo, looks=LOOKS)),
+        ("detect", "fm", lambda: faces.detect(photo, crops=CROPS)),
         ("fit", "fm", lambda: fit_head(face.landmarks)),
         ("head, camera", "f", lambda: (camera_on(fit, observed_shape([fit])), head_mesh(vertices))),
         ("head", "m", lambda: head_mesh(fit.mesh.vertices)),

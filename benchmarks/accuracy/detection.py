@@ -12,7 +12,7 @@ import numpy as np
 from skimage import data as photographs
 from skimage.util import img_as_ubyte
 
-from benchmarks.accuracy.people import FIRST_SEED, JPEG, look_at, say
+from benchmarks.accuracy.people import FIRST_SEED, JPEG, observe, say
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
@@ -20,7 +20,7 @@ from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import DescriptionOptions, WavefrontOptions
-from emulator.pipelines.reconstruct import LOOKS, describe_head, reconstruct_wavefront
+from emulator.pipelines.reconstruct import CROPS, describe_head, reconstruct_wavefront
 from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 
 
@@ -75,15 +75,15 @@ def determinism_table(people: Sequence[int]) -> None:
     fresh = MediaPipeDetector()
     different = 0
     for person in reversed(people):
-        sight = look_at(person, 0)
-        found = fresh.detect(sight.drawn.image, looks=LOOKS)
-        if sight.landmarks is None or len(found) != 1:
+        observation = observe(person, 0)
+        found = fresh.detect(observation.synthetic.image, crops=CROPS)
+        if observation.landmarks is None or len(found) != 1:
             continue
-        one, other = fit_head(sight.landmarks), fit_head(found[0].landmarks)
+        one, other = fit_head(observation.landmarks), fit_head(found[0].landmarks)
         different += one.identity_coefficients.tobytes() != other.identity_coefficients.tobytes()
-        different += sight.landmarks.tobytes() != found[0].landmarks.tobytes()
+        different += observation.landmarks.tobytes() != found[0].landmarks.tobytes()
     say(f"Determinism: {different} of {2 * len(people)} results are not bit-identical to another detector's")
-    photos = [encode_jpeg(look_at(person, 0).drawn.image) for person in people[:10]]
+    photos = [encode_jpeg(observe(person, 0).synthetic.image) for person in people[:10]]
     here = [_digest(photo) for photo in photos]
     with ThreadPoolExecutor(1) as thread:
         there = list(thread.map(_digest, reversed(photos)))[::-1]

@@ -15,7 +15,7 @@ from emulator.face.synthetic import Expression, SyntheticFace, SyntheticFaceSpec
 from emulator.face.types import Points3
 from emulator.pipelines.core import detector
 from emulator.pipelines.options import ImageRules
-from emulator.pipelines.reconstruct import LOOKS
+from emulator.pipelines.reconstruct import CROPS
 
 Floats = NDArray[np.float64]
 
@@ -28,25 +28,25 @@ say = partial(print, flush=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Observation:
     """A picture of a synthetic person, and the landmarks detected in it."""
 
-    drawn: SyntheticFace
+    synthetic: SyntheticFace
     landmarks: Points3 | None
 
 
 @cache
-def look_at(person: int, yaw: float, *, acting: bool = False, looks: int = LOOKS) -> Sight:
+def observe(person: int, yaw: float, *, with_expression: bool = False, crops: int = CROPS) -> Observation:
     """Render a synthetic person and detect the landmarks.
 
-    Pitch, roll and expression are random, seeded by person, yaw and ``acting``.
+    Pitch, roll and expression are random, seeded by person, yaw and ``with_expression``.
     """
-    rng = np.random.default_rng([person, round(yaw * 10) + 900, acting])
+    rng = np.random.default_rng([person, round(yaw * 10) + 900, with_expression])
     expression = Expression()
-    if acting:
+    if with_expression:
         smile, open_mouth, lids, brows = rng.random(4) * (rng.random(4) < 0.5)
         expression = Expression(smile, 0.6 * open_mouth, 0.5 * lids, brows)
-    drawn = render_face(
+    synthetic = render_face(
         SyntheticFaceSpec(
             seed=FIRST_SEED + person,
             yaw=yaw,
@@ -57,13 +57,13 @@ def look_at(person: int, yaw: float, *, acting: bool = False, looks: int = LOOKS
             height=480,
         )
     )
-    found = detector().detect(drawn.image, looks=looks)
-    return Sight(drawn, found[0].landmarks if len(found) == 1 else None)
+    found = detector().detect(synthetic.image, crops=crops)
+    return Observation(synthetic, found[0].landmarks if len(found) == 1 else None)
 
 
 def true_shape(person: int) -> Points3:
     """Return a synthetic person's vertices (468, 3) at rest, in cm."""
-    return identity.mesh(look_at(person, 0).drawn.identity_coefficients).vertices
+    return identity.mesh(observe(person, 0).synthetic.identity_coefficients).vertices
 
 
 def eye_distance(landmarks: Points3) -> float:

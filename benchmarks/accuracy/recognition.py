@@ -12,21 +12,21 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
-from benchmarks.accuracy.people import Floats, look_at, say, true_shape
+from benchmarks.accuracy.people import Floats, observe, say, true_shape
 from emulator.face import identity
 from emulator.face.fit import HeadFit, fit_head
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector
 from emulator.pipelines.encoding import encode_jpeg
-from emulator.pipelines.reconstruct import LOOKS
+from emulator.pipelines.reconstruct import CROPS
 
 
 def stability_table(people: Sequence[int]) -> None:
     """Print how much the coefficients change if a picture is compressed, shrunk, cropped or mirrored."""
     plain = {}
     for person in people:
-        landmarks = look_at(person, 8).landmarks
+        landmarks = observe(person, 8).landmarks
         if landmarks is not None:
             plain[person] = fit_head(landmarks).identity_coefficients
     people_apart = _distances(np.array(list(plain.values())))[np.triu_indices(len(plain), 1)].mean()
@@ -40,7 +40,7 @@ def stability_table(people: Sequence[int]) -> None:
     for name, change in changes:
         moved = []
         for person, before in plain.items():
-            found = detector().detect(change(look_at(person, 8).drawn.image), looks=LOOKS)
+            found = detector().detect(change(observe(person, 8).synthetic.image), crops=CROPS)
             if len(found) == 1:
                 after = fit_head(found[0].landmarks).identity_coefficients
                 after = identity.mirrored(after) if name == "mirrored" else after
@@ -55,7 +55,7 @@ def people_table(people: Sequence[int]) -> None:
     for person in people:
         rng = np.random.default_rng([person, 5])
         for yaw in rng.uniform(-30, 30, 4):
-            landmarks = look_at(person, float(yaw), acting=True).landmarks
+            landmarks = observe(person, float(yaw), with_expression=True).landmarks
             if landmarks is not None:
                 found.append(fit_head(landmarks))
                 names.append(str(person))
@@ -69,7 +69,7 @@ def photo_table(folder: Path) -> None:
     for path in sorted(folder.glob("*/*")):
         with PillowImage.open(path) as opened:
             image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        faces = detector().detect(image, looks=LOOKS)
+        faces = detector().detect(image, crops=CROPS)
         if not faces:
             say(f"no face in {path}")
             continue

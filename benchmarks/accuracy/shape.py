@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.accuracy.people import JPEG, Floats, eye_distance, look_at, say, shape_error_mm, true_shape
+from benchmarks.accuracy.people import JPEG, Floats, eye_distance, observe, say, shape_error_mm, true_shape
 from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
 from emulator.face.fit import fit_views, observed_shape
@@ -35,16 +35,20 @@ def shape_table(people: Sequence[int]) -> None:
 def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviations: Floats) -> None:
     landmark, errors, true, found = [], [], [], []
     for person in people:
-        sights = [look_at(person, yaw) for yaw in yaws]
-        seen = [(sight.drawn, sight.landmarks) for sight in sights if sight.landmarks is not None]
+        observations = [observe(person, yaw) for yaw in yaws]
+        seen = [
+            (observation.synthetic, observation.landmarks)
+            for observation in observations
+            if observation.landmarks is not None
+        ]
         if len(seen) < len(yaws):
             continue
         truth = true_shape(person)
         fits = fit_views([landmarks for _, landmarks in seen])
         raw = np.mean([fit.landmarks_cm for fit in fits], axis=0)
-        for drawn, landmarks in seen:
-            off = np.linalg.norm(landmarks[:SURFACE_COUNT, :2] - drawn.landmarks[:, :2], axis=1)
-            landmark.append(100 * off.mean() / eye_distance(drawn.landmarks))
+        for synthetic, landmarks in seen:
+            off = np.linalg.norm(landmarks[:SURFACE_COUNT, :2] - synthetic.landmarks[:, :2], axis=1)
+            landmark.append(100 * off.mean() / eye_distance(synthetic.landmarks))
         shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices, observed_shape(fits))
         errors.append([shape_error_mm(shape, truth) for shape in shapes])
         true.append(seen[0][0].identity_coefficients)
@@ -69,7 +73,7 @@ def views_table(people: Sequence[int]) -> None:
     one: list[list[float]] = []
     three: list[list[float]] = []
     for person in people:
-        seen = [look_at(person, yaw).landmarks for yaw in (0, -25, 25)]
+        seen = [observe(person, yaw).landmarks for yaw in (0, -25, 25)]
         if any(landmarks is None for landmarks in seen):
             continue
         views = [landmarks for landmarks in seen if landmarks is not None]
@@ -96,18 +100,21 @@ def matrix_table(people: Sequence[int]) -> None:
         detected: list[float] = []
         true: list[float] = []
         for person in people:
-            sights = [look_at(person, yaw) for yaw in yaws]
-            if any(sight.landmarks is None for sight in sights):
+            observations = [observe(person, yaw) for yaw in yaws]
+            if any(observation.landmarks is None for observation in observations):
                 continue
-            photos = [encode_jpeg(sight.drawn.image, quality=95) for sight in sights]
+            photos = [encode_jpeg(observation.synthetic.image, quality=95) for observation in observations]
             head = reconstruct_wavefront(photos, options)
             lines = [line.split()[1:] for line in head.obj.splitlines() if line.startswith("v ")]
             vertices = np.array(lines, np.float64)[:SURFACE_COUNT]
-            for view, sight in zip(head.views, sights, strict=True):
+            for view, observation in zip(head.views, observations, strict=True):
                 x, y, _, _ = transfer_matrix(view) @ np.column_stack([vertices, np.ones(SURFACE_COUNT)]).T
                 pixels = np.column_stack([view.width / 2 + x, view.height / 2 - y]) - 0.5
-                size = eye_distance(sight.drawn.landmarks)
-                for goal, errors in ((sight.landmarks, detected), (sight.drawn.landmarks, true)):
+                size = eye_distance(observation.synthetic.landmarks)
+                for goal, errors in (
+                    (observation.landmarks, detected),
+                    (observation.synthetic.landmarks, true),
+                ):
                     if goal is not None:
                         off = np.linalg.norm(pixels - goal[:SURFACE_COUNT, :2], axis=1)
                         errors.append(100 * float(np.median(off)) / size)

@@ -65,10 +65,10 @@ class Face:
 class FaceDetector(Protocol):
     """Interface of a face detector. Use an instance in one thread only."""
 
-    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
+    def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first.
 
-        ``looks`` is the number of crops of each face. The landmarks are averaged over the crops. More crops
+        ``crops`` is the number of crops of each face. The landmarks are averaged over the crops. More crops
         make the landmarks more stable, but take longer.
         """
 
@@ -77,7 +77,7 @@ class FaceDetector(Protocol):
 
 
 @dataclass(frozen=True)
-class _Look:
+class _CropVariant:
     """A variation of a face's plain crop: shift in box widths, scale, roll in radians, mirroring."""
 
     right: float
@@ -87,21 +87,21 @@ class _Look:
     mirrored: bool
 
 
-_PLAIN = _Look(0.0, 0.0, 1.0, 0.0, mirrored=False)
+_PLAIN = _CropVariant(0.0, 0.0, 1.0, 0.0, mirrored=False)
 
 # The landmarks differ slightly between crops of one face, so their mean is more stable. It is also more
 # stable than the median, because there are no outliers. The crops come in mirrored pairs, so that mirroring
 # the picture mirrors the mean.
-_LOOKS = (
-    _Look(0.02, -0.01, 0.96, 0.03, mirrored=False),
-    _Look(-0.02, -0.01, 0.96, -0.03, mirrored=True),
-    _Look(-0.02, 0.01, 1.03, -0.03, mirrored=False),
-    _Look(0.02, 0.01, 1.03, 0.03, mirrored=True),
+_CROP_VARIANTS = (
+    _CropVariant(0.02, -0.01, 0.96, 0.03, mirrored=False),
+    _CropVariant(-0.02, -0.01, 0.96, -0.03, mirrored=True),
+    _CropVariant(-0.02, 0.01, 1.03, -0.03, mirrored=False),
+    _CropVariant(0.02, 0.01, 1.03, 0.03, mirrored=True),
 )
 
 # How far these crops extend beyond the plain crop, as a fraction of its side. They are rotated by 0.03 rad,
 # enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a crop.
-_LOOKS_REACH = 0.05
+_VARIANTS_REACH = 0.05
 
 _MIRROR = np.array(MIRROR)
 
@@ -158,32 +158,32 @@ class MediaPipeDetector:
         self._short_range: Any = face_detection.FaceDetection(
             min_detection_confidence=_MINIMUM_SCORE, model_selection=0
         )
-        self._look_at = _MeshModel()
+        self._mesh_model = _MeshModel()
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
-    def detect(self, image: Image, looks: int = 1) -> Sequence[Face]:
+    def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first, then from left to right, then from top to bottom.
 
         Parameters
         ----------
         image : Image
-        looks : int
+        crops : int
             1 to 4: number of crops of each face. The landmarks are the mean over the crops. If the number is
             even, mirroring the picture mirrors the landmarks.
 
         Raises
         ------
         ValueError
-            If ``image`` is not an `Image`, or ``looks`` is out of range.
+            If ``image`` is not an `Image`, or ``crops`` is out of range.
         """
         check_image(image)
-        if not 1 <= looks <= len(_LOOKS):
-            raise ValueError(f"looks must be 1 to {len(_LOOKS)}, not {looks}")
+        if not 1 <= crops <= len(_CROP_VARIANTS):
+            raise ValueError(f"crops must be 1 to {len(_CROP_VARIANTS)}, not {crops}")
         if image.size == 0:
             return ()
         # Continue with the next search if the mesh model rejects all candidates.
         for candidates in self._searches(image):
-            faces = self._faces(image, candidates, looks)
+            faces = self._faces(image, candidates, crops)
             if faces:
                 return faces
         return ()
@@ -218,7 +218,7 @@ class MediaPipeDetector:
                 one for tile in tiles for one in _search(self._full_range, image, tile)
             )
 
-    def _faces(self, image: Image, candidates: Sequence[_Candidate], looks: int) -> tuple[Face, ...]:
+    def _faces(self, image: Image, candidates: Sequence[_Candidate], crops: int) -> tuple[Face, ...]:
         """Return the faces among the candidates without duplicates, the largest first."""
         faces: list[Face] = []
         for candidate in _without_duplicates(candidates):
@@ -229,7 +229,7 @@ class MediaPipeDetector:
             # box. Then they depend half as much on the position and the size of the face in the picture.
             around = _around(landmarks, candidate.score)
             part = _surroundings(image, around)
-            closer = self._mean(part, around, (_PLAIN,) if looks == 1 else _LOOKS[:looks])
+            closer = self._mean_landmarks(part, around, (_PLAIN,) if crops == 1 else _CROP_VARIANTS[:crops])
             landmarks = landmarks if closer is None else closer
             box = _box_around(landmarks)
             if min(box.width, box.height) < _LEAST_SIDE:
@@ -239,25 +239,31 @@ class MediaPipeDetector:
         faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
         return tuple(faces)
 
-    def _mean(self, part: Part, around: _Candidate, looks: Sequence[_Look]) -> Points3 | None:
+    def _mean_landmarks(
+        self, part: Part, around: _Candidate, variants: Sequence[_CropVariant]
+    ) -> Points3 | None:
         """Return the mean of the landmarks (478, 3) over crops, or None if no crop has a face."""
-        seen = [found for look in looks if (found := self._seen(part, around, look)) is not None]
+        seen = [
+            found
+            for variant in variants
+            if (found := self._landmarks_in_crop(part, around, variant)) is not None
+        ]
         return np.mean(seen, axis=0) if seen else None
 
-    def _seen(self, part: Part, around: _Candidate, look: _Look) -> Points3 | None:
+    def _landmarks_in_crop(self, part: Part, around: _Candidate, variant: _CropVariant) -> Points3 | None:
         """Return the landmarks (478, 3) in one crop, in pixels of the picture, or None if it has no face."""
-        crop, to_image = _upright_crop(part, _moved(around, look))
-        normalised = self._look_at(np.ascontiguousarray(crop[:, ::-1]) if look.mirrored else crop)
+        crop, to_image = _upright_crop(part, _moved(around, variant))
+        normalised = self._mesh_model(np.ascontiguousarray(crop[:, ::-1]) if variant.mirrored else crop)
         if normalised is None:
             return None
-        if look.mirrored:
+        if variant.mirrored:
             normalised = normalised[_MIRROR]
             normalised[:, 0] = 1.0 - normalised[:, 0]
         return _in_image(normalised, to_image)
 
     def _landmarks(self, part: Part, candidate: _Candidate) -> Points3 | None:
         """Return a candidate's landmarks (478, 3) in pixels of the picture, or None if there is no face."""
-        landmarks = self._seen(part, candidate, _PLAIN)
+        landmarks = self._landmarks_in_crop(part, candidate, _PLAIN)
         if landmarks is None or _overlap(_box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
             return None
         return landmarks
@@ -409,14 +415,14 @@ def _around(landmarks: Points3, score: float) -> _Candidate:
     return _Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
 
 
-def _moved(candidate: _Candidate, look: _Look) -> _Candidate:
-    """Return the candidate moved, scaled and rolled by ``look``."""
+def _moved(candidate: _Candidate, variant: _CropVariant) -> _Candidate:
+    """Return the candidate moved, scaled and rolled by ``variant``."""
     box = candidate.box
-    shift = _turn(candidate.roll) @ np.array([look.right, look.down]) * box.width
-    side = box.width * look.size
+    shift = _turn(candidate.roll) @ np.array([variant.right, variant.down]) * box.width
+    side = box.width * variant.size
     left = box.left + float(shift[0]) - (side - box.width) / 2
     top = box.top + float(shift[1]) - (side - box.width) / 2
-    return _Candidate(Box(left, top, side, side), candidate.roll + look.roll, candidate.score)
+    return _Candidate(Box(left, top, side, side), candidate.roll + variant.roll, candidate.score)
 
 
 def _turn(roll: float) -> Matrix:
@@ -436,7 +442,7 @@ def _to_image(candidate: _Candidate) -> Matrix:
 
 def _surroundings(image: Image, candidate: _Candidate) -> Part:
     """Return the part of the picture that contains all crops of a candidate."""
-    return part_for(image, _to_image(candidate), _CROP_SIDE, _CROP_SIDE, _LOOKS_REACH)
+    return part_for(image, _to_image(candidate), _CROP_SIDE, _CROP_SIDE, _VARIANTS_REACH)
 
 
 def _upright_crop(part: Part, candidate: _Candidate) -> tuple[Image, Matrix]:

@@ -27,7 +27,7 @@ from emulator.pipelines.options import (
     WavefrontOptions,
 )
 
-LOOKS = 4
+CROPS = 4
 """Number of crops per face. Averaged landmarks give similar shapes in different pictures of one person."""
 
 MATERIAL = "face"
@@ -76,7 +76,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
         If there is no face.
     """
     image = decode_picture(photo, options.rules).in_srgb()
-    faces = detector().detect(image, looks=LOOKS)
+    faces = detector().detect(image, crops=CROPS)
     if not faces:
         raise NoFaceFound
     chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
@@ -96,7 +96,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
 def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
     try:
         image = decode_picture(data, rules).in_srgb()
-        faces = detector().detect(image, looks=LOOKS)
+        faces = detector().detect(image, crops=CROPS)
         if not faces:
             raise NoFaceFound
         if len(faces) > 1:

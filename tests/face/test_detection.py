@@ -216,10 +216,10 @@ def test_the_mesh_edges_are_sorted_and_each_there_once() -> None:
 
 
 def test_several_looks_are_steadier_than_one(detector: MediaPipeDetector, photo: Image) -> None:
-    def unsteadiness(looks: int) -> float:
-        (plain,) = detector.detect(photo, looks=looks)
-        (moved,) = detector.detect(np.ascontiguousarray(photo[11:, 7:]), looks=looks)
-        (mirrored,) = detector.detect(np.ascontiguousarray(photo[:, ::-1]), looks=looks)
+    def unsteadiness(crops: int) -> float:
+        (plain,) = detector.detect(photo, crops=crops)
+        (moved,) = detector.detect(np.ascontiguousarray(photo[11:, 7:]), crops=crops)
+        (mirrored,) = detector.detect(np.ascontiguousarray(photo[:, ::-1]), crops=crops)
         back = mirrored_landmarks(mirrored.landmarks, photo.shape[1])
         there = moved.landmarks + np.array([7.0, 11.0, 0.0])
         return distance_in_widths(there, plain.landmarks) + distance_in_widths(back, plain.landmarks)
@@ -228,6 +228,6 @@ def test_several_looks_are_steadier_than_one(detector: MediaPipeDetector, photo:
 
 
 def test_looks_out_of_range_are_refused(detector: MediaPipeDetector, photo: Image) -> None:
-    for looks in (0, 5):
-        with pytest.raises(ValueError, match="looks"):
-            detector.detect(photo, looks=looks)
+    for crops in (0, 5):
+        with pytest.raises(ValueError, match="crops"):
+            detector.detect(photo, crops=crops)

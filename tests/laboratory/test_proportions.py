@@ -34,7 +34,7 @@ class Portrait:
 def drawn() -> Portrait:
     spec = SyntheticFaceSpec(seed=40, skin_tone=5, width=480, height=540, face_fraction=0.52)
     image = speckled(render_face(spec).image, grain=1.8)
-    return Portrait(image, MediaPipeDetector().detect(image, looks=4)[0].landmarks)
+    return Portrait(image, MediaPipeDetector().detect(image, crops=4)[0].landmarks)
 
 
 @pytest.fixture(scope="module")
