@@ -31,7 +31,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "fixtures": fixtures.fixtures,
     "pytest-options": fixtures.options,
 }
-"""Functions that return a part, by the name of the part. Words after the name are their arguments."""
+"""Functions that return a generated part, by the name of the part. Words after the name are arguments."""
 
 _PART = re.compile(r"<!-- BEGIN (?P<name>[\w -]+) -->\n.*?<!-- END (?P=name) -->", re.DOTALL)
 

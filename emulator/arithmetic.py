@@ -1,8 +1,9 @@
 """Environment variables that make numpy round identically on all x86-64 processors with AVX2.
 
-numpy and OpenBLAS select the fastest kernels for the processor when they are loaded. The results of different
-kernels differ in the last bit, which changes single pixels of a rendered picture. The order in which OpenBLAS
-adds the results of its threads has the same effect.
+For each function, numpy and OpenBLAS have several implementations. When they are loaded, they choose the
+fastest one for the processor. The results of two implementations can differ in the last bit, and this changes
+single pixels of a rendered picture. Threads in OpenBLAS have the same effect, because the order of their sums
+varies.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ https://numpy.org/doc/stable/reference/simd/build-options.html
 
 
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return the environment variables that make numpy and OpenBLAS compute the same on all processors.
+    """Return the environment variables that make numpy and OpenBLAS give the same results on all processors.
 
-    Set them before numpy is loaded. They select one thread and disable the instruction sets beyond AVX2. If
-    the processor has no AVX2, or its flags are unknown, they only select one thread.
+    Set the variables before numpy is loaded. They select one thread and disable the instruction sets beyond
+    AVX2. If the processor has no AVX2, or its flags are unknown, they only select one thread, so results can
+    differ.
 
     Parameters
     ----------

@@ -30,13 +30,13 @@ def mirror_images(deviations: Floats) -> Floats:
 
 
 def half(deviations: Floats, parity: float) -> Floats:
-    """Return the even (1) or odd (-1) part of deviations (N, 1404)."""
+    """Return the part of deviations (N, 1404) that is even (``parity`` 1) or odd (-1) under reflection."""
     part: Floats = (deviations + parity * mirror_images(deviations)) / 2
     return part
 
 
 def harmonic_fields() -> Iterator[tuple[int, float, float, Points3]]:
-    """Yield each harmonic along x, y and z: axis, parity, frequency, field (468, 3)."""
+    """Yield three fields for each harmonic, along x, y and z: axis, parity, frequency, field (468, 3)."""
     canonical = canonical_data()
     for harmonic, frequency in zip(canonical.harmonics, canonical.frequencies, strict=True):
         for axis in range(3):

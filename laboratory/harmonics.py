@@ -64,7 +64,7 @@ def deviation_law(
     functions: NDArray[np.float64],
     frequencies: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return ``a`` and ``b`` (2,): faces deviate by about ``a * frequency ** -b`` along a harmonic.
+    """Return ``a`` and ``b`` (2,): along a harmonic, faces deviate by about ``a * frequency ** -b`` cm.
 
     The fit is one line through the logarithms of all harmonics, because the number of faces is too small
     to measure the deviation along a single harmonic.

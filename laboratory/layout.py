@@ -24,7 +24,7 @@ _UV_MARGIN = 0.02
 def layout(
     vertices: Points3, opening: Points3, triangles: Triangles, beyond: Points3, around: Triangles
 ) -> Points2:
-    """Return the texture coordinates (576, 2) of the face and its extension."""
+    """Return the texture coordinates (576, 2) of the face and of the three rings of vertices around it."""
     open_mouthed = np.concatenate([vertices + _LAYOUT_OPENING_CM * opening, beyond])
     outermost = range(len(open_mouthed) - len(FACE_OVAL), len(open_mouthed))
     return unwrapped(

@@ -1,4 +1,4 @@
-"""The 80 identity modes: variations of faces that the detector observes (seen), then harmonics (unseen)."""
+"""Choice of the 80 identity modes: 16 that the detector observes (seen), and 64 harmonics (unseen)."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def choose_modes(observations: Observations) -> IdentityModes:
 def _information(observations: Observations) -> dict[float, tuple[Floats, Floats, Matrix]]:
     """Return for each parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
-    The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2,
-    measures how precisely detected landmarks determine the variations. It is the mean over faces at rest
-    and faces with an expression. It is a product of two regressions, each on one half of the people. So
-    chance correlations within one half do not increase it.
+    The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2, says
+    how precisely detected landmarks determine the variations. It is the mean over faces without and faces
+    with an expression. Each is a product of two regressions, one on each half of the people, because chance
+    correlations within one half would increase the information.
     """
     both = observations.with_mirror_images()
     all_fields = unmoved(variations())
@@ -119,7 +119,7 @@ def _information(observations: Observations) -> dict[float, tuple[Floats, Floats
 
 
 def _harmonics_beside(taken: Floats) -> list[tuple[float, float, Points3]]:
-    """Return harmonics that complete ``taken`` (M, 468, 3) to 80 modes: variance, parity, field."""
+    """Return the harmonics that complete the modes ``taken`` (M, 468, 3) to 80: variance, parity, field."""
     candidates = []
     for axis, parity, frequency, field in harmonic_fields():
         factor = _UNSEEN_FACTORS[axis] * (1.0 if parity > 0 else _UNSEEN_ODD)

@@ -78,10 +78,10 @@ class Proportion:
 
 
 def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[float, str]:
-    """Return the largest movement, in u, of a feature that is not in ``features``, and its name.
+    """Return the largest movement of a feature that is not in ``features``, and the feature's name.
 
-    A feature's movement is the root mean square over its landmarks, in x and y. ``before`` and
-    ``after`` are in the head's frame.
+    The movement of a feature is the root mean square over its landmarks, in x and y. Lengths are in u, the
+    distance between the outer eye corners. ``before`` and ``after`` are in the head's frame.
     """
     moved = ((after - before)[:, :2] ** 2).sum(axis=1)
     return max(
@@ -94,7 +94,7 @@ def leak(before: Points3, after: Points3, features: tuple[str, ...]) -> tuple[fl
 def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
     """Return the movement (H, W, 2) of each pixel's content, to the right and down, in pixels.
 
-    The method is dense inverse search (T. Kroeger and others, ECCV 2016) at full resolution.
+    The method is dense inverse search (T. Kroeger et al., ECCV 2016) at full resolution.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
 
 
 def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
-    """Return a measure: the mean difference along ``axis``, first minus second point of each pair."""
+    """Return a function that measures the mean of first minus second point of each pair, along ``axis``."""
     return lambda points: float(
         np.mean([points[first, axis] - points[second, axis] for first, second in pairs])
     )

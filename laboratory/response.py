@@ -26,7 +26,7 @@ _RESPONSE_NOISE = 0.09
 def measured_error(observations: Observations, modes: IdentityModes) -> DetectorError:
     """Measure the detector's response to ``modes``, and its errors.
 
-    The response is a regression on coefficients and pose, with a prior. The errors are
+    The response is computed by a regression on coefficients and pose, with a prior. The errors are
     cross-validated: they are measured on people who are not in the regression.
     """
     both = observations.with_mirror_images()
@@ -63,7 +63,7 @@ def measured_error(observations: Observations, modes: IdentityModes) -> Detector
 
 
 def _directions(both: Observations, across: Floats) -> Floats:
-    """Return the orthonormal directions (L, 1404) in which landmarks are measured."""
+    """Return the L orthonormal directions (L, 1404) in which the positions of landmarks are measured."""
     seen, weight = both.without_pose(), both.weight()
     expressions = unmoved(expression_fields().reshape(-1, 3 * SURFACE_COUNT))
     within = unmoved(within_person_fields().reshape(-1, 3 * SURFACE_COUNT))
@@ -81,7 +81,7 @@ def _directions(both: Observations, across: Floats) -> Floats:
 
 
 def _lasting(errors: Floats, both: Observations) -> Matrix:
-    """Return the covariance (L, L) between the errors in two pictures of the same person at rest."""
+    """Return the covariance (L, L) between the errors in two pictures of a person without expression."""
     total, pairs = np.zeros((errors.shape[1], errors.shape[1])), 0
     images = np.arange(len(errors)) >= len(errors) // 2
     for person in np.unique(both.person):

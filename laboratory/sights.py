@@ -1,4 +1,4 @@
-"""Detected landmarks of synthetic people, who vary in every smooth way or along the modes."""
+"""Landmarks detected in pictures of synthetic people, who vary in every smooth way or along given modes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ _ACTING_WEIGHT = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Observations of synthetic people in N pictures. 1404 is 468 landmarks times x, y, z.
+    """Observations of synthetic people in N pictures.
 
     Attributes
     ----------
-    true, seen : (N, 1404) float64
-        Deviations from the canonical head: ``true`` are those of the rendered head at rest, ``seen`` are
-        those of the detected landmarks. In model space, in cm, without the effects of translation,
-        rotation and scale.
+    neutral, detected : (N, 1404) float64
+        Deviations from the canonical head, for 468 landmarks times x, y, z. ``neutral`` is the deviation of
+        the person's true head without expression, even if the picture shows an expression. ``detected`` is
+        that of the detected landmarks. In model space, in cm, without the effects of translation, rotation
+        and scale.
     pose_deg : (N, 2) float64
         Detected yaw and pitch.
     person : (N,) int64
@@ -76,7 +77,7 @@ class Observations:
         return np.where(self.at_rest, 1.0, _ACTING_WEIGHT)[:, None]
 
     def without_pose(self) -> Floats:
-        """Return ``seen`` without the part that the pose predicts."""
+        """Return ``detected`` (N, 1404) without the part that a regression on the pose predicts."""
         powers, weight = pose_terms(*self.pose_deg.T), self.weight()
         rest: Floats = (
             self.detected - powers @ np.linalg.lstsq(powers * weight, self.detected * weight, rcond=None)[0]
@@ -87,7 +88,7 @@ class Observations:
 def variations() -> Floats:
     """Return the fields (F, 1404) along which heads vary in the first step of ``laboratory.observability``.
 
-    Each is one standard deviation, in cm.
+    Each field is one standard deviation, in cm.
     """
     harmonics, sizes = [], []
     for axis, parity, frequency, field in harmonic_fields():
@@ -116,7 +117,7 @@ def varied_head(rng: np.random.Generator) -> Points3:
 def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
     """Return the deviation (468, 3) of a random head along ``modes``, in cm.
 
-    The 80 coefficients are drawn from N(0, 1), clipped at ``LIMIT``.
+    The 80 coefficients are random: N(0, 1), clipped at ``LIMIT``.
     """
     drawn = np.clip(rng.standard_normal(IDENTITY_COUNT), -LIMIT, LIMIT)
     head: Points3 = np.tensordot(drawn * modes.deviations_cm, modes.modes, axes=1)
@@ -124,9 +125,9 @@ def head_of_modes(modes: IdentityModes, rng: np.random.Generator) -> Points3:
 
 
 def observe(people: Sequence[int], head: Callable[[np.random.Generator], Points3]) -> Observations:
-    """Render each person turned to the right, frontal, and turned to the left, and detect the landmarks.
+    """Render each person three times (turned right, frontal, turned left), and detect the landmarks.
 
-    Pictures in which the detector does not find exactly one face are left out.
+    Pictures in which the detector does not find exactly one face are omitted.
 
     Parameters
     ----------

@@ -25,8 +25,9 @@ Corners = tuple[int, int, int]
 def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
     """Return the triangles of the surface with the given ``edges`` (E, 2), consistently wound.
 
-    Every cycle of three edges is a triangle of the surface, unless it encloses other triangles. Each
-    edge of an enclosing cycle is in three cycles, but an edge of a surface is in at most two.
+    A cycle of three edges is a triangle of the surface if it does not enclose other triangles. All edges of
+    an enclosing cycle are in three cycles or more. A triangle of the surface has an edge that is in at most
+    two.
     """
     neighbours: dict[int, set[int]] = defaultdict(set)
     for first, second in edges.tolist():

@@ -27,7 +27,7 @@ from emulator.vendors.faceplusplus.face3d.wire import transfer_matrix
 def detection_table(people: Sequence[int]) -> None:
     """Print the detection rate by size and light, and the number of false detections in other pictures."""
     say("Detection: pictures of one person, angles -30..30, in which exactly one face is found")
-    say(f"{'of the width':>24} {'as drawn':>10} {'at 1/4 of the light':>20}")
+    say(f"{'of the width':>24} {'unchanged':>10} {'at 1/4 of the light':>20}")
     for fraction in (0.05, 0.08, 0.15, 0.4):
         _detection_row(f"{fraction:.0%}", people, fraction)
     _detection_row("5%, the darkest skins", people, 0.05, darkest=True)
@@ -95,7 +95,7 @@ def determinism_table(people: Sequence[int]) -> None:
 
 
 def _digest(photo: bytes) -> str:
-    """Return a hash of all results for a photo: OBJ, texture, camera, coefficients, attributes."""
+    """Return a hash of all results for a photo: OBJ, textures, camera, coefficients, attributes."""
     head = reconstruct_wavefront([photo], WavefrontOptions(JPEG, 512, 10.0, "face.mtl", "tex.jpg"))
     description = describe_head(photo, DescriptionOptions(JPEG, 512, 2_000_000))
     everything = (

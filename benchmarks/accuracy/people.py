@@ -39,7 +39,8 @@ class Observation:
 def observe(person: int, yaw: float, *, with_expression: bool = False, crops: int = CROPS) -> Observation:
     """Render a synthetic person and detect the landmarks.
 
-    Pitch, roll and expression are random, seeded by person, yaw and ``with_expression``.
+    Pitch and roll are random, and the expression, too, if ``with_expression`` is true. The seed is made of
+    the person, the yaw and ``with_expression``.
     """
     rng = np.random.default_rng([person, round(yaw * 10) + 900, with_expression])
     expression = Expression()

@@ -22,15 +22,15 @@ class Attributes:
     ----------
     skin_color, hair_color : (3,) uint8
         RGB. If no hair is visible, ``hair_color`` is the colour of the scalp. If the scalp is not visible
-        either, it is ``skin_color``.
+        either, ``hair_color`` is equal to ``skin_color``.
     hair_length : {'short', 'long', 'ponytail'}
         'long' hair falls below the chin on both sides, a 'ponytail' on one side.
     hair_texture : {'straight', 'wavy'}
-        'straight' if neighbouring strands are parallel.
+        'straight' if neighbouring strands are parallel, otherwise 'wavy'.
     gender : {'female', 'male'}
         A guess from the height of the brows and from the hair, without a trained classifier.
     glasses : bool
-        Whether the person wears glasses: a frame crosses the bridge of the nose and the skin below an eye.
+        Whether the picture shows glasses: a line across the bridge of the nose, and one below an eye.
     blink_correction : float
         Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes.
     """

@@ -3,8 +3,8 @@
 These are plausible measurements. There are no trained classifiers.
 
 - Colours are medians of pixels, under the light of the picture.
-- The length of the hair depends on where pixels of its colour are.
-- The texture of the hair depends on whether its edges are parallel.
+- The length of the hair depends on whether pixels of the hair's colour reach below the chin.
+- The texture of the hair depends on whether edges in the hair are parallel.
 - Glasses are detected as a line across the nose bridge and below an eye.
 - The gender is a guess from the height of the brows and from the hair. It is often wrong, so a tester who
   needs a certain value should configure it instead.
@@ -45,17 +45,18 @@ from emulator.face.reshape import HeadFrame, head_frame
 from emulator.face.skin import skin_mask
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
-# The crop: pixels per u, and its extents from the point between the eyes, in u.
+# Pixels of the crop per u. Distances, in u, from the point between the eyes to the sides, the top and the
+# bottom of the crop.
 _SCALE = 52
 _ASIDE, _ABOVE, _BELOW = 2.0, 2.0, 3.0
 
-# Within this distance of the picture's border, in u, colours are mixed with the black beyond it.
+# Within this distance, in u, from the picture's border, colours are mixed with the black outside the picture.
 _BORDER = 0.06
 
 # Gap between the lids divided by the width of the eye, for normally open eyes.
 _TYPICAL_OPENING = 0.29
 
-# Hair with a coherence of edges (0 to 1) of at most this is wavy.
+# Hair is wavy if the coherence of its edges, 0 to 1, is at most this.
 _COHERENT = 0.5
 
 # In pictures of straight hair, 0 to 15 % of the hair deviates from its main direction by more than
@@ -63,17 +64,18 @@ _COHERENT = 0.5
 _TURN_DEG = 12.0
 _WAVES = 0.2
 
-# Two lines count as a frame of glasses, one at the nose bridge and one below the lid, if the geometric mean
-# of their contrasts is above `_FRAME` and the lower contrast is above `_EITHER_FRAME`. In 130 synthetic faces
-# without glasses, the mean is at most 0.11. In 70 of 72 faces with glasses, it is more than 0.15.
+# A frame of glasses shows two lines: one at the nose bridge and one below the lid. Each line must have a
+# contrast above `_EITHER_FRAME`, and the geometric mean of the two contrasts must be above `_FRAME`. In 130
+# synthetic faces without glasses, the mean is at most 0.11. In 70 of 72 faces with glasses, the mean is more
+# than 0.15.
 _FRAME = 0.15
 _EITHER_FRAME = 0.1
-# Contrasts are divided by the luminance (of 255), or by this if it is smaller. Otherwise noise in dark skin
-# would have a high contrast.
+# A contrast is a difference of luminances (0 to 255) divided by the luminance, but at least by this.
+# Otherwise, noise in dark skin would have a high contrast.
 _NOISE_FLOOR = 8.0
 
 # A colour that is farther than this from the skin colour is not skin. The distance is in CIELAB, with less
-# weight on lightness. It is smaller for skin with a lightness below `_DARK_SKIN`.
+# weight on lightness. The limit is lower for skin with a lightness below `_DARK_SKIN`.
 _UNLIKE_SKIN = 14.0
 _DARK_SKIN = 45.0
 
@@ -82,13 +84,13 @@ _DARK_SKIN = 45.0
 _BACKDROP = 1.2
 _SHARED_COLOR = 0.03
 
-# Greatest distance from the face, in u, of hair that falls beside it. Clothes reach farther.
+# Hair that falls beside the face is at most this far from the face, in u. Clothes reach farther.
 _FALLING = 1.2
 
 # Width of a strand, in u.
 _STRAND = 0.08
 
-# Sine of the yaw (9 degrees) from which a head hides much of its far side.
+# Sine of the yaw (9 degrees) from which on a head hides much of its far side.
 _TURNED = 0.15
 
 # Largest gap, in u, between the hair on the head and a separate tail of hair.
@@ -97,11 +99,11 @@ _GAP = 0.55
 
 @dataclass(frozen=True, eq=False)
 class _Crop:
-    """The upright crop, with its masks and landmarks."""
+    """An upright crop of a head, with masks and landmarks."""
 
     image: Image
     person: Mask
-    """0 to 1, or negative outside the picture, where the crop is black."""
+    """The mask of the person, 0 to 1. It is negative outside the picture, where the crop is black."""
 
     skin: Mask
     landmarks: Points2
@@ -118,7 +120,10 @@ class _Crop:
     """Sine of the yaw: the component of the head's z axis towards the right of the picture."""
 
     def y(self, height: float) -> int:
-        """Return the row at ``height`` u above the eyes."""
+        """Return the row of the crop at ``height`` above the eyes.
+
+        The unit of ``height`` is u, the distance between the outer eye corners.
+        """
         return round((_ABOVE - height) * _SCALE)
 
 
@@ -162,7 +167,7 @@ def blink_correction(landmarks: Points3) -> float:
     """Return how wide the eyes are open, 0.9 to 1.1: 1 at a typical opening of the lids.
 
     The opening is the mean gap between the lids divided by the width of the eye, averaged over both eyes.
-    Lengths are three-dimensional, because the eyes of a turned head look narrower than they are.
+    Lengths are measured in three dimensions, because the eyes of a turned head look narrower in the picture.
     """
     openings = []
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
@@ -228,7 +233,7 @@ def _skin_color(crop: _Crop) -> Color:
 
 
 def _robust_color(pixels: NDArray[np.uint8], low: float, high: float) -> Color:
-    """Return the median (3,) of the pixels (N, 3) with a luminance between two quantiles."""
+    """Return the median (3,) of those pixels (N, 3) that have a luminance between two quantiles."""
     if len(pixels) == 0:
         return np.zeros(3, dtype=np.uint8)
     luma = pixels @ np.array([0.299, 0.587, 0.114])
@@ -257,10 +262,10 @@ def _lab_planes(image: Image) -> list[NDArray[np.float32]]:
 
 
 def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Color]:
-    """Return the mask (rows, columns) of the hair on the head, the mask of separate tails, and the colour.
+    """Return two masks (rows, columns), of the hair on the head and of separate tails, and the hair's colour.
 
-    The colour is measured in a band around the upper half of the face, on pixels of the person that do
-    not have the colour of the skin. All pixels of this colour that are connected to these pixels are hair.
+    The colour is measured in a band around the upper half of the face, on pixels of the person that do not
+    have the colour of the skin. All pixels of the measured colour that are connected to this band are hair.
     """
     oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
@@ -270,7 +275,8 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     # Blur slightly, so that single strands do not matter and the sharpness of the picture matters little.
     planes = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
     skin_lab = [plane.item() for plane in _lab_planes(skin.reshape(1, 1, 3))]
-    # Lower the limit for dark skin, because its distance to black hair is at most its own lightness.
+    # Lower the limit for dark skin, because dark skin and black hair differ at most by the lightness of the
+    # skin.
     apart = _UNLIKE_SKIN * float(np.clip((skin_lab[0] / _DARK_SKIN) ** 1.5, 0.3, 1.0))
     unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > apart**2
     seed = band & unlike_skin
@@ -331,8 +337,8 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
 
     A side counts if at least three quarters of the rows from the mouth to slightly below the chin show hair
     beside the face. The hair must be at least as wide as a strand. It must end near the face, because dark
-    clothes reach farther. A turned head hides its far side. In this case, hair on the near side is long if it
-    also covers the ear, because a ponytail does not cover it.
+    clothes reach farther. A turned head hides its far side. Then the near side decides: the hair is long if
+    it also covers the ear there, because a ponytail leaves the ear free.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
@@ -362,9 +368,10 @@ def _share(rows: NDArray[np.bool_]) -> float:
 def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool_] | None) -> HairTexture:
     """Return 'straight' if neighbouring strands are parallel, else 'wavy'.
 
-    The coherence of the structure tensor (Bigun 1987), averaged over a third of u, is near 1 where edges
-    are parallel and near 0 where they wind. Long waves can also be parallel. So long hair, given by
-    ``falling``, is also wavy if much of it deviates from its main direction.
+    The coherence of the structure tensor (Bigun 1987) is near 1 where edges are parallel, and near 0 where
+    they run in all directions. It is averaged over a third of the distance between the outer eye corners.
+    Long waves can be parallel, too. So long hair, with the mask ``falling``, is also wavy if much of it
+    deviates from its main direction.
     """
     inner = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     if inner.sum() < 100:
@@ -384,9 +391,10 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
 def _structure(
     slopes: Sequence[NDArray[np.float32]], inner: NDArray[np.bool_], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the structure tensor's xx, yy and xy in ``inner``, and ``inner``, all at half the resolution.
+    """Return xx, yy, xy of the structure tensor in the mask ``inner``, and the mask, at half the resolution.
 
-    The tensor is averaged with a Gaussian of ``sigma`` u.
+    The tensor is averaged with a Gaussian. Its standard deviation ``sigma`` is a fraction of the distance
+    between the outer eye corners.
     """
     dx, dy = (slope * inner for slope in slopes)
     half = (inner.shape[1] // 2, inner.shape[0] // 2)
@@ -402,10 +410,10 @@ def _structure(
 
 
 def _turning(crop: _Crop, slopes: Sequence[NDArray[np.float32]], falling: NDArray[np.bool_]) -> float:
-    """Return the share of the hair below the eyes that deviates from its main direction.
+    """Return the share of the hair below the eyes that deviates from its main direction by over `_TURN_DEG`.
 
-    Only the side with more hair counts. The angle `_TURN_DEG` is large enough to ignore curls at the tips and
-    hair that falls over a shoulder.
+    Only the side with more hair counts. The angle is large enough to ignore curls at the tips, and hair that
+    falls over a shoulder.
     """
     rows = slice(crop.y(-0.1), crop.y(-1.6))
     inner = cv2.erode(falling[rows].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
@@ -438,7 +446,7 @@ def _gender_guess(points: Points3, length: HairLength, hair_share: float) -> Gen
     Parameters
     ----------
     points : (478, 3) float64
-        In the head's frame, in u.
+        Landmarks in the head's frame, in u, the distance between the outer eye corners.
     length : {'short', 'long', 'ponytail'}
     hair_share : float
         Area of the hair divided by the area of the face.
@@ -454,10 +462,10 @@ _BROWS_OVER_EYES = ((LEFT_EYEBROW, LEFT_EYE), (RIGHT_EYEBROW, RIGHT_EYE))
 
 
 def _has_glasses(crop: _Crop) -> bool:
-    """Return whether edges of a frame cross both the nose bridge and the skin below an eye.
+    """Return whether the frame of glasses crosses both the nose bridge and the skin below an eye.
 
-    Bare skin is smooth there, and a frame is a line across it. Only the eye that appears wider is used. At
-    the far eye of a turned head, the frame can be in front of the eye or beside the face.
+    Bare skin is smooth there, and a frame is a line across it. Only the eye that appears wider is used,
+    because in a turned head, the frame can be in front of the far eye or beside the face.
     """
     points = crop.landmarks
     # Start below the brows, which may meet, and end above the tip of the nose.
@@ -478,10 +486,12 @@ _BETWEEN_BROWS = 9
 
 
 def _line_contrast(crop: _Crop, start: NDArray[np.float64], end: NDArray[np.float64], aside: float) -> float:
-    """Return the largest relative deviation of the luminance along a strip from its running median.
+    """Return the contrast of the clearest line that crosses a strip of the crop.
 
-    The strip goes from ``start`` to ``end`` (pixels of the crop). The luminance is averaged across it, over
-    ``aside`` u to both sides. The contrast is 0 if a part of the strip is outside the picture.
+    The strip goes from ``start`` to ``end``, in pixels of the crop. It extends to both sides by ``aside``, a
+    fraction of the distance between the outer eye corners. The luminance is averaged across the strip. The
+    contrast is the largest relative deviation of this mean from its running median along the strip. It is 0
+    if a part of the strip is outside the picture.
     """
     along = end - start
     length = max(float(np.linalg.norm(along)), 1e-6)

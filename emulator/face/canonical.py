@@ -39,15 +39,15 @@ class CanonicalData:
         Displacement of the vertices in centimetres, when a smile opens the mouth by 1 cm.
     harmonics : (H, 468) float64
         Smooth functions on the mesh (eigenvectors of its graph Laplacian), from the coarsest to the
-        finest. Each is even or odd under left-right reflection. The constant function is left out.
+        finest. Each is even or odd under left-right reflection. The constant function is not included.
     frequencies : (H,) float64
         Eigenvalues of ``harmonics``.
     deviation_law : (2,) float64
         ``a`` and ``b``: the standard deviation of detected faces from the canonical face along a
         harmonic is about ``a * frequency ** -b`` centimetres.
     extension : (108, 3) float64
-        Three rings of 36 vertices around the face oval (the outline of the face), from the inside
-        out, in centimetres. They reach to the hairline, to the ears and below the jaw.
+        Three rings of 36 vertices that continue the face beyond its outline, the innermost ring first, in
+        centimetres. They reach to the hairline, to the ears and below the jaw.
     extension_triangles : (216, 3) int32
         Indices into the mesh's vertices followed by ``extension``.
     extended_uv : (576, 2) float64

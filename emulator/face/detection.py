@@ -78,7 +78,7 @@ class FaceDetector(Protocol):
 
 @dataclass(frozen=True)
 class _CropVariant:
-    """A variation of a face's plain crop: shift in box widths, scale, roll in radians, mirroring."""
+    """How a crop differs from a face's plain crop: shift in box widths, scale, roll in radians, mirroring."""
 
     right: float
     down: float
@@ -136,14 +136,14 @@ class _Candidate:
 class MediaPipeDetector:
     """A FaceDetector that runs the models of the MediaPipe package on the CPU.
 
-    MediaPipe's full-range detector finds candidates, down to about a sixteenth of the picture's side. Each
-    candidate is cropped upright. It is a face if the mesh model finds a face in the crop. If there is no
-    face, the short-range detector, for close faces, searches the picture. If it finds no face either, the
-    full-range detector searches four tiles of the picture, then nine. Heads can be rolled by 45 degrees and
-    more, but not upside down.
+    MediaPipe's full-range detector finds candidates. They can be as small as a sixteenth of the picture's
+    side. Each candidate is cropped upright. It is a face if the mesh model finds a face in the crop. If there
+    is no face, the short-range detector, for close faces, searches the picture. If this finds no face either,
+    the full-range detector searches four tiles of the picture, then nine. Heads can be rolled by 45 degrees
+    and more, but not upside down.
 
-    The same picture always gives a bit-identical result. It does not depend on earlier pictures. Use an
-    instance in one thread only. The constructor imports MediaPipe, which takes seconds.
+    The same picture always gives a bit-identical result, whatever pictures came before. Use an instance in
+    one thread only. The constructor imports MediaPipe, which takes seconds.
     """
 
     def __init__(self) -> None:
@@ -219,14 +219,15 @@ class MediaPipeDetector:
             )
 
     def _faces(self, image: Image, candidates: Sequence[_Candidate], crops: int) -> tuple[Face, ...]:
-        """Return the faces among the candidates without duplicates, the largest first."""
+        """Return the candidates that are faces, without duplicates, the largest first."""
         faces: list[Face] = []
         for candidate in _without_duplicates(candidates):
             landmarks = self._landmarks(_surroundings(image, candidate), candidate)
             if landmarks is None:
                 continue
             # Detect again in a crop around the landmarks, because they are more reliable than the detector's
-            # box. Then they depend half as much on the position and the size of the face in the picture.
+            # box. The new landmarks depend half as much on the position and the size of the face in the
+            # picture.
             around = _around(landmarks, candidate.score)
             part = _surroundings(image, around)
             closer = self._mean_landmarks(part, around, (_PLAIN,) if crops == 1 else _CROP_VARIANTS[:crops])
@@ -251,7 +252,7 @@ class MediaPipeDetector:
         return np.mean(seen, axis=0) if seen else None
 
     def _landmarks_in_crop(self, part: Part, around: _Candidate, variant: _CropVariant) -> Points3 | None:
-        """Return the landmarks (478, 3) in one crop, in pixels of the picture, or None if it has no face."""
+        """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
         crop, to_image = _upright_crop(part, _moved(around, variant))
         normalised = self._mesh_model(np.ascontiguousarray(crop[:, ::-1]) if variant.mirrored else crop)
         if normalised is None:
@@ -272,7 +273,8 @@ class MediaPipeDetector:
 class _MeshModel:
     """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time.
 
-    The model uses the middle of a square, upright crop, 1.5 boxes wide.
+    The input is a square, upright crop of a face. The model uses the middle of the crop, 1.5 times as wide as
+    the box of the face.
     """
 
     def __init__(self) -> None:
@@ -311,7 +313,7 @@ class _MeshModel:
 def face_mesh_edges() -> NDArray[np.int32]:
     """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
 
-    ``laboratory.derive`` makes the triangles of the canonical mesh from them. This function imports
+    ``laboratory.derive`` makes the triangles of the canonical mesh from these edges. This function imports
     MediaPipe, which takes seconds.
     """
     from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
@@ -352,7 +354,7 @@ def _above_second_search_score(candidates: Iterable[_Candidate]) -> list[_Candid
 
 
 def _without_duplicates(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return the candidates by falling score, without those that overlap a candidate with a higher score."""
+    """Return the candidates, the highest score first, without those that overlap one with a higher score."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
         if all(_overlap(candidate.box, other.box) <= _SAME_FACE_IOU for other in kept):
@@ -399,7 +401,7 @@ def _search(detector: Any, image: Image, place: tuple[int, int, int, int]) -> li
 
 
 def _around(landmarks: Points3, score: float) -> _Candidate:
-    """Return a candidate from landmarks (478, 3): a square around them, rolled with the eye line.
+    """Return a candidate for landmarks (478, 3): a square box around them, with the roll of the eye line.
 
     The square has the size and position of a detector's box, because the mesh model expects that. Such a box
     is slightly smaller than the landmarks' extent, and lower, because it contains less of the forehead.

@@ -1,4 +1,4 @@
-"""The landmark detector's response to heads, and its errors, measured on synthetic faces.
+"""How a head's shape changes the detected landmarks, and the detector's errors, measured on synthetic faces.
 
 ``laboratory.observability`` measures both and writes ``emulator/face/data/detector_error.npz``.
 """
@@ -24,7 +24,8 @@ _YAW_UNIT_DEG, _PITCH_UNIT_DEG = 30.0, 15.0
 
 # The faces detected in photographs of one person vary along each harmonic. The standard deviation in cm is
 # ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. It was
-# measured on photographs of a few people. It is about as large as between people, and largest along x.
+# measured on photographs of a few people. This variation is largest along x, and about as large as the
+# variation between people.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
 _EVEN_WITHIN = (1.0, 0.75, 0.6)
@@ -51,9 +52,9 @@ class DetectorError:
         The canonical head comes from photographs, so this includes the difference between synthetic faces
         and photographs.
     response : (L, 80) float64
-        Effect of an identity coefficient of 1 on the detected landmarks.
+        Change of the detected landmarks for an identity coefficient of 1.
     at_rest, acting : (L, L) float64
-        Covariance of the errors, for faces at rest and for faces with an expression.
+        Covariance of the errors, for faces without (at rest) and with (acting) an expression.
     lasting : (L, L) float64
         Covariance of the errors that are the same in all pictures of one person.
     """
@@ -82,14 +83,14 @@ def detector_error() -> DetectorError:
 
 
 def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the polynomial terms (..., 6) of yaw and pitch for ``DetectorError.bias``; the first is 1."""
+    """Return the terms (..., 6) of a polynomial in yaw and pitch, in the order of ``DetectorError.bias``."""
     yaw, pitch = yaw_deg / _YAW_UNIT_DEG, pitch_deg / _PITCH_UNIT_DEG
     return np.stack([np.ones_like(yaw), yaw, yaw**2, pitch, pitch * yaw, pitch**2], axis=-1)
 
 
 @cache
 def within_person_fields() -> NDArray[np.float64]:
-    """Return the fields (F, 468, 3), in cm, along which photographs of one person differ.
+    """Return the displacement fields (F, 468, 3), in cm, along which photographs of one person differ.
 
     Each field is one standard deviation. The differences along the fields are independent of each other.
     """
@@ -109,9 +110,9 @@ def within_person_fields() -> NDArray[np.float64]:
 def perspective_fields() -> NDArray[np.float64]:
     """Return the displacements (3, 468, 3), in cm, that the perspective of a near camera causes.
 
-    A point that is nearer to the camera by ``h`` appears larger by the fraction ``h / distance``. There
-    is one row for each direction x, y, z of the camera. Those of x and y have the factor 0.35, the sine of a
-    typical yaw or pitch of 20 degrees.
+    A part of the face that is nearer to the camera by ``h`` appears larger by the fraction ``h / distance``.
+    The three fields are for the x, y and z components of the direction to the camera. Those of x and y are
+    multiplied by 0.35, the sine of a typical yaw or pitch of 20 degrees.
     """
     vertices = canonical_mesh().vertices
     directions = np.diag([0.35, 0.35, 1.0])

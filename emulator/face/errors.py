@@ -119,7 +119,7 @@ class FaceIndexOutOfRange(FaceError):
 
 
 class FaceTooSmall(FaceError):
-    """The face fills too little of the image: ``fraction`` of its width or of its height."""
+    """The face fills too little of the image: only ``fraction`` of the image's width or height."""
 
     def __init__(self, fraction: float, limit: float) -> None:
         super().__init__(fraction, limit)

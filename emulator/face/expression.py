@@ -82,7 +82,7 @@ _SMILE_CM = 0.6
 
 @cache
 def expression_fields() -> NDArray[np.float64]:
-    """Return the fields (E, 468, 3), read-only: a typical displacement of each action, in cm.
+    """Return read-only displacement fields (E, 468, 3), in cm: typical movements by the muscles and the jaw.
 
     Fields in the middle of the face are even or odd under left-right reflection, up to rounding. Fields on
     the sides come in mirrored pairs.

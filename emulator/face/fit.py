@@ -59,23 +59,24 @@ _SMILE = 0.3
 _TEMPER = 0.25
 
 # Over many faces, the recovered coefficients vary less than the true ones, and those of the finest modes
-# hardly vary. So each is divided by the ratio of its standard deviations, recovered to true, to this power.
-# With 1, all would vary like the true ones, but the finest would be only noise. With 0, the finest would be
-# almost constant.
+# hardly vary. So each is divided by r ** `_WIDENING`, where r is the standard deviation of the recovered
+# coefficients divided by that of the true ones. With an exponent of 1, all would vary like the true ones, but
+# the finest would be only noise. With 0, the finest would be almost constant.
 _WIDENING = 0.6
 
 # Largest magnitude of a coefficient, in standard deviations. For one mode, one face in 16,000 exceeds it.
 _FARTHEST = 4.0
 
-# Detail is the difference between the shape in the views and the head of the identity coefficients. This
-# share of it is added to that head if all views agree. Most of the detail is the detector's error. With a
-# smaller share, the head would be closer to the person, but would differ from the picture by more than 1 % of
-# the eye distance. With several views, no head can be so close to all pictures, because their errors differ.
+# Detail is the difference between the shape in the views and the head of the identity coefficients. If all
+# views agree, this share of the detail is added to the head. Most of the detail is the detector's error. With
+# a smaller share, the head would be closer to the person, but would differ from the picture by more than 1 %
+# of the distance between the outer eye corners. With several views, no head can be so close to all pictures,
+# because the errors in the pictures differ.
 _DETAIL = 0.55
 
-# Weight of the depth of the identity's head, relative to a view from the side. It is high, because the
-# detector's errors rotate with the head. On synthetic people, intersecting views 30 degrees apart gives a
-# worse shape than one view alone.
+# Weight of the depth that the identity coefficients give, relative to the depth in a view from the side. The
+# weight is high, because the detector's errors rotate with the head. On synthetic people, the depth from two
+# views that are 30 degrees apart gives a worse shape than one view alone.
 _DEPTH_PRIOR = 10.0
 
 # Limits of `HeadFit.misfit`. A view is weighted by the inverse of its misfit.
@@ -143,19 +144,19 @@ def fit_head(landmarks: Points3) -> HeadFit:
 def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     """Fit one head to all ``views`` of a person, and one camera to each view. Return one fit per view.
 
-    All fits have the same identity and mesh. The cameras are fitted first, as weighted similarities
+    All fits have the same identity and mesh. First, the cameras are fitted, as weighted similarity transforms
     (Umeyama 1991). Outliers among the landmarks get a lower weight (P. J. Huber 1964,
-    doi:10.1214/aoms/1177703732). Then the coefficients are the posterior mean, in closed form.
+    doi:10.1214/aoms/1177703732). Then the coefficients are computed in closed form, as a posterior mean.
 
-    The prior of the coefficients is N(0, 1). All other influences on the landmarks are normally distributed
-    too. Their covariances are measured on synthetic people, separately for faces at rest and faces with an
-    expression. Each view is a mixture of the two kinds, weighted by their likelihoods. Errors that are the
-    same in all pictures of a person do not decrease with more views.
+    The prior of the coefficients is N(0, 1). All errors of the landmarks are assumed to be normally
+    distributed, too. Their covariances were measured on synthetic people, separately for faces without and
+    with an expression. For each view, the two covariances are mixed in the ratio of their likelihoods. Some
+    errors are the same in all pictures of a person, so they do not decrease with more views.
 
     Parameters
     ----------
     views : sequence of (478, 3) float64
-        Like ``Face.landmarks``, in the pixels of each picture.
+        The landmarks of a face in each picture, like ``Face.landmarks``, in pixels.
 
     Raises
     ------
@@ -182,11 +183,12 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     """Return the vertices (468, 3), in cm, of the head as the views show it, with expression and detail.
 
-    The result is the head of the identity coefficients plus a part of the detail: the difference between the
-    landmarks and that head. The part is smaller if the views disagree on the detail. A view determines the
-    position of a vertex across the line of sight, with more weight if the vertex faces the camera. Together,
-    views from all around also determine the depth. If the views are similar, the depth is that of the
-    identity's head.
+    The result is the head of the identity coefficients plus a part of the detail, the difference between the
+    landmarks and that head. If the views disagree on the detail, a smaller part is added.
+
+    A view determines the position of a vertex perpendicular to the line of sight. It has more weight if the
+    vertex faces the camera. Views from different sides together also determine the depth. If the views are
+    similar, the depth is that of the head of the identity coefficients.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
@@ -211,7 +213,11 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
 
 
 def _agreement(details: Sequence[Points3]) -> float:
-    """Return the agreement of N views: 1 if their details are the same, 1 / N if they are unrelated."""
+    """Return how much the details of N views agree: 1 if they are equal, 1 / N if they are unrelated.
+
+    The detail (468, 3) of a view is the difference between the landmarks and the head of the identity
+    coefficients.
+    """
     mean = np.mean(details, axis=0)
     shown = float(np.mean([(detail**2).sum() for detail in details]))
     return float((mean**2).sum()) / shown if shown > 0.0 else 1.0
@@ -220,8 +226,8 @@ def _agreement(details: Sequence[Points3]) -> float:
 def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:
     """Return the camera that projects ``vertices`` (468, 3), in cm, closest to the fit's landmarks.
 
-    The fit's own camera is fitted to smoothed landmarks instead of ``vertices``. It is also fitted to depths,
-    which a picture hardly determines.
+    ``fit.camera`` is less exact for ``vertices``: it is fitted to smoothed landmarks, and also to their
+    depths, which a picture hardly determines.
     """
     pixels = fit.camera.project(fit.landmarks_cm)[:, :2]
     return fit.camera.refined(vertices, pixels, landmark_weights())
@@ -248,7 +254,7 @@ def landmark_weights() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Solver:
-    """Matrices that do not depend on the face, in the L directions of ``DetectorError``.
+    """Matrices of the fit that do not depend on the face, in the L directions of ``DetectorError``.
 
     Attributes
     ----------
@@ -257,7 +263,7 @@ class _Solver:
     bias : (6, L) float64
         One row for each of ``pose_terms``.
     response : (L, 80) float64
-        Effect of coefficients of 1.
+        Change of the landmarks for a coefficient of 1.
     lasting : (L, L) float64
         Covariance of the errors that all pictures of a person share.
     kinds : (2, L, L) float64
@@ -265,7 +271,7 @@ class _Solver:
     smooth : (L, L) float64
         Removes the noise from the detected landmarks of a face with an expression.
     widening : (80,) float64
-        Factors of the posterior means that increase their variation; see `_WIDENING`.
+        Factors that increase the variation of the recovered coefficients; see `_WIDENING`.
     """
 
     directions: Matrix
@@ -308,7 +314,10 @@ def _solver() -> _Solver:
 
 
 def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.float64]]:
-    """Return a view's camera, its landmarks (468, 3) in model space, and their deviation in L directions."""
+    """Return the camera of a view, its landmarks (468, 3) in model space, and their deviation (L,).
+
+    The deviation from the canonical mesh is given in the L directions of ``DetectorError``.
+    """
     # Convert to the right-handed axes of model space: y up, z towards the camera.
     observed = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     weights, solver = landmark_weights(), _solver()
@@ -329,7 +338,10 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
 def _posterior(
     deviations: Sequence[NDArray[np.float64]], cameras: Sequence[WeakPerspective]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the coefficients (80,) of the person in V views, each (L,), and the misfits (V,)."""
+    """Return the identity coefficients (80,) of the person in V views, and the misfit (V,) of each view.
+
+    ``deviations`` has the deviation (L,) of each view from the canonical mesh, as returned by `_placed`.
+    """
     solver = _solver()
     signal = solver.response @ solver.response.T
     errors, misfits, biases = [], [], []
@@ -363,7 +375,10 @@ def _posterior(
 def _sum_of_views(
     deviations: Sequence[NDArray[np.float64]], errors: Sequence[Matrix], factors: NDArray[np.float64]
 ) -> tuple[Matrix, NDArray[np.float64]]:
-    """Return the covariance (L, L) and the mean (L,) of all views combined."""
+    """Return the covariance (L, L) and the mean (L,) of the deviations of all views, weighted by precision.
+
+    ``errors`` are the covariances of the views. Each is multiplied by one of ``factors``.
+    """
     if len(deviations) == 1:
         return errors[0], deviations[0]
     inverses = [np.linalg.inv(error * factor) for error, factor in zip(errors, factors, strict=True)]

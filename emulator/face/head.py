@@ -37,10 +37,10 @@ class _Topology:
     """The data of the head that does not depend on the person."""
 
     resting: Points3
-    """(108, 3). The extension of the canonical head."""
+    """(108, 3). The extension of the canonical head: vertices that continue the face beyond its outline."""
 
     follow: sparse.csr_array
-    """(108, 468). Maps the deviation of the vertices to the deviation of the extension."""
+    """(108, 468). Maps the deviation of the vertices from the canonical head to that of the extension."""
 
     subdivision: sparse.csr_array
     triangles: Triangles
@@ -78,8 +78,8 @@ def skin_places() -> SkinPlaces:
     """Return the parts of the head mesh that are skin.
 
     The cheeks are the reference for the colour of the skin. The forehead, the temples, the outer cheeks and
-    the extension are bare: no hair grows there. The other parts are not bare, because brows or a beard may
-    grow there. Below the mouth, only the extension is bare.
+    the vertices beyond the outline of the face are bare: no hair grows there. The other parts, such as the
+    chin, are not bare, because brows or a beard may grow there.
     """
     topology = _topology()
     canonical = canonical_data()
@@ -118,7 +118,10 @@ def _topology() -> _Topology:
 
 
 def _follow() -> sparse.csr_array:
-    """Return the matrix (108, 468) that moves the rings with the face oval, the outer rings more smoothly."""
+    """Return the matrix (108, 468) that moves the three rings around the face with the outline of the face.
+
+    The farther a ring is from the face, the more smoothly it moves.
+    """
     oval = np.array(FACE_OVAL)
     ring = np.arange(len(oval))
     mixed = np.eye(len(oval))

@@ -44,7 +44,7 @@ def identity_modes() -> IdentityModes:
     """Return the modes. The first call reads them from the package data.
 
     The first 16 are the directions that a landmark detector can observe. The others are manifold harmonics
-    (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x), orthogonal to them.
+    (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x), orthogonal to the first 16.
     ``laboratory.observability`` chooses the modes.
     """
     with (
@@ -106,9 +106,10 @@ def mirrored(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make ``fields`` (M, 468, 3) orthonormal, one after the other.
+    """Return ``fields`` (M, 468, 3) made orthonormal, one after the other.
 
-    The results do not move, turn or scale the head. Each is exactly even (parity 1) or odd (-1).
+    The results do not move, turn or scale the head. Under left-right reflection, each is exactly even if its
+    parity is 1, and exactly odd if its parity is -1.
     """
     taken = similarity_fields(canonical_data().mesh.vertices)
     count = len(taken)

@@ -154,7 +154,7 @@ class WeakPerspective:
         """Return the camera near this one that projects ``vertices`` closest to ``pixels``.
 
         Gauss-Newton steps for rotation, scale and translation minimise the weighted sum of squared distances
-        in the picture. They ignore depths.
+        in the picture. Depths have no influence.
 
         Parameters
         ----------

@@ -45,9 +45,9 @@ class Raster:
     def interpolate(self, values: NDArray[np.float64], triangles: Triangles) -> Floats:
         """Return ``values`` (N,) or (N, C) interpolated at each pixel: (H, W) or (H, W, C).
 
-        ``triangles`` are indices into ``values``. They are the rasterised triangles or match them
-        corner by corner, as ``Mesh.uv_triangles`` match ``Mesh.triangles``. The result is 0 where
-        there is no triangle.
+        ``triangles`` (T, 3) are indices into ``values``, for the corners of the rasterised triangles: either
+        the rasterised triangles themselves or, for example, the mesh's ``uv_triangles``. The result is 0
+        where there is no triangle.
         """
         height, width = self.triangle_index.shape
         result = np.zeros((height * width, *values.shape[1:]))
@@ -173,7 +173,7 @@ def _depth_planes(corners: Floats) -> Floats:
 
 
 def _barycentric(corners: Floats, triangle: Integers, x: Integers, y: Integers) -> Floats:
-    """Return the corners' weights (N, 3) at pixels (``x``, ``y``) inside the given triangles."""
+    """Return the weights (N, 3) of the corners of N triangles, each at the pixel (``x``, ``y``) in it."""
     origin = corners[:, 0]
     one, two = corners[:, 1] - origin, corners[:, 2] - origin
     area = _doubled_area(corners)
@@ -189,8 +189,8 @@ def _barycentric(corners: Floats, triangle: Integers, x: Integers, y: Integers) 
 def uv_to_pixels(uv: Points2, height: int, width: int) -> Points2:
     """Convert texture coordinates (U, 2) to texture pixels, x right and y down.
 
-    Convention: uv has its origin at the bottom left corner of the bottom left pixel. An image has
-    row 0 at the top and integers at pixel centres. No other function flips v.
+    Texture coordinates have their origin at the bottom left corner of the bottom left pixel. A picture has
+    row 0 at the top, and integer coordinates at the centres of pixels. Only this function flips v.
     """
     return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=1)
 

@@ -110,8 +110,9 @@ class Motion:
     """An affine motion of the surface near a group of landmarks, as a part of a parameter's effect.
 
     A landmark at p is displaced by ``amount * weight * (shift + gain * (p - c) + turn x (p - c))``.
-    ``amount`` is the value of the parameter. The weight depends only on the canonical mesh, so it is
-    the same for every face, pose and expression. p and c are positions in the face of the picture.
+    ``amount`` is the value of the parameter. The weight depends only on the canonical mesh, so it is the same
+    for every face, pose and expression. p and c are positions in the face of the picture. Lengths are in u,
+    the distance between the outer eye corners.
 
     Attributes
     ----------
@@ -122,13 +123,13 @@ class Motion:
     still : tuple of int
         Landmarks that should not move: the weight falls to 0 towards them.
     give : float
-        Distance in u that is added to the distance from ``still``. With a positive value, those
-        landmarks move a little, so that the skin in between is compressed less.
+        Length in u that is added to the distance from ``still``. With a positive value, the landmarks in
+        ``still`` move a little, so that the skin between them and the core is compressed less.
     centre : tuple of int
         c is the mean of these landmarks.
     seam : bool
-        If true, c is the point on the line through ``centre`` that has the x of the landmark. Only
-        landmarks beyond this line, in the direction of ``shift``, move. ``shift`` is not added.
+        If true, c is the point on the line through ``centre`` that has the x of the landmark. Only landmarks
+        on one side of this line move, and ``shift`` only says which side: it is not added.
     side : {'both', 'left', 'right'}
         The side that moves, from the person's point of view. The weight rises from 0 on the midline
         to its full value at a distance of ``ramp``.
@@ -165,7 +166,10 @@ _GIVE = 0.12
 def _sideways(
     amount: float, core: tuple[int, ...], reach: float, still: tuple[int, ...]
 ) -> tuple[Motion, ...]:
-    """Return the motions that move both sides away from the midline by ``amount`` u."""
+    """Return the motions of both sides away from the midline by ``amount``.
+
+    The unit of ``amount`` is u, the distance between the outer eye corners.
+    """
     return (
         Motion(core, reach, still, _GIVE, side="left", ramp=0.3, shift=(amount, 0.0, 0.0)),
         Motion(core, reach, still, _GIVE, side="right", ramp=0.3, shift=(-amount, 0.0, 0.0)),
@@ -292,7 +296,7 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class HeadFrame:
-    """A head's coordinate frame in the picture.
+    """The position of a head's own coordinate axes in the picture.
 
     Attributes
     ----------
@@ -302,7 +306,7 @@ class HeadFrame:
         Rows: the head's x (person's left), y (up) and z (out of the face) as unit vectors in
         pixel space (x right, y down, z away from the camera).
     unit : float
-        Length of u in pixels.
+        Length in pixels of u, the distance between the outer eye corners.
     """
 
     origin: NDArray[np.float64]
@@ -310,18 +314,18 @@ class HeadFrame:
     unit: float
 
     def to_head(self, points: Points3) -> Points3:
-        """Convert pixel positions (N, 3) to positions in the head's frame, in u."""
+        """Convert positions (N, 3) in pixels to positions on the head's axes, in units of ``unit`` pixels."""
         carried: Points3 = (points - self.origin) @ self.axes.T / self.unit
         return carried
 
     def to_picture(self, vectors: Points3) -> Points3:
-        """Convert displacements (N, 3) in the head's frame, in u, to displacements in pixels."""
+        """Convert displacements (N, 3) along the head's axes, in units of ``unit`` pixels, to pixels."""
         carried: Points3 = vectors @ self.axes * self.unit
         return carried
 
 
 def head_frame(landmarks: Points3) -> HeadFrame:
-    """Return the head's frame at ``landmarks`` (478, 3).
+    """Return the coordinate axes of the head with ``landmarks`` (478, 3).
 
     Raises
     ------
@@ -347,10 +351,10 @@ def head_frame(landmarks: Points3) -> HeadFrame:
 def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
     """Return the positions (478, 3) of ``landmarks`` (478, 3) after reshaping; both in pixels.
 
-    The displacements of all parameters are added. Each is linear in its parameter, except that
-    eye sizes and ``lip_size`` are linear in area, and ``eye_angle`` in the angle. A sum that is larger
-    than any single parameter's displacement is compressed, so that the outline does not run into the
-    features.
+    The displacements of all parameters are added. Each is linear in its parameter, with two exceptions: the
+    eye sizes and ``lip_size`` are linear in the area, and ``eye_angle`` in the angle. A sum that is larger
+    than the displacement by any single parameter is compressed, so that the outline of the face does not
+    reach the eyes or the mouth.
 
     Raises
     ------
@@ -375,7 +379,7 @@ def reshape_field(
     shape: tuple[int, int],
     others: Sequence[Points3] = (),
 ) -> DisplacementField:
-    """Return the backward field that reshapes the face at ``landmarks``.
+    """Return the displacement field that reshapes the face at ``landmarks``.
 
     Parameters
     ----------
@@ -452,18 +456,19 @@ _FADE = (0.5, 0.72)
 _RISE_AROUND_OTHERS = 0.22
 _RISE_AT_MIDLINE = 0.1
 
-# The field closely follows landmarks that face the camera. In a turned head, landmarks on the far side
-# are near the outline or hidden, and the picture shows other things there. So the field follows them
-# loosely. The stiffness falls while the normal's component towards the camera rises through `_FACING`.
+# The field closely follows landmarks that face the camera. In a turned head, landmarks on the far side are
+# near the outline or hidden, and the picture shows other things there. So the field follows them loosely. The
+# stiffness falls from `_HIDDEN_STIFFNESS` to `_STIFFNESS` while the component of the surface's normal towards
+# the camera rises from the first to the second number of `_FACING`.
 _STIFFNESS, _HIDDEN_STIFFNESS = 1e-4, 1.0
 _FACING = (-0.2, 0.3)
 
-# Displacements up to the knee stay unchanged; no displacement exceeds the ceiling. Both in u.
+# Displacements up to the knee stay unchanged. Longer ones are shortened to less than the ceiling. Both in u.
 _KNEE, _CEILING = 0.11, 0.145
 
 
 def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[ProtectedArea, ...]:
-    """Return each half of the picture in which no landmark of the face moves.
+    """Return the halves of the picture, beside the midline of the face, in which no landmark moves.
 
     A parameter of one side must not change the other side, not even through the field's smoothness.
     """
@@ -484,7 +489,10 @@ def _resting_sides(frame: HeadFrame, landmarks: Points3, target: Points3) -> tup
 
 
 def _stiffness(landmarks: Points3) -> NDArray[np.float64]:
-    """Return the stiffness (478,) of each landmark: higher where the surface is turned away."""
+    """Return the stiffness (478,) of each landmark: higher where the surface faces away from the camera.
+
+    The displacement field follows a landmark less closely if its stiffness is higher.
+    """
     flipped = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     towards_camera = vertex_normals(flipped, canonical_mesh().triangles)[:, 2]
     low, high = _FACING
@@ -524,7 +532,10 @@ def _check_landmarks(landmarks: Points3) -> None:
 
 
 def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
-    """Return the displacements (478, 3) of one motion, in the head's frame, in u."""
+    """Return the displacements (478, 3) of landmarks by one motion.
+
+    Positions and displacements are in the head's frame, in u, the distance between the outer eye corners.
+    """
     gain = np.asarray(motion.gain)
     gain = np.sqrt(1.0 + gain * amount) - 1.0 if motion.area else gain * amount
     shift = np.asarray(motion.shift)
@@ -549,7 +560,7 @@ def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
 
 @cache
 def _template() -> Points3:
-    """Return the landmarks (478, 3) of the canonical mesh, with irises, in its head's frame."""
+    """Return the landmarks (478, 3) of the canonical mesh, with irises, on the axes of its `HeadFrame`."""
     surface = canonical_mesh().vertices * (1.0, -1.0, -1.0)
     landmarks = np.concatenate([surface, np.zeros((LANDMARK_COUNT - SURFACE_COUNT, 3))])
     for iris, eye, outside in ((RIGHT_IRIS, RIGHT_EYE, -1.0), (LEFT_IRIS, LEFT_EYE, 1.0)):
@@ -565,7 +576,10 @@ _IRIS_RADIUS_CM = 0.585
 
 @cache
 def _weights(motion: Motion) -> NDArray[np.float64]:
-    """Return the weights (478,), read-only: 1 in the core, 0 beyond its reach and at ``still``."""
+    """Return the weights (478,) of a motion: 1 at its core, 0 beyond its reach, small or 0 at ``still``.
+
+    The array is cached and read-only.
+    """
     points = _template()[:, :2]
     to_core = _distance(points, motion.core)
     closeness = 1.0 - to_core / motion.reach

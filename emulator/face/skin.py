@@ -24,9 +24,9 @@ from emulator.face.landmarks import (
 )
 from emulator.face.types import Image, Mask, Points2, Points3, check_image, check_points
 
-# The smoothing and the mask are computed on reduced pictures. These are the largest distances between the
-# outer eye corners in them, in pixels. At these sizes, blemishes and wrinkles are visible, and the time for
-# large pictures is bounded. Finer detail is not smoothed, and remains as the grain of the skin.
+# The smoothing and the mask are computed on reduced pictures. In these, the outer eye corners are at most
+# this far apart, in pixels. At these sizes, blemishes and wrinkles are visible, and large pictures do not
+# take longer. Finer detail is not smoothed, and remains as the grain of the skin.
 _WORKING_EYE_DISTANCE = 120.0
 _MASK_EYE_DISTANCE = 100.0
 
@@ -41,7 +41,8 @@ _EVENING = 0.8
 # Rows: R, G, B; columns: luminance, red chrominance, blue chrominance, as in OpenCV's YCrCb conversion.
 _TO_RGB = np.array([[1.0, 1.403, 0.0], [1.0, -0.714, -0.344], [1.0, 0.0, 1.773]], np.float32)
 
-# Luminance steps (of 255) well below this are smoothed, steps well above it are kept as edges.
+# Differences of luminance (0 to 255) well below this are smoothed. Differences well above it are kept as
+# edges.
 _EDGE_STEP = 14.0
 
 _NOSTRILS = (98, 97, 2, 326, 327, 278, 294, 19, 64, 48)
@@ -178,7 +179,7 @@ def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2
 def _skin_mask(
     small: NDArray[np.float32], points: Points2, unit: float, seen: NDArray[np.bool_] | None = None
 ) -> Plane:
-    """Return the mask (H, W), computed at a smaller size, because its edges are soft."""
+    """Return the skin mask (H, W), computed at a smaller size and enlarged, because its edges are soft."""
     height, width = small.shape[:2]
     scale = _MASK_EYE_DISTANCE / unit
     if scale >= 1.0:
@@ -273,7 +274,7 @@ def _guided(plane: Plane, radius: int) -> Plane:
 def _mean_within(planes: NDArray[np.float32], mask: Plane, sigma: float) -> NDArray[np.float32]:
     """Return a Gaussian mean of ``planes`` (H, W, 2), weighted by ``mask``; ``sigma`` is in pixels.
 
-    It is computed on a reduced picture in which sigma is two pixels.
+    The mean is computed on a reduced picture, in which ``sigma`` is two pixels.
     """
     height, width = mask.shape
     factor = min(1.0, 2.0 / sigma)

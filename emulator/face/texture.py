@@ -27,8 +27,8 @@ FACING_COSINE: Final = 0.5
 ``GRAZING_COSINE``."""
 
 OUTLINE_FRACTION: Final = 0.04
-"""Within this fraction of the face's extent from its outline, a surface must face the camera more
-directly. Small errors of the fit would put background or hair on the skin there."""
+"""Distance from the outline of the face, as a fraction of the face's size, within which a surface must face
+the camera more directly. There, small errors of the fit would put background or hair on the skin."""
 
 # Side, in texels, of the grid for values that are smooth across the texture: positions in the photograph,
 # confidence, differences in light. They are computed on this grid and enlarged later. In the shapes of
@@ -90,7 +90,7 @@ class Texture:
     ----------
     image : (S, S, 3) uint8
         RGB, row 0 at v = 1. It is also filled outside the chart, the area that the mesh's triangles
-        cover, so that it can be scaled down.
+        cover. So scaling the texture down does not mix in other colours at the edge.
     mesh : Mesh
         The mesh that the texture belongs to.
     confidence : (G, G) float32
@@ -113,21 +113,24 @@ class Texture:
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """Data on the grid that depends only on the texture's layout."""
+    """Data that depends only on the texture's layout, on a grid of G x G texels (pixels of the texture).
+
+    The chart is the area of the texture that the mesh's triangles cover.
+    """
 
     position: sparse.csr_array
-    """(G * G, V): maps vertex values to texels. Outside the chart it extrapolates the nearest triangle."""
+    """(G * G, V): maps values of vertices to texels, extrapolating the nearest triangle outside the chart."""
 
     inside: NDArray[np.bool_]
     """(G, G): whether the texel is in the chart."""
 
     charts: NDArray[np.float64]
-    """(T, 2, 2): for two edges of a triangle as columns, ``edges @ charts`` is the change along u and v."""
+    """(T, 2, 2): the inverse of the matrix with two edges of a triangle in the texture as columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Contribution:
-    """The confidence and the colour that one photograph contributes to the texture."""
+    """The colours that one photograph contributes to the texture, and the confidence in them."""
 
     confidence: Singles  # (G, G), 0 to 1
     color: Image  # (B, B, 3)
@@ -139,8 +142,8 @@ def bake_texture(
 ) -> Texture:
     """Bake the photographs into a texture (``size``, ``size``) for ``mesh``.
 
-    A texel takes its colour from a photograph where its surface point faces the camera and the mesh
-    does not hide it. If several photographs show a point, the one that it faces most directly has the
+    A pixel of the texture takes its colour from a photograph if its point of the surface faces the camera and
+    the mesh does not hide the point. If several photographs show a point, the most direct view has the
     highest weight. The light of later photographs is matched to the first one.
 
     Parts that no photograph shows are mirrored from the other half of the face. Their colour is
@@ -200,7 +203,7 @@ def bake_texture(
 # Few layouts and sizes are in use at a time. An entry takes a few megabytes.
 @lru_cache(maxsize=4)
 def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes) -> _Layout:
-    """Return the data that depends only on the layout. The arrays are bytes, to serve as cache keys."""
+    """Return the data that depends only on the texture's layout. Arrays are bytes, to be cache keys."""
     corners = np.frombuffer(triangles, np.int32).reshape(-1, 3)
     places, uv_corners = _unpacked(uv, uv_triangles)
     texels = np.zeros((len(places), 3))
@@ -241,7 +244,7 @@ def _layout(vertex_count: int, triangles: bytes, uv: bytes, uv_triangles: bytes)
 
 @lru_cache(maxsize=8)
 def _inside(size: int, uv: bytes, uv_triangles: bytes) -> Mask:
-    """Return (``size``, ``size``): 1 for texels with their centre in the chart, otherwise 0."""
+    """Return a mask (``size``, ``size``): 1 for texture pixels with their centre in a triangle, else 0."""
     places, uv_corners = _unpacked(uv, uv_triangles)
     texels = np.zeros((len(places), 3))
     texels[:, :2] = uv_to_pixels(places, size, size)
@@ -254,7 +257,7 @@ def _unpacked(uv: bytes, uv_triangles: bytes) -> tuple[Points2, Triangles]:
 
 
 def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[np.float64]:
-    """Return the largest number of photograph pixels per unit of uv, for each triangle (T,)."""
+    """Return the largest number of photograph pixels per unit of uv in any direction, by triangle (T,)."""
     photo = camera_points[mesh.triangles][:, :, :2]
     edges = np.stack([photo[:, 1] - photo[:, 0], photo[:, 2] - photo[:, 0]], axis=2)
     linear = edges @ layout.charts
@@ -278,7 +281,7 @@ def _contribution(
     size: int,
     skin: SkinPlaces | None,
 ) -> _Contribution:
-    """Return the confidence and the colour that one photograph contributes to the texture at ``size``."""
+    """Return what one photograph contributes to a texture of ``size`` x ``size``: colours and confidence."""
     points = view.camera_points
     # The camera looks along +z, so a normal towards the camera has z < 0. With y and z both flipped, the
     # axes have the handedness of model space, so the winding of the triangles still marks the outside.
@@ -304,7 +307,10 @@ def _contribution(
 
 
 def _covered(color: Singles, weight: Singles) -> Singles:
-    """Return how much colours (G, G, 3) differ from skin, 0 to 1. Skin is where ``weight`` (G, G) is high."""
+    """Return how much colours (G, G, 3) differ from skin: (G, G), 0 to 1.
+
+    ``weight`` (G, G) is above 0.5 where the colours are certainly those of skin.
+    """
     half = (_GRID // 2, _GRID // 2)
     sure = cv2.resize(weight, half, interpolation=cv2.INTER_AREA) > 0.5
     if not sure.any():
@@ -328,9 +334,10 @@ def _covered(color: Singles, weight: Singles) -> Singles:
 
 
 def _sample(image: Image, position: Singles, level: Singles, confidence: Singles) -> Image:
-    """Return the photograph's colours (B, B, 3) at ``position`` (B, B, 2), reduced where texels are coarse.
+    """Return the photograph's colours (B, B, 3) at ``position`` (B, B, 2).
 
-    ``level`` (G, G) is the reduction in octaves. It is ignored where ``confidence`` (G, G) is 0.
+    Where the texture is coarser than the photograph, the photograph is reduced before sampling, by ``level``
+    (G, G) in octaves (factors of 2). ``level`` is ignored where ``confidence`` (G, G) is 0.
     """
     size = len(position)
     result = _remapped(image, position, image.shape)
@@ -362,7 +369,7 @@ def _confidence(
     reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
-    """Return the confidence (G, G): high for texels that the photograph shows and that face the camera."""
+    """Return the confidence (G, G): high for parts of the surface that face the camera and are visible."""
     x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
     visible, from_outline = _unoccluded(camera_points, grid, inside)
     extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
@@ -385,10 +392,10 @@ def _confidence(
 
 
 def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
-    """Return the visibility (G, G) of each texel, and its distance (G, G) to the mesh's outline.
+    """Return the visibility (G, G) of each texel's point on the mesh, and its distance (G, G) to the outline.
 
-    The visibility is 1 where the texel's point is the nearest along its ray, otherwise 0. The
-    distance is in pixels of the photograph.
+    The visibility is 0 if another part of the mesh is in front of the point, otherwise 1. The distance is in
+    pixels of the photograph.
     """
     low, high = camera_points.min(axis=0), camera_points.max(axis=0)
     scale = (_DEPTH_STEPS - 1) / float(max(high[0] - low[0], high[1] - low[1], 1e-9))
@@ -459,7 +466,7 @@ def _blended(contributions: Sequence[_Contribution]) -> tuple[Image, Singles, Si
 
 
 def _filled(color: Image, coarse: Singles, confidence: Singles) -> Image:
-    """Fill the unseen parts of the texture (B, B, 3) from the mirrored half, or else smoothly."""
+    """Fill parts of the texture (B, B, 3) that no photograph shows: from the other half, or else smoothly."""
     size = len(color)
     mirrored, mirrored_confidence = coarse[:, ::-1], confidence[:, ::-1]
     # Measure the difference in light between the halves where both are visible, and extend it smoothly.
@@ -471,7 +478,7 @@ def _filled(color: Image, coarse: Singles, confidence: Singles) -> Image:
     share = _singles(np.divide(confidence, weight, out=np.zeros_like(weight), where=weight > 0))
     known = _mixed(color, guess, _resized(share, size))
     known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
-    # The weight of a texel is its confidence in the texture, but the cube of it in the extrapolation.
+    # In the extrapolation, use the cube of the weights.
     rest = _smooth_fill(known_grid, _cubed(weight))
     rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
     return _mixed(known, rest_image, _resized(weight, size))

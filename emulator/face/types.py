@@ -38,13 +38,13 @@ class Box:
 
 
 def check_image(image: Image) -> None:
-    """Raise ValueError unless ``image`` is an `Image`: (H, W, 3) uint8."""
+    """Raise ValueError if ``image`` is not an `Image`: (H, W, 3) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}")
 
 
 def check_points(points: NDArray[np.float64], dimensions: int, name: str = "points") -> None:
-    """Raise ValueError unless ``points`` is (N, ``dimensions``) and finite."""
+    """Raise ValueError if ``points`` is not (N, ``dimensions``) or not finite."""
     if points.ndim != 2 or points.shape[1] != dimensions:
         raise ValueError(f"{name} must be (N, {dimensions}), not {points.shape}")
     if not np.isfinite(points).all():

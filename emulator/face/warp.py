@@ -33,8 +33,8 @@ Grid: TypeAlias = NDArray[np.float64]
 Alpha: TypeAlias = NDArray[np.uint8]
 
 MINIMUM_JACOBIAN = 0.1
-"""Lower bound of the Jacobian determinant of a limited field. The field never folds, and never enlarges an
-area by more than a factor of 10."""
+"""Smallest Jacobian determinant of the fields that ``displacement_field`` returns by default. So the fields
+never fold, and never enlarge an area by more than a factor of 10."""
 
 # The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
 # cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
@@ -147,7 +147,7 @@ class DisplacementField:
 class ProtectedArea:
     """An area that a field must not move: the convex hull of ``points`` (M, 2), in pixels.
 
-    Around the hull, the field rises from 0 over ``rise`` pixels.
+    Outside the hull, the field rises from 0 to its full value within ``rise`` pixels.
     """
 
     points: Points2
@@ -174,7 +174,11 @@ class Window:
     protected: tuple[ProtectedArea, ...] = ()
 
     def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
-        """Return the factors (``shape``), 0 to 1, for a field on a grid from ``origin``."""
+        """Return the factors, 0 to 1, by which the nodes of a field are multiplied.
+
+        The nodes are a grid of ``shape`` with steps of ``pitch`` pixels. ``origin`` is the position of the
+        first node.
+        """
 
         def outside(points: Points2) -> Grid:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
@@ -212,10 +216,10 @@ def displacement_field(
         the field passes through the control points exactly, and they must be distinct. A higher
         value spreads motion to neighbours, and flattens sharp motions most.
     limit : bool
-        Whether to scale the field down at and around folds, until its Jacobian determinant is above
-        `MINIMUM_JACOBIAN` everywhere.
+        Whether to scale the field down where it folds, and around these places, until its Jacobian
+        determinant is above `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
-        The area in which the field may be non-zero.
+        The area in which the field may be non-zero. By default, the field is not restricted.
 
     Notes
     -----
@@ -260,9 +264,10 @@ def displacement_field(
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return the weights (N, 2) of kernels at ``points`` (N, 2). The weighted sum is ``values`` there.
+    """Return weights (N, 2) of kernels at ``points`` (N, 2) for which their sum there is ``values`` (N, 2).
 
-    `kernel_sum` evaluates the sum. ``stiffness`` is added to the system's diagonal.
+    `kernel_sum` evaluates the sum. With a ``stiffness`` above 0, the sum is smoother and does not reach
+    ``values`` exactly. ``stiffness`` is added to the diagonal of the system of equations.
 
     Raises
     ------
@@ -344,11 +349,11 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
 
 
 def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Yield the moving parts of the picture: rows, columns, and source positions (h, w, 2) in pixels.
+    """Yield the parts of the picture that move: rows, columns, and the positions (h, w, 2) of their sources.
 
-    The spline is evaluated on a lattice with steps of a few pixels. In between, the source positions are
-    interpolated linearly. This reproduces the positions of unmoved pixels, up to an error that is too small
-    to change the resampled picture.
+    The spline is evaluated on a lattice with steps of a few pixels. In between, the positions are
+    interpolated linearly. For pixels that do not move, the error of this is too small to change the resampled
+    picture.
     """
     if field.is_zero:
         return
@@ -383,12 +388,16 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
 
 
 def _lattice(first: int, stop: int, step: int) -> Grid:
-    """Return the centres of lattice steps, from ``first`` to one after the step of pixel ``stop - 1``."""
+    """Return the centres, in pixels, of lattice steps that are ``step`` pixels long.
+
+    The steps are counted from pixel 0. The result has the step number ``first`` to the one after the step
+    that contains pixel ``stop - 1``.
+    """
     return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
 
 
 def _still(source: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.bool_]:
-    """Return a mask (h, w): True where a pixel's source is its own position."""
+    """Return a mask (h, w): True for pixels that do not move, because their source is their own position."""
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
     y = np.arange(rows.start, rows.stop, dtype=np.float32)
     still: NDArray[np.bool_] = (np.abs(source[:, :, 0] - x) < _INVISIBLE) & (
@@ -416,9 +425,9 @@ def _moves(displacements: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
-    """Return the kernel (len(first), len(second)), with r = distance / radius.
+    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis.
 
-    It is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
+    With r = distance / ``radius``, the kernel is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
     """
     distance = np.subtract.outer(first / radius, second / radius)
     np.abs(distance, out=distance)
@@ -456,8 +465,8 @@ def _trimmed(field: DisplacementField) -> DisplacementField:
 def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
     """Return factors (P,) that fall to 0 at edges where the field would need pixels outside the picture.
 
-    ``displacement`` (Q, P) is the field's component along ``positions``. The fade is four times as
-    wide as the displacement at the edge, so that it reduces the Jacobian by only about a third.
+    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). The factors fall over four
+    times the displacement at the edge. So they reduce the Jacobian determinant by only about a third.
     """
     fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
     for to_edge, outward in (
@@ -480,7 +489,7 @@ def _smoothstep(t: Grid) -> Grid:
 
 
 def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
-    """Return (N, nodes): the Catmull-Rom weights of the nodes at positions ``cells`` (0 to nodes - 1).
+    """Return the Catmull-Rom weights (N, nodes) of the nodes at N positions ``cells``, each 0 to nodes - 1.
 
     The end nodes are repeated outwards.
     """
@@ -531,7 +540,7 @@ def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
 
 
 def _unfolded(field: DisplacementField) -> DisplacementField:
-    """Return the field scaled down where it would fold, with a smooth transition around it."""
+    """Return the field, scaled down where it would fold, and with a smooth transition around these places."""
     for _ in range(_LIMITING_ROUNDS):
         if minimum_jacobian(field) >= _JACOBIAN_TARGET:
             return field

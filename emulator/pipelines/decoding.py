@@ -48,7 +48,7 @@ FORMATS = {
 }
 """The emulator's names of formats, by Pillow's names. Other formats are not decoded."""
 
-# Importing a plug-in registers it. Only the formats in ``_TRIED`` are used.
+# Importing one of Pillow's plug-ins registers it. Only the formats in ``_TRIED`` are used.
 _PLUGINS: Final = (
     JpegImagePlugin,
     PngImagePlugin,
@@ -191,7 +191,7 @@ def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
 
 
 def _check_size(width: int, height: int, rules: ImageRules) -> None:
-    """Raise an error unless the picture has pixels, and its sides and area are within the limits."""
+    """Raise an error if the picture has no pixels, or if its sides or its area exceed the limits."""
     if min(width, height) < 1:
         raise ImageUndecodable(f"its size is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:

@@ -14,7 +14,7 @@ QUALITY = 95
 
 
 def degrade(data: bytes, fault: PictureFault) -> bytes:
-    """Apply ``fault`` to a picture and encode it in its own format.
+    """Apply ``fault`` to a picture, and encode the result in the picture's own format.
 
     A picture that cannot be decoded, or has a format that cannot be written, is only truncated.
     """

@@ -18,7 +18,7 @@ from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box
 
 MOST_PIXELS = 50_000_000
-"""Default limit of the number of pixels. Photographs have up to 50 million pixels.
+"""Default limit of the number of pixels of a picture. Photographs have up to 50 million pixels.
 
 An animated WebP of 7,071 x 7,071 pixels took the most memory: a peak of 825 MB in a worker. A transparent PNG
 that must be rotated took 614 MB.
@@ -47,7 +47,7 @@ class ImageRules:
 
 
 class PictureFault(BaseModel):
-    """Changes to a picture, applied in this order. By default, nothing is changed."""
+    """Changes to a picture, applied in the order of the fields. By default, nothing is changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,7 +74,7 @@ class ReshapeOptions:
     rules : ImageRules
         Accepted pictures.
     index : int
-        Index of the face, in the order of ``DETECT_FACES``.
+        Index of the face in the list that ``DETECT_FACES`` returns.
     parameters : ReshapeParameters
         Change of the shape.
     smoothing, color_evening : float

@@ -71,15 +71,15 @@ def unit(vectors: Singles) -> Singles:
 def polar_angle(y: Singles, x: Singles) -> Singles:
     """Return the angles (N,) of the points (``x``, ``y``), in radians.
 
-    The coordinates are copied to contiguous arrays to make the result reproducible. For a column of a
-    larger array, NumPy assumes that the memory range extends past the end of the array. If the result is
+    The coordinates are copied to contiguous arrays to make the result reproducible. If an operand is a column
+    of a larger array, NumPy assumes that its memory extends past the end of that array. If the result is
     allocated there, NumPy uses another code path, and some angles differ in the last bit.
     """
     return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
 
 
 def interpolated(channels: Floats, raster: Raster, triangles: Triangles, pixel: NDArray[np.int64]) -> Singles:
-    """Return the vertices' ``channels`` (V, C), interpolated at N pixels of a raster: (N, C) float32."""
+    """Return the vertices' values ``channels`` (V, C), interpolated at N pixels ``pixel``: (N, C) float32."""
     thin = channels.astype(np.float32)
     corner = triangles[raster.triangle_index.reshape(-1)[pixel]]
     weights = raster.barycentric.reshape(-1, 3)[pixel]

@@ -66,7 +66,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float) 
 
 
 def mixed(albedo: Singles, color: Singles, amount: Singles) -> Singles:
-    """Blend ``color`` over ``albedo`` (h, w, 3); ``amount`` (h, w) is its opacity."""
+    """Blend ``color`` over ``albedo`` (h, w, 3); ``amount`` (h, w) is the opacity of ``color``."""
     rows, columns = np.flatnonzero(amount.max(axis=1) > 1e-3), np.flatnonzero(amount.max(axis=0) > 1e-3)
     result = albedo.copy()
     if len(rows):

@@ -45,13 +45,13 @@ class Part:
 
     vertices: Points3
     triangles: Triangles
-    features: Floats  # (V, 5): position on the resting head (3), 1 on the face (1), hollowness (1)
+    features: Floats  # (V, 5): position on the canonical head (3), 1 on the face (1), hollowness (1)
     material: Material
 
 
 @dataclass(frozen=True, eq=False)
 class HeadTopology:
-    """The closed head and its subdivision: canonical mesh, rings around the skull, a vertex at the back."""
+    """The closed head: canonical mesh, rings around the skull, and a vertex at the back; subdivided twice."""
 
     subdivision: sparse.csr_array
     triangles: Triangles
@@ -73,8 +73,7 @@ def figure(
 ) -> list[Part]:
     """Return all parts of the person, the head first.
 
-    ``resting_face`` and ``face`` are the landmarks (468, 3) in model space, without and with the
-    expression.
+    ``resting_face`` are the landmarks (468, 3) in model space without the expression, ``face`` those with it.
     """
     skull = head(face, rotation, open_mouth=open_mouth)
     parts = [skull, *_neck_and_shoulders(person, resting_face, rotation)]
@@ -139,7 +138,7 @@ def _skull_triangles(face_count: int) -> Triangles:
 
 @cache
 def head_topology() -> HeadTopology:
-    """Return the data that does not depend on the person."""
+    """Return the topology of the closed head. It is the same for all people."""
     mesh = canonical_mesh()
     behind = _skull_triangles(SURFACE_COUNT)
     # FACE_OVAL runs clockwise as seen by the viewer. The winding of the skull must match the face's.
@@ -220,7 +219,7 @@ def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
 def plain(
     vertices: Points3, triangles: Triangles, material: Material, hollowness: Floats | float = 0.0
 ) -> Part:
-    """Return a part other than the head. Its features contain ``vertices`` as positions."""
+    """Return a part other than the head. The positions in its ``features`` are ``vertices``."""
     features = np.zeros((len(vertices), 5))
     features[:, :3] = vertices
     features[:, 4] = hollowness
@@ -463,7 +462,7 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
 
 
 def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
-    """Return a surface's largest z, in centimetres, at positions (H, W, 2) of the frontal plane.
+    """Return the largest z, in centimetres, of a surface at ``places`` (H, W, 2), given as x and y.
 
     Outside the outline of the surface, the result is the nearest value inside.
     """

@@ -99,7 +99,7 @@ class _Painter:
 
 
 def _hair_field(resting: Points3, person: Person) -> Floats:
-    """Return how far, in cm, positions on the resting head are behind the hairline; negative in front."""
+    """Return how far, in cm, positions on the canonical head are behind the hairline; negative in front."""
     face = canonical_mesh().vertices
     top, ear = face[FOREHEAD_TOP], face[EARS[0]]
     front = np.array([top[1] + 0.55, top[2]])
@@ -116,16 +116,16 @@ def _hair_field(resting: Points3, person: Person) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class _HairLayout:
-    """Hair on the V vertices of the resting head. Its strands radiate from a whorl.
+    """The layout of hair on the V vertices of the canonical head. The strands radiate from a whorl.
 
     Attributes
     ----------
     field : (V,)
         The distance behind the hairline, in centimetres.
     thickness : (V,)
-        The distance of the outermost shell from the head, in centimetres.
+        The distance of the outermost layer of hair from the head, in centimetres.
     coordinates : (V, 10)
-        The direction around the whorl (2), the angle from it (1), the field (1), the direction from
+        The direction around the whorl (2), the angle from the whorl (1), ``field`` (1), the direction from
         the centre of the skull (3), the position (3).
     """
 
@@ -135,7 +135,7 @@ class _HairLayout:
 
 
 def _add_cap(painter: _Painter, head: Part) -> None:
-    """Draw the hair on the head."""
+    """Draw the hair on the head, in four layers."""
     person, cut = painter.person, painter.cut
     topology = head_topology()
     kind = person.hair_type.partition("_")[0]
@@ -166,7 +166,7 @@ def _add_cap(painter: _Painter, head: Part) -> None:
 
 
 def _hair_layout(person: Person, cut: _Cut, kind: str, parting_cm: float) -> _HairLayout:
-    """Return the hair's distance from the hairline, thickness and coordinates on the resting head."""
+    """Return the layout of the hair on the canonical head."""
     resting = head_topology().resting
     field = _hair_field(resting, person)
     if kind == "long":
@@ -334,7 +334,10 @@ def _shell(
     coordinates: Floats,
     camera: WeakPerspective,
 ) -> tuple[NDArray[np.int64], Floats, Singles, Singles] | None:
-    """Return the pixels where a shell is visible, with depths, normals and coordinates, or None."""
+    """Return the pixels where a layer of hair is visible, with their depths, normals and coordinates.
+
+    Return None if the layer is not visible.
+    """
     raster = rasterize(fine_pixels(vertices, camera), triangles, canvas.height, canvas.width)
     depth = raster.depth.reshape(-1)
     pixel = np.flatnonzero(depth < canvas.depth - 0.02 * camera.scale)

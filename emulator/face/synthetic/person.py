@@ -1,4 +1,4 @@
-"""The specification of a synthetic face, and the person that it and its seed define."""
+"""The specification of a synthetic face, and the person that follows from the specification."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SyntheticFaceSpec:
     Attributes
     ----------
     seed : int
-        Seed for all attributes that are None, and for details that are not an attribute of the spec.
+        Seed for all attributes that are None, and for details that have no attribute here.
     identity_coefficients : tuple of float, optional
         The face's shape. If None, `emulator.face.synthetic.shape.draw_identity` returns a random one.
     yaw, pitch, roll : float
@@ -177,8 +177,8 @@ class Person:
 def draw_person(spec: SyntheticFaceSpec) -> Person:
     """Return the person with the attributes of ``spec``; the seed determines the others.
 
-    All random numbers are always drawn, so fixing one attribute does not change the others, unless
-    they depend on it (hair type on gender, for example).
+    Setting an attribute does not change the random numbers for the others. So the others stay the same,
+    except those that depend on the attribute. For example, the hair type depends on the gender.
     """
     rng = np.random.default_rng(spec.seed)
     shares = rng.random(24)
@@ -226,7 +226,7 @@ def draw_person(spec: SyntheticFaceSpec) -> Person:
 
 
 def _pick(share: float, weights: dict[HairType, float]) -> HairType:
-    """Return the hair type in which the cumulative weight exceeds ``share`` (0 to 1)."""
+    """Return a hair type for a random number ``share``, 0 to 1. The weights are probabilities."""
     total = 0.0
     for choice, weight in weights.items():
         total += weight
@@ -236,7 +236,10 @@ def _pick(share: float, weights: dict[HairType, float]) -> HairType:
 
 
 def _hair_color(share: float, skin_tone: int, age: float) -> HairColor:
-    """Return a hair colour that fits the skin tone. Grey is frequent above an ``age`` of 0.82 (of 1)."""
+    """Return a hair colour that fits the skin tone, for a random number ``share``, 0 to 1.
+
+    ``age`` is from 0 to 1, too. Above 0.82, grey hair is frequent.
+    """
     grey = 0.55 if age > 0.82 else 0.03
     if share < grey:
         return "grey"

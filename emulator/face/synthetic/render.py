@@ -53,7 +53,7 @@ class SyntheticFace:
     Attributes
     ----------
     image : (H, W, 3) uint8
-        RGB. If the picture shows several people, their results share it.
+        RGB. If the picture shows several people, their ``SyntheticFace`` objects share this array.
     landmarks : (468, 3) float64
         Pixels: x right, y down, z away from the camera. Includes landmarks that are not visible.
     box : Box
@@ -90,7 +90,7 @@ def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
 
 
 def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
-    """Render a person with the resting face ``face`` (468, 3), in centimetres in model space.
+    """Render a person with ``face`` (468, 3), a face without expression, in centimetres in model space.
 
     ``face`` replaces the shape in ``spec``. It does not have to be a combination of the identity modes,
     because ``laboratory`` derives the modes from such faces.
@@ -99,7 +99,7 @@ def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
 
 
 def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ...]:
-    """Render several people in one picture. The results have the same image, and each its own ground truth.
+    """Render several people in one picture. Return one result per person, all with the same image.
 
     The first spec sets the picture's size, background, light and blur. Smaller faces are behind larger
     ones.
@@ -120,7 +120,7 @@ def render_people(specs: Sequence[SyntheticFaceSpec]) -> tuple[SyntheticFace, ..
 def _rendered(
     specs: Sequence[SyntheticFaceSpec], people: Sequence[Person], resting: Sequence[Points3]
 ) -> tuple[SyntheticFace, ...]:
-    """Render ``people`` with the resting faces ``resting`` (468, 3)."""
+    """Render ``people`` in one picture. ``resting`` are their faces (468, 3) without expression."""
     first = specs[0]
     height, width = SUPERSAMPLING * first.height, SUPERSAMPLING * first.width
     picture = backdrop(people[0], first.background, first.light, height, width).reshape(-1, 3)
@@ -156,7 +156,7 @@ def render_backdrop(spec: SyntheticFaceSpec) -> Image:
 def _camera(
     rest: Points3, rotation: Floats, spec: SyntheticFaceSpec, frame: SyntheticFaceSpec
 ) -> WeakPerspective:
-    """Return the camera that shows the resting face at the specified size and centre."""
+    """Return the camera that shows ``rest``, a face without expression, at the specified size and centre."""
     scale = spec.face_fraction * frame.width / float(np.ptp(rest[:, 0]))
     seen = rest @ rotation.T
     middle = (seen.min(axis=0) + seen.max(axis=0)) / 2
@@ -245,7 +245,7 @@ def _finished(picture: Singles, person: Person, frame: SyntheticFaceSpec) -> Ima
 
 
 def _around_head(resting: Singles) -> Singles:
-    """Convert positions (N, 3) on the resting head to pixels (N, 2) of the skin grain."""
+    """Convert positions (N, 3) on the canonical head to pixels (N, 2) of the skin grain."""
     around = polar_angle(resting[:, 0], resting[:, 2] + np.float32(2.0)) * 8.5 + 27.0
     return single(np.stack([around, _GRAIN_TOP_CM - resting[:, 1]], axis=1) * _GRAIN_PER_CM)
 

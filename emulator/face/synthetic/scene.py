@@ -45,7 +45,7 @@ class Lamps:
 
 
 def lamps(person: Person, light: Light | None) -> Lamps:
-    """Return the lights, turned about the vertical axis by a small angle that depends on the person's seed.
+    """Return the lights, turned about the vertical axis by a small random angle from the person's seed.
 
     The angle is larger if ``light`` is None.
     """
