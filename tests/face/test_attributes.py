@@ -135,7 +135,7 @@ def test_what_lies_beyond_the_picture_has_no_colour(
     }[side]
     moved = landmarks - (columns.start or 0, 0, 0)
     part = face_attributes(np.ascontiguousarray(image[rows, columns]), moved, person[rows, columns])
-    # Light from one side makes that half of her face brighter by this much. Black would differ by over 150.
+    # Light from one side makes one half of the face brighter by this much. Black would differ by over 150.
     assert np.abs(part.skin_color.astype(int) - whole.skin_color).max() <= 25
     assert np.abs(part.hair_color.astype(int) - whole.hair_color).max() <= 40
 

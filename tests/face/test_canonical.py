@@ -42,7 +42,7 @@ def test_it_is_a_manifold_wound_alike() -> None:
 def test_it_is_a_disc_whose_border_is_the_face_oval() -> None:
     triangles = canonical_mesh().triangles
     border = boundary_edges(triangles)
-    # Counter-clockwise: down the person's right side, and up the left.
+    # Seen from outside, counter-clockwise means down the person's right side and up the left.
     ring = FACE_OVAL[::-1]
     assert {tuple(edge) for edge in border.tolist()} == set(zip(ring, ring[1:] + ring[:1], strict=True))
     edge_count = len(np.unique(np.sort(directed_edges(triangles), axis=1), axis=0))
@@ -92,7 +92,7 @@ def test_texture_has_no_seam_no_flip_and_no_overlap() -> None:
     turns = np.cross(ring, np.roll(ring, -1, axis=0))
     assert turns.min() > 0
     assert turns.sum() / 2 == pytest.approx(area.sum())
-    # The extension takes the rest of the texture.
+    # The rings around the face take the rest of the texture.
     assert area.sum() > 0.45
 
 

@@ -118,7 +118,7 @@ def test_rolled_heads_are_found_as_well(
 def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searches(
     detector: MediaPipeDetector, seed: int
 ) -> None:
-    """The first search returns a bad box. One face is found in four parts, the other in nine."""
+    """The first search returns a wrong box. One seed's face is found in four parts, the other's in nine."""
     drawn = render_face(
         SyntheticFaceSpec(seed=seed, yaw=20, width=512, height=512, face_fraction=0.05, skin_tone=10)
     )

@@ -203,10 +203,11 @@ def test_the_observed_shape_of_one_view_lies_between_the_identity_and_the_landma
     landmarks += rng.normal(size=landmarks.shape)
     fit = fit_head(landmarks)
     projected = fit.camera.project(observed_shape([fit]))[:, :2]
-    # The observed shape delivers most of the difference between the landmarks and the identity's head.
+    # The observed shape contains most of the difference between the landmarks and the identity's head.
     off = projected - landmarks[:SURFACE_COUNT, :2]
     rest = fit.camera.project(fit.mesh.vertices)[:, :2] - landmarks[:SURFACE_COUNT, :2]
-    # The identity determines a vertex along the line of sight, and slightly affects it across.
+    # The identity determines the position of a vertex along the line of sight, and affects slightly where it
+    # is in the picture.
     assert float((off * rest).sum() / (rest**2).sum()) == pytest.approx(0.45, abs=0.03)
 
 
@@ -221,7 +222,7 @@ def test_a_view_that_comes_three_times_is_delivered_as_if_it_came_once() -> None
         rest = shape - fits[0].mesh.vertices
         detail = fits[0].landmarks_cm - fits[0].mesh.vertices
         off[count] = float((rest * detail).sum() / (detail**2).sum())
-    # The tolerance is for barely visible vertices, which count slightly more when seen three times.
+    # The tolerance is for barely visible vertices. They count slightly more if they are seen three times.
     assert off[3] == pytest.approx(off[1], rel=0.06)
 
 
@@ -237,14 +238,15 @@ def test_views_that_show_different_things_are_delivered_only_as_far_as_they_agre
         rest = np.linalg.norm(observed_shape(fits) - fits[0].mesh.vertices)
         detail = np.linalg.norm(np.mean([fit.landmarks_cm for fit in fits], axis=0) - fits[0].mesh.vertices)
         delivered[name] = float(rest / detail)
-    # The ratio is a ninth, plus the part of the person that the identity misses and all views share.
+    # The ratio is a ninth, plus a part for the shape that the identity coefficients miss in all views.
     assert delivered["their own"] < 0.4 * delivered["shared"], delivered
 
 
 def test_without_a_prior_several_views_would_intersect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds for exact landmarks. With a detector's errors, the views do not intersect in one depth."""
+    """This holds for exact landmarks. With a detector's errors, the views do not agree on one depth."""
     monkeypatch.setattr("emulator.face.fit._DEPTH_PRIOR", 0.0)
-    # Use all detail. The views contradict each other here only because each lacks another depth.
+    # Use all detail. Here, the views contradict each other only because each lacks the depth along its own
+    # line of sight.
     monkeypatch.setattr("emulator.face.fit._DETAIL", 1.0)
     monkeypatch.setattr("emulator.face.fit._agreement", lambda _details: 1.0)
     head = canonical_mesh().vertices + 0.3 * np.sin(canonical_mesh().vertices)

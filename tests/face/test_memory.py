@@ -16,8 +16,9 @@ from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
 from emulator.pipelines.reshape import reshape_picture
 
 RULES = ImageRules(frozenset({"jpeg"}))
-# NumPy computes these with vector instructions, unless the memory of an operand and of the result seems to
-# overlap. For a column of a larger array, it assumes memory past that array's end. The result can be there.
+# NumPy computes these with vector instructions if the memory of the operand and that of the result do not
+# seem to overlap. If the operand is a column of a larger array, NumPy assumes that its memory extends past
+# the end of that array, where the memory of the result can be.
 INEXACT = (
     *("arccos", "arcsin", "arctan", "arctan2", "cbrt", "cos", "exp", "exp2", "expm1", "float_power", "log"),
     *("log10", "log1p", "log2", "power", "sin", "tan", "tanh"),

@@ -229,7 +229,7 @@ def test_a_mask_is_one_piece_with_its_loops_and_no_skin_shows_through_it(seed: i
     )
     covered = (render_face(replace(bare.spec, covered_mouth=True)).image != bare.image).any(axis=2)
     pieces, _ = cv2.connectedComponents(covered.astype(np.uint8))
-    # One piece, and the rest of the picture.
+    # There is one connected piece, and the rest of the picture.
     assert pieces == 2
     under = [*LIPS_OUTER, *NOSE_BASE, *set(CHIN) & set(MIDLINE) - {CHIN_TIP}]
     columns, rows = np.rint(bare.landmarks[under, :2]).astype(int).T

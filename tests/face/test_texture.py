@@ -224,7 +224,7 @@ def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone(
     covered = (10, 338, 109, 297, 67)
     assert np.abs(at(with_hair, *covered) - hair).max() <= 12
     assert np.abs(at(bare, *covered) - skin).max() <= 30
-    # Without the outer edge of the cheek, which the hair covers.
+    # The outer edge of the cheek is omitted, because the hair covers it.
     kept = (*LEFT_EYE, *LIPS_OUTER, *LEFT_EYEBROW, CHIN_TIP, *LEFT_CHEEK[4:7], *LEFT_CHEEK[8:])
     # These are far from the hair. They differ only by rounding, because filled areas blend with them.
     assert np.abs(at(bare, *kept) - at(with_hair, *kept)).max() <= 1
@@ -255,7 +255,7 @@ def test_the_tips_of_a_fringe_leave_no_spots_on_the_forehead(seed: int) -> None:
     seen = TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), drawn.image)
     head = head_mesh(fit.mesh.vertices)
     texture = bake_texture(head, [seen], 384, skin_places()).image
-    # From above the brows to the top, in the middle half.
+    # The middle half of the width, from above the brows to the top.
     forehead = cv2.cvtColor(texture[: int(0.2 * 384), 96:288], cv2.COLOR_RGB2GRAY).astype(np.float32)
     around = cv2.GaussianBlur(forehead, (0, 0), 20)
     assert float((forehead / around).min()) > 0.82

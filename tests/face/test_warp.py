@@ -136,7 +136,7 @@ def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
     assert field.at(inner) == pytest.approx(open_field.at(inner), abs=1e-9)
     assert field.at(np.array([[220.0, 120.0], [238.0, 102.0]])) == pytest.approx(0.0, abs=0.02)
     dense = field.dense()
-    # Beyond the end of the window, plus the reach of the spline between nodes.
+    # Check pixels beyond the end of the window and the reach of the spline between nodes.
     end = 30 + 2 * int(np.ceil(field.pitch))
     left, top = dst.min(axis=0).astype(int) - end
     assert left > 0
