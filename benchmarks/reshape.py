@@ -105,7 +105,10 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
 
 
 def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, float]]:
-    """Return distances from the outline, in u, and the largest movement there by one parameter, in % of u."""
+    """Return distances from the outline of the face, and the largest movement there by one parameter.
+
+    Distances are in u, the distance between the outer eye corners. Movements are in % of u.
+    """
     frame = head_frame(landmarks)
     rim = landmarks[list(FACE_OVAL), :2]
     outward = (rim - rim.mean(axis=0)) / np.linalg.norm(rim - rim.mean(axis=0), axis=1, keepdims=True)

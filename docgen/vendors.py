@@ -108,7 +108,7 @@ def test_faces() -> str:
 
 
 def ledger_totals() -> str:
-    """Return a table that counts the facts of each vendor's contract by mark."""
+    """Return a table of the number of facts in each vendor's ledger, by how well they are known."""
     rows = [
         (
             f"[{vendor.title}](ledgers/{vendor.name}.md)",
@@ -152,7 +152,7 @@ def _without_empty_columns(*columns: tuple[str, list[str]]) -> str:
 
 
 def parameter_members(described: Any, document: Any) -> list[Member]:
-    """Return the parameters of an OpenAPI operation as members."""
+    """Return the parameters of an OpenAPI operation as ``Member`` objects."""
     return [
         Member(
             each["name"],

@@ -2,8 +2,8 @@
 
 For each function, numpy and OpenBLAS have several implementations. When they are loaded, they choose the
 fastest one for the processor. The results of two implementations can differ in the last bit, and this changes
-single pixels of a rendered picture. Threads in OpenBLAS have the same effect, because the order of their sums
-varies.
+single pixels of a rendered picture. Several threads in OpenBLAS have the same effect, because they add
+numbers in a varying order.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def deviation_law(
 ) -> NDArray[np.float64]:
     """Return ``a`` and ``b`` (2,): along a harmonic, faces deviate by about ``a * frequency ** -b`` cm.
 
-    The fit is one line through the logarithms of all harmonics, because the number of faces is too small
-    to measure the deviation along a single harmonic.
+    ``a`` and ``b`` are those of a line through the logarithms of the deviations along all harmonics, because
+    the number of faces is too small to measure the deviation along a single harmonic.
 
     Parameters
     ----------

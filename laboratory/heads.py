@@ -66,7 +66,7 @@ def aligned_heads(heads: NDArray[np.float64]) -> NDArray[np.float64]:
 def in_model_space(head: Points3, mean: Points3) -> Points3:
     """Return ``head`` (478, 3), moved by the similarity transform that maps ``mean`` to model space.
 
-    The similarity makes ``mean`` upright and symmetric about x = 0, with the origin between the ears
+    The transform makes ``mean`` upright and symmetric about x = 0, with the origin between the ears
     and the pupils ``INTERPUPILLARY_CM`` apart.
     """
     # All differences between mirrored points are perpendicular to the plane of symmetry.
@@ -83,7 +83,7 @@ def in_model_space(head: Points3, mean: Points3) -> Points3:
 
 
 def _carried(src: Points3, dst: Points3, weights: NDArray[np.float64]) -> Points3:
-    """Return ``src``, transformed by the similarity that fits it to ``dst``."""
+    """Return ``src`` after the similarity transform that brings it closest to ``dst``."""
     scale, rotation, translation = similarity_transform(src, dst, weights)
     carried: Points3 = scale * src @ rotation.T + translation
     return carried

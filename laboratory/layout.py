@@ -1,4 +1,4 @@
-"""The texture layout: a flattening of the extended mesh with minimal symmetric Dirichlet energy."""
+"""The texture layout: the face mesh and the rings around it, flattened with minimal distortion."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def unwrapped(
 ) -> Points2:
     """Return symmetric texture coordinates (V, 2) without flipped or overlapping triangles.
 
-    The start is the embedding of W. T. Tutte (1963, doi:10.1112/plms/s3-13.1.743), which never flips
-    a triangle. Conjugate gradients, preconditioned with the Laplacian, then reduce the symmetric
-    Dirichlet energy (J. Smith and S. Schaefer 2015, doi:10.1145/2766947), which becomes infinite
+    The start is the embedding of W. T. Tutte (1963, doi:10.1112/plms/s3-13.1.743), which never flips a
+    triangle. Conjugate gradients, preconditioned with the Laplacian, then minimise a measure of distortion,
+    the symmetric Dirichlet energy (J. Smith and S. Schaefer 2015, doi:10.1145/2766947). It becomes infinite
     before a triangle flips. The result is stretched to fill the square.
 
     Parameters

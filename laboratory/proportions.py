@@ -1,9 +1,9 @@
 """Measurements of a reshaped face: one quantity per parameter, and the unintended movements.
 
-They are taken from the output picture, not from the displacement field: the landmarks of the input
-are moved along the dense optical flow from input to output. Detecting landmarks in the output would
-not work, because the detector's model of a face hides most of a local change. Lengths are in u, the
-distance between the outer eye corners.
+The output picture is measured, not the displacement field: the landmarks of the input are moved along the
+dense optical flow from input to output. Detecting landmarks in the output would not work, because the
+detector's model of a face hides most of a local change. Lengths are in u, the distance between the outer eye
+corners.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Proportion:
     quantity : str
         A description.
     measure : callable
-        Computes the quantity from landmarks (478, 3) in the head's frame, in u.
+        Computes the quantity from landmarks (478, 3) in the head's frame, in u, the distance between the
+        outer eye corners.
     unit : str
         The unit of a change: ``share`` (a fraction of the quantity), ``u`` or ``deg`` (degrees).
     at_100 : float
@@ -116,10 +117,10 @@ def optical_flow(before: Image, after: Image) -> NDArray[np.float32]:
 
 
 def carried_landmarks(flow: NDArray[np.float32], landmarks: Points3, frame: HeadFrame) -> Points3:
-    """Move ``landmarks`` (N, 3), in pixels, along ``flow`` (H, W, 2), and return them in ``frame``, in u.
+    """Move ``landmarks`` (N, 3), in pixels, along ``flow`` (H, W, 2). Return them on the axes of ``frame``.
 
-    A flow has no depth, so the landmarks move only in the head's frontal plane. The projection of this
-    movement to the picture is the flow.
+    The unit of the result is ``frame.unit`` pixels. A flow has no depth, so the landmarks move only in the
+    head's frontal plane. The projection of this movement to the picture is the flow.
     """
     check_points(landmarks, 3, "landmarks")
     places = landmarks[None, :, :2].astype(np.float32)
@@ -140,9 +141,10 @@ class Effect:
     Attributes
     ----------
     change : float
-        The change of the parameter's quantity, in its unit.
+        The change of the parameter's quantity, in the unit of the quantity.
     leak, leak_feature : float, str
-        The largest movement, in u, of a feature that should not move, and the feature's name.
+        The largest movement of a feature that should not move, in distances between the outer eye corners,
+        and the feature's name.
     changed_outside : int
         The number of pixels that changed farther than `REACH` from the face's outline.
     minimum_jacobian : float
@@ -157,7 +159,10 @@ class Effect:
 
 
 REACH = 0.8
-"""Distance from the face's outline, in u, beyond which a reshape must not change any pixel."""
+"""Distance from the face's outline beyond which a reshape must not change any pixel.
+
+The unit is u, the distance between the outer eye corners.
+"""
 
 
 def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -> Effect:
@@ -190,8 +195,8 @@ def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -
 def speckled(image: Image, grain: float, amplitude: float = 24.0, seed: int = 0) -> Image:
     """Return ``image`` with a fine random pattern added, so that optical flow is measurable.
 
-    This is the speckle of digital image correlation. The skin of synthetic faces has too little texture
-    for optical flow.
+    The skin of synthetic faces has too little texture for optical flow. Digital image correlation uses such
+    patterns, too.
 
     Parameters
     ----------
@@ -273,4 +278,4 @@ PROPORTIONS: Mapping[str, Proportion] = MappingProxyType(
         ),
     }
 )
-"""The quantity that each parameter changes. This project chose the amounts at the upper end."""
+"""The quantity that each parameter changes. The intended changes are this project's choice."""

@@ -1,4 +1,4 @@
-"""The triangulation: the triangles of MediaPipe's mesh edges, made mirror-symmetric, with holes filled."""
+"""Triangles for the edges of MediaPipe's mesh, made mirror-symmetric, with the eyes and the mouth filled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Corners = tuple[int, int, int]
 
 
 def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
-    """Return the triangles of the surface with the given ``edges`` (E, 2), consistently wound.
+    """Return the triangles of the surface with the given ``edges`` (E, 2), with consistent winding.
 
     A cycle of three edges is a triangle of the surface if it does not enclose other triangles. All edges of
     an enclosing cycle are in three cycles or more. A triangle of the surface has an edge that is in at most

@@ -71,7 +71,7 @@ def _without_faces() -> Iterator[Image]:
 
 
 def determinism_table(people: Sequence[int]) -> None:
-    """Print how many results of another detector, thread or process are not bit-identical."""
+    """Print how many results of another detector object, thread or process are not bit-identical."""
     fresh = MediaPipeDetector()
     different = 0
     for person in reversed(people):

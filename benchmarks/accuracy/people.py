@@ -63,7 +63,7 @@ def observe(person: int, yaw: float, *, with_expression: bool = False, crops: in
 
 
 def true_shape(person: int) -> Points3:
-    """Return a synthetic person's vertices (468, 3) at rest, in cm."""
+    """Return a synthetic person's vertices (468, 3) without expression, in cm."""
     return identity.mesh(observe(person, 0).synthetic.identity_coefficients).vertices
 
 

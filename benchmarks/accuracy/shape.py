@@ -20,7 +20,7 @@ YAWS = (-30, -15, 0, 15, 30)
 
 
 def shape_table(people: Sequence[int]) -> None:
-    """Print landmark error, identity recovery and shape error, by yaw and for three views."""
+    """Print the errors of landmarks, coefficients and shape, for each yaw and for three views together."""
     deviations = identity.identity_modes().deviations_cm
     say(f"Shape, {len(people)} synthetic people at rest; pitch and roll -10..10 degrees")
     say(

@@ -5,9 +5,9 @@ These are plausible measurements. There are no trained classifiers.
 - Colours are medians of pixels, under the light of the picture.
 - The length of the hair depends on whether pixels of the hair's colour reach below the chin.
 - The texture of the hair depends on whether edges in the hair are parallel.
-- Glasses are detected as a line across the nose bridge and below an eye.
+- Glasses are detected as lines across the nose bridge and below an eye.
 - The gender is a guess from the height of the brows and from the hair. It is often wrong, so a tester who
-  needs a certain value should configure it instead.
+  needs a certain gender should set it in the vendor's settings.
 
 All measurements use an upright crop of fixed size in the head's own frame: x to the person's left, y up.
 Lengths are in u, the distance between the outer eye corners. So the results depend little on the tilt of
@@ -111,13 +111,13 @@ class _Crop:
 
     luma: NDArray[np.float32]
     oval: NDArray[np.bool_]
-    """The mask of the face oval."""
+    """True inside the outline of the face."""
 
     away: NDArray[np.float32]
-    """Distance from the face oval, in pixels."""
+    """Distance from the outline of the face, in pixels; 0 inside."""
 
     turn: float
-    """Sine of the yaw: the component of the head's z axis towards the right of the picture."""
+    """Sine of the yaw. It is positive if the nose points to the right of the picture."""
 
     def y(self, height: float) -> int:
         """Return the row of the crop at ``height`` above the eyes.
@@ -134,9 +134,9 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     ----------
     image : (H, W, 3) uint8
     landmarks : (478, 3) float64
-        Pixels.
+        In pixels.
     person_mask : (H, W) float32
-        0 to 1.
+        1 where the image shows the person, otherwise 0, with values in between at edges.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _lab_planes(image: Image) -> list[NDArray[np.float32]]:
 
 
 def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Color]:
-    """Return two masks (rows, columns), of the hair on the head and of separate tails, and the hair's colour.
+    """Return the masks (rows, columns) of hair on the head and of separate tails of hair, and the colour.
 
     The colour is measured in a band around the upper half of the face, on pixels of the person that do not
     have the colour of the skin. All pixels of the measured colour that are connected to this band are hair.
@@ -316,7 +316,10 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 def _squared_distance(
     planes: Sequence[NDArray[np.float32]], center: Iterable[float], tolerance: Iterable[float]
 ) -> NDArray[np.float32]:
-    """Return the squared distance (H, W) of colours from ``center``, in units of ``tolerance``."""
+    """Return the squared distance (H, W) of colours from ``center``.
+
+    The difference in each plane is divided by the plane's ``tolerance``.
+    """
     total = np.zeros_like(planes[0])
     for plane, middle, width in zip(planes, center, tolerance, strict=True):
         away = (plane - np.float32(middle)) * np.float32(1.0 / width)
@@ -325,7 +328,7 @@ def _squared_distance(
 
 
 def _chosen(labels: NDArray[np.int32], where: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """Return the mask of the components, 1 to ``count`` - 1, with a pixel in ``where``."""
+    """Return the mask of those connected components in ``labels`` that have a pixel in ``where``."""
     kept = np.bincount(labels[where], minlength=count) > 0
     kept[0] = False
     chosen: NDArray[np.bool_] = kept[labels]

@@ -49,8 +49,8 @@ class Face:
     ----------
     landmarks : (478, 3) float64
         In MediaPipe's face mesh topology (468 of the surface, 10 of the irises), in pixels of the
-        picture: x right, y down, z away from the camera. z has the scale of x. It is 0 near the
-        centre of the head, so the tip of the nose has the smallest z.
+        picture: x right, y down, z away from the camera. z has the scale of x, and is 0 near the
+        centre of the head. So the tip of the nose has the smallest z.
     box : Box
         Bounding box of the landmarks.
     score : float
@@ -162,13 +162,13 @@ class MediaPipeDetector:
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
     def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first, then from left to right, then from top to bottom.
+        """Return the faces in ``image``, the largest first. Equal sizes are sorted from left to right.
 
         Parameters
         ----------
         image : Image
         crops : int
-            1 to 4: number of crops of each face. The landmarks are the mean over the crops. If the number is
+            Number of crops of each face, 1 to 4. The landmarks are the mean over the crops. If the number is
             even, mirroring the picture mirrors the landmarks.
 
         Raises
@@ -365,9 +365,10 @@ def _without_duplicates(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _tiles(image: Image, eighths: int) -> Sequence[tuple[int, int, int, int]]:
     """Return left, top, width and height of overlapping tiles that cover a picture.
 
-    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths, there are four tiles,
-    and each face of up to a quarter of the sides is completely in one tile. With 3 eighths, there are nine
-    tiles, and each face of up to a sixteenth of the sides is completely in one tile.
+    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths, there are four tiles.
+    Each face that is up to a quarter as wide and as high as the picture is completely in one of them. With 3
+    eighths, there are nine tiles. Each face that is up to a sixteenth as wide and as high as the picture is
+    completely in one of them.
     """
     height, width = image.shape[:2]
     across, down = -(-width * eighths // 8), -(-height * eighths // 8)

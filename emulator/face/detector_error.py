@@ -83,7 +83,7 @@ def detector_error() -> DetectorError:
 
 
 def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the terms (..., 6) of a polynomial in yaw and pitch, in the order of ``DetectorError.bias``."""
+    """Return the terms (..., 6) of a polynomial in yaw and pitch: one for each row of the detector's bias."""
     yaw, pitch = yaw_deg / _YAW_UNIT_DEG, pitch_deg / _PITCH_UNIT_DEG
     return np.stack([np.ones_like(yaw), yaw, yaw**2, pitch, pitch * yaw, pitch**2], axis=-1)
 

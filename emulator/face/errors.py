@@ -16,7 +16,8 @@
     ├── FaceAngleTooLarge(angle_deg, limit_deg)
     └── RefusedImage(position, reason)
 
-They contain no HTTP status and no vendor-specific text. Each vendor has a table that maps them to its errors.
+They contain no HTTP status and no vendor-specific text. The error catalogues of the vendors map them to
+errors.
 All arguments are positional and are passed to ``Exception``, so that a worker process can pickle an exception
 and send it to the server.
 """

@@ -186,9 +186,9 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     The result is the head of the identity coefficients plus a part of the detail, the difference between the
     landmarks and that head. If the views disagree on the detail, a smaller part is added.
 
-    A view determines the position of a vertex perpendicular to the line of sight. It has more weight if the
-    vertex faces the camera. Views from different sides together also determine the depth. If the views are
-    similar, the depth is that of the head of the identity coefficients.
+    A view determines the position of a vertex perpendicular to the line of sight. The view has more weight if
+    the vertex faces the camera. Views from different sides together also determine the depth. If the views
+    are similar, the depth is that of the head of the identity coefficients.
     """
     vertices = fits[0].mesh.vertices
     normals = vertex_normals(vertices, fits[0].mesh.triangles)
@@ -259,7 +259,7 @@ class _Solver:
     Attributes
     ----------
     directions : (L, 1404) float64
-        468 landmarks times x, y, z.
+        Orthonormal directions in which landmarks vary: 468 landmarks times x, y, z.
     bias : (6, L) float64
         One row for each of ``pose_terms``.
     response : (L, 80) float64
@@ -267,7 +267,7 @@ class _Solver:
     lasting : (L, L) float64
         Covariance of the errors that all pictures of a person share.
     kinds : (2, L, L) float64
-        Covariance of the other errors, for a face at rest and for a face with an expression.
+        Covariance of the other errors, for a face without and for a face with an expression.
     smooth : (L, L) float64
         Removes the noise from the detected landmarks of a face with an expression.
     widening : (80,) float64
@@ -405,6 +405,6 @@ def _carried(
 
 
 def _trust(residual_cm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Huber's weights: 1 up to twice the median residual, falling for larger residuals."""
+    """Return Huber's weights: 1 for residuals up to twice the median, falling for larger residuals."""
     limit = 2.0 * np.median(residual_cm)
     return np.asarray(np.minimum(1.0, limit / np.maximum(residual_cm, max(limit, np.finfo(float).tiny))))

@@ -37,10 +37,10 @@ class _Topology:
     """The data of the head that does not depend on the person."""
 
     resting: Points3
-    """(108, 3). The extension of the canonical head: vertices that continue the face beyond its outline."""
+    """(108, 3). The vertices that continue the canonical head beyond the outline of the face."""
 
     follow: sparse.csr_array
-    """(108, 468). Maps the deviation of the vertices from the canonical head to that of the extension."""
+    """(108, 468). Maps the deviation of a face from the canonical head to that of the vertices around it."""
 
     subdivision: sparse.csr_array
     triangles: Triangles

@@ -41,7 +41,7 @@ class IdentityModes:
 
 @cache
 def identity_modes() -> IdentityModes:
-    """Return the modes. The first call reads them from the package data.
+    """Return the modes of the head model. The first call reads them from the package data.
 
     The first 16 are the directions that a landmark detector can observe. The others are manifold harmonics
     (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x), orthogonal to the first 16.
@@ -124,7 +124,7 @@ def orthonormal(fields: NDArray[np.float64], parities: NDArray[np.float64]) -> N
 
 
 def similarity_fields(vertices: Points3) -> NDArray[np.float64]:
-    """Return 7 orthonormal fields (7, V, 3): small translations, rotations and a scaling of ``vertices``."""
+    """Return 7 orthonormal displacement fields (7, V, 3): translations, small rotations and a scaling."""
     centred = vertices - vertices.mean(axis=0)
     axes = np.eye(3)
     fields = [np.broadcast_to(axis, vertices.shape) for axis in axes]

@@ -2,8 +2,7 @@
 
 Landmarks 0 to 467 are on the surface of the face, and are the vertices of the canonical mesh. Landmarks 468
 to 477 are the irises. Left and right are from the person's point of view. A group of the left side is the
-mirror image of the group of the right side, point by point. In the descriptions, a number in parentheses is
-the number of landmarks.
+mirror image of the group of the right side, point by point.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ LANDMARK_COUNT: Final = 478
 """Number of landmarks of a face, including the irises."""
 
 SURFACE_COUNT: Final = 468
-"""Number of landmarks on the surface of the face. They are the first ones."""
+"""Number of landmarks on the surface of the face. The landmarks of the irises come after them."""
 
 # Derivation (in laboratory.triangulation; a test repeats it): the triangles of the face form a disc. One
 # reflection maps the border of the disc, the face oval, onto itself and keeps the middle of the forehead
@@ -63,37 +62,37 @@ MIDLINE: Final = tuple(index for index, mirror in enumerate(MIRROR) if index == 
 _RIGHT_OVAL = (109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148)
 
 FACE_OVAL: Final = (10, *_mirrored(_RIGHT_OVAL), 152, *_RIGHT_OVAL[::-1])
-"""The outline of the face (36), from the middle of the forehead down the left side and up the right side."""
+"""The outline of the face, from the forehead down the left side and up the right side (36 landmarks)."""
 
 UPPER_LIP_OUTER: Final = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-"""The upper edge of the upper lip (11), from the right corner of the mouth to the left one."""
+"""The upper edge of the upper lip, from the right corner of the mouth to the left one (11 landmarks)."""
 
 UPPER_LIP_INNER: Final = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-"""The lower edge of the upper lip (11), from right to left."""
+"""The lower edge of the upper lip, from right to left (11 landmarks)."""
 
 LOWER_LIP_INNER: Final = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-"""The upper edge of the lower lip (11), from right to left."""
+"""The upper edge of the lower lip, from right to left (11 landmarks)."""
 
 LOWER_LIP_OUTER: Final = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-"""The lower edge of the lower lip (11), from right to left."""
+"""The lower edge of the lower lip, from right to left (11 landmarks)."""
 
 LIPS_OUTER: Final = UPPER_LIP_OUTER + LOWER_LIP_OUTER[-2:0:-1]
-"""The ring around both lips (20)."""
+"""The ring around both lips (20 landmarks)."""
 
 LIPS_INNER: Final = UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]
-"""The ring around the opening of the mouth (20)."""
+"""The ring around the opening of the mouth (20 landmarks)."""
 
 RIGHT_UPPER_LID: Final = (33, 246, 161, 160, 159, 158, 157, 173, 133)
-"""The edge of the upper lid of the right eye (9), from the outer corner to the inner one."""
+"""The edge of the upper lid of the right eye, from the outer corner to the inner one (9 landmarks)."""
 
 RIGHT_LOWER_LID: Final = (33, 7, 163, 144, 145, 153, 154, 155, 133)
-"""The edge of the lower lid of the right eye (9), from the outer corner to the inner one."""
+"""The edge of the lower lid of the right eye, from the outer corner to the inner one (9 landmarks)."""
 
 LEFT_UPPER_LID: Final = _mirrored(RIGHT_UPPER_LID)
 LEFT_LOWER_LID: Final = _mirrored(RIGHT_LOWER_LID)
 
 RIGHT_EYE: Final = RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1]
-"""The ring around the opening of the right eye (16)."""
+"""The ring around the opening of the right eye (16 landmarks)."""
 
 LEFT_EYE: Final = _mirrored(RIGHT_EYE)
 
@@ -103,15 +102,15 @@ LEFT_EYE_OUTER_CORNER: Final = 263
 LEFT_EYE_INNER_CORNER: Final = 362
 
 RIGHT_IRIS: Final = (468, 469, 470, 471, 472)
-"""The right iris (5): the centre, then the points of the edge towards the nose, up, outside and down."""
+"""The right iris: the centre, then the edge towards the nose, up, outside and down (5 landmarks)."""
 
 LEFT_IRIS: Final = _mirrored(RIGHT_IRIS)
 
 RIGHT_EYEBROW_UPPER: Final = (70, 63, 105, 66, 107)
-"""The upper edge of the right eyebrow (5), from the temple to the nose."""
+"""The upper edge of the right eyebrow, from the temple to the nose (5 landmarks)."""
 
 RIGHT_EYEBROW_LOWER: Final = (46, 53, 52, 65, 55)
-"""The lower edge of the right eyebrow (5), from the temple to the nose."""
+"""The lower edge of the right eyebrow, from the temple to the nose (5 landmarks)."""
 
 RIGHT_EYEBROW: Final = RIGHT_EYEBROW_UPPER + RIGHT_EYEBROW_LOWER
 LEFT_EYEBROW_UPPER: Final = _mirrored(RIGHT_EYEBROW_UPPER)
@@ -119,13 +118,13 @@ LEFT_EYEBROW_LOWER: Final = _mirrored(RIGHT_EYEBROW_LOWER)
 LEFT_EYEBROW: Final = _mirrored(RIGHT_EYEBROW)
 
 NOSE_BRIDGE: Final = (168, 6, 197, 195, 5)
-"""The ridge of the nose (5), from between the eyes down to above the tip."""
+"""The ridge of the nose, from between the eyes down to above the tip (5 landmarks)."""
 
 NOSE_TIP: Final = 4
 """The landmark nearest to the camera in a frontal view."""
 
 NOSE_BASE: Final = (98, 97, 2, 326, 327)
-"""The line between the nose and the upper lip (5), from right to left."""
+"""The line between the nose and the upper lip, from right to left (5 landmarks)."""
 
 RIGHT_NOSE_WING: Final = (131, 49, 102, 129, 48, 115, 219, 64, 235, 98)
 LEFT_NOSE_WING: Final = _mirrored(RIGHT_NOSE_WING)
@@ -161,10 +160,10 @@ _RIGHT_CHIN = (148, 171, 208, 201, 176, 140, 32)
 CHIN: Final = (152, 175, 199, 200, *_RIGHT_CHIN, *_mirrored(_RIGHT_CHIN))
 
 CHIN_TIP: Final = 152
-"""The lowest point of the face oval."""
+"""The lowest point of the outline of the face."""
 
 RIGHT_JAW: Final = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
-"""The oval from the right ear to the tip of the chin (11)."""
+"""The outline of the face from the right ear to the tip of the chin (11 landmarks)."""
 
 LEFT_JAW: Final = _mirrored(RIGHT_JAW)
 

@@ -23,7 +23,7 @@ def write_obj(
     Parameters
     ----------
     mesh : Mesh
-        Its positions are written unchanged, in centimetres.
+        Its positions are written unchanged, in the unit that they have.
     normals : (V, 3) float64
         One normal for each vertex.
     material_library, material : str

@@ -66,9 +66,9 @@ class Raster:
 def rasterize(points: Points3, triangles: Triangles, height: int, width: int) -> Raster:
     """Return the nearest triangle at each pixel of a ``height`` x ``width`` picture.
 
-    A pixel belongs to a triangle if its centre lies inside. Left and upper edges belong to the
-    triangle, right and lower edges do not. So triangles that share an edge leave no gap and do not
-    overlap. Between equally near triangles, the first one wins.
+    A pixel belongs to a triangle if the centre of the pixel is inside. Left and upper edges belong to the
+    triangle, right and lower edges do not. So triangles that share an edge leave no gap and do not overlap.
+    If two triangles are equally near, the first one is returned.
 
     Triangles are visible from both sides. Triangles without area are skipped.
 

@@ -62,7 +62,7 @@ def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: 
     image : Image
         Not empty.
     to_picture : (2, 3) float64
-        A similarity; see `Part.sample`.
+        A similarity transform; see `Part.sample`.
     width, height : int
     margin : float
         Extra margin on each side, as a fraction of the crop's width and height in the picture.

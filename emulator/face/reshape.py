@@ -53,7 +53,7 @@ from emulator.face.warp import DisplacementField, ProtectedArea, Window, displac
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
-"""(x, y, z) in the head's frame."""
+"""(x, y, z) along the head's own axes; see `HeadFrame`."""
 
 
 # --- Landmarks that move together ---------------------------------------------------------------

@@ -114,7 +114,7 @@ def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None =
 
     The mask is the face oval without eyes, brows, lips and nostrils, with soft edges, times the
     similarity of each pixel's colour to the cheeks. Hair, beards, glasses and other things in front
-    of the face are left out as far as their colour differs from the cheeks.
+    of the face are left out if their colour differs from that of the cheeks.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _plane(array: NDArray[Any]) -> Plane:
 
 
 def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the picture's part with the face, or None if it is outside."""
+    """Return left, top, width and height of the part with the face, or None if the face is outside."""
     oval = landmarks[list(FACE_OVAL), :2]
     # Morphological operations repeat the border pixels outwards. This is right where the picture's edge cuts
     # the face, but wrong at the edge of the face. So add a margin.
@@ -164,7 +164,10 @@ def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, 
 
 
 def _reduced(part: Image, points: Points2) -> tuple[NDArray[np.float32], Points2, float]:
-    """Return the reduced part (float32, 0 to 1), the landmarks in it, and u in its pixels."""
+    """Return ``part`` reduced (float32, 0 to 1), the landmarks in it, and the size of the face in it.
+
+    The size is the distance between the outer eye corners, in pixels.
+    """
     unit = float(np.linalg.norm(points[LEFT_EYE_OUTER_CORNER] - points[RIGHT_EYE_OUTER_CORNER]))
     # In a turned head, the distance of the eyes is foreshortened, but the height of the oval is not.
     unit = max(unit, float(np.ptp(points[list(FACE_OVAL), 1])) / 3.0, 1.0)

@@ -119,13 +119,13 @@ class _Layout:
     """
 
     position: sparse.csr_array
-    """(G * G, V): maps values of vertices to texels, extrapolating the nearest triangle outside the chart."""
+    """Matrix (G * G, V): interpolates values of vertices at texels, and extrapolates outside the chart."""
 
     inside: NDArray[np.bool_]
-    """(G, G): whether the texel is in the chart."""
+    """(G, G): True for texels in the chart."""
 
     charts: NDArray[np.float64]
-    """(T, 2, 2): the inverse of the matrix with two edges of a triangle in the texture as columns."""
+    """(T, 2, 2): for each triangle, the inverse of the matrix of two edges (columns) in the texture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,7 @@ def bake_texture(
     views : sequence of TextureView
         At least one.
     size : int
-        The texture's side in texels.
+        The texture's side in pixels.
     skin : SkinPlaces, optional
         Places where colours unlike skin are rejected, such as those of hair. Rejected parts are
         filled in like parts that no photograph shows.

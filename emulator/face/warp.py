@@ -1,7 +1,7 @@
 """Dense displacement fields, and the resampling that applies them to a picture.
 
-A field interpolates the displacements of its control points with a compactly supported kernel: the product of
-Wendland's one-dimensional C2 function along x and along y. Reasons for this kernel:
+A field interpolates the displacements of its control points with a kernel that is zero beyond a radius: the
+product of Wendland's one-dimensional C2 function along x and along y. Reasons for this kernel:
 
 - Moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
   (Bookstein 1989) are global: a moved chin also shifts the far corners of the picture slightly. This
@@ -61,7 +61,9 @@ _STRIP_ROWS = 128
 
 @dataclass(frozen=True, eq=False)
 class DisplacementField:
-    """A smooth backward map of a picture; zero outside a rectangle.
+    """The displacements that warp a picture: the output at pixel p is the input at p + displacement(p).
+
+    The displacements are smooth, and zero outside a rectangle.
 
     Attributes
     ----------
@@ -264,7 +266,7 @@ def displacement_field(
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return weights (N, 2) of kernels at ``points`` (N, 2) for which their sum there is ``values`` (N, 2).
+    """Return the weights (N, 2) with which kernels at ``points`` (N, 2) add up to ``values`` (N, 2) there.
 
     `kernel_sum` evaluates the sum. With a ``stiffness`` above 0, the sum is smoother and does not reach
     ``values`` exactly. ``stiffness`` is added to the diagonal of the system of equations.
@@ -293,7 +295,7 @@ def kernel_sum(points: Points2, weights: Points2, radius: float, query: Points2)
 def minimum_jacobian(field: DisplacementField) -> float:
     """Return the smallest Jacobian determinant of the map p -> p + displacement(p).
 
-    It is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
+    The determinant is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
     determinant of an unchanged picture; 0 or less means a fold.
     """
     if field.is_zero:
@@ -352,8 +354,8 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
     """Yield the parts of the picture that move: rows, columns, and the positions (h, w, 2) of their sources.
 
     The spline is evaluated on a lattice with steps of a few pixels. In between, the positions are
-    interpolated linearly. For pixels that do not move, the error of this is too small to change the resampled
-    picture.
+    interpolated linearly. For pixels that do not move, the error of the interpolation is too small to change
+    the resampled picture.
     """
     if field.is_zero:
         return

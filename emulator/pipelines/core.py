@@ -30,8 +30,8 @@ def sample_photo() -> bytes:
 def silenced_stderr() -> Iterator[None]:
     """Suppress the output of native libraries to stderr. For worker processes only.
 
-    MediaPipe's graphs print warnings at startup, before MediaPipe reads its logging settings. They write to
-    the file descriptor, so this redirects the stderr of the whole process.
+    MediaPipe's graphs print warnings at startup, before MediaPipe reads its logging settings. The warnings
+    are written to the file descriptor, so this function redirects the stderr of the whole process.
     """
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -86,7 +86,7 @@ class Picture:
     format : str
         Format of the file.
     icc_profile : bytes or None
-        RGB profile of the pixels, if the file contains one. Otherwise they are sRGB.
+        RGB profile of the pixels, if the file contains one. Otherwise the pixels are sRGB.
     """
 
     image: Image
@@ -243,7 +243,7 @@ def _upright(picture: PillowImage.Image) -> PillowImage.Image:
 
 
 def _orientation(picture: PillowImage.Image) -> int:
-    """Return the EXIF orientation, 1 to 8. An invalid one is 1."""
+    """Return the EXIF orientation, 1 to 8. If it is missing or invalid, return 1."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - a picture with damaged metadata is still a picture
@@ -279,7 +279,7 @@ def _bands(picture: PillowImage.Image) -> Iterator[tuple[slice, PillowImage.Imag
 
 
 def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
-    """Return the picture with 8 bits per channel. A transparent one is composited on white."""
+    """Return the picture with 8 bits per channel. A transparent picture is composited on white."""
     if picture.mode == "I" or picture.mode.startswith("I;16"):
         # Pillow would clip 16-bit values instead of scaling them.
         grey: NDArray[np.uint32] = np.asarray(picture).astype(np.uint32)

@@ -158,7 +158,8 @@ class DescriptionOptions:
     rules : ImageRules
         Accepted pictures.
     texture_size : int
-        Side of the texture in pixels. It is reduced if the PNG would not be smaller than ``texture_bytes``.
+        Side of the texture in pixels. It is reduced if the PNG would not be below ``texture_bytes``
+        otherwise.
     texture_bytes : int
         Exclusive limit of the size of the PNG, in bytes.
     gender : {'female', 'male'} or None

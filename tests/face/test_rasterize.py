@@ -13,7 +13,7 @@ from emulator.face.rasterize import rasterize, render_mesh, uv_to_pixels
 def brute_force(
     points: NDArray[np.float64], triangles: NDArray[np.int32], height: int, width: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Rasterise pixel by pixel in floating point. The triangles must be in general position."""
+    """Rasterise pixel by pixel in floating point. No pixel's centre may be on an edge of a triangle."""
     index = np.full((height, width), -1, np.int32)
     depth = np.full((height, width), np.inf)
     for t, corners in enumerate(points[triangles]):

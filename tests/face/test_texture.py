@@ -34,7 +34,7 @@ def camera(yaw: float) -> WeakPerspective:
 
 
 def smooth_texture() -> Image:
-    """Return mirror-symmetric soft checks, so that each half determines the other."""
+    """Return a soft, mirror-symmetric checkerboard pattern, so that each half determines the other."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
     pixels = np.stack([128 + 90 * checks, 130 + 0.3 * y, 190 - 60 * checks], axis=2)
@@ -135,7 +135,7 @@ def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
 
 
 def lopsided_texture() -> Image:
-    """Return soft checks that are not mirror-symmetric in green."""
+    """Return a soft checkerboard pattern that is not mirror-symmetric in green."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     checks = np.cos((x - (SIZE - 1) / 2) / 9.0) * np.sin(y / 11.0)
     pixels = np.stack([128 + 60 * checks, 130 + 40 * np.sin(x / 14.0), 190 - 60 * checks], axis=2)

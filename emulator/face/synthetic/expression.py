@@ -60,7 +60,7 @@ _JAW_DEG = 18.0
 def expressed(face: Points3, expression: Expression) -> Points3:
     """Apply the expression to the surface landmarks (468, 3) in model space, in centimetres.
 
-    If the face is at rest, the result is a bit-identical copy.
+    If all strengths of the expression are 0, the result is a bit-identical copy.
     """
     moved = face.copy()
     if expression.raised_brows:

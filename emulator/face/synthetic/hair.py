@@ -1,4 +1,4 @@
-"""Hair of synthetic faces: layered shells with painted strands, long hair, and ponytails."""
+"""Hair of synthetic faces: layers around the head with painted strands, long hair, and ponytails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Cut:
     waves : float
         0 for straight strands.
     loose : float
-        How much the outer shells separate into tufts.
+        How much the outer layers of hair separate into tufts.
     """
 
     thickness_cm: float
@@ -61,9 +61,9 @@ _CUTS = {
 def add_hair(
     canvas: Canvas, person: Person, face: Points3, head: Part, camera: WeakPerspective, light: Lamps
 ) -> None:
-    """Draw the person's hair onto ``canvas``, with depth test.
+    """Draw the person's hair onto ``canvas``. Things in front of the hair stay visible.
 
-    ``face`` (468, 3) are the landmarks at rest, in model space.
+    ``face`` (468, 3) are the landmarks without expression, in model space.
     """
     if person.hair_type == "bald":
         return
@@ -156,7 +156,7 @@ def _add_cap(painter: _Painter, head: Part) -> None:
         ragged = {"ponytail": 0.22, "long": 0.3}.get(kind, 0.55)
         solid = np.clip((values[:, 3] + ragged * strand[:, 1] - 0.15 * layer) / 0.5, 0, 1)
         if layer > 0:
-            # The outer shells consist of separate tufts.
+            # The outer layers consist of separate tufts.
             solid = solid * np.clip(strand[:, 0] * 0.9 + 1.35 - cut.loose * layer, 0, 1)
         lit = _hair_light(normal, strand[:, 0], person, painter.light) * np.float32(0.72 + 0.1 * layer)
         if kind == "long" and person.fringe <= _FRINGE:

@@ -87,7 +87,7 @@ class SyntheticFaceSpec:
     width, height : int
         The picture's size in pixels.
     face_fraction : float
-        The width of the unrotated face at rest, as a fraction of the picture's width.
+        The width of the face without rotation and expression, as a fraction of the picture's width.
     center : (float, float)
         The centre of the face, as fractions of the picture's width and height.
     """

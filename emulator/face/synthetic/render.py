@@ -59,7 +59,7 @@ class SyntheticFace:
     box : Box
         The bounding box of the landmarks.
     camera : WeakPerspective
-        Model space to the picture.
+        Projects model space to the picture.
     pose : Pose
         The head's pose.
     identity_coefficients : (80,) float64

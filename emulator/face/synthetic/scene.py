@@ -57,7 +57,7 @@ def lamps(person: Person, light: Light | None) -> Lamps:
 
 
 def shaded(albedo: Singles, normal: Singles, gloss: Singles, hollow: Singles, light: Lamps) -> Singles:
-    """Return the reflected light (N, 3): wrapped Lambert for two lamps, sky light, and a soft highlight."""
+    """Return the reflected light (N, 3): diffuse light of two lamps, sky light, and a soft highlight."""
     lighting = light.lighting
     # Light that passes through skin becomes red, so red light reaches farther around the face.
     wrap = np.array([0.42, 0.26, 0.22], np.float32)
