@@ -162,7 +162,9 @@ class MediaPipeDetector:
         self._segmentation: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
     def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
-        """Return the faces in ``image``, the largest first. Equal sizes are sorted from left to right.
+        """Return the faces in ``image``, the largest first.
+
+        Faces of equal size are sorted from left to right, and then from top to bottom.
 
         Parameters
         ----------

@@ -16,10 +16,9 @@
     ├── FaceAngleTooLarge(angle_deg, limit_deg)
     └── RefusedImage(position, reason)
 
-They contain no HTTP status and no vendor-specific text. The error catalogues of the vendors map them to
-errors.
-All arguments are positional and are passed to ``Exception``, so that a worker process can pickle an exception
-and send it to the server.
+The exceptions contain no HTTP status and no vendor-specific text. The error catalogue of a vendor maps them
+to the vendor's own errors. All arguments are positional and are passed to ``Exception``, so that a worker
+process can pickle an exception and send it to the server.
 """
 
 from __future__ import annotations

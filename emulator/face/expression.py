@@ -1,8 +1,7 @@
 """Facial expressions: displacement fields for the actions of the muscles.
 
 The fit uses the fields to separate a smile from the identity. The fields are computed, not recorded from
-people.
-Each field moves a few landmarks like an action unit of the Facial Action Coding System (P. Ekman and
+people. Each field moves a few landmarks like an action unit of the Facial Action Coding System (P. Ekman and
 W. V. Friesen 1978), and the skin around them follows smoothly.
 """
 

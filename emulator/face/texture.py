@@ -119,7 +119,10 @@ class _Layout:
     """
 
     position: sparse.csr_array
-    """Matrix (G * G, V): interpolates values of vertices at texels, and extrapolates outside the chart."""
+    """Matrix (G * G, V) that interpolates values of vertices at the texels, the pixels of the texture.
+
+    Outside the chart, the values of the nearest triangle are extrapolated.
+    """
 
     inside: NDArray[np.bool_]
     """(G, G): True for texels in the chart."""
