@@ -50,7 +50,8 @@ def aligned_heads(heads: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``heads`` (N, 478, 3) aligned to one pose and scale, in model space.
 
     This is generalised Procrustes analysis (J. C. Gower 1975, doi:10.1007/BF02291478), with most weight
-    on points that expressions move little. Then the mean's plane of symmetry becomes x = 0.
+    on points that expressions move little. Then all heads are moved, so that the mean is symmetric about x =
+    0.
     """
     weights = np.full(heads.shape[1], 0.1)
     weights[list(RIGID)] = 1.0

@@ -377,7 +377,7 @@ def _sum_of_views(
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """Return the covariance (L, L) and the mean (L,) of the deviations of all views, weighted by precision.
 
-    ``errors`` are the covariances of the views. Each is multiplied by one of ``factors``.
+    ``errors`` has the covariance of each view. It is multiplied by the view's number in ``factors``.
     """
     if len(deviations) == 1:
         return errors[0], deviations[0]

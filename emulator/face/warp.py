@@ -33,8 +33,8 @@ Grid: TypeAlias = NDArray[np.float64]
 Alpha: TypeAlias = NDArray[np.uint8]
 
 MINIMUM_JACOBIAN = 0.1
-"""Smallest Jacobian determinant of the fields that ``displacement_field`` returns by default. So the fields
-never fold, and never enlarge an area by more than a factor of 10."""
+"""Lower limit of the Jacobian determinant in the fields that ``displacement_field`` returns by default. So
+the fields never fold, and never enlarge an area by more than a factor of 10."""
 
 # The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
 # cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
