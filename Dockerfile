@@ -1,24 +1,46 @@
-FROM python:3.12-slim AS build
-COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
-WORKDIR /app
-COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --frozen --no-dev --no-install-project
-COPY emulator emulator
-RUN uv sync --frozen --no-dev --no-editable
+# Any image with Debian and Python 3.11 or 3.12.
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE} AS dependencies
+ARG UV_VERSION=0.13.8
+RUN python -m venv /uv && /uv/bin/python -m pip install --no-cache-dir uv==${UV_VERSION}
+# uv brings its own certificates. Behind a proxy that inspects TLS, only the system's have the proxy's.
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+# These options select what the image contains.
+RUN --mount=type=cache,target=/root/.cache/uv \
+  /uv/bin/uv sync --frozen --no-dev --all-extras --no-install-project
+COPY container/shrink /
+RUN /shrink .venv
+
+FROM dependencies AS project
+COPY README.md LICENSE ./
+COPY emulator emulator
+# In a folder of its own, so that a change of the code changes only the last layer of the image.
+RUN --mount=type=cache,target=/root/.cache/uv \
+  /uv/bin/uv pip install --python .venv --prefix /project --no-deps --compile-bytecode .
+
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="face-api-emulator" \
+      org.opencontainers.image.description="A local emulator of three face-AI web APIs" \
       org.opencontainers.image.licenses="Apache-2.0"
-# All clients that reach the container can use the control API: publish the port on a loopback address only, or
-# set this to `off`.
-ENV FACE_EMULATOR_CONTROL=on
-# Any user of group 0 can run the container. It only writes to /tmp.
-RUN useradd --uid 10001 --gid 0 --no-create-home emulator
-COPY --from=build /app/.venv /app/.venv
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib
-USER 10001
+# Nothing is installed at run time, so pip goes. Every user of group 0 can write in the folder of the state.
+RUN find / -xdev -regextype posix-extended \
+  -regex '.*/(pip|pip-[0-9.]+\.dist-info|ensurepip|python-wheels|bin/pip[0-9.]*)' -prune -exec rm -r {} + \
+  && install -d -o 10001 -g 0 -m 2775 /var/lib/face-api-emulator /var/lib/face-api-emulator/tls
+COPY --from=dependencies /app/.venv /app/.venv
+COPY --from=project /project /app/.venv
+# Most users have no home folder. All clients that reach the container can use the control API: publish the port
+# on a loopback address only, or set FACE_EMULATOR_CONTROL to `off`.
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    XDG_STATE_HOME=/var/lib \
+    FACE_EMULATOR_CONTROL=on
+WORKDIR /tmp
+USER 10001:0
 EXPOSE 3468
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --start-interval=250ms --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3468/_emulator/ready')"]
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=3s --timeout=3s --start-period=30s --retries=3 CMD ["face-emulator", "healthcheck"]
 CMD ["face-emulator", "serve", "--host", "0.0.0.0", "--port", "3468"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.control.scenario import parse_scenario
 from emulator.server import running_server
 from emulator.settings import Settings
+from emulator.version import VERSION
 
 BASE_URL = "http://127.0.0.1:3468"
 SHELL = {"sh", "bash"}
@@ -105,29 +107,55 @@ def test_make_commands_are_those_that_ci_runs(page: Path) -> None:
             assert re.search(rf"^{re.escape(command)}\b", script, re.MULTILINE), command
 
 
-def test_docker_commands_build_what_the_compose_file_describes() -> None:
+def yaml_blocks() -> list[dict[str, Any]]:
+    return [yaml.safe_load(block.source) for _, block in BLOCKS if block.language == "yaml"]
+
+
+def test_docker_commands_use_services_of_the_compose_file() -> None:
     commands = [block.source.strip() for _, block in BLOCKS if is_docker(block)]
-    assert commands == ["docker compose up --build"]
-    (service,) = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
-    assert service["build"] == "."
+    assert commands == [
+        "docker compose up --build",
+        "docker compose --profile transparent run --build --rm client",
+    ]
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    assert services["face-api-emulator"]["build"] == "."
+    assert services["client"]["profiles"] == ["transparent"]
     assert (ROOT / "Dockerfile").exists()
 
 
-def test_compose_examples_publish_the_port_of_the_compose_file() -> None:
-    (shipped,) = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
-    documents = [yaml.safe_load(block.source) for _, block in BLOCKS if block.language == "yaml"]
-    examples = [document["services"]["face-api-emulator"] for document in documents if "services" in document]
+def test_compose_examples_have_the_options_of_the_compose_file() -> None:
+    shipped = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["face-api-emulator"]
+    examples = [block["services"]["face-api-emulator"] for block in yaml_blocks() if "services" in block]
     assert examples
     for example in examples:
-        assert example["ports"] == shipped["ports"]
+        assert {name: value for name, value in example.items() if name != "build"} == {
+            name: shipped[name] for name in ("platform", "read_only", "tmpfs", "ports")
+        }
 
 
 def test_workflow_examples_use_make_targets_and_paths_that_exist() -> None:
-    documents = [yaml.safe_load(block.source) for _, block in BLOCKS if block.language == "yaml"]
-    (workflow,) = [document for document in documents if "jobs" in document]
-    commands = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    jobs = [block["jobs"]["test"] for block in yaml_blocks() if "jobs" in block]
+    (job,) = (job for job in jobs if "services" not in job)
+    commands = [step["run"] for step in job["steps"] if "run" in step]
     assert "make -C face-api-emulator run &" in commands
     assert any(command.endswith(f"{BASE_URL}/_emulator/ready") for command in commands)
+
+
+def test_examples_of_service_containers_use_the_published_image_and_its_port() -> None:
+    shipped = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["face-api-emulator"]
+    image = f"ghcr.io/your-organisation/face-api-emulator:{VERSION}"
+    (github,) = (
+        job["services"]["face-api-emulator"]
+        for job in (block["jobs"]["test"] for block in yaml_blocks() if "jobs" in block)
+        if "services" in job
+    )
+    assert github == {"image": image, "ports": shipped["ports"]}
+    (gitlab,) = (block["test"] for block in yaml_blocks() if "test" in block)
+    (service,) = gitlab["services"]
+    assert service == {"name": image, "alias": "face-api-emulator"}
+    url = BASE_URL.replace("127.0.0.1", service["alias"])
+    assert gitlab["variables"] == {"FACEPP_BASE_URL": url}
+    assert gitlab["script"][0].endswith(f"{url}/_emulator/ready")
 
 
 def test_toml_blocks_are_scenarios() -> None:
