@@ -65,7 +65,7 @@ def runnable(page: Path) -> list[Block]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.stem)
 def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, workers: WorkerPool) -> None:
-    for name in ("fixtures", "tests", ".venv"):
+    for name in ("examples", "fixtures", "tests", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
     blocks = runnable(page)
     if shutil.which("curl") is None and any("curl " in block.source for block in blocks):
