@@ -49,7 +49,8 @@ def errors(name: str) -> str:
     rows = []
     for entry in vendor.errors.values():
         where = [each.name for each in vendor.operations.values() if entry.name in each.errors]
-        said = [code(each) for each in entry.codes]
+        number = getattr(entry, "code", None)
+        said = [code(each) for each in ([number] if isinstance(number, int) else entry.codes)]
         said += [code(entry.text)] if entry.text and code(entry.text) not in said else []
         rows.append(
             (

@@ -47,7 +47,11 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
         "info": {
             "title": f"{vendor.title}, emulated",
             "version": VERSION,
-            "description": "The API as this emulator serves it. This is not the vendor's own document.",
+            "description": "The API as this emulator serves it. This is not the vendor's own document. A "
+            "setting such as `errors` is the emulator's environment variable "
+            f"`FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS`; the setting `strict` is "
+            "`FACE_EMULATOR_STRICT`. A tester sets the state of a credential with "
+            "`PUT /_emulator/credentials`.",
         },
         "paths": paths,
         "components": {"schemas": components},
@@ -180,7 +184,7 @@ def _responses(vendor: Vendor, operation: Operation, settings: VendorSettings, s
             body["schema"]["anyOf"].append(schema)
 
     for entry in operation.errors:
-        if not entry.of_task:
+        if not entry.of_task and (not entry.methods or operation.method in entry.methods):
             error = entry.occur(**{**dict.fromkeys(_places(entry.text), ""), **entry.example})
             in_force = error.overridden(settings.errors.get(entry.name)).entry
             add(in_force.status, f"`{entry.name}`: {entry.when}", *vendor.dialect.schema(in_force))

@@ -22,7 +22,7 @@ class Mark(StrEnum):
     """Inferred; it may be wrong."""
 
 
-ONLY_BY_FAULT = "Only if a fault asks for it"
+ONLY_BY_FAULT = "Only as an injected fault"
 """Start of the ``when`` text of an error that only a fault produces."""
 
 
@@ -52,6 +52,8 @@ class CatalogueEntry:
         Example values for the placeholders of its text, for use where the real values are unknown.
     is_natural : bool
         Whether a client can cause it. If not, the vendor documents it, but only a fault produces it.
+    methods : tuple of str
+        HTTP methods of the requests that cause it, if these are not the methods of the operation.
     """
 
     name: str
@@ -64,6 +66,7 @@ class CatalogueEntry:
     of_task: bool = False
     example: Mapping[str, str] = field(default_factory=dict)
     is_natural: bool = True
+    methods: tuple[str, ...] = ()
 
     @property
     def codes(self) -> tuple[str, ...]:

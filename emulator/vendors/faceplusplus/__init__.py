@@ -1,4 +1,4 @@
-"""Face++: its proxy, its gateway, and one package for each API."""
+"""The emulated vendor Face++. Each of its APIs has a package of its own."""
 
 from emulator.vendors.faceplusplus.application import DIALECT, install
 from emulator.vendors.faceplusplus.face3d.operations import api as face3d

@@ -1,4 +1,4 @@
-"""Setup that all APIs of Face++ share: error responses, the rate limit, and request ids."""
+"""What all APIs of Face++ share: the rate limit, request ids and the rendering of errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Add the rate limit."""
+    """Add the counter of calls per second, if the setting ``qps`` limits them."""
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)

@@ -21,7 +21,7 @@ async def authenticate(fields: Fields, call: Call, world: World) -> str:
     Raises
     ------
     VendorError
-        If one of them is missing or not valid.
+        If the key or the secret is missing, or the pair is not valid.
     """
     api_key, api_secret = fields.text("api_key"), fields.text("api_secret")
     if not api_key:
@@ -37,9 +37,9 @@ async def authenticate(fields: Fields, call: Call, world: World) -> str:
 
 
 async def admit(request: Request, fields: Fields, call: Call, world: World, known: Collection[str]) -> str:
-    """Check a request as the gateway does, set its request id, and return its ``api_key``.
+    """Check the credential and the rate limit of a request, and return its ``api_key``.
 
-    Fields that are not ``known`` cause warnings.
+    The request gets an id. Fields that are not ``known`` cause warnings in the journal.
 
     Raises
     ------

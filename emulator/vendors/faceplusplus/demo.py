@@ -1,4 +1,4 @@
-"""Demonstration of Face++: reconstruct a head from a photo."""
+"""Part of ``face-emulator demo``: reconstruct a head with Face++."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.web.demonstration import Step, checked
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the files of the head into ``folder``."""
+    """Call 3D Face with a photo, and write the resulting files into ``folder``."""
     with step("3dface") as made:
         answer = checked(
             client.post(

@@ -1,7 +1,8 @@
 """The errors that all APIs of Face++ share.
 
-Errors come from three layers. The proxy refuses long requests with an HTML page. The gateway checks
-paths and keys, and returns only ``error_message``. The API adds ``request_id`` and ``time_used``.
+Three parts of the vendor's service return errors. A proxy refuses long requests with an HTML page. A
+gateway checks paths and keys; its error responses have only ``error_message``. The API behind the gateway
+adds ``request_id`` and ``time_used``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FacePlusPlusEntry(CatalogueEntry):
-    """One error of Face++, with the layer that returns it."""
+    """One error of Face++. ``layer`` is the part of the service that returns it."""
 
     layer: Layer
 
@@ -107,25 +108,25 @@ GATEWAY = ErrorCatalogue(
         ),
         gateway(
             "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
-            "The state of the key is `expired` or `other_region`, or the setting `strict` is on and the key with this secret is not listed.",
+            "The key has the state `expired` or `other_region`, or the setting `strict` is on and the key with this secret has no state.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
             (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
         ),
         gateway(
             "DENIED_BY_CLIENT", 403, "AUTHORIZATION_ERROR: Denied by Client",
-            "The account holder restricted the key.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRestricted,),
+            "The account holder restricted the key (state `restricted`).", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRestricted,),
         ),
         gateway(
-            "DENIED_BY_ADMIN", 403, "AUTHORIZATION_ERROR: Denied by Admin", "The key is revoked.",
+            "DENIED_BY_ADMIN", 403, "AUTHORIZATION_ERROR: Denied by Admin", "The key is revoked (state `revoked`).",
             Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialRevoked,),
         ),
         gateway(
             "INSUFFICIENT_BALANCE", 403, "AUTHORIZATION_ERROR: Insufficient Account Balance",
-            "The key's account has no balance.", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialOutOfBalance,),
+            "The key's account has no balance (state `no_balance`).", Mark.CONFIRMED, f"{PAGE}, common errors", (CredentialOutOfBalance,),
         ),
         gateway(
             "CONCURRENCY_LIMIT_EXCEEDED", 403, "CONCURRENCY_LIMIT_EXCEEDED",
-            "The key makes more calls per second than `qps` allows.",
+            "The key makes more calls per second than the setting `qps` allows.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         api(
@@ -134,12 +135,12 @@ GATEWAY = ErrorCatalogue(
         ),
     ]
 )  # fmt: skip
-"""Errors that every API can return."""
+"""Errors that all APIs can return."""
 
 ARGUMENTS = ErrorCatalogue(
     [
         api(
-            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "The request has no first image.",
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "`image_file_1`, `image_base64_1` and `image_url_1` are all missing.",
             Mark.GUESS, f"{PAGE}, common errors; the three fields in the text are by analogy with other endpoints",
         ),
         api(
@@ -148,7 +149,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{ONLY_BY_FAULT}, because sending several fields for one image is not an error.",
+            f"{ONLY_BY_FAULT}. Without one, several fields for one image are accepted.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(
@@ -157,7 +158,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "IMAGE_DOWNLOAD_TIMEOUT", 412, "IMAGE_DOWNLOAD_TIMEOUT",
-            "The download of the image takes longer than `download_timeout_s`.",
+            "The download of the image takes longer than the setting `download_timeout_s` allows.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (FetchTimedOut,),
         ),
         api(
@@ -166,7 +167,7 @@ ARGUMENTS = ErrorCatalogue(
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image is larger than 2 MiB, but the request body is not. Example: an image from a URL.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MiB, although the request body is smaller. This can happen with an image from a URL.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(
@@ -176,4 +177,4 @@ ARGUMENTS = ErrorCatalogue(
         ),
     ]
 )  # fmt: skip
-"""Errors of arguments and images."""
+"""Errors about the fields and the images of a request."""

@@ -22,7 +22,7 @@ from emulator.web.media_types import contradicts, picture_type
 from emulator.world.world import World
 
 IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")
-"""The kinds of image field, in order of precedence."""
+"""The three ways to send an image. If a request uses several, the first of them is used."""
 
 DATA_URI = re.compile(r"\s*data:[^,]*;\s*base64\s*,", re.IGNORECASE)
 
@@ -37,10 +37,10 @@ class ImageField:
 
 
 class Fields:
-    """The fields of a request, parsed as the gateway does.
+    """The fields of a request, from its body and its query.
 
-    Fields in the body take precedence over the query. The first value of a field is used, and empty
-    values count as absent.
+    If a field occurs several times, its first value is used; the body comes before the query. A field with an
+    empty value counts as absent.
     """
 
     def __init__(self, form: FormData, query: QueryParams) -> None:
@@ -52,8 +52,8 @@ class Fields:
     async def reading(cls, request: Request, longest_field: int) -> AsyncIterator[Fields]:
         """Parse the fields of ``request``. Uploaded files stay open until the ``async with`` block ends.
 
-        A body that cannot be parsed has no fields. ``longest_field`` limits fields that are not files,
-        in bytes.
+        A body that cannot be parsed counts as a body without fields. ``longest_field`` is the largest size of
+        a field in bytes; it does not apply to files.
         """
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -68,20 +68,20 @@ class Fields:
         return list(dict.fromkeys([*(name for name, _ in self._parts), *queried]))
 
     def text(self, name: str) -> str | None:
-        """Return a field's text, or None."""
+        """Return a field's text, or None if the field is absent or a file."""
         texts = [value for part, value in self._parts if part == name and isinstance(value, str)]
         queried = [value for value in self._query.getlist(name) if value]
         return next(iter([*texts, *queried]), None)
 
     def file(self, name: str) -> UploadFile | None:
-        """Return a field's file, or None. An empty file counts as absent."""
+        """Return a field's file, or None if the field is absent, a text or an empty file."""
         files = [value for part, value in self._parts if part == name and isinstance(value, UploadFile)]
         return next((file for file in files if file.size), None)
 
     async def flag(self, name: str) -> bool:
         """Return whether a field is 1. An absent field counts as 0.
 
-        Some clients send flags as file parts, so the content of a file is used if there is no text.
+        Some clients send this field as a file. Its content is used if the field has no text.
 
         Raises
         ------
@@ -100,7 +100,8 @@ class Fields:
     def image(self, suffix: str = "") -> ImageField | None:
         """Return an image field, or None. A file takes precedence over base64, and base64 over a URL.
 
-        ``suffix`` selects one of several images, such as ``_2`` in ``image_file_2``.
+        ``suffix`` selects the image: with ``_2``, the fields are ``image_file_2``, ``image_base64_2`` and
+        ``image_url_2``.
         """
         name = f"image_file{suffix}"
         file = self.file(name)
@@ -115,7 +116,10 @@ class Fields:
         return None
 
     def warn(self, call: Call, known: Collection[str]) -> None:
-        """Warn about unknown and ignored fields, and about credentials in the query."""
+        """Add warnings to ``call`` about unknown fields, ignored images, and credentials in the query.
+
+        ``known`` are the names of the fields that the operation has.
+        """
         names = self.names()
         for name in names:
             if name not in known:
@@ -130,7 +134,7 @@ class Fields:
 
 
 async def read_image(field: ImageField, call: Call, world: World, settings: FacePlusPlusSettings) -> bytes:
-    """Return the bytes of an image, changed by the call's picture fault if it has one.
+    """Return the bytes of an image. If a fault rule damages pictures, the bytes are damaged.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from emulator.web.vendor import VendorSettings
 
 
 class FacePlusPlusSettings(VendorSettings):
-    """Settings of Face++, from ``FACE_EMULATOR_VENDORS__FACEPLUSPLUS__<NAME>``."""
+    """Settings of Face++. Their variables are ``FACE_EMULATOR_VENDORS__FACEPLUSPLUS__<NAME>``."""
 
     texture_size: int = Field(default=1024, ge=64, le=4096, description="Width of `tex.jpg`, in pixels.")
     shortest_side: int = Field(default=200, ge=1, description="Shortest allowed side of a photo, in pixels.")
@@ -21,13 +21,18 @@ class FacePlusPlusSettings(VendorSettings):
     body_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest request body, in bytes.")
     absent_members: Literal["absent", "null", "empty"] = Field(
         default="absent",
-        description="Form of `texture_img` and `mtl_file` in the response if they were not requested.",
+        description="What `texture_img` and `mtl_file` are in a response if the client did not request them: "
+        "missing (`absent`), `null`, or an empty text (`empty`).",
     )
     qps: int | None = Field(
-        default=None, ge=1, description="Calls per second that a key can make. No limit by default."
+        default=None,
+        ge=1,
+        description="Largest number of calls per second with one key. No limit by default.",
     )
     download_timeout_s: float = Field(
-        default=5.0, gt=0, description="Seconds to wait for the download of `image_url_N`."
+        default=5.0,
+        gt=0,
+        description="Seconds to wait for the download of a photo from a URL.",
     )
 
 

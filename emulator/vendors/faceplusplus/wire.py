@@ -18,7 +18,7 @@ RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-
 Milliseconds = Annotated[int, Field(ge=0)]
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-"""The vendor's browser SDK calls from any origin."""
+"""Header that lets web pages of all origins read responses. The vendor's browser SDK needs it."""
 
 _PROXY_PAGE = (
     '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
@@ -33,21 +33,25 @@ class Body(BaseModel):
 
 
 class GatewayError(Body):
-    """An error response of the gateway."""
+    """The body of an error that the gateway returns, before the request reaches an operation."""
 
-    error_message: str = Field(description="Name of the error, and the field or the reason if it has one.")
+    error_message: str = Field(
+        description="Name of the error. After a colon, some errors have the name of a field or a reason."
+    )
 
 
 class ApiError(Body):
-    """An error response of an API."""
+    """The body of an error that an operation returns."""
 
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
-    error_message: str = Field(description="Name of the error, and the field or the reason if it has one.")
+    error_message: str = Field(
+        description="Name of the error. After a colon, some errors have the name of a field or a reason."
+    )
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
 
 
 def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> Response:
-    """Return an error response in the format of the error's layer."""
+    """Return the response for an error. Its format depends on the layer: proxy, gateway or API."""
     match cast("FacePlusPlusEntry", error.entry).layer:
         case Layer.PROXY:
             return Response(_PROXY_PAGE.format(error.text), error.entry.status, ANY_ORIGIN, "text/html")
@@ -60,7 +64,7 @@ def render_error(error: VendorError, *, request_id: str, time_used_ms: int) -> R
 
 
 def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of the response from ``render_error``."""
+    """Return the media type and the JSON schema of the response for an error."""
     if entry.layer is Layer.PROXY:
         return "text/html", {"type": "string"}
     model = GatewayError if entry.layer is Layer.GATEWAY else ApiError
@@ -68,5 +72,5 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 
 
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    """Return a JSON response. ``separators`` depend on the layer: the gateway sends compact JSON."""
+    """Return a JSON response. ``separators`` are those of ``json.dumps``: the gateway sends no spaces."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")

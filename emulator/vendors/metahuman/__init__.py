@@ -1,4 +1,4 @@
-"""MetaHuman SDK: tokens, static files, and one package for each API."""
+"""The emulated vendor MetaHuman SDK. Each of its APIs has a package of its own."""
 
 from emulator.vendors.metahuman.application import DIALECT, install
 from emulator.vendors.metahuman.face_recon.operations import api as face_recon

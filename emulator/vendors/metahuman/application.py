@@ -1,7 +1,7 @@
-"""Setup that all APIs of MetaHuman SDK share.
+"""What all APIs of MetaHuman SDK share: the rendering of errors, and warnings about fields.
 
-The error responses of the service look like those of FastAPI. Therefore, the emulator answers undocumented
-errors (a missing field, an unknown path) as FastAPI does.
+The real service seems to be a FastAPI application. Therefore, the emulator answers errors that the vendor
+does not document (a missing field, an unknown path) as FastAPI does.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FORM_BYTES = 1024 * 1024
-"""Bytes that a form may have in addition to its photo."""
+"""Largest size of a form without its photo."""
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
-    """Render validation errors in the format that FastAPI had when the service ran."""
+    """Render validation errors as the FastAPI version of the real service did."""
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Warn about fields that are not ``known``, and about query parameters."""
+    """Add warnings to ``call`` about query parameters, and about fields that are not ``known``."""
     call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:

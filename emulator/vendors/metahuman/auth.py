@@ -10,12 +10,12 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
 async def authenticate(
     token: str, call: Call, credentials: Credentials, errors: ErrorCatalogue[CatalogueEntry]
 ) -> str:
-    """Check a token, and return it. ``errors`` is the error catalogue of the operation.
+    """Check a token, and return it. ``errors`` is the error catalogue of the called operation.
 
     Raises
     ------
     VendorError
-        If the token is not registered, or its access is limited.
+        If the emulator refuses the token.
     """
     await call.identify(token)
     try:

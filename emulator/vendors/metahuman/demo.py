@@ -1,4 +1,4 @@
-"""Demonstration of MetaHuman SDK: reconstruct a face from a photo."""
+"""Part of ``face-emulator demo``: reconstruct a face with MetaHuman SDK."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.web.demonstration import Step, checked
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the response and the texture into ``folder``."""
+    """Call the face reconstruction with a photo, and write its response and its texture into ``folder``."""
     with step("face_recon") as made:
         files = {"image_bytes": ("photo.jpg", photo, "image/jpeg")}
         answer = checked(client.post("/face_recon/run_pipeline", data={"token": "demo"}, files=files))

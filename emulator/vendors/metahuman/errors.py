@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 @dataclass(frozen=True, kw_only=True)
 class MetaHumanEntry(CatalogueEntry):
-    """One error of MetaHuman SDK. ``code`` is its number, or None for an error of FastAPI."""
+    """One error of MetaHuman SDK. ``code`` is the vendor's number; None for FastAPI's own errors."""
 
     code: int | None = None
 
@@ -25,12 +25,12 @@ def refusal(
     when: str,
     causes: tuple[type[Exception], ...] = (),
 ) -> MetaHumanEntry:
-    """Return an error that has a number and the HTTP status 422."""
+    """Return an error that the vendor documents. It has a number, and its HTTP status is 422."""
     return MetaHumanEntry(name, 422, text, when, Mark.CONFIRMED, PAGE, causes, code=code)
 
 
 FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
-"""The error for photos, and for all other bodies, that are too long."""
+"""The error for a photo, or any other request body, that is too long."""
 
 SHARED = ErrorCatalogue(
     [

@@ -12,20 +12,21 @@ from emulator.web.vendor import VendorSettings
 
 
 class MetaHumanSettings(VendorSettings):
-    """Settings of MetaHuman SDK, from ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
+    """Settings of MetaHuman SDK. Their variables are ``FACE_EMULATOR_VENDORS__METAHUMAN__<NAME>``."""
 
     # The vendor's GLB constructor only accepts textures below 2 MB. A PNG of 768 pixels is always smaller.
     texture_size: int = Field(
         default=768,
         ge=64,
         le=2048,
-        description="Width of the square texture, in pixels. It is reduced until the PNG has less than 2 MB.",
+        description="Width of the square texture, in pixels. The emulator makes it smaller if the PNG would "
+        "have 2 MB or more.",
     )
     gender: Literal["female", "male"] | None = Field(
-        default=None, description="Gender in all responses. By default, it is estimated from the photo."
+        default=None, description="Gender in all responses. By default, it is an estimate from the photo."
     )
     image_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=1, description="Photos of this many bytes or more are refused."
+        default=10 * 1024 * 1024, ge=1, description="Photos must have fewer bytes than this."
     )
 
 

@@ -41,14 +41,14 @@ class Failure(Body):
 
 
 REFUSED_FORM = {
-    400: Answer("The body cannot be parsed.", Detail),
-    422: Answer("A field is missing or has a wrong type.", Detail),
+    400: Answer("`detail`, in FastAPI's format: the body cannot be parsed.", Detail),
+    422: Answer("`detail`, in FastAPI's format: a field is missing or has a wrong type.", Detail),
 }
-"""FastAPI's responses to a body that is not a form, or has missing or wrong fields."""
+"""FastAPI's responses to a body that is not a form, and to missing or wrong fields."""
 
 
 def render_error(error: VendorError) -> Response:
-    """Return an error response."""
+    """Return the response for an error."""
     code = cast("MetaHumanEntry", error.entry).code
     if code is None:
         return PlainTextResponse(error.text, error.entry.status)
@@ -57,7 +57,7 @@ def render_error(error: VendorError) -> Response:
 
 
 def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of the response from ``render_error``."""
+    """Return the media type and the JSON schema of the response for an error."""
     if entry.code is None:
         return "text/plain", {"type": "string"}
     error = narrowed(Code, code=entry.code, message=entry.text)
@@ -66,12 +66,12 @@ def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
 
 
 def missing_field(name: str) -> dict[str, Any]:
-    """Return the description of a missing field, in the format that FastAPI had when the service ran."""
+    """Return the description of a missing field, as the FastAPI version of the real service did."""
     return wrong_field(name, "field required", "value_error.missing")
 
 
 def wrong_field(name: str, message: str, kind: str) -> dict[str, Any]:
-    """Return the description of a wrong field, in the format that FastAPI had when the service ran."""
+    """Return the description of a wrong field, as the FastAPI version of the real service did."""
     return {"loc": ["body", name], "msg": message, "type": kind}
 
 

@@ -1,4 +1,4 @@
-"""Perfect Corp: files, AI Face Reshape, units and webhooks."""
+"""The emulated vendor Perfect Corp: files, AI Face Reshape, units and webhooks."""
 
 from emulator.vendors.perfectcorp.access.operations import api as access
 from emulator.vendors.perfectcorp.application import DIALECT, install

@@ -1,4 +1,4 @@
-"""Setup that all APIs of Perfect Corp share: jobs, webhooks, units, request ids and error responses."""
+"""What all APIs of Perfect Corp share: tasks, webhooks, units, request ids and the rendering of errors."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
-"""Largest JSON body, in bytes. Uploads do not need a limit: the signature of their URL fixes their length."""
+"""Largest JSON body, in bytes. Uploads have limits of their own."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
-    """Register jobs, webhooks and counters, and add the middleware."""
+    """Register the jobs that perform tasks, the webhooks and the counters, and add the middleware."""
     spending = frozenset(each.name for each in reshape.operations if each.billing is not None)
     app.state.units = Units(world, settings, spending)
     announcer = announcer_of(world, settings)
@@ -49,7 +49,7 @@ class RequestIds:
         self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Draw a request id, and pass it to the application as ``request.state.number``."""
+        """Create a request id, store it in ``request.state.number``, and add it to the response."""
         drawn = int.from_bytes(await self._ids.draw("", "perfectcorp/request", 8), "big")
         number = str(4 * 10**17 + drawn % 10**17)
         scope.setdefault("state", {})["number"] = number
@@ -68,7 +68,7 @@ async def _guess_caller(request: Request) -> str | None:
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:
-    """Return an error of the store if the path is below the bucket, otherwise ``error``."""
+    """Return ``error``, or an error of the object store in its place if the path is one of the store."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error
@@ -90,8 +90,8 @@ DIALECT = Dialect(
     unknown_path=SHARED["NotFound"],
     wrong_method=SHARED["MethodNotAllowed"],
     choose=_as_store_error,
-    # Browsers upload to the presigned URL from any origin. The API itself would let any page that guesses a
-    # key read the pictures behind it.
+    # Web pages of all origins use presigned URLs. They must not use the API: a page that guesses a key could
+    # read the pictures of that key.
     open_paths=(f"/{BUCKET}/",),
     exposed_headers=("Accept-Ranges", "Content-Range", "ETag", "x-request-id"),
     guess_caller=_guess_caller,

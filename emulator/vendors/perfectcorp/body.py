@@ -1,4 +1,7 @@
-"""Parsing of JSON bodies and page parameters, with the vendor's validation messages."""
+"""Parsing of JSON bodies and of the parameters ``page_size`` and ``starting_token``.
+
+Invalid values get the vendor's messages.
+"""
 
 from __future__ import annotations
 
@@ -22,26 +25,26 @@ AnyPage = TypeVar("AnyPage", bound="Page")
 Entry = TypeVar("Entry")
 
 
-# Base64 encodes three digits as four characters, two as three, and one as two.
+# In unpadded base64, three digits are four characters, two digits are three, and one digit is two.
 _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
-"""Regular expression for a page token: an offset of up to 14 digits, in base64."""
+"""Regular expression for a page token, which is a number of up to 14 digits in base64."""
 
 MOST_DIGITS = 400
-"""Number of digits of the longest integers that are kept exactly. Every finite float is shorter."""
+"""Largest number of digits of an integer that is parsed exactly. The largest float has 309."""
 
 LONGEST: int = 10**MOST_DIGITS
-"""Stands for all longer integers."""
+"""Value that replaces every longer integer."""
 
 
 class RequestBody(BaseModel):
-    """Base class of request bodies. It drops unknown members, as the vendor does."""
+    """Base class of request bodies. Unknown members are ignored, as by the vendor."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Page(RequestBody):
-    """The requested page of a list. ``starting_token`` is its offset in unpadded base64."""
+    """The requested page of a list. ``starting_token`` is the number of earlier entries, in base64."""
 
     page_size: Annotated[int, Field(ge=1)] = Field(
         default=20, description="Largest number of entries in the page."
@@ -75,14 +78,14 @@ class Page(RequestBody):
         return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
-        """Return the entries on the page, and the token of the next page, or None if there is none."""
+        """Return the entries of this page, and the token of the next page, or None after the last page."""
         end = self.offset + self.page_size
         token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
         return entries[self.offset : end], token if end < len(entries) else None
 
 
 def read_page(request: Request, model: type[AnyPage]) -> AnyPage:
-    """Return the page parameters in the query of ``request``.
+    """Return the page that the query of ``request`` asks for.
 
     Raises
     ------
@@ -100,7 +103,7 @@ async def read_body(
 ) -> Body:
     """Return the validated JSON body of ``request``.
 
-    ``check_first`` is called with the body before its members are validated.
+    ``check_first`` is a check that comes before the validation of the members. It is called with the body.
 
     Raises
     ------
@@ -128,7 +131,7 @@ async def read_document(request: Request) -> Any:
 
 
 def read_json(text: str) -> Any:
-    """Return a JSON value. Numbers without a fractional part are integers, as JSON Schema defines.
+    """Parse a JSON text. A number without a fractional part becomes an int, as JSON Schema defines.
 
     Raises
     ------
@@ -139,10 +142,10 @@ def read_json(text: str) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    """Return a number of a JSON document: ``30.0`` and ``3e1`` are integers too.
+    """Parse a number of a JSON document. ``30.0`` and ``3e1`` are integers too.
 
-    A longer integer than ``MOST_DIGITS`` becomes ``LONGEST``, because a short text such as
-    ``1e999999999`` would take all memory.
+    An integer with more than ``MOST_DIGITS`` digits becomes ``LONGEST``: the exact value of a short text such
+    as ``1e999999999`` would take all memory.
     """
     mantissa, _, exponent = digits.lower().partition("e")
     if not mantissa.strip("-0."):
@@ -161,12 +164,12 @@ def _number(digits: str) -> int | float:
 
 
 def validated(request: Request, document: Any, model: type[Body]) -> Body:
-    """Validate a JSON body against ``model``, and warn about unknown members.
+    """Return a JSON body as a ``model``, and add warnings about unknown members to the call.
 
     Raises
     ------
     VendorError
-        If a member is invalid. The message is about the first one.
+        If a member is invalid. The message is about the first invalid member.
     """
     try:
         body = model.model_validate(document)
@@ -178,7 +181,7 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
 
 
 def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
-    """Yield the paths of the members of ``document`` that ``body`` does not have."""
+    """Yield the members of ``document`` that the model of ``body`` does not have, such as ``global.x``."""
     fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
     for member, given in document.items():
         value = getattr(body, fields[member]) if member in fields else None
@@ -196,12 +199,12 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def is_null(name: str) -> str:
-    """Return the vendor's message for a member that is null."""
+    """Return the vendor's message about a member that is null."""
     return f"'{name}' is required and can't be null."
 
 
 def is_missing(name: str) -> str:
-    """Return the vendor's message for a missing member."""
+    """Return the vendor's message about a missing member."""
     return f"{name} is required but wasn't included in your request."
 
 

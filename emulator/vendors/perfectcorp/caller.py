@@ -1,4 +1,4 @@
-"""FastAPI dependencies that authenticate the caller, check its rate limit and return its settings."""
+"""FastAPI dependencies that check the caller's API key and rate limit, and return its settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from emulator.clock import ALL_CREDENTIALS, machine_time
-from emulator.vendors.perfectcorp.errors import SHARED, V1
+from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
@@ -19,9 +19,9 @@ ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
 
 
 async def key_of(authorization: str | None, world: World) -> str:
-    """Return the API key of an ``Authorization`` header without checking it, or "" if there is none.
+    """Return the API key in an ``Authorization`` header, or an empty text. The key is not checked.
 
-    The bearer token is the key itself, or an access token that was issued to a legacy client.
+    The bearer token in the header is the key itself, or an access token that was issued for a key.
     """
     scheme, _, bearer = (authorization or "").partition(" ")
     bearer = bearer.strip() if scheme.lower() == "bearer" else ""
@@ -30,9 +30,9 @@ async def key_of(authorization: str | None, world: World) -> str:
 
 
 async def authenticate(authorization: str | None, call: Call, world: World) -> str:
-    """Check the API key of an ``Authorization`` header, record it in ``call``, and return it.
+    """Check the API key in an ``Authorization`` header, record it in ``call``, and return it.
 
-    A key without balance passes, because only operations that cost units refuse it.
+    A key in the state ``no_balance`` is accepted here, because only operations that cost units refuse it.
 
     Raises
     ------
@@ -47,12 +47,12 @@ async def authenticate(authorization: str | None, call: Call, world: World) -> s
     except CredentialOutOfBalance:
         pass
     except CredentialRefused as error:
-        raise SHARED.for_cause(error).occur() from error
+        raise V2.for_cause(error).occur() from error
     return api_key
 
 
 def rate_windows() -> tuple[SlidingWindow, ...]:
-    """Return the sliding windows that count the calls per key and per IP address."""
+    """Return counters of calls for the rate limits: 5 per second, and 250 per 300 seconds."""
     return tuple(SlidingWindow(limit, seconds, _key_caller) for limit, seconds in ((5, 1), (250, 300)))
 
 
@@ -66,11 +66,11 @@ def check_rate(request: Request, api_key: str, world: World, settings: PerfectCo
         return
     moments = {
         _key_caller(api_key): world.clock.now(api_key),
-        # Many keys can share an address, so its calls are counted by the default clock.
+        # Each key can have its own clock, but keys can share an address: addresses use the default clock.
         f"address {request.client.host if request.client else ''}": world.clock.now(ALL_CREDENTIALS),
     }
     calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
-    # Check all windows before counting, because a refused call must not count in any of them.
+    # Check all counters before counting, because a refused call must not count in any of them.
     if not all(window.has_room(caller, now) for window, caller, now in calls):
         raise SHARED["TooManyRequests"].occur()
     for window, caller, now in calls:
@@ -89,7 +89,7 @@ async def _caller(
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The caller's API key, after authentication and the rate limit."""
+"""The checked API key of the caller."""
 
 
 async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> str:
@@ -104,7 +104,7 @@ async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, setti
 
 
 LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
-"""The API key of a call to a v1 path. An invalid key has an error of its own on these paths."""
+"""The checked API key of a call to a v1 path, where an invalid key gets ``InvalidAccessToken``."""
 
 
 def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
@@ -112,13 +112,13 @@ def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> 
 
 
 CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
-"""The settings of Perfect Corp, with the lifetimes that apply to the caller."""
+"""The settings of Perfect Corp, with the lifetimes (such as ``url_seconds``) that are set for the caller."""
 
 
 def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
-    # Warn only if there are too many polls by both clocks, because a client may wait by either clock.
+    # A client can wait by the machine's clock or by the emulator's. Warn only if it is too fast by both.
     moments = (world.clock.now(api_key), machine_time())
     polls: tuple[SlidingWindow, ...] = request.app.state.polls
     allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]
@@ -128,4 +128,4 @@ def _poller(
 
 
 PollerDep = Annotated[str, Depends(_poller)]
-"""The caller's API key, for polls. If a poll is too frequent, its call gets a warning."""
+"""The checked API key of a poll. The call gets a warning if the key polls too often."""

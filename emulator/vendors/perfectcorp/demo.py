@@ -1,4 +1,4 @@
-"""Demonstration of Perfect Corp: upload, pre-process and reshape a photo."""
+"""Part of ``face-emulator demo``: upload, pre-process and reshape a photo with Perfect Corp."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JPEG = ImageRules(frozenset({"jpeg"}))
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the reshaped photo into ``folder``, alone and next to the original."""
+    """Reshape a photo. Write the result into ``folder``, alone and next to the original."""
     with step("register, upload") as made:
         new = {"content_type": "image/jpeg", "file_name": "photo.jpg", "file_size": len(photo)}
         answer = checked(client.post("/s2s/v2.0/file", json={"files": [new]}, headers=HEADERS))

@@ -1,7 +1,7 @@
 """The errors that all operations of Perfect Corp's API share.
 
-Errors come from three layers. The API returns JSON. The object store behind the presigned URLs returns
-XML. The engine performs the tasks, and its errors are part of a task's status.
+Three parts of the vendor's service return errors. The API returns JSON. The object store, which serves the
+presigned URLs, returns XML. The engine performs the tasks; a poll returns its errors in the status of a task.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PerfectCorpEntry(CatalogueEntry):
-    """One error of Perfect Corp, with its layer and its codes.
+    """One error of Perfect Corp.
 
     Attributes
     ----------
     layer : Layer
-        The layer that returns the error.
+        The part of the service that returns the error.
     code : str
         The code in the response body; empty if the body has none.
     page_code : str
         For errors of the engine, the code in the table of the vendor's reference page.
     code_members : tuple of str
-        The members of the API's envelope that contain the code.
+        The members of the JSON body that contain the code.
     details : mapping of str to str
-        For errors of the store, further elements of the XML, with ``{places}`` like the text.
+        For errors of the store, further elements of the XML body. Like the text, they can have placeholders.
     headers : mapping of str to str
-        Response headers, with ``{places}`` too.
+        Additional response headers. They can have placeholders, too.
     """
 
     layer: Layer
@@ -61,7 +61,7 @@ class PerfectCorpEntry(CatalogueEntry):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """All codes that the error can have: the setting ``engine_codes`` selects one."""
+        """All codes of the error. If there are two, the setting ``engine_codes`` selects one."""
         return tuple(code for code in (self.code, self.page_code) if code)
 
 
@@ -79,7 +79,7 @@ def api(
     example: Mapping[str, str] = MappingProxyType({}),
     is_natural: bool = True,
 ) -> PerfectCorpEntry:
-    """Return an error of the API layer."""
+    """Return an error of the API."""
     return PerfectCorpEntry(
         name,
         status,
@@ -99,22 +99,9 @@ def api(
 SHARED = ErrorCatalogue(
     [
         api(
-            "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
-            "There is no `Authorization: Bearer` header, its key is unknown, or the state of the key is `other_region`.",
-            Mark.OBSERVED, "a logged response of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
-        ),
-        api(
-            "InactiveApiKey", 401, "InactiveApiKey", "This API key is not active.",
-            "The key is revoked or restricted.", Mark.CONFIRMED, "error codes page; the text is a guess",
-            causes=(CredentialRevoked, CredentialRestricted),
-        ),
-        api(
-            "ExpiredApiKey", 401, "ExpiredApiKey", "This API key has expired.", "The key has expired.",
-            Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialExpired,),
-        ),
-        api(
             "TooManyRequests", 429, "", "Too many requests",
-            "A key or an IP address makes more than 5 calls per second or 250 per 300 s, and `rate_limit` is on.",
+            "The setting `rate_limit` is on, and a key or an IP address makes more than 5 calls per second or more than 250 "
+            "calls per 300 seconds.",
             Mark.CONFIRMED, f"{PAGE}, TooManyRequests; unit system page", code_members=(),
         ),
         api(
@@ -128,7 +115,7 @@ SHARED = ErrorCatalogue(
         ),
         api(
             "InvalidParameters", 400, "InvalidParameters", "{sentence}",
-            "The body is not JSON or exceeds 1 MiB, or a member or query parameter is missing or invalid.",
+            "The body is not JSON or has more than 1 MiB, or one of its members or a query parameter is missing or invalid.",
             Mark.OBSERVED, "logged responses of 2026; the text is the validator's message",
             example={"sentence": "One or more parameters in this request are invalid."},
         ),
@@ -140,12 +127,33 @@ SHARED = ErrorCatalogue(
 )  # fmt: skip
 """Errors that every operation of the API can return."""
 
+V2 = ErrorCatalogue(
+    [
+        api(
+            "InvalidApiKey", 401, "InvalidApiKey", "This API key is not recognized.",
+            "The request has no `Authorization: Bearer` header, the key has the state `other_region`, or the setting `strict` is "
+            "on and the key has no state.",
+            Mark.OBSERVED, "a logged response of 2026-09", causes=(CredentialUnknown, CredentialOfOtherRegion),
+        ),
+        api(
+            "InactiveApiKey", 401, "InactiveApiKey", "This API key is not active.",
+            "The key is revoked or restricted (state `revoked` or `restricted`).", Mark.CONFIRMED, "error codes page; the text is a guess",
+            causes=(CredentialRevoked, CredentialRestricted),
+        ),
+        api(
+            "ExpiredApiKey", 401, "ExpiredApiKey", "This API key has expired.", "The key has expired (state `expired`).",
+            Mark.CONFIRMED, "error codes page; the text is a guess", causes=(CredentialExpired,),
+        ),
+    ]
+) | SHARED  # fmt: skip
+"""Errors that every operation under the v2 paths can return."""
+
 V1 = SHARED | ErrorCatalogue(
     [
         api(
             "InvalidAccessToken", 401, "InvalidAccessToken", "Unauthorized",
-            "A request to a v1.0 or v1.1 path has no valid key or access token.", Mark.CONFIRMED, "unit API",
+            "The key or access token is missing or not valid. Paths under v2 return other errors for this.", Mark.CONFIRMED, "unit API",
         ),
     ]
 )  # fmt: skip
-"""Errors of operations under the v1 paths."""
+"""Errors that operations under the v1.0 and v1.1 paths can return."""

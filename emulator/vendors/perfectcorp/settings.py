@@ -17,7 +17,7 @@ HOSTS = ("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com")
 """Host names of the API."""
 
 STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
-"""The retry schedule of Standard Webhooks: at once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h."""
+"""Waits before each attempt of a delivery, as Standard Webhooks suggests: 0 s, 5 s, 5 min, ... 24 h."""
 
 
 WebhookTask = Literal["face-reshape", "face-reshape/pre-process"]
@@ -26,7 +26,7 @@ Gaps = Annotated[tuple[Gap, ...], Field(min_length=1)]
 
 
 def _number(value: object) -> object:
-    """Convert a decimal string to a number, because environment variables are strings."""
+    """Convert a text of digits to an int, because environment variables are texts."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
@@ -42,18 +42,18 @@ class WebhookEndpoint(BaseModel):
 
 
 class PerfectCorpSettings(VendorSettings):
-    """Settings of Perfect Corp, from ``FACE_EMULATOR_VENDORS__PERFECTCORP__<NAME>``."""
+    """Settings of Perfect Corp. Their variables are ``FACE_EMULATOR_VENDORS__PERFECTCORP__<NAME>``."""
 
     file_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=1, description="Pictures of this many bytes or more are refused."
+        default=10 * 1024 * 1024, ge=1, description="Pictures must have fewer bytes than this."
     )
     video_bytes: int = Field(
-        default=100 * 1024 * 1024, ge=1, description="Videos of this many bytes or more are refused."
+        default=100 * 1024 * 1024, ge=1, description="Videos must have fewer bytes than this."
     )
     upload_pause_s: float = Field(
         default=20.0,
         gt=0,
-        description="Longest pause in an upload, in real seconds. After it, the upload is refused.",
+        description="Longest pause in an upload, in real seconds. An upload with a longer pause is refused.",
     )
     longest_side: int = Field(default=4096, ge=1, description="Longest allowed side of a picture, in pixels.")
     face_fraction: float = Field(
@@ -63,7 +63,10 @@ class PerfectCorpSettings(VendorSettings):
         description="A face must fill more than this fraction of the picture's width and height.",
     )
     face_angle_deg: float = Field(
-        default=30.0, gt=0, le=90, description="Yaw, pitch and roll of a face must be below this, in degrees."
+        default=30.0,
+        gt=0,
+        le=90,
+        description="Yaw, pitch and roll of a face must be smaller than this, in degrees.",
     )
     download_timeout_s: float = Field(
         default=5.0, gt=0, description="Seconds to wait for the download of `src_file_url`."
@@ -77,57 +80,60 @@ class PerfectCorpSettings(VendorSettings):
     task_days: Annotated[float, LIFETIME] = Field(
         default=30.0,
         gt=0,
-        description="Days until a task expires, by the emulator's clock. The vendor's OpenAPI says 1.",
+        description="Days until a task expires, by the emulator's clock. The vendor's retention page says "
+        "30, its OpenAPI 1.",
     )
     task_timeout_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
         gt=0,
-        description="Seconds that a task may run. Polls of a slower task return `TaskTimeout`. "
-        "No limit by default.",
+        description="Longest time that a task can take, in seconds by the emulator's clock. Polls of a task "
+        "that takes longer return `TaskTimeout`. No limit by default.",
     )
     unpolled_expiry_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
         gt=0,
-        description="Seconds without a poll after which a running task is lost. Off by default; the vendor's "
-        "v1 used 10.",
+        description="Seconds without a poll, by the emulator's clock, after which a running task is lost: "
+        "polls return `InvalidTaskId`. Off by default; the vendor's v1 used 10.",
     )
     engine_codes: Literal["schema", "page"] = Field(
         default="schema",
-        description="Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, `page` for "
-        "those of its reference page.",
+        description="Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, in lower "
+        "case; `page` for those of its reference page, in capitals.",
     )
     missing_upload_status: Annotated[Literal[404, 500], BeforeValidator(_number)] = Field(
         default=500,
-        description="Status if a task's file was never uploaded. The vendor's guide names both values.",
+        description="Status of the error if a client creates a task for a file that was never uploaded. The "
+        "vendor's guide names both values.",
     )
-    units: int = Field(default=1000, ge=0, description="Units of a new key.")
+    units: int = Field(default=1000, ge=0, description="Units (prepaid credits) that a new key gets.")
     units_days: Annotated[float, LIFETIME] = Field(
         default=365.0, gt=0, description="Days until the units of a new key expire, by the emulator's clock."
     )
     reshape_units: int = Field(default=1, ge=0, description="Units that a face-reshape task costs.")
     pre_process_units: int = Field(default=0, ge=0, description="Units that a pre-process task costs.")
     polls_per_second: int = Field(
-        default=5, ge=1, description="Polls per second that a key can make without a warning in the journal."
+        default=5, ge=1, description="Polls per second above which a key gets a warning in the journal."
     )
     rate_limit: bool = Field(
         default=False,
-        description="Limits each key and each IP address to 5 calls per second and 250 per 300 s.",
+        description="Whether each key and each IP address is limited to 5 calls per second and 250 calls "
+        "per 300 seconds.",
     )
     # In environment variables, the next three settings are JSON strings.
     webhook_endpoints: tuple[WebhookEndpoint, ...] | Json[tuple[WebhookEndpoint, ...]] = Field(
         default=(),
         description="Webhook endpoints, as a JSON list of objects with `url` and `secret`. `credential` "
-        'limits an endpoint to the tasks of one key. `"timestamps": "clock"` signs with the time of '
-        "the emulator's clock instead of the machine's.",
+        'limits an endpoint to the tasks of one key. With `"timestamps": "clock"`, the messages have the '
+        "time of the emulator's clock instead of the machine's.",
     )
     webhook_tasks: tuple[WebhookTask, ...] | Json[tuple[WebhookTask, ...]] = Field(
         default=("face-reshape", "face-reshape/pre-process"),
-        description="Kinds of task that send webhooks, as a JSON list.",
+        description="JSON list of the kinds of task that send webhooks.",
     )
     webhook_gaps_s: Gaps | Json[Gaps] = Field(
         default=STANDARD_GAPS_S,
-        description="Seconds to wait before each attempt of a delivery, after the previous one, by the "
-        "emulator's clock. A JSON list with one number for each attempt.",
+        description="JSON list with one number for each attempt of a delivery: the seconds to wait before "
+        "this attempt, by the emulator's clock.",
     )
     webhook_timeout_s: float = Field(
         default=15.0, gt=0, description="Real seconds to wait for an endpoint's response."

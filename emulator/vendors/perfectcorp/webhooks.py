@@ -1,4 +1,4 @@
-"""Perfect Corp's webhooks: body, headers and signature, as in Standard Webhooks."""
+"""Perfect Corp's webhooks: their body, headers and signature. They follow Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from emulator.world.world import World
 
 PREFIX = "whsec_"
 MOST_ENDPOINTS = 10
-"""Largest number of endpoints of one API key, as in the vendor's console."""
+"""Largest number of endpoints for one API key, as in the vendor's console."""
 
 
 def announcer_of(world: World, settings: PerfectCorpSettings) -> Announcer:
-    """Return the announcer, which sends webhooks for the kinds of task in ``webhook_tasks``."""
+    """Return the object that sends webhooks for the kinds of task in the setting ``webhook_tasks``."""
     return Announcer(
         world, VENDOR, compose, lambda task: task.kind.removeprefix(f"{VENDOR}/") in settings.webhook_tasks
     )
@@ -44,7 +44,7 @@ def source_of(announcer: Announcer, settings: PerfectCorpSettings) -> Source:
 
 
 def compose(task: Task) -> Message:
-    """Return the webhook message about a finished task. Its body is minified JSON."""
+    """Return the webhook message about a finished task. The body of the message is JSON without spaces."""
     created_at = int(task.finished_at or 0)
     status = "success" if task.state is TaskState.SUCCEEDED else "error"
     body = {"created_at": created_at, "data": {"task_id": task.id, "task_status": status}}
@@ -52,7 +52,11 @@ def compose(task: Task) -> Message:
 
 
 def sign_message(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
-    """Return the headers of a delivery attempt. ``sent_at`` is in seconds since the Unix epoch."""
+    """Return the headers of one attempt to send a message, with the signature.
+
+    ``sent_at`` is the time of the attempt, in seconds since the Unix epoch. ``signature`` can be a fault: a
+    wrong or a missing signature.
+    """
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message.id,
@@ -69,9 +73,9 @@ def sign_message(secret: str, message: Message, sent_at: int, signature: Signatu
 
 
 def decode_secret(secret: str) -> bytes:
-    """Return the signing key of a secret, which is base64 with or without padding and prefix.
+    """Return the signing key in a secret, which is base64 with or without padding and prefix.
 
-    It accepts every text that the Standard Webhooks library accepts, and returns the same key.
+    The function accepts every secret that the Standard Webhooks library accepts, and returns the same key.
 
     Raises
     ------
@@ -88,12 +92,15 @@ def decode_secret(secret: str) -> bytes:
 
 
 def check_secret(secret: str) -> None:
-    """Raise ``WrongSecret`` unless ``secret`` can sign messages."""
+    """Raise ``WrongSecret`` if ``secret`` cannot sign messages."""
     decode_secret(secret)
 
 
 def new_secret(drawn: bytes) -> str:
-    """Return a secret made from 32 random bytes: numbers of 17 and 11 digits, in unpadded base64."""
+    """Return a secret like the vendor's sample, made from 32 random bytes.
+
+    After the prefix, it has two numbers of 17 and 11 digits, separated by a colon, in unpadded base64.
+    """
     first = 10**16 + int.from_bytes(drawn[:16], "big") % (9 * 10**16)
     second = 10**10 + int.from_bytes(drawn[16:32], "big") % (9 * 10**10)
     return PREFIX + base64.b64encode(f"{first}:{second}".encode()).decode().rstrip("=")

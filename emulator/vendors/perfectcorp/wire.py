@@ -58,7 +58,7 @@ def render(answer: Done) -> Response:
 
 
 def render_error(error: VendorError, request_id: str = "") -> Response:
-    """Return an error response in the format of the error's layer."""
+    """Return the response for an error: JSON from the API, XML from the object store."""
     entry = cast("PerfectCorpEntry", error.entry)
     if entry.layer is Layer.STORE:
         elements = {
@@ -82,7 +82,7 @@ def _filled(templates: Mapping[str, str], error: VendorError) -> dict[str, str]:
 
 
 def error_schema(entry: PerfectCorpEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of the response from ``render_error``."""
+    """Return the media type and the JSON schema of the response for an error."""
     if entry.layer is Layer.STORE:
         return "application/xml", {"type": "string"}
     schema = narrowed(Refusal, status=entry.status, error=entry.text)

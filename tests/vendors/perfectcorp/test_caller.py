@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.vendors.perfectcorp import vendor
 from emulator.world.credentials import CredentialState
 
 KEY = "sk-test"
@@ -44,6 +45,19 @@ def test_a_listed_key_is_what_it_is_listed_as(
 ) -> None:
     answer = emulate(credentials={"sk-test": state}).register(10)
     assert (answer.status_code, answer.json()["error_code"]) == (401, code)
+
+
+def test_an_operation_lists_only_the_key_errors_that_it_returns() -> None:
+    of_v2 = {"InvalidApiKey", "InactiveApiKey", "ExpiredApiKey"}
+    of_keys = {*of_v2, "InvalidAccessToken", "InvalidAuthentication"}
+    for name, operation in vendor.operations.items():
+        listed = {entry.name for entry in operation.errors} & of_keys
+        if name == "legacy_token":
+            assert listed == {"InvalidAuthentication"}
+        elif name in {"create_file_v1", "credit", "credit_history"}:
+            assert listed == {"InvalidAccessToken"}
+        else:
+            assert listed == (set() if operation.is_open else of_v2), name
 
 
 def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> None:

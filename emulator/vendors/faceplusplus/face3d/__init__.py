@@ -1,1 +1,1 @@
-"""3D Face, which reconstructs a head from one to three photos as OBJ, MTL, texture and view matrices."""
+"""The API 3D Face, which reconstructs a head as an OBJ mesh with a texture, from one to three photos."""

@@ -15,13 +15,13 @@ from emulator.pipelines.options import View, Wavefront
 from emulator.vendors.faceplusplus.wire import Base64, Body, Milliseconds, RequestId, render
 
 MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
-"""The names under which clients must save the files (3D Face, return values, note 2)."""
+"""The file names by which the files refer to each other (3D Face page, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The OBJ is in millimetres: at 6.7 pixels per unit, the face in the vendor's sample has an average size."""
+"""The OBJ is in millimetres. In the vendor's sample, the scale of 6.7 pixels per unit then fits a face."""
 
 DEPTH_SQUEEZE = 11.0235
-"""Factor by which the third row of the matrix in the vendor's sample is smaller than the first two."""
+"""In the vendor's sample, the third row of the matrix is divided by this number."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
 Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
@@ -40,39 +40,40 @@ class ThreeDFaceFields(BaseModel):
         "4096 pixels.",
     )
     image_base64_1: Base64 = Field(
-        default="", description="First photo in base64. Ignored if `image_file_1` is sent."
+        default="", description="First photo as base64 text. Ignored if `image_file_1` is sent."
     )
     image_url_1: str = Field(
-        default="", description="URL of the first photo. Ignored if its file or base64 is sent."
+        default="",
+        description="URL of the first photo. Ignored if `image_file_1` or `image_base64_1` is sent.",
     )
     image_file_2: Image = Field(
         default="",
-        description="Second photo, preferably the left side of the face, a JPEG with the same limits. The "
-        "vendor does not say whether left means the person's left.",
+        description="Second photo, preferably of the left side of the face: a JPEG with the same limits. The "
+        "vendor does not say whether left is the person's left.",
     )
     image_base64_2: Base64 = Field(
-        default="", description="Second photo in base64. Ignored if `image_file_2` is sent."
+        default="", description="Second photo as base64 text. Ignored if `image_file_2` is sent."
     )
     image_url_2: str = Field(
-        default="", description="URL of the second photo. Ignored if its file or base64 is sent."
+        default="",
+        description="URL of the second photo. Ignored if `image_file_2` or `image_base64_2` is sent.",
     )
     image_file_3: Image = Field(
         default="",
-        description="Third photo, preferably the right side of the face, a JPEG with the same limits. The "
-        "vendor does not say whether right means the person's right.",
+        description="Third photo, preferably of the right side of the face: a JPEG with the same limits. The "
+        "vendor does not say whether right is the person's right.",
     )
     image_base64_3: Base64 = Field(
-        default="", description="Third photo in base64. Ignored if `image_file_3` is sent."
+        default="", description="Third photo as base64 text. Ignored if `image_file_3` is sent."
     )
     image_url_3: str = Field(
-        default="", description="URL of the third photo. Ignored if its file or base64 is sent."
+        default="",
+        description="URL of the third photo. Ignored if `image_file_3` or `image_base64_3` is sent.",
     )
-    texture: Flag = Field(
-        default=0, description="Whether the response has the texture in `texture_img`: 1 for yes, 0 for no."
-    )
+    texture: Flag = Field(default=0, description="`1` to get the texture in `texture_img`, `0` to omit it.")
     mtl: Flag = Field(
         default=0,
-        description="Whether the response has the material file in `mtl_file`: 1 for yes, 0 for no.",
+        description="`1` to get the material file in `mtl_file`, `0` to omit it.",
     )
 
 
@@ -92,23 +93,21 @@ class ThreeDFaceResult(Body):
         list[Annotated[list[int | float], Field(min_length=16, max_length=16)]],
         Field(min_length=1, max_length=3),
     ] = Field(
-        description="One row-major 4 by 4 matrix for each photo. It maps vertices to pixels, with the "
-        "origin in the centre of the photo and y up."
+        description="One 4 by 4 matrix for each photo, row by row. It maps a vertex to its pixel. Pixels are "
+        "counted from the centre of the photo, with y up."
     )
 
 
 def transfer_matrix(view: View) -> Matrix:
-    """Return the (4, 4) matrix that maps an OBJ vertex into the view of one image.
+    """Return the (4, 4) matrix M that maps a vertex of the OBJ to its pixel in one picture.
 
-    A vertex p in millimetres maps to ``(x, y, z, 1) = M (p, 1)``. Its pixel position is
-    ``u = width / 2 + x``, ``v = height / 2 - y``, from the top left corner of the picture, with pixel
-    centres at half integers. z grows towards the camera and only gives the order of depth.
+    A vertex p in millimetres maps to ``(x, y, z, 1) = M (p, 1)``. x and y are in pixels from the centre of
+    the picture, x to the right and y up. From the top left corner, the position is ``u = width / 2 + x`` and
+    ``v = height / 2 - y``, where the centre of the first pixel is at (0.5, 0.5). A point with a larger z is
+    closer to the camera; z has no unit.
 
-    Convention
-    ----------
-    Weak perspective, derived from the vendor's sample. With scale s and rotation R, the first two rows are
-    s R, and the third is s R / 11.0235 without a translation. The origin is the centre of the picture, x
-    points right, and y points up.
+    The convention comes from the vendor's sample: a weak perspective with scale s and rotation R. Rows 1 and
+    2 are those of s R, with a translation. Row 3 is that of s R, divided by 11.0235, without a translation.
     """
     camera: WeakPerspective = view.camera
     scale = camera.scale / MILLIMETRES_PER_CM
@@ -121,7 +120,7 @@ def transfer_matrix(view: View) -> Matrix:
 
 
 def float32_number(value: float) -> int | float:
-    """Return ``value`` in the vendor's number format: the shortest float32, or an int if it is whole."""
+    """Return ``value`` with float32 precision, in the fewest digits, and as an int if it is whole."""
     shortest = float(str(np.float32(value)))
     return int(shortest) if shortest.is_integer() else shortest
 

@@ -1,1 +1,1 @@
-"""Face reconstruction, which returns the texture, coefficients and attributes of a face in a photo."""
+"""The face reconstruction API. It returns a texture, coefficients and attributes of the face in a photo."""

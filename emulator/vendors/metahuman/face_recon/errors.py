@@ -10,11 +10,11 @@ from emulator.world.error_catalogue import ErrorCatalogue
 ERRORS = ErrorCatalogue(
     [
         refusal(
-            "UNREGISTERED_TOKEN", 0, "unregistered token", "The state of the token is `other_region`, or the setting `strict` is on and the token is not listed.",
+            "UNREGISTERED_TOKEN", 0, "unregistered token", "The token has the state `other_region`, or the setting `strict` is on and the token has no state.",
             (CredentialUnknown, CredentialOfOtherRegion),
         ),
         refusal(
-            "FAIL_AUTHORIZATION", 1, "fail authorization", "The state of the token is `revoked`, `expired`, `restricted` or `no_balance`.",
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token has the state `revoked`, `expired`, `restricted` or `no_balance`.",
             (CredentialRefused,),
         ),
         FILE_TOO_LARGE,

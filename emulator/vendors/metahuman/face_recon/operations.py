@@ -26,18 +26,18 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
-"""Allowed formats. The vendor's method page lists only JPEG, PNG and HEIC, but its errors page lists all."""
+"""Allowed formats of photos. The vendor's errors page lists all five, its method page only three."""
 
 TEXTURE_BYTES = 2_000_000
-"""A texture has fewer bytes than this, because the vendor's GLB constructor refuses larger ones."""
+"""Textures have fewer bytes than this, because the vendor's GLB constructor refuses larger ones."""
 
 
 async def run_pipeline(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
     """Get the texture and the parameters of a head from a photo."""
-    # Parsed here, because FastAPI refuses parts over 1 MB that are not files.
+    # Parse the form here, because FastAPI refuses fields of more than 1 MB that are not files.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
-        # Identify the caller first, so that the journal has the token of an invalid call too.
+        # Record the token before checking the form, so that the journal has the token of an invalid call too.
         if isinstance(token, str) and token:
             await call.identify(token)
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):

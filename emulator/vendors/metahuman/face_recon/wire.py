@@ -26,10 +26,7 @@ class RunPipelineFields(BaseModel):
         description="Token of the caller, from `POST /auth/token`."
     )
     image_bytes: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})] = (
-        Field(
-            description="Photo of a face: a JPEG, PNG, HEIC, BMP or WebP file below 10 MiB (setting "
-            "`image_bytes`)."
-        )
+        Field(description="Photo of a face: a JPEG, PNG, HEIC, BMP or WebP file of less than 10 MiB.")
     )
 
 
@@ -37,7 +34,7 @@ class Face(Body):
     """The texture and the shape of a face."""
 
     textureUrl: Annotated[str, Field(pattern="^/static/.+\\.png$")] = Field(  # noqa: N815 - as the vendor spells it
-        description="Path of the texture, a PNG of less than 2 MB. Append it to the base URL."
+        description="Path of the texture, a PNG of less than 2 MB. Append the path to the base URL."
     )
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
         description="Identity coefficients of the head's shape. An average head has only zeros."
@@ -63,14 +60,14 @@ class Skin(Body):
 
 
 class Head(Body):
-    """A head. Its members are in the order of the vendor's sample."""
+    """A head. The members have the same order as in the vendor's sample."""
 
     face: Face = Field(description="Texture and shape of the face.")
     hair: Hair = Field(description="Attributes of the hair.")
     skin: Skin = Field(description="Attributes of the skin.")
     accessories: list[str] = Field(description='Accessories on the head: `["glasses"]`, or an empty list.')
     gender: Literal["Female", "Male"] = Field(
-        description="Gender, estimated from the photo. The setting `gender` overrides the estimate."
+        description="Gender: an estimate from the photo, or the value of the setting `gender`."
     )
 
 
@@ -81,13 +78,13 @@ class RunPipelineResult(Body):
 
 
 def texture_name(file_name: str | None, number: bytes) -> str:
-    """Return the name of a texture file: the stem of the upload's name, and a unique number."""
+    """Return the name of a texture file: the upload's name without its extension, and a unique number."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(file_name or "").stem)[:64].strip("_")
     return f"{stem or 'input_image'}_{number.hex()}_texture.png"
 
 
 def render_success(head: HeadDescription, name: str) -> Response:
-    """Return a successful response. Coefficients have float32 precision, as in the vendor's sample."""
+    """Return a successful response. Its numbers have float32 precision, as in the vendor's sample."""
     attributes = head.attributes
     found = Head(
         face=Face(
@@ -106,7 +103,7 @@ def render_success(head: HeadDescription, name: str) -> Response:
 
 
 def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:
-    """Return FastAPI's descriptions of the missing and the wrong fields of a request."""
+    """Return a description of each missing or wrong field of a request, in FastAPI's format."""
     found = []
     if token is None or token == "":
         found.append(missing_field("token"))

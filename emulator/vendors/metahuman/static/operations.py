@@ -14,7 +14,7 @@ from emulator.world.operation import Answer, Example, Operation
 from emulator.world.world import World
 
 FOLDER = "/static"
-"""The folder in the path ``textureUrl``. It is also served below ``/face_recon``."""
+"""Path under which static files are served. They are also served under ``/face_recon/static``."""
 
 
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
@@ -25,7 +25,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     if data is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    # Names are unique until their credential is reset, so clients can cache the content.
+    # The name of a texture is used only once, until a reset of its credential. So clients can cache it.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -38,7 +38,7 @@ async def put_file(world: World, name: str, data: bytes, credential: str) -> Non
 
 
 async def credential_of_file(world: World, name: str) -> str | None:
-    """Return the token that a file belongs to, or None if the file does not exist."""
+    """Return the token of the call that stored a file, or None if the file does not exist."""
     return await world.blobs.credential_of(_key(name))
 
 
@@ -55,7 +55,7 @@ STATIC = Operation(
     path_parameters={"name": "Name of the texture file, from `textureUrl`."},
     response_type="image/png",
     other_answers={
-        304: Answer("The client has the current file already."),
+        304: Answer("The `If-None-Match` header names the current `ETag` of the file."),
         404: Answer("The file does not exist.", Detail),
     },
     is_open=True,

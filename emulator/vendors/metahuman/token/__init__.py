@@ -1,1 +1,1 @@
-"""Registration, which issues a token for an e-mail address."""
+"""The API that issues a token for an e-mail address."""

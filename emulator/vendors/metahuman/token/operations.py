@@ -21,7 +21,7 @@ class TokenFields(BaseModel):
     """The fields of a request."""
 
     mail: Annotated[str, Field(min_length=1)] = Field(
-        description="E-mail address of the applicant. Its syntax is not checked."
+        description="E-mail address of the applicant. The emulator does not check its syntax."
     )
     name: str = Field(default="", description="Name of the applicant.")
     comment: str = Field(default="", description="Comment of the applicant.")
@@ -36,7 +36,7 @@ class Token(Body):
 
 
 class TokenResult(Body):
-    """The response to a registration."""
+    """The response with a new token."""
 
     result: Token = Field(description="The issued token.")
 
@@ -44,7 +44,7 @@ class TokenResult(Body):
 async def token(
     request: Request, call: CallDep, world: WorldDep, fields: Annotated[TokenFields, Form()]
 ) -> Response:
-    """Register, and get a token."""
+    """Get a token for an e-mail address."""
     await call.identify(None)
     warn_of_dropped(await request.form(), TokenFields.model_fields, call)
     applicant = f"{fields.name}\n{fields.mail}\n{fields.comment}"

@@ -1,1 +1,1 @@
-"""Access tokens, which legacy clients send in place of their API key."""
+"""Access tokens, which old clients send in place of their API key."""

@@ -9,7 +9,7 @@ ACCESS = SHARED | ErrorCatalogue(
     [
         api(
             "InvalidAuthentication", 401, "InvalidAuthentication", "Invalid authentication",
-            "The `id_token` of a legacy client is corrupt, or the key in `client_id` is not valid.",
+            "`id_token` is not 128 bytes in base64, or the key in `client_id` is not valid.",
             Mark.OBSERVED, "live reports; the text is a guess",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The operation that issues an access token for a legacy client's key."""
+"""The operation that issues an access token for an API key."""
 
 from __future__ import annotations
 
@@ -25,33 +25,32 @@ RSA_BLOCK_BYTES = 128
 
 
 class _Caller(RequestBody):
-    """The part of the body that identifies the caller."""
+    """The API key in the body, without the rest of the body."""
 
     client_id: Text = Field(description="API key to get an access token for.")
 
 
 class LegacyClient(_Caller):
-    """The body of a legacy client's request for an access token."""
+    """The body of a request for an access token."""
 
     id_token: Text = Field(
-        description="Encrypted key and timestamp, 128 bytes in base64. The emulator checks only the length."
+        description="API key and time, encrypted: 128 bytes in base64. The emulator checks only the length."
     )
 
 
 class AccessToken(Member):
-    """An access token, which replaces a key."""
+    """An access token, which a client can send instead of its key."""
 
-    access_token: str = Field(description="Token to send as the bearer token, in place of the key.")
+    access_token: str = Field(
+        description="Access token. Send it in the `Authorization` header instead of the key."
+    )
 
 
 async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Response:
-    """Get an access token for a key.
-
-    Legacy clients send the token in place of the key.
-    """
+    """Get an access token for an API key."""
     call.warn("deprecated-path", "send the API key itself as the bearer token")
     document = await read_document(request)
-    # Identify the caller before validating the body, so that the journal has the key of an invalid call too.
+    # Record the key before validating the body, so that the journal has the key of an invalid call too.
     caller = _caller_in(document)
     if caller is not None:
         await call.identify(caller)
@@ -62,7 +61,7 @@ async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Resp
 
 
 def _caller_in(document: Any) -> str | None:
-    """Return the ``client_id`` of a body, or None."""
+    """Return the ``client_id`` of a JSON body, or None if there is none."""
     try:
         return _Caller.model_validate(document).client_id
     except ValidationError:
@@ -72,13 +71,13 @@ def _caller_in(document: Any) -> str | None:
 async def _issue(client_id: str, id_token: str, world: World) -> str:
     """Return a new access token for a key.
 
-    The real service decrypts ``id_token`` with a private key that only the vendor has. The emulator
-    only checks its length.
+    The real service decrypts ``id_token`` with a private key. The emulator does not have this key, and only
+    checks the length of ``id_token``.
 
     Raises
     ------
     VendorError
-        If ``id_token`` is corrupt, or the key is not valid.
+        If ``id_token`` has a wrong length or is not base64, or the key is not valid.
     """
     try:
         encrypted = base64.b64decode(id_token, validate=True)

@@ -1,1 +1,1 @@
-"""Files: registration, and the object store behind presigned URLs."""
+"""Files: their registration, and the object store from which presigned URLs upload and download."""

@@ -1,4 +1,4 @@
-"""Preconditions and byte ranges of downloads (RFC 9110, sections 13 and 14), as far as S3 supports them."""
+"""Conditions and byte ranges of downloads (RFC 9110, sections 13 and 14), as far as S3 supports them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from email.utils import formatdate, parsedate_to_datetime
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<quoted>[^"]*)"|(?P<bare>[^\s,"]+)')
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>[0-9]*)[ \t]*-[ \t]*(?P<last>[0-9]*)[ \t]*", re.IGNORECASE)
 _MOST_DIGITS = 18
-"""Number of digits of the largest position that is read exactly. No object is that large."""
+"""Largest number of digits of a position that is parsed exactly. No object is that large."""
 
 
 class RangeUnsatisfiable(Exception):
@@ -20,14 +20,14 @@ class RangeUnsatisfiable(Exception):
 
 @dataclass(frozen=True)
 class Version:
-    """What identifies the content of an object.
+    """The version of an object: its ``ETag``, and the time of its last change.
 
     Attributes
     ----------
     tag : str
         The ``ETag`` without its quotes.
     modified_at : float
-        Seconds since the Unix epoch. HTTP dates have no fractions of a second.
+        Time of the last change, in seconds since the Unix epoch. In HTTP headers, it is rounded down.
     """
 
     tag: str
@@ -35,25 +35,25 @@ class Version:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The response headers with the version."""
+        """The response headers ``ETag`` and ``Last-Modified``."""
         return {"ETag": f'"{self.tag}"', "Last-Modified": formatdate(self._second, usegmt=True)}
 
     def failed_precondition(self, headers: Mapping[str, str]) -> str | None:
-        """Return the name of the request header that forbids the download, or None."""
+        """Return the name of the request header with a condition that is not met, or None."""
         if "if-match" in headers:
             return None if self._is_listed(headers["if-match"], strong=True) else "If-Match"
         limit = _seconds(headers.get("if-unmodified-since"))
         return "If-Unmodified-Since" if limit is not None and self._second > limit else None
 
     def is_known(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the client has this version already."""
+        """Return whether the client already has this version, according to its request headers."""
         if "if-none-match" in headers:
             return self._is_listed(headers["if-none-match"], strong=False)
         known = _seconds(headers.get("if-modified-since"))
         return known is not None and self._second <= known
 
     def allows_range(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the ``If-Range`` of a request is absent, or names this version."""
+        """Return whether a range is allowed: ``If-Range`` is absent, or names this version."""
         given = headers.get("if-range", "").strip()
         return "if-range" not in headers or given == f'"{self.tag}"' or _seconds(given) == self._second
 
@@ -71,12 +71,12 @@ class Version:
 def read_range(value: str, size: int) -> range | None:
     """Return the positions of the bytes that a ``Range`` header requests, or None for the whole object.
 
-    S3 ignores a header that is malformed or has several ranges.
+    A header that is malformed or has several ranges is ignored, as by S3.
 
     Raises
     ------
     RangeUnsatisfiable
-        If the range has no bytes of the object.
+        If the object has none of these bytes.
     """
     found = _RANGE.fullmatch(value.strip())
     if found is None or not (found["first"] or found["last"]):

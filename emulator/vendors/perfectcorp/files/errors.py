@@ -1,4 +1,4 @@
-"""The errors of the object store behind the presigned URLs."""
+"""The errors of the object store, which serves the presigned URLs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from emulator.vendors.perfectcorp.errors import Layer, PerfectCorpEntry
-from emulator.world.error_catalogue import ErrorCatalogue, Mark
+from emulator.world.error_catalogue import ONLY_BY_FAULT, ErrorCatalogue, Mark
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -23,6 +23,7 @@ def _store(
     headers: Mapping[str, str] = _NOTHING,
     example: Mapping[str, str] = _NOTHING,
     is_natural: bool = True,
+    methods: tuple[str, ...] = (),
 ) -> PerfectCorpEntry:
     return PerfectCorpEntry(
         name,
@@ -33,6 +34,7 @@ def _store(
         "behaviour of S3 presigned URLs",
         example=example,
         is_natural=is_natural,
+        methods=methods,
         layer=Layer.STORE,
         code=code,
         details=details,
@@ -52,8 +54,7 @@ STORE = ErrorCatalogue(
         _store(
             "HeadersNotSigned", 403, "AccessDenied",
             "There were headers present in the request which were not signed",
-            "The request has a `Content-MD5` header, or a header whose name begins with `x-amz-`. The vendor's "
-            "URLs sign neither.",
+            "The request has a header that the URL does not sign: `Content-MD5`, or one whose name begins with `x-amz-`.",
             details={"HeadersNotSigned": "{names}"}, example={"names": "x-amz-acl"},
         ),
         _store(
@@ -64,7 +65,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "SignatureExpired", 403, "AccessDenied", "Request has expired",
-            "The URL is older than `url_seconds` allows.",
+            "The URL is older than the setting `url_seconds` allows.",
         ),
         _store(
             "StoreNotImplemented", 501, "NotImplemented",
@@ -79,29 +80,29 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "InvalidDigest", 400, "InvalidDigest", "The Content-MD5 you specified was invalid.",
-            "The `Content-MD5` header of an upload is not an MD5 sum in base64. Checked before signed headers.",
+            "The `Content-MD5` header of an upload is not an MD5 sum in base64. This is checked before `HeadersNotSigned`.",
             details={"Content-MD5": "{digest}"}, example={"digest": "invalid"},
         ),
         _store(
             "BadDigest", 400, "BadDigest", "The Content-MD5 you specified did not match what we received.",
-            "Only if a fault asks for it, because a `Content-MD5` that is not signed causes `HeadersNotSigned`.",
+            f"{ONLY_BY_FAULT}. Without one, every MD5 sum in `Content-MD5` causes `HeadersNotSigned`.",
             is_natural=False,
         ),
         _store(
             "RequestTimeout", 400, "RequestTimeout",
             "Your socket connection to the server was not read from or written to within the timeout period. "
             "Idle connections will be closed.",
-            "An upload pauses for longer than `upload_pause_s`.",
+            "An upload pauses for longer than the setting `upload_pause_s` allows.",
         ),
         _store(
             "EntityTooLarge", 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
-            "An upload has more bytes than any file may have: `video_bytes`, or `file_bytes` if that is more.",
+            "An upload has more bytes than the larger of the settings `file_bytes` and `video_bytes`.",
         ),
-        _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The object no longer exists."),
+        _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The result no longer exists."),
         _store(
             "PreconditionFailed", 412, "PreconditionFailed",
             "At least one of the pre-conditions you specified did not hold",
-            "The `If-Match` or `If-Unmodified-Since` header of a download does not hold.",
+            "A download has an `If-Match` or `If-Unmodified-Since` header with a condition that is not met.",
             details={"Condition": "{condition}"}, example={"condition": "If-Match"},
         ),
         _store(
@@ -118,13 +119,13 @@ STORE = ErrorCatalogue(
         _store(
             "StoreMethodNotAllowed", 405, "MethodNotAllowed",
             "The specified method is not allowed against this resource.",
-            "The method is none of GET, HEAD, PUT, DELETE and OPTIONS.",
+            "The method is not GET, HEAD, PUT, DELETE or OPTIONS.",
             details={"Method": "{method}", "ResourceType": "OBJECT"}, example={"method": "POST"},
         ),
         _store(
             "StoreBadRequest", 400, "BadRequest", "{sentence}",
-            "An OPTIONS request has no `Origin` or no `Access-Control-Request-Method` header.",
-            example={"sentence": "Insufficient information. Origin request header needed."},
+            "An OPTIONS request for the URL has no `Origin` or no `Access-Control-Request-Method` header.",
+            example={"sentence": "Insufficient information. Origin request header needed."}, methods=("OPTIONS",),
         ),
     ]
 )  # fmt: skip
@@ -143,7 +144,7 @@ UPLOAD_ERRORS = STORE.only(
     "RequestTimeout",
     "EntityTooLarge",
 )
-"""Errors of uploads."""
+"""Errors of the operation ``upload``."""
 
 DOWNLOAD_ERRORS = STORE.only(*_EVERYWHERE, "NoSuchKey", "PreconditionFailed", "InvalidRange")
-"""Errors of downloads."""
+"""Errors of the operation ``download``."""

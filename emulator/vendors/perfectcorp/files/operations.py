@@ -11,7 +11,7 @@ from fastapi import Request, Response
 
 from emulator.vendors.perfectcorp.body import is_missing, read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, LegacyCallerDep
-from emulator.vendors.perfectcorp.errors import SHARED, V1
+from emulator.vendors.perfectcorp.errors import V1, V2
 from emulator.vendors.perfectcorp.files.conditions import RangeUnsatisfiable, Version, read_range
 from emulator.vendors.perfectcorp.files.errors import DOWNLOAD_ERRORS, STORE, UPLOAD_ERRORS
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -47,8 +47,8 @@ FILE_PATH = "/s2s/v2.0/file"
 
 SLUGS = ("/{feature}", "/{feature}/{part}")
 SLUG_PARAMETERS = {
-    "feature": "Name of a feature, such as `face-reshape`. It has no effect.",
-    "part": "Second part of the name, such as `ring` in `2d-vto/ring`. It has no effect.",
+    "feature": "Name of a feature, such as `face-reshape`. The name has no effect.",
+    "part": "Second part of the name, such as `ring` in `2d-vto/ring`. The name has no effect.",
 }
 
 OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
@@ -66,10 +66,7 @@ async def create_file(
 async def create_file_v1(
     request: Request, credential: LegacyCallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> Response:
-    """Register files under a v1 path, and get an upload URL for each.
-
-    Tasks accept these files like all others.
-    """
+    """Register files under a v1 path, and get an upload URL for each."""
     _warn_of_path(request, call)
     body = await read_body(request, LegacyFiles)
     needs_size = not request.url.path.startswith("/s2s/v1.0/")
@@ -91,7 +88,7 @@ async def _register(
     settings: PerfectCorpSettings,
     credential: str,
 ) -> RegisteredFiles[Any]:
-    """Register files, and return the content of the response."""
+    """Register files, and return them with their upload URLs."""
     for file in files:
         check_file(file, settings.file_bytes, settings.video_bytes)
     async with world.creations.of(credential):
@@ -122,10 +119,7 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
 
 
 async def download(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
-    """Download the result of a task.
-
-    A client can ask for a range of bytes, for example to resume a download.
-    """
+    """Download the result of a task."""
     await call.identify(await credential_of_object(world, key))
     check_signature(request, call, world, key)
     data, modified_at = await world.blobs.get(key), await finished_at(world, key)
@@ -148,7 +142,7 @@ async def download(request: Request, call: CallDep, world: WorldDep, key: str) -
 
 
 def _requested_part(headers: Mapping[str, str], version: Version, size: int) -> range | None:
-    """Return the positions of the bytes that a request asks for, or None for all."""
+    """Return the positions of the bytes that a request asks for, or None for the whole object."""
     if "range" not in headers or not version.allows_range(headers):
         return None
     try:
@@ -173,7 +167,7 @@ CREATE_FILE = Operation(
     methods=("POST",),
     paths=tuple(f"/s2s/{version}/file{slug}" for version in ("v2.0", "v2.1") for slug in ("", *SLUGS)),
     endpoint=create_file,
-    errors=SHARED,
+    errors=V2,
     path_parameters=SLUG_PARAMETERS,
     request=NewFiles,
     response=FilesOf,
@@ -211,7 +205,7 @@ UPLOAD = Operation(
     request_types=("image/jpeg", "image/png"),
     response_type="application/octet-stream",
     is_open=True,
-    # Most URLs sign Content-Length too, but not those of files that were registered without a size.
+    # A URL signs Content-Length, except if the file was registered without a size.
     longest_body=lambda settings: max(settings.file_bytes, settings.video_bytes),
     too_large=STORE["EntityTooLarge"].occur(),
     longest_pause_s=lambda settings: settings.upload_pause_s,
@@ -221,7 +215,7 @@ UPLOAD = Operation(
 
 DOWNLOAD = Operation(
     name="download",
-    # A URL is signed for one method, so that HEAD is refused as S3 refuses it.
+    # HEAD is served so that it gets the error of S3: a URL is signed for one method, here GET.
     methods=("GET", "HEAD"),
     paths=(OBJECT_PATH,),
     endpoint=download,
@@ -230,7 +224,9 @@ DOWNLOAD = Operation(
     response_type="image/jpeg",
     other_answers={
         206: Answer("The bytes that the `Range` header requests."),
-        304: Answer("The client has this result already, by its `If-None-Match` or `If-Modified-Since`."),
+        304: Answer(
+            "According to `If-None-Match` or `If-Modified-Since`, the client already has this result."
+        ),
     },
     is_open=True,
     longest_body=lambda _settings: None,

@@ -1,7 +1,7 @@
-"""Presigned URLs, which upload and download pictures without an API key.
+"""Presigned URLs, with which clients upload and download pictures without an API key.
 
-They look like those of S3, where the vendor stores its files: the query has an expiry and a signature.
-The host is not signed, so that a URL works under every host name of the emulator.
+They look like URLs of S3, where the vendor stores its files: the query has an expiry and a signature. The
+host is not part of the signature, so that a URL works under every host name of the emulator.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode
 from emulator.vendors.perfectcorp.files.errors import STORE
 
 BUCKET = "yce-us"
-"""Path prefix of the store under all hosts but its own."""
+"""Name of the bucket. It is the path prefix of the store, except under the store's own host."""
 
 STORE_HOST = f"{BUCKET}.s3-accelerate.amazonaws.com"
-"""Host of the vendor's own presigned URLs."""
+"""Host of the presigned URLs of the real service."""
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
@@ -45,7 +45,7 @@ class SignedRequest:
 
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
-    """Return a URL that allows ``request`` for ``seconds`` from ``now`` on. ``base_url`` is the store's."""
+    """Return a URL under ``base_url`` that allows ``request`` from ``now`` on, for this number of seconds."""
     moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
@@ -59,7 +59,7 @@ def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float,
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
-    """Raise an error unless the query ``parameters`` allow ``request`` at ``now``.
+    """Check that the query ``parameters`` of a presigned URL allow ``request`` at the time ``now``.
 
     Raises
     ------

@@ -25,22 +25,22 @@ AnyFile = TypeVar("AnyFile", NewFile, LegacyFile)
 FILE = "perfectcorp/file"
 
 OBJECT = "perfectcorp/object"
-"""The kind of record that stores the credential of an object, created when the file is registered."""
+"""Kind of the records that store which API key an object belongs to."""
 
 
 RESULTS = "ttl30/results"
 """The folder of results in the bucket."""
 
 PAYLOAD_HASH = "x-amz-content-sha256"
-"""A header that replaces the hash of the body in the signed request."""
+"""Header with the hash of the body."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""The hash that presigned URLs sign, because the body is not known yet."""
+"""Value in place of the hash, because the body is not known when a URL is signed."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A registered file: the key of its object, and the time of its registration."""
+    """A registered file: the key of its object, and the time of the registration."""
 
     object: str
     created_at: float
@@ -61,11 +61,11 @@ _STORED_FILE = TypeAdapter(StoredFile)
 
 
 class Files(Stateful):
-    """The registered files, which are stored as records."""
+    """The stored records of registered files."""
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored files."""
+        """A function that checks a stored record, by the kind of the record."""
         return {FILE: StoredFile.from_document}
 
 
@@ -98,14 +98,14 @@ def result_key(task_id: str, extension: str) -> str:
 
 
 async def finished_at(world: World, key: str) -> float | None:
-    """Return the time at which the task of a result ended, or None if ``key`` is not a result."""
+    """Return the time at which the task of a result ended, or None if ``key`` is not a result's key."""
     folder, _, name = key.rpartition("/")
     task = await world.tasks.find(name.partition(".")[0]) if folder == RESULTS else None
     return None if task is None else task.finished_at
 
 
 async def credential_of_object(world: World, key: str) -> str | None:
-    """Return the API key that a file or a result belongs to, or None if the object is unknown."""
+    """Return the API key that an object belongs to, or None if there is no such object."""
     record = await world.records.get(OBJECT, key)
     return await world.blobs.credential_of(key) if record is None else record.credential
 
@@ -113,10 +113,10 @@ async def credential_of_object(world: World, key: str) -> str | None:
 def sign(
     request: Request, world: World, settings: PerfectCorpSettings, signed: SignedRequest, credential: str
 ) -> str:
-    """Return a presigned URL for ``signed`` that the client of ``request`` can reach.
+    """Return a presigned URL that allows the request ``signed``.
 
-    It has the host of the request, even through a container or a port mapping. A client that calls the
-    vendor's own name over TLS gets the vendor's own store.
+    The URL has the host and the port of ``request``, so that the same client can reach it. If the client
+    calls the vendor's own host over TLS, the URL has the host of the vendor's own store.
     """
     url = request.url
     base_url = f"{request.base_url}{BUCKET}"
@@ -132,16 +132,21 @@ def sign(
 
 
 def check_signature(request: Request, call: Call, world: World, key: str) -> None:
-    """Raise ``VendorError`` unless the query of a request has a valid signature for it.
+    """Check that the query of a request has a valid signature for this request.
 
-    An expired URL also adds a warning to ``call``.
+    If the URL has expired, ``call`` also gets a warning.
+
+    Raises
+    ------
+    VendorError
+        If the signature is missing, wrong or expired.
     """
     if "authorization" in request.headers:
         raise STORE["TwoAuthMechanisms"].occur()
     query = dict(request.query_params)
     if len(query) != len(request.query_params.multi_items()):
         raise STORE["BadSignature"].occur()
-    # Of repeated headers, the first counts.
+    # If a header occurs several times, the first one counts.
     headers = dict(reversed(request.headers.items()))
     names = set(query.get("X-Amz-SignedHeaders", "").split(";"))
     if "X-Amz-Signature" in query:
@@ -162,14 +167,14 @@ def check_signature(request: Request, call: Call, world: World, key: str) -> Non
 
 
 def _must_be_signed(name: str) -> bool:
-    """Return whether S3 refuses this header if a presigned URL does not sign it."""
+    """Return whether S3 refuses requests with this header if the presigned URL does not sign it."""
     return name == "content-md5" or (name.startswith("x-amz-") and name != PAYLOAD_HASH)
 
 
 def refuse_method(request: Request, world: World) -> VendorError:
     """Return the error for a request with a method that the store does not serve."""
     if request.method == "OPTIONS":
-        # The middleware has answered if it is a preflight.
+        # A complete CORS preflight does not get here, because the middleware answers it.
         sentence = (
             "Invalid Access-Control-Request-Method: null"
             if "origin" in request.headers

@@ -14,11 +14,11 @@ from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of files of one kind. ``limit`` is the setting that limits their size."""
+    """Return the JSON schema of images or videos. ``limit`` is the name of the setting for their size."""
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
-        "description": f"For {kind}s: below the setting `{limit}`.",
+        "description": f"For {kind}s, smaller than the setting `{limit}`.",
     }
     return {"properties": {"content_type": media_type, "file_size": size}}
 
@@ -33,18 +33,18 @@ Size = Annotated[int, Field(strict=True, gt=0)]
 OptionalSize = Annotated[
     Size | None, BeforeValidator(_not_null), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})
 ]
-"""A size that can be absent, but not null."""
+"""A size. It can be absent, but not null."""
 
 
 class NamedFile(RequestBody):
-    """The part of a registration that all versions have."""
+    """The members of a registration that v1 and v2 share."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [_file("image", "file_bytes"), _file("video", "video_bytes")]}
     )
 
     content_type: Text = Field(description="Media type of the file. The upload must declare the same type.")
-    file_name: Text = Field(description="Name of the file. The response repeats it.")
+    file_name: Text = Field(description="Name of the file. The response has the same name.")
 
     @property
     def is_video(self) -> bool:
@@ -63,8 +63,8 @@ class LegacyFile(NamedFile):
 
     file_size: OptionalSize = Field(
         default=None,
-        description="Size of the file in bytes. The upload must have exactly this size. Required under v1.1; "
-        "without it, the upload can have any size up to the limit.",
+        description="Size of the file in bytes. The upload must have exactly this size. Required under v1.1. "
+        "Optional under v1.0: if you omit it, the upload can have any size up to the limit.",
     )
 
 
@@ -87,7 +87,7 @@ class TypeHeader(Member):
 
 
 class UploadHeaders(Member):
-    """The headers of an upload. Both are strings, because clients send them unchanged."""
+    """The headers of an upload. Both are strings, so that clients can send them unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")] = Field(
         description="Size of the file in bytes."
@@ -103,7 +103,8 @@ class UploadRequest(Member, Generic[Headers]):
 
     method: Literal["PUT"] = Field(description="HTTP method of the upload.")
     url: str = Field(
-        description="Presigned URL for the upload. It expires after 2 hours (setting `url_seconds`)."
+        description="Presigned URL for the upload. It expires after 2 hours, or as the setting `url_seconds` "
+        "says."
     )
     headers: Headers = Field(
         description="Headers that the upload must have, because the URL's signature covers them."
@@ -124,7 +125,7 @@ class RegisteredFile(Member, Generic[Headers]):
 
 
 class RegisteredFiles(Member, Generic[Headers]):
-    """The registered files, in the order of the request."""
+    """The registered files."""
 
     files: list[RegisteredFile[Headers]] = Field(description="Registered files, in the order of the request.")
 
@@ -134,7 +135,7 @@ LegacyFilesOf = Result[RegisteredFiles[UploadHeaders | TypeHeader]]
 
 
 def check_file(file: NewFile | LegacyFile, picture_bytes: int, video_bytes: int) -> None:
-    """Raise ``VendorError`` unless the type and the size of a file are allowed."""
+    """Raise ``VendorError`` if the type or the size of a file is not allowed."""
     if not file.content_type.startswith(("image/", "video/")):
         sentence = "content_type is not one of the accepted values."
         raise SHARED["InvalidParameters"].occur(sentence=sentence)
@@ -143,7 +144,7 @@ def check_file(file: NewFile | LegacyFile, picture_bytes: int, video_bytes: int)
 
 
 def registered(files: Sequence[tuple[str, NewFile | LegacyFile, str]]) -> RegisteredFiles[Any]:
-    """Return the content of a response. ``files`` has the id, the file and the upload URL of each."""
+    """Return the registered files of a response. ``files`` has the id, file and upload URL of each."""
     return RegisteredFiles[Any](
         files=[
             RegisteredFile[Any](

@@ -1,4 +1,4 @@
-"""The errors of AI Face Reshape, by operation, and those of the engine that performs its tasks."""
+"""The errors of AI Face Reshape: those of its operations, and those of the engine that performs tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.face.errors import (
     ImageTooLarge,
     NoFaceFound,
 )
-from emulator.vendors.perfectcorp.errors import GUIDE, PAGE, SHARED, Layer, PerfectCorpEntry, api
+from emulator.vendors.perfectcorp.errors import GUIDE, PAGE, V2, Layer, PerfectCorpEntry, api
 from emulator.vendors.perfectcorp.units.errors import SPENDING
 from emulator.world.error_catalogue import ONLY_BY_FAULT, ErrorCatalogue, Mark
 
@@ -27,7 +27,7 @@ def _engine(
     causes: tuple[type[Exception], ...] = (),
     mark: Mark = Mark.GUESS,
 ) -> PerfectCorpEntry:
-    # The vendor publishes the codes, but not their conditions. Most conditions are guesses.
+    # The vendor publishes the codes, but not when they occur. Most conditions in ``when`` are guesses.
     source = f"{PAGE}, EngineErrorCode; `page` codes: the page's table"
     return PerfectCorpEntry(
         code,
@@ -45,7 +45,7 @@ def _engine(
 
 
 def _never(code: str, page_code: str, text: str) -> PerfectCorpEntry:
-    """Return an error that the page lists and the emulator never causes by itself."""
+    """Return an error that the vendor lists, but that the emulator only returns as an injected fault."""
     return replace(_engine(code, page_code, text, f"{ONLY_BY_FAULT}.", mark=Mark.CONFIRMED), is_natural=False)
 
 
@@ -92,7 +92,7 @@ ENGINE = ErrorCatalogue(
 )  # fmt: skip
 """Errors that a task can end with."""
 
-CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
+CREATION = V2 | SPENDING | ENGINE | ErrorCatalogue(
     [
         api(
             "UnresolvableFile", 400, "InvalidParameters", "One or more parameters in this request are invalid.",
@@ -101,7 +101,8 @@ CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
         ),
         api(
             "FileNotUploaded", 500, "unknown_internal_error", "Server Error",
-            "The file was registered but never uploaded.", Mark.CONFIRMED, GUIDE,
+            "The file was registered but never uploaded, and the setting `missing_upload_status` is 500 (the default).",
+            Mark.CONFIRMED, GUIDE,
         ),
         api(
             "FileNotUploaded404", 404, "NotFound", "The requested resource was not found.",
@@ -110,35 +111,35 @@ CREATION = SHARED | SPENDING | ENGINE | ErrorCatalogue(
         ),
         api(
             "BadRequest", 400, "BadRequest", "Unexpected request parameter",
-            f"{ONLY_BY_FAULT}, because unknown members are dropped.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}. Without one, unknown members of the body are ignored.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
-            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{ONLY_BY_FAULT}, because there are no styles.",
+            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{ONLY_BY_FAULT}. AI Face Reshape has no styles.",
             Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
             "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id",
-            f"{ONLY_BY_FAULT}, because there are no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}. AI Face Reshape has no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
     ]
 )  # fmt: skip
 
-POLL = SHARED | ErrorCatalogue(
+POLL = V2 | ErrorCatalogue(
     [
         api(
             "TaskTimeout", 500, "TaskTimeout", "Task execution timed out",
-            "The task is older than `task_days`, or it ran for longer than `task_timeout_s`.",
+            "The task is older than the setting `task_days` allows, or it ran for longer than the setting `task_timeout_s` allows.",
             Mark.CONFIRMED, f"{PAGE}, TaskTimeout",
         ),
         api(
             "InvalidTaskId", 400, "InvalidTaskId", "Invalid task ID",
-            "The task does not exist, or was lost because no poll came within `unpolled_expiry_s`.",
+            "The key has no such task, or the task was lost because it was not polled for longer than the setting `unpolled_expiry_s` allows.",
             Mark.CONFIRMED, f"{PAGE}, InvalidTaskId",
         ),
     ]
 )  # fmt: skip
 
-DELETION = SHARED | ErrorCatalogue(
+DELETION = V2 | ErrorCatalogue(
     [
         api(
             "DeleteWithoutTaskId", 400, "InvalidParameters", "Operation not supported",

@@ -24,7 +24,7 @@ from emulator.world.world import World
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""Names of the kinds of task in the unit history. They are guesses: the vendor's list does not have them."""
+"""Names of the kinds of task in the unit history. Both are guesses: the vendor's list has neither."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine, which performs reshape and pre-process tasks."""
+    """The functions that perform reshape and pre-process tasks, and charge or refund their units."""
 
     world: World
     settings: PerfectCorpSettings
@@ -42,7 +42,7 @@ class Engine:
     announcer: Announcer
 
     def jobs(self) -> dict[str, Job]:
-        """Return the job of each kind of task."""
+        """Return the job of each kind of task: the functions that perform, settle and announce it."""
         return {
             kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
@@ -57,7 +57,7 @@ class Engine:
         await self.announcer.prepare(task)
 
     async def reshape(self, task: Task) -> Outcome:
-        """Reshape one face, and store the picture."""
+        """Reshape one face of the task's picture, and store the resulting picture."""
         body = ReshapeRequest.model_validate(task.request["body"])
         options = ReshapeOptions(
             rules=self._rules(),
@@ -77,7 +77,7 @@ class Engine:
         return Outcome({"object": key, "timed": picture.total_ms, "timed_apply": picture.apply_ms})
 
     async def pre_process(self, task: Task) -> Outcome:
-        """Find the faces, and return their boxes in whole pixels."""
+        """Find the faces in the task's picture, and return their boxes in whole pixels."""
         stopwatch = Stopwatch()
         try:
             boxes = await self._compute(task, DETECT_FACES, self._rules())

@@ -58,7 +58,7 @@ async def check_reshape(
 ) -> Response:
     """Get the status of a reshape task.
 
-    Every poll of a finished task returns a newly signed result URL.
+    If the task has succeeded, every poll returns a new URL of the same result.
     """
     task = await find_task(world, settings, credential, RESHAPE, task_id)
     results: ReshapeResults | None = None

@@ -1,4 +1,4 @@
-"""Functions that create the tasks of AI Face Reshape, and find them for polls."""
+"""Functions that create the tasks of AI Face Reshape, and find a task for a poll."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS_A_DAY = 86400
 
 
 class _TaskId(StringConvertor):
-    """Path convertor for task ids. It does not match ``pre-process``, which is a path of its own."""
+    """Path convertor for task ids. It does not match ``pre-process``, which has its own route."""
 
     regex = "(?!pre-process$)[^/]+"
 
@@ -34,7 +34,7 @@ register_url_convertor("reshape_task", _TaskId())
 async def new_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
 ) -> Task:
-    """Return a new task for the picture of a request body.
+    """Return a new task of this ``kind`` for the picture that ``body`` names. It is not stored yet.
 
     Raises
     ------
@@ -58,7 +58,7 @@ async def new_task(
         "file_id": body.src_file_id,
         "object": key,
         "url": body.src_file_url,
-        # Omit features that were not sent, because a sent 0 for one side overrides the value for both.
+        # Omit features that were not sent: eye_size_left = 0 overrides eye_size only if it was sent.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
     return Task(task_id, credential, kind, request, world.clock.now(credential))
@@ -72,7 +72,7 @@ async def start(
     units: Units,
     settings: PerfectCorpSettings,
 ) -> None:
-    """Reserve the units that an operation costs, and create its task.
+    """Reserve the units that ``operation`` costs, and store and start its task.
 
     Raises
     ------
@@ -83,7 +83,7 @@ async def start(
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
     try:
-        # A key in the state ``no_balance`` cannot create tasks, even free ones.
+        # A key in the state ``no_balance`` cannot create tasks, not even free ones.
         await world.credentials.check(task.credential)
         if cost:
             await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
@@ -95,12 +95,13 @@ async def start(
 async def find_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
 ) -> Task:
-    """Poll a task, and return it as the client sees it.
+    """Poll a task, and return it in the state that the client sees, which can be behind its real state.
 
     Raises
     ------
     VendorError
-        If the task does not exist, was lost, is too old, or ran for too long.
+        If the key has no such task, or one of the settings ``task_days``, ``task_timeout_s`` and
+        ``unpolled_expiry_s`` refuses the poll.
     """
     await world.plans.before_poll(task_id, credential)
     task = await world.tasks.find(task_id, credential)
@@ -113,10 +114,10 @@ async def find_task(
     if settings.task_timeout_s is not None and ended > task.created_at + settings.task_timeout_s:
         raise POLL["TaskTimeout"].occur()
     if settings.unpolled_expiry_s is not None:
-        # Every poll restarts the period, until a poll has shown that the task ended.
+        # Every poll restarts the period. A task is not lost if a poll has shown that it ended.
         last = task.polled_at if task.polled_at is not None else task.created_at
-        told = task.finished_at is not None and last >= task.finished_at
-        if not told and now > last + settings.unpolled_expiry_s:
+        end_was_polled = task.finished_at is not None and last >= task.finished_at
+        if not end_was_polled and now > last + settings.unpolled_expiry_s:
             raise POLL["InvalidTaskId"].occur()
     task = await world.tasks.poll(task, counts=settings.unpolled_expiry_s is not None)
     await world.plans.note_poll(task)

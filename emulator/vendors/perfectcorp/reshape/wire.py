@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Response
 from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic.config import JsonDict
 
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.tasks.task import Task, TaskState
@@ -23,22 +24,28 @@ Optional = Annotated[Text | None, WithJsonSchema({"type": "string"})]
 """A member that can be absent, but not null."""
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
-"""The combined parameters. Each sets its ``_left`` and ``_right`` parameters, unless they are sent too."""
+"""Parameters for both sides. ``eye_size`` sets ``eye_size_left`` if the client does not send that."""
+
+
+def _without_default(schema: JsonDict) -> None:
+    del schema["default"]
 
 
 class Source(RequestBody):
-    """The source of a task's picture."""
+    """The picture of a task: the id of an uploaded file, or a URL."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": ["src_file_id"]}, {"required": ["src_file_url"]}]}
     )
 
     src_file_id: Optional = Field(
-        default=None, description="Id of an uploaded JPEG or PNG: below 10 MiB, sides up to 4096 pixels."
+        default=None,
+        description="Id of an uploaded JPEG or PNG of less than 10 MiB, with sides of at most 4096 pixels. "
+        "Required without `src_file_url`.",
     )
     src_file_url: Optional = Field(
         default=None,
-        description="URL of a JPEG or PNG: below 10 MiB, sides up to 4096 pixels. Ignored if "
+        description="URL of a JPEG or PNG of less than 10 MiB, with sides of at most 4096 pixels. Ignored if "
         "`src_file_id` is sent.",
     )
 
@@ -46,7 +53,8 @@ class Source(RequestBody):
 class Features(RequestBody):
     """The reshape parameters. All are optional, and 0 changes nothing.
 
-    Left and right are the person's. A value for one side overrides the value for both, even if it is 0.
+    Left and right are those of the person. `eye_size` changes both eyes. If you also send `eye_size_left`, it
+    applies to the left eye instead, even if it is 0. The same is true of `face_reshape` and `chin_reshape`.
     """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -62,11 +70,15 @@ class Features(RequestBody):
     )
     face_reshape_left: Signed = Field(
         default=0,
-        description="Size of the left side of the face: -100 smaller, 100 larger. Overrides `face_reshape`.",
+        description="Size of the left side of the face: -100 smaller, 100 larger. Replaces `face_reshape` "
+        "if sent.",
+        json_schema_extra=_without_default,
     )
     face_reshape_right: Signed = Field(
         default=0,
-        description="Size of the right side of the face: -100 smaller, 100 larger. Overrides `face_reshape`.",
+        description="Size of the right side of the face: -100 smaller, 100 larger. Replaces `face_reshape` "
+        "if sent.",
+        json_schema_extra=_without_default,
     )
     face_width: Signed = Field(
         default=0,
@@ -77,20 +89,27 @@ class Features(RequestBody):
     )
     chin_reshape_left: Signed = Field(
         default=0,
-        description="Width of the left side of the chin: -100 narrower, 100 wider. Overrides `chin_reshape`.",
+        description="Width of the left side of the chin: -100 narrower, 100 wider. Replaces `chin_reshape` "
+        "if sent.",
+        json_schema_extra=_without_default,
     )
     chin_reshape_right: Signed = Field(
         default=0,
-        description="Width of the right side of the chin: -100 narrower, 100 wider. Overrides "
-        "`chin_reshape`.",
+        description="Width of the right side of the chin: -100 narrower, 100 wider. Replaces `chin_reshape` "
+        "if sent.",
+        json_schema_extra=_without_default,
     )
     chin_length: Signed = Field(default=0, description="Length of the chin: -100 shorter, 100 longer.")
     eye_size: Signed = Field(default=0, description="Area of both eyes: -100 smaller, 100 larger.")
     eye_size_left: Signed = Field(
-        default=0, description="Area of the left eye: -100 smaller, 100 larger. Overrides `eye_size`."
+        default=0,
+        description="Area of the left eye: -100 smaller, 100 larger. Replaces `eye_size` if sent.",
+        json_schema_extra=_without_default,
     )
     eye_size_right: Signed = Field(
-        default=0, description="Area of the right eye: -100 smaller, 100 larger. Overrides `eye_size`."
+        default=0,
+        description="Area of the right eye: -100 smaller, 100 larger. Replaces `eye_size` if sent.",
+        json_schema_extra=_without_default,
     )
     eye_width: Signed = Field(default=0, description="Width of both eyes: -100 narrower, 100 wider.")
     eye_height: Signed = Field(default=0, description="Height of both eyes: -100 flatter, 100 taller.")
@@ -123,10 +142,11 @@ class Features(RequestBody):
     lip_peak: Signed = Field(default=0, description="Cupid's bow: -100 smoother, 100 more defined.")
 
     def to_parameters(self) -> ReshapeParameters:
-        """Return the parameters for the face core, with combined parameters split into left and right.
+        """Return the parameters for the reshape function, with separate values for left and right.
 
         The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
-        that side is left unchanged". Therefore it matters whether a parameter was sent.
+        that side is left unchanged". So a parameter of one side that was sent as 0 differs from one that was
+        not sent.
         """
         values: dict[str, float] = {}
         for name in self.model_fields_set:
@@ -141,7 +161,7 @@ class Features(RequestBody):
 
 
 class Global(RequestBody):
-    """The parameters of skin smoothing."""
+    """The parameters of skin smoothing. All are optional."""
 
     skin_smooth_strength: Unsigned = Field(
         default=0, description="Smoothing of blemishes, pores and shallow wrinkles: 0 none, 100 strongest."
@@ -154,9 +174,10 @@ class Global(RequestBody):
 class ReshapeRequest(Source):
     """The body of a request that creates a reshape task."""
 
-    version: Literal["1.0"] = Field(description="Version of the parameters.")
+    version: Literal["1.0"] = Field(description="Version of the reshape parameters, always `1.0`.")
     index: Annotated[int, Field(strict=True)] = Field(
-        default=0, description="Face to reshape: its index in the results of a pre-process task, from 0."
+        default=0,
+        description="Face to reshape: its position in the `result` list of a pre-process task, from 0.",
     )
     features: Features = Field(description="Reshape parameters. At least one must not be 0.")
     global_: Annotated[Global, Field(alias="global")] = Field(description="Parameters of skin smoothing.")
@@ -172,7 +193,7 @@ class Created(Member):
     """A new task."""
 
     task_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{64}$")] = Field(
-        description="Id of the task, to poll its status."
+        description="Id of the task. Use it to poll the status."
     )
 
 
@@ -180,21 +201,20 @@ class ReshapeResults(Member):
     """The results of a reshape task."""
 
     url: str = Field(
-        description="Presigned URL of the reshaped picture. It expires after 2 hours (setting `url_seconds`)."
+        description="Presigned URL of the reshaped picture. It expires after 2 hours, or as the setting "
+        "`url_seconds` says."
     )
     timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
     timed_apply: Milliseconds = Field(
-        description="Part of `timed` that followed the detection of the face, in milliseconds."
+        description="Time that the task took after the face was found, in milliseconds."
     )
 
 
 class Box(Member):
     """The box of a face."""
 
-    left: int = Field(
-        description="Distance of the left side of the box from the left of the picture, in pixels."
-    )
-    top: int = Field(description="Distance of the top of the box from the top of the picture, in pixels.")
+    left: int = Field(description="Distance from the left edge of the picture to the box, in pixels.")
+    top: int = Field(description="Distance from the top edge of the picture to the box, in pixels.")
     width: int = Field(description="Width of the box in pixels.")
     height: int = Field(description="Height of the box in pixels.")
 
@@ -204,19 +224,18 @@ class PreProcessResults(Member):
 
     timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
     result: list[Box] = Field(
-        description="Boxes of the faces. A position in this list is the `index` of a reshape task."
+        description="Boxes of the faces. The position of a face in this list, from 0, is its `index` in a "
+        "reshape task."
     )
 
 
 class Running(Member):
     """A task that is still running."""
 
-    error: None = Field(
-        default=None, description="Code of the error that ended the task; null unless it failed."
-    )
-    results: None = Field(default=None, description="Results of the task; null unless it succeeded.")
+    error: None = Field(default=None, description="`null` while the task runs.")
+    results: None = Field(default=None, description="`null` while the task runs.")
     task_status: Literal["running"] = Field(
-        default="running", description="Status of the task; also `running` while the task is queued."
+        default="running", description="`running`: the task runs, or waits for its start."
     )
 
 
@@ -226,13 +245,9 @@ Results = TypeVar("Results")
 class Succeeded(Member, Generic[Results]):
     """A task that succeeded."""
 
-    error: None = Field(
-        default=None, description="Code of the error that ended the task; null unless it failed."
-    )
-    results: Results = Field(description="Results of the task; null unless it succeeded.")
-    task_status: Literal["success"] = Field(
-        default="success", description="Status of the task; also `running` while the task is queued."
-    )
+    error: None = Field(default=None, description="`null` if the task succeeded.")
+    results: Results = Field(description="If the task succeeded: its results.")
+    task_status: Literal["success"] = Field(default="success", description="`success`: the task succeeded.")
 
 
 class Failed(Member):
@@ -241,12 +256,13 @@ class Failed(Member):
     error: Annotated[
         str,
         Field(json_schema_extra={"enum": list({code: None for entry in ENGINE for code in entry.codes})}),
-    ] = Field(description="Code of the error that ended the task; null unless it failed.")
-    error_message: str = Field(description="Text of the error that ended the task.")
-    results: None = Field(default=None, description="Results of the task; null unless it succeeded.")
-    task_status: Literal["error"] = Field(
-        default="error", description="Status of the task; also `running` while the task is queued."
+    ] = Field(
+        description="If the task failed: code of the error. With the setting `engine_codes` at `schema` "
+        "(the default), it is a code in lower case; with `page`, a code in capitals."
     )
+    error_message: str = Field(description="If the task failed: text of the error.")
+    results: None = Field(default=None, description="`null` if the task failed.")
+    task_status: Literal["error"] = Field(default="error", description="`error`: the task failed.")
 
 
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]
@@ -254,7 +270,7 @@ PreProcessStatus = Data[Running | Succeeded[PreProcessResults] | Failed]
 
 
 def check_source(body: Mapping[str, Any]) -> None:
-    """Raise an error unless a body has a source. The vendor checks this before all other members.
+    """Check that a body names a picture. The vendor checks this before all other members.
 
     Raises
     ------
@@ -271,7 +287,7 @@ def check_source(body: Mapping[str, Any]) -> None:
 
 
 def check_features(features: Features) -> None:
-    """Raise ``VendorError`` if all features are zero."""
+    """Raise ``VendorError`` if all reshape parameters are 0."""
     if features.to_parameters() == ReshapeParameters():
         raise SHARED["InvalidParameters"].occur(sentence="Features cannot be all zero")
 
@@ -284,13 +300,13 @@ def render_created(task_id: str) -> Response:
 def render_status(
     task: Task, results: ReshapeResults | PreProcessResults | None, settings: PerfectCorpSettings
 ) -> Response:
-    """Return the response to a poll. Queued and running tasks are both ``running``."""
+    """Return the response to a poll. A task that waits for its start is ``running``, too."""
     if task.state is TaskState.FAILED:
         entry = ENGINE[task.error or "unknown_internal_error"]
         error = entry.occur().overridden(settings.errors.get(entry.name))
         code = entry.code if settings.engine_codes == "schema" else entry.page_code
         return render(Data[Failed](data=Failed(error=code, error_message=error.text)))
     if task.state is not TaskState.SUCCEEDED or results is None:
-        # This includes tasks that are done but do not appear finished yet.
+        # This includes tasks that have ended, but that the client must not see as finished yet.
         return render(Data[Running](data=Running()))
     return render(Data[Succeeded[Any]](data=Succeeded[Any](results=results)))

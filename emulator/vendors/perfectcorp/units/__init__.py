@@ -1,1 +1,1 @@
-"""Units, with which a key pays for tasks: balance, history and costs of features."""
+"""Units, the vendor's credits, with which a key pays for tasks: balance, history and prices."""

@@ -8,7 +8,7 @@ from emulator.world.error_catalogue import ErrorCatalogue, Mark
 
 
 class UnitsInsufficient(Exception):
-    """The key's units do not cover the cost of a task."""
+    """The key has fewer units than the task costs."""
 
 
 SPENDING = ErrorCatalogue(
@@ -16,9 +16,9 @@ SPENDING = ErrorCatalogue(
         api(
             "CreditInsufficiency", 400, "CreditInsufficiency",
             "Your account doesn't have enough credits to complete this request.",
-            "The key has fewer units than the task costs.", Mark.OBSERVED, "a logged response",
+            "The key has fewer units than the task costs, or it has the state `no_balance`.", Mark.OBSERVED, "a logged response",
             causes=(CredentialOutOfBalance, UnitsInsufficient),
         ),
     ]
 )  # fmt: skip
-"""Errors of operations that cost units."""
+"""Errors that only operations that cost units can return."""

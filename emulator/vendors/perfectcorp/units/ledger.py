@@ -1,12 +1,13 @@
-"""Units, which are reserved when a task is created, and spent or refunded when it ends.
+"""The units of the keys. Units are the credits with which a key pays for tasks.
 
-The cost of a task is the ``billing`` of the operation that creates it.
+Units are reserved when a task is created. If the task succeeds, they are spent; if it fails, they are
+refunded.
 
-A key has grants, each with an amount and an expiry. A task uses the grant that expires first. If several
-expire at the same time, it uses the oldest.
+A grant is an amount of units with an expiry, which a key got together. A task first uses the grant that
+expires first; of those that expire at the same time, the oldest.
 
-A grant lists its reservations by task. Refunding or spending a reservation changes only one stored record,
-so that another process can safely repeat it after a crash.
+Each grant contains its own reservations. So a refund changes one stored record at a time, and another process
+can repeat it after a crash.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
 
 @dataclass(frozen=True)
 class Grant:
-    """Units that were granted to a key.
+    """An amount of units that a key got together.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class Grant:
     expires_at : float
         When the units expire, in seconds since the Unix epoch, by the key's clock.
     reserved : mapping of str to int
-        The reserved units of each unfinished task, by task id.
+        The numbers of units that are reserved for unfinished tasks, by task id.
     """
 
     id: int
@@ -60,19 +61,19 @@ class Grant:
         return _GRANT.validate_python(document)
 
     def reserve(self, task_id: str, amount: int) -> Grant | None:
-        """Return the grant with ``amount`` reserved for a task, or None if the grant has fewer units."""
+        """Return the grant with ``amount`` units reserved for a task, or None if it has fewer units."""
         if self.amount < amount:
             return None
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
     def refund(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's units refunded, or None if it has none reserved."""
+        """Return the grant with a task's units refunded, or None if nothing is reserved for the task."""
         if task_id not in self.reserved:
             return None
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
     def spend(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's units spent, or None if it has none reserved."""
+        """Return the grant with a task's units spent, or None if nothing is reserved for the task."""
         if task_id not in self.reserved:
             return None
         return replace(self, reserved=self._without(task_id))
@@ -83,7 +84,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a charge that one grant pays. ``id`` is the number of the grant."""
+    """The units of a charge that come from one grant. ``id`` is the number of the grant."""
 
     id: int
     amount: int
@@ -100,9 +101,9 @@ class Charge:
     timestamp : float
         The time of the charge, in seconds since the Unix epoch, by the key's clock.
     operation : str
-        The operation that created the task.
+        The name of the operation that created the task.
     action : str
-        The name of the operation in the unit history.
+        The name of the operation in the vendor's unit history.
     parts : tuple of Part
         The units from each grant.
     refunded : bool
@@ -131,12 +132,12 @@ class Charge:
 _GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
 
 Change = Callable[[Grant], Grant | None]
-"""A function that returns the changed grant, or None to leave it unchanged."""
+"""A function that returns a changed grant, or None if there is nothing to change."""
 
 
 @dataclass(frozen=True)
 class Units(Stateful):
-    """The units of all keys. ``operations`` are the names of the operations that cost units."""
+    """The grants and charges of all keys. ``operations`` are the names of the operations that cost units."""
 
     world: World
     settings: PerfectCorpSettings
@@ -148,51 +149,53 @@ class Units(Stateful):
         return {GRANT: Grant.from_document, CHARGE: self._check_charge}
 
     async def load(self) -> None:
-        """Refund the reservations of tasks that were never created because the process died."""
+        """Refund the units of tasks that do not exist, because the process ended before it created them."""
         for record in await self.world.records.find(GRANT):
             for task_id in Grant.from_document(record.document).reserved:
                 if await self.world.tasks.find(task_id) is None:
                     await self.refund(record.credential, task_id)
 
     async def grants(self, credential: str) -> list[Grant]:
-        """Return a key's grants that have not expired, in the order of their use.
+        """Return a key's grants that have not expired. Tasks use them in this order.
 
-        A new key first gets a grant, according to the settings ``units`` and ``units_days``.
+        A key without any grant first gets one, according to the settings ``units`` and ``units_days``.
         """
-        return [grant for _, grant in await self._good(credential)]
+        return [grant for _, grant in await self._unexpired(credential)]
 
     async def reserve(self, credential: str, task_id: str, operation: str, action: str, cost: int) -> None:
-        """Reserve ``cost`` units for a task. ``action`` is the operation's name in the unit history.
+        """Reserve ``cost`` units for a task, and record the charge.
+
+        ``action`` is the name of ``operation`` in the vendor's unit history.
 
         Raises
         ------
         UnitsInsufficient
-            If the key has fewer units. Nothing is reserved then.
+            If the key has fewer units. Then nothing is reserved.
         """
         taken: list[Part] = []
-        for record, grant in await self._good(credential):
+        for record, grant in await self._unexpired(credential):
             amount = min(cost - sum(part.amount for part in taken), grant.amount)
             if amount > 0 and await self._change(record, _reserving(task_id, amount)):
                 taken.append(Part(grant.id, amount))
         if sum(part.amount for part in taken) < cost:
             await self._end_reservation(credential, _refunding(task_id))
             raise UnitsInsufficient
-        await self._note(credential, task_id, operation, action, taken)
+        await self._record_charge(credential, task_id, operation, action, taken)
         await self.world.meter.authorize(VENDOR, operation, credential, task_id, units=cost)
 
     async def refund(self, credential: str, task_id: str) -> None:
-        """Refund a task's units. A second call does nothing."""
+        """Refund the units of a task. If this was done before, do nothing."""
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None:
             charge = Charge.from_document(record.document)
             await self.world.meter.void(VENDOR, charge.operation, credential, task_id)
             if not charge.refunded:
                 await self.world.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
-        # Release the reservation last, so that ``load`` can finish an interrupted refund.
+        # End the reservation last: as long as it exists, ``load`` repeats a refund that was interrupted.
         await self._end_reservation(credential, _refunding(task_id))
 
     async def spend(self, credential: str, task_id: str) -> None:
-        """Spend a task's reserved units. A second call does nothing."""
+        """Spend the units that are reserved for a task. If this was done before, do nothing."""
         await self._end_reservation(credential, _spending(task_id))
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None:
@@ -200,7 +203,7 @@ class Units(Stateful):
             await self.world.meter.capture(VENDOR, charge.operation, credential, task_id)
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
-        """Return a key's unrefunded charges with the ids of their tasks, newest first."""
+        """Return the charges of a key that were not refunded, newest first, each with the id of its task."""
         records = await self.world.records.find(CHARGE, credential)
         charges = [(record.key, Charge.from_document(record.document)) for record in reversed(records)]
         return [(task_id, charge) for task_id, charge in charges if not charge.refunded]
@@ -210,22 +213,22 @@ class Units(Stateful):
         if operation not in self.operations:
             raise ValueError(f"{operation!r} is not an operation that costs units")
 
-    async def _good(self, credential: str) -> list[tuple[Record, Grant]]:
+    async def _unexpired(self, credential: str) -> list[tuple[Record, Grant]]:
         records = await self.world.records.find(GRANT, credential)
         if not records:
             await self._grant(credential)
             records = await self.world.records.find(GRANT, credential)
         now = self.world.clock.now(credential)
         found = [(record, Grant.from_document(record.document)) for record in records]
-        good = [(record, grant) for record, grant in found if grant.expires_at > now]
-        return sorted(good, key=lambda each: each[1].expires_at)
+        unexpired = [(record, grant) for record, grant in found if grant.expires_at > now]
+        return sorted(unexpired, key=lambda each: each[1].expires_at)
 
     async def _grant(self, credential: str) -> None:
         number = int.from_bytes(await self.world.ids.draw(credential, GRANT, 8), "big") % 10**17
         days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
         expires_at = self.world.clock.now(credential) + days * 86400
         grant = Grant(number, self.settings.units, expires_at, reserved={})
-        # The first two calls of a key can run at the same time. Only one of them creates the grant.
+        # Two first calls of a key can run at the same time. Only one of them creates the grant.
         with contextlib.suppress(KeyError):
             await self.world.records.create(GRANT, f"{credential}/first", credential, asdict(grant))
 
@@ -234,7 +237,7 @@ class Units(Stateful):
             await self._change(record, end)
 
     async def _change(self, record: Record, change: Change) -> bool:
-        """Apply ``change`` to a grant, and return whether it changed."""
+        """Replace a stored grant by the result of ``change``. Return whether ``change`` returned a grant."""
         current: Record | None = record
         while current is not None:
             changed = change(Grant.from_document(current.document))
@@ -245,7 +248,7 @@ class Units(Stateful):
             current = await self.world.records.get(GRANT, current.key)
         return False
 
-    async def _note(
+    async def _record_charge(
         self, credential: str, task_id: str, operation: str, action: str, parts: Sequence[Part]
     ) -> None:
         number = int.from_bytes(await self.world.ids.draw(credential, CHARGE, 8), "big") % 10**17

@@ -1,4 +1,4 @@
-"""The operations of the unit API."""
+"""The operations that list the units, the charges and the prices of a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 
 from emulator.vendors.perfectcorp.body import read_page
 from emulator.vendors.perfectcorp.caller import CallerDep, LegacyCallerDep
-from emulator.vendors.perfectcorp.errors import SHARED, V1
+from emulator.vendors.perfectcorp.errors import V1, V2
 from emulator.vendors.perfectcorp.settings import SettingsDep
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.units.wire import (
@@ -47,7 +47,7 @@ async def credit_history(request: Request, credential: LegacyCallerDep, units: U
 
 
 async def feature_cost(request: Request, _credential: CallerDep, settings: SettingsDep) -> Response:
-    """List the costs of features."""
+    """List the prices of features, in units."""
     page = read_page(request, CostPage)
     sku = Sku(
         description="AI Face Reshape V1.0",
@@ -87,7 +87,7 @@ FEATURE_COST = Operation(
     methods=("GET",),
     paths=("/s2s/v2.0/credit/feature-cost",),
     endpoint=feature_cost,
-    errors=SHARED,
+    errors=V2,
     query=CostPage,
     response=Result[Skus],
     example=_BEARER,

@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.wire import Done, Member, Result, render
 
 
 class HistoryPage(Page):
-    """A page of the unit history, with 1 to 30 entries."""
+    """The query parameters that select a page of the unit history, with 1 to 30 charges."""
 
     page_size: Annotated[int, Field(ge=1, le=30)] = Field(
         default=20, description="Largest number of charges in the page."
@@ -22,7 +22,7 @@ class HistoryPage(Page):
 
 
 class CostPage(Page):
-    """A page of the costs of features, with 1 to 20 entries."""
+    """The query parameters that select a page of the prices, with 1 to 20 features."""
 
     page_size: Annotated[int, Field(ge=1, le=20)] = Field(
         default=20, description="Largest number of features in the page."
@@ -30,11 +30,11 @@ class CostPage(Page):
 
 
 class GrantedUnits(Member):
-    """Units that were granted to a key."""
+    """A grant: an amount of units that a key got together."""
 
-    id: int = Field(description="Number of the grant. It can exceed 2^53.")
+    id: int = Field(description="Number of the grant, an integer that can exceed 2^53.")
     type: Literal["ApiSubsToken", "ApiPaygToken"] = Field(
-        description="`ApiSubsToken` for units of a subscription, `ApiPaygToken` for units that were bought."
+        description="`ApiSubsToken` for units of a subscription, `ApiPaygToken` for bought units."
     )
     amount: int = Field(
         description="Units that are neither reserved nor spent. Deprecated: use `amount_dec`."
@@ -44,11 +44,11 @@ class GrantedUnits(Member):
 
 
 class Grants(Done):
-    """The units of a key."""
+    """The grants of a key."""
 
     results: list[GrantedUnits] = Field(
-        description="Grants, in the order of their use. A grant contains the units that were given or bought "
-        "together."
+        description="Grants of the key, in the order in which tasks use them. A grant is an amount of units "
+        "that the key got together."
     )
 
 
@@ -70,9 +70,9 @@ class Info(Member):
 
 
 class HistoryEntry(Member):
-    """A charge."""
+    """The charge for a task."""
 
-    id: int = Field(description="Number of the charge. It can exceed 2^53.")
+    id: int = Field(description="Number of the charge, an integer that can exceed 2^53.")
     timestamp: int = Field(description="Time of the charge, in milliseconds since the Unix epoch.")
     action: str = Field(description="Name of the charged operation, such as `api_face_reshape`.")
     target_id: str = Field(description="Id of the task that was charged.")
@@ -89,24 +89,24 @@ class History(Member):
 
 
 class Sku(Member):
-    """The cost of a feature."""
+    """The price of a feature."""
 
     description: str = Field(description="Name of the feature.")
     amount: int = Field(description="Units that the feature costs.")
     unit: Literal["result_image", "second"] = Field(
         description="What is charged: each result picture, or each second of video."
     )
-    proc_unit: int = Field(description="Number of pictures or seconds that `amount` pays for.")
+    proc_unit: int = Field(description="Number of pictures or seconds that cost `amount` units.")
     run_task_url: str = Field(description="URL that creates a task of the feature.")
 
 
 class Skus(Member):
-    """A page of the costs of features."""
+    """A page of the prices of features."""
 
     next_token: str | None = Field(
         description="The `starting_token` of the next page, or null on the last page."
     )
-    skus: list[Sku] = Field(description="Costs of the features.")
+    skus: list[Sku] = Field(description="Prices of the features.")
 
 
 def render_grants(grants: Sequence[Grant]) -> Response:
@@ -146,5 +146,5 @@ def render_history(charges: Sequence[tuple[str, Charge]], next_token: str | None
 
 
 def render_costs(skus: Sequence[Sku], next_token: str | None) -> Response:
-    """Return the response with a page of the costs of features."""
+    """Return the response with a page of the prices of features."""
     return render(Result[Skus](result=Skus(next_token=next_token, skus=list(skus))))
