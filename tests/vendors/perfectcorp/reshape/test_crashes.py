@@ -1,4 +1,4 @@
-"""After a crash at any step of a task, the next process reaches the same state without repeating effects."""
+"""A task is interrupted by a crash at any step: the next process finishes it, and repeats nothing."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ REQUEST = {
 }
 
 
-class Died(BaseException):
-    """The simulated crash of a process. No handler for ``Exception`` catches it."""
+class Crash(BaseException):
+    """A simulated crash. It is no ``Exception``, so that the code does not catch it."""
 
 
-class Life:
-    """One run of a process. It counts the steps with outside effects, and crashes at one of them."""
+class Process:
+    """A simulated process. It counts its steps, such as storing a record, and crashes at ``last_step``."""
 
     def __init__(self, last_step: int | None) -> None:
         self.steps: list[str] = []
         self._last_step = last_step
-        self.is_over = False
+        self.has_crashed = False
 
     def step(self, name: str) -> None:
         self.steps.append(name)
         if self._last_step is not None and len(self.steps) >= self._last_step:
-            self.is_over = True
-            raise Died(name)
+            self.has_crashed = True
+            raise Crash(name)
 
 
-class Mortal:
-    """A wrapper that counts calls of an object as steps: a life can end before and after each call."""
+class CrashingProxy:
+    """A wrapper of an object. The process can crash before and after each call of the methods ``names``."""
 
-    def __init__(self, target: object, life: Life, names: set[str]) -> None:
+    def __init__(self, target: object, process: Process, names: set[str]) -> None:
         self._target = target
-        self._life = life
+        self._process = process
         self._names = names
 
     def __getattr__(self, name: str) -> Any:
@@ -68,17 +68,17 @@ class Mortal:
         if name not in self._names:
             return call
 
-        async def mortal(*args: Any, **kwargs: Any) -> Any:
-            self._life.step(f"before {name}")
+        async def crashing(*args: Any, **kwargs: Any) -> Any:
+            self._process.step(f"before {name}")
             result = await call(*args, **kwargs)
-            self._life.step(f"after {name}")
+            self._process.step(f"after {name}")
             return result
 
-        return mortal
+        return crashing
 
 
 class Clock:
-    """A clock that does not move, so that lives can be compared."""
+    """A clock that does not move, so that the states of different processes can be equal."""
 
     def now(self, _credential: str = "") -> float:
         return 9.0
@@ -109,7 +109,7 @@ RESULTS: dict[str, ReshapedPicture | Exception] = {
 }
 
 
-class Silent:
+class SilentAnnouncer:
     """An announcer that sends no webhooks."""
 
     async def prepare(self, task: Task) -> None:
@@ -121,7 +121,7 @@ class Silent:
 
 @contextlib.asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[SqliteRecords]:
-    """Open the records of a folder, and always close them, because this ends their thread."""
+    """Open the records of a folder, and close them at the end of the block, which ends their thread."""
     records = SqliteRecords(folder / "records.sqlite3")
     await records.open()
     try:
@@ -131,45 +131,47 @@ async def opened(folder: Path) -> AsyncIterator[SqliteRecords]:
 
 
 async def meter_on(records: Any) -> Meter:
-    """Return a meter with the bills of earlier lives."""
+    """Return a meter with the bills of earlier processes."""
     meter = Meter(records, {})
     await meter.load()
     return meter
 
 
-async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *, is_first: bool) -> object:
-    """Perform all tasks, and return everything that is stored, or None if the life ended."""
+async def run_process(
+    folder: Path, result: ReshapedPicture | Exception, process: Process, *, is_first: bool
+) -> object:
+    """Perform all tasks, and return everything that is stored, or None if the process crashed."""
     blobs, queue = FolderBlobs(folder / "blobs"), Queue(result)
     async with opened(folder) as records:
-        mortal = Mortal(records, life, {"create", "put", "replace", "delete", "count_up"})
-        runner = TaskRunner(mortal, cast("Any", queue), cast("Any", Clock()))
+        crashing = CrashingProxy(records, process, {"create", "put", "replace", "delete", "count_up"})
+        runner = TaskRunner(crashing, cast("Any", queue), cast("Any", Clock()))
         world = cast(
             "World",
             SimpleNamespace(
                 clock=Clock(),
                 ids=SeededIds(0, records.count_up),
-                records=mortal,
-                blobs=Mortal(blobs, life, {"put", "delete"}),
-                queue=Mortal(queue, life, {"run"}),
-                meter=await meter_on(mortal),
+                records=crashing,
+                blobs=CrashingProxy(blobs, process, {"put", "delete"}),
+                queue=CrashingProxy(queue, process, {"run"}),
+                meter=await meter_on(crashing),
                 lifetimes=Lifetimes(records, {}, {}),
             ),
         )
         units = Units(world, SETTINGS, SPENDING)
-        runner.register(Engine(world, SETTINGS, units, cast("Any", Silent())).jobs())
+        runner.register(Engine(world, SETTINGS, units, cast("Any", SilentAnnouncer())).jobs())
         if is_first:
             whole = {**vars(world), "records": records, "meter": await meter_on(records)}
-            alive = Units(cast("World", SimpleNamespace(**whole)), SETTINGS, SPENDING)
-            await alive.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
+            units_at_start = Units(cast("World", SimpleNamespace(**whole)), SETTINGS, SPENDING)
+            await units_at_start.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
             await blobs.put("upload", b"photo", "me")
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
             await records.create("task", task.id, task.credential, task.to_document())
         await world.meter.load()
-        with contextlib.suppress(Died):
+        with contextlib.suppress(Crash):
             await runner.start()
             for task_id in queue.enqueued:
                 await runner.perform(task_id)
-        if life.is_over:
+        if process.has_crashed:
             return None
         stored = {found.key: (found.credential, await blobs.get(found.key)) for found in await blobs.keys()}
         return [entry async for entry in records.export()], stored
@@ -179,11 +181,11 @@ async def live(folder: Path, result: ReshapedPicture | Exception, life: Life, *,
 def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     tmp_path: Path, result: ReshapedPicture | Exception
 ) -> None:
-    whole = Life(None)
-    undisturbed = asyncio.run(live(tmp_path / "whole", result, whole, is_first=True))
-    assert undisturbed is not None
-    # The task starts, is computed, its result is stored, it is held, its units are spent and billed or
-    # refunded, and it is finished.
+    whole = Process(None)
+    expected = asyncio.run(run_process(tmp_path / "whole", result, whole, is_first=True))
+    assert expected is not None
+    # The steps: the task starts, its result is computed and stored, the task is held, its units are spent and
+    # billed or refunded, and the task ends.
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "replace",
         "run",
@@ -194,20 +196,20 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
     ]
     for last_step in range(1, len(whole.steps) + 1):
         folder = tmp_path / str(last_step)
-        # The first two lives end at the same step. The last one does not end.
+        # Two processes crash at the same step, the second one during the recovery. The third one does not.
         for is_first in (True, False):
-            assert asyncio.run(live(folder, result, Life(last_step), is_first=is_first)) in (
+            assert asyncio.run(run_process(folder, result, Process(last_step), is_first=is_first)) in (
                 None,
-                undisturbed,
+                expected,
             )
-        at_last = asyncio.run(live(folder, result, Life(None), is_first=False))
-        assert at_last == undisturbed, whole.steps[:last_step]
+        found = asyncio.run(run_process(folder, result, Process(None), is_first=False))
+        assert found == expected, whole.steps[:last_step]
 
 
 def test_a_success_keeps_its_units_and_a_failure_gives_them_back_once(tmp_path: Path) -> None:
     for name, left in (("success", 1), ("failure", 3)):
         folder = tmp_path / name
-        asyncio.run(live(folder, RESULTS[name], Life(None), is_first=True))
+        asyncio.run(run_process(folder, RESULTS[name], Process(None), is_first=True))
         assert asyncio.run(amount_left(folder)) == left
 
 
@@ -218,23 +220,23 @@ async def amount_left(folder: Path) -> int:
     return amount
 
 
-async def create(folder: Path, life: Life, second: Life) -> None:
-    """Create a task in the first life, recover it in the second, and recover it completely in a third."""
+async def create(folder: Path, process: Process, second: Process) -> None:
+    """Create a task in one process, and recover it in a second and a third. The first two can crash."""
     async with opened(folder) as records:
-        mortal = Mortal(records, life, {"create", "put", "replace", "count_up"})
-        ids = SeededIds(0, mortal.count_up)
-        parts: dict[str, Any] = {"clock": Clock(), "ids": ids, "records": mortal}
-        parts |= {"meter": await meter_on(mortal), "lifetimes": Lifetimes(records, {}, {})}
-        with contextlib.suppress(Died):
+        crashing = CrashingProxy(records, process, {"create", "put", "replace", "count_up"})
+        ids = SeededIds(0, crashing.count_up)
+        parts: dict[str, Any] = {"clock": Clock(), "ids": ids, "records": crashing}
+        parts |= {"meter": await meter_on(crashing), "lifetimes": Lifetimes(records, {}, {})}
+        with contextlib.suppress(Crash):
             units = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
             await units.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
-            await mortal.create("task", task.id, task.credential, task.to_document())
+            await crashing.create("task", task.id, task.credential, task.to_document())
         tasks = TaskRunner(records, cast("Any", Queue(NoFaceFound())), cast("Any", Clock()))
-        for kept in (Mortal(records, second, {"put", "replace"}), records):
+        for kept in (CrashingProxy(records, second, {"put", "replace"}), records):
             parts = {"clock": Clock(), "records": kept, "meter": await meter_on(kept), "tasks": tasks}
             again = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
-            with contextlib.suppress(Died):
+            with contextlib.suppress(Crash):
                 await again.load()
         exists = await tasks.find("t") is not None
         amounts = [grant.document["amount"] for grant in await records.find("perfectcorp/grant")]
@@ -242,12 +244,12 @@ async def create(folder: Path, life: Life, second: Life) -> None:
         history = [task_id for task_id, _ in await again.history("me")]
         assert (amounts, costs, history) == (
             ([1], [(1, 2)], ["t"]) if exists else (amounts and [3], [], [])
-        ), (life.steps, second.steps)
+        ), (process.steps, second.steps)
 
 
 def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_task(tmp_path: Path) -> None:
-    whole = Life(None)
-    asyncio.run(create(tmp_path / "whole", whole, Life(None)))
+    whole = Process(None)
+    asyncio.run(create(tmp_path / "whole", whole, Process(None)))
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [
         "count_up",
         "create",
@@ -258,4 +260,4 @@ def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_t
         "create",
     ]
     for first, second in product(range(1, len(whole.steps) + 1), range(1, 7)):
-        asyncio.run(create(tmp_path / f"{first}-{second}", Life(first), Life(second)))
+        asyncio.run(create(tmp_path / f"{first}-{second}", Process(first), Process(second)))
