@@ -1,1 +1,1 @@
-"""The emulated vendors, one package each, which the emulator discovers."""
+"""The emulated vendors. Each has a package in this folder, which the emulator finds by itself."""

@@ -1,4 +1,4 @@
-"""Example Faces: a fictional vendor with one operation of each kind."""
+"""The fictional vendor Example Faces, with one operation of each kind."""
 
 from emulator.web.vendor import Vendor
 from example_vendor.application import DIALECT, VENDOR, install

@@ -1,4 +1,4 @@
-"""Setup that all APIs of Example Faces share: keys, jobs, webhooks and error responses."""
+"""What all APIs of Example Faces share: keys, tasks, webhooks and the rendering of errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VENDOR = "example_vendor"
 
 
 def install(_app: FastAPI, world: World, settings: ExampleSettings) -> None:
-    """Register the job of crops, and the webhooks."""
+    """Register the functions that perform crops, and the webhooks."""
     announcer = announcer_of(world)
     world.webhooks.endpoints.register(VENDOR, source_of(announcer))
     world.tasks.register({CROP_KIND: CropJobs(world, settings, announcer).job()})
@@ -46,7 +46,7 @@ async def _caller(request: Request, call: CallDep, world: WorldDep) -> str:
 
 
 CallerDep = Annotated[str, Depends(_caller)]
-"""The key of the caller, which has been checked."""
+"""The checked key of the caller."""
 
 DIALECT = Dialect(
     render=_render,

@@ -12,7 +12,7 @@ from emulator.server import Listening
 
 @pytest.fixture
 def me(server: Listening) -> Iterator[Client]:
-    """A control client for the key of all calls."""
+    """A client of the control API, for the key that the tests send."""
     with Client(server.base_url, "sk-example") as control:
         yield control
         control.reset()

@@ -1,7 +1,8 @@
 """A client of Example Faces and of Perfect Corp, which the tests of ``face-emulator explore`` run.
 
-It receives webhooks on a port, checks their signatures, and fails unless they come from the vendors in
-its arguments. With ``once`` it also fails if it receives a webhook twice.
+The arguments are a port and the names of vendors. The client receives webhooks on the port and checks
+their signatures. It fails if the webhooks do not come from exactly these vendors. With the argument ``once``,
+it also fails if it receives a webhook twice.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Hook(BaseHTTPRequestHandler):
 
 
 def poll(path: str, **headers: str) -> None:
-    """Poll until a task is finished."""
+    """Poll a task until it has ended."""
     while True:
         told = call(path, **headers)
         if told.get("state", told.get("data", {}).get("task_status")) not in {"working", "running"}:

@@ -1,4 +1,4 @@
-"""Demonstration of Example Faces: count the faces in a photo."""
+"""Part of ``face-emulator demo``: count faces with Example Faces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.web.demonstration import Step, checked
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Write the number of faces into ``folder``."""
+    """Count the faces in a photo, and write the response into ``folder``."""
     with step("count") as made:
         headers = {"X-Example-Key": "demo"}
         answer = checked(client.post("/example/v1/count", headers=headers, content=photo))

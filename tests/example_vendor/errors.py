@@ -33,7 +33,7 @@ COUNT = SHARED | ErrorCatalogue(
         ),
     ]
 )  # fmt: skip
-"""Errors of `count`. No other vendor has an error like `crowd`."""
+"""Errors of the operation ``count``. No other vendor has an error like ``crowd``."""
 
 CROP = SHARED | ErrorCatalogue(
     [
@@ -44,7 +44,7 @@ CROP = SHARED | ErrorCatalogue(
         ),
     ]
 )  # fmt: skip
-"""Errors of `create_crop`, and the error that a crop can end with."""
+"""Errors of the operation ``create_crop``, and the error of a crop that fails."""
 
 POLL = SHARED | ErrorCatalogue(
     [Entry("unknown_crop", 410, "That crop is gone.", "The crop does not exist, or has expired.", SURE, PAGE)]

@@ -1,4 +1,4 @@
-"""Data of Example Faces for the conformance tests (see ``tests/vendor_data.py``)."""
+"""Data of Example Faces for the conformance tests (``tests/vendor_data.py`` explains it)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def defect(world: Any) -> Any:
 
 
 def wait(world: Any, crop_id: str) -> Any:
-    """Return the first poll that shows the end of a crop."""
+    """Poll a crop until it has ended, and return the last response."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         answer = world.client.get(f"{CROPS}/{crop_id}", headers=headers(world))
@@ -45,7 +45,7 @@ def wait(world: Any, crop_id: str) -> Any:
 
 
 def flow(world: Any, _operation: str, **given: str) -> Any:
-    """Create a crop with additional headers, and return the first poll that shows its end."""
+    """Create a crop with additional headers, and return the first poll after its end."""
     created = world.client.post(CROPS, json=NOWHERE, headers={**headers(world), **given})
     assert created.status_code == 200, created.text
     return wait(world, created.json()["id"])
@@ -65,19 +65,19 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 CALLS: Mapping[str, Callable[..., Any]] = {}
-"""The examples of the operations are sufficient."""
+"""No calls are needed, because the examples of the operations get as far as the check of the key."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
-"""The operations without a credential."""
+"""Operations whose calls belong to no credential: none."""
 
 
 def failed(entry: Any) -> dict[str, Any]:
-    """Return the body of a poll of a crop that ended with an error."""
+    """Return the body of a poll of a crop that failed with the error ``entry``."""
     return {"state": "failed", "box": None, "problem": entry.text}
 
 
 def accounts(world: Any) -> Any:
-    """Return the costs of a key."""
+    """Return the costs of the key."""
     return world.control.costs().operations
 
 
@@ -85,7 +85,7 @@ NOTHING_BILLED: Sequence[object] = []
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return the outcome for a photo."""
+    """Return ``success`` or the vendor's error for a photo."""
     answer = client.post(COUNT, content=data, headers={"X-Example-Key": key})
     return "success" if answer.status_code == 200 else str(answer.json()["problem"])
 

@@ -12,7 +12,7 @@ from emulator.web.vendor import LIFETIME, VendorSettings
 
 
 class ExampleSettings(VendorSettings):
-    """Settings of Example Faces, from ``FACE_EMULATOR_VENDORS__EXAMPLE_VENDOR__<NAME>``."""
+    """Settings of Example Faces. Their variables are ``FACE_EMULATOR_VENDORS__EXAMPLE_VENDOR__<NAME>``."""
 
     picture_bytes: int = Field(default=1024 * 1024, ge=1, description="Largest picture, in bytes.")
     most_faces: int = Field(default=3, ge=1, description="Largest number of faces that can be counted.")

@@ -144,7 +144,7 @@ def refusal(answer: Any) -> tuple[int, str, str]:
 
 
 class Caller:
-    """A key, and a client that uses it."""
+    """What the calls in natural.py need: a key and a client."""
 
     def __init__(self, key: str, client: httpx.Client) -> None:
         self.key = key

@@ -1,4 +1,4 @@
-"""Scenarios: the parts that vendors add to shipped ones, and vendors' own scenarios."""
+"""Built-in scenarios with parts from the vendors, and scenarios of a vendor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLE = VENDORS["example_vendor"]
 
 
 def rules_of(name: str, *, without_example: bool = False) -> list[tuple[str | None, str | None, int | None]]:
-    """Return the rules of a scenario: vendor, error, and ``every``."""
+    """Return the vendor, the error and the ``every`` of each rule of a scenario."""
     vendors = SHIPPED if without_example else [*VENDORS.values()]
     rules = shipped_scenarios(vendors)[name].rules
     return [(rule.match.vendor, rule.effect.error, rule.match.every) for rule in rules]

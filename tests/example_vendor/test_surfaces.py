@@ -1,4 +1,4 @@
-"""The commands and the pytest plugin work for a vendor that consists of a folder only."""
+"""The commands and the pytest plugin work for a vendor that is not part of the package."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Explore = Callable[..., Any]
 
 @pytest.fixture
 def explore(server: Listening) -> Explore:
-    """Explore orders with the consumer, which receives the webhooks."""
+    """A function that runs ``face-emulator explore`` with the client in consumer.py."""
 
     def run(*expected: str, vendor: str | None = None, limit: int = 2) -> Any:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -68,7 +68,7 @@ def test_explore_names_the_order_that_breaks_the_client(explore: Explore) -> Non
 
 @pytest.fixture
 def drift(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Callable[..., Any]:
-    """Run ``drift`` against an emulator with a warm worker."""
+    """A function that runs ``face-emulator drift``. The emulator of the command has a started worker."""
     monkeypatch.setattr("emulator.drift.command.running_server", partial(running_server, workers=workers))
 
     def run(*arguments: str, **environment: str) -> Any:

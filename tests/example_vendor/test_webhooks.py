@@ -27,7 +27,7 @@ ENDPOINTS = "/_emulator/webhooks/endpoints"
 
 
 def vendor_of(received: Any, secret: str) -> str:
-    """Check the signature of a webhook as a client does, and return the vendor that sent it."""
+    """Return the vendor that sent a webhook, after a check of the signature."""
     if "webhook-signature" in received.headers:
         Webhook(secret).verify(received.body, received.headers)
         return "perfectcorp"
@@ -83,7 +83,7 @@ def test_the_secret_of_every_vendors_endpoint_suits_all_of_them() -> None:
     sources: dict[str, Source] = app.state.world.webhooks.endpoints.sources
     assert list(sources) == ["perfectcorp", "example_vendor"]
     with TestClient(app) as client:
-        # A secret of the first vendor is valid for that vendor, but not for the second one.
+        # Now only secrets of the second vendor are valid for both vendors.
         sources["example_vendor"] = replace(sources["example_vendor"], check_secret=picky("example-"))
         added = client.post(ENDPOINTS, json={"url": HOOK})
         assert (added.status_code, added.json()["vendor"]) == (201, None)

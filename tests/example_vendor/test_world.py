@@ -1,4 +1,4 @@
-"""Faults, costs and lifetimes work for a vendor that consists of a folder only."""
+"""Faults, costs and lifetimes work for a vendor that is not part of the package."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from emulator.world.world import World
 
 
 def announcer_of(world: World) -> Announcer:
-    """Return the announcer of crops."""
+    """Return the object that sends webhooks about crops."""
     return Announcer(world, "example_vendor", compose)
 
 
@@ -37,7 +37,7 @@ def compose(task: Task) -> Message:
 
 
 def sign(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
-    """Return the headers of an attempt."""
+    """Return the headers of one attempt to send a message, with the signature."""
     headers = {"Content-Type": "application/json", "X-Example-Id": message.id, "X-Example-Time": str(sent_at)}
     if signature != "missing":
         key = secret if signature != "wrong" else secret[::-1]
@@ -47,6 +47,6 @@ def sign(secret: str, message: Message, sent_at: int, signature: Signature) -> d
 
 
 def check_secret(secret: str) -> None:
-    """Raise ``WrongSecret`` unless a secret is long enough."""
+    """Raise ``WrongSecret`` if a secret is too short."""
     if len(secret) < 8:
         raise WrongSecret("the secret has fewer than 8 characters")

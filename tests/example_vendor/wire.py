@@ -13,7 +13,7 @@ from emulator.world.error_catalogue import CatalogueEntry, VendorError
 
 
 class Body(BaseModel):
-    """Base class of response models. Its fields are in the order in which they are sent."""
+    """Base class of response models. The members of a response are in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
@@ -26,11 +26,11 @@ class Problem(Body):
 
 
 def render_error(error: VendorError) -> Response:
-    """Return an error response."""
+    """Return the response for an error."""
     problem = Problem(problem=error.entry.name, hint=error.text)
     return JSONResponse(problem.model_dump(), error.entry.status)
 
 
 def error_schema(entry: CatalogueEntry) -> tuple[str, dict[str, Any]]:
-    """Return the media type and the schema of the response from ``render_error``."""
+    """Return the media type and the JSON schema of the response for an error."""
     return "application/json", narrowed(Problem, problem=entry.name, hint=entry.text)

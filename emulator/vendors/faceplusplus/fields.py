@@ -22,7 +22,7 @@ from emulator.web.media_types import contradicts, picture_type
 from emulator.world.world import World
 
 IMAGE_KINDS: tuple[Literal["file", "base64", "url"], ...] = ("file", "base64", "url")
-"""The three ways to send an image. If a request uses several, the first of them is used."""
+"""The three ways to send an image. If a request uses several, the first one in this order is used."""
 
 DATA_URI = re.compile(r"\s*data:[^,]*;\s*base64\s*,", re.IGNORECASE)
 
@@ -134,7 +134,7 @@ class Fields:
 
 
 async def read_image(field: ImageField, call: Call, world: World, settings: FacePlusPlusSettings) -> bytes:
-    """Return the bytes of an image. If a fault rule damages pictures, the bytes are damaged.
+    """Return the bytes of an image. If the call has a fault that changes pictures, the bytes are changed.
 
     Raises
     ------

@@ -27,7 +27,7 @@ _PROXY_PAGE = (
 
 
 class Body(BaseModel):
-    """Base class of response models. Its fields are in the order in which they are sent."""
+    """Base class of response models. The members of a response are in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +36,7 @@ class GatewayError(Body):
     """The body of an error that the gateway returns, before the request reaches an operation."""
 
     error_message: str = Field(
-        description="Name of the error. After a colon, some errors have the name of a field or a reason."
+        description="Name of the error. With some errors, a colon and the name of a field or a reason follow."
     )
 
 
@@ -45,7 +45,7 @@ class ApiError(Body):
 
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
     error_message: str = Field(
-        description="Name of the error. After a colon, some errors have the name of a field or a reason."
+        description="Name of the error. With some errors, a colon and the name of a field or a reason follow."
     )
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
 

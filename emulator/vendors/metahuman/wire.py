@@ -16,7 +16,7 @@ from emulator.world.operation import Answer
 
 
 class Body(BaseModel):
-    """Base class of response models. Its fields are in the order in which they are sent."""
+    """Base class of response models. The members of a response are in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,12 +66,12 @@ def error_schema(entry: MetaHumanEntry) -> tuple[str, dict[str, Any]]:
 
 
 def missing_field(name: str) -> dict[str, Any]:
-    """Return the description of a missing field, as the FastAPI version of the real service did."""
+    """Return the description of a missing field, in the format of FastAPI with Pydantic 1."""
     return wrong_field(name, "field required", "value_error.missing")
 
 
 def wrong_field(name: str, message: str, kind: str) -> dict[str, Any]:
-    """Return the description of a wrong field, as the FastAPI version of the real service did."""
+    """Return the description of a wrong field, in the format of FastAPI with Pydantic 1."""
     return {"loc": ["body", name], "msg": message, "type": kind}
 
 

@@ -68,7 +68,7 @@ async def _guess_caller(request: Request) -> str | None:
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:
-    """Return ``error``, or an error of the object store in its place if the path is one of the store."""
+    """Return the store's error in place of ``error`` if the path is one of the store, otherwise ``error``."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error

@@ -38,13 +38,13 @@ LONGEST: int = 10**MOST_DIGITS
 
 
 class RequestBody(BaseModel):
-    """Base class of request bodies. Unknown members are ignored, as by the vendor."""
+    """Base class of request bodies. The vendor ignores unknown members, and so does this class."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Page(RequestBody):
-    """The requested page of a list. ``starting_token`` is the number of earlier entries, in base64."""
+    """A requested page. ``starting_token`` is the number of entries before the page, in base64."""
 
     page_size: Annotated[int, Field(ge=1)] = Field(
         default=20, description="Largest number of entries in the page."
@@ -78,7 +78,7 @@ class Page(RequestBody):
         return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
-        """Return the entries of this page, and the token of the next page, or None after the last page."""
+        """Return the entries of the page, and the token of the next page, or None on the last page."""
         end = self.offset + self.page_size
         token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
         return entries[self.offset : end], token if end < len(entries) else None
@@ -103,7 +103,7 @@ async def read_body(
 ) -> Body:
     """Return the validated JSON body of ``request``.
 
-    ``check_first`` is a check that comes before the validation of the members. It is called with the body.
+    ``check_first`` is called with the body before its members are validated.
 
     Raises
     ------

@@ -18,7 +18,7 @@ Content = TypeVar("Content")
 
 
 class Member(BaseModel):
-    """Base class of response models. Its fields are in the order in which they are sent."""
+    """Base class of response models. The members of a response are in the order of the fields."""
 
     model_config = ConfigDict(
         extra="forbid",

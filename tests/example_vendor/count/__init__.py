@@ -1,1 +1,1 @@
-"""Counting: get the number of faces in a picture."""
+"""The API Counting, which returns the number of faces in a picture."""

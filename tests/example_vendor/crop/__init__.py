@@ -1,1 +1,1 @@
-"""Cropping: create a task that cuts out the largest face in a picture."""
+"""The API Cropping, with tasks that find the largest face in a picture."""

@@ -1,4 +1,4 @@
-"""The job that performs crops."""
+"""The functions that perform crops."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class CropJobs:
     announcer: Announcer
 
     def job(self) -> Job:
-        """Return the job of crops."""
+        """Return the functions that perform, settle and announce a crop."""
         return Job(self.perform, "crop_failed", self.settle, self.announcer.announce)
 
     async def perform(self, task: Task) -> Outcome:
-        """Find the largest face."""
+        """Find the largest face in the picture of a crop."""
         try:
             picture = await self.world.fetcher.fetch(
                 task.request["url"], limit=self.settings.picture_bytes, timeout_s=5.0

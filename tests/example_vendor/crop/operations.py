@@ -46,10 +46,10 @@ class CropState(Body):
     """The state of a crop."""
 
     state: Literal["working", "done", "failed"] = Field(
-        description="Whether the crop is unfinished, or how it ended."
+        description="`working` until the crop ends, then `done` or `failed`."
     )
-    box: Box | None = Field(description="Box of the largest face, or null unless `state` is `done`.")
-    problem: str | None = Field(description="Text of the error, or null unless `state` is `failed`.")
+    box: Box | None = Field(description="Box of the largest face if `state` is `done`, otherwise null.")
+    problem: str | None = Field(description="Text of the error if `state` is `failed`, otherwise null.")
 
 
 async def create_crop(

@@ -1,4 +1,4 @@
-"""A response of Face++ to compare with, and a reader of error responses."""
+"""Fixtures for the tests of Face++."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSAL = re.compile(
 
 @pytest.fixture(scope="session")
 def answer(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
-    """A response of Face++ with all members. The key's clock is frozen."""
+    """The response of 3D Face to a photo, with all members. The key's clock is frozen."""
     mine = {"credential": "sample-key"}
     client.post(
         "/_emulator/clock/freeze", params=mine, json={"at": "2026-01-02T03:04:05Z"}
@@ -33,7 +33,7 @@ def answer(client: httpx.Client, face_jpeg: bytes) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def refused() -> Callable[[Any], tuple[int, str]]:
-    """Return a function that checks the form of an error response and returns its status and message."""
+    """A function that checks the members of an error response, and returns its status and text."""
 
     def read(response: Any) -> tuple[int, str]:
         assert response.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""Data of Face++ for the conformance tests (see ``tests/vendor_data.py``)."""
+"""Data of Face++ for the conformance tests (``tests/vendor_data.py`` explains it)."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {}
-"""The examples of the operations are sufficient."""
+"""No calls are needed, because the examples of the operations get as far as the check of the key."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
-"""The operations without a credential."""
+"""Operations whose calls belong to no credential: none."""
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return the outcome for a photo."""
+    """Return ``success`` or the vendor's error for a photo."""
     files = {"image_file_1": ("face.jpg", data, "image/jpeg")}
     answer = client.post(URL, data={"api_key": key, "api_secret": "s"}, files=files)
     return "success" if answer.status_code == 200 else str(answer.json()["error_message"])

@@ -31,7 +31,7 @@ def test_an_unknown_path_is_the_gateways(client: httpx.Client, path: str) -> Non
 
 
 def test_a_heavy_request_is_refused_by_the_proxy(client: httpx.Client, face_jpeg: bytes) -> None:
-    """The response is an HTML page, before other checks, and while the body is still being received."""
+    """The response is an HTML page. It comes before other checks, even before the whole body has arrived."""
     declared = client.post(URL, files={"image_file_1": face_jpeg + bytes(2 * 1024 * 1024)})
     head = b'--b\r\nContent-Disposition: form-data; name="image_file_1"; filename="a.jpg"\r\n\r\n'
     streamed = client.post(

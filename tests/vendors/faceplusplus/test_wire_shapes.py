@@ -1,4 +1,4 @@
-"""Requests with the exact bytes of real clients, even where these are unusual."""
+"""Requests with the exact bytes that real clients send, and with unusual forms."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fields(boundary: str = "b", extra: str = "") -> bytes:
 
 
 def what_stays(answer: dict[str, Any]) -> tuple[str, list[list[float]]]:
-    """Return the part that is the same in every response to the same photo."""
+    """Return the parts that are the same in all responses to the same photo."""
     return answer["obj_file"], answer["transfer_matrix"]
 
 
@@ -213,7 +213,7 @@ FORMS: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
     ),
     "white space around base64": lambda photo: (MULTIPART, with_base64(photo, b"\t\r\n ", b"\r\n ")),
 }
-"""Forms that are unusual, and mean the same as a plain one."""
+"""Unusual ways to write a form. All have the same fields as the plain form."""
 
 
 @pytest.mark.parametrize("chunk", [1 << 20, 1000])

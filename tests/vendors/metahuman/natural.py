@@ -1,4 +1,4 @@
-"""Data of MetaHuman SDK for the conformance tests (see ``tests/vendor_data.py``)."""
+"""Data of MetaHuman SDK for the conformance tests (``tests/vendor_data.py`` explains it)."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def static(world: Any, **headers: str) -> Any:
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {"static": static}
-"""Calls of the operations whose example is not sufficient."""
+"""Calls in place of the examples that do not get as far as the check of the token."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset({"token", "static"})
-"""The operations without a credential. A texture belongs to the token that it was created for."""
+"""Operations whose calls belong to no credential. A texture that does not exist belongs to no token."""
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return the outcome for a photo."""
+    """Return ``success`` or the vendor's error for a photo."""
     answer = client.post(URL, data={"token": key}, files={"image_bytes": ("face.jpg", data)})
     return "success" if answer.status_code == 200 else str(answer.json()["error"]["message"])
 

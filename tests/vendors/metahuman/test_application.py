@@ -1,4 +1,4 @@
-"""Responses that all APIs of MetaHuman SDK share. They are those of a FastAPI application."""
+"""Errors of MetaHuman SDK that belong to no API, such as unknown paths. They look like those of FastAPI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_an_unknown_path_is_answered_as_fastapi_does(client: httpx.Client, path:
     [
         ("GET", URL, "POST"),
         ("DELETE", "/auth/token", "POST"),
-        # In alphabetical order, so that it is the same in every process.
+        # Sorted, so that the tests have the same names in every process.
         ("POST", "/static/nothing.png", "GET, HEAD"),
         ("OPTIONS", "/face_recon/static/%3Fnothing.png", "GET, HEAD"),
     ],

@@ -1,4 +1,4 @@
-"""Forms with the exact bytes of clients, even where these are unusual."""
+"""Forms with the exact bytes that clients send, and unusual forms."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOKEN = part('Content-Disposition: form-data; name="token"', b"t")
 
 
 def without_url(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the part that is the same in every response to the same photo."""
+    """Return the parts that are the same in all responses to the same photo."""
     face = {name: value for name, value in result["face"].items() if name != "textureUrl"}
     return {**result, "face": face}
 

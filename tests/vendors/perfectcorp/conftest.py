@@ -1,4 +1,4 @@
-"""Clients of the session's emulator, and of emulators in this process with a clock that tests move."""
+"""Clients of Perfect Corp, for the emulator that all tests share, and for emulators with other settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 60
 
 
 class Api:
-    """A client with a key, and one without a key."""
+    """Calls of the API with a key (``client``) and without one (``anonymous``)."""
 
     def __init__(self, client: Any, anonymous: Any) -> None:
         self.client = client
@@ -85,7 +85,7 @@ class Api:
         return self.wait(self.create(self.upload(photo)).json()["data"]["task_id"])
 
     def result(self, task_id: str) -> bytes:
-        """Return the picture that a reshape task produced."""
+        """Wait for a reshape task, and return the bytes of its result."""
         answer = self.anonymous.get(self.wait(task_id)["results"]["url"])
         assert answer.status_code == 200
         content: bytes = answer.content
@@ -100,20 +100,20 @@ class Emulator(Api):
         self.clock = clock
 
     def progress(self, mode: str) -> None:
-        """Set the progression of new tasks."""
+        """Set when new tasks end, such as ``manual``."""
         mine = {"credential": KEY}
         answer = self.client.put("/_emulator/progression", params=mine, json={"mode": mode})
         assert answer.status_code == 200, answer.text
 
     def finish(self, task_id: str) -> None:
-        """Finish a task whose progression is manual."""
+        """End a task with the progression ``manual``."""
         answer = self.client.post(f"/_emulator/tasks/{task_id}/finish")
         assert answer.status_code == 200, answer.text
 
 
 @contextmanager
 def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
-    """Run an emulator until the block ends."""
+    """Run an emulator in this process until the block ends."""
     clock = Clock(NOW)
     app = create_app(settings, clock=clock, workers=workers)
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -123,7 +123,7 @@ def opened(settings: Settings, workers: WorkerPool) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
-    """Return a function that starts an emulator; its keywords are settings of Perfect Corp."""
+    """A function that starts an emulator in this process. Its keywords are settings of Perfect Corp."""
     with ExitStack() as stack:
 
         def start(credentials: dict[str, CredentialState] | None = None, **settings: object) -> Emulator:
@@ -135,13 +135,13 @@ def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
 
 @pytest.fixture
 def on_one_folder(tmp_path: Path, workers: WorkerPool) -> Callable[[], AbstractContextManager[Emulator]]:
-    """Return a function that runs an emulator. All of a test's emulators use the same data folder."""
+    """A function that runs an emulator in this process. Each run of a test uses the same data folder."""
     return lambda: opened(Settings(data_dir=tmp_path), workers)
 
 
 @pytest.fixture(scope="session")
 def api(server: Listening) -> Iterator[Api]:
-    """A client of the session's emulator, on a socket."""
+    """A client of the emulator that all tests share, over HTTP."""
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
         httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as client,

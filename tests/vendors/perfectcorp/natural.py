@@ -1,4 +1,4 @@
-"""Data of Perfect Corp for the conformance tests (see ``tests/vendor_data.py``)."""
+"""Data of Perfect Corp for the conformance tests (``tests/vendor_data.py`` explains it)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def poll(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> A
 
 
 def wait(world: Any, task_id: str, path: str = TASK, *, client: Any = None) -> Any:
-    """Return the first poll that shows the end of a task."""
+    """Poll a task until it has ended, and return the last response."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         answer = poll(world, task_id, path, client=client)
@@ -120,7 +120,7 @@ def defect_of_the_engine(world: Any) -> Any:
 
 
 def put(world: Any, *, query: str | None = None, **changed: Any) -> Any:
-    """Return the response to an upload that differs from its registration."""
+    """Return the response to an upload with another query or other headers than the registered ones."""
     request = register(world)["requests"][0]
     url = request["url"] if query is None else request["url"].partition("?")[0] + query
     return world.client.put(url, headers={**request["headers"], **changed}, content=bytes(10))
@@ -138,7 +138,7 @@ def of_unknown_length(world: Any) -> Any:
 
 
 def paused(world: Any) -> Any:
-    """Return the response of a real server, because the test client sends a body at once."""
+    """Return the response to an upload with a pause. Only a real server receives a body with a pause."""
 
     def slowly() -> Iterator[bytes]:
         yield bytes(5)
@@ -245,19 +245,19 @@ def upload_call(world: Any, **given: str) -> Any:
 
 
 def download(world: Any, **given: str) -> Any:
-    """Download a registered file. It has a credential, even before its upload."""
+    """Download a registered file. It belongs to a key even before it is uploaded."""
     return world.client.get(register(world)["requests"][0]["url"], headers=given)
 
 
 CALLS: Mapping[str, Callable[..., Any]] = {"upload": upload_call, "download": download}
-"""Calls of the operations whose example is not sufficient."""
+"""Calls in place of the examples that do not get as far as the check of the key."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
-"""The operations without a credential."""
+"""Operations whose calls belong to no credential: none."""
 
 
 def flow(world: Any, operation: str, **given: str) -> Any:
-    """Create a task with additional headers, and return the first poll that shows its end."""
+    """Create a task with additional headers, and return the first poll after its end."""
     path = {"create_reshape": TASK, "create_pre_process": PRE_PROCESS}[operation]
     body = {**BODY, "src_file_id": upload(world, b"no picture, and nobody will look")}
     created = world.client.post(path, json=body, headers={**headers(world), **given})
@@ -266,13 +266,13 @@ def flow(world: Any, operation: str, **given: str) -> Any:
 
 
 def accounts(world: Any) -> tuple[Any, Any]:
-    """Return the units and the history of a key."""
+    """Return the units and the unit history of the key."""
     credit, history = (world.client.get(path, headers=headers(world)) for path in (CREDIT, HISTORY))
     return [grant["amount"] for grant in credit.json()["results"]], history.json()["result"]["history"]
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:
-    """Return the outcome for a photo."""
+    """Return ``success`` or the vendor's error for a photo."""
     bearer = {"Authorization": f"Bearer {key}"}
     new = {"content_type": "image/jpg", "file_name": "face.jpg", "file_size": len(data)}
     file = client.post(FILE, json={"files": [new]}, headers=bearer).json()["data"]["files"][0]
@@ -308,7 +308,7 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
 
 
 def failed(entry: Any) -> dict[str, Any]:
-    """Return the body of a poll of a task that ended with an error."""
+    """Return the body of a poll of a task that failed with the error ``entry``."""
     told = {
         "error": entry.codes[0], "error_message": entry.text, "results": None, "task_status": "error",
     }  # fmt: skip
@@ -316,7 +316,7 @@ def failed(entry: Any) -> dict[str, Any]:
 
 
 NOTHING_BILLED: tuple[list[int], list[Any]] = ([1000], [])
-"""The value of ``accounts`` for a key that was not billed."""
+"""The value of ``accounts`` if nothing was billed."""
 
 _ENDPOINT = {
     "url": "http://127.0.0.1:9/hook",
@@ -330,7 +330,7 @@ SCHEMATHESIS = """
 include-path = "/yce-us/{key}"
 checks.unsupported_method.enabled = false
 """
-"""The store checks the signature of a DELETE before it says that it deletes nothing, so it returns no 405."""
+"""A DELETE without a valid signature returns 403, not the 405 that Schemathesis expects."""
 
 STRICT: Mapping[str, Any] = {
     "rate_limit": True, "missing_upload_status": 404, "file_bytes": 2**20, "video_bytes": 2**20,

@@ -1,4 +1,4 @@
-"""Responses that all APIs of Perfect Corp share."""
+"""Errors and headers that all APIs of Perfect Corp share."""
 
 from __future__ import annotations
 

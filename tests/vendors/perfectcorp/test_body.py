@@ -1,4 +1,4 @@
-"""Request bodies that are refused."""
+"""Parsing and validation of request bodies."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ FILE_BODY = {"content_type": "image/png", "file_name": "a.png", "file_size": 5}
 
 
 def answered(emulator: Any, member: str, number: str) -> tuple[int, str]:
-    """Return the status and the text of the response to a body with this number as a member."""
+    """Return the status and the text of the response if ``member`` of the body is ``number``."""
     object_, _, name = member.rpartition(".")
     path, body = TASK, {**TASK_BODY, **({object_: {name: "?"}} if object_ else {name: "?"})}
     if member == "file_size":

@@ -70,7 +70,7 @@ def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> 
     for _ in range(60):
         emulator.clock.advance(1)
         statuses += [emulator.register(10).status_code for _ in range(5)]
-    assert statuses.count(200) == 249  # 250 within 300 s, with the one in between
+    assert statuses.count(200) == 249  # 250 within 300 s, including the one above
     assert statuses[-1] == 429
 
 
@@ -78,7 +78,7 @@ def test_the_clock_of_one_key_holds_no_other_back(emulate: Callable[..., Any]) -
     emulator = emulate(rate_limit=True)
     emulator.clock.advance(2 * 86400, KEY)
     assert [emulator.register(10).status_code for _ in range(5)] == [200] * 5
-    emulator.clock.advance(1)  # the default clock, so that the calls of the address are over a second old
+    emulator.clock.advance(1)  # the clock by which the calls of an address are counted
     other = {"Authorization": "Bearer sk-other"}
     assert emulator.anonymous.get(CREDIT, headers=other).status_code == 200
 

@@ -45,7 +45,7 @@ def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -
         assert warnings(emulator) == []
     emulator.client.get(f"{TASK}/nowhere")
     assert warnings(emulator) == [("polled-too-often", "more than 3 polls within a second")]
-    # Advancing the emulator's clock counts as waiting.
+    # To advance the emulator's clock counts as waiting.
     emulator.clock.advance(1)
     emulator.client.get(f"{TASK}/nowhere")
     assert warnings(emulator) == []

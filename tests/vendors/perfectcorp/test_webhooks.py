@@ -40,7 +40,7 @@ def listen(emulator: Any, url: str, **more: Any) -> dict[str, Any]:
 
 
 def fail(emulator: Any, path: str = TASK, **headers: str) -> str:
-    """Create a task that ends at once with an error, because that needs no computation."""
+    """Create a task that fails at once, which needs no computation, and return its id."""
     answer = emulator.client.post(path, json=BODY, headers={**FAILS, **headers})
     task_id: str = answer.json()["data"]["task_id"]
     return task_id
@@ -87,7 +87,7 @@ def test_a_success_is_announced_as_one(emulate: Callable[..., Any], receiver: An
 def test_who_polls_when_the_webhook_arrives_sees_the_end(
     emulate: Callable[..., Any], receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The endpoint does not answer, so each delivery waits this long for the one before it.
+    # Each delivery waits this long for the delivery before it, because the endpoint does not answer.
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.01)
     emulator = emulate()
     listen(emulator, receiver.url)

@@ -18,7 +18,7 @@ MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """The file names by which the files refer to each other (3D Face page, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The OBJ is in millimetres. In the vendor's sample, the scale of 6.7 pixels per unit then fits a face."""
+"""The unit of the OBJ is a millimetre. In the vendor's sample, a unit is 6.7 pixels, which fits a face."""
 
 DEPTH_SQUEEZE = 11.0235
 """In the vendor's sample, the third row of the matrix is divided by this number."""

@@ -37,7 +37,7 @@ class Face(Body):
         description="Path of the texture, a PNG of less than 2 MB. Append the path to the base URL."
     )
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
-        description="Identity coefficients of the head's shape. An average head has only zeros."
+        description="Coefficients that describe the shape of the head. An average head has only zeros."
     )
     blinkCorrectionCoeff: float = Field(  # noqa: N815 - likewise
         description="Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."

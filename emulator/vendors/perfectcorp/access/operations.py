@@ -25,7 +25,7 @@ RSA_BLOCK_BYTES = 128
 
 
 class _Caller(RequestBody):
-    """The API key in the body, without the rest of the body."""
+    """The part of the body that identifies the caller."""
 
     client_id: Text = Field(description="API key to get an access token for.")
 

@@ -71,7 +71,7 @@ class Version:
 def read_range(value: str, size: int) -> range | None:
     """Return the positions of the bytes that a ``Range`` header requests, or None for the whole object.
 
-    A header that is malformed or has several ranges is ignored, as by S3.
+    Like S3, this function ignores a header that is malformed or has several ranges.
 
     Raises
     ------

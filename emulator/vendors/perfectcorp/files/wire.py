@@ -14,7 +14,7 @@ from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of images or videos. ``limit`` is the name of the setting for their size."""
+    """Return the JSON schema of images or videos. ``limit`` is the setting for their largest size."""
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
@@ -81,7 +81,7 @@ class LegacyFiles(RequestBody):
 
 
 class TypeHeader(Member):
-    """The header of an upload without a registered size."""
+    """The header of an upload, if the file was registered without a size."""
 
     content_type: Annotated[str, Field(alias="Content-Type")] = Field(description="Media type of the file.")
 
@@ -103,8 +103,8 @@ class UploadRequest(Member, Generic[Headers]):
 
     method: Literal["PUT"] = Field(description="HTTP method of the upload.")
     url: str = Field(
-        description="Presigned URL for the upload. It expires after 2 hours, or as the setting `url_seconds` "
-        "says."
+        description="Presigned URL for the upload. It expires after 2 hours; the setting `url_seconds` "
+        "changes this."
     )
     headers: Headers = Field(
         description="Headers that the upload must have, because the URL's signature covers them."

@@ -34,7 +34,7 @@ register_url_convertor("reshape_task", _TaskId())
 async def new_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
 ) -> Task:
-    """Return a new task of this ``kind`` for the picture that ``body`` names. It is not stored yet.
+    """Return a new task of this ``kind`` for the picture that ``body`` names. The task is not stored yet.
 
     Raises
     ------
@@ -95,13 +95,13 @@ async def start(
 async def find_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
 ) -> Task:
-    """Poll a task, and return it in the state that the client sees, which can be behind its real state.
+    """Poll a task, and return it with the state that the client sees. The real state can be another one.
 
     Raises
     ------
     VendorError
-        If the key has no such task, or one of the settings ``task_days``, ``task_timeout_s`` and
-        ``unpolled_expiry_s`` refuses the poll.
+        If the key has no such task, or the poll is later than the settings ``task_days``, ``task_timeout_s``
+        or ``unpolled_expiry_s`` allow.
     """
     await world.plans.before_poll(task_id, credential)
     task = await world.tasks.find(task_id, credential)

@@ -53,8 +53,9 @@ class Source(RequestBody):
 class Features(RequestBody):
     """The reshape parameters. All are optional, and 0 changes nothing.
 
-    Left and right are those of the person. `eye_size` changes both eyes. If you also send `eye_size_left`, it
-    applies to the left eye instead, even if it is 0. The same is true of `face_reshape` and `chin_reshape`.
+    Left and right are those of the person. `eye_size` changes both eyes. If you also send `eye_size_left`,
+    the left eye gets that value instead, even if it is 0. The same is true of `face_reshape` and
+    `chin_reshape`.
     """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -201,8 +202,8 @@ class ReshapeResults(Member):
     """The results of a reshape task."""
 
     url: str = Field(
-        description="Presigned URL of the reshaped picture. It expires after 2 hours, or as the setting "
-        "`url_seconds` says."
+        description="Presigned URL of the reshaped picture. It expires after 2 hours; the setting "
+        "`url_seconds` changes this."
     )
     timed: Milliseconds = Field(description="Time that the task took, in milliseconds.")
     timed_apply: Milliseconds = Field(

@@ -3,11 +3,11 @@
 Units are reserved when a task is created. If the task succeeds, they are spent; if it fails, they are
 refunded.
 
-A grant is an amount of units with an expiry, which a key got together. A task first uses the grant that
-expires first; of those that expire at the same time, the oldest.
+A grant is an amount of units that a key received at one time. It has an expiry. A task uses the grant that
+expires first. If several expire at the same time, the task uses the oldest.
 
-Each grant contains its own reservations. So a refund changes one stored record at a time, and another process
-can repeat it after a crash.
+The record of a grant contains the reservations of its units. So one write refunds a reservation, and after a
+crash, another process can repeat this write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GRANT, CHARGE = "perfectcorp/grant", "perfectcorp/charge"
 
 @dataclass(frozen=True)
 class Grant:
-    """An amount of units that a key got together.
+    """An amount of units that a key received at one time.
 
     Attributes
     ----------

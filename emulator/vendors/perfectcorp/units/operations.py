@@ -36,7 +36,7 @@ UnitsDep = Annotated[Units, Depends(_units_of)]
 
 
 async def credit(credential: LegacyCallerDep, units: UnitsDep) -> Response:
-    """List the units of a key."""
+    """List the units (prepaid credits) of a key."""
     return render_grants(await units.grants(credential))
 
 

@@ -1,4 +1,4 @@
-"""Query and response models of the unit API."""
+"""Query and response models of the operations for units."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CostPage(Page):
 
 
 class GrantedUnits(Member):
-    """A grant: an amount of units that a key got together."""
+    """A grant: an amount of units that a key received at one time."""
 
     id: int = Field(description="Number of the grant, an integer that can exceed 2^53.")
     type: Literal["ApiSubsToken", "ApiPaygToken"] = Field(
@@ -48,7 +48,7 @@ class Grants(Done):
 
     results: list[GrantedUnits] = Field(
         description="Grants of the key, in the order in which tasks use them. A grant is an amount of units "
-        "that the key got together."
+        "that the key received at one time."
     )
 
 

@@ -1,4 +1,4 @@
-"""A server of pictures for requests with a URL."""
+"""A server from which the emulator downloads pictures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 @pytest.fixture(scope="session")
 def pictures(face_jpeg: bytes) -> Iterator[str]:
-    """The base URL of the server of pictures."""
+    """The base URL of a server of pictures."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             data = {"/face.jpg": face_jpeg, "/heavy.jpg": face_jpeg + bytes(2 * 1024 * 1024)}.get(self.path)
             self.send_response(404 if data is None else 200)
             self.end_headers()
-            # The client closes the connection when a picture is too long.
+            # The emulator closes the connection when a picture is too large.
             with contextlib.suppress(ConnectionError):
                 self.wfile.write(data or b"")
 

@@ -29,7 +29,7 @@ PLAIN = ["request_id", "obj_file", "time_used", "transfer_matrix"]
 
 @pytest.fixture
 def folder(answer: dict[str, Any], tmp_path: Path) -> Path:
-    """A folder with the three files under the vendor's names."""
+    """A folder with the three files of the response."""
     for name, member in [("face.obj", "obj_file"), ("face.mtl", "mtl_file"), ("tex.jpg", "texture_img")]:
         (tmp_path / name).write_bytes(base64.b64decode(answer[member], validate=True))
     return tmp_path
@@ -86,13 +86,13 @@ def vertices_of(obj: str) -> Points3:
 
 
 def distance(answer: dict[str, Any], position: int, photo: bytes) -> float:
-    """Return the distance of a mesh from the face in a photo, as a fraction of the eye distance."""
+    """Return how far the projected mesh is from the face in a photo, as a fraction of the eye distance."""
     landmarks = landmarks_of(photo)
     vertices = vertices_of(answer["obj_file"])
     height, width = decode_picture(photo, ImageRules(frozenset({"jpeg"}))).image.shape[:2]
     matrix = np.reshape(answer["transfer_matrix"][position], (4, 4))
     x, y, _, _ = matrix @ np.column_stack([vertices[:468], np.ones(468)]).T
-    # Pixel centres are at half integers in the documented frame, and at integers in the face core.
+    # The centre of the first pixel is (0.5, 0.5) for Face++, and (0, 0) for the landmarks of the emulator.
     projected = np.column_stack([width / 2 + x, height / 2 - y]) - 0.5
     eyes = np.linalg.norm(landmarks[33] - landmarks[263])
     return float(np.median(np.linalg.norm(projected - landmarks, axis=1) / eyes))
@@ -160,7 +160,7 @@ def test_the_same_photo_gives_the_same_bytes_however_it_is_sent(
 def test_a_big_photo_fits_into_a_field(
     client: httpx.Client, answer: dict[str, Any], face_jpeg: bytes
 ) -> None:
-    padded = face_jpeg + bytes(1_300_000)  # bytes after the end of a JPEG are ignored
+    padded = face_jpeg + bytes(1_300_000)  # decoders ignore bytes after the end of a JPEG
     big = client.post(URL, data={**KEYS, "image_base64_1": base64.b64encode(padded).decode()})
     assert (big.status_code, list(big.json())) == (200, PLAIN)
     assert without_what_varies(big.json()) == without_what_varies({name: answer[name] for name in PLAIN})

@@ -53,7 +53,7 @@ def test_the_matrix_carries_a_vertex_to_its_pixel(
     pixels = camera.project(vertices_cm)
     np.testing.assert_allclose(1000 / 2 + x - 0.5, pixels[:, 0], atol=1e-8)
     np.testing.assert_allclose(800 / 2 - y - 0.5, pixels[:, 1], atol=1e-8)
-    # Depth is divided by this factor and has the opposite sign: it grows towards the camera.
+    # Face++ divides the depth by this factor. Its depth grows towards the camera, the emulator's does not.
     np.testing.assert_allclose(z * 11.0235, -(pixels[:, 2]), atol=1e-6)
     assert (one == 1).all()
 

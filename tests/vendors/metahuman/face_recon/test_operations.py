@@ -35,7 +35,7 @@ def encoded(photo: bytes, pillow_format: str, **options: object) -> bytes:
 
 
 def without_url(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the part that is the same in every response to the same photo."""
+    """Return the parts that are the same in all responses to the same photo."""
     face = {name: value for name, value in result["face"].items() if name != "textureUrl"}
     return {**result, "face": face}
 

@@ -1,4 +1,4 @@
-"""Registration of tokens."""
+"""The operation that issues tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens, which legacy clients send in place of their key."""
+"""Access tokens, which old clients send in place of their key."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_call_without_an_id_token_is_its_keys(emulate: Callable[..., Any]) -> 
     assert answers[1].json() == before.json()
     calls = client.get("/_emulator/calls", params={"credential": "sk-test"}).json()["calls"]
     assert [call["operation"] for call in calls] == ["legacy_token"] * 3
-    # Without a client_id in the body, the header identifies the caller, as on other paths.
+    # If the body has no client_id, the journal has the key of the Authorization header.
     headers = {"Authorization": "Bearer sk-test"}
     stranger = client.post("/s2s/v1.0/client/auth", json={"client_id": 5}, headers=headers)
     assert stranger.json()["error_code"] == "InvalidParameters"

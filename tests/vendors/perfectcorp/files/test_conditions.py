@@ -1,4 +1,4 @@
-"""Preconditions and byte ranges of downloads."""
+"""Conditions and byte ranges of downloads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EARLIER, SAME, LATER = (formatdate(NOW + seconds, usegmt=True) for seconds in (-
 
 
 def served(header: str, size: int) -> bytes | None:
-    """Return the bytes that ``header`` requests of an object of ``size`` bytes, or None for a refusal."""
+    """Return the bytes of an object of ``size`` bytes that a ``Range`` header gets, or None for an error."""
     data = bytes(number % 256 for number in range(size))
     try:
         part = read_range(header, size)
@@ -32,7 +32,7 @@ def served(header: str, size: int) -> bytes | None:
 
 
 def expected(header: str, size: int) -> bytes | None:
-    """Return what RFC 9110, section 14.1.2, says, byte by byte."""
+    """Return the same by the definition in RFC 9110, section 14.1.2, checking every byte."""
     data = [number % 256 for number in range(size)]
     unit, _, ranges = header.partition("=")
     first, dash, last = ranges.partition("-")

@@ -78,7 +78,7 @@ def test_only_version_1_0_needs_no_size(emulate: Callable[..., Any], face_jpeg: 
     (file,) = emulator.client.post(f"{V1[0]}/x", json={"files": [new]}).json()["result"]["files"]
     (request,) = file["requests"]
     assert request["headers"] == {"Content-Type": "image/jpeg"}
-    # The type is signed, and the length is not.
+    # The URL signs the type, but not the length.
     wrong_type = emulator.anonymous.put(
         request["url"], headers={"Content-Type": "image/png"}, content=b"photo"
     )

@@ -1,4 +1,4 @@
-"""Objects in the store, and the errors of the store."""
+"""Uploads to the object store, downloads from it, and its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "sk-test"
 
 
 def refusal(answer: Any, **details: str | None) -> tuple[int, str]:
-    """Return the status and the code of an error. ``details`` are its elements besides the usual ones."""
+    """Return the status and the code of an error, and check that the XML has the elements ``details``."""
     assert answer.headers["content-type"] == "application/xml"
     error = ET.fromstring(answer.content)  # noqa: S314 - the emulator's own response
     elements = {child.tag: child.text for child in error}
@@ -34,7 +34,7 @@ def refusal(answer: Any, **details: str | None) -> tuple[int, str]:
 
 @pytest.fixture
 def upload(emulate: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that uploads a photo of five bytes with additional headers."""
+    """A function that uploads five bytes with additional headers."""
     emulator = emulate()
     request = emulator.registered(5)["requests"][0]
     return lambda **given: emulator.anonymous.put(
@@ -46,7 +46,7 @@ def upload(emulate: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def result(emulate: Callable[..., Any], face_jpeg: bytes) -> Callable[..., Any]:
-    """Return a function that downloads a result with additional headers."""
+    """A function that downloads a result with additional headers."""
     emulator = emulate()
     url = emulator.run(face_jpeg)["results"]["url"]
     return lambda method="GET", query=None, **given: emulator.anonymous.request(
@@ -89,7 +89,7 @@ def test_a_body_of_unknown_length_is_not_implemented(api: Any, face_jpeg: bytes)
 
 
 def test_an_upload_has_a_length(api: Any) -> None:
-    """``httpx`` always sends a length with PUT, so this request is written by hand."""
+    """The request is written by hand, because ``httpx`` always sends a ``Content-Length`` with PUT."""
     url = httpx.URL(api.registered(5)["requests"][0]["url"])
     with socket.create_connection((url.host, url.port)) as connection:
         connection.sendall(b"PUT " + url.raw_path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -139,7 +139,7 @@ def test_other_methods_are_not_allowed(result: Callable[..., Any], method: str) 
     for query in (None, ""):
         wrong = result(method, query)
         assert refusal(wrong, Method=method, ResourceType="OBJECT") == (405, "MethodNotAllowed")
-        # DELETE is never allowed either, but its signature is checked first.
+        # DELETE is not allowed either, but the signature is checked first.
         assert wrong.headers["allow"] == "GET, HEAD, PUT"
 
 
@@ -174,7 +174,7 @@ def test_a_header_of_the_store_must_be_signed(upload: Callable[..., Any], result
             call(x_amzn_trace_id="1", x_amz_content_sha256="UNSIGNED-PAYLOAD", x_other="1").status_code == 200
         )
         assert refusal(call(x_amz_content_sha256="0" * 64)) == (403, "SignatureDoesNotMatch")
-    # Without a signature, the request is anonymous.
+    # A request without a signature has no key.
     assert refusal(result(query="", x_amz_acl="private")) == (403, "AccessDenied")
 
 

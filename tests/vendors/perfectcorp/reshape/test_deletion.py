@@ -71,7 +71,7 @@ def test_nothing_is_left_of_a_file_that_is_deleted(emulate: Callable[..., Any], 
     emulator.wait(task_id)
     assert [len(run(world.records.find, kind)) for kind in (FILE, OBJECT)] == [1, 1]
     assert emulator.client.post(DELETE, json={"task_id": task_id}).status_code == 200
-    # Its URL still accepts an upload, which is not stored.
+    # An upload to its URL still returns 200, but is not stored.
     assert emulator.put(file, face_jpeg).status_code == 200
     assert [run(world.records.find, kind) for kind in (FILE, OBJECT)] == [[], []]
     assert run(world.blobs.keys) == []

@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 
 WIDER_EYES: dict[str, Any] = {"version": "1.0", "features": {"eye_size": 80}, "global": {}}
 
-# So strict that the sample pictures exceed every limit.
+# Limits that the test faces exceed.
 STRICT = {"file_bytes": 300_000, "longest_side": 700, "face_fraction": 0.6, "face_angle_deg": 89.0}
 
 

@@ -33,7 +33,7 @@ def test_urls_files_and_tasks_expire_by_the_clock(emulate: Callable[..., Any], f
     assert expired.status_code == 403
     assert "<Code>AccessDenied</Code><Message>Request has expired</Message>" in expired.text
     assert emulator.anonymous.put(late["url"], headers=late["headers"], content=face_jpeg).status_code == 403
-    # A poll returns a new URL until the task expires.
+    # Until the task expires, each poll returns a new URL.
     assert emulator.anonymous.get(emulator.wait(task_id)["results"]["url"]).status_code == 200
     emulator.clock.advance(30 * DAY - 7201)
     assert status_of(emulator, task_id) == (200, None)
@@ -72,7 +72,7 @@ def test_each_key_can_have_lifetimes_of_its_own(emulate: Callable[..., Any], fac
     assert status_of(emulator, task_id) == (200, None)
     emulator.clock.advance(DAY)
     assert status_of(emulator, task_id) == (500, "TaskTimeout")
-    # A file of the other key has the lifetime of the settings.
+    # The file of the other key has the lifetime in the settings.
     body = {"src_file_id": slots[1]["file_id"], "version": "1.0", "features": {"jaw": 1}, "global": {}}
     assert emulator.client.post(TASK, json=body, headers=other).status_code == 200
     emulator.client.delete(path, params=whose)
@@ -101,6 +101,6 @@ def test_a_task_that_nobody_polls_is_lost_if_so_set(emulate: Callable[..., Any],
     assert status_of(emulator, lost) == (400, "InvalidTaskId")
     emulator.finish(kept)
     emulator.wait(kept)
-    # After a poll has returned its end, a task is not lost any more.
+    # A task is not lost if a poll has shown its end.
     emulator.clock.advance(100)
     assert status_of(emulator, kept) == (200, None)

@@ -1,4 +1,4 @@
-"""Tasks that reshape and find faces."""
+"""Reshape tasks and pre-process tasks."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_per_side_zero_overrides_the_combined_parameter(api: Any, face_jpeg: b
     result = pixels(api.result(api.start(body))).astype(int)
     changed = np.abs(pixels(face_jpeg) - result).max(axis=2) > 24
     half = changed.shape[1] // 2
-    # The face looks into the camera, so the person's right is on the left of the picture.
+    # The person's right side is on the left of the picture.
     assert changed[:, :half].sum() > 50
     assert changed[:, half:].sum() == 0
 

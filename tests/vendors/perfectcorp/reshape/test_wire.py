@@ -31,8 +31,8 @@ from laboratory.proportions import PROPORTIONS
 
 values = st.integers(-100, 100)
 
-# Features that decrease their quantity in laboratory.proportions at 100. All others increase it: the vendor's
-# page says small to large, narrow to wide, low to high, and the tip of the nose from up to down.
+# The parameters that, at 100, make the quantity of laboratory.proportions smaller. All others make it larger:
+# the vendor's page says small to large, narrow to wide and low to high, and the nose tip from up to down.
 LESS_AT_100 = {"cheekbones", "jaw"}
 
 

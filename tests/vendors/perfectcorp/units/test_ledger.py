@@ -1,4 +1,4 @@
-"""The costs of tasks, and refunds."""
+"""The units that tasks cost, and their refunds."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_was_taken_for_a_task_that_never_came_to_be_is_given_back_at_the_ne
         emulator.wait(kept)
         units = Units(emulator.client.app.state.world, PerfectCorpSettings(), frozenset({"create_reshape"}))
         whose = ("sk-test", "never-told")
-        # The state after a process was killed before it recorded the task.
+        # The state if a process was killed after the reservation, before it stored the task.
         emulator.client.portal.call(units.reserve, *whose, "create_reshape", "api_face_reshape", 1)
         assert balance(emulator) == 998
         assert [each["target_id"] for each in history(emulator)] == ["never-told", kept]

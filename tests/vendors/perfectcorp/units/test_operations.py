@@ -1,4 +1,4 @@
-"""The units of a key, its history, and the costs of features."""
+"""The operations that list a key's units, its charges, and the prices of features."""
 
 from __future__ import annotations
 
