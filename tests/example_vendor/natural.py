@@ -68,7 +68,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {}
 """No calls are needed, because the examples of the operations get as far as the check of the key."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
-"""Operations whose calls belong to no credential: none."""
+"""Operations without a credential: none."""
 
 
 def failed(entry: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_explore_names_the_order_that_breaks_the_client(explore: Explore) -> Non
 
 @pytest.fixture
 def drift(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Callable[..., Any]:
-    """A function that runs ``face-emulator drift``. The emulator of the command has a started worker."""
+    """A function that runs ``face-emulator drift``. The command uses the running worker of the tests."""
     monkeypatch.setattr("emulator.drift.command.running_server", partial(running_server, workers=workers))
 
     def run(*arguments: str, **environment: str) -> Any:

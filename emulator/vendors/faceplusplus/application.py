@@ -16,7 +16,7 @@ from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Add the counter of calls per second, if the setting ``qps`` limits them."""
+    """Add a counter of calls, if the setting ``qps`` limits the calls per second."""
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)

@@ -81,7 +81,7 @@ class Fields:
     async def flag(self, name: str) -> bool:
         """Return whether a field is 1. An absent field counts as 0.
 
-        Some clients send this field as a file. Its content is used if the field has no text.
+        Some clients send the field as a file. The content of this file is used if there is no text.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Fields:
         return number[1] == "1"
 
     def image(self, suffix: str = "") -> ImageField | None:
-        """Return an image field, or None. A file takes precedence over base64, and base64 over a URL.
+        """Return an image field, or None if it is absent. A file is preferred to base64, and base64 to a URL.
 
         ``suffix`` selects the image: with ``_2``, the fields are ``image_file_2``, ``image_base64_2`` and
         ``image_url_2``.

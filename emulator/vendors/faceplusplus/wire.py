@@ -72,5 +72,5 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 
 
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    """Return a JSON response. ``separators`` are those of ``json.dumps``: the gateway sends no spaces."""
+    """Return a JSON response. ``separators`` is the argument of ``json.dumps``."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")

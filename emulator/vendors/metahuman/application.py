@@ -25,7 +25,7 @@ FORM_BYTES = 1024 * 1024
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
-    """Render validation errors in the format of FastAPI with Pydantic 1."""
+    """Add the handler that answers validation errors in the format of FastAPI with Pydantic 1."""
     app.add_exception_handler(RequestValidationError, _invalid)
 
 

@@ -1,6 +1,6 @@
 """Parsing of JSON bodies and of the parameters ``page_size`` and ``starting_token``.
 
-Invalid values get the vendor's messages.
+If a value is invalid, the error has the vendor's message.
 """
 
 from __future__ import annotations

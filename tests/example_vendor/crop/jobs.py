@@ -26,7 +26,7 @@ class CropJobs:
     announcer: Announcer
 
     def job(self) -> Job:
-        """Return the functions that perform, settle and announce a crop."""
+        """Return the functions that perform a crop, bill it and announce its end."""
         return Job(self.perform, "crop_failed", self.settle, self.announcer.announce)
 
     async def perform(self, task: Task) -> Outcome:

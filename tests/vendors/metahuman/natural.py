@@ -45,7 +45,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {"static": static}
 """Calls in place of the examples that do not get as far as the check of the token."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset({"token", "static"})
-"""Operations whose calls belong to no credential. A texture that does not exist belongs to no token."""
+"""Operations without a credential. A texture that does not exist belongs to no token."""
 
 
 def outcome(client: Any, key: str, data: bytes) -> str:

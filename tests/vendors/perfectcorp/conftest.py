@@ -100,7 +100,7 @@ class Emulator(Api):
         self.clock = clock
 
     def progress(self, mode: str) -> None:
-        """Set when new tasks end, such as ``manual``."""
+        """Set when new tasks end. ``mode`` is a mode of the progression, such as ``manual``."""
         mine = {"credential": KEY}
         answer = self.client.put("/_emulator/progression", params=mine, json={"mode": mode})
         assert answer.status_code == 200, answer.text

@@ -253,7 +253,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {"upload": upload_call, "download": do
 """Calls in place of the examples that do not get as far as the check of the key."""
 
 WITHOUT_CREDENTIAL: frozenset[str] = frozenset()
-"""Operations whose calls belong to no credential: none."""
+"""Operations without a credential: none."""
 
 
 def flow(world: Any, operation: str, **given: str) -> Any:

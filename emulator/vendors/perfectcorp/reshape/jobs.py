@@ -42,7 +42,7 @@ class Engine:
     announcer: Announcer
 
     def jobs(self) -> dict[str, Job]:
-        """Return the job of each kind of task: the functions that perform, settle and announce a task."""
+        """Return, by kind of task, the functions that perform a task, charge units and announce the end."""
         return {
             kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))

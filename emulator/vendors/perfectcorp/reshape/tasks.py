@@ -1,4 +1,4 @@
-"""Functions that create the tasks of AI Face Reshape, and find a task for a poll."""
+"""Functions that create tasks of AI Face Reshape, and a function that finds the task of a poll."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def served(header: str, size: int) -> bytes | None:
 
 
 def expected(header: str, size: int) -> bytes | None:
-    """Return the same by the definition in RFC 9110, section 14.1.2, checking every byte."""
+    """Return the bytes that RFC 9110, section 14.1.2, selects, or None for an error."""
     data = [number % 256 for number in range(size)]
     unit, _, ranges = header.partition("=")
     first, dash, last = ranges.partition("-")

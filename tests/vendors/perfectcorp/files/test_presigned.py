@@ -1,4 +1,4 @@
-"""Presigned URLs allow one request until they expire."""
+"""Presigned URLs. Each is valid for one method, one path and certain headers, until it expires."""
 
 from __future__ import annotations
 

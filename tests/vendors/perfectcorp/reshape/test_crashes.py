@@ -1,4 +1,4 @@
-"""A task is interrupted by a crash at any step: the next process finishes it, and repeats nothing."""
+"""If a crash interrupts a task at any step, the next process finishes the task and repeats nothing."""
 
 from __future__ import annotations
 

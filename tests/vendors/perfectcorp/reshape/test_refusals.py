@@ -1,4 +1,4 @@
-"""Requests whose task is refused."""
+"""Requests for a task that are refused."""
 
 from __future__ import annotations
 
