@@ -26,7 +26,7 @@ SECRET = os.environ["FACE_EMULATOR_WEBHOOK_SECRET"]
 PORT, EXPECTED = int(sys.argv[1]), set(sys.argv[2:]) - {"once"}
 PATIENCE_SECONDS = 20
 
-heard: list[tuple[str, str]] = []
+received: list[tuple[str, str]] = []
 broken: list[str] = []
 
 
@@ -45,10 +45,10 @@ class Hook(BaseHTTPRequestHandler):
             digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
             if digest != self.headers["x-example-signature"]:
                 broken.append("the signature is wrong")
-            heard.append(("example_vendor", self.headers["x-example-id"]))
+            received.append(("example_vendor", self.headers["x-example-id"]))
         else:
             Webhook(SECRET).verify(body, dict(self.headers))
-            heard.append(("perfectcorp", self.headers["webhook-id"]))
+            received.append(("perfectcorp", self.headers["webhook-id"]))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -60,8 +60,8 @@ class Hook(BaseHTTPRequestHandler):
 def poll(path: str, **headers: str) -> None:
     """Poll a task until it has ended."""
     while True:
-        told = call(path, **headers)
-        if told.get("state", told.get("data", {}).get("task_status")) not in {"working", "running"}:
+        answer = call(path, **headers)
+        if answer.get("state", answer.get("data", {}).get("task_status")) not in {"working", "running"}:
             return
         time.sleep(0.02)
 
@@ -80,12 +80,12 @@ def main() -> None:
     deliveries = len(call(f"/_emulator/webhooks/deliveries?credential={KEY}"))
     due = deliveries * (1 if plan is None else len(plan))
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(heard) < due and not broken and time.monotonic() < deadline:
+    while len(received) < due and not broken and time.monotonic() < deadline:
         time.sleep(0.01)
-    if "once" in sys.argv and len(set(heard)) < len(heard):
+    if "once" in sys.argv and len(set(received)) < len(received):
         broken.append("a webhook came twice")
-    if {vendor for vendor, _ in heard} != (EXPECTED if due else set()):
-        broken.append(f"these webhooks came: {heard}")
+    if {vendor for vendor, _ in received} != (EXPECTED if due else set()):
+        broken.append(f"these webhooks came: {received}")
     if broken:
         sys.exit("; ".join(broken))
 

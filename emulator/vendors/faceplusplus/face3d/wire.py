@@ -20,7 +20,7 @@ MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 MILLIMETRES_PER_CM = 10.0
 """The unit of the OBJ is a millimetre. In the vendor's sample, a unit is 6.7 pixels, which fits a face."""
 
-DEPTH_SQUEEZE = 11.0235
+DEPTH_DIVISOR = 11.0235
 """In the vendor's sample, the third row of the matrix is divided by this number."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
@@ -113,7 +113,7 @@ def transfer_matrix(view: View) -> Matrix:
     scale = camera.scale / MILLIMETRES_PER_CM
     matrix = np.eye(4)
     matrix[:3, :3] = scale * camera.rotation
-    matrix[2, :3] /= DEPTH_SQUEEZE
+    matrix[2, :3] /= DEPTH_DIVISOR
     matrix[0, 3] = camera.translation[0] + 0.5 - view.width / 2
     matrix[1, 3] = view.height / 2 - camera.translation[1] - 0.5
     return matrix

@@ -44,7 +44,7 @@ def _engine(
     )
 
 
-def _never(code: str, page_code: str, text: str) -> PerfectCorpEntry:
+def _only_by_fault(code: str, page_code: str, text: str) -> PerfectCorpEntry:
     """Return an error that the vendor lists, but that the emulator only returns as an injected fault."""
     return replace(_engine(code, page_code, text, f"{ONLY_BY_FAULT}.", mark=Mark.CONFIRMED), is_natural=False)
 
@@ -80,14 +80,14 @@ ENGINE = ErrorCatalogue(
             "unknown_internal_error", "RUNTIME_ERROR", "Others",
             "The emulator fails unexpectedly; its log has the traceback.", (FaceError,),
         ),
-        _never("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit"),
-        _never("error_download_mask", "RUNTIME_ERROR", "Download mask image error"),
-        _never("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error"),
-        _never("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image"),
-        _never("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image"),
-        _never("error_inference", "RUNTIME_ERROR", "Inference pipeline error"),
-        _never("exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image"),
-        _never("error_upload", "RUNTIME_ERROR", "Upload result image error"),
+        _only_by_fault("error_exceed_max_image_size", "INPUT_ERROR", "Input image size exceeds the maximum limit"),
+        _only_by_fault("error_download_mask", "RUNTIME_ERROR", "Download mask image error"),
+        _only_by_fault("error_decode_mask", "RUNTIME_ERROR", "Decode mask image error"),
+        _only_by_fault("error_nsfw_content_detected", "RUNTIME_ERROR", "NSFW content detected in source image"),
+        _only_by_fault("error_face_parsing", "RUNTIME_ERROR", "Failed to do face segmentation on source image"),
+        _only_by_fault("error_inference", "RUNTIME_ERROR", "Inference pipeline error"),
+        _only_by_fault("exceed_nsfw_retry_limits", "RUNTIME_ERROR", "Exceed the retry limits to avoid generated NSFW image"),
+        _only_by_fault("error_upload", "RUNTIME_ERROR", "Upload result image error"),
     ]
 )  # fmt: skip
 """Errors that a task can end with."""
