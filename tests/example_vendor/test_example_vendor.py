@@ -61,7 +61,7 @@ def test_each_operation_can_be_refused_by_a_rule(client: httpx.Client, me: Clien
         assert (answer.status_code, answer.json()) == (401, {"problem": "bad_key", "hint": "Who are you?"})
 
 
-def test_a_key_that_is_not_good_is_refused(client: httpx.Client, me: Client) -> None:
+def test_a_revoked_key_is_refused(client: httpx.Client, me: Client) -> None:
     me.list_credential("sk-example", CredentialState.REVOKED)
     for answer in (
         client.post(COUNT, content=b"", headers=HEADERS),
@@ -71,7 +71,7 @@ def test_a_key_that_is_not_good_is_refused(client: httpx.Client, me: Client) -> 
         assert refusal(answer) == (401, "bad_key", "Who are you?")
 
 
-def test_an_unknown_path_is_told(client: httpx.Client) -> None:
+def test_an_unknown_path_is_an_error(client: httpx.Client) -> None:
     assert refusal(client.get("/example/nothing")) == (404, "no_such_path", "Nothing is here.")
 
 
@@ -84,7 +84,7 @@ def test_a_body_that_is_too_long_is_refused(
     assert refusal(answer) == (413, "too_large", "That is too much.")
 
 
-def test_a_defect_is_told(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_is_an_error(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -111,12 +111,12 @@ def test_a_picture_that_cannot_be_counted_is_refused(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"url": 1}', b'{"url": "me.jpg"}'])
-def test_a_crop_needs_to_know_where_the_picture_is(client: httpx.Client, body: bytes) -> None:
+def test_a_crop_needs_the_url_of_a_picture(client: httpx.Client, body: bytes) -> None:
     answer = client.post(CROPS, content=body, headers=HEADERS)
     assert refusal(answer) == (400, "no_body", "Say where the picture is.")
 
 
-def test_a_crop_that_is_not_there_is_gone(
+def test_an_unknown_or_expired_crop_is_gone(
     client: httpx.Client, me: Client, face_jpeg: bytes, serve: Callable[[bytes], str]
 ) -> None:
     gone = (410, "unknown_crop", "That crop is gone.")
@@ -129,7 +129,7 @@ def test_a_crop_that_is_not_there_is_gone(
     assert refusal(client.get(polled, headers=HEADERS)) == gone
 
 
-def test_a_crop_that_fails_is_told_by_its_poll(client: httpx.Client, me: Client) -> None:
+def test_a_poll_returns_the_error_of_a_failed_crop(client: httpx.Client, me: Client) -> None:
     answer = flow(Caller("sk-example", client), "create_crop")
     failed = {"state": "failed", "box": None, "problem": "The crop failed."}
     assert (answer.status_code, answer.json()) == (200, failed)

@@ -27,13 +27,13 @@ def rules_of(name: str, *, without_example: bool = False) -> list[tuple[str | No
     return [(rule.match.vendor, rule.effect.error, rule.match.every) for rule in rules]
 
 
-def test_the_core_names_no_vendor() -> None:
+def test_the_core_scenarios_name_no_vendor() -> None:
     for file in resources.files("emulator.control").joinpath("scenarios").iterdir():
         for vendor in VENDORS:
             assert vendor not in file.read_text("utf-8"), file.name
 
 
-def test_every_vendor_adds_its_words_in_a_fixed_order() -> None:
+def test_every_vendor_adds_its_rules_in_a_fixed_order() -> None:
     out = [
         ("faceplusplus", "INSUFFICIENT_BALANCE", None),
         ("metahuman", "FAIL_AUTHORIZATION", None),
@@ -43,7 +43,7 @@ def test_every_vendor_adds_its_words_in_a_fixed_order() -> None:
     assert rules_of("out-of-credits") == [*out, ("example_vendor", "bad_key", None)]
 
 
-def test_a_vendor_that_adds_nothing_has_what_holds_otherwise() -> None:
+def test_a_vendor_that_adds_no_rule_gets_the_general_rule() -> None:
     limited = [
         ("faceplusplus", "CONCURRENCY_LIMIT_EXCEEDED", 2),
         ("perfectcorp", "TooManyRequests", 2),
@@ -53,14 +53,14 @@ def test_a_vendor_that_adds_nothing_has_what_holds_otherwise() -> None:
     assert rules_of("rate-limited") == [*limited, ("example_vendor", None, 2)]
 
 
-def test_a_vendor_alone_has_its_own_part_alone() -> None:
+def test_a_scenario_of_one_vendor_has_only_its_rules() -> None:
     found = shipped_scenarios([EXAMPLE])
     rules = found["out-of-credits"].rules + found["rate-limited"].rules
     assert [rule.match.vendor for rule in rules] == ["example_vendor"] * 2
     assert found["full-house"].description.startswith("Every picture shows a crowd")
 
 
-def test_both_kinds_are_loaded(client: httpx.Client, me: Client) -> None:
+def test_built_in_scenarios_and_those_of_vendors_can_be_loaded(client: httpx.Client, me: Client) -> None:
     me.load_scenario("rate-limited")
     assert [client.get(CROP, headers=KEY).status_code for _ in range(4)] == [410, 503, 410, 503]
     me.unload_scenario("rate-limited")
@@ -84,7 +84,7 @@ def test_both_kinds_are_loaded(client: httpx.Client, me: Client) -> None:
         ("[[rules]", "cannot be read"),
     ],
 )
-def test_a_file_that_is_not_its_vendors_is_refused(
+def test_a_scenario_about_another_vendor_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
     folder = tmp_path / "strange_one"

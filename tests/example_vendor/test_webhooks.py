@@ -37,7 +37,7 @@ def vendor_of(received: Any, secret: str) -> str:
     return "example_vendor"
 
 
-def test_every_endpoint_hears_of_its_vendor_and_one_without_hears_of_both(
+def test_an_endpoint_gets_the_webhooks_of_its_vendor_or_of_all(
     client: httpx.Client,
     me: Client,
     receivers: Callable[[], Any],
@@ -64,14 +64,14 @@ def test_every_endpoint_hears_of_its_vendor_and_one_without_hears_of_both(
     }
 
 
-def test_with_one_vendor_that_has_webhooks_an_endpoint_is_that_vendors() -> None:
+def test_an_endpoint_belongs_to_the_only_vendor_with_webhooks() -> None:
     client = TestClient(create_app(Settings(vendor_packages=("emulator.vendors",))))
     with client:
         added = client.post(ENDPOINTS, json={"url": HOOK}).json()
     assert (added["vendor"], added["secret"][:6]) == ("perfectcorp", "whsec_")
 
 
-def test_the_secret_of_every_vendors_endpoint_suits_all_of_them() -> None:
+def test_the_secret_of_an_endpoint_for_all_vendors_is_valid_for_all() -> None:
     def picky(prefix: str) -> Callable[[str], None]:
         def check(secret: str) -> None:
             if not secret.startswith(prefix):
@@ -97,6 +97,6 @@ def test_the_secret_of_every_vendors_endpoint_suits_all_of_them() -> None:
 
 
 @pytest.mark.parametrize("vendor", ["example_vendor", None])
-def test_an_endpoint_is_refused_that_the_vendor_would_refuse(me: Client, vendor: str | None) -> None:
+def test_an_endpoint_with_an_invalid_secret_is_refused(me: Client, vendor: str | None) -> None:
     with pytest.raises(Exception, match="the secret has fewer than 8 characters"):
         me.add_endpoint(HOOK, "c2hvcnQ", vendor=vendor)

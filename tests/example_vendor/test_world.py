@@ -85,7 +85,7 @@ def test_calls_and_units_have_a_price(
     assert found.totals == {"EUR": "0.04", "USD": "1.5"}
 
 
-def test_a_crop_lives_as_long_as_its_key_is_told(client: httpx.Client, me: Client) -> None:
+def test_a_crop_expires_after_the_lifetime_of_its_key(client: httpx.Client, me: Client) -> None:
     assert me.lifetimes()["example_vendor"] == {"crop_days": 1.0}
     me.set_lifetimes("example_vendor", crop_days=0.5)
     me.freeze()

@@ -25,12 +25,12 @@ def test_only_post_is_served(client: httpx.Client, method: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/facepp", "/facepp/v1/3dface/", "/facepp/v2/3dface"])
-def test_an_unknown_path_is_the_gateways(client: httpx.Client, path: str) -> None:
+def test_an_unknown_path_gets_an_error_of_the_gateway(client: httpx.Client, path: str) -> None:
     response = client.post(path, data=KEYS)
     assert (response.status_code, response.text) == (404, '{"error_message":"API_NOT_FOUND"}')
 
 
-def test_a_heavy_request_is_refused_by_the_proxy(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_large_request_is_refused_by_the_proxy(client: httpx.Client, face_jpeg: bytes) -> None:
     """The response is an HTML page. It comes before other checks, even before the whole body has arrived."""
     declared = client.post(URL, files={"image_file_1": face_jpeg + bytes(2 * 1024 * 1024)})
     head = b'--b\r\nContent-Disposition: form-data; name="image_file_1"; filename="a.jpg"\r\n\r\n'
@@ -48,7 +48,7 @@ def test_a_heavy_request_is_refused_by_the_proxy(client: httpx.Client, face_jpeg
         )
 
 
-def test_browsers_may_call_from_anywhere(client: httpx.Client) -> None:
+def test_web_pages_of_all_origins_can_call(client: httpx.Client) -> None:
     origin = {"Origin": "https://app.example"}
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-own"}
     preflight = client.options(URL, headers={**origin, **asked})
@@ -62,7 +62,7 @@ def test_browsers_may_call_from_anywhere(client: httpx.Client) -> None:
         assert (refused.status_code, refused.text) == (400, '{"error_message":"MISSING_ARGUMENTS: api_key"}')
 
 
-def test_a_defect_is_an_internal_error(
+def test_an_unexpected_exception_is_an_internal_error(
     monkeypatch: pytest.MonkeyPatch, workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]
 ) -> None:
     def fail(*_: object) -> str:

@@ -43,7 +43,7 @@ def test_the_gateway_refuses_without_credentials(
         (CredentialState.EXPIRED, 401, "AUTHENTICATION_ERROR"),
     ],
 )
-def test_a_listed_key_is_what_it_is_listed_as(
+def test_the_state_of_a_key_decides_its_error(
     workers: WorkerPool, state: CredentialState, status: int, message: str, *, strict: bool
 ) -> None:
     with TestClient(
@@ -53,7 +53,9 @@ def test_a_listed_key_is_what_it_is_listed_as(
     assert (answer.status_code, answer.text) == (status, f'{{"error_message":"{message}"}}')
 
 
-def test_only_listed_keys_are_good(workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]) -> None:
+def test_strict_mode_accepts_only_keys_with_a_state(
+    workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]
+) -> None:
     listed = {"listed": CredentialState.VALID, "paired:secret": CredentialState.VALID}
     pairs = {
         ("listed", "anything"): 400,
@@ -70,7 +72,7 @@ def test_only_listed_keys_are_good(workers: WorkerPool, refused: Callable[[Any],
                 assert refused(answer) == (status, NO_IMAGE)
 
 
-def test_a_key_that_calls_too_often_is_held_back_and_no_other(
+def test_a_key_that_calls_too_often_is_refused_and_no_other(
     workers: WorkerPool, refused: Callable[[Any], tuple[int, str]]
 ) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -86,7 +88,7 @@ def test_a_key_that_calls_too_often_is_held_back_and_no_other(
     assert refused(other) == (400, NO_IMAGE)
 
 
-def test_a_call_that_lacks_the_secret_is_its_keys(client: httpx.Client) -> None:
+def test_a_call_without_a_secret_is_recorded_for_its_key(client: httpx.Client) -> None:
     key = "without-a-secret"
     mine = {"credential": key}
     rule = {"match": {"operation": "3dface"}, "effect": "INTERNAL_ERROR", "count": 1}

@@ -20,7 +20,7 @@ URL = "/facepp/v1/3dface"
     prefix=st.sampled_from(["", "data:image/png;base64,", "DATA:;base64,", "data:image/jpeg; base64 ,"]),
     space=st.text(" \t\r\n", max_size=4),
 )
-def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str, space: str) -> None:
+def test_base64_is_decoded_with_any_prefix_and_white_space(data: bytes, prefix: str, space: str) -> None:
     text = base64.b64encode(data).decode()
     lines = "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
     assert decode_base64(space + prefix + space + lines + space) == data
@@ -28,12 +28,12 @@ def test_base64_is_read_however_it_is_dressed(data: bytes, prefix: str, space: s
 
 
 @pytest.mark.parametrize("text", ["!", "a", "äöü=", "data:image/png;base64,$$$$"])
-def test_what_is_no_base64_is_none(text: str) -> None:
+def test_malformed_base64_is_none(text: str) -> None:
     assert decode_base64(text) is None
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "text/plain"])
-def test_a_body_that_is_no_form_has_no_fields(client: httpx.Client, content_type: str) -> None:
+def test_a_body_that_is_not_a_form_has_no_fields(client: httpx.Client, content_type: str) -> None:
     response = client.post(URL, content=b'{"api_key": "key"}', headers={"content-type": content_type})
     assert (response.status_code, response.text) == (400, '{"error_message":"MISSING_ARGUMENTS: api_key"}')
 
@@ -48,7 +48,7 @@ def test_a_body_that_is_no_form_has_no_fields(client: httpx.Client, content_type
         ([("a", "")], "a=1", "1"),
     ],
 )
-def test_the_first_value_counts_that_is_not_empty(
+def test_the_first_value_that_is_not_empty_is_used(
     body: list[tuple[str, UploadFile | str]], query: str, text: str | None
 ) -> None:
     assert Fields(FormData(body), QueryParams(query)).text("a") == text

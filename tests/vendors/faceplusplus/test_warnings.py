@@ -14,7 +14,7 @@ def warnings(client: httpx.Client, key: str) -> list[tuple[str, str]]:
     return [(warning["code"], warning["detail"]) for warning in calls[-1]["warnings"]]
 
 
-def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_unknown_and_ignored_fields(client: httpx.Client, face_jpeg: bytes) -> None:
     key = "warned-of-fields"
     data = {"api_key": key, "api_secret": "s", "return_gesture": "1", "mtl": "1"}
     files = {"image_file_1": face_jpeg}
@@ -39,7 +39,7 @@ def test_credentials_in_the_query(client: httpx.Client) -> None:
     assert key not in str(call)
 
 
-def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_picture_of_another_type_than_declared(client: httpx.Client, face_jpeg: bytes) -> None:
     key = "warned-of-type"
     data = {"api_key": key, "api_secret": "s"}
     for said, expected in (

@@ -64,7 +64,7 @@ def test_a_file_disposition_and_no_line_after_the_end(
     assert what_stays(found) == what_stays(answer)
 
 
-def test_a_boundary_called_boundary_and_a_type_called_jpg(
+def test_a_boundary_named_boundary_and_a_media_type_jpg(
     client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
 ) -> None:
     photo = part(
@@ -78,7 +78,7 @@ def test_a_boundary_called_boundary_and_a_type_called_jpg(
     assert what_stays(found) == what_stays(answer)
 
 
-def test_parts_that_say_their_length_and_know_no_type(
+def test_parts_with_a_length_and_an_unknown_type(
     client: httpx.Client, face_jpeg: bytes, answer: dict[str, Any]
 ) -> None:
     photo = part(

@@ -39,7 +39,7 @@ def test_a_wrong_method_is_answered_as_fastapi_does(
     assert response.headers["allow"] == allowed
 
 
-def test_a_photo_that_streams_in_for_ever_is_refused(client: httpx.Client) -> None:
+def test_an_endless_photo_is_refused(client: httpx.Client) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="image_bytes"; filename="a.jpg"\r\n\r\n'
     response = client.post(
         URL,
@@ -52,7 +52,9 @@ def test_a_photo_that_streams_in_for_ever_is_refused(client: httpx.Client) -> No
     )
 
 
-def test_a_defect_is_answered_as_fastapi_does(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
+def test_an_unexpected_exception_is_answered_as_fastapi_does(
+    monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
+) -> None:
     def fail(*_: object) -> str:
         raise ZeroDivisionError
 

@@ -15,7 +15,7 @@ TAKEN = (422, {"error": {"code": 6, "message": "empty input image"}})
 """The response to a valid token with an empty photo."""
 
 
-def test_only_listed_tokens_are_good(workers: WorkerPool) -> None:
+def test_strict_mode_accepts_only_tokens_with_a_state(workers: WorkerPool) -> None:
     settings = Settings(credentials={"listed": CredentialState.VALID}, strict=True)
     with TestClient(create_app(settings, workers=workers)) as client:
         unknown = client.post(URL, data={"token": "unknown"}, files=PHOTO)
@@ -40,7 +40,7 @@ def test_only_listed_tokens_are_good(workers: WorkerPool) -> None:
         (CredentialState.NO_BALANCE, 1, "fail authorization"),
     ],
 )
-def test_a_listed_token_is_what_it_is_listed_as(
+def test_the_state_of_a_token_decides_its_error(
     workers: WorkerPool, state: CredentialState, code: int, message: str
 ) -> None:
     with TestClient(create_app(Settings(credentials={"t": state}), workers=workers)) as client:
@@ -48,7 +48,7 @@ def test_a_listed_token_is_what_it_is_listed_as(
     assert (answer.status_code, answer.json()) == (422, {"error": {"code": code, "message": message}})
 
 
-def test_a_call_that_lacks_the_picture_is_its_tokens(client: httpx.Client) -> None:
+def test_a_call_without_a_picture_is_recorded_for_its_token(client: httpx.Client) -> None:
     token = "without-a-picture"  # noqa: S105 - not a real token
     mine = {"credential": token}
     rule = {"match": {"operation": "run_pipeline"}, "effect": "FACE_NOT_FOUND", "count": 1}

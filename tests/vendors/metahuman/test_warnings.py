@@ -12,7 +12,7 @@ def warnings(client: httpx.Client, **filters: str) -> list[tuple[str, str]]:
     return [(warning["code"], warning["detail"]) for warning in calls[-1]["warnings"]]
 
 
-def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_unknown_and_ignored_fields(client: httpx.Client, face_jpeg: bytes) -> None:
     token = "warned-of-fields"  # noqa: S105 - not a real token
     data = {"token": token, "mode": "card"}
     assert client.post(PATH, data=data, files={"image_bytes": face_jpeg}).status_code == 200
@@ -21,7 +21,7 @@ def test_fields_that_nobody_reads(client: httpx.Client, face_jpeg: bytes) -> Non
     assert warnings(client, operation="token") == [("field-dropped", "unknown field email")]
 
 
-def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg: bytes) -> None:
+def test_a_picture_of_another_type_than_declared(client: httpx.Client, face_jpeg: bytes) -> None:
     token = "warned-of-type"  # noqa: S105 - not a real token
     for said, expected in (
         (
@@ -35,7 +35,7 @@ def test_a_picture_of_another_kind_than_is_said(client: httpx.Client, face_jpeg:
         assert warnings(client, credential=token) == expected
 
 
-def test_query_parameters_that_nobody_reads(client: httpx.Client) -> None:
+def test_unknown_query_parameters(client: httpx.Client) -> None:
     dropped = [("field-dropped", "there is no query parameter mode")]
     token = "warned-of-query"  # noqa: S105 - not a real token
     files = {"image_bytes": b""}

@@ -12,14 +12,14 @@ from emulator.vendors.perfectcorp.reshape import operations
 TASK = "/s2s/v2.0/task/face-reshape"
 
 
-def test_every_answer_is_numbered(api: Any) -> None:
+def test_every_response_has_a_request_id(api: Any) -> None:
     responses = [api.client.get(path) for path in (f"{TASK}/x", "/s2s/v2.0/nothing", f"{TASK}/y")]
     numbers = [response.headers["x-request-id"] for response in responses]
     assert len(set(numbers)) == 3
     assert all(number.isdigit() and len(number) == 18 for number in numbers)
 
 
-def test_an_unknown_path_and_a_wrong_method_are_answered_in_the_envelope(api: Any) -> None:
+def test_an_unknown_path_and_a_wrong_method_get_json_errors(api: Any) -> None:
     unknown = api.client.get("/s2s/v2.0/credit")
     assert unknown.status_code == 404
     assert unknown.json() == {
@@ -37,7 +37,7 @@ def test_an_unknown_path_and_a_wrong_method_are_answered_in_the_envelope(api: An
     }
 
 
-def test_a_body_without_an_end_is_refused(emulate: Callable[..., Any]) -> None:
+def test_an_endless_body_is_refused(emulate: Callable[..., Any]) -> None:
     answer = emulate().client.post(TASK, content=b'{"version": "' + bytes(2 * 1024 * 1024))
     sentence = "The request body is above the allowed maximum."
     assert (answer.status_code, answer.json()) == (
@@ -46,7 +46,7 @@ def test_a_body_without_an_end_is_refused(emulate: Callable[..., Any]) -> None:
     )
 
 
-def test_a_defect_is_answered_in_the_envelope(
+def test_an_unexpected_exception_gets_a_json_error(
     emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

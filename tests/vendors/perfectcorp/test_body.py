@@ -19,7 +19,7 @@ from emulator.vendors.perfectcorp.units.wire import HistoryPage
 TASK = "/s2s/v2.0/task/face-reshape"
 
 
-def test_a_body_that_is_no_json_is_refused(api: Any) -> None:
+def test_a_body_that_is_not_json_is_refused(api: Any) -> None:
     response = api.client.post(TASK, content=b"{")
     assert (response.status_code, response.json()) == (
         400,
@@ -45,9 +45,7 @@ def test_a_body_that_is_no_json_is_refused(api: Any) -> None:
     ],
     ids=range(8),
 )
-def test_a_body_that_nobody_can_use_is_refused_in_the_envelope(
-    emulate: Callable[..., Any], body: bytes
-) -> None:
+def test_an_unusable_body_gets_a_json_error(emulate: Callable[..., Any], body: bytes) -> None:
     answer = emulate().client.post("/s2s/v2.0/file", content=body)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "InvalidParameters")
 

@@ -23,7 +23,7 @@ PRE_PROCESS = f"{TASK}/pre-process"
     [{}, {"Authorization": "sk-test"}, {"Authorization": "Bearer"}, {"Authorization": "Basic eA=="}],
 )
 @pytest.mark.parametrize("path", [FILE, TASK, PRE_PROCESS])
-def test_without_a_key_nothing_is_reached(client: httpx.Client, headers: dict[str, str], path: str) -> None:
+def test_a_call_without_a_key_is_refused(client: httpx.Client, headers: dict[str, str], path: str) -> None:
     response = client.post(path, json={}, headers=headers)
     assert (response.status_code, response.json()) == (
         401,
@@ -40,7 +40,7 @@ def test_without_a_key_nothing_is_reached(client: httpx.Client, headers: dict[st
         (CredentialState.OTHER_REGION, "InvalidApiKey"),
     ],
 )
-def test_a_listed_key_is_what_it_is_listed_as(
+def test_the_state_of_a_key_decides_its_error(
     emulate: Callable[..., Any], state: CredentialState, code: str
 ) -> None:
     answer = emulate(credentials={"sk-test": state}).register(10)
@@ -60,7 +60,7 @@ def test_an_operation_lists_only_the_key_errors_that_it_returns() -> None:
             assert listed == (set() if operation.is_open else of_v2), name
 
 
-def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> None:
+def test_too_many_calls_are_refused_with_rate_limit(emulate: Callable[..., Any]) -> None:
     emulator = emulate(rate_limit=True)
     statuses = [emulator.register(10).status_code for _ in range(6)]
     assert statuses == [200] * 5 + [429]
@@ -74,7 +74,7 @@ def test_too_many_calls_are_held_back_if_so_set(emulate: Callable[..., Any]) -> 
     assert statuses[-1] == 429
 
 
-def test_the_clock_of_one_key_holds_no_other_back(emulate: Callable[..., Any]) -> None:
+def test_the_clock_of_one_key_limits_no_other_key(emulate: Callable[..., Any]) -> None:
     emulator = emulate(rate_limit=True)
     emulator.clock.advance(2 * 86400, KEY)
     assert [emulator.register(10).status_code for _ in range(5)] == [200] * 5
@@ -90,7 +90,7 @@ def test_all_keys_of_an_address_share_its_limit(emulate: Callable[..., Any]) -> 
     assert emulator.anonymous.get(CREDIT, headers=other).status_code == 429
 
 
-def test_a_clock_that_is_taken_back_blocks_nobody(emulate: Callable[..., Any]) -> None:
+def test_a_clock_that_is_set_back_blocks_no_calls(emulate: Callable[..., Any]) -> None:
     emulator = emulate(rate_limit=True)
     assert emulator.client.post("/_emulator/clock/advance", json={"seconds": 3600}).is_success
     assert [emulator.register(10).status_code for _ in range(6)] == [200] * 5 + [429]

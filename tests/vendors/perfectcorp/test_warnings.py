@@ -14,7 +14,7 @@ def warnings(emulator: Any) -> list[tuple[str, str]]:
     return [(warning["code"], warning["detail"]) for warning in call["warnings"]]
 
 
-def test_members_that_nobody_reads(emulate: Callable[..., Any]) -> None:
+def test_unknown_and_ignored_members(emulate: Callable[..., Any]) -> None:
     emulator = emulate()
     file_id = emulator.upload(PICTURE)
     assert warnings(emulator) == []
@@ -38,7 +38,7 @@ def test_members_that_nobody_reads(emulate: Callable[..., Any]) -> None:
     assert warnings(emulator) == [("field-dropped", "unknown member files[0].md5")]
 
 
-def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -> None:
+def test_polls_that_are_too_frequent_by_both_clocks(emulate: Callable[..., Any]) -> None:
     emulator = emulate(polls_per_second=3)
     for _ in range(3):
         emulator.client.get(f"{TASK}/nowhere")
@@ -51,7 +51,7 @@ def test_polls_that_come_too_often_by_every_clock(emulate: Callable[..., Any]) -
     assert warnings(emulator) == []
 
 
-def test_urls_that_are_used_past_their_life(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_expired_urls(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate(url_seconds=60)
     file = emulator.register(len(PICTURE)).json()["data"]["files"][0]
     url = emulator.run(face_jpeg)["results"]["url"]
@@ -65,7 +65,7 @@ def test_urls_that_are_used_past_their_life(emulate: Callable[..., Any], face_jp
     assert [code for code, _ in warnings(emulator)] == ["upload-url-expired"]
 
 
-def test_a_picture_of_another_kind_than_is_said(emulate: Callable[..., Any]) -> None:
+def test_a_picture_of_another_type_than_declared(emulate: Callable[..., Any]) -> None:
     emulator = emulate()
     for said, warned in (("image/jpg", False), ("image/png", True)):
         file = emulator.register(len(PICTURE), said).json()["data"]["files"][0]["requests"][0]
@@ -93,7 +93,7 @@ def test_paths_that_are_not_documented_any_more(emulate: Callable[..., Any]) -> 
     assert warnings(emulator) == [("deprecated-path", "send the API key itself as the bearer token")]
 
 
-def test_query_parameters_that_nobody_reads(emulate: Callable[..., Any]) -> None:
+def test_unknown_query_parameters(emulate: Callable[..., Any]) -> None:
     emulator = emulate()
     page = {"page_size": "3", "starting_token": "null"}
     dropped = [("field-dropped", "there is no query parameter page_sise")]

@@ -57,7 +57,7 @@ def attempts(emulator: Any, **query: str) -> list[dict[str, Any]]:
     return [attempt for delivery in deliveries(emulator, **query) for attempt in delivery["attempts"]]
 
 
-def test_the_receivers_library_takes_what_is_sent(emulate: Callable[..., Any], receiver: Any) -> None:
+def test_the_receivers_library_accepts_a_webhook(emulate: Callable[..., Any], receiver: Any) -> None:
     emulator = emulate()
     # The receiver's library refuses timestamps that are not close to the current time.
     emulator.clock.travel(time.time())
@@ -75,7 +75,9 @@ def test_the_receivers_library_takes_what_is_sent(emulate: Callable[..., Any], r
         Webhook(SECRET).verify(received.body, received.headers)
 
 
-def test_a_success_is_announced_as_one(emulate: Callable[..., Any], receiver: Any, face_jpeg: bytes) -> None:
+def test_a_success_sends_a_webhook_with_success(
+    emulate: Callable[..., Any], receiver: Any, face_jpeg: bytes
+) -> None:
     emulator = emulate()
     listen(emulator, receiver.url, secret=SECRET)
     emulator.run(face_jpeg)
@@ -84,7 +86,7 @@ def test_a_success_is_announced_as_one(emulate: Callable[..., Any], receiver: An
     assert told["data"]["task_status"] == "success"
 
 
-def test_who_polls_when_the_webhook_arrives_sees_the_end(
+def test_a_poll_shows_the_end_when_the_webhook_arrives(
     emulate: Callable[..., Any], receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each delivery waits this long for the delivery before it, because the endpoint does not answer.
@@ -122,7 +124,7 @@ def test_every_attempt_has_the_same_id_and_a_timestamp_of_its_own(
     assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 503, 200]
 
 
-def test_a_receiver_that_nobody_tells_of_the_clock_takes_every_attempt(
+def test_a_receiver_with_the_real_time_accepts_every_attempt(
     emulate: Callable[..., Any], receiver: Any, eventually: Callable[..., Any]
 ) -> None:
     emulator = emulate()
@@ -136,7 +138,7 @@ def test_a_receiver_that_nobody_tells_of_the_clock_takes_every_attempt(
         Webhook(endpoint["secret"]).verify(received.body, received.headers)
 
 
-def test_after_a_restart_the_schedule_goes_on_by_the_clock_of_its_key(
+def test_after_a_restart_retries_continue_by_the_keys_clock(
     on_one_folder: Callable[[], AbstractContextManager[Any]], receiver: Any, eventually: Callable[..., Any]
 ) -> None:
     whose = {"credential": KEY}
@@ -162,7 +164,7 @@ def test_the_schedule_is_the_one_that_standard_webhooks_suggests() -> None:
     assert PerfectCorpSettings().webhook_timeout_s == 15.0
 
 
-def test_410_ends_it_and_a_redirect_is_not_followed(
+def test_410_disables_the_endpoint_and_a_redirect_is_not_followed(
     emulate: Callable[..., Any], receivers: Callable[[], Any], eventually: Callable[..., Any]
 ) -> None:
     emulator = emulate()
@@ -179,9 +181,7 @@ def test_410_ends_it_and_a_redirect_is_not_followed(
     assert aim.received == []
 
 
-def test_both_kinds_are_announced_unless_a_setting_says_otherwise(
-    emulate: Callable[..., Any], receiver: Any
-) -> None:
+def test_both_kinds_of_task_send_webhooks_by_default(emulate: Callable[..., Any], receiver: Any) -> None:
     emulator = emulate()
     listen(emulator, receiver.url)
     pre_process = fail(emulator, f"{TASK}/pre-process")
@@ -234,7 +234,7 @@ def test_the_settings_name_endpoints(emulate: Callable[..., Any], receivers: Cal
         ({"signature": "stale"}, 1, "Message timestamp too old"),
     ],
 )
-def test_what_goes_wrong_on_purpose_a_receiver_can_tell(
+def test_a_receiver_refuses_webhooks_with_a_signature_fault(
     emulate: Callable[..., Any], receiver: Any, effect: dict[str, Any], count: int, refusal: str | None
 ) -> None:
     emulator = emulate()
@@ -273,12 +273,12 @@ def test_a_corrupt_secret_is_refused() -> None:
             decode_secret(secret)
 
 
-def test_the_sample_secret_stands_for_the_key_that_the_page_shows() -> None:
+def test_the_sample_secret_contains_the_signing_key_of_the_page() -> None:
     assert decode_secret(SECRET) == b"44336179331466243:92197042184"
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_a_made_up_secret_looks_like_the_sample(drawn: bytes) -> None:
+def test_a_new_secret_looks_like_the_sample(drawn: bytes) -> None:
     secret = new_secret(drawn)
     assert len(secret) == len(SECRET)
     first, second = decode_secret(secret).decode().split(":")
@@ -286,7 +286,7 @@ def test_a_made_up_secret_looks_like_the_sample(drawn: bytes) -> None:
 
 
 @given(st.binary(min_size=1), st.sampled_from(["", "="]), st.sampled_from(["", "whsec_"]))
-def test_a_secret_is_read_as_the_receivers_library_reads_it(key: bytes, padding: str, prefix: str) -> None:
+def test_a_secret_is_decoded_as_by_the_receivers_library(key: bytes, padding: str, prefix: str) -> None:
     text = base64.b64encode(key).decode()
     secret = prefix + (text if padding else text.rstrip("="))
     assert decode_secret(secret) == key
@@ -299,7 +299,7 @@ def test_a_secret_is_read_as_the_receivers_library_reads_it(key: bytes, padding:
     st.integers(0, 2**40),
     st.sampled_from([TaskState.SUCCEEDED, TaskState.FAILED]),
 )
-def test_what_is_said_of_a_task_is_minified_and_signed_as_it_is(
+def test_the_body_of_a_webhook_is_minified_and_signed_unchanged(
     task_id: str, moment: int, state: TaskState
 ) -> None:
     message = compose(Task(task_id, KEY, "k", {}, 1.0, state=state, finished_at=moment + 0.75))

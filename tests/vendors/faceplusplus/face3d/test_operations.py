@@ -122,7 +122,7 @@ def test_numbers_are_the_shortest_float32_forms_and_integers(client: httpx.Clien
         ({"texture": "0", "mtl": "0"}, PLAIN),
     ],
 )
-def test_texture_and_material_come_only_when_asked_for(
+def test_texture_and_material_are_only_returned_if_requested(
     client: httpx.Client,
     answer: dict[str, Any],
     face_jpeg: bytes,
@@ -135,7 +135,7 @@ def test_texture_and_material_come_only_when_asked_for(
     assert without_what_varies(response.json()) == without_what_varies(expected)
 
 
-def test_the_same_photo_gives_the_same_bytes_however_it_is_sent(
+def test_all_ways_to_send_a_photo_give_the_same_bytes(
     client: httpx.Client, answer: dict[str, Any], face_jpeg: bytes
 ) -> None:
     flags = {**KEYS, "texture": "1", "mtl": "1"}
@@ -157,7 +157,7 @@ def test_the_same_photo_gives_the_same_bytes_however_it_is_sent(
         assert without_what_varies(again.json()) == without_what_varies(answer)
 
 
-def test_a_big_photo_fits_into_a_field(
+def test_a_base64_field_can_be_longer_than_a_megabyte(
     client: httpx.Client, answer: dict[str, Any], face_jpeg: bytes
 ) -> None:
     padded = face_jpeg + bytes(1_300_000)  # decoders ignore bytes after the end of a JPEG

@@ -55,7 +55,7 @@ def png(data: bytes) -> bytes:
         ({"image_url_1": "nonsense"}, None, "INVALID_IMAGE_URL"),
     ],
 )
-def test_the_api_refuses_with_all_three_members(
+def test_an_error_of_the_api_has_all_three_members(
     client: httpx.Client,
     face_jpeg: bytes,
     two_faces_jpeg: bytes,
@@ -79,14 +79,14 @@ def test_the_api_refuses_with_all_three_members(
     assert refused(response) == (400, message)
 
 
-def test_a_heavy_photo_is_refused_where_the_request_is_small(
+def test_a_large_photo_in_a_small_request_is_refused(
     client: httpx.Client, pictures: str, refused: Callable[[Any], tuple[int, str]]
 ) -> None:
     response = client.post(URL, data={**KEYS, "image_url_1": f"{pictures}/heavy.jpg"})
     assert refused(response) == (400, "IMAGE_FILE_TOO_LARGE: image_url_1")
 
 
-def test_what_is_wrong_with_an_earlier_image_is_said_first(
+def test_the_error_of_an_earlier_image_comes_first(
     client: httpx.Client, landscape_jpeg: bytes, refused: Callable[[Any], tuple[int, str]]
 ) -> None:
     response = client.post(URL, data={**KEYS, "image_base64_2": "!"}, files={"image_file_1": landscape_jpeg})

@@ -43,7 +43,7 @@ def test_numbers_are_written_like_the_vendors_sample() -> None:
     scale=st.floats(1, 200),
     center=st.tuples(st.floats(0, 1000), st.floats(0, 800)),
 )
-def test_the_matrix_carries_a_vertex_to_its_pixel(
+def test_the_matrix_maps_a_vertex_to_its_pixel(
     yaw: float, pitch: float, roll: float, scale: float, center: tuple[float, float]
 ) -> None:
     camera = WeakPerspective(scale, rotation_matrix(Pose(yaw, pitch, roll)), np.array(center))
@@ -66,7 +66,7 @@ def test_the_matrix_carries_a_vertex_to_its_pixel(
         ("empty", {"mtl_file": "", "texture_img": ""}),
     ],
 )
-def test_what_nobody_asked_for_comes_back_as_set(
+def test_members_that_were_not_requested_follow_the_setting(
     setting: Literal["absent", "null", "empty"], members: dict[str, str | None]
 ) -> None:
     view = View(WeakPerspective(10.0, np.eye(3), np.array([49.5, 39.5])), width=100, height=80)

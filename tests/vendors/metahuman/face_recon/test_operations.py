@@ -51,7 +51,7 @@ def test_success_has_the_documented_shape(result: dict[str, Any]) -> None:
     assert result["accessories"] in ([], ["glasses"])
 
 
-def test_there_are_80_coefficients_float32_widened(result: dict[str, Any]) -> None:
+def test_there_are_80_coefficients_with_float32_precision(result: dict[str, Any]) -> None:
     numbers = result["face"]["blendShapes"]
     assert len(numbers) == 80
     assert all(isinstance(number, float) and float(np.float32(number)) == number for number in numbers)
@@ -116,7 +116,7 @@ def cropped(photo: bytes, begin: float, end: float) -> bytes:
     return buffer.getvalue()
 
 
-def test_of_several_people_one_is_chosen_and_always_the_same(
+def test_a_photo_of_several_people_describes_always_the_same_one(
     client: httpx.Client, two_faces_jpeg: bytes
 ) -> None:
     first, second = (post(client, two_faces_jpeg).json()["result"] for _ in range(2))
@@ -130,7 +130,7 @@ def test_of_several_people_one_is_chosen_and_always_the_same(
     assert far > 1
 
 
-def test_the_gender_can_be_pinned_and_a_large_texture_stays_below_the_limit(
+def test_gender_can_be_set_and_a_large_texture_is_reduced(
     face_jpeg: bytes, result: dict[str, Any], workers: WorkerPool
 ) -> None:
     other = {"Female": "male", "Male": "female"}[result["gender"]]
@@ -147,12 +147,12 @@ def test_the_gender_can_be_pinned_and_a_large_texture_stays_below_the_limit(
         assert 768 <= opened.width <= 2048
 
 
-def test_only_two_genders_can_be_pinned() -> None:
+def test_the_setting_gender_has_two_values() -> None:
     with pytest.raises(ValidationError, match="gender"):
         create_app(Settings(vendors={"metahuman": {"gender": "other"}}))
 
 
-def test_a_name_with_anything_in_it_gives_a_plain_texture_name(
+def test_a_texture_name_has_only_plain_characters(
     client: httpx.Client, face_jpeg: bytes, result: dict[str, Any]
 ) -> None:
     url = post(client, face_jpeg, "../../etc/ä b%2f.png").json()["result"]["face"]["textureUrl"]

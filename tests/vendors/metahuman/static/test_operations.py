@@ -24,7 +24,7 @@ def test_the_texture_downloads_under_both_prefixes(client: httpx.Client, result:
         assert (texture.format, texture.mode, texture.size) == ("PNG", "RGB", (768, 768))
 
 
-def test_a_texture_may_be_kept_and_asked_for_again(client: httpx.Client, result: dict[str, Any]) -> None:
+def test_a_texture_can_be_cached_and_revalidated(client: httpx.Client, result: dict[str, Any]) -> None:
     url = result["face"]["textureUrl"]
     first = client.get(url)
     assert first.headers["cache-control"] == KEPT

@@ -16,7 +16,7 @@ def created(emulator: Any, photo: bytes, path: str = TASK) -> str:
     return task_id
 
 
-def test_a_legacy_client_gets_a_token_that_stands_for_its_key(
+def test_a_legacy_client_gets_a_token_that_replaces_its_key(
     emulate: Callable[..., Any], face_jpeg: bytes
 ) -> None:
     emulator = emulate()
@@ -37,7 +37,7 @@ def test_a_corrupt_id_token_is_refused(emulate: Callable[..., Any], id_token: st
     assert (answer.status_code, answer.json()["error_code"]) == (401, "InvalidAuthentication")
 
 
-def test_a_call_without_an_id_token_is_its_keys(emulate: Callable[..., Any]) -> None:
+def test_a_call_without_an_id_token_is_recorded_for_its_key(emulate: Callable[..., Any]) -> None:
     client = emulate().anonymous
     body = {"client_id": "sk-test"}
     before = client.post("/s2s/v1.0/client/auth", json=body)

@@ -128,7 +128,7 @@ def test_a_precondition_fails_for_another_version(headers: dict[str, str], faile
         ({"if-none-match": '"abc"', "if-modified-since": EARLIER}, True),
     ],
 )
-def test_a_client_that_has_the_version_is_told_so(headers: dict[str, str], *, is_known: bool) -> None:
+def test_a_client_that_has_the_current_version_gets_304(headers: dict[str, str], *, is_known: bool) -> None:
     assert VERSION.is_known(headers) == is_known
 
 
@@ -144,7 +144,7 @@ def test_a_client_that_has_the_version_is_told_so(headers: dict[str, str], *, is
         ("", False),
     ],
 )
-def test_a_range_is_served_of_the_version_that_it_was_asked_for(given: str, *, is_allowed: bool) -> None:
+def test_a_range_is_only_served_of_the_requested_version(given: str, *, is_allowed: bool) -> None:
     assert VERSION.allows_range({"if-range": given}) == is_allowed
     assert VERSION.allows_range({})
 

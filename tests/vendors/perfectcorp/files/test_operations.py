@@ -109,7 +109,7 @@ def test_a_v1_path_has_its_own_error_for_a_wrong_key(emulate: Callable[..., Any]
         assert emulator.register(5, path=path).json()["error_code"] == "InactiveApiKey"
 
 
-def test_several_files_come_back_in_order(api: Any) -> None:
+def test_several_files_are_returned_in_order(api: Any) -> None:
     names = ["a.jpg", "b.png", "c.jpg"]
     new = [{"content_type": "image/jpeg", "file_name": name, "file_size": 10} for name in names]
     files = api.client.post(FILE, json={"files": new}).json()["data"]["files"]
@@ -117,7 +117,7 @@ def test_several_files_come_back_in_order(api: Any) -> None:
     assert len({file["file_id"] for file in files}) == 3
 
 
-def test_urls_name_the_host_that_the_client_named(api: Any, face_jpeg: bytes) -> None:
+def test_urls_have_the_host_of_the_request(api: Any, face_jpeg: bytes) -> None:
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}
     headers = {"Host": "emulator.internal:8080"}
     response = api.client.post(FILE, json={"files": [new]}, headers=headers)

@@ -56,7 +56,7 @@ def result(emulate: Callable[..., Any], face_jpeg: bytes) -> Callable[..., Any]:
     )
 
 
-def test_the_store_refuses_in_xml(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_errors_of_the_store_are_xml(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate()
     request = emulator.register(len(face_jpeg)).json()["data"]["files"][0]["requests"][0]
     url, headers = request["url"], request["headers"]
@@ -296,7 +296,7 @@ def test_curl_resumes_a_download(api: Any, face_jpeg: bytes, tmp_path: Path) -> 
     assert file.read_bytes() == whole
 
 
-def test_a_defect_of_the_store_is_told_in_xml(
+def test_an_unexpected_exception_of_the_store_gets_an_xml_error(
     emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -306,7 +306,9 @@ def test_a_defect_of_the_store_is_told_in_xml(
     assert refusal(emulate().anonymous.get("/yce-us/ttl30/a.jpg")) == (500, "InternalError")
 
 
-def test_an_object_has_an_owner_from_its_url_on(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_an_object_belongs_to_a_key_since_its_registration(
+    emulate: Callable[..., Any], face_jpeg: bytes
+) -> None:
     emulator = emulate()
     world = emulator.client.app.state.world
 

@@ -178,7 +178,7 @@ async def run_process(
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
-def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
+def test_after_a_crash_at_any_step_the_next_process_reaches_the_same_state(
     tmp_path: Path, result: ReshapedPicture | Exception
 ) -> None:
     whole = Process(None)
@@ -206,7 +206,7 @@ def test_wherever_a_process_dies_the_next_one_reaches_the_same_state(
         assert found == expected, whole.steps[:last_step]
 
 
-def test_a_success_keeps_its_units_and_a_failure_gives_them_back_once(tmp_path: Path) -> None:
+def test_a_success_spends_its_units_and_a_failure_refunds_them_once(tmp_path: Path) -> None:
     for name, left in (("success", 1), ("failure", 3)):
         folder = tmp_path / name
         asyncio.run(run_process(folder, RESULTS[name], Process(None), is_first=True))
@@ -247,7 +247,7 @@ async def create(folder: Path, process: Process, second: Process) -> None:
         ), (process.steps, second.steps)
 
 
-def test_wherever_a_process_dies_over_a_creation_units_and_bill_agree_with_the_task(tmp_path: Path) -> None:
+def test_after_a_crash_during_a_creation_units_and_costs_match_the_task(tmp_path: Path) -> None:
     whole = Process(None)
     asyncio.run(create(tmp_path / "whole", whole, Process(None)))
     assert [step.removeprefix("before ") for step in whole.steps if step.startswith("before ")] == [

@@ -36,7 +36,7 @@ def test_a_finished_task_is_deleted_with_its_pictures(emulate: Callable[..., Any
     assert emulator.create(file_id).json()["error_code"] == "InvalidParameters"
 
 
-def test_what_cannot_be_deleted_is_said(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_tasks_that_cannot_be_deleted_get_an_error(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate()
     emulator.progress("manual")
     running = created(emulator, face_jpeg)
@@ -51,7 +51,7 @@ def test_what_cannot_be_deleted_is_said(emulate: Callable[..., Any], face_jpeg: 
         )
 
 
-def test_a_picture_that_other_tasks_stand_on_stays(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_a_picture_that_other_tasks_use_is_kept(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate()
     file_id = emulator.upload(face_jpeg)
     first, second = (emulator.create(file_id).json()["data"]["task_id"] for _ in range(2))

@@ -33,7 +33,7 @@ def enlarged(photo: bytes, side: int) -> bytes:
         ("face", {**WIDER_EYES, "index": -1}, "invalid_parameter"),
     ],
 )
-def test_the_engines_errors_stand_in_the_task(
+def test_errors_of_the_engine_are_in_the_status_of_the_task(
     api: Any,
     face_jpeg: bytes,
     landscape_jpeg: bytes,
@@ -47,12 +47,14 @@ def test_the_engines_errors_stand_in_the_task(
     assert (data["error"], data["results"], data["task_status"]) == (code, None, "error")
 
 
-def test_a_url_that_leads_nowhere_fails_in_the_task(api: Any) -> None:
+def test_a_url_that_cannot_be_downloaded_fails_the_task(api: Any) -> None:
     data = api.wait(api.start({"src_file_url": "http://127.0.0.1:9/selfie.jpg", **WIDER_EYES}))
     assert data["error"] == "error_download_image"
 
 
-def test_limits_of_the_picture_are_the_engines_errors(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_the_engine_has_errors_for_the_limits_of_pictures(
+    emulate: Callable[..., Any], face_jpeg: bytes
+) -> None:
     strict = emulate(**STRICT)
     assert strict.run(face_jpeg)["error"] == "error_pose"
     assert strict.run(enlarged(face_jpeg, 701))["error"] == "exceed_max_filesize"

@@ -79,7 +79,7 @@ def test_each_key_can_have_lifetimes_of_its_own(emulate: Callable[..., Any], fac
     assert status_of(emulator, task_id) == (200, None)
 
 
-def test_a_task_that_overran_is_a_timeout(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_a_task_that_ran_too_long_is_a_timeout(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate(task_timeout_s=10)
     finished = created(emulator, face_jpeg)
     emulator.wait(finished)
@@ -91,7 +91,7 @@ def test_a_task_that_overran_is_a_timeout(emulate: Callable[..., Any], face_jpeg
     assert status_of(emulator, overran) == (500, "TaskTimeout")
 
 
-def test_a_task_that_nobody_polls_is_lost_if_so_set(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_a_task_that_is_not_polled_can_be_lost(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate(unpolled_expiry_s=10)
     emulator.progress("manual")
     kept, lost = created(emulator, face_jpeg), created(emulator, face_jpeg)

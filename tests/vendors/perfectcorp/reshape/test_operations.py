@@ -22,7 +22,7 @@ def pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         return np.asarray(picture.convert("RGB"))
 
 
-def test_orientation_and_profile_come_back(api: Any, face_jpeg: bytes) -> None:
+def test_the_result_has_the_orientation_and_the_profile_of_the_picture(api: Any, face_jpeg: bytes) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = PillowImage.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -100,7 +100,7 @@ def test_pre_process_lists_the_faces_largest_first(api: Any, two_faces_jpeg: byt
     assert areas == sorted(areas, reverse=True)
 
 
-def test_index_chooses_the_face_that_changes(api: Any, two_faces_jpeg: bytes) -> None:
+def test_index_selects_the_face_to_reshape(api: Any, two_faces_jpeg: bytes) -> None:
     file_id = api.upload(two_faces_jpeg)
     boxes = api.wait(api.start({"src_file_id": file_id}, PRE_PROCESS), PRE_PROCESS)["results"]["result"]
     before = pixels(two_faces_jpeg).astype(int)

@@ -32,7 +32,7 @@ WIDER_EYES: dict[str, Any] = {"version": "1.0", "features": {"eye_size": 80}, "g
         ({"src_file_id": "unknown"}, "One or more parameters in this request are invalid."),
     ],
 )
-def test_a_wrong_member_is_refused_with_the_validators_sentence(
+def test_an_invalid_member_is_refused_with_the_vendors_message(
     api: Any, change: dict[str, Any], sentence: str
 ) -> None:
     response = api.client.post(TASK, json={"src_file_id": "x", **WIDER_EYES, **change})
@@ -105,7 +105,7 @@ def test_a_file_that_was_never_uploaded_is_refused(api: Any, face_jpeg: bytes) -
     )
 
 
-def test_a_missing_upload_may_be_a_404(emulate: Callable[..., Any]) -> None:
+def test_a_missing_upload_can_be_a_404(emulate: Callable[..., Any]) -> None:
     emulator = emulate(missing_upload_status=404)
     file_id = emulator.register(10).json()["data"]["files"][0]["file_id"]
     answer = emulator.create(file_id)
@@ -115,7 +115,7 @@ def test_a_missing_upload_may_be_a_404(emulate: Callable[..., Any]) -> None:
     )
 
 
-def test_the_bare_path_of_a_task_is_not_for_get(emulate: Callable[..., Any]) -> None:
+def test_get_without_a_task_id_is_not_allowed(emulate: Callable[..., Any]) -> None:
     emulator = emulate()
     for path in (TASK, PRE_PROCESS):
         answer = emulator.client.get(path)

@@ -74,7 +74,7 @@ def test_every_feature_reaches_the_face_core() -> None:
 
 
 @given(combined=values, left=st.none() | values, right=st.none() | values)
-def test_a_side_that_was_sent_overrides_the_combined_value_also_with_zero(
+def test_a_parameter_for_one_side_overrides_the_one_for_both_even_if_0(
     combined: int, left: int | None, right: int | None
 ) -> None:
     sent = {"eye_size": combined, "eye_size_left": left, "eye_size_right": right}
@@ -103,7 +103,7 @@ def test_unknown_members_are_dropped() -> None:
     list(ENGINE),
     ids=lambda entry: entry.name,
 )
-def test_a_failed_task_is_told_in_either_profile(
+def test_a_failed_task_has_the_code_of_the_schema_or_of_the_page(
     entry: PerfectCorpEntry, profile: Literal["schema", "page"]
 ) -> None:
     outcome = Outcome(error=entry.name)
@@ -120,7 +120,7 @@ def test_a_failed_task_is_told_in_either_profile(
     assert code.isupper() == (profile == "page")
 
 
-def test_a_task_whose_end_is_held_back_shows_no_results() -> None:
+def test_a_task_shows_no_results_before_the_client_sees_its_end() -> None:
     task = hold(start(Task("t", "me", "k", {}, 1.0), 2.0), Outcome({"object": "key"}))
     results = ReshapeResults(url="u", timed=1, timed_apply=1)
     answer = json.loads(bytes(render_status(task, results, PerfectCorpSettings()).body))

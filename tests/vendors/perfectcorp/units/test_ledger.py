@@ -24,7 +24,7 @@ def history(emulator: Any) -> list[dict[str, Any]]:
     return entries
 
 
-def test_a_reshape_costs_one_unit_and_a_failed_one_gives_it_back(
+def test_a_reshape_costs_one_unit_which_a_failure_refunds(
     emulate: Callable[..., Any], face_jpeg: bytes, landscape_jpeg: bytes
 ) -> None:
     emulator = emulate(units=3)
@@ -61,7 +61,7 @@ def test_without_units_no_task_is_created_and_pre_process_is_free(
     assert emulator.create("unknown").json()["error_code"] == "InvalidParameters"
 
 
-def test_a_key_that_is_out_of_balance_may_do_what_is_free(
+def test_a_key_without_balance_can_call_free_operations(
     emulate: Callable[..., Any], face_jpeg: bytes
 ) -> None:
     emulator = emulate(credentials={"sk-test": CredentialState.NO_BALANCE})
@@ -70,7 +70,7 @@ def test_a_key_that_is_out_of_balance_may_do_what_is_free(
     assert emulator.client.get(CREDIT).status_code == 200
 
 
-def test_what_was_taken_for_a_task_that_never_came_to_be_is_given_back_at_the_next_start(
+def test_units_of_a_task_that_was_never_stored_are_refunded_at_the_next_start(
     on_one_folder: Callable[[], AbstractContextManager[Any]], face_jpeg: bytes
 ) -> None:
     with on_one_folder() as emulator:

@@ -25,7 +25,7 @@ def test_a_key_begins_with_one_grant(emulate: Callable[..., Any]) -> None:
     assert emulator.client.get(CREDIT).json()["results"] == []
 
 
-def test_the_history_is_paged_the_newest_first(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
+def test_the_history_has_pages_with_the_newest_first(emulate: Callable[..., Any], face_jpeg: bytes) -> None:
     emulator = emulate()
     file_id = emulator.upload(face_jpeg)
     created = []
@@ -87,9 +87,7 @@ def test_a_wrong_page_is_refused(
 
 
 @pytest.mark.parametrize("path", [CREDIT, HISTORY])
-def test_without_a_good_key_the_v1_paths_answer_in_their_own_way(
-    emulate: Callable[..., Any], path: str
-) -> None:
+def test_an_invalid_key_has_its_own_error_on_v1_paths(emulate: Callable[..., Any], path: str) -> None:
     answer = emulate().anonymous.get(path)
     assert (answer.status_code, answer.json()) == (
         401,
