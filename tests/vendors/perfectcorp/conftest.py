@@ -135,7 +135,7 @@ def emulate(workers: WorkerPool) -> Iterator[Callable[..., Emulator]]:
 
 @pytest.fixture
 def on_one_folder(tmp_path: Path, workers: WorkerPool) -> Callable[[], AbstractContextManager[Emulator]]:
-    """A function that runs an emulator in this process. Each run of a test uses the same data folder."""
+    """A function that runs an emulator in this process. All runs in one test use the same data folder."""
     return lambda: opened(Settings(data_dir=tmp_path), workers)
 
 

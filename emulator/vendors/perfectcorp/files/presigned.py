@@ -45,7 +45,7 @@ class SignedRequest:
 
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
-    """Return a URL under ``base_url`` that allows ``request`` from ``now`` on, for this number of seconds."""
+    """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds from ``now`` on."""
     moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
