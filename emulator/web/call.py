@@ -14,7 +14,7 @@ from emulator.tasks.job import TaskFault
 from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Effect
 from emulator.world.faults.engine import Faults, Injection, UnknownFault
-from emulator.world.faults.rules import Occasion
+from emulator.world.faults.rules import FaultTarget
 from emulator.world.operation import Contract
 from emulator.world.warnings import WARNINGS, CallWarning
 from emulator.world.world import World
@@ -104,9 +104,9 @@ class Call:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]
         }
-        occasion = Occasion(self.contract.name, self.operation, credential, headers, self.body)
+        target = FaultTarget(self.contract.name, self.operation, credential, headers, self.body)
         try:
-            self.injection = await self.faults.decide(occasion)
+            self.injection = await self.faults.decide(target)
         except UnknownFault as error:
             self.unknown_fault = error
             raise Intercepted from error

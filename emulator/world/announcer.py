@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import Message
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
-from emulator.world.faults.rules import Occasion
+from emulator.world.faults.rules import FaultTarget
 from emulator.world.operation import WEBHOOK
 from emulator.world.world import World
 
@@ -63,7 +63,7 @@ class Announcer:
         async def decide() -> tuple[WebhookFault, str | None]:
             if task.announcement_fault is not None:
                 return WebhookFault.model_validate(task.announcement_fault), "the call that made the task"
-            injection = await self.world.faults.decide(Occasion(self.vendor, WEBHOOK, task.credential))
+            injection = await self.world.faults.decide(FaultTarget(self.vendor, WEBHOOK, task.credential))
             if injection is None or injection.effect.webhook is None:
                 return NO_FAULT, None
             return injection.effect.webhook, injection.source

@@ -18,7 +18,7 @@ from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.rules import ActiveRule, FaultRule, Occasion, chance, from_document, to_document
+from emulator.world.faults.rules import ActiveRule, FaultRule, FaultTarget, chance, from_document, to_document
 from emulator.world.operation import WEBHOOK, Contract, Operation, callable_names
 
 KIND = "fault"
@@ -196,7 +196,7 @@ class Faults(Stateful):
             for name, contract in self._contracts.items()
             if vendor in {None, name}
             for operation in callable_names(contract)
-            if self._applies(rule.effect, Occasion(name, operation, None))
+            if self._applies(rule.effect, FaultTarget(name, operation, None))
             and not (
                 rule.match.reads_request
                 if operation == WEBHOOK
@@ -209,7 +209,7 @@ class Faults(Stateful):
         """Whether a rule matches request bodies."""
         return any(active.rule.match.body_contains is not None for active in self.rules().values())
 
-    async def decide(self, occasion: Occasion) -> Injection | None:
+    async def decide(self, target: FaultTarget) -> Injection | None:
         """Return the fault of a call or webhook, or None, and count the call for the rules that match it.
 
         Raises
@@ -217,35 +217,35 @@ class Faults(Stateful):
         UnknownFault
             If the header or the reserved credential names an unknown fault.
         """
-        injection = self._decide_in_band(occasion) if self.in_band else None
+        injection = self._decide_in_band(target) if self.in_band else None
         mine, everybodys = [], []
         for rule_id, entry in self._kept.items().items():
             if entry.credential == ALL_CREDENTIALS:
                 everybodys.append(rule_id)
-            elif entry.credential == occasion.credential:
+            elif entry.credential == target.credential:
                 mine.append(rule_id)
         # A call counts for every rule that matches it, not only for the one that fires.
         for rule_id in (*mine, *everybodys):
-            found = await self._try(rule_id, occasion, may_fire=injection is None)
+            found = await self._try(rule_id, target, may_fire=injection is None)
             injection = injection or found
         return injection
 
-    def _decide_in_band(self, occasion: Occasion) -> Injection | None:
-        named = occasion.headers.get("x-emulator-fault")
+    def _decide_in_band(self, target: FaultTarget) -> Injection | None:
+        named = target.headers.get("x-emulator-fault")
         source = "header"
-        if named is None and is_reserved(occasion.credential):
-            named, source = str(occasion.credential).removeprefix(RESERVED).partition(".")[0], "credential"
+        if named is None and is_reserved(target.credential):
+            named, source = str(target.credential).removeprefix(RESERVED).partition(".")[0], "credential"
         if named is None:
             return None
-        contract = self._contracts[occasion.vendor]
+        contract = self._contracts[target.vendor]
         if named not in PRESETS and named not in contract.errors:
             raise UnknownFault("error or effect", named, [*contract.errors, *PRESETS])
         effect = PRESETS.get(named) or Effect(error=named)
-        if not self._applies(effect, occasion):
+        if not self._applies(effect, target):
             return None
-        return Injection(effect, source, chance(named, occasion.credential, 0, 0))
+        return Injection(effect, source, chance(named, target.credential, 0, 0))
 
-    async def _try(self, rule_id: str, occasion: Occasion, *, may_fire: bool) -> Injection | None:
+    async def _try(self, rule_id: str, target: FaultTarget, *, may_fire: bool) -> Injection | None:
         # Read the rule again: it may have fired for another call during an earlier ``await``.
         active = self._kept.get(rule_id)
         if active is None:
@@ -254,9 +254,9 @@ class Faults(Stateful):
         if active.is_over(now):
             await self._kept.delete(rule_id)
             return None
-        if not active.rule.match.covers(occasion) or not self._applies(active.rule.effect, occasion):
+        if not active.rule.match.covers(target) or not self._applies(active.rule.effect, target):
             return None
-        whose = occasion.credential or ALL_CREDENTIALS
+        whose = target.credential or ALL_CREDENTIALS
         counted, fires = active.count_call(whose, may_fire=may_fire)
         if counted.is_over(now):
             await self._kept.delete(rule_id)
@@ -266,12 +266,12 @@ class Faults(Stateful):
             return None
         return Injection(active.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
 
-    def _applies(self, effect: Effect, occasion: Occasion) -> bool:
+    def _applies(self, effect: Effect, target: FaultTarget) -> bool:
         """Return whether the whole ``effect`` can happen to this call or webhook."""
-        contract = self._contracts[occasion.vendor]
-        if occasion.operation == WEBHOOK:
+        contract = self._contracts[target.vendor]
+        if target.operation == WEBHOOK:
             return effect.webhook not in (None, NO_FAULT)
-        operation = contract.operations.get(occasion.operation or "")
+        operation = contract.operations.get(target.operation or "")
         creates_task = operation is not None and operation.task is not None
         return (
             (effect.error is None or _can_answer(effect.error, contract, operation))

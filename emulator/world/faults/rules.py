@@ -56,17 +56,17 @@ class Match(Data):
         """Whether it has conditions on the headers or the body of a request."""
         return bool(self.headers) or self.body_contains is not None
 
-    def covers(self, occasion: Occasion) -> bool:
-        """Return whether ``occasion`` matches. Its credential and the call counts are not compared here."""
+    def covers(self, target: FaultTarget) -> bool:
+        """Return whether ``target`` matches. Its credential and the call counts are not compared here."""
         return (
-            self.vendor in {None, occasion.vendor}
-            and self.operation in {None, occasion.operation}
+            self.vendor in {None, target.vendor}
+            and self.operation in {None, target.operation}
             and all(
-                re.search(pattern, occasion.headers.get(name.lower(), "")) is not None
-                and name.lower() in occasion.headers
+                re.search(pattern, target.headers.get(name.lower(), "")) is not None
+                and name.lower() in target.headers
                 for name, pattern in self.headers.items()
             )
-            and (self.body_contains is None or self.body_contains.encode() in occasion.body)
+            and (self.body_contains is None or self.body_contains.encode() in target.body)
         )
 
 
@@ -155,7 +155,7 @@ class ActiveRule:
 
 
 @dataclass(frozen=True)
-class Occasion:
+class FaultTarget:
     """A call or a webhook that can get a fault.
 
     Attributes

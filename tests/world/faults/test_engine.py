@@ -10,7 +10,7 @@ import pytest
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.world.faults.engine import Faults, Injection
-from emulator.world.faults.rules import FaultRule, Occasion
+from emulator.world.faults.rules import FaultRule, FaultTarget
 
 NOW = 1000.0
 
@@ -25,8 +25,8 @@ def call(
     vendor: str = "acme",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-) -> Occasion:
-    return Occasion(vendor, operation, credential, headers or {}, body)
+) -> FaultTarget:
+    return FaultTarget(vendor, operation, credential, headers or {}, body)
 
 
 def rule(
@@ -35,15 +35,15 @@ def rule(
     return FaultRule.model_validate({"match": match, "effect": effect, "count": count, "ttl_s": ttl_s})
 
 
-async def errors_of(faults: Faults, occasions: list[Occasion]) -> list[str | None]:
+async def errors_of(faults: Faults, targets: list[FaultTarget]) -> list[str | None]:
     """Return the error of each call."""
-    injections = [await faults.decide(occasion) for occasion in occasions]
+    injections = [await faults.decide(target) for target in targets]
     return [None if injection is None else injection.effect.error for injection in injections]
 
 
-async def firing(faults: Faults, occasion: Occasion, calls: int) -> list[int]:
+async def firing(faults: Faults, target: FaultTarget, calls: int) -> list[int]:
     """Return the numbers of the calls, counted from 1, that get a fault."""
-    return [nth for nth in range(1, calls + 1) if await faults.decide(occasion) is not None]
+    return [nth for nth in range(1, calls + 1) if await faults.decide(target) is not None]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from emulator.clock import Clock
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.engine import Faults, ImpossibleFault, ImpossibleMatch, UnknownFault, is_reserved
-from emulator.world.faults.rules import FaultRule, Occasion
+from emulator.world.faults.rules import FaultRule, FaultTarget
 from emulator.world.operation import WEBHOOK
 
 Play = Callable[..., None]
@@ -25,8 +25,8 @@ def call(
     vendor: str = "acme",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-) -> Occasion:
-    return Occasion(vendor, operation, credential, headers or {}, body)
+) -> FaultTarget:
+    return FaultTarget(vendor, operation, credential, headers or {}, body)
 
 
 def rule(
@@ -35,9 +35,9 @@ def rule(
     return FaultRule.model_validate({"match": match, "effect": effect, "count": count, "ttl_s": ttl_s})
 
 
-async def errors_of(faults: Faults, occasions: list[Occasion]) -> list[str | None]:
+async def errors_of(faults: Faults, targets: list[FaultTarget]) -> list[str | None]:
     """Return the error of each call."""
-    injections = [await faults.decide(occasion) for occasion in occasions]
+    injections = [await faults.decide(target) for target in targets]
     return [None if injection is None else injection.effect.error for injection in injections]
 
 
@@ -85,8 +85,8 @@ def test_a_call_is_counted_by_every_matching_rule(play: Play) -> None:
 
 def test_the_fault_header_takes_precedence_over_a_reserved_credential(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
-        async def found(occasion: Occasion) -> tuple[Effect, str] | None:
-            injection = await faults.decide(occasion)
+        async def found(target: FaultTarget) -> tuple[Effect, str] | None:
+            injection = await faults.decide(target)
             return None if injection is None else (injection.effect, injection.source)
 
         broke = Effect(error="broke")
@@ -113,8 +113,8 @@ def test_the_fault_header_takes_precedence_over_a_reserved_credential(play: Play
 
 def test_the_engine_can_switch_off_in_band_faults(play: Play) -> None:
     async def scenario(faults: Faults, _clock: Clock) -> None:
-        for occasion in (call(credential="fault-broke"), call(headers={"x-emulator-fault": "nothing"})):
-            assert await faults.decide(occasion) is None
+        for target in (call(credential="fault-broke"), call(headers={"x-emulator-fault": "nothing"})):
+            assert await faults.decide(target) is None
         await faults.add("r", rule(credential="fault-broke"))
         assert await errors_of(faults, [call(credential="fault-broke")]) == ["broke"]
 
