@@ -64,22 +64,22 @@ class Entry(RecordedCall):
 
 
 @dataclass(eq=False)
-class Noted:
+class LazyCall:
     """A recorded call whose ``entry`` is built on first access."""
 
     number: int
     credential: str | None
     held_bytes: int
-    _make: Callable[[int], Entry] | None
+    _build: Callable[[int], Entry] | None
     _entry: Entry | None = None
 
     @property
     def entry(self) -> Entry:
         """The journal entry."""
         if self._entry is None:
-            if self._make is None:
-                raise RuntimeError("a recorded call needs an entry or a function that makes one")
-            self._entry, self._make = self._make(self.number), None
+            if self._build is None:
+                raise RuntimeError("a recorded call needs an entry or a function that builds one")
+            self._entry, self._build = self._build(self.number), None
         return self._entry
 
     def renumber(self, number: int) -> None:

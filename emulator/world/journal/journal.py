@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from emulator.backends.records import Records
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS, Clock, Setting
-from emulator.world.journal.entry import Entry, Noted
+from emulator.world.journal.entry import Entry, LazyCall
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
 
 logger = logging.getLogger(__name__)
@@ -78,13 +78,13 @@ class Journal(Stateful):
     ) -> None:
         self._records = records
         self._clock = clock
-        self._calls = calls
-        self._size = size
+        self._most_calls = calls
+        self._most_bytes = size
         self._survives = survives
-        self._noted: deque[Noted] = deque()
+        self._recorded: deque[LazyCall] = deque()
         self._held_bytes = 0
         self._last = 0
-        self._overrun = 0
+        self._last_dropped = 0
         self._written = 0
         self._chunks: deque[tuple[str, int]] = deque()
         # Keys of records that may exist and are no longer needed.
@@ -98,7 +98,7 @@ class Journal(Stateful):
     @property
     def is_on(self) -> bool:
         """Whether calls are recorded."""
-        return self._calls > 0
+        return self._most_calls > 0
 
     @property
     def last(self) -> int:
@@ -126,30 +126,30 @@ class Journal(Stateful):
         counted = self._last
         records = await self._records.find(KIND)
         # There is no ``await`` below, so no other call can be recorded before this method returns.
-        fresh = [noted for noted in self._noted if noted.number > counted]
-        self._noted.clear()
+        fresh = [call for call in self._recorded if call.number > counted]
+        self._recorded.clear()
         self._chunks.clear()
         self._stale.clear()
         self._held_bytes = 0
-        self._last = self._overrun = overrun = 0
+        self._last = self._last_dropped = overrun = 0
         for record in sorted(records, key=lambda record: _newest(record.document)):
             for document in record.document["calls"]:
                 entry = Entry.model_validate(document)
                 # A process that was killed may leave the same calls in two records.
                 if entry.number > self._last:
                     size = len(json.dumps(document))
-                    self._append(Noted(entry.number, entry.exact_credential, size, None, entry))
+                    self._append(LazyCall(entry.number, entry.exact_credential, size, None, entry))
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
-        if self._noted:
+        if self._recorded:
             # Records are deleted only as a whole, so some dropped calls may have been read again.
-            overrun = min(overrun, self._noted[0].number - 1)
-        self._overrun = max(self._overrun, overrun)
+            overrun = min(overrun, self._recorded[0].number - 1)
+        self._last_dropped = max(self._last_dropped, overrun)
         self._last = max(self._last, counted, *(record.document["last"] for record in records))
         self._written = self._last
-        for noted in fresh:
-            noted.renumber(self._last + 1)
-            self._append(noted)
+        for call in fresh:
+            call.renumber(self._last + 1)
+            self._append(call)
         self.wake()
 
     @contextlib.asynccontextmanager
@@ -179,11 +179,11 @@ class Journal(Stateful):
         except Exception:
             logger.exception("the last calls could not be written, and are lost")
 
-    def note(self, credential: str | None, held_bytes: int, make: Callable[[int, Setting], Entry]) -> None:
-        """Record a finished call; ``make`` builds its entry on first access."""
+    def note(self, credential: str | None, held_bytes: int, build: Callable[[int, Setting], Entry]) -> None:
+        """Record a finished call; ``build`` creates its entry on first access."""
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
-        self._append(Noted(number, credential, held_bytes, lambda number: make(number, setting)))
+        self._append(LazyCall(number, credential, held_bytes, lambda number: build(number, setting)))
         self._dirty.set()
         self.wake()
 
@@ -191,24 +191,24 @@ class Journal(Stateful):
         """Return the matching calls with numbers above ``after``, oldest first."""
         credential = None if match is None else match.credential
         return [
-            noted.entry
-            for noted in self._noted
-            if noted.number > after
-            and credential in {None, noted.credential}
-            and (match is None or not match.failures(noted.entry))
+            call.entry
+            for call in self._recorded
+            if call.number > after
+            and credential in {None, call.credential}
+            and (match is None or not match.failures(call.entry))
         ]
 
     def get(self, number: int) -> Entry | None:
         """Return the call with this number, or None if it is not in the journal."""
-        return next((noted.entry for noted in self._noted if noted.number == number), None)
+        return next((call.entry for call in self._recorded if call.number == number), None)
 
     async def forget(self, credential: str | None) -> None:
         """Delete the calls of ``credential``, or all calls if it is None."""
         async with self._writing:
-            self._noted = deque(
-                noted for noted in self._noted if credential is not None and noted.credential != credential
+            self._recorded = deque(
+                call for call in self._recorded if credential is not None and call.credential != credential
             )
-            self._held_bytes = sum(noted.held_bytes for noted in self._noted)
+            self._held_bytes = sum(call.held_bytes for call in self._recorded)
             if self._survives:
                 # Rewrite all remaining calls, now or at the next flush.
                 self._stale.update(key for key, _ in self._chunks)
@@ -234,17 +234,17 @@ class Journal(Stateful):
         try:
             while not is_over():
                 news.clear()
-                if after < self._overrun:
-                    yield Gap(self._overrun - after, self._overrun)
-                    after = self._overrun
+                if after < self._last_dropped:
+                    yield Gap(self._last_dropped - after, self._last_dropped)
+                    after = self._last_dropped
                 # In chunks, so that a slow reader holds few calls.
-                for noted in [noted for noted in self._noted if noted.number > after][:CHUNK]:
-                    after = noted.number
-                    if match.credential in {None, noted.credential} and not match.failures(noted.entry):
-                        yield noted.entry
+                for call in [call for call in self._recorded if call.number > after][:CHUNK]:
+                    after = call.number
+                    if match.credential in {None, call.credential} and not match.failures(call.entry):
+                        yield call.entry
                         if is_over():
                             return
-                if not self._noted or after >= self._noted[-1].number:
+                if not self._recorded or after >= self._recorded[-1].number:
                     await news.wait()
         finally:
             self._readers.discard(news)
@@ -254,14 +254,14 @@ class Journal(Stateful):
         for reader in self._readers:
             reader.set()
 
-    def _append(self, noted: Noted) -> None:
-        self._noted.append(noted)
-        self._last = noted.number
-        self._held_bytes += noted.held_bytes
-        while len(self._noted) > self._calls or self._held_bytes > self._size:
-            gone = self._noted.popleft()
+    def _append(self, call: LazyCall) -> None:
+        self._recorded.append(call)
+        self._last = call.number
+        self._held_bytes += call.held_bytes
+        while len(self._recorded) > self._most_calls or self._held_bytes > self._most_bytes:
+            gone = self._recorded.popleft()
             self._held_bytes -= gone.held_bytes
-            self._overrun = gone.number
+            self._last_dropped = gone.number
 
     async def _write_on(self) -> None:
         failures = 0
@@ -291,12 +291,12 @@ class Journal(Stateful):
             await self._flush()
 
     async def _flush(self) -> None:
-        fresh = [noted for noted in self._noted if noted.number > self._written]
+        fresh = [call for call in self._recorded if call.number > self._written]
         for begin in range(0, len(fresh), CHUNK):
             await self._write(fresh[begin : begin + CHUNK])
         if not self._chunks and self._last:
             await self._write([])
-        oldest = self._noted[0].number if self._noted else self._last + 1
+        oldest = self._recorded[0].number if self._recorded else self._last + 1
         # Always keep the newest record, because it holds the last number.
         while len(self._chunks) > 1 and self._chunks[0][1] < oldest:
             self._stale.add(self._chunks.popleft()[0])
@@ -304,14 +304,14 @@ class Journal(Stateful):
             await self._records.delete(KIND, key)
             self._stale.discard(key)
 
-    async def _write(self, calls: Sequence[Noted]) -> None:
+    async def _write(self, calls: Sequence[LazyCall]) -> None:
         last = calls[-1].number if calls else self._last
         key = str(last)
         # ``last`` includes calls that were forgotten: numbers are not reused.
         document = {
             "last": self._last,
-            "overrun": self._overrun,
-            "calls": [noted.entry.to_document() for noted in calls],
+            "overrun": self._last_dropped,
+            "calls": [call.entry.to_document() for call in calls],
         }
         # After a failed write the record may or may not exist. The next flush then writes the calls again,
         # with others under another key, and deletes this record.
