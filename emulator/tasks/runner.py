@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
@@ -48,7 +48,7 @@ class TaskRunner(Stateful):
         self._clock = clock
         self._default = progression
         self._jobs: dict[str, Job] = {}
-        self.progressions: Kept[Progression] = Kept(
+        self.progressions: RecordCache[Progression] = RecordCache(
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
         self._performed = asyncio.Condition()

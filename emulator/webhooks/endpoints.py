@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS
 from emulator.ids import SeededIds, hash_text
@@ -86,7 +86,9 @@ class Endpoints(Stateful):
 
     def __init__(self, records: Records, ids: SeededIds) -> None:
         self._ids = ids
-        self._kept: Kept[Endpoint] = Kept(records, KIND, Endpoint.to_document, Endpoint.from_document)
+        self._cache: RecordCache[Endpoint] = RecordCache(
+            records, KIND, Endpoint.to_document, Endpoint.from_document
+        )
         self.sources: dict[str, Source] = {}
 
     def register(self, vendor: str, source: Source) -> None:
@@ -104,27 +106,27 @@ class Endpoints(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored endpoints."""
-        return self._kept.checks
+        return self._cache.checks
 
     async def load(self) -> None:
         """Read the endpoints from the records, and update those that come from the settings."""
-        await self._kept.load()
+        await self._cache.load()
         await self._keep_configured()
 
     async def forget(self, credential: str | None) -> None:
         """Delete the endpoints of ``credential``, or all. Endpoints in the settings remain."""
-        await self._kept.forget(credential)
+        await self._cache.forget(credential)
         await self._keep_configured()
 
     def list(self, credential: str | None = None) -> list[Endpoint]:
         """Return the endpoints of ``credential``, or of all credentials, the oldest first."""
         return [
-            entry.value for entry in self._kept.items().values() if credential in {None, entry.credential}
+            entry.value for entry in self._cache.items().values() if credential in {None, entry.credential}
         ]
 
     def get(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint, or None."""
-        return self._kept.get(endpoint_id)
+        return self._cache.get(endpoint_id)
 
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:
         """Return the endpoints that receive the webhooks of a vendor for a credential."""
@@ -177,18 +179,18 @@ class Endpoints(Stateful):
                 )
         of = next(iter(found)) if len(found) == 1 else EVERY_VENDOR
         endpoint = Endpoint(f"ep_{number.hex()}", credential, of, url, secret, timestamps)
-        await self._kept.put(endpoint.id, credential, endpoint)
+        await self._cache.put(endpoint.id, credential, endpoint)
         return endpoint
 
     async def remove(self, endpoint_id: str) -> bool:
         """Remove an endpoint, and return whether it existed."""
-        return await self._kept.delete(endpoint_id)
+        return await self._cache.delete(endpoint_id)
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """Send no more webhooks to an endpoint."""
         endpoint = self.get(endpoint_id)
         if endpoint is not None:
-            await self._kept.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
+            await self._cache.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
 
     async def _keep_configured(self) -> None:
         wanted = {
@@ -198,7 +200,7 @@ class Endpoints(Stateful):
         }
         for endpoint in self.list():
             if endpoint.is_configured and endpoint.id not in wanted:
-                await self._kept.delete(endpoint.id)
+                await self._cache.delete(endpoint.id)
         for endpoint_id, (vendor, new) in wanted.items():
             kept = self.get(endpoint_id)
             if kept is None or (kept.secret, kept.timestamps) != (new.secret, new.timestamps):
@@ -206,7 +208,7 @@ class Endpoints(Stateful):
                     endpoint_id, new.credential, vendor, new.url, new.secret, new.timestamps,
                     is_configured=True,
                 )  # fmt: skip
-                await self._kept.put(endpoint_id, new.credential, endpoint)
+                await self._cache.put(endpoint_id, new.credential, endpoint)
 
 
 def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import Clock, Setting
 
@@ -31,25 +31,25 @@ class Clocks(Stateful):
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
-        self._kept: Kept[Setting] = Kept(records, "clock", Setting.to_document, _setting)
+        self._cache: RecordCache[Setting] = RecordCache(records, "clock", Setting.to_document, _setting)
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored clock settings, whose time must be a valid date."""
-        return self._kept.checks
+        return self._cache.checks
 
     async def load(self) -> None:
         """Set the clocks to their stored settings, and reset all other clocks."""
-        await self._kept.load()
+        await self._cache.load()
         self._clock.forget()
-        for credential, entry in self._kept.items().items():
+        for credential, entry in self._cache.items().items():
             self._clock.set(entry.value, credential)
 
     async def keep(self, credential: str) -> None:
         """Store the current setting of a credential's clock."""
-        await self._kept.put(credential, credential, self._clock.setting(credential))
+        await self._cache.put(credential, credential, self._clock.setting(credential))
 
     async def forget(self, credential: str | None) -> None:
         """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""
         self._clock.forget(credential)
-        await self._kept.forget(credential)
+        await self._cache.forget(credential)

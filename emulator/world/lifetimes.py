@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS
 
@@ -50,7 +50,9 @@ class Lifetimes(Stateful):
     def __init__(
         self, records: Records, settings: Mapping[str, BaseModel], names: Mapping[str, Sequence[str]]
     ) -> None:
-        self._kept: Kept[Mapping[str, Lifetime]] = Kept(records, KIND, dict, _DOCUMENT.validate_python)
+        self._cache: RecordCache[Mapping[str, Lifetime]] = RecordCache(
+            records, KIND, dict, _DOCUMENT.validate_python
+        )
         self._settings = settings
         self._names = {vendor: tuple(mine) for vendor, mine in names.items() if mine}
 
@@ -58,7 +60,7 @@ class Lifetimes(Stateful):
         """Return ``settings`` with the tester's lifetimes. Those of ``credential`` override the defaults."""
         changes: dict[str, Lifetime] = {}
         for each in (ALL_CREDENTIALS, credential):
-            changes.update(self._kept.get(_key(vendor, each)) or {})
+            changes.update(self._cache.get(_key(vendor, each)) or {})
         return settings.model_copy(update=changes) if changes else settings
 
     def read(self, credential: str) -> dict[str, dict[str, Lifetime]]:
@@ -89,20 +91,20 @@ class Lifetimes(Stateful):
         """
         for vendor, mine in self.check(wanted).items():
             key = _key(vendor, credential)
-            await self._kept.put(key, credential, {**(self._kept.get(key) or {}), **mine})
+            await self._cache.put(key, credential, {**(self._cache.get(key) or {}), **mine})
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored lifetimes, which must be numbers or null."""
-        return self._kept.checks
+        return self._cache.checks
 
     async def load(self) -> None:
         """Read the lifetimes from the records."""
-        await self._kept.load()
+        await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:
         """Remove the lifetimes of ``credential``, or all lifetimes, so that the defaults apply again."""
-        await self._kept.forget(credential)
+        await self._cache.forget(credential)
 
     def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:
         if vendor not in self._names:

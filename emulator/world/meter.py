@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS
 
@@ -128,7 +128,7 @@ class Meter(Stateful):
     """
 
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
-        self._kept: Kept[Reading] = Kept(records, KIND, asdict, READING.validate_python)
+        self._cache: RecordCache[Reading] = RecordCache(records, KIND, asdict, READING.validate_python)
         self._prices = prices
         self._since_start: dict[str, Reading] = {}
 
@@ -157,22 +157,22 @@ class Meter(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored counts."""
-        return self._kept.checks
+        return self._cache.checks
 
     async def load(self) -> None:
         """Read the counts from the records."""
-        await self._kept.load()
+        await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:
         """Delete the counts of ``credential``, or all counts if it is None."""
-        await self._kept.forget(credential)
+        await self._cache.forget(credential)
 
     def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
         """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
 
         ``since_start`` counts everything since the start of this process, regardless of resets and restores.
         """
-        kept = [entry.value for entry in self._kept.items().values()]
+        kept = [entry.value for entry in self._cache.items().values()]
         sums: dict[tuple[str, str], tuple[int, int]] = {}
         for reading in self._since_start.values() if since_start else kept:
             if credential in {None, reading.credential} and (reading.all_calls or reading.all_units):
@@ -191,10 +191,10 @@ class Meter(Stateful):
         key = f"{vendor}\n{operation}\n{whose}"
         none = Reading(vendor, operation, whose)
         self._since_start[key] = change(self._since_start.get(key, none))
-        before = self._kept.get(key) or none
+        before = self._cache.get(key) or none
         after = change(before)
         if after != before:
-            await self._kept.put(key, whose, after)
+            await self._cache.put(key, whose, after)
 
     def _amounts(self, vendor: str, operation: str, calls: int, units: int) -> dict[str, Decimal]:
         table = self._prices.get(vendor, {})

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from emulator.backends.records.kept import Entry, Kept
+from emulator.backends.records.kept import Entry, RecordCache
 from emulator.backends.records.sqlite import SqliteRecords
 
 
-def use(path: Path, scenario: Callable[[Kept[int], SqliteRecords], Awaitable[None]]) -> None:
+def use(path: Path, scenario: Callable[[RecordCache[int], SqliteRecords], Awaitable[None]]) -> None:
     async def run() -> None:
         records = SqliteRecords(path / "records.sqlite3")
         await records.open()
         try:
             await scenario(
-                Kept(records, "number", lambda n: {"n": n}, lambda found: int(found["n"])), records
+                RecordCache(records, "number", lambda n: {"n": n}, lambda found: int(found["n"])), records
             )
         finally:
             await records.close()
@@ -23,10 +23,12 @@ def use(path: Path, scenario: Callable[[Kept[int], SqliteRecords], Awaitable[Non
 
 
 def test_load_restores_all_values_in_order(tmp_path: Path) -> None:
-    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+    async def scenario(kept: RecordCache[int], records: SqliteRecords) -> None:
         for key, credential, value in (("b", "me", 1), ("a", "you", 2), ("b", "me", 3)):
             await kept.put(key, credential, value)
-        again: Kept[int] = Kept(records, "number", lambda n: {"n": n}, lambda found: int(found["n"]))
+        again: RecordCache[int] = RecordCache(
+            records, "number", lambda n: {"n": n}, lambda found: int(found["n"])
+        )
         assert again.items() == {}
         await again.load()
         assert list(again.items().items()) == [("b", Entry("me", 3)), ("a", Entry("you", 2))]
@@ -36,7 +38,7 @@ def test_load_restores_all_values_in_order(tmp_path: Path) -> None:
 
 
 def test_delete_and_forget_remove_values_from_memory_and_records(tmp_path: Path) -> None:
-    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+    async def scenario(kept: RecordCache[int], records: SqliteRecords) -> None:
         for key, credential in (("a", "me"), ("b", "you"), ("c", "me")):
             await kept.put(key, credential, 0)
         assert await kept.delete("a")
@@ -53,7 +55,7 @@ def test_delete_and_forget_remove_values_from_memory_and_records(tmp_path: Path)
 def test_changes_during_a_load_are_kept(tmp_path: Path) -> None:
     """A reset of one credential reloads all values while other credentials change theirs."""
 
-    async def scenario(kept: Kept[int], records: SqliteRecords) -> None:
+    async def scenario(kept: RecordCache[int], records: SqliteRecords) -> None:
         for key in ("changed", "deleted", "same", "gone"):
             await kept.put(key, "", 0)
         await records.delete("number", "gone")

@@ -20,7 +20,7 @@ class Entry(Generic[T]):
     value: T
 
 
-class Kept(Stateful, Generic[T]):
+class RecordCache(Stateful, Generic[T]):
     """All documents of one kind, as values in memory.
 
     Parameters

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from emulator.backends.records import Records
-from emulator.backends.records.kept import Kept
+from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.webhooks.fault import NO_FAULT
@@ -112,51 +112,51 @@ class Faults(Stateful):
         self._clock = clock
         self._contracts = contracts
         self.in_band = in_band
-        self._kept: Kept[ActiveRule] = Kept(records, KIND, to_document, from_document)
+        self._cache: RecordCache[ActiveRule] = RecordCache(records, KIND, to_document, from_document)
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored rules."""
-        return self._kept.checks
+        return self._cache.checks
 
     async def load(self) -> None:
         """Read the rules from the records."""
-        await self._kept.load()
+        await self._cache.load()
 
     def rules(self, credential: str | None = None) -> dict[str, ActiveRule]:
         """Return the rules that can still fire, by id: those of ``credential``, or all if it is None."""
         return {
             key: entry.value
-            for key, entry in self._kept.items().items()
+            for key, entry in self._cache.items().items()
             if credential in {None, entry.credential}
             and not entry.value.is_over(self._clock.now(entry.credential))
         }
 
     async def add(self, rule_id: str, rule: FaultRule) -> ActiveRule:
         """Add a rule and return it. Delete all rules that have expired or have fired ``count`` times."""
-        for key, entry in self._kept.items().items():
+        for key, entry in self._cache.items().items():
             if entry.value.is_over(self._clock.now(entry.credential)):
-                await self._kept.delete(key)
+                await self._cache.delete(key)
         active = ActiveRule(rule, self._clock.now(rule.match.credential or ALL_CREDENTIALS))
-        await self._kept.put(rule_id, active.credential, active)
+        await self._cache.put(rule_id, active.credential, active)
         return active
 
     async def remove(self, rule_id: str) -> bool:
         """Remove a rule, and return whether it existed."""
-        return await self._kept.delete(rule_id)
+        return await self._cache.delete(rule_id)
 
     async def remove_all(self, credential: str | None = None) -> None:
         """Remove the rules of ``credential``, or all rules if it is None."""
-        await self._kept.forget(credential)
+        await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
         """Remove all rules, or those of ``credential`` and its call counts in other rules."""
         await self.remove_all(credential)
-        for rule_id in self._kept.items():
-            active = self._kept.get(rule_id)
+        for rule_id in self._cache.items():
+            active = self._cache.get(rule_id)
             if active is not None and credential in active.seen:
                 seen = {whose: nth for whose, nth in active.seen.items() if whose != credential}
-                await self._kept.put(rule_id, active.credential, replace(active, seen=seen))
+                await self._cache.put(rule_id, active.credential, replace(active, seen=seen))
 
     def check(self, rule: FaultRule) -> None:
         """Check that the names in ``rule`` exist and that it can fire.
@@ -219,7 +219,7 @@ class Faults(Stateful):
         """
         injection = self._decide_in_band(target) if self.in_band else None
         mine, everybodys = [], []
-        for rule_id, entry in self._kept.items().items():
+        for rule_id, entry in self._cache.items().items():
             if entry.credential == ALL_CREDENTIALS:
                 everybodys.append(rule_id)
             elif entry.credential == target.credential:
@@ -247,21 +247,21 @@ class Faults(Stateful):
 
     async def _try(self, rule_id: str, target: FaultTarget, *, may_fire: bool) -> Injection | None:
         # Read the rule again: it may have fired for another call during an earlier ``await``.
-        active = self._kept.get(rule_id)
+        active = self._cache.get(rule_id)
         if active is None:
             return None
         now = self._clock.now(active.credential)
         if active.is_over(now):
-            await self._kept.delete(rule_id)
+            await self._cache.delete(rule_id)
             return None
         if not active.rule.match.covers(target) or not self._applies(active.rule.effect, target):
             return None
         whose = target.credential or ALL_CREDENTIALS
         counted, fires = active.count_call(whose, may_fire=may_fire)
         if counted.is_over(now):
-            await self._kept.delete(rule_id)
+            await self._cache.delete(rule_id)
         else:
-            await self._kept.put(rule_id, active.credential, counted)
+            await self._cache.put(rule_id, active.credential, counted)
         if not fires:
             return None
         return Injection(active.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
