@@ -169,7 +169,7 @@ def spell(steps: Sequence[Step]) -> str:
     return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
 
 
-def explore_plans(asked: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
+def explore_plans(options: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
     """Run all orders, print the results, and return those that broke the client, shortest order first.
 
     Raises
@@ -183,7 +183,7 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
         client = stack.enter_context(httpx.Client(base_url=base_url, timeout=WARM_UP_SECONDS))
         with console.status("waiting for the emulator"):
             _wait_until_ready(client)
-        runs = _Runs(client, base_url, asked)
+        runs = _Runs(client, base_url, options)
         with console.status("without a plan"):
             plain = runs.run(None)
         if not plain.tasks or not plain.deliveries:
@@ -196,7 +196,7 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
             soft_wrap=True,
         )
         results = []
-        for result in _explore(runs, asked, console):
+        for result in _explore(runs, options, console):
             results.append(result)
             console.print(
                 f"{len(results):3}  {_spell_result(result)}", highlight=False, markup=False, soft_wrap=True
@@ -206,10 +206,10 @@ def explore_plans(asked: Exploration, url: str | None, console: Console | None =
     return broken
 
 
-def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
+def _explore(runs: _Runs, options: Exploration, console: Console) -> Iterator[Result]:
     """Yield the result of each order. Skip orders that are equal to an earlier one for this client."""
-    most = asked.most_polls
-    for plan in plans(asked.most_polls)[: asked.limit]:
+    most = options.most_polls
+    for plan in plans(options.most_polls)[: options.limit]:
         if plan.running_polls > most:
             continue  # the client stops polling earlier, so this order is equal to an earlier one
         with console.status(str(plan)):
@@ -225,7 +225,7 @@ class _Runs:
 
     client: httpx.Client
     base_url: str
-    asked: Exploration
+    options: Exploration
     # Random, because a running server may still have the credentials of earlier explorations.
     name: str = field(default_factory=lambda: f"explore-{secrets.token_hex(4)}")
     count: int = 0
@@ -234,7 +234,7 @@ class _Runs:
         """Run the client once."""
         self.count += 1
         mine = {"credential": f"{self.name}-{self.count}"}
-        body: dict[str, object] = {"patience_s": self.asked.patience_s}
+        body: dict[str, object] = {"patience_s": self.options.patience_s}
         if plan is not None:
             body |= {"polls": plan.running_polls, "webhooks": list(plan.webhooks)}
         self.client.put("/_emulator/webhooks/plan", params=mine, json=body).raise_for_status()
@@ -247,20 +247,20 @@ class _Runs:
             }
             with tempfile.TemporaryFile() as output:
                 began = time.perf_counter()
-                failure = _execute(self.asked, environment, output)
+                failure = _execute(self.options, environment, output)
                 elapsed_s = time.perf_counter() - began
                 lines = _last_lines(output)
-            told = self.client.get("/_emulator/webhooks/plan", params=mine).raise_for_status().json()
+            recorded = self.client.get("/_emulator/webhooks/plan", params=mine).raise_for_status().json()
             sent = self.client.get("/_emulator/webhooks/deliveries", params=mine).raise_for_status().json()
         finally:
             self._forget(mine)
-        tasks = tuple(tuple(Step(step) for step in task["steps"]) for task in told["tasks"])
+        tasks = tuple(tuple(Step(step) for step in task["steps"]) for task in recorded["tasks"])
         return Result(plan, tasks, failure, elapsed_s, len(sent), lines)
 
     def _listen(self, mine: Mapping[str, str]) -> dict[str, str]:
-        if self.asked.endpoint is None:
+        if self.options.endpoint is None:
             return {}
-        new = {"url": self.asked.endpoint, "secret": self.asked.secret, "vendor": self.asked.vendor}
+        new = {"url": self.options.endpoint, "secret": self.options.secret, "vendor": self.options.vendor}
         answer = self.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
         if answer.is_error:
             raise CannotExplore(f"the endpoint cannot be added: {answer.json()['error']}")
@@ -273,10 +273,10 @@ class _Runs:
         self.client.delete("/_emulator/webhooks/plan", params=mine)
 
 
-def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
+def _execute(options: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
     """Run the command. Return how it failed, or None if it succeeded."""
     with subprocess.Popen(  # noqa: S603 - the user's own command
-        asked.command,
+        options.command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -284,9 +284,9 @@ def _execute(asked: Exploration, environment: Mapping[str, str], output: IO[byte
         start_new_session=True,
     ) as process:
         try:
-            status = process.wait(asked.timeout_s)
+            status = process.wait(options.timeout_s)
         except subprocess.TimeoutExpired:
-            return f"timeout after {asked.timeout_s:g} s"
+            return f"timeout after {options.timeout_s:g} s"
         finally:
             # Kill the processes that the client started, so that they do not receive the next run's webhooks.
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -55,10 +55,10 @@ def explore(
 ) -> tuple[list[Result], str]:
     printed = io.StringIO()
     console = Console(file=printed, width=400)
-    asked = Exploration(
+    options = Exploration(
         (command, *arguments), most_polls=polls, limit=limit, timeout_s=timeout_s, patience_s=0.1, **more
     )
-    return explore_plans(asked, url, console), printed.getvalue()
+    return explore_plans(options, url, console), printed.getvalue()
 
 
 def test_plans_are_unique_and_sorted_by_length() -> None:

@@ -15,7 +15,7 @@ from emulator.control.scenario import SUFFIXES, load_scenario, read_scenario
 from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}
-SAID_BYTES = 2000
+OUTPUT_BYTES = 2000
 """Number of bytes from the end of a failed script's output that the error message quotes."""
 
 
@@ -46,13 +46,13 @@ class Scripts:
             If its exit status is not 0. Its whole process group is then killed.
         """
         # Not a pipe, which would stay open until every process that the script started has exited.
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             process = await asyncio.create_subprocess_exec(
                 *INTERPRETERS[path.suffix],
                 str(path),
                 env={**os.environ, "FACE_EMULATOR_URL": base_url},
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -64,7 +64,7 @@ class Scripts:
                 raise
             if status != 0:
                 _signal(process.pid, signal.SIGKILL)
-                raise InitFailed(path, f"exit status {status}: {_tail_of(said)}")
+                raise InitFailed(path, f"exit status {status}: {_tail_of(output)}")
         # Keep only groups that still have processes: the id of an empty group may be reused.
         if _signal(process.pid, 0):
             self._left.add(process.pid)
@@ -114,7 +114,7 @@ def _signal(group: int, number: int) -> bool:
     return True
 
 
-def _tail_of(said: BinaryIO) -> str:
-    end = said.seek(0, os.SEEK_END)
-    said.seek(max(0, end - SAID_BYTES))
-    return said.read().decode(errors="replace").strip()
+def _tail_of(output: BinaryIO) -> str:
+    end = output.seek(0, os.SEEK_END)
+    output.seek(max(0, end - OUTPUT_BYTES))
+    return output.read().decode(errors="replace").strip()

@@ -14,7 +14,7 @@ from emulator.drift.samples import Step
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import CatalogueEntry, ErrorOverride
 
-PASSING: Final = frozenset({408, 425, 429, 502, 503, 504})
+TEMPORARY: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses of temporary errors, which are not part of the contract."""
 
 
@@ -48,7 +48,7 @@ class Corrector:
         self, difference: Difference, step: Step, real: Mapping[str, Any], emulated: Mapping[str, Any]
     ) -> Correction:
         """Return how to correct a difference between a ``real`` (masked) and an ``emulated`` response."""
-        if real["status"] in PASSING and real["status"] != emulated["status"]:
+        if real["status"] in TEMPORARY and real["status"] != emulated["status"]:
             return Correction(f"a {real['status']} is temporary; compare again before you correct anything")
         setting = next(
             (name for place, name in step.settings.items() if f"{difference.place}.".startswith(f"{place}.")),
@@ -61,15 +61,17 @@ class Corrector:
             )
         is_text = difference.what == "value" and isinstance(difference.found, str)
         if difference.what == "status" or is_text or difference.place == "body.status":
-            entries = list(self._told(emulated))
+            entries = list(self._matching_errors(emulated))
             names = ", ".join(entry.name for entry, _ in entries)
-            others = ", ".join(entry.name for entry, _ in self._told(real))
+            others = ", ".join(entry.name for entry, _ in self._matching_errors(real))
             refuses, refused = (answer["status"] >= FIRST_FAILURE for answer in (real, emulated))
             if refuses != refused or (others and others != names):
                 # Do not advise a new override, which would change the emulated error in all operations.
-                told = (others or "an unknown error") if refuses else others or "no error"
+                actual_error = (others or "an unknown error") if refuses else others or "no error"
                 where = f"change the condition in {self._folder}"
-                return Correction(f"the service answers {told} instead of {names or 'no error'}; {where}")
+                return Correction(
+                    f"the service answers {actual_error} instead of {names or 'no error'}; {where}"
+                )
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
             if entries:
@@ -129,13 +131,13 @@ class Corrector:
             text = text.replace(value, f"{{{place}}}") if value else text
         return Correction(f"set {self._variable('errors')}; {known}", entry.name, ErrorOverride(text=text))
 
-    def _told(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
+    def _matching_errors(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
         """Yield the errors that match a response in status, code and text.
 
         Only those with the longest literal text are yielded, because they are the most specific.
         """
         strings = list(_strings(answer["body"]))
-        told = []
+        found_errors = []
         for entry in self._vendor.errors.values():
             override = self._settings.errors.get(entry.name, ErrorOverride())
             if (override.status or entry.status) != answer["status"]:
@@ -147,10 +149,10 @@ class Corrector:
             for text in strings:
                 found = pattern.fullmatch(text)
                 if found is not None:
-                    told.append((entry, found, len(_literal(template))))
+                    found_errors.append((entry, found, len(_literal(template))))
                     break
-        most = max((length for _, _, length in told), default=0)
-        yield from ((entry, found) for entry, found, length in told if length == most)
+        most = max((length for _, _, length in found_errors), default=0)
+        yield from ((entry, found) for entry, found, length in found_errors if length == most)
 
 
 def _strings(value: Any) -> Iterator[str]:

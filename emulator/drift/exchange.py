@@ -15,7 +15,7 @@ from emulator.drift.comparison import IGNORED_HEADERS
 from emulator.drift.files import describe_file
 from emulator.drift.samples import NotAnswered, Request, Sample, Step, filled, filled_path, look_up, picture
 
-PATIENCE_SECONDS: Final = 120.0
+POLL_TIMEOUT_SECONDS: Final = 120.0
 """Longest time, in seconds, to poll a task. After that, the last response counts."""
 
 
@@ -130,7 +130,7 @@ def play(sample: Sample, side: Side) -> Played:
 
 def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapping[str, Any], int]:
     """Return the last response to a step, and the number of calls that it took."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + POLL_TIMEOUT_SECONDS
     calls = 0
     while True:
         side.pace.wait()

@@ -97,7 +97,7 @@ def as_json(
     return json.dumps(document, indent=2) + "\n"
 
 
-def told(value: Any) -> str:
+def short_text(value: Any) -> str:
     """Return a value or a pattern as short text."""
     match value:
         case {"$type": names}:
@@ -111,7 +111,7 @@ def told(value: Any) -> str:
         case {"$numbers": count}:
             text = f"{count} numbers"
         case {"$each": each}:
-            text = f"each {told(each)}"
+            text = f"each {short_text(each)}"
         case str():
             text = value
         case _:
@@ -126,7 +126,7 @@ def _step_of(finding: Finding) -> str:
 
 
 def _cells(difference: Difference) -> tuple[str, str, str, str]:
-    real, emulated = told(difference.expected), told(difference.found)
+    real, emulated = short_text(difference.expected), short_text(difference.found)
     # Distinguish a missing member from one that is null.
     if difference.what == "extra member" or (difference.what == "header" and difference.expected is None):
         real = ABSENT

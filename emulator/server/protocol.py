@@ -13,7 +13,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.server.relay import Relay
-from emulator.web.endings import ENDINGS
+from emulator.web.endings import ON_STOP
 from emulator.web.exchange import DROPPERS
 from emulator.web.proxy import PROXY, TLS_NAME
 
@@ -38,7 +38,7 @@ class Protocol(HttpToolsProtocol):
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for it. Otherwise the application refuses it.
-    - ``DROPPERS`` closes a connection without a response. ``ENDINGS`` registers callbacks that run when the
+    - ``DROPPERS`` closes a connection without a response. ``ON_STOP`` registers callbacks that run when the
       server stops, because some responses, such as streams, would otherwise never end.
     """
 
@@ -88,7 +88,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {
             DROPPERS: {"close": self.transport.close, "reset": self._reset},
             # The ASGI types do not allow functions here, but uvicorn passes them on unchanged.
-            ENDINGS: {"add": self._endings.add},
+            ON_STOP: {"add": self._endings.add},
         }
         if self._tls_name is not None:
             self.scope["extensions"][TLS_NAME] = {"name": self._tls_name}

@@ -18,7 +18,7 @@ from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
-from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, let_go, note_poll, start
+from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, note_poll, released, start
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class TaskRunner(Stateful):
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
             elif not task.is_finished and self._is_due(task):
-                await self._tell(task)
+                await self._end_now(task)
             self._set_timer(task)
 
     @contextlib.asynccontextmanager
@@ -237,7 +237,7 @@ class TaskRunner(Stateful):
             # The progression requires that the task appears finished now, so wait for its work.
             held = await self._until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
-                held = await self._tell(held)
+                held = await self._end_now(held)
             task = held or task
         return task
 
@@ -248,21 +248,21 @@ class TaskRunner(Stateful):
         finished task does not change.
         """
         async with self._lock(task_id):
-            task = await self._change(task_id, lambda current: let_go(current, error))
+            task = await self._change(task_id, lambda current: released(current, error))
         if task is not None and task.state is TaskState.HELD:
-            task = await self._tell(task)
+            task = await self._end_now(task)
         return task
 
     async def until_announced(self, task_id: str) -> Task | None:
         """Wait until the end of a released task is announced, and return it, or None if it was deleted."""
         performed = await self._until_performed(task_id)
-        return None if performed is None else await self._tell(performed)
+        return None if performed is None else await self._end_now(performed)
 
     async def delete(self, task: Task) -> None:
         """Delete a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _tell(self, task: Task) -> Task | None:
+    async def _end_now(self, task: Task) -> Task | None:
         """End a task whose work is done, and return it, or None if it was deleted.
 
         This runs in the background, so that a pause can cancel it even if a poll caused it.

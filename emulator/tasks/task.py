@@ -196,7 +196,7 @@ def hold_once(task: Task, outcome: Outcome) -> Task:
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
 
 
-def let_go(task: Task, error: str | None = None) -> Task:
+def released(task: Task, error: str | None = None) -> Task:
     """Return ``task`` changed to end as soon as its work is done, and to fail with ``error`` if given."""
     if task.is_finished:
         return task

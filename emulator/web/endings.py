@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
-ENDINGS = "face_emulator.endings"
+ON_STOP = "face_emulator.on_stop"
 """ASGI scope extension. Its ``add`` registers a function to call when the server begins to shut down."""
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
     """Register ``end`` to be called when the server begins to shut down, if the server supports that."""
-    endings = scope.get("extensions", {}).get(ENDINGS)
-    if endings is not None:
-        endings["add"](end)
+    callbacks = scope.get("extensions", {}).get(ON_STOP)
+    if callbacks is not None:
+        callbacks["add"](end)
 
 
 def stopping(scope: Scope) -> asyncio.Event:

@@ -234,7 +234,7 @@ def delivery_id(task_id: str, endpoint_id: str) -> str:
     return f"dlv_{hash_text(f'{task_id}{chr(0)}{endpoint_id}')}"
 
 
-def release(
+def with_message(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
     """Return a prepared delivery with its message, as waiting, held or lost. Return others unchanged."""
@@ -245,7 +245,7 @@ def release(
     return replace(delivery, message=message, state=state, next_at=next_at, fault=fault, source=source)
 
 
-def let_go(delivery: Delivery, at: float | None = None) -> Delivery:
+def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
     """Return a held delivery as waiting, with the due time ``at`` if given. Return others unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery

@@ -30,10 +30,10 @@ from emulator.webhooks.delivery import (
     Policy,
     delivery_id,
     fail,
-    let_go,
     lose,
     record,
-    release,
+    unheld,
+    with_message,
 )
 from emulator.webhooks.endpoints import Endpoints
 from emulator.webhooks.fault import STALE_SECONDS, Signature, WebhookFault
@@ -149,7 +149,7 @@ class Outbox(Stateful):
             prepared = await self.find(delivery_id(task_id, endpoint.id))
             if prepared is not None and prepared.state is DeliveryState.PREPARED:
                 fault, source = await decide()
-                await self._release(prepared, message, fault, source, hold=hold)
+                await self._send_prepared(prepared, message, fault, source, hold=hold)
 
     async def send(self, delivery_id: str) -> Delivery | None:
         """Send a held delivery now, or replay a delivery in another state. Return it after the attempt.
@@ -168,7 +168,7 @@ class Outbox(Stateful):
             attempted.cancel()
         return await self.find(delivery_id)
 
-    async def let_go(self, credential: str, task_id: str | None = None) -> None:
+    async def release_held(self, credential: str, task_id: str | None = None) -> None:
         """Send the held deliveries of ``credential``, or of one of its tasks, when they are due."""
         for held in await self._held(credential, task_id):
             self._spawn_held(held)
@@ -198,12 +198,12 @@ class Outbox(Stateful):
         attempt = await self._attempt(delivery, delivery.message, endpoint, number, "good")
         return await self._note(delivery, [replace(attempt, is_replay=True)])
 
-    async def _release(
+    async def _send_prepared(
         self, prepared: Delivery, message: Message, fault: WebhookFault, source: str | None, *, hold: bool
     ) -> None:
         now = self._clock.now(prepared.credential)
         released = await self._change(
-            prepared.id, lambda current: release(current, message, fault, source, now, hold=hold)
+            prepared.id, lambda current: with_message(current, message, fault, source, now, hold=hold)
         )
         if released is not None and released.state is DeliveryState.WAITING:
             self._spawn(released)
@@ -226,7 +226,7 @@ class Outbox(Stateful):
             def change(current: Delivery) -> Delivery:
                 nonlocal is_first
                 is_first = current.state is DeliveryState.HELD
-                return let_go(current, at)
+                return unheld(current, at)
 
             waiting = await self._change(held.id, change)
             if waiting is not None and is_first:  # otherwise another task sends it

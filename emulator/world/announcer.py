@@ -51,7 +51,7 @@ class Announcer:
             self.vendor, task.credential, task.id, self.compose(task), self._decision(task), hold=hold
         )
         if hold and not plans.holds(task.id):  # the plan was removed in the meantime
-            await webhooks.let_go(task.credential, task.id)
+            await webhooks.release_held(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
         """Announce a task if it is finished, in case an earlier process was killed before it did so."""

@@ -30,7 +30,7 @@ class Creations:
             yield
         finally:
             self._under_way[credential] -= 1
-            self._tell()
+            self._notify()
 
     @asynccontextmanager
     async def stopped(self, credential: str | None) -> AsyncIterator[None]:
@@ -42,12 +42,12 @@ class Creations:
             yield
         finally:
             self._stopped.remove(credential)
-            self._tell()
+            self._notify()
 
     def _is_under_way(self, credential: str | None) -> bool:
         return self._under_way.total() > 0 if credential is None else self._under_way[credential] > 0
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         # Drop the counters that are zero.
         self._under_way = +self._under_way
         self._change.set()

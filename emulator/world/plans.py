@@ -125,7 +125,7 @@ class _Run:
     after_end: asyncio.Event = field(default_factory=asyncio.Event)
     """Each of these three events is set once the webhooks of its point are sent."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release everything that waits for this run."""
         for event in (self.ended, self.before_creation, self.before_end, self.after_end):
             event.set()
@@ -164,7 +164,7 @@ class Plans(Stateful):
         """Remove the plan of ``credential``. Its tasks follow their progression; held webhooks are sent."""
         await self.forget(credential)
         await self._tasks.leave_plans(credential)
-        await self._webhooks.let_go(credential)
+        await self._webhooks.release_held(credential)
 
     async def forget(self, credential: str | None) -> None:
         """Remove the plan of ``credential``, or all plans. Tasks and webhooks do not change."""
@@ -172,7 +172,7 @@ class Plans(Stateful):
             del self._plans[name]
         await self._background.cancel(credential)
         for run in [run for run in self._runs.values() if credential in {None, run.credential}]:
-            run.let_go()  # ``_follow`` does not do this if it is cancelled before it starts
+            run.release()  # ``_follow`` does not do this if it is cancelled before it starts
             del self._runs[run.task_id]
 
     async def close(self) -> None:
@@ -256,7 +256,7 @@ class Plans(Stateful):
                 await self._pause(run)
             await self._send(run, plan.count(When.AFTER_END))
         finally:
-            run.let_go()
+            run.release()
 
     async def _send(self, run: _Run, times: int) -> None:
         for _ in range(times):

@@ -19,7 +19,7 @@ from emulator.cli import app
 from emulator.drift.command import POLITE_SECONDS, DriftFailed, DriftOptions, run_drift
 from emulator.drift.comparison import Difference
 from emulator.drift.correction import Correction
-from emulator.drift.report import print_findings, told
+from emulator.drift.report import print_findings, short_text
 from emulator.drift.run import Compared, Finding
 from emulator.drift.samples import golden_folder, read_samples
 from emulator.server import running_server
@@ -211,4 +211,4 @@ def test_a_narrow_terminal_shows_values_whole_and_markup_literally() -> None:
     ],
 )
 def test_values_are_printed_briefly(value: Any, text: str) -> None:
-    assert told(value) == text
+    assert short_text(value) == text

@@ -18,14 +18,14 @@ from emulator.webhooks.delivery import (
     delivery_id,
     fail,
     record,
-    release,
+    with_message,
 )
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
 POLICY = Policy((0.0, 5.0, 300.0), 15.0, 10)
 PREPARED = Delivery("dlv_1", "me", "v", "t", "ep_1", "http://localhost/")
 MESSAGE = Message("msg_t:1", b'{"a":1}')
-WAITING = release(PREPARED, MESSAGE, NO_FAULT, None, 100.0, hold=False)
+WAITING = with_message(PREPARED, MESSAGE, NO_FAULT, None, 100.0, hold=False)
 
 
 def attempt(number: int, at: float, status: int | None = None, **more: Any) -> Attempt:
@@ -90,13 +90,15 @@ def test_a_replay_neither_fails_a_delivery_nor_counts_as_an_attempt() -> None:
     assert (taken.state, taken.reason) == (DeliveryState.DELIVERED, None)
 
 
-def test_a_delivery_is_released_once() -> None:
-    assert release(WAITING, Message("other", b""), WebhookFault(lost=True), "x", 5.0, hold=True) == WAITING
-    delayed = release(PREPARED, MESSAGE, WebhookFault(delay_s=60.0), "rule 1", 100.0, hold=False)
+def test_a_delivery_gets_its_message_once() -> None:
+    assert (
+        with_message(WAITING, Message("other", b""), WebhookFault(lost=True), "x", 5.0, hold=True) == WAITING
+    )
+    delayed = with_message(PREPARED, MESSAGE, WebhookFault(delay_s=60.0), "rule 1", 100.0, hold=False)
     assert (delayed.state, delayed.next_at, delayed.source) == (DeliveryState.WAITING, 160.0, "rule 1")
-    lost = release(PREPARED, MESSAGE, WebhookFault(lost=True), "rule 1", 100.0, hold=True)
+    lost = with_message(PREPARED, MESSAGE, WebhookFault(lost=True), "rule 1", 100.0, hold=True)
     assert lost.state is DeliveryState.LOST
-    assert release(PREPARED, MESSAGE, NO_FAULT, None, 1.0, hold=True).state is DeliveryState.HELD
+    assert with_message(PREPARED, MESSAGE, NO_FAULT, None, 1.0, hold=True).state is DeliveryState.HELD
 
 
 def test_a_finished_delivery_does_not_fail() -> None:

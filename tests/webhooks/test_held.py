@@ -45,16 +45,18 @@ def test_a_held_delivery_is_sent_after_a_restart(use: Use) -> None:
     use(after)
 
 
-def test_let_go_sends_only_the_deliveries_of_a_credential_and_with_their_faults(use: Use) -> None:
+def test_releasing_held_deliveries_sends_only_the_deliveries_of_a_credential_and_with_their_faults(
+    use: Use,
+) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world, "mine")
         await hold(world, "other")
         await hold(world, "late", fault=WebhookFault(delay_s=60.0))
         await hold(world, "yours", "you")
-        await world.outbox.let_go("me", "mine")
+        await world.outbox.release_held("me", "mine")
         assert [sent.body for sent in await world.sender.wait(1)] == [b"mine"]
-        await world.outbox.let_go("me")
+        await world.outbox.release_held("me")
         await world.sender.wait(2)
         world.clock.advance(60.0)
         assert [sent.body for sent in await world.sender.wait(3)] == [b"mine", b"other", b"late"]
@@ -64,13 +66,13 @@ def test_let_go_sends_only_the_deliveries_of_a_credential_and_with_their_faults(
     use(scenario)
 
 
-def test_a_delivery_let_go_while_it_is_sent_is_sent_once(use: Use) -> None:
+def test_a_delivery_released_while_it_is_sent_is_sent_once(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await hold(world)
         (delivery,) = await world.outbox.deliveries()
         await asyncio.gather(
-            world.outbox.send(delivery.id), world.outbox.let_go("me"), world.outbox.let_go("me")
+            world.outbox.send(delivery.id), world.outbox.release_held("me"), world.outbox.release_held("me")
         )
         await world.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
         await asyncio.sleep(0.01)
@@ -134,7 +136,7 @@ def test_a_delivery_that_a_plan_loses_has_the_plan_as_source_and_can_be_replayed
         await world.outbox.lose("me", "t")
         lost = await world.only()
         assert (lost.state, lost.fault.lost, lost.source) == (DeliveryState.LOST, True, "the plan")
-        await world.outbox.let_go("me")
+        await world.outbox.release_held("me")
 
     async def after(world: World) -> None:
         await asyncio.sleep(0.01)

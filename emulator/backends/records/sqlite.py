@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS counters (
 FORMAT = 1
 """Version of the tables, stored as the file's ``user_version``. A new file has 0 and no tables."""
 
-PATIENCE_SECONDS = 120
+LOCK_TIMEOUT_SECONDS = 120
 """Seconds that a statement waits for a restore, which locks the file until it is complete."""
 
 COLUMNS = "key, credential, document, position, version"
@@ -55,7 +55,7 @@ class SqliteRecords:
             If it is not a database, or its tables have another format.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=PATIENCE_SECONDS)
+        connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)
         except BaseException:
@@ -196,7 +196,7 @@ def _record(row: Any) -> Record:
 
 
 def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection, connection:
         connection.execute("DELETE FROM records")
         connection.execute("DELETE FROM counters")
         for entry in entries:
