@@ -1,1 +1,1 @@
-"""State that a tester controls and inspects, independent of vendors and of HTTP."""
+"""The emulator's state, which a tester controls and inspects. It is independent of vendors and of HTTP."""

@@ -17,7 +17,7 @@ from emulator.world.world import World
 class Announcer:
     """Sender of the webhooks that announce the end of a vendor's tasks.
 
-    A job calls ``prepare`` before the end of a task is recorded, and ``announce`` after it.
+    A job calls ``prepare`` before it records the end of a task, and ``announce`` afterwards.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Announcer:
     vendor : str
         Name of the vendor.
     compose : (Task) -> Message
-        Returns the message about a finished task.
+        Returns the webhook message about a finished task.
     is_announced : (Task) -> bool
-        Whether this task gets webhooks.
+        Whether webhooks are sent for this task.
     """
 
     world: World
@@ -37,7 +37,7 @@ class Announcer:
     is_announced: Callable[[Task], bool] = lambda _task: True
 
     async def prepare(self, task: Task) -> None:
-        """Record that webhooks must announce the end of a task."""
+        """Record that the end of a task must be announced by webhooks."""
         if self.is_announced(task):
             await self.world.webhooks.prepare(self.vendor, task.credential, task.id)
 
@@ -54,7 +54,7 @@ class Announcer:
             await webhooks.release_held(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
-        """Announce a task if it is finished, in case an earlier process was killed before it did so."""
+        """Announce the end of a finished task, in case the process was killed before it did so."""
         task = await self.world.tasks.find(task_id)
         if task is not None and task.is_finished:
             await self.announce(task)

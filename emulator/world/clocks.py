@@ -1,4 +1,4 @@
-"""Storage of clock settings in the records."""
+"""Storage of the clocks' settings in the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTING = TypeAdapter(Setting)
 
 
 def _setting(document: Mapping[str, Any]) -> Setting:
-    """Return the setting in a stored document, or raise ValueError if its time is out of range."""
+    """Return the setting in a stored document. Raise ValueError if the time of the clock is out of range."""
     setting = SETTING.validate_python(document)
     try:
         datetime.fromtimestamp(setting.now(), UTC)
@@ -27,7 +27,7 @@ def _setting(document: Mapping[str, Any]) -> Setting:
 
 
 class Clocks(Stateful):
-    """The stored clock settings of all credentials."""
+    """The stored settings of the clocks of all credentials."""
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
@@ -35,11 +35,11 @@ class Clocks(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored clock settings, whose time must be a valid date."""
+        """The validator of stored clock settings. The time of a clock must be a valid date."""
         return self._cache.checks
 
     async def load(self) -> None:
-        """Set the clocks to their stored settings, and reset all other clocks."""
+        """Set each clock to its stored setting, and reset the clocks that have none."""
         await self._cache.load()
         self._clock.forget()
         for credential, entry in self._cache.items().items():

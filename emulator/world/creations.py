@@ -1,4 +1,4 @@
-"""Locks that keep a reset from running between generating an id and storing its object."""
+"""Locks that prevent a reset while an object is created: after its id is drawn, before it is stored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 
 class Creations:
-    """Locks that keep a reset from running while an object is created, per credential.
+    """Locks, one per credential, that prevent a reset while an object is created.
 
     Ids are derived from counters, which a reset restarts. Without the lock, an object could get its id before
-    a reset and be stored after it. A later object would then get the same id.
+    a reset and be stored after the reset. A later object would then get the same id.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Creations:
 
     @asynccontextmanager
     async def of(self, credential: str) -> AsyncIterator[None]:
-        """Wait for running resets, and block new ones while the context is open. Must not be nested."""
+        """Wait for running resets, and block new resets while the context is open. Must not be nested."""
         while not {None, credential}.isdisjoint(self._stopped):
             await self._change.wait()
         self._under_way[credential] += 1
@@ -34,7 +34,7 @@ class Creations:
 
     @asynccontextmanager
     async def stopped(self, credential: str | None) -> AsyncIterator[None]:
-        """Block new creations for a credential, or for all, and wait for those in progress."""
+        """Block new creations for a credential, or for all if it is None. Wait for those in progress."""
         self._stopped.append(credential)
         try:
             while self._is_under_way(credential):

@@ -1,9 +1,9 @@
-"""The credentials that the emulator accepts, and the reasons to refuse the others.
+"""The credentials that have a state, such as expired, and the check of a client's credential.
 
 ::
 
     CredentialRefused
-    ├── CredentialUnknown       not listed, or empty
+    ├── CredentialUnknown       has no state, or is empty
     ├── CredentialRevoked       revoked by the account's owner or by the vendor
     ├── CredentialExpired       expired
     ├── CredentialRestricted    valid, but not for this API
@@ -23,7 +23,7 @@ KIND = "credential"
 
 
 class CredentialState(StrEnum):
-    """State of a listed credential."""
+    """State of a credential: valid, or the reason why it is refused."""
 
     VALID = "valid"
     REVOKED = "revoked"
@@ -38,7 +38,7 @@ class CredentialRefused(Exception):
 
 
 class CredentialUnknown(CredentialRefused):
-    """The credential is not listed, or it is empty."""
+    """The credential has no state, or it is empty."""
 
 
 class CredentialRevoked(CredentialRefused):
@@ -71,17 +71,17 @@ REFUSALS: Mapping[CredentialState, type[CredentialRefused]] = {
 
 
 class Credentials(Stateful):
-    """The list of known credentials, and the check of a client's credential.
+    """The states of credentials, and the check of a client's credential.
 
     Parameters
     ----------
     records : Records
-        Storage of the credentials that a tester lists at run time.
+        Storage of the states that a tester sets at run time.
     listed : mapping of str to CredentialState
-        Credentials that are listed from the start.
+        States from the settings, by credential.
     strict : bool
-        Whether unlisted credentials are refused. If false, they are valid unless they are empty, so that
-        tests need no accounts.
+        Whether credentials without a state are refused. If false, they are valid, so that tests need no
+        accounts. Empty credentials are always refused.
     is_reserved : (credential: str) -> bool
         Whether a credential requests a fault. Such credentials are valid in strict mode too.
     """
@@ -101,16 +101,19 @@ class Credentials(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored credentials, which must have a known state."""
+        """The validator of stored credentials. Their state must be a ``CredentialState``."""
         return {KIND: lambda document: CredentialState(document["state"])}
 
     async def check(self, *spellings: str) -> None:
-        """Check that a credential is valid; ``spellings`` are the forms in which it may be listed.
+        """Check that a credential is valid.
+
+        ``spellings`` are the forms of the credential that can have a state, such as ``key:secret`` and
+        ``key``. The first form that has a state decides.
 
         Raises
         ------
         CredentialRefused
-            If it is not valid.
+            If the credential is not valid.
         """
         if not all(spellings):
             raise CredentialUnknown
@@ -121,18 +124,18 @@ class Credentials(Stateful):
             raise REFUSALS[state]
 
     async def list(self) -> dict[str, CredentialState]:
-        """Return all listed credentials with their states."""
+        """Return all states, by credential."""
         kept = {
             record.key: CredentialState(record.document["state"]) for record in await self._records.find(KIND)
         }
         return {**self._listed, **kept}
 
     async def put(self, credential: str, state: CredentialState) -> None:
-        """List a credential, or change its state."""
+        """Set the state of a credential."""
         await self._records.put(KIND, credential, credential, {"state": state})
 
     async def remove(self, credential: str) -> bool:
-        """Remove a credential that ``put`` listed, and return whether it existed."""
+        """Remove the state that ``put`` set, and return whether there was one."""
         return await self._records.delete(KIND, credential)
 
     async def _find(self, spellings: tuple[str, ...]) -> CredentialState | None:

@@ -23,7 +23,7 @@ class Mark(StrEnum):
 
 
 ONLY_BY_FAULT = "Only as an injected fault"
-"""Start of the ``when`` text of an error that only a fault produces."""
+"""Start of the ``when`` text of an error that occurs only if a fault rule injects it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CatalogueEntry:
     Attributes
     ----------
     name : str
-        Name, unique among the vendor's errors, for tests, fault rules and logs.
+        Name of the error in tests, fault rules and logs. It is unique among the vendor's errors.
     status : int
         HTTP status; 200 for an error inside a successful response.
     text : str
@@ -45,13 +45,14 @@ class CatalogueEntry:
     source : str
         Document that describes the error, and the section in it.
     causes : tuple of exception types
-        The emulator's exceptions that lead to this error.
+        Exceptions of the emulator's code that are answered with this error.
     of_task : bool
-        Whether a task fails with it. Only polls of that task return it.
+        Whether it is an error that a task ends with. Only polls of that task return it.
     example : mapping
-        Example values for the placeholders of its text, for use where the real values are unknown.
+        Example values for the placeholders in ``text``. An injected error uses them.
     is_natural : bool
-        Whether a client can cause it. If not, the vendor documents it, but only a fault produces it.
+        Whether a client can cause the error. If not, the vendor documents the error, but the emulator
+        returns it only if a fault rule injects it.
     methods : tuple of str
         HTTP methods of the requests that cause it, if these are not the methods of the operation.
     """
@@ -70,11 +71,11 @@ class CatalogueEntry:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The vendor's codes for this error. A response contains one of them, in addition to the text."""
+        """The vendor's codes for this error. A response contains one of them and the text."""
         return ()
 
     def occur(self, /, **places: object) -> VendorError:
-        """Return an exception for this error, with the placeholders of its text replaced by ``places``.
+        """Return an exception for this error. ``places`` has a value for each placeholder in the text.
 
         Raises
         ------
@@ -89,7 +90,8 @@ class CatalogueEntry:
         Raises
         ------
         ValueError
-            If its text is not a valid template, or has a placeholder that this entry's text does not have.
+            If the override's text is not a valid template, or has a placeholder that the text of this entry
+            does not have.
         """
         known, wanted = _places(self.text), _places(override.text or "")
         if not wanted <= known:
@@ -106,7 +108,7 @@ def _places(text: str) -> set[str]:
 
 
 class ErrorOverride(BaseModel):
-    """Status and text that replace those of an error. An omitted member keeps its original value."""
+    """A new status or text for an error of the catalogue. None keeps the original."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,7 +117,14 @@ class ErrorOverride(BaseModel):
 
 
 class VendorError(Exception):
-    """An error of a vendor's catalogue to send to the client, with values for its placeholders.
+    """An error to send to the client.
+
+    Parameters
+    ----------
+    entry : CatalogueEntry
+        The error, as the vendor's catalogue describes it.
+    places : mapping of str to object
+        Values of the placeholders in the entry's text.
 
     Raises
     ------
@@ -130,7 +139,7 @@ class VendorError(Exception):
         self.text = entry.text.format(**places)
 
     def overridden(self, override: ErrorOverride | None) -> VendorError:
-        """Return the error with another status or text. The text can use the original placeholders."""
+        """Return the error with the override's status and text. The text can use the same placeholders."""
         if override is None:
             return self
         changes = {name: value for name, value in override.model_dump().items() if value is not None}
@@ -141,7 +150,7 @@ class VendorError(Exception):
 
 
 class ErrorCatalogue(Generic[E_co]):
-    """The errors of one or more operations, by name and by the exception that causes them.
+    """The errors of one or more operations. Finds an error by its name, or by the exception that causes it.
 
     ``shared | own`` combines two catalogues. Operations with different catalogues can return different errors
     for the same exception.
@@ -149,7 +158,7 @@ class ErrorCatalogue(Generic[E_co]):
     Raises
     ------
     ValueError
-        If two entries share a name or a cause.
+        If two entries have the same name, or the same exception as a cause.
     """
 
     def __init__(self, entries: Iterable[E_co] = ()) -> None:
@@ -185,12 +194,12 @@ class ErrorCatalogue(Generic[E_co]):
         return self._by_name[name]
 
     def for_cause(self, error: Exception) -> E_co:
-        """Return the entry for an exception. Its own class takes precedence over its base classes.
+        """Return the entry for an exception. The exception's own class takes precedence over base classes.
 
         Raises
         ------
         LookupError
-            If the catalogue has no entry for it.
+            If no entry has the exception's class, or one of its base classes, as a cause.
         """
         for cause in type(error).__mro__:
             if cause in self._by_cause:

@@ -1,4 +1,4 @@
-"""Lifetimes that a tester sets for a credential, such as those of URLs, files and tasks."""
+"""Lifetimes: how long URLs, files, tasks and the like last. A tester can change them for a credential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "lifetimes"
 
 Lifetime = int | float | None
-"""A number of seconds or days, depending on the setting's name. None means no expiry."""
+"""A number of seconds or days. The name of the lifetime ends in the unit of time. None means no expiry."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -23,7 +23,7 @@ _DOCUMENT = TypeAdapter(dict[str, Lifetime])
 
 
 class LifetimeRefused(Exception):
-    """A lifetime does not exist, or its value is invalid."""
+    """There is no lifetime with the given vendor and name, or its value is invalid."""
 
     def __init__(self, vendor: str, reason: str) -> None:
         super().__init__(vendor, reason)
@@ -35,16 +35,18 @@ class LifetimeRefused(Exception):
 
 
 class Lifetimes(Stateful):
-    """Lifetimes that override the vendors' settings, for one credential or by default.
+    """Lifetimes that a tester sets, for one credential or as the default for all.
+
+    They replace the values of the vendors' settings.
 
     Parameters
     ----------
     records : Records
         Storage of the lifetimes.
     settings : mapping of str to model
-        The vendors' settings, by vendor.
+        Settings of each vendor.
     names : mapping of str to sequence of str
-        Names of the settings that are lifetimes, by vendor.
+        For each vendor, the names of the settings that are lifetimes.
     """
 
     def __init__(
@@ -57,14 +59,14 @@ class Lifetimes(Stateful):
         self._names = {vendor: tuple(mine) for vendor, mine in names.items() if mine}
 
     def of(self, vendor: str, credential: str, settings: Settings) -> Settings:
-        """Return ``settings`` with the tester's lifetimes. Those of ``credential`` override the defaults."""
+        """Return the vendor's ``settings`` with the lifetimes that apply to ``credential``."""
         changes: dict[str, Lifetime] = {}
         for each in (ALL_CREDENTIALS, credential):
             changes.update(self._cache.get(_key(vendor, each)) or {})
         return settings.model_copy(update=changes) if changes else settings
 
     def read(self, credential: str) -> dict[str, dict[str, Lifetime]]:
-        """Return all effective lifetimes of a credential, by vendor and name."""
+        """Return all lifetimes that apply to a credential, by vendor and name."""
         found = {}
         for vendor, names in self._names.items():
             settings = self.of(vendor, credential, self._settings[vendor])
@@ -72,7 +74,7 @@ class Lifetimes(Stateful):
         return found
 
     def check(self, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Lifetime]]:
-        """Return validated lifetimes by vendor and name.
+        """Return the validated lifetimes, by vendor and name.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class Lifetimes(Stateful):
         Raises
         ------
         LifetimeRefused
-            If one does not exist, or its value is invalid; then none is set.
+            If one does not exist, or its value is invalid. No lifetime is set then.
         """
         for vendor, mine in self.check(wanted).items():
             key = _key(vendor, credential)

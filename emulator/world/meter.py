@@ -1,6 +1,7 @@
-"""Counts of billed calls and units, and their cost at the prices in the settings.
+"""Counts of the calls and units that a vendor would bill, and their cost at the prices in the settings.
 
-The vendors' code decides what is billed and when. The meter has no billing rules of its own.
+A unit is a vendor's currency, such as a credit. The vendors' code decides what is billed and when. The meter
+has no billing rules of its own.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "meter"
 
 UNIT = "unit"
-"""Key of the price of one unit in a price table. Some vendors bill units, such as credits, for a call."""
+"""Key of the price of one unit in a price table. A unit is a vendor's currency, such as a credit."""
 
 
 def _amount(value: object) -> object:
-    """Convert a float to text, so that the Decimal has the digits as written."""
+    """Convert a float to text, so that the Decimal has the same digits as the text."""
     return str(value) if isinstance(value, float) else value
 
 
@@ -38,23 +39,26 @@ class Price(BaseModel):
 
 
 PriceTable = Mapping[str, Price]
-"""Prices by operation, and the price of a ``unit``."""
+"""Price of a call, by operation. The key ``unit`` has the price of one unit."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The billed calls and units of one operation and one credential.
+class Usage:
+    """The counts of one operation and one credential.
+
+    A call that creates a task is first authorized. At the end of the task, the call is either billed or
+    voided, which means that it costs nothing.
 
     Attributes
     ----------
     vendor, operation, credential : str
         Operation and credential of the counted calls. ``credential`` is empty for calls without one.
     calls : int
-        Number of calls that are billed and can no longer be voided.
+        Number of billed calls.
     units : int
-        Number of the vendor's units that are billed for these calls.
+        Number of the vendor's units that these calls cost.
     authorized : mapping of str to int
-        Units of each call that can still be voided, by the item that the call created, such as a task id.
+        Units of each authorized call, by the item that the call created, such as a task id.
     """
 
     vendor: str
@@ -64,31 +68,31 @@ class Reading:
     units: int = 0
     authorized: Mapping[str, int] = field(default_factory=dict)
 
-    def bill(self, units: int) -> Reading:
-        """Return the reading with one more billed call."""
+    def bill(self, units: int) -> Usage:
+        """Return the usage with one more billed call."""
         return replace(self, calls=self.calls + 1, units=self.units + units)
 
-    def authorize(self, item: str, units: int) -> Reading:
-        """Return the reading with one more call that can be voided. ``item`` identifies the call."""
+    def authorize(self, item: str, units: int) -> Usage:
+        """Return the usage with one more authorized call. ``item`` is what the call created."""
         return replace(self, authorized={**self.authorized, item: units})
 
-    def capture(self, item: str) -> Reading:
-        """Return the reading with the call of ``item`` billed permanently."""
+    def capture(self, item: str) -> Usage:
+        """Return the usage with the authorized call of ``item`` billed."""
         return self.void(item).bill(self.authorized[item]) if item in self.authorized else self
 
-    def void(self, item: str) -> Reading:
-        """Return the reading without the call of ``item``."""
+    def void(self, item: str) -> Usage:
+        """Return the usage without the authorized call of ``item``."""
         left = {other: units for other, units in self.authorized.items() if other != item}
         return replace(self, authorized=left)
 
     @property
     def all_calls(self) -> int:
-        """Number of calls, including those that can still be voided."""
+        """Number of billed and authorized calls."""
         return self.calls + len(self.authorized)
 
     @property
     def all_units(self) -> int:
-        """Number of units, including those that can still be voided."""
+        """Number of units of all billed and authorized calls."""
         return self.units + sum(self.authorized.values())
 
 
@@ -113,46 +117,46 @@ class Cost:
     amounts: Mapping[str, Decimal]
 
 
-READING = TypeAdapter(Reading)
+USAGE = TypeAdapter(Usage)
 
 
 class Meter(Stateful):
-    """The counts of all billed calls and units.
+    """The counts of all billed and authorized calls, and of their units.
 
     Parameters
     ----------
     records : Records
         Storage of the counts.
     prices : mapping
-        The vendors' price tables, by vendor.
+        The price table of each vendor.
     """
 
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
-        self._cache: RecordCache[Reading] = RecordCache(records, KIND, asdict, READING.validate_python)
+        self._cache: RecordCache[Usage] = RecordCache(records, KIND, asdict, USAGE.validate_python)
         self._prices = prices
-        self._since_start: dict[str, Reading] = {}
+        self._since_start: dict[str, Usage] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
         """Count a billed call."""
-        await self._change(vendor, operation, credential, lambda reading: reading.bill(units))
+        await self._change(vendor, operation, credential, lambda usage: usage.bill(units))
 
     async def authorize(
         self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
     ) -> None:
-        """Count a call that is billed unless it is voided. A repeated ``item`` is counted once.
+        """Count a call that a later ``capture`` bills, or a later ``void`` removes from the counts.
 
-        Afterwards, ``capture`` bills the call permanently, or ``void`` removes it. Both do nothing for an
-        item that is completed or unknown.
+        ``item`` is what the call created, such as a task id. A repeated item is counted once. ``capture``
+        and ``void`` do nothing for an item that is not authorized.
         """
-        await self._change(vendor, operation, credential, lambda reading: reading.authorize(item, units))
+        await self._change(vendor, operation, credential, lambda usage: usage.authorize(item, units))
 
     async def capture(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Bill an authorized call permanently."""
-        await self._change(vendor, operation, credential, lambda reading: reading.capture(item))
+        """Bill the authorized call that created ``item``."""
+        await self._change(vendor, operation, credential, lambda usage: usage.capture(item))
 
     async def void(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Remove an authorized call from the counts."""
-        await self._change(vendor, operation, credential, lambda reading: reading.void(item))
+        """Remove the authorized call that created ``item`` from the counts."""
+        await self._change(vendor, operation, credential, lambda usage: usage.void(item))
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -170,31 +174,31 @@ class Meter(Stateful):
     def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
         """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
 
-        ``since_start`` counts everything since the start of this process, regardless of resets and restores.
+        With ``since_start``, count all calls since the start of this process, and ignore resets and restores.
         """
         kept = [entry.value for entry in self._cache.items().values()]
         sums: dict[tuple[str, str], tuple[int, int]] = {}
-        for reading in self._since_start.values() if since_start else kept:
-            if credential in {None, reading.credential} and (reading.all_calls or reading.all_units):
-                calls, units = sums.get((reading.vendor, reading.operation), (0, 0))
-                counted = (calls + reading.all_calls, units + reading.all_units)
-                sums[reading.vendor, reading.operation] = counted
+        for usage in self._since_start.values() if since_start else kept:
+            if credential in {None, usage.credential} and (usage.all_calls or usage.all_units):
+                calls, units = sums.get((usage.vendor, usage.operation), (0, 0))
+                counted = (calls + usage.all_calls, units + usage.all_units)
+                sums[usage.vendor, usage.operation] = counted
         return [
             Cost(vendor, operation, calls, units, self._amounts(vendor, operation, calls, units))
             for (vendor, operation), (calls, units) in sorted(sums.items())
         ]
 
     async def _change(
-        self, vendor: str, operation: str, credential: str | None, change: Callable[[Reading], Reading]
+        self, vendor: str, operation: str, credential: str | None, change: Callable[[Usage], Usage]
     ) -> None:
-        whose = credential or ALL_CREDENTIALS
-        key = f"{vendor}\n{operation}\n{whose}"
-        none = Reading(vendor, operation, whose)
+        counted_for = credential or ALL_CREDENTIALS
+        key = f"{vendor}\n{operation}\n{counted_for}"
+        none = Usage(vendor, operation, counted_for)
         self._since_start[key] = change(self._since_start.get(key, none))
         before = self._cache.get(key) or none
         after = change(before)
         if after != before:
-            await self._cache.put(key, whose, after)
+            await self._cache.put(key, counted_for, after)
 
     def _amounts(self, vendor: str, operation: str, calls: int, units: int) -> dict[str, Decimal]:
         table = self._prices.get(vendor, {})

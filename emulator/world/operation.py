@@ -1,6 +1,7 @@
-"""Operations of the vendors' APIs, each described by one object.
+"""The class ``Operation``, which describes one operation of a vendor's API.
 
-Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use them.
+Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use the
+descriptions.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from typing import Any, Protocol
 from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, VendorError
 
 WEBHOOK = "webhook"
-"""Name by which fault rules refer to webhooks, as if they were an operation."""
+"""Name of webhooks in fault rules, which treat webhooks as one more operation."""
 
 JSON, MULTIPART, URLENCODED = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
 class Billing:
-    """How the vendor bills an operation: by successful calls, and optionally by units such as credits.
+    """How the vendor bills an operation: a price per successful call, or a number of units such as credits.
 
     Attributes
     ----------
     units_setting : str or None
-        Name of the setting for the number of units per call; None if the vendor counts only calls.
+        Name of the setting with the number of units per call; None if the vendor bills no units.
     """
 
     units_setting: str | None = None
 
     def units(self, settings: Any) -> int:
-        """Return the number of units per call, according to the vendor's ``settings``."""
+        """Return the number of units that a call costs, from the vendor's ``settings``."""
         return 0 if self.units_setting is None else int(getattr(settings, self.units_setting))
 
 
@@ -64,9 +65,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response that is neither a success nor an error of the catalogue.
+    """A kind of response that is neither a success nor an error of the vendor's catalogue.
 
-    ``when`` says when it is sent. ``model`` is its pydantic model.
+    ``when`` says when it is sent. ``model`` is the pydantic model of its body, or None.
     """
 
     when: str
@@ -75,12 +76,12 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """All facts about an operation.
+    """All facts about an operation of a vendor's API.
 
     Attributes
     ----------
     name : str
-        Its name in fault rules, the journal, prices, OpenAPI and the documentation.
+        Name of the operation in fault rules, the journal, prices, OpenAPI and the documentation.
     methods : tuple of str
         HTTP methods, the documented one first.
     paths : tuple of str
@@ -88,21 +89,22 @@ class Operation:
     endpoint : callable
         The route function for FastAPI. The first line of its docstring says what the operation does.
     errors : ErrorCatalogue
-        The errors that it can return, with the exceptions that cause them.
+        The errors that the operation can return, with the exceptions that cause them.
     example : Example
         An example request.
     takes_picture : bool
         Whether the request contains a picture.
     task : str or None
-        The kind of task that it creates, if any.
+        The kind of task that the operation creates, if any.
     billing : Billing or None
-        How it is billed; None if it is free.
+        How the operation is billed; None if it is free.
     path_parameters : mapping of str to str
         Descriptions of the parameters in ``paths``, by name.
     query, request : type of pydantic model or None
-        Models of the query parameters, and of the body's members or fields. Their fields have descriptions.
+        Models of the query parameters, and of the members or fields of the request body. Their fields have
+        descriptions.
     request_types : tuple of str
-        The media types of the body.
+        The media types of the request body.
     response : type or None
         A pydantic model, or a union of several; None if the response is not JSON.
     response_type : str
@@ -110,16 +112,16 @@ class Operation:
     other_answers : mapping of int to Answer
         Responses that are neither a success nor an error of the catalogue, by status.
     is_open : bool
-        Whether it needs no credential.
+        Whether the operation needs no credential.
     longest_body : (settings) -> int or None, optional
-        Returns the largest size of the body in bytes, or None for no limit. The default is the vendor's
-        limit.
+        Returns the largest size of the request body in bytes, or None for no limit. The default is the
+        vendor's limit.
     too_large : VendorError or None
-        The error for a longer body. The default is the vendor's error.
+        The error for a longer request body. The default is the vendor's error.
     longest_pause_s : (settings) -> float, optional
-        Longest pause in the body, in real seconds. The default is the setting ``body_seconds``.
+        Longest pause in the request body, in real seconds. The default is the setting ``body_seconds``.
     timed_out : VendorError or None
-        The error for a body that pauses for too long. The default is a plain status 408.
+        The error for a request body that pauses for too long. The default is a plain status 408.
     """
 
     name: str
@@ -182,5 +184,5 @@ class Contract(Protocol):
 
 
 def callable_names(contract: Contract) -> Sequence[str]:
-    """Return the operations that a fault rule can match, including ``webhook`` if the vendor has any."""
+    """Return the names that a rule can use as its operation, with ``webhook`` if the vendor sends any."""
     return (*contract.operations, *([WEBHOOK] if contract.has_webhooks else []))

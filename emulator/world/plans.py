@@ -1,12 +1,14 @@
-"""Plans: scripted orders of polls and webhooks, per credential.
+"""Plans: scripts that fix the order of polls and webhooks for the tasks of a credential.
 
-A plan replaces the progression (:mod:`emulator.tasks.progression`) of its credential's tasks: it decides when
-they end, and when their webhooks are sent. If a plan puts a webhook between two calls, the second call waits
-until the endpoint has answered the webhook, but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints
-poll the task before they answer. Without the limit, the poll and the webhook would wait for each other.
+A plan decides when the credential's tasks end, and when their webhooks are sent. It replaces the progression
+(:mod:`emulator.tasks.progression`) of these tasks.
 
-Plans and recorded steps are lost on a restart. Tasks then follow their progression, and held webhooks are
-sent.
+If a plan puts a webhook between two calls, the second call waits until the endpoint has answered the webhook,
+but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints poll the task before they answer. Without the
+limit, the poll and the webhook would wait for each other.
+
+Plans and recorded steps are lost on a restart. Tasks then follow their progression. Webhooks that a plan held
+back are sent.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ ENDPOINT_TIMEOUT_SECONDS = 0.3
 
 
 class When(StrEnum):
-    """When a webhook is sent, relative to the client's calls."""
+    """The point at which a plan sends a webhook, relative to the client's calls."""
 
     BEFORE_CREATION = "before_creation"
     """Before the response to the call that creates the task. The client does not know the task's id yet."""
@@ -44,15 +46,17 @@ class When(StrEnum):
 
 
 class Step(StrEnum):
-    """A recorded event of a task."""
+    """A recorded event of a task: its creation, a poll, or a webhook."""
 
     CREATED = "created"
     POLL_RUNNING = "poll_running"
     POLL_END = "poll_end"
     WEBHOOK_SENT = "webhook_sent"
-    """The endpoint has not answered yet."""
+    """A webhook was sent, and the endpoint has not answered yet."""
     WEBHOOK_TAKEN = "webhook_taken"
+    """A webhook was sent, and the endpoint accepted it."""
     WEBHOOK_REFUSED = "webhook_refused"
+    """A webhook was sent, and the endpoint did not accept it."""
 
 
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
@@ -61,7 +65,7 @@ Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 class Plan(BaseModel):
     """An order of polls and webhooks for the tasks of a credential.
 
-    Without ``polls`` and ``webhooks``, it only records what happens.
+    A plan without `polls` and `webhooks` changes nothing. It only records the events.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,22 +73,23 @@ class Plan(BaseModel):
     polls: int | None = Field(
         default=None,
         ge=0,
-        description="Number of polls that report a running task before the end; null to only record events.",
+        description="Number of polls that report a running task. The next poll reports the end. "
+        "Null to only record events.",
     )
     webhooks: tuple[When, ...] | None = Field(
         default=None,
         max_length=10,
-        description="When each endpoint gets a webhook for the end of a task. Each item is one webhook. "
-        "An empty list sends none; null to only "
-        "record events.",
+        description="Points at which webhooks for the end of a task are sent. Each item is one webhook to "
+        "every endpoint. An empty list sends none. Null to only record events.",
     )
     pause_s: Seconds = Field(
         default=0.2,
-        description="Real seconds to wait after the response to a creation or a poll. The next poll ends "
-        "the wait.",
+        description="Real seconds that the plan waits after the response to a creation or a poll, before it "
+        "sends a webhook or ends the task. The next poll ends the wait early.",
     )
     patience_s: Seconds = Field(
-        default=3.0, description="Real seconds to wait for a poll before the plan continues without it."
+        default=3.0,
+        description="Real seconds that the plan waits for a poll. After that, it continues without the poll.",
     )
 
     @model_validator(mode="after")
@@ -97,7 +102,7 @@ class Plan(BaseModel):
 
     @property
     def is_recording_only(self) -> bool:
-        """Whether it only records what happens."""
+        """Whether the plan only records events."""
         return self.webhooks is None
 
     def count(self, when: When) -> int:
@@ -107,7 +112,7 @@ class Plan(BaseModel):
 
 @dataclass
 class _Run:
-    """The progress of a task that follows a plan."""
+    """The progress of one task whose credential has a plan."""
 
     task_id: str
     credential: str
@@ -117,27 +122,27 @@ class _Run:
     is_end_reported: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while a poll waits for its response."""
+    """Set while a poll has arrived and is not answered yet."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the end of the task is recorded and its webhooks are held."""
+    """Set when the end of the task is recorded and its webhooks are held back."""
     before_creation: asyncio.Event = field(default_factory=asyncio.Event)
     before_end: asyncio.Event = field(default_factory=asyncio.Event)
     after_end: asyncio.Event = field(default_factory=asyncio.Event)
-    """Each of these three events is set once the webhooks of its point are sent."""
+    """Each of these three events is set when the webhooks of the point with this name are sent."""
 
     def release(self) -> None:
-        """Release everything that waits for this run."""
+        """Wake every call that waits for this run."""
         for event in (self.ended, self.before_creation, self.before_end, self.after_end):
             event.set()
 
 
 class Plans(Stateful):
-    """The plans of all credentials, and the tasks that follow them.
+    """The plans of all credentials, and the progress of the tasks that follow them.
 
     Parameters
     ----------
     tasks, webhooks
-        The tasks to end, and the webhooks to send.
+        The runner whose tasks the plans end, and the outbox whose webhooks they send.
     """
 
     def __init__(self, tasks: TaskRunner, webhooks: Outbox) -> None:
@@ -157,17 +162,20 @@ class Plans(Stateful):
         return self._plans.get(credential)
 
     def steps(self, credential: str) -> dict[str, list[Step]]:
-        """Return the recorded steps of the tasks of ``credential`` by task id, in the order of creation."""
+        """Return the recorded steps of each task of ``credential``, by task id. The oldest task is first."""
         return {run.task_id: list(run.steps) for run in self._runs.values() if run.credential == credential}
 
     async def leave(self, credential: str) -> None:
-        """Remove the plan of ``credential``. Its tasks follow their progression; held webhooks are sent."""
+        """Remove the plan of ``credential``.
+
+        The credential's tasks follow their progression again. Webhooks that the plan held back are sent.
+        """
         await self.forget(credential)
         await self._tasks.leave_plans(credential)
         await self._webhooks.release_held(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the plan of ``credential``, or all plans. Tasks and webhooks do not change."""
+        """Remove the plan of ``credential``, or all plans if it is None. Do not change tasks and webhooks."""
         for name in [name for name in self._plans if credential in {None, name}]:
             del self._plans[name]
         await self._background.cancel(credential)
@@ -176,7 +184,7 @@ class Plans(Stateful):
             del self._runs[run.task_id]
 
     async def close(self) -> None:
-        """Cancel all runs."""
+        """Stop following all plans."""
         await self._background.cancel()
 
     def holds(self, task_id: str) -> bool:
@@ -185,7 +193,7 @@ class Plans(Stateful):
         return run is not None and not run.plan.is_recording_only
 
     async def create_task(self, task: Task, fault: TaskFault) -> None:
-        """Create a task. It follows the plan of its credential, unless that plan only records."""
+        """Create a task. If its credential has a plan that does more than record, the task follows it."""
         plan = self._plans.get(task.credential)
         follows_plan = plan is not None and not plan.is_recording_only
         await self._tasks.create(replace(task, follows_plan=follows_plan), fault)
@@ -222,7 +230,7 @@ class Plans(Stateful):
         run.arrived.clear()
 
     async def note_poll(self, task: Task) -> None:
-        """Record the result of a poll."""
+        """Record a poll and whether it reported the end. ``task`` is the task as the client sees it."""
         run = self._runs.get(task.id)
         if run is None:
             return
@@ -233,7 +241,7 @@ class Plans(Stateful):
             run.changed.notify_all()
 
     async def _follow(self, run: _Run) -> None:
-        """End the task of a run and send its webhooks at the points that the plan defines."""
+        """End the task of a run, and send its webhooks, at the points that the plan defines."""
         plan = run.plan
         try:
             if not plan.count(When.BEFORE_CREATION):
@@ -275,17 +283,17 @@ class Plans(Stateful):
         return Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
 
     async def _pause(self, run: _Run) -> None:
-        """Give the last response ``pause_s`` seconds to reach the client. A new poll ends the wait."""
+        """Wait ``pause_s`` seconds, so that the last response reaches the client. A poll ends the wait."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(run.plan.pause_s):
                 await run.arrived.wait()
 
 
-async def _until(run: _Run, look: Callable[[], bool]) -> None:
-    """Wait until ``look`` returns true, or until no poll arrives for ``patience_s`` seconds."""
+async def _until(run: _Run, condition: Callable[[], bool]) -> None:
+    """Wait until ``condition`` returns true, or until no poll has arrived for ``patience_s`` seconds."""
     with contextlib.suppress(TimeoutError):
         async with run.changed:
-            while not look():
+            while not condition():
                 async with asyncio.timeout(run.plan.patience_s):
                     await run.changed.wait()
 

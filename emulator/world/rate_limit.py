@@ -11,8 +11,10 @@ from emulator.backends.stateful import Stateful
 class SlidingWindow(Stateful):
     """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
-    Refused calls do not count. If the clock is set back, calls with a later time are dropped.
-    ``caller_of`` converts a credential to the name of its caller, for limits that also count IP addresses.
+    Refused calls do not count. If the clock is set back, calls with a later time no longer count.
+
+    A caller is a credential or, for limits that also count IP addresses, any other text. ``caller_of``
+    converts a credential to the name of its caller.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class SlidingWindow(Stateful):
             self._calls.pop(self._caller_of(credential), None)
 
     def allows(self, caller: str, now: float) -> bool:
-        """Return whether a call at ``now`` is within the limit, and count it if it is."""
+        """Return whether a call at ``now`` is within the limit. If it is, count it."""
         room = self.has_room(caller, now)
         if room:
             self.count(caller, now)

@@ -21,7 +21,7 @@ SHORTEST = 6
 
 
 DEEPEST = 100
-"""Largest nesting depth of a JSON document in the journal. JSON parsers and encoders have limits too."""
+"""Largest nesting depth of a JSON document in the journal, below the limits of JSON parsers and encoders."""
 
 
 class TooDeep(ValueError):
@@ -29,14 +29,14 @@ class TooDeep(ValueError):
 
 
 def mask(secret: str) -> str:
-    """Return the visible form of a secret: its first characters, unless it is short, and a digest."""
+    """Return text that stands for a secret: the first characters of a long secret, and a digest."""
     shown = secret[:3] if len(secret) >= 2 * SHORTEST else ""
     digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{shown}…#{digest[:8]}"
 
 
 class Redaction:
-    """Masking of the secrets in a recorded call.
+    """Masks the secrets in a recorded call.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ class Redaction:
         return [(name, mask(value) if self.is_secret(name) else self.text(value)) for name, value in pairs]
 
     def document(self, value: Any, depth: int = 0) -> Any:
-        """Return a JSON value with its secrets masked.
+        """Return a JSON value with its secrets masked. ``depth`` is the number of levels above the value.
 
         Raises
         ------
         TooDeep
-            If it is nested more than ``DEEPEST`` levels deep, including the ``depth`` levels above it.
+            If the whole document has more than ``DEEPEST`` levels.
         """
         if depth > DEEPEST:
             raise TooDeep
@@ -107,10 +107,10 @@ class Redaction:
 
 
 def _in_literals(names: str) -> re.Pattern[str]:
-    """Return a pattern that finds secrets in broken JSON and in Python or JavaScript literals.
+    """Return a pattern that finds secrets by their names in broken JSON and in Python or JavaScript literals.
 
-    Quotes may be single or double, and escaped if the literal is inside another text. The value may be cut
-    off. It may be text, bytes, a number, or a list up to its first closing bracket.
+    Quotes can be single or double, and escaped if the literal is inside another text. A value can be text,
+    bytes, a number, or a list up to its first closing bracket. The end of the value may be missing.
     """
     quote = r"""\\{0,3}["']"""
     return re.compile(
@@ -129,7 +129,7 @@ def _masked_literal(found: re.Match[str]) -> str:
 
 
 def _masked(value: Any) -> Any:
-    """Return the mask of a secret member of any type; None and empty text stay as they are."""
+    """Return a secret member of any type, masked. None and empty text stay as they are."""
     if value is None or value == "":
         return value
     return mask(value if isinstance(value, str) else json.dumps(value))

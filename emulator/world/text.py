@@ -1,4 +1,4 @@
-"""Validators for text that is stored and sent."""
+"""Validators for text that the emulator stores or sends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 
 def encodable(text: str) -> str:
-    """Return ``text`` if it can be encoded.
+    """Return ``text`` if it can be encoded as UTF-8.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def compilable(pattern: str) -> str:
     Raises
     ------
     ValueError
-        If it is invalid, is nested too deeply, or has too high a repeat count.
+        If it is invalid, nested too deeply, or has a repeat count that is too high.
     """
     try:
         re.compile(pattern)

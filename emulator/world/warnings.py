@@ -1,4 +1,4 @@
-"""Warnings about mistakes of a client that the vendor tolerates, each with a stable code."""
+"""Warnings about mistakes of a client that the response does not show clearly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class CallWarning:
-    """A warning about one call: its code, and the detail that caused it."""
+    """A warning about one call: the code of its kind, and what is wrong in this call."""
 
     code: str
     detail: str
@@ -21,8 +21,10 @@ class CallWarning:
 class WarningKind:
     """A kind of warning."""
 
-    code: Annotated[str, Field(description="Stable identifier.")]
-    when: Annotated[str, Field(description="What the client did, as a sentence without a subject.")]
+    code: Annotated[str, Field(description="Identifier, which does not change between versions.")]
+    when: Annotated[
+        str, Field(description="What the client does, as a sentence whose subject, the client, is left out.")
+    ]
     advice: Annotated[str, Field(description="What the client should do instead.")]
 
 
@@ -31,13 +33,13 @@ WARNINGS: Mapping[str, WarningKind] = {
     for code, when, advice in (
         (
             "polled-too-often",
-            "Polls faster with one credential than the documented rate limit allows.",
-            "Wait longer between two polls. The real API answers 429.",
+            "Polls with one credential more often than the documented rate limit allows.",
+            "Wait longer between two polls. The real API answers 429 to such polls.",
         ),
         (
             "field-dropped",
             "Sends a member, form field or query parameter that the vendor ignores.",
-            "Check its spelling, or omit it.",
+            "Correct its spelling, or omit it.",
         ),
         (
             "result-url-expired",
@@ -51,18 +53,18 @@ WARNINGS: Mapping[str, WarningKind] = {
         ),
         (
             "upload-content-type-mismatch",
-            "Sends a picture whose type differs from the `Content-Type`.",
+            "Sends a picture with a `Content-Type` that is not the picture's type.",
             "Send the right `Content-Type`. Do not rely on the vendor to detect the type from the bytes.",
         ),
         (
             "credential-in-query",
-            "Sends a credential in the URL, which proxies and logs store.",
+            "Sends a credential in the URL. Proxies and logs store URLs.",
             "Send it in the body.",
         ),
         (
             "proxy-refused",
             "Uses the emulator as a proxy for a host that it does not serve.",
-            "Check the host. To let other hosts pass, set FACE_EMULATOR_PROXY_OTHERS=true.",
+            "Check the host. To allow connections to other hosts, set FACE_EMULATOR_PROXY_OTHERS=true.",
         ),
         (
             "form-not-portable",

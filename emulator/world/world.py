@@ -51,15 +51,15 @@ class World:
     _vendors_own: list[Stateful] = field(default_factory=list)
 
     def add(self, *stateful: Stateful) -> None:
-        """Register state of a vendor, so that it is loaded, checked and forgotten with all other state."""
+        """Register state of a vendor, so that it is loaded, checked and deleted with all other state."""
         self._vendors_own.extend(stateful)
 
     @property
     def stateful(self) -> tuple[Stateful, ...]:
-        """All objects that keep state, in the order in which they are loaded and forgotten.
+        """All objects that keep state, in the order in which they are loaded and deleted.
 
         Clocks come first, because the others need the time. Webhooks come last, because loading them sends
-        the due deliveries, which depend on all other state.
+        the webhooks that are due, and these depend on all other state.
         """
         return (
             self.clocks,
@@ -76,7 +76,7 @@ class World:
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Validators of stored documents, by kind. A snapshot is restored only if its documents are valid."""
+        """A validator for each kind of stored document. A snapshot with an invalid document is refused."""
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
 
     async def load(self) -> None:
@@ -92,7 +92,7 @@ class World:
     async def reset(self, credential: str | None) -> None:
         """Delete all records, counters, blobs and in-memory state, or only those of ``credential``.
 
-        Tasks in progress are cancelled and write nothing afterwards. The id counters restart, so the same
+        Tasks in progress are cancelled and write nothing afterwards. The counters of ids restart, so the same
         calls get the same ids again.
         """
         async with self.creations.stopped(credential), self.tasks.paused(credential):

@@ -1,4 +1,4 @@
-"""Effects of fault rules, and presets, which are effects with a name."""
+"""Effects: what a fault does to a call. A preset is an effect with a name, such as ``slow``."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 class Data(BaseModel):
-    """Base class of the models that a tester sends. They are immutable and reject unknown members."""
+    """Base class of the models that a tester sends. Instances are immutable. Unknown members are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Latency(Data):
-    """Delay of a response, in real time, because clients measure their timeouts in real time.
+    """Delay of a response. Exactly one member is given; the others are null.
 
-    Exactly one member is given; the others are null.
+    The delay is in real time, because clients measure their timeouts in real time.
     """
 
     seconds: Seconds | None = Field(default=None, description="Fixed delay in seconds.")
     between: tuple[Seconds, Seconds] | None = Field(
-        default=None, description="Range in seconds from which each delay is drawn uniformly."
+        default=None, description="Shortest and longest delay in seconds. Each delay is random between them."
     )
     percentiles: Mapping[Annotated[float, Field(ge=0, le=100)], Seconds] | None = Field(
         default=None,
-        description="Delay in seconds by percentile, such as `{50: 0.2, 95: 1.5, 100: 8}`. Values between "
-        "them are interpolated linearly. Percentile 0 is 0 s by default.",
+        description="Delay in seconds by percentile, such as `{50: 0.2, 95: 1.5, 100: 8}`. Between two "
+        "percentiles, the delay is interpolated linearly. Percentile 0 is 0 s by default.",
     )
 
     @model_validator(mode="after")
@@ -61,7 +61,7 @@ class Latency(Data):
 
 
 class Drip(Data):
-    """Speed of a response body that is sent in small chunks."""
+    """A slow response body, which is sent in small chunks."""
 
     chunk_bytes: int = Field(default=16, ge=1, description="Number of bytes in each chunk.")
     pause_s: Seconds = Field(default=0.1, description="Real seconds between two chunks.")
@@ -92,42 +92,45 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
     (("body: truncated",), ("drip",), "half of the body is sent at once, then the connection is closed"),
     (("body: empty",), ("drip",), "an empty body has no chunks"),
 )
-"""Effects that cannot be combined: each in the first tuple with each in the second. The text says why."""
+"""Members of an effect that exclude each other.
+
+Each item has two tuples and a reason. No member of the first tuple can be combined with one of the second.
+"""
 
 
 NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
-"""Values of an effect's members that change nothing, like null."""
+"""Values of an effect's members that change nothing. Null also changes nothing."""
 
 
 class Effect(Data):
-    """What happens to a call that a rule matches.
+    """What a fault does to a call.
 
-    Most effects can be combined. A member that is null has no effect.
+    Most members can be combined. A member that is null does nothing.
     """
 
     error: Text | None = Field(
         default=None,
-        description="Name of an error, as in `GET /_emulator/errors`. For an error of a task (`of_task` "
-        "in `GET /_emulator/errors`), the call succeeds, and the task that it creates ends with this error.",
+        description="Name of an error, as in `GET /_emulator/errors`. If `of_task` is true for the error "
+        "there, the call succeeds, and the task that the call creates ends with the error.",
     )
     places: Mapping[Text, Text] = Field(
         default_factory=dict, description="Values for placeholders in the error's text, such as `{param}`."
     )
     latency: Annotated[Latency | None, BeforeValidator(_latency)] = Field(
         default=None,
-        description="Delay of the response in real time: seconds, `{between: [1, 3]}` or "
+        description="Delay of the response in real time: a number of seconds, `{between: [1, 3]}` or "
         "`{percentiles: {50: 0.2, 99: 4}}`.",
     )
     connection: Literal["closed", "reset", "answer_lost", "midway"] | None = Field(
         default=None,
-        description="`closed`, `reset`: the connection ends, by FIN or by RST, before the call is processed. "
-        "`answer_lost`: the call is processed, but no response is sent. `midway`: the response stops in the "
-        "middle.",
+        description="`closed`: the connection is closed (FIN) before the call is processed. `reset`: it is "
+        "reset (RST) before the call is processed. `answer_lost`: the call is processed, but no response is "
+        "sent. `midway`: the connection is reset after half of the response body.",
     )
     body: Literal["truncated", "malformed", "empty"] | None = Field(
         default=None,
-        description="`truncated`: half of the body, with the full `Content-Length`. `malformed`: half of "
-        "the body, with a matching `Content-Length`. `empty`: no body.",
+        description="`truncated`: half of the body, with the `Content-Length` of the whole body. "
+        "`malformed`: half of the body, with the `Content-Length` of that half. `empty`: no body.",
     )
     drip: Drip | None = Field(default=None, description="Sends the body slowly, in small chunks.")
     content_type: str | None = Field(
@@ -137,14 +140,19 @@ class Effect(Data):
         default=None,
         ge=500,
         le=599,
-        description="Status of an HTML error page that replaces the response, like that of a proxy.",
+        description="Replaces the response with an HTML error page with this status, as a proxy would send.",
     )
     task: Literal["stuck"] | None = Field(
-        default=None, description="`stuck`: a new task runs until a call of the control API ends it."
+        default=None,
+        description="`stuck`: the task that the call creates runs until a call of the control API ends it.",
     )
-    webhook: WebhookFault | None = Field(default=None, description="Fault of a webhook delivery.")
+    webhook: WebhookFault | None = Field(
+        default=None,
+        description="Fault of the matched webhook or, if a call is matched, of the webhooks for the end of "
+        "the task that the call creates.",
+    )
     picture: PictureFault | None = Field(
-        default=None, description="Changes to a picture before the face core processes it."
+        default=None, description="Changes to the picture in the request, before faces are detected in it."
     )
 
     @model_validator(mode="after")
@@ -187,11 +195,11 @@ PRESETS: Mapping[str, Effect] = {
     "picture-blurred": Effect(picture=PictureFault(blur=12.0)),
     "picture-truncated": Effect(picture=PictureFault(truncate=0.5)),
 }
-"""Effects with a name, in addition to the errors of the catalogues."""
+"""Effects with a name, which a rule can use instead of the name of an error."""
 
 
 def named(value: object) -> object:
-    """Convert a name to an effect: the preset with this name, or else the error with this name."""
+    """Convert a name to an effect: the preset of this name or, if there is none, the error of this name."""
     if isinstance(value, str):
         return PRESETS.get(value, {"error": value})
     return value

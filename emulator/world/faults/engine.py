@@ -1,9 +1,9 @@
 """The engine that decides which fault a call gets.
 
-It decides once per call: when the call's credential is known, or at the latest when the response begins.
-A fault that the client requests by header or reserved credential takes precedence. Otherwise, the engine
-tries the rules for the call's credential, and then those for all credentials, oldest first. Only the first
-rule that fires applies.
+The engine decides once per call: when the call's credential is known, or at the latest when the response
+begins. A fault that the client requests by header or reserved credential takes precedence. Otherwise, the
+engine tries the rules for the call's credential, and then those for all credentials, oldest first. Only the
+first rule that fires applies.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from emulator.world.operation import WEBHOOK, Contract, Operation, callable_name
 KIND = "fault"
 
 RESERVED = "fault-"
-"""Prefix of reserved credentials. A client requests the fault ``slow`` with ``fault-slow``."""
+"""Prefix of reserved credentials. A call with the credential ``fault-slow`` gets the fault ``slow``."""
 
 
 @dataclass(frozen=True)
 class Injection:
-    """The fault of a call.
+    """The fault that a call gets.
 
     Attributes
     ----------
@@ -38,7 +38,8 @@ class Injection:
     source : str
         What requested the fault: ``rule <id>``, ``header`` or ``credential``.
     chance : float
-        Number from 0 to 1 that decides the latency. It is the same on every run.
+        Pseudorandom number from 0 to 1 that decides the latency. A repeated run of the same calls gets the
+        same numbers.
     """
 
     effect: Effect
@@ -47,7 +48,7 @@ class Injection:
 
 
 class UnknownFault(Exception):
-    """A vendor, operation, error or preset does not exist; ``known`` lists the valid names."""
+    """There is no vendor, operation, error or effect of this name. ``known`` has the valid names."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str]) -> None:
         super().__init__(kind, name, known)
@@ -62,10 +63,10 @@ class UnknownFault(Exception):
 
 
 class ImpossibleFault(UnknownFault):
-    """A rule's effect cannot happen at the rule's operation or vendor.
+    """A rule's effect cannot happen at the operation or vendor that the rule names.
 
-    ``where`` is the rule's operation, or else its vendor; it is empty if the rule has neither. ``known``
-    lists the operations where the effect can happen.
+    ``where`` is that operation or vendor; empty if the rule names neither. ``known`` has the operations where
+    the effect can happen.
     """
 
     def __init__(self, where: str, known: Sequence[str]) -> None:
@@ -80,9 +81,9 @@ class ImpossibleFault(UnknownFault):
 
 
 class ImpossibleMatch(UnknownFault):
-    """A rule for webhooks matches headers or a body, which only calls of clients have.
+    """A rule for webhooks has conditions on request headers or bodies, which only calls of clients have.
 
-    ``known`` lists the operations that clients call.
+    ``known`` has the operations that clients call.
     """
 
     def __init__(self, known: Sequence[str]) -> None:
@@ -94,14 +95,14 @@ class ImpossibleMatch(UnknownFault):
 
 
 class Faults(Stateful):
-    """All fault rules, and the decision which of them applies to a call.
+    """All fault rules. Decides which rule applies to a call or webhook.
 
     Parameters
     ----------
     records, clock
         Storage of the rules, and the clock by which they expire.
     contracts : mapping
-        Descriptions of the vendors' APIs, by vendor.
+        The description of each vendor's API.
     in_band : bool
         Whether clients can request faults by header or reserved credential.
     """
@@ -159,16 +160,17 @@ class Faults(Stateful):
                 await self._cache.put(rule_id, active.credential, replace(active, seen=seen))
 
     def check(self, rule: FaultRule) -> None:
-        """Check that the names in ``rule`` exist and that it can fire.
+        """Check that the names in ``rule`` exist and that the rule can fire.
 
         Raises
         ------
         UnknownFault
-            If its vendor, operation or error does not exist.
+            If the vendor, operation or error that the rule names does not exist.
         ImpossibleFault
-            If its effect cannot happen at its operation, or at any operation of its vendor.
+            If the effect cannot happen at the rule's operation or, if the rule names no operation, at any
+            operation of its vendor.
         ImpossibleMatch
-            If it is for webhooks and matches headers or a body.
+            If the rule is for webhooks and has conditions on request headers or bodies.
         """
         vendor = rule.match.vendor
         if vendor is not None and vendor not in self._contracts:
@@ -206,11 +208,11 @@ class Faults(Stateful):
 
     @property
     def needs_bodies(self) -> bool:
-        """Whether a rule matches request bodies."""
+        """Whether any rule has a condition on the request body."""
         return any(active.rule.match.body_contains is not None for active in self.rules().values())
 
     async def decide(self, target: FaultTarget) -> Injection | None:
-        """Return the fault of a call or webhook, or None, and count the call for the rules that match it.
+        """Return the fault of a call or webhook, or None. Count the call for all rules that match it.
 
         Raises
         ------
@@ -218,14 +220,14 @@ class Faults(Stateful):
             If the header or the reserved credential names an unknown fault.
         """
         injection = self._decide_in_band(target) if self.in_band else None
-        mine, everybodys = [], []
+        own, default = [], []
         for rule_id, entry in self._cache.items().items():
             if entry.credential == ALL_CREDENTIALS:
-                everybodys.append(rule_id)
+                default.append(rule_id)
             elif entry.credential == target.credential:
-                mine.append(rule_id)
+                own.append(rule_id)
         # A call counts for every rule that matches it, not only for the one that fires.
-        for rule_id in (*mine, *everybodys):
+        for rule_id in (*own, *default):
             found = await self._try(rule_id, target, may_fire=injection is None)
             injection = injection or found
         return injection
@@ -282,19 +284,22 @@ class Faults(Stateful):
 
 
 def is_reserved(credential: str | None) -> bool:
-    """Return whether a credential requests a fault: ``fault-<name>`` or ``fault-<name>.<anything>``."""
+    """Return whether a credential requests a fault: ``fault-<name>``, or ``fault-<name>.<any text>``."""
     return credential is not None and credential.startswith(RESERVED)
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether ``operation`` can return ``error``; if it is None, whether all operations can."""
+    """Return whether ``operation`` can return ``error``. With None, whether all operations can."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors
 
 
 def _is_refused_before(effect: Effect, contract: Contract) -> bool:
-    """Return whether the effect's error would prevent its task fault or picture fault."""
+    """Return whether the error of ``effect`` refuses the call, so that its other parts cannot happen.
+
+    These are its fault of a task (``task``) and its fault of a picture (``picture``).
+    """
     error = None if effect.error is None else contract.errors.get(effect.error)
     if error is None or error.of_task:
         return False

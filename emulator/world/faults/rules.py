@@ -1,4 +1,4 @@
-"""Fault rules: which calls they match, when they fire, and how often they have fired."""
+"""Fault rules: the calls that they match, and how often they have fired."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
 MOST_CREDENTIALS = 1000
-"""Number of credentials for which a rule counts calls. Beyond it, the least recently used is dropped."""
+"""Number of credentials for which a rule counts calls. If there are more, the least recent is forgotten."""
 
 
 class Match(Data):
-    """The calls that a rule is for. A member that is omitted or null matches every call."""
+    """The calls that can get the fault of a rule. A member that is omitted or null matches every call."""
 
     vendor: Text | None = Field(default=None, description="Name of the vendor.")
     operation: Text | None = Field(
@@ -28,19 +28,26 @@ class Match(Data):
     credential: Text | None = Field(
         default=None,
         min_length=1,
-        description="Credential of the caller. A reset of this credential removes the rule.",
+        description="Credential of the caller. `POST /_emulator/reset` for this credential removes the rule.",
     )
     nth: int | None = Field(
-        default=None, ge=1, description="Fire only at the nth matching call of each credential."
+        default=None,
+        ge=1,
+        description="The rule fires only for this matching call, such as the 3rd. The matching calls of each "
+        "credential are counted separately.",
     )
     every: int | None = Field(
-        default=None, ge=1, description="Fire only at every nth matching call of each credential."
+        default=None,
+        ge=1,
+        description="With 3, the rule fires only for the 3rd, 6th, 9th, ... matching call. The matching "
+        "calls of each credential are counted separately.",
     )
     probability: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Probability that the rule fires for a matching call. The `seed` decides which calls.",
+        description="Probability that the rule fires for a matching call. It depends on `seed` which calls "
+        "these are.",
     )
     seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
@@ -53,11 +60,11 @@ class Match(Data):
 
     @property
     def reads_request(self) -> bool:
-        """Whether it has conditions on the headers or the body of a request."""
+        """Whether there are conditions on the headers or the body of a request."""
         return bool(self.headers) or self.body_contains is not None
 
     def covers(self, target: FaultTarget) -> bool:
-        """Return whether ``target`` matches. Its credential and the call counts are not compared here."""
+        """Return whether ``target`` matches. The caller compares the credential and counts the calls."""
         return (
             self.vendor in {None, target.vendor}
             and self.operation in {None, target.operation}
@@ -71,7 +78,7 @@ class Match(Data):
 
 
 class FaultRule(Data):
-    """A fault to inject, and the calls that get it."""
+    """A fault to inject, and the calls that can get it."""
 
     match: Match = Field(
         default=Match(), description="Calls that can get the fault; an omitted member matches every call."
@@ -82,13 +89,14 @@ class FaultRule(Data):
     count: int | None = Field(
         default=None,
         ge=1,
-        description="Number of times that the rule fires before it is removed; null for no limit.",
+        description="Number of times that the rule fires. Then it is removed. Null for no limit.",
     )
     ttl_s: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds until the rule expires, by the clock of its credential; null if it never does.",
+        description="Seconds until the rule expires, by the clock of the credential in `match` or, without "
+        "one, by the default clock. Null if the rule never expires.",
     )
     scenario: Text | None = Field(
         default=None, description="Name of the scenario that added the rule; null if none did."
@@ -104,11 +112,11 @@ class ActiveRule:
     rule : FaultRule
         The rule as it was added.
     added_at : float
-        When it was added: seconds since the Unix epoch, by the clock of its credential.
+        When the rule was added, in seconds since the Unix epoch, by the clock of its credential.
     seen : mapping
-        Number of calls that matched, by credential; the most recent credential comes last.
+        Number of calls that matched, by credential. The credential of the latest call is the last key.
     fired : int
-        How often it has fired.
+        How often the rule has fired.
     """
 
     rule: FaultRule
@@ -123,7 +131,7 @@ class ActiveRule:
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has fired ``count`` times."""
+        """Whether the rule has fired ``count`` times."""
         return self.rule.count is not None and self.fired >= self.rule.count
 
     def is_over(self, now: float) -> bool:
@@ -131,9 +139,9 @@ class ActiveRule:
         return self.is_spent or (self.rule.ttl_s is not None and now >= self.added_at + self.rule.ttl_s)
 
     def chance(self, credential: str, *, purpose: int) -> float:
-        """Return a reproducible number from 0 to 1 for a credential's last counted call.
+        """Return a pseudorandom number from 0 to 1 for the last counted call of ``credential``.
 
-        Each ``purpose`` has its own number: 0 decides whether the rule fires, 1 decides the latency.
+        ``purpose`` is what the number decides: 0 is whether the rule fires, 1 is the latency.
         """
         # It must not depend on the position among the other rules, which is arbitrary.
         return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
@@ -156,20 +164,20 @@ class ActiveRule:
 
 @dataclass(frozen=True)
 class FaultTarget:
-    """A call or a webhook that can get a fault.
+    """A call or a webhook, as far as fault rules compare it.
 
     Attributes
     ----------
     vendor : str
         Name of the vendor.
     operation : str or None
-        Name of the operation; None for a path or method that is not served.
+        Name of the operation, or ``webhook``; None for a path or method that is not served.
     credential : str or None
         Credential of the caller; None if it is unknown.
     headers : mapping
         Request headers, with names in lower case.
     body : bytes
-        Request body; empty unless a rule matches bodies.
+        Request body. It is only read if some rule has a condition on the body; otherwise it is empty.
     """
 
     vendor: str
@@ -180,7 +188,7 @@ class FaultTarget:
 
 
 def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
-    """Return a number from 0 to 1 that depends only on the arguments."""
+    """Return a pseudorandom number from 0 to 1 that depends only on the arguments."""
     text = f"{seed}\0{credential or ALL_CREDENTIALS}\0{nth}\0{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 

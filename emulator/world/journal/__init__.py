@@ -1,1 +1,1 @@
-"""The journal: entries of recorded calls, their storage and their verification."""
+"""The journal, which records calls, stores them, and checks them against expectations."""

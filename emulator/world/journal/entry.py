@@ -1,4 +1,4 @@
-"""Models of a recorded call in the journal."""
+"""Models of a recorded call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RecordedCall(BaseModel):
     number: int = Field(description="Number of the call, counted from 1 across all credentials.")
     vendor: str = Field(description="Name of the vendor.")
     operation: str | None = Field(
-        description="Name of the operation; null for an unknown path or an unsupported method."
+        description="Name of the operation; null for a path or method that is not served."
     )
     credential: str | None = Field(description="Masked credential; null if it is unknown.")
     method: str = Field(description="HTTP method.")
@@ -24,8 +24,9 @@ class RecordedCall(BaseModel):
     query: list[tuple[str, str]] = Field(description="Name and value of each query parameter.")
     request_headers: list[tuple[str, str]] = Field(description="Name and value of each request header.")
     sent: dict[str, Any] | None = Field(
-        description="Request body. Its `kind` is `json`, `form` or `multipart` (with `fields`), `text`, or "
-        "`binary` (with `bytes` and `sha256`). Null if no body was read."
+        description="Request body. `kind` is `json`, `form`, `multipart`, `text` or `binary`. A `form` or "
+        "`multipart` has `fields`; a `binary` body has only its length `bytes` and its digest `sha256`. "
+        "Null if no body was read."
     )
     status: int | None = Field(
         description="HTTP status of the response; null if the connection was dropped without one."
@@ -33,8 +34,8 @@ class RecordedCall(BaseModel):
     is_complete: bool = Field(description="Whether the whole response was sent.")
     response_headers: list[tuple[str, str]] = Field(description="Name and value of each response header.")
     answer: dict[str, Any] | None = Field(
-        description="Response body. Its `kind` is `json`, `text`, or `binary` (with `bytes` and `sha256`). "
-        "Null if it is empty."
+        description="Response body. `kind` is `json`, `text` or `binary`. A `binary` body has only its "
+        "length `bytes` and its digest `sha256`. Null if the body is empty."
     )
     started_at: float = Field(
         description="When the call started, by the credential's clock, in seconds since the Unix epoch."
@@ -46,7 +47,8 @@ class RecordedCall(BaseModel):
         description="Real milliseconds until the last part of the response was ready to be sent."
     )
     fault: dict[str, Any] | None = Field(
-        description="Injected fault, with `source` and `effect`; null without one."
+        description="Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` "
+        "or `credential`). Null if no fault was injected."
     )
     warnings: list[dict[str, str]] = Field(
         description="Warnings about the request, each with `code` and `detail`."
@@ -54,7 +56,7 @@ class RecordedCall(BaseModel):
 
 
 class Entry(RecordedCall):
-    """A recorded call with its unmasked credential, which the API never returns."""
+    """A recorded call with its unmasked credential. The control API never returns this credential."""
 
     exact_credential: str | None = Field(exclude=True)
 
@@ -83,7 +85,7 @@ class LazyCall:
         return self._entry
 
     def renumber(self, number: int) -> None:
-        """Change the number, also in an entry that is already built."""
+        """Change the number of the call, also in the entry if it is already built."""
         self.number = number
         if self._entry is not None:
             self._entry = self._entry.model_copy(update={"number": number})

@@ -1,7 +1,7 @@
-"""The journal of the most recent calls.
+"""The journal, which records the most recent calls.
 
-The calls are kept in memory, with limits on their number and their total bytes. The oldest are dropped
-first. The entry of a call is built on first access, so that recording a call takes little time.
+The calls are kept in memory, with limits on their number and their total bytes. If a limit is exceeded, the
+oldest calls are deleted. The entry of a call is built on first access, so that recording takes little time.
 """
 
 from __future__ import annotations
@@ -28,15 +28,19 @@ logger = logging.getLogger(__name__)
 KIND = "journal"
 
 FLUSH_SECONDS = 1.0
-"""Seconds until a new call is written to the records. A ``kill -9`` loses the calls of this period."""
+"""Seconds until a new call is written to the database. A ``kill -9`` loses the calls of this period."""
 
 CHUNK = 100
-"""Largest number of calls in one record."""
+"""Largest number of calls in one record of the database."""
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The calls in one record, and the numbers of the last recorded call and the last dropped call."""
+    """The content of one record of the database.
+
+    ``last`` is the number of the last recorded call. ``overrun`` is the number of the last call that was
+    deleted because of a limit.
+    """
 
     last: int
     calls: list[Entry]
@@ -48,7 +52,10 @@ CALLS = TypeAdapter(_Chunk)
 
 @dataclass(frozen=True)
 class Gap:
-    """Calls that were dropped before a reader of the stream received them."""
+    """Calls that were deleted before a reader of the stream received them.
+
+    ``missed`` is how many they are. ``last`` is the number of the last one.
+    """
 
     missed: int
     last: int
@@ -60,11 +67,11 @@ class Journal(Stateful):
     Parameters
     ----------
     records, clock
-        Storage of the calls, and the clock that dates them.
+        Database for the calls, and the clock that dates them.
     calls, size : int
         Largest number of calls to keep, and their largest total size in bytes.
     survives : bool
-        Whether to write the calls to the records in the background, so that they survive a restart.
+        Whether to write the calls to the database in the background, so that they survive a restart.
     """
 
     def __init__(
@@ -87,7 +94,7 @@ class Journal(Stateful):
         self._last_dropped = 0
         self._written = 0
         self._chunks: deque[tuple[str, int]] = deque()
-        # Keys of records that may exist and are no longer needed.
+        # Keys of records to delete. Some may not exist, because a write failed.
         self._stale: set[str] = set()
         self._readers: set[asyncio.Event] = set()
         self._dirty = asyncio.Event()
@@ -111,9 +118,9 @@ class Journal(Stateful):
         return {KIND: CALLS.validate_python}
 
     async def load(self) -> None:
-        """Read the calls from the records, at startup and after a restore.
+        """Read the calls from the database, at startup and after a restore.
 
-        Numbering continues from the current number, because readers of the stream wait for higher numbers.
+        New calls get numbers above all earlier ones, because readers of the stream wait for higher numbers.
         A call that is recorded during the load is numbered after all calls that were read.
         """
         if self._is_paused:
@@ -142,7 +149,7 @@ class Journal(Stateful):
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._recorded:
-            # Records are deleted only as a whole, so some dropped calls may have been read again.
+            # Records are deleted only as a whole, so the journal may have some of the deleted calls again.
             overrun = min(overrun, self._recorded[0].number - 1)
         self._last_dropped = max(self._last_dropped, overrun)
         self._last = max(self._last, counted, *(record.document["last"] for record in records))
@@ -163,12 +170,12 @@ class Journal(Stateful):
                 self._is_paused = False
 
     def start(self) -> None:
-        """Start to write calls to the records in the background."""
+        """Start to write calls to the database in the background, if they survive a restart."""
         if self._survives and self._writer is None:
             self._writer = asyncio.create_task(self._write_on())
 
     async def close(self) -> None:
-        """Stop the background writer, and write the remaining calls."""
+        """Stop writing in the background, and write the remaining calls."""
         if self._writer is None:
             return
         self._writer.cancel()
@@ -180,7 +187,7 @@ class Journal(Stateful):
             logger.exception("the last calls could not be written, and are lost")
 
     def note(self, credential: str | None, held_bytes: int, build: Callable[[int, Setting], Entry]) -> None:
-        """Record a finished call; ``build`` creates its entry on first access."""
+        """Record a finished call. ``build`` creates the entry when it is first read."""
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
         self._append(LazyCall(number, credential, held_bytes, lambda number: build(number, setting)))
@@ -218,16 +225,19 @@ class Journal(Stateful):
                 await self._flush()
 
     def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-        """Compare the number of matching calls with the limits. If too few match, include near misses."""
-        # Filter by credential first, so that near misses do not show the calls of another test.
+        """Check that the number of matching calls is from ``at_least`` to ``at_most``. None means no limit.
+
+        If too few calls match, the verdict has the calls that come closest to matching.
+        """
+        # Filter by credential first, so that the closest calls are not those of another test.
         return verdict(self.entries(CallMatch(credential=match.credential)), match, at_least, at_most)
 
     async def follow(
         self, match: CallMatch, after: int, is_over: Callable[[], bool] = lambda: False
     ) -> AsyncGenerator[Entry | Gap]:
-        """Yield matching calls with numbers above ``after`` as they are recorded, until ``is_over`` is true.
+        """Yield the matching calls with numbers above ``after``, old and new, until ``is_over`` is true.
 
-        Calls are not queued for slow readers. Yield a ``Gap`` if calls are dropped before they are read.
+        Calls are not queued for slow readers. Yield a ``Gap`` if calls are deleted before they are read.
         """
         news = asyncio.Event()
         self._readers.add(news)
@@ -250,7 +260,7 @@ class Journal(Stateful):
             self._readers.discard(news)
 
     def wake(self) -> None:
-        """Wake the readers of the stream, so that they check for new calls and call ``is_over``."""
+        """Wake the readers of the stream. They then look for new calls and call ``is_over``."""
         for reader in self._readers:
             reader.set()
 
@@ -283,7 +293,7 @@ class Journal(Stateful):
                 failures = 0
 
     async def flush(self) -> None:
-        """Write new calls, and delete each record if none of its calls is in memory any more.
+        """Write new calls to the database, and delete the records of calls that are no longer in memory.
 
         After an error or a cancellation, the next flush writes the rest, without duplicates.
         """
@@ -307,16 +317,16 @@ class Journal(Stateful):
     async def _write(self, calls: Sequence[LazyCall]) -> None:
         last = calls[-1].number if calls else self._last
         key = str(last)
-        # ``last`` includes calls that were forgotten: numbers are not reused.
+        # ``last`` includes deleted calls, because numbers are not reused.
         document = {
             "last": self._last,
             "overrun": self._last_dropped,
             "calls": [call.entry.to_document() for call in calls],
         }
-        # After a failed write the record may or may not exist. The next flush then writes the calls again,
-        # with others under another key, and deletes this record.
+        # It is unknown whether a failed write has created the record. The next flush writes the calls again,
+        # together with newer ones and under another key, and deletes this record.
         self._stale.add(key)
-        # A record holds calls of several credentials, so it belongs to none of them.
+        # A record can have calls of several credentials, so it belongs to none of them.
         await self._records.put(KIND, key, ALL_CREDENTIALS, document)
         self._stale.discard(key)
         self._chunks.append((key, last))
@@ -324,6 +334,6 @@ class Journal(Stateful):
 
 
 def _newest(document: Mapping[str, Any]) -> int:
-    """Return the number of the last call in a record, or its ``last`` number if it has no calls."""
+    """Return the number of the last call in a record, or the record's ``last`` if it has no calls."""
     number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
     return number

@@ -1,4 +1,4 @@
-"""Filters for recorded calls, and the check of how many calls match."""
+"""Filters for recorded calls, and the check that the expected number of calls match."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from emulator.world.redaction import mask
 from emulator.world.text import Pattern, Text, encodable
 
 NEAR_MISSES = 5
-"""Largest number of near misses in a verdict."""
+"""Largest number of near misses in a verdict. A near miss is a call that almost matches."""
 
 
 def _sendable(document: Any) -> Any:
-    """Return ``document``, or raise ValueError if it cannot be part of a JSON response."""
+    """Return ``document`` if it can be part of a JSON response. Otherwise raise ValueError."""
     try:
         encodable(json.dumps(document, ensure_ascii=False))
     except RecursionError as error:
@@ -39,20 +39,26 @@ class CallMatch(BaseModel):
     status: str | None = Field(
         default=None,
         pattern="^([1-5][0-9x]{2}|none)$",
-        description="`404`, a class such as `4xx`, or `none` if the connection was dropped without a "
-        "response.",
+        description="HTTP status such as `404`, a class such as `4xx`, or `none` for calls without a "
+        "response, because the connection was dropped.",
     )
     since: float | None = Field(
         default=None,
-        description="Earliest start, inclusive, in seconds since the Unix epoch by the credential's clock.",
+        description="Only calls that started at or after this time, in seconds since the Unix epoch, by the "
+        "credential's clock.",
     )
     until: float | None = Field(
         default=None,
-        description="Latest start, exclusive, in seconds since the Unix epoch by the credential's clock.",
+        description="Only calls that started before this time, in seconds since the Unix epoch, by the "
+        "credential's clock.",
     )
-    fault: bool | None = Field(default=None, description="Whether a fault was injected.")
-    warned: bool | None = Field(default=None, description="Whether the call has warnings.")
-    warning: Text | None = Field(default=None, description="Code of a warning that the call has.")
+    fault: bool | None = Field(
+        default=None, description="True for calls with an injected fault, false for calls without one."
+    )
+    warned: bool | None = Field(
+        default=None, description="True for calls with warnings, false for calls without."
+    )
+    warning: Text | None = Field(default=None, description="Only calls with a warning of this code.")
 
     @field_validator("status", mode="before")
     @classmethod
@@ -61,7 +67,7 @@ class CallMatch(BaseModel):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def failures(self, entry: Entry) -> list[Failure]:
-        """Return the conditions that ``entry`` does not meet."""
+        """Return the conditions of this filter that ``entry`` does not meet."""
         codes = [warning["code"] for warning in entry.warnings]
         status = "none" if entry.status is None else str(entry.status)
         tests: Iterable[tuple[str, Any, Any, bool]] = (
@@ -109,16 +115,16 @@ class VerifyMatch(CallMatch):
     )
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
-        description="What the JSON body must contain; for a form, an object of its fields by name. "
-        "Recorded objects may have more members; "
-        "lists must have the same length. A file is `{bytes, sha256, file_name, content_type}`.",
+        description="Expected body: JSON or, for a form, an object with its fields. The objects in the call "
+        "may have more members. Lists must have the same length. A file in a form is an object with `bytes`, "
+        "`sha256`, `file_name` and `content_type`.",
     )
     body_contains: Text | None = Field(
         default=None, min_length=1, description="Text to search for in the recorded request body."
     )
 
     def failures(self, entry: Entry) -> list[Failure]:
-        """Return the conditions that ``entry`` does not meet."""
+        """Return the conditions of this filter that ``entry`` does not meet."""
         found = super().failures(entry)
         if self.method is not None and self.method.upper() != entry.method:
             found.append(_failure("method", self.method, entry.method))
@@ -149,7 +155,7 @@ class VerifyMatch(CallMatch):
 
     @property
     def conditions(self) -> int:
-        """Number of conditions; each query parameter and each header counts as one."""
+        """Number of conditions. Each query parameter and each header counts as one condition."""
         given = self.model_dump(exclude_defaults=True)
         pieces = ("query", "headers")
         return sum(len(value) if name in pieces else 1 for name, value in given.items())
@@ -159,8 +165,8 @@ class Failure(BaseModel):
     """A condition that a call does not meet."""
 
     condition: str = Field(description="Name of the condition, such as `status` or `headers.accept`.")
-    expected: Any = Field(description="Value that the condition requires; a credential is masked.")
-    actual: Any = Field(description="Value of the call; null if the call has none.")
+    expected: Any = Field(description="Value that the condition requires. A credential is masked.")
+    actual: Any = Field(description="Value in the call; null if there is none.")
 
 
 class NearMiss(BaseModel):
@@ -174,16 +180,23 @@ class Verdict(BaseModel):
     """The result of a verification."""
 
     ok: bool = Field(description="Whether the number of matching calls is as expected.")
-    message: str = Field(description="Explanation for people: the expected count and the closest call.")
+    message: str = Field(
+        description="The result as a sentence: the expected number, the actual number, and the call that "
+        "comes closest to matching."
+    )
     count: int = Field(description="Number of matching calls.")
     matching: list[int] = Field(description="Numbers of the matching calls, oldest first.")
     near_misses: list[NearMiss] = Field(
-        description="Calls that do not match, closest first. Empty unless too few calls match."
+        description="If too few calls match: the calls that come closest to matching. The call that fails "
+        "the fewest conditions is first. Otherwise empty."
     )
 
 
 def verdict(entries: Sequence[Entry], match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-    """Compare the number of matching calls with the limits. If too few match, include near misses."""
+    """Check that the number of matching calls is from ``at_least`` to ``at_most``. None means no limit.
+
+    If too few calls match, the verdict has the calls that come closest to matching.
+    """
     compared = [(entry, match.failures(entry)) for entry in entries]
     matching = [entry.number for entry, failures in compared if not failures]
     ok = len(matching) >= at_least and (at_most is None or len(matching) <= at_most)
@@ -226,7 +239,7 @@ def _failure(condition: str, expected: Any, actual: Any) -> Failure:
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the path, wanted value and actual value of each difference. ``got`` may have more members."""
+    """Yield the path, expected value and actual value of each difference. ``got`` may have more members."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for name, member in wanted.items():
             if name in got:
