@@ -11,12 +11,12 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """Asyncio tasks that run in the background, each for one credential.
+    """Asyncio tasks that run in the background, each on behalf of one credential.
 
     Parameters
     ----------
     failure : str
-        Message to log if a task raises an exception.
+        Message to log if an asyncio task raises an exception.
     """
 
     def __init__(self, failure: str) -> None:
@@ -31,7 +31,7 @@ class Background:
         return task
 
     async def cancel(self, credential: str | None = None) -> None:
-        """Cancel all work, or that of one credential, and wait until it has ended."""
+        """Cancel the work for ``credential``, or all work if it is None. Wait until it has ended."""
         cancelled = [task for task, each in self._running.items() if credential in {None, each}]
         for task in cancelled:
             task.cancel()

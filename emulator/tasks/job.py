@@ -1,4 +1,4 @@
-"""Jobs, which perform tasks of one kind, and faults of tasks."""
+"""Jobs, which perform the tasks of one kind, and faults of tasks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Job:
     Attributes
     ----------
     perform : async (Task) -> Outcome
-        Does the work. Returns expected errors as outcomes.
+        Does the work. Returns an expected error as an outcome, and does not raise it.
     unexpected_error : str
-        Name of the error in the vendor's catalogue for exceptions that ``perform`` raises.
+        Name of the error in the vendor's catalogue that a task fails with if ``perform`` raises an exception.
     settle : async (Task, Outcome) -> None
-        Applies side effects of the outcome before the end is recorded. Must be idempotent: it runs again if
-        the process dies before the end is recorded.
+        Applies the side effects of the outcome, such as costs, before the end of the task is recorded. Must
+        be idempotent, because it runs again if the process dies before the end is recorded.
     announce : async (Task) -> None or None
-        Announces the end of the task after it is recorded.
+        Announces the end of the task after the end is recorded.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class TaskFault:
-    """A fault of a task.
+    """A fault that the call that creates a task passes to the task.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class TaskFault:
     error : str or None
         Name of the error that the task fails with.
     announcement : mapping or None
-        Fault of the webhooks that announce its end, as JSON. The job's ``announce`` interprets it.
+        Fault of the webhooks that announce the end of the task, as JSON. The job's ``announce`` applies it.
     """
 
     is_stuck: bool = False

@@ -1,4 +1,4 @@
-"""Progressions, which decide when a task appears finished to the client."""
+"""Progressions: settings that decide when a task appears finished to the client."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Mode(StrEnum):
-    """What makes a task appear finished."""
+    """When a task appears finished to the client. In every mode, its work must be done first."""
 
     REAL = "real"
-    """The end of the work."""
+    """At the end of the work."""
     IMMEDIATE = "immediate"
-    """Its creation: the task is finished before the response to the call that creates it."""
+    """Before the response to the call that creates the task."""
     AFTER_POLLS = "after_polls"
-    """A number of polls that return a running task. The next poll returns a finished one."""
+    """After a number of polls that return a running task. The next poll returns the finished task."""
     AFTER_SECONDS = "after_seconds"
-    """A number of seconds since the creation, by the emulator's clock."""
+    """A number of seconds after the creation, by the clock of the credential."""
     MANUAL = "manual"
-    """Only a call of the control API."""
+    """When a tester ends the task with the control API."""
 
 
 class Progression(BaseModel):
-    """When the tasks of a credential appear finished."""
+    """The rule that decides when a task appears finished to the client."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Mode = Field(
         default=Mode.REAL,
-        description="When a task appears finished: at the end of its work (`real`), before the response "
-        "to its creation is sent (`immediate`), after a number of polls or seconds, or by a call of the "
-        "control API "
-        "(`manual`).",
+        description="When a task appears finished. `real`: at the end of its work. `immediate`: before the "
+        "response to its creation. `after_polls`, `after_seconds`: after a number of polls or seconds. "
+        "`manual`: when a call of the control API ends it.",
     )
     polls: int | None = Field(
         default=None,
         ge=0,
-        description="For `after_polls`: number of polls that return a running task; otherwise null.",
+        description="Only for `after_polls`: number of polls that return a running task. The next poll "
+        "returns the finished task.",
     )
     seconds: float | None = Field(
         default=None,
         ge=0,
         allow_inf_nan=False,
-        description="For `after_seconds`: seconds since the creation, by the clock; otherwise null.",
+        description="Only for `after_seconds`: seconds from the creation to the end, by the credential's "
+        "clock.",
     )
 
     @model_validator(mode="after")
@@ -56,7 +57,7 @@ class Progression(BaseModel):
         return self
 
     def is_due(self, *, polls: int, elapsed_s: float) -> bool:
-        """Return whether a task may appear finished, ``elapsed_s`` seconds after its creation."""
+        """Return whether a task may appear finished, after ``polls`` polls and ``elapsed_s`` seconds."""
         if self.mode is Mode.AFTER_POLLS:
             return polls > (self.polls or 0)
         if self.mode is Mode.AFTER_SECONDS:
@@ -74,7 +75,7 @@ class Progression(BaseModel):
 
 
 REAL = Progression()
-"""Tasks appear finished when their work is done."""
+"""The progression of tasks that appear finished when their work is done."""
 
 MANUAL = Progression(mode=Mode.MANUAL)
-"""Tasks appear finished when a tester ends them."""
+"""The progression of tasks that appear finished when a tester ends them."""

@@ -26,7 +26,7 @@ KIND = "task"
 PROGRESSION = "progression"
 
 RECHECK_SECONDS = 0.5
-"""Seconds between checks of a task that another process may perform."""
+"""Seconds between checks whether another process has performed a task."""
 
 
 class TaskRunner(Stateful):
@@ -37,7 +37,7 @@ class TaskRunner(Stateful):
     records, queue, clock
         Storage of the tasks, the queue that performs them, and the clock that dates them.
     progression : Progression
-        Default progression.
+        When a task appears finished, for credentials without their own progression.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class TaskRunner(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Validators of stored tasks, which must have a known kind and valid times, and of progressions."""
+        """Validators of stored tasks and progressions. A task must have a known kind and valid times."""
         return {KIND: self._check, **self.progressions.checks}
 
     async def load(self) -> None:
-        """Read the progressions, and detach tasks from their plans, which are lost on a restart."""
+        """Read the progressions. Detach all tasks from their plans, because a restart loses the plans."""
         await self.progressions.load()
         await self._leave_plans(None)
 
@@ -102,10 +102,10 @@ class TaskRunner(Stateful):
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
-        """Pause the tasks of ``credential``, or of all credentials, in this process while the block runs.
+        """Pause the tasks of ``credential``, or of all credentials, while the context is open.
 
-        Running tasks are cancelled, and do not write anything once the block has started. After the block,
-        unfinished tasks are performed again from the start.
+        Running tasks are cancelled, and write nothing afterwards. When the context is closed, unfinished
+        tasks are performed again from the start. Tasks in other processes are not paused.
         """
         self._paused.append(credential)
         try:
@@ -116,20 +116,24 @@ class TaskRunner(Stateful):
             await self.resume(credential)
 
     async def close(self) -> None:
-        """Cancel all background work. Held tasks stay held in the records."""
+        """Cancel all background work. Tasks that wait for their end wait again after the next start."""
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
-        """Return the progression of ``credential``, or else the default of the tester or of the settings."""
+        """Return the progression of ``credential``.
+
+        A credential without its own progression has the default that a tester set, or else that of the
+        settings.
+        """
         return self.progressions.get(credential) or self.progressions.get(ALL_CREDENTIALS) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
-        """Detach the tasks of ``credential``, or one of them, from the plan, so that progressions apply."""
+        """Let the tasks of ``credential``, or one of them, follow their progression instead of a plan."""
         if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
     async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
-        """Detach unfinished tasks from plans, and return whether any task followed one."""
+        """Detach the unfinished tasks from their plans, and return whether any task followed a plan."""
         found = [task for task in await self.list(credential) if task_id in {None, task.id}]
         planned = [task for task in found if task.follows_plan and not task.is_finished]
         for task in planned:
@@ -139,15 +143,15 @@ class TaskRunner(Stateful):
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and enqueue it.
 
-        If its progression is ``immediate``, wait until its work is done. A task that follows a plan does not
-        end before ``release`` is called.
+        If the progression of the task is ``immediate``, wait until its work is done. A task that follows a
+        plan does not end before ``release`` is called.
 
         Raises
         ------
         KeyError
             If the id already exists.
         ValueError
-            If no job performs its kind.
+            If no job is registered for the kind of the task.
         """
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
@@ -174,7 +178,7 @@ class TaskRunner(Stateful):
         return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
 
     async def perform(self, task_id: str) -> None:
-        """Perform a task, unless it is already performed, in progress, paused or deleted."""
+        """Do the work of a task, unless it is done, in progress or paused, or the task was deleted."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
@@ -209,7 +213,10 @@ class TaskRunner(Stateful):
             self._performed.notify_all()
 
     async def _begin(self, record: Record) -> Task | None:
-        """Record that a task has started, and return it, or None if its state changed since ``record``."""
+        """Record that a task has started, and return it.
+
+        Return None if the state of the task has changed since ``record`` was read.
+        """
         before = Task.from_document(record.document)
         found: Record | None = record
         while found is not None:
@@ -224,9 +231,10 @@ class TaskRunner(Stateful):
         return None
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
-        """Poll a task: end it if it is due, and return it as the client sees it.
+        """Return a task as a polling client sees it. If the progression requires it, end the task first.
 
-        If ``counts`` is true, the poll is recorded. With the progression ``after_polls``, it always is.
+        If ``counts`` is true, the poll is counted. With the progression ``after_polls``, every poll is
+        counted.
         """
         now = self._clock.now(task.credential)
         if task.is_finished and not counts:
@@ -242,10 +250,11 @@ class TaskRunner(Stateful):
         return task
 
     async def release(self, task_id: str, error: str | None = None) -> Task | None:
-        """End a task as soon as its work is done, and return it, or None if it was deleted.
+        """Let a task end when its work is done, and return it. Return None if it was deleted.
 
-        The progression and the plan of the task are ignored. If ``error`` is given, the task fails with it. A
-        finished task does not change.
+        This replaces the progression or the plan that would decide when the task ends. If the work is already
+        done, the task ends at once. Otherwise this does not wait, and returns the running task. With
+        ``error``, the task fails with this error. A finished task does not change.
         """
         async with self._lock(task_id):
             task = await self._change(task_id, lambda current: released(current, error))
@@ -254,7 +263,7 @@ class TaskRunner(Stateful):
         return task
 
     async def until_announced(self, task_id: str) -> Task | None:
-        """Wait until the end of a released task is announced, and return it, or None if it was deleted."""
+        """Wait until the end of a released task is announced. Return the task, or None if it was deleted."""
         performed = await self._until_performed(task_id)
         return None if performed is None else await self._end_now(performed)
 
@@ -263,9 +272,9 @@ class TaskRunner(Stateful):
         await self._records.delete(KIND, task.id)
 
     async def _end_now(self, task: Task) -> Task | None:
-        """End a task whose work is done, and return it, or None if it was deleted.
+        """End a task when its work is already done. Return the task, or None if it was deleted.
 
-        This runs in the background, so that a pause can cancel it even if a poll caused it.
+        The end is recorded in the background, so that ``paused`` can cancel it, even if a poll caused it.
         """
         ending = self._background.start(task.credential, self._end(task.id))
         await asyncio.wait({ending})
@@ -274,7 +283,7 @@ class TaskRunner(Stateful):
         return await self.find(task.id)
 
     async def _end(self, task_id: str) -> None:
-        """Record and announce the end of a held task."""
+        """Record and announce the end of a task that is held, which means that its work is done."""
         async with self._lock(task_id):
             held = await self.find(task_id)
             if held is None or held.held is None or self._is_paused(held.credential):
@@ -285,7 +294,7 @@ class TaskRunner(Stateful):
             task = await self._change(
                 task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
             )
-            # Announce under the lock, so that its next holder finds a finished task already announced.
+            # Announce under the lock, so that the next holder of the lock finds the end already announced.
             if task is not None and job.announce is not None:
                 await job.announce(task)
 
@@ -303,11 +312,11 @@ class TaskRunner(Stateful):
         task.check_times()
 
     def _lock(self, task_id: str) -> asyncio.Lock:
-        """Return the lock that serializes ending a task and releasing it."""
+        """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""
         return self._locks.setdefault(task_id, asyncio.Lock())
 
     async def _until_performed(self, task_id: str) -> Task | None:
-        """Wait until the work of a task is done, and return the task, or None if it was deleted."""
+        """Wait until the work of a task is done. Return the task, or None if it was deleted."""
         async with self._performed:
             while (task := await self.find(task_id)) is not None and not task.is_performed:
                 with contextlib.suppress(TimeoutError):
@@ -338,8 +347,8 @@ class TaskRunner(Stateful):
         timer.add_done_callback(end)
 
     async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
-        """Apply ``change`` to a task, and return it, or None if it was deleted."""
-        # ``replace`` fails after a concurrent change: retry.
+        """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""
+        # ``replace`` fails if the task was changed concurrently. Then try again.
         while (record := await self._records.get(KIND, task_id)) is not None:
             before = Task.from_document(record.document)
             after = change(before)

@@ -62,7 +62,7 @@ class IllegalTransition(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of a job: either a result or the name of an error."""
+    """Outcome of the work of a task: either a result or the name of an error."""
 
     result: Mapping[str, Any] | None = None
     error: str | None = None
@@ -83,31 +83,31 @@ class Task:
     id : str
         The id, in the format of the vendor.
     credential : str
-        The credential that created it.
+        The credential that created the task.
     kind : str
-        Kind of the task, such as ``perfectcorp/face-reshape``. It selects the job.
+        Kind of the task, such as ``perfectcorp/face-reshape``. The kind selects the job that does the work.
     request : mapping
         Input of the job, as JSON.
     created_at : float
         Seconds since the Unix epoch, by the clock of the credential, like ``started_at`` and ``finished_at``.
     progression : Progression
-        When the task appears finished.
+        When the task appears finished to the client.
     forced_error : str or None
-        Error that the task fails with, regardless of the outcome of the work.
+        Name of the error that the task fails with, whatever the outcome of the work; None for the outcome.
     announcement_fault : mapping or None
-        Fault of the webhooks that announce its end, as JSON. The job's ``announce`` interprets it.
+        Fault of the webhooks that announce the end of the task, as JSON. The job's ``announce`` applies it.
     state : TaskState
         State of the task.
     held : Outcome or None
-        Outcome of the work, while the task still appears running.
+        Outcome of the work while the task still appears running; otherwise None.
     result : mapping or None
-        Result of the job, as JSON, once the task has succeeded.
+        Result of the job, as JSON, if the task has succeeded.
     error : str or None
-        Name of the error in the vendor's catalogue, once the task has failed.
+        Name of the error in the vendor's catalogue, if the task has failed.
     polls : int
-        Number of polls. Only counted if the vendor or the progression needs it.
+        Number of polls. Polls are counted only if the vendor's API or the progression depends on them.
     polled_at : float or None
-        Time of the last poll. Only recorded if polls are counted.
+        Time of the last counted poll.
     follows_plan : bool
         Whether a plan decides when the task appears finished, instead of its progression.
     """
@@ -137,15 +137,15 @@ class Task:
 
     @property
     def is_performed(self) -> bool:
-        """Whether the work is done, even if the task still appears running."""
+        """Whether the work is done. The task may still appear running to the client."""
         return self.is_finished or self.state is TaskState.HELD
 
     def check_times(self) -> None:
-        """Raise ``ValueError`` unless all times are numbers. A snapshot may contain other values."""
+        """Check the times of a task from a snapshot. Raise ValueError if one is not a number."""
         TIMES.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
-        """Return whether the task may appear finished at ``now``, once its work is done."""
+        """Return whether the progression lets the task appear finished at ``now``, if its work is done."""
         return not self.follows_plan and self.progression.is_due(
             polls=self.polls, elapsed_s=now - self.created_at
         )
@@ -179,7 +179,7 @@ def start(task: Task, now: float) -> Task:
 
 
 def hold(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` as held, with ``outcome`` not yet visible to the client.
+    """Return ``task`` as held: its work is done with ``outcome``, but it still appears running.
 
     Raises
     ------
@@ -190,14 +190,17 @@ def hold(task: Task, outcome: Outcome) -> Task:
 
 
 def hold_once(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` as held, unless its work is done already. A forced error replaces ``outcome``."""
+    """Return ``task`` as held with ``outcome`` or its forced error. A task that is done does not change."""
     if task.is_performed:
         return task
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
 
 
 def released(task: Task, error: str | None = None) -> Task:
-    """Return ``task`` changed to end as soon as its work is done, and to fail with ``error`` if given."""
+    """Return ``task`` without its progression and plan, so that it ends when its work is done.
+
+    If ``error`` is given, the task fails with it. A finished task is returned unchanged.
+    """
     if task.is_finished:
         return task
     task = replace(task, progression=REAL, follows_plan=False)
@@ -225,7 +228,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
 
 
 def note_poll(task: Task, now: float) -> Task:
-    """Return ``task`` with one more poll, at ``now``."""
+    """Return ``task`` with one more counted poll, at ``now``."""
     return replace(task, polls=task.polls + 1, polled_at=now)
 
 

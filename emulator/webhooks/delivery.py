@@ -15,38 +15,38 @@ from emulator.ids import hash_text
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
 LONGEST_RETRY_AFTER_SECONDS = 86400.0
-"""Upper limit for ``Retry-After``."""
+"""Longest wait that ``Retry-After`` can request, in seconds. Longer waits are shortened to it."""
 
 
 Timestamps = Literal["machine", "clock"]
-"""Time in the signatures of webhooks: from the machine, or from the emulator's clock of the credential.
+"""Clock for the timestamps in signatures of webhooks: the machine's, or that of the credential.
 
-With ``clock``, an endpoint that checks timestamps must use the time of that clock too.
+With ``clock``, an endpoint that checks timestamps must use the time of the credential's clock, too.
 """
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A receiver of webhooks.
+    """A URL that webhooks are sent to.
 
     Attributes
     ----------
     id : str
         Id of the endpoint.
     credential : str
-        Credential that it receives webhooks for; ``""`` for all credentials.
+        Credential whose tasks are announced to the endpoint; ``""`` for all credentials.
     vendor : str
-        Vendor that it receives webhooks from; ``""`` for all vendors.
+        Vendor that sends webhooks to the endpoint; ``""`` for all vendors.
     url : str
         URL to post webhooks to.
     secret : str
         Signing secret, in the format of the vendor.
     timestamps : {'machine', 'clock'}
-        Time in the signatures: from the machine, or from the emulator's clock of the credential.
+        Clock for the timestamps in signatures: the machine's, or that of the credential.
     is_configured : bool
-        Whether it comes from the settings.
+        Whether the endpoint comes from the settings.
     disabled : str or None
-        Reason why it is disabled, so that no webhooks are sent to it; None if it is enabled.
+        Why no more webhooks are sent to the endpoint; None if it is enabled.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Message:
-    """The content of a webhook. Its id and bytes are the same in every attempt."""
+    """The content of a webhook. Every attempt to send it has the same id and the same bytes."""
 
     id: str
     body: bytes
@@ -80,16 +80,17 @@ class DeliveryState(StrEnum):
     """State of a delivery."""
 
     PREPARED = "prepared"
-    """The end of its task is not recorded yet."""
+    """The end of the task is not recorded yet."""
     HELD = "held"
-    """A plan decides when it is sent."""
+    """A plan decides when the webhook is sent."""
     WAITING = "waiting"
-    """Waiting for its next attempt."""
+    """The next attempt is due now or later."""
     DELIVERED = "delivered"
+    """The endpoint has accepted the webhook."""
     FAILED = "failed"
-    """All attempts failed, or the endpoint is removed or disabled."""
+    """All attempts failed, or the endpoint was removed or disabled."""
     LOST = "lost"
-    """Not sent because of a fault or a plan."""
+    """The webhook is not sent, because of a fault or a plan."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Attempt:
     Attributes
     ----------
     number : int
-        Number of the attempt, from 1. All copies of an attempt have the same number.
+        Number of the attempt, from 1. The copies that a fault adds to an attempt have the same number.
     at : float
         Start, in seconds since the Unix epoch, by the clock of the credential.
     ms : int
@@ -107,13 +108,13 @@ class Attempt:
     status : int or None
         Status of the response.
     error : str or None
-        Reason why there was no response.
+        Why there was no response.
     retry_after : str or None
         ``Retry-After`` header of the response.
     injected : mapping or None
-        The fault that was applied, with its source.
+        The fault that was applied, and in ``source`` what requested it.
     is_replay : bool
-        Whether it sends the message again outside the retry schedule.
+        Whether a tester requested the attempt, outside the vendor's retry schedule.
     """
 
     number: int
@@ -127,12 +128,12 @@ class Attempt:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the endpoint accepted it, with a status from 200 to 299."""
+        """Whether the endpoint accepted the webhook, with a status from 200 to 299."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint answered 410, which means that it must receive no more webhooks."""
+        """Whether the endpoint answered 410, which means that it wants no more webhooks."""
         return self.status == 410
 
 
@@ -143,7 +144,8 @@ class Policy:
     Attributes
     ----------
     gaps_s : tuple of float
-        For each attempt, the seconds since the start of the previous one.
+        For each attempt, the seconds between the starts of the previous attempt and of this one. The first
+        number is not used.
     timeout_s : float
         Timeout of an attempt, in real seconds.
     most_endpoints : int
@@ -155,7 +157,7 @@ class Policy:
     most_endpoints: int
 
     def next_at(self, attempts: Sequence[Attempt]) -> float | None:
-        """Return the time of the next attempt after ``attempts``, or None if no attempt is left."""
+        """Return the time of the attempt after ``attempts``, or None if there is no further attempt."""
         last = attempts[-1]
         if last.number >= len(self.gaps_s):
             return None
@@ -166,28 +168,28 @@ class Policy:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message to one endpoint.
+    """One webhook message to one endpoint, with all attempts to send it.
 
     Attributes
     ----------
     id : str
-        Derived from the task and the endpoint, so that each task is announced only once.
+        Derived from the task and the endpoint, so that a task is announced only once to an endpoint.
     credential, vendor, task_id, endpoint_id, url : str
-        The task that it announces, and the endpoint that it is sent to.
+        The task that the webhook announces, and the endpoint that it is sent to.
     message : Message or None
-        The message, once the end of the task is recorded.
+        The message; None until the end of the task is recorded.
     state : DeliveryState
         State of the delivery.
     next_at : float
         Time of the next attempt, by the clock of the credential.
     attempts : tuple of Attempt
-        All attempts so far.
+        All attempts so far, with replays and copies.
     fault : WebhookFault
-        The fault to apply.
+        The fault to apply to every attempt; ``NO_FAULT`` for none.
     source : str or None
-        Source of the fault.
+        What requested the fault, such as ``rule <id>``.
     reason : str or None
-        Reason why it failed.
+        Why the delivery failed.
     """
 
     id: str
@@ -237,7 +239,10 @@ def delivery_id(task_id: str, endpoint_id: str) -> str:
 def with_message(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
-    """Return a prepared delivery with its message, as waiting, held or lost. Return others unchanged."""
+    """Return a prepared delivery with its message. Return a delivery in another state unchanged.
+
+    The new state is lost if the fault says so, held if ``hold`` is true, and otherwise waiting.
+    """
     if delivery.state is not DeliveryState.PREPARED:
         return delivery
     state = DeliveryState.LOST if fault.lost else DeliveryState.HELD if hold else DeliveryState.WAITING
@@ -246,14 +251,17 @@ def with_message(
 
 
 def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
-    """Return a held delivery as waiting, with the due time ``at`` if given. Return others unchanged."""
+    """Return a held delivery as waiting. ``at`` replaces the time of its first attempt.
+
+    Return a delivery in another state unchanged.
+    """
     if delivery.state is not DeliveryState.HELD:
         return delivery
     return replace(delivery, state=DeliveryState.WAITING, next_at=delivery.next_at if at is None else at)
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Return a held delivery as lost because of a plan. Return others unchanged."""
+    """Return a held delivery as lost because of a plan. Return a delivery in another state unchanged."""
     if delivery.state is not DeliveryState.HELD:
         return delivery
     fault = delivery.fault.model_copy(update={"lost": True})
@@ -261,7 +269,7 @@ def lose(delivery: Delivery) -> Delivery:
 
 
 def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Delivery:
-    """Return ``delivery`` after an attempt. ``sent`` contains all copies of the attempt."""
+    """Return ``delivery`` with the result of an attempt. ``sent`` has the attempt and its copies."""
     attempts = (*delivery.attempts, *sent)
     delivery = replace(delivery, attempts=attempts)
     if any(attempt.is_accepted for attempt in sent):
@@ -277,14 +285,17 @@ def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Deliv
 
 
 def fail(delivery: Delivery, reason: str) -> Delivery:
-    """Return ``delivery`` as failed, unless it has ended already."""
+    """Return ``delivery`` as failed. Return a delivery that has ended unchanged."""
     if delivery.state not in {DeliveryState.PREPARED, DeliveryState.HELD, DeliveryState.WAITING}:
         return delivery
     return replace(delivery, state=DeliveryState.FAILED, reason=reason)
 
 
 def _retry_moment(attempt: Attempt) -> float | None:
-    """Return the time in ``Retry-After``, which is in seconds or a date (RFC 9110, 10.2.3)."""
+    """Return the time that ``Retry-After`` requests, as a number of seconds or a date (RFC 9110, 10.2.3).
+
+    Return None if the header is missing or invalid.
+    """
     if attempt.retry_after is None:
         return None
     text = attempt.retry_after.strip()

@@ -1,4 +1,4 @@
-"""Endpoints, and the vendors that send webhooks to them."""
+"""The endpoints of webhooks, and the vendors that send webhooks to them."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Source:
     headers : (secret, Message, sent_at: int, Signature) -> mapping of str to str
         Returns the headers of a message, including the signature for the time ``sent_at``.
     announce_again : async (task_id) -> None
-        Announces a task if it is finished, in case an earlier process was killed before it did so.
+        Announces the end of a finished task, in case the process was killed before it did so.
     new_secret : (drawn: bytes) -> str
         Returns a secret that encodes 32 random bytes.
     check_secret : (str) -> None
-        Raises ``WrongSecret`` if the secret does not have the format of the vendor.
+        Raises ``WrongSecret`` if a secret does not have the format of the vendor.
     """
 
     policy: Policy
@@ -114,7 +114,7 @@ class Endpoints(Stateful):
         await self._keep_configured()
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the endpoints of ``credential``, or all. Endpoints in the settings remain."""
+        """Delete the endpoints of ``credential``, or all endpoints. Those from the settings remain."""
         await self._cache.forget(credential)
         await self._keep_configured()
 
@@ -153,8 +153,9 @@ class Endpoints(Stateful):
         Raises
         ------
         EndpointRefused
-            If the vendor has no webhooks; the URL or the secret is invalid; ``vendor`` is omitted and no
-            secret is valid for every vendor; or the credential has the maximum number of endpoints.
+            If the vendor sends no webhooks, the URL or the secret is invalid, or the credential already has
+            the largest number of endpoints. Also if ``vendor`` is omitted, and the vendors' formats of
+            secrets have nothing in common.
         """
         if not self.sources:
             raise EndpointRefused(url, "no vendor has webhooks")
@@ -187,7 +188,7 @@ class Endpoints(Stateful):
         return await self._cache.delete(endpoint_id)
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
-        """Send no more webhooks to an endpoint."""
+        """Disable an endpoint, so that no more webhooks are sent to it."""
         endpoint = self.get(endpoint_id)
         if endpoint is not None:
             await self._cache.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
@@ -212,7 +213,7 @@ class Endpoints(Stateful):
 
 
 def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:
-    """Return a secret that is valid for all vendors of ``sources``, in the format of one of them."""
+    """Return a secret that is valid for all ``sources``, or raise EndpointRefused if there is none."""
     for secret in (source.new_secret(drawn) for source in sources):
         with contextlib.suppress(WrongSecret):
             for source in sources:

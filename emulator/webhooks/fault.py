@@ -14,20 +14,24 @@ STALE_SECONDS = 3600
 
 
 class WebhookFault(BaseModel):
-    """A fault of a webhook delivery."""
+    """A fault of a webhook. It applies to every attempt to send the webhook."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lost: bool = Field(default=False, description="The webhook is never sent.")
-    copies: int = Field(default=1, ge=1, le=10, description="Number of times that each attempt is sent.")
+    copies: int = Field(
+        default=1, ge=1, le=10, description="Number of times that each attempt sends the webhook."
+    )
     delay_s: float = Field(
         default=0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds before the first attempt, by the emulator's clock.",
+        description="Seconds before the first attempt, by the credential's clock.",
     )
     signature: Signature = Field(
-        default="good", description="`stale`: a valid signature with a timestamp that is one hour old."
+        default="good",
+        description="`good`: a valid signature. `wrong`: an invalid signature. `missing`: no signature. "
+        "`stale`: a valid signature with a timestamp that is one hour old.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Limits on concurrent requests to one endpoint, and their order."""
+"""The class ``Lane``, which limits the concurrent requests to one endpoint, and starts them in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Without this delay, an endpoint with several threads could handle two requests i
 
 
 class Lane:
-    """A queue of requests to one endpoint, which start in order.
+    """A queue of requests to one endpoint.
 
-    The next request starts ``HEAD_START_SECONDS`` after the previous one is sent, or when that one is
-    finished.
+    Requests start in order. The next request starts ``HEAD_START_SECONDS`` after the previous request is
+    sent, or earlier if the response to the previous request arrives.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,10 @@ class Lane:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Callable[[], None]]:
-        """Make a request within the block. The block calls the yielded function once the request is sent."""
+        """Wait for the turn of a request, which the ``with`` block makes.
+
+        The block must call the yielded function when the request is sent.
+        """
         is_out = False
 
         def let_next() -> None:

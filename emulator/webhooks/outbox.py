@@ -1,8 +1,8 @@
-"""The outbox, which stores deliveries and sends them when they are due.
+"""The outbox, which stores webhook deliveries and sends them when they are due.
 
 A delivery is recorded before the end of its task is recorded, and sent afterwards. So no webhook is lost if
-the process dies in between, and no webhook announces an end that polls do not return. If the process dies
-during an attempt, the attempt is repeated with the same message id.
+the process dies between the two, and no webhook announces an end that polls do not report yet. If the process
+dies during an attempt, the attempt is repeated with the same message id.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)]])
 
 
 class ReplayRefused(Exception):
-    """The delivery has no message yet, or its endpoint is removed."""
+    """The delivery cannot be sent again: it has no message yet, or its endpoint was removed."""
 
     def __init__(self, delivery_id: str, reason: str) -> None:
         super().__init__(delivery_id, reason)
@@ -60,7 +60,7 @@ class ReplayRefused(Exception):
 
 
 class Outbox(Stateful):
-    """All endpoints, and all deliveries to them.
+    """All endpoints of webhooks, and all deliveries to them.
 
     Parameters
     ----------
@@ -78,7 +78,10 @@ class Outbox(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """Validators of stored endpoints, and of deliveries: vendors have webhooks, and times are numbers."""
+        """Validators of stored endpoints and deliveries.
+
+        The vendor of a delivery must send webhooks, and the times must be numbers.
+        """
         return {KIND: self._check, **self.endpoints.checks}
 
     async def load(self) -> None:
@@ -92,10 +95,10 @@ class Outbox(Stateful):
             elif delivery.state is DeliveryState.WAITING:
                 self._spawn(delivery)
             elif delivery.state is DeliveryState.HELD:
-                self._spawn_held(delivery)  # plans are not persistent
+                self._spawn_held(delivery)  # the plan that held it back was lost on the restart
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the endpoints and deliveries of ``credential``, or all. Endpoints in the settings remain."""
+        """Delete the deliveries of ``credential``, or all, and the endpoints that are not from the settings."""
         await self._background.cancel(credential)
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
@@ -107,7 +110,7 @@ class Outbox(Stateful):
         await self._sender.close()
 
     async def remove_endpoint(self, endpoint_id: str) -> bool:
-        """Remove an endpoint, cancel its deliveries, and return whether it existed."""
+        """Remove an endpoint, and return whether it existed. Its unfinished deliveries fail."""
         known = await self.endpoints.remove(endpoint_id)
         await self._fail_deliveries(endpoint_id, "the endpoint was removed")
         return known
@@ -122,7 +125,7 @@ class Outbox(Stateful):
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """Record a delivery for each endpoint, to announce the end of a task. This is idempotent."""
+        """Record a delivery to each endpoint for the end of a task. Deliveries that exist do not change."""
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
@@ -140,10 +143,10 @@ class Outbox(Stateful):
         *,
         hold: bool = False,
     ) -> None:
-        """Send ``message`` to each endpoint with a prepared delivery.
+        """Send ``message`` to each endpoint with a prepared delivery for the task.
 
-        With ``hold``, the deliveries are held until they are released. ``decide`` returns the fault of a
-        delivery, and the source of the fault.
+        With ``hold``, the deliveries are held back until ``send`` or ``release_held`` is called. ``decide``
+        is called for each delivery. It returns the fault of the delivery, and what requested the fault.
         """
         for endpoint in self.endpoints.listening(vendor, credential):
             prepared = await self.find(delivery_id(task_id, endpoint.id))
@@ -152,9 +155,10 @@ class Outbox(Stateful):
                 await self._send_prepared(prepared, message, fault, source, hold=hold)
 
     async def send(self, delivery_id: str) -> Delivery | None:
-        """Send a held delivery now, or replay a delivery in another state. Return it after the attempt.
+        """Send a delivery now, and return it after the attempt. Return None if it was deleted.
 
-        Return None if it was deleted. A held delivery is retried as usual if the endpoint does not accept it.
+        A held delivery is retried as usual if the endpoint does not accept it. A delivery in another state
+        is sent once more, like in ``replay``.
         """
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
@@ -169,7 +173,10 @@ class Outbox(Stateful):
         return await self.find(delivery_id)
 
     async def release_held(self, credential: str, task_id: str | None = None) -> None:
-        """Send the held deliveries of ``credential``, or of one of its tasks, when they are due."""
+        """Stop holding back the deliveries of ``credential``, or of one of its tasks.
+
+        They are sent when their first attempt is due.
+        """
         for held in await self._held(credential, task_id):
             self._spawn_held(held)
 
@@ -184,7 +191,7 @@ class Outbox(Stateful):
         Raises
         ------
         ReplayRefused
-            If it has no message yet, or its endpoint is removed.
+            If the delivery has no message yet, or its endpoint was removed.
         """
         delivery = await self.find(delivery_id)
         if delivery is None:
@@ -218,7 +225,11 @@ class Outbox(Stateful):
     def _spawn_held(
         self, held: Delivery, at: float | None = None, first: asyncio.Event | None = None
     ) -> asyncio.Task[None]:
-        """Release and send a held delivery in one background task, because the caller may be cancelled."""
+        """Stop holding back a delivery, and send it. Return the background task that does both.
+
+        ``at`` replaces the time of the first attempt. ``first`` is set after the first attempt. Both steps
+        are in one background task, because the caller may be cancelled between them.
+        """
 
         async def send() -> None:
             is_first = False
@@ -238,7 +249,7 @@ class Outbox(Stateful):
         return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
 
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
-        """Deliver. After an internal error, mark the delivery as failed, because nothing would retry it."""
+        """Deliver. After an unexpected exception, mark the delivery as failed, because nothing retries it."""
         try:
             await self._deliver(waiting, first)
         except Exception as error:
@@ -247,11 +258,11 @@ class Outbox(Stateful):
             await self._change(waiting.id, lambda current: fail(current, reason))
 
     async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
-        """Make attempts until the delivery has ended."""
+        """Make attempts until the delivery has ended. Set ``first`` after the first attempt."""
         delivery: Delivery | None = waiting
         while delivery is not None and delivery.state is DeliveryState.WAITING:
             await self._clock.wait_until(delivery.next_at, delivery.credential)
-            # In the meantime, it may have been replayed, or its endpoint removed.
+            # During the wait, the delivery may have been replayed, or its endpoint removed.
             delivery = await self.find(delivery.id)
             if delivery is None or delivery.state is not DeliveryState.WAITING:
                 break
@@ -272,7 +283,7 @@ class Outbox(Stateful):
         return await self._change(delivery.id, lambda current: record(current, sent, policy))
 
     async def _send_copies(self, delivery: Delivery) -> list[Attempt]:
-        """Make the next attempt and return its copies, or [] if the endpoint is removed or disabled."""
+        """Make the next attempt and its copies. Return [] if the endpoint was removed or disabled."""
         scheduled = [attempt for attempt in delivery.attempts if not attempt.is_replay]
         number = scheduled[-1].number + 1 if scheduled else 1
         sent: list[Attempt] = []
@@ -327,7 +338,8 @@ class Outbox(Stateful):
         return self.endpoints.sources[delivery.vendor].policy
 
     async def _change(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> Delivery | None:
-        """Apply ``change`` to a delivery. Return it, or None if it was deleted. Retry after a conflict."""
+        """Apply ``change`` to a delivery. Return the changed delivery, or None if it was deleted."""
+        # ``replace`` fails if the delivery was changed concurrently. Then try again.
         while (kept := await self._records.get(KIND, delivery_id)) is not None:
             before = Delivery.from_document(kept.document)
             after = change(before)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import httpx
 
 READ_BYTES = 65536
-"""Largest number of response bytes to read. They are only read so that the connection can be reused."""
+"""Largest number of response bytes to read. The body is read only so that the connection can be reused."""
 
 
 class SendFailed(Exception):
@@ -48,8 +48,8 @@ class Sender(Protocol):
     ) -> Answer:
         """Post a webhook and return the response. Redirects are not followed.
 
-        ``timeout_s`` limits the whole exchange, in real seconds. ``on_sent`` is called once the request is
-        sent.
+        ``timeout_s`` limits the time for request and response, in real seconds. ``on_sent`` is called when
+        the request is sent.
 
         Raises
         ------
@@ -81,8 +81,7 @@ class HttpSender:
         import httpx  # noqa: PLC0415 - see above
 
         if self._client is None:
-            # Lanes limit the requests per endpoint. With a limit for all endpoints, a slow one could block
-            # the others.
+            # Lanes limit the requests per endpoint. With a common limit, a slow endpoint could block others.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
             self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
 
