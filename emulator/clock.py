@@ -1,7 +1,7 @@
 """The emulator's clock. No other module reads the date and time of the operating system.
 
-All credentials share the default clock until the tester sets the clock of a credential. A test can
-therefore make a file of its credential expire without affecting tests that run in parallel.
+A credential uses the default clock until a tester sets a clock for this credential. So a test can make a
+file of its own credential expire without affecting tests that run in parallel.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 ALL_CREDENTIALS = ""
-"""Key that stands for all credentials. Settings under this key are the default."""
+"""Value of a credential that stands for all credentials. A setting for it is the default of all."""
 
 
 def machine_time() -> float:
-    """Return the machine's time, in seconds since the Unix epoch. The emulator's clock does not affect it."""
+    """Return the time of the machine's own clock, in seconds since the Unix epoch."""
     return time.time()
 
 
@@ -29,7 +29,7 @@ class Setting:
     Attributes
     ----------
     offset_s : float
-        Seconds that the clock is ahead of the machine's clock, unless it is frozen.
+        Seconds that a running clock is ahead of the machine's clock.
     frozen_at : float or None
         Time at which the clock is frozen, in seconds since the Unix epoch. None if it runs.
     """
@@ -38,11 +38,11 @@ class Setting:
     frozen_at: float | None = None
 
     def now(self) -> float:
-        """Return the time of the clock, in seconds since the Unix epoch."""
+        """Return the current time of the clock, in seconds since the Unix epoch."""
         return self.at(machine_time())
 
     def at(self, real: float) -> float:
-        """Return the time of the clock when the machine's time is ``real``."""
+        """Return the time of the clock at the moment when the machine's time is ``real``."""
         return real + self.offset_s if self.frozen_at is None else self.frozen_at
 
     def to_document(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Clock:
     Parameters
     ----------
     frozen_at : float or None
-        Time at which the default clock is frozen at the start. None for the machine's time.
+        Time at which the default clock is frozen at startup. With None, it shows the machine's time.
     """
 
     def __init__(self, frozen_at: float | None = None) -> None:
@@ -69,7 +69,7 @@ class Clock:
         return self.setting(credential).now()
 
     def setting(self, credential: str = ALL_CREDENTIALS) -> Setting:
-        """Return the state of the clock of ``credential``."""
+        """Return the state of the clock that ``credential`` uses: its own, or else the default clock."""
         return self._settings.get(credential) or self._settings.get(ALL_CREDENTIALS, self._initial)
 
     def settings(self) -> dict[str, Setting]:
@@ -105,7 +105,7 @@ class Clock:
             self.set(Setting(frozen_at=before.frozen_at + seconds), credential)
 
     def forget(self, credential: str | None = None) -> None:
-        """Undo all changes to the clock of ``credential``, or to all clocks."""
+        """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""
         if credential is None:
             self._settings.clear()
         else:
@@ -113,7 +113,7 @@ class Clock:
         self._wake()
 
     async def wait_until(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
-        """Wait until the clock of ``credential`` reaches ``moment``, or is set to a later time."""
+        """Wait until the clock of ``credential`` shows ``moment`` or a later time."""
         changed = asyncio.Event()
         entry = (asyncio.get_running_loop(), changed)
         self._waiting.add(entry)
@@ -131,7 +131,7 @@ class Clock:
             self._waiting.discard(entry)
 
     def describe(self) -> str:
-        """Return the state of the default clock in a few words, to print at the start of the server."""
+        """Return the state of the default clock in a few words. The server prints them when it starts."""
         setting = self.setting()
         if setting.frozen_at is not None:
             return f"frozen at {datetime.fromtimestamp(setting.frozen_at, UTC).isoformat()}"
@@ -151,9 +151,9 @@ class Stopwatch:
         self._started = time.perf_counter()
 
     def elapsed_ms(self) -> int:
-        """Return the milliseconds since construction, rounded."""
+        """Return the milliseconds since this stopwatch was created, rounded."""
         return round(self.elapsed_s() * 1000)
 
     def elapsed_s(self) -> float:
-        """Return the seconds since construction."""
+        """Return the seconds since this stopwatch was created."""
         return time.perf_counter() - self._started

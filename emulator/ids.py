@@ -1,9 +1,9 @@
-"""Reproducible identifiers and random bytes. The emulator has no other source of them.
+"""Reproducible ids and pseudorandom bytes. The emulator has no other source of ids.
 
-An id depends on the seed, the credential, the kind of id, and the number of ids of that kind that the
-credential has drawn before. So the same calls with the same credential always get the same ids, even after
-a reset of the credential, and regardless of other credentials. If the credential is not known yet, "" is
-used instead.
+An id depends on the seed, the credential, the kind of id, and the number of ids of this kind that were
+drawn for the credential before. So the same calls with the same credential always get the same ids, even
+after a reset of the credential, and regardless of other credentials. If the credential is not known yet, ""
+is used instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 
 class SeededIds:
-    """Reproducible identifiers.
+    """Source of reproducible ids.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class SeededIds:
         The same seed gives the same ids.
     count_up : async (name: str, credential: str) -> int
         Atomically increments the counter of a name and a credential, and returns its value: 1, 2, 3 ... The
-        counters are in the shared store, so that several servers never return the same id.
+        counters are in the database, so that several servers with the same database never draw the same id.
     """
 
     def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:
@@ -30,16 +30,16 @@ class SeededIds:
         self._count_up = count_up
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
-        """Return the next ``length`` bytes of ``kind`` for ``credential``, which may be ""."""
+        """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""
         nth = await self._count_up(f"ids/{kind}", credential)
         return self._derive(f"{kind}\0{credential}\0{nth}", length)
 
     async def draw_uuid4(self, credential: str, kind: str) -> uuid.UUID:
-        """Return the next version-4 UUID of ``kind`` for ``credential``."""
+        """Return a version-4 UUID: the next id of ``kind`` for ``credential``."""
         return uuid.UUID(bytes=await self.draw(credential, kind, 16), version=4)
 
     def secret(self, purpose: str) -> bytes:
-        """Return a 32-byte signing key that depends only on the seed and the purpose."""
+        """Return a signing key of 32 bytes that depends only on the seed and on ``purpose``."""
         return self._derive(f"secret\0{purpose}", 32)
 
     def _derive(self, message: str, length: int) -> bytes:

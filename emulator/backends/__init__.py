@@ -1,4 +1,5 @@
-"""The storage for records and blobs, and the work queue. Each is a protocol with an adapter.
+"""Storage for records (JSON documents) and blobs (bytes), and the work queue.
 
-Only :mod:`emulator.app` imports adapters. All other modules use the protocols.
+Each is a protocol with one implementation, its adapter. Only :mod:`emulator.app` imports the adapters. All
+other modules use the protocols.
 """

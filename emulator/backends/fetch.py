@@ -29,10 +29,10 @@ class Fetcher(Protocol):
     """A downloader of pictures."""
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, but at most ``limit + 1`` bytes.
+        """Return the body at ``url``, but at most ``limit + 1`` bytes of it.
 
-        More than ``limit`` bytes show the caller that the body is too long. ``timeout_s`` limits the duration
-        of the whole download, in seconds.
+        If more than ``limit`` bytes are returned, the body is too long. ``timeout_s`` limits the duration of
+        the whole download, in seconds.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class HttpFetcher:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, but at most ``limit + 1`` bytes."""
+        """Return the body at ``url``, but at most ``limit + 1`` bytes of it."""
         # Imported on demand, because the import takes a third of a second.
         import httpx  # noqa: PLC0415 - see above
 
@@ -86,6 +86,6 @@ class HttpFetcher:
 def _is_http_url(url: httpx.URL) -> bool:
     """Return whether ``url`` is an http or https URL with a host and a valid port.
 
-    For other URLs, httpx raises errors of other types.
+    Check this before httpx does, because httpx raises errors of many types for other URLs.
     """
     return url.scheme in {"http", "https"} and bool(url.host) and 0 < (url.port or 80) < 65536

@@ -3,11 +3,11 @@
 ::
 
     manifest.json    the format, the emulator's version, and the number of documents, counters and blobs
-    records.jsonl    one document or counter per line, documents in the order of creation
-    blobs.jsonl      one key and its credential per line
+    records.jsonl    one document or counter per line, the oldest document first
+    blobs.jsonl      the key and the credential of one blob per line
     blobs/0 ...      the bytes of these blobs, in the same order
 
-Saving and restoring hold only one blob in memory at a time.
+Only one blob is in memory at a time, while a snapshot is saved or restored.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Manifest:
     emulator : str
         Version of the emulator that wrote the snapshot.
     documents, counters, blobs : int
-        Number of each in the snapshot.
+        Number of documents, counters and blobs in the snapshot.
     """
 
     format: int
@@ -74,8 +74,8 @@ class Manifest:
 async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulator: str) -> Manifest:
     """Write a snapshot to ``file`` and return its manifest.
 
-    The records are a consistent copy. The blobs are read after the records, so each blob that a record refers
-    to is included, unless it is deleted in the meantime. The same state gives the same file.
+    The records are copied at one point in time. The blobs are read afterwards, so a blob that a record refers
+    to is included, except if it is deleted in between. The same state gives the same file.
     """
     counts = {Document: 0, Counter: 0}
     stored: list[BlobKey] = []
@@ -87,7 +87,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
         for found in await blobs.keys():
             data = await blobs.get(found.key)
             if data is not None:
-                # Not compressed, because pictures already are.
+                # Not compressed, because pictures are compressed already.
                 member = _member(BLOB.format(len(stored)), zipfile.ZIP_STORED)
                 await anyio.to_thread.run_sync(archive.writestr, member, data)
                 stored.append(found)
@@ -101,14 +101,14 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A valid snapshot.
+    """A snapshot whose content was checked.
 
     Attributes
     ----------
     file
         The zip file, open for reading.
     manifest : Manifest
-        The content of its manifest.
+        The content of the manifest in the zip file.
     """
 
     file: IO[bytes]
@@ -117,10 +117,12 @@ class Snapshot:
     async def restore(self, records: Records, blobs: Blobs) -> None:
         """Replace all records with those of the snapshot, and add its blobs. After an error, undo both.
 
-        The blobs are written first, and then the records are replaced atomically. If either step fails, the
-        previous blobs are written back. If the process is killed in between, the previous records remain, but
-        some of their blobs may be overwritten. To repair that, restore the snapshot again. Do the same in the
-        rare case that a previous blob cannot be written back.
+        First, the blobs are written. Then the records are replaced atomically. If one of the steps raises an
+        exception, the previous blobs are written back.
+
+        If the process is killed before the records are replaced, the previous records remain, but some of
+        their blobs may be overwritten. To repair that, restore the snapshot again. Do the same if a previous
+        blob could not be written back, which the log reports.
         """
         with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
             undone = _Undo(blobs, former, frozenset(await blobs.keys()))
@@ -134,7 +136,7 @@ class Snapshot:
                 raise
 
     async def drop_other_blobs(self, blobs: Blobs) -> None:
-        """Delete the blobs that are not in the snapshot. Call this when the previous records are unused."""
+        """Delete the blobs that are not in the snapshot. Call this after the snapshot was restored."""
         with zipfile.ZipFile(self.file) as archive:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
@@ -142,7 +144,7 @@ class Snapshot:
 
 
 class _Undo:
-    """Reversible writes of blobs. Replaced blobs are stored in a temporary file."""
+    """Writes blobs so that the writes can be undone. A temporary file keeps the blobs that are replaced."""
 
     def __init__(self, blobs: Blobs, former: IO[bytes], known: frozenset[BlobKey]) -> None:
         self._blobs = blobs
@@ -152,7 +154,7 @@ class _Undo:
         self._replaced: list[tuple[BlobKey, int]] = []
 
     async def put(self, found: BlobKey, data: bytes) -> None:
-        """Store a blob, unless it exists with the same bytes and credential."""
+        """Store a blob. Do nothing if it exists with the same bytes and credential."""
         before = self._known.get(found.key)
         if before is None:
             self._added.append(found.key)
@@ -166,7 +168,7 @@ class _Undo:
         await self._blobs.put(found.key, data, found.credential)
 
     async def undo(self) -> None:
-        """Restore the previous blobs, and log those that cannot be written."""
+        """Write the previous blobs back, and log those that cannot be written."""
         # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
             with contextlib.suppress(OSError):
@@ -188,7 +190,7 @@ async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapsho
     file
         A zip file that ``save_snapshot`` wrote.
     checks : mapping of str to callable
-        Checks of documents, by kind.
+        A validator for each kind of document.
 
     Raises
     ------
@@ -315,7 +317,7 @@ TYPES: Mapping[str, type] = {
     **dict.fromkeys(("kind", "key", "credential", "name", "emulator"), str),
     **dict.fromkeys(("value", "format", "documents", "counters", "blobs"), int),
 }
-"""Type of each member of a line and of the manifest."""
+"""Type of each member of the JSON objects in a snapshot, by the name of the member."""
 
 
 def _typed(kind: type[T], found: Any, where: str) -> T:

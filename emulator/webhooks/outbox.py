@@ -98,7 +98,7 @@ class Outbox(Stateful):
                 self._spawn_held(delivery)  # the plan that held it back was lost on the restart
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the deliveries of ``credential``, or all, and the endpoints that are not from the settings."""
+        """Delete the deliveries and endpoints of ``credential``, or all. Endpoints from the settings stay."""
         await self._background.cancel(credential)
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)

@@ -1,4 +1,4 @@
-"""Bytes by key: uploads, textures, results."""
+"""Storage for bytes, each under a key: uploads, textures, results."""
 
 from emulator.backends.blobs.protocol import BlobKey, Blobs
 

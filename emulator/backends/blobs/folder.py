@@ -1,4 +1,4 @@
-"""The embedded adapter for blobs: files in one folder."""
+"""The storage for blobs as files in a folder."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import anyio.to_thread
 from emulator.backends.blobs.protocol import BlobKey
 
 UNFINISHED = ".part"
-"""Suffix of files that are not completely written."""
+"""Suffix of files that are still being written."""
 
 NAME = re.compile(r"[0-9a-f]{64}")
-"""Names of the blobs' files."""
+"""Pattern of the names of the blobs' files."""
 
 
 class FolderBlobs:
-    """Blobs in a folder.
+    """Blobs as files in a folder.
 
     The name of a file is the hash of its key. A key therefore cannot refer to a file outside the folder, and
     keys that differ only in case have different files on every file system. The first line of a file contains
-    the key and the credential as JSON, so they change atomically with the bytes.
+    the key and the credential as JSON. So the key, the credential and the bytes change in one atomic write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +35,7 @@ class FolderBlobs:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Delete incomplete files of killed processes. Must be called before every other method."""
+        """Delete the incomplete files of killed processes. Must be called before every other method."""
         await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
@@ -112,7 +112,7 @@ def _read_head(path: Path) -> BlobKey | None:
 
 
 def _keys(folder: Path, credential: str | None) -> list[BlobKey]:
-    # Files that are deleted in the meantime have no head.
+    # A file that is deleted during the loop has no head.
     heads = (_read_head(path) for path in _files(folder) if path.suffix != UNFINISHED)
     found = (head for head in heads if head is not None and credential in {None, head.credential})
     return sorted(found, key=lambda head: head.key)
@@ -127,7 +127,7 @@ def _delete(path: Path) -> bool:
 
 
 def _delete_unfinished(folder: Path) -> None:
-    # Create the folder now, so that missing permissions are reported at startup.
+    # Create the folder now, so that a missing permission is reported at startup.
     folder.mkdir(parents=True, exist_ok=True)
     for path in _files(folder):
         if path.suffix == UNFINISHED:

@@ -1,4 +1,4 @@
-"""The protocol for blob storage, such as a file system or an object store."""
+"""The protocol of a storage for blobs, such as a file system or an object store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BlobKey:
 
 
 class Blobs(Protocol):
-    """Bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
+    """A storage for bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
 
     Each blob belongs to a credential, or to none (""). Keys are unique across all credentials.
     """
@@ -41,5 +41,5 @@ class Blobs(Protocol):
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs that are still being written although the caller of ``put`` was cancelled.
+        This includes blobs whose write is not finished, because the caller of ``put`` was cancelled.
         """

@@ -1,4 +1,4 @@
-"""Worker processes that run pipelines, and the queue of tasks."""
+"""The queue of tasks, and the worker processes that run pipelines, which compute the results."""
 
 from emulator.backends.queue.protocol import Pipeline, WorkerLost, WorkQueue
 

@@ -1,4 +1,4 @@
-"""The embedded adapter for the work queue: worker processes on this machine."""
+"""The work queue in this process, with worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 64
-"""Largest number of concurrent tasks. It exceeds the number of workers, as tasks may wait for downloads."""
+"""Largest number of concurrent tasks. It exceeds the number of workers, because tasks wait for downloads."""
 
 
 class LocalWorkers:
-    """A queue of tasks, and a pool of workers.
+    """A queue of tasks, and a pool of worker processes.
 
     Parameters
     ----------
     pool : WorkerPool
         Pool that runs the pipelines.
     owns_pool : bool
-        Whether to close the pool together with the queue. A shared pool must stay open.
+        Whether ``close`` also closes the pool. A pool that is shared with other queues must stay open.
     """
 
     def __init__(self, pool: WorkerPool, *, owns_pool: bool = True) -> None:
@@ -36,30 +36,30 @@ class LocalWorkers:
         self._consumers: list[asyncio.Task[None]] = []
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Start to warm up the workers, and to call ``perform`` with the id of every enqueued task."""
+        """Start to load the face core in the workers, and to call ``perform`` with each enqueued id."""
         self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
         self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(TASKS_AT_ONCE)]
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the code and the models for faces."""
+        """Whether all workers have loaded the face core, which is the code and the models for faces."""
         warming = self._warming
         return (
             warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
         )
 
     async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the code and the models for faces."""
+        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
         if self._warming is None:
             raise RuntimeError("the workers have not been started")
         await asyncio.shield(self._warming)
 
     async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task to be performed at least once."""
+        """Enqueue a task. It is performed at least once."""
         await self._tasks.put(task_id)
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker and return its result."""
+        """Run a pipeline in a worker process, and return its result."""
         for _ in range(2):
             executor, future = self._pool.submit(pipeline, *args, **kwargs)
             try:

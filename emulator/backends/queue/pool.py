@@ -28,7 +28,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 PARENT_CHECK_SECONDS = 0.5
-"""Seconds between a worker's checks that its server is still running."""
+"""Seconds between the checks of a worker whether its server is still running."""
 
 STOPPED = "the workers are stopped"
 
@@ -37,14 +37,14 @@ _NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
 
 
 class WorkerPool:
-    """Worker processes that each load the code and the models for faces. It is thread-safe.
+    """A pool of worker processes, each of which loads the code and the models for faces. It is thread-safe.
 
     Parameters
     ----------
     count : int
         Number of worker processes.
     warm_up : Pipeline
-        Runs in every worker before any other work.
+        A pipeline that loads the code and the models. It runs in every worker before any other work.
     variables : mapping of str to str, optional
         Additional environment variables for the workers.
     """
@@ -62,7 +62,7 @@ class WorkerPool:
     def submit(
         self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[ProcessPoolExecutor, Future[R]]:
-        """Submit a pipeline, and return its executor and the future of its result.
+        """Submit a pipeline. Return the executor that runs it, and the future of its result.
 
         Raises
         ------
@@ -80,7 +80,9 @@ class WorkerPool:
                 self.replace(executor, error)
 
     def replace(self, broken: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
-        """Replace an executor that broke because one of its workers died, unless it was replaced already.
+        """Replace an executor that broke because one of its workers died.
+
+        Do nothing if another call has already replaced it.
 
         Raises
         ------
@@ -96,7 +98,7 @@ class WorkerPool:
                 broken.shutdown(wait=False)
 
     def warm_up(self) -> None:
-        """Start all workers, and wait until each has run the warm-up pipeline.
+        """Start all workers, and wait until each of them has run the warm-up pipeline.
 
         Raises
         ------
@@ -118,7 +120,7 @@ class WorkerPool:
         raise WorkerLost("a worker process died while loading the face core") from cause
 
     def close(self, *, kill: bool = False) -> None:
-        """Stop the workers after their current work, or kill them."""
+        """Stop the workers. With ``kill``, kill them; otherwise wait for their current work."""
         with self._lock:
             self._is_closed = True
         self._executor.shutdown(wait=True, kill_workers=kill)
@@ -143,8 +145,8 @@ def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> N
 def _exit_with_server(server: int, every_s: float) -> None:
     """Exit this process when the server is gone.
 
-    The id of the parent process changes when the server dies. A pipe to the server would stay open, because
-    every worker holds both of its ends.
+    When the server dies, the id of this process's parent changes. A pipe to the server would not show this,
+    because it stays open: every worker holds both of its ends.
     """
     while os.getppid() == server:
         time.sleep(every_s)
@@ -152,5 +154,5 @@ def _exit_with_server(server: int, every_s: float) -> None:
 
 
 def _perform(pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a pipeline in a worker."""
+    """Run a pipeline in the current process, which is a worker."""
     return pipeline.resolve()(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The protocol of the queue and its workers."""
+"""The protocol of the queue of tasks and its workers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Pipeline(Generic[P, R]):
-    """A reference by name to a module-level function with picklable arguments and result.
+    """The name of a module-level function that a worker runs. Its arguments and its result are picklable.
 
-    The function is imported only where it runs, which may be another process or machine. If the server
+    The function is imported only in the worker, which may be another process or machine. If the server
     imported the code for faces (``emulator.face``), it would take three times as long to start.
 
     Attributes
@@ -37,26 +37,26 @@ class WorkQueue(Protocol):
     """A queue of tasks, and workers that run pipelines."""
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Start to warm up the workers, and to call ``perform`` with the id of every enqueued task."""
+        """Start to load the face core in the workers, and to call ``perform`` with each enqueued id."""
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the code and the models for faces."""
+        """Whether all workers have loaded the face core, which is the code and the models for faces."""
 
     async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the code and the models for faces.
+        """Wait until all workers have loaded the face core, which is the code and the models for faces.
 
         Raises
         ------
         WorkerLost
-            If a worker cannot load them.
+            If a worker cannot load it.
         """
 
     async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task to be performed at least once."""
+        """Enqueue a task. It is performed at least once."""
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker and return its result.
+        """Run a pipeline in a worker, and return its result.
 
         Raises
         ------

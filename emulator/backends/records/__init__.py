@@ -1,4 +1,4 @@
-"""Small JSON documents by key, and counters."""
+"""The database: small JSON documents, each under a key, and counters."""
 
 from emulator.backends.records.protocol import Counter, Document, Record, Records, StoreUnreadable
 

@@ -14,23 +14,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A value and the credential that it belongs to."""
+    """A cached value, and the credential that the value belongs to."""
 
     credential: str
     value: T
 
 
 class RecordCache(Stateful, Generic[T]):
-    """All documents of one kind, as values in memory.
+    """All documents of one kind, as Python values in memory. Changes are also written to the database.
 
     Parameters
     ----------
     records : Records
-        Store that the values are written to.
+        Database that the values are written to.
     kind : str
-        Kind of their records.
+        Kind of the documents.
     encode, decode : callables
-        Convert a value to a JSON object, and back.
+        ``encode`` converts a value to a JSON object, and ``decode`` converts it back.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class RecordCache(Stateful, Generic[T]):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored documents, which must be decodable."""
+        """The validator of stored documents. A document is valid if ``decode`` accepts it."""
         return {self.kind: self.decode}
 
     async def load(self) -> None:
-        """Read all values from the records, at startup and after a restore.
+        """Read all values from the database, at startup and after a restore.
 
-        Values that are put or deleted during the load take precedence over what was read.
+        A value that is put or deleted during the load stays as it was put or deleted.
         """
         changed: dict[str, Entry[T] | None] = {}
         self._changed.append(changed)
@@ -77,7 +77,7 @@ class RecordCache(Stateful, Generic[T]):
         return None if entry is None else entry.value
 
     def items(self) -> dict[str, Entry[T]]:
-        """Return all entries by key, in the order of creation."""
+        """Return a dict from each key to its entry. The oldest entry is first."""
         return dict(self._entries)
 
     async def put(self, key: str, credential: str, value: T) -> None:

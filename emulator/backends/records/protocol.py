@@ -1,4 +1,4 @@
-"""The protocol of the database for documents and counters."""
+"""The protocol of the database, which has documents and counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Record:
-    """A stored document, with its version at the time of reading.
+    """A document from the database, with its version at the time when it was read.
 
     Attributes
     ----------
@@ -18,9 +18,9 @@ class Record:
     document : mapping
         A JSON object.
     serial : int
-        Unique number of the document. A new document under the same key has another one.
+        Unique number of the document. A document that is deleted and created again gets a new number.
     version : int
-        Version number of the document, which increases with every change.
+        Version number of the document. It increases with every change.
     """
 
     key: str
@@ -32,7 +32,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Document:
-    """A document in an export."""
+    """A document, as ``export`` returns it."""
 
     kind: str
     key: str
@@ -42,7 +42,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Counter:
-    """A counter in an export, with the last number that it returned."""
+    """A counter, as ``export`` returns it. ``value`` is the last number that ``count_up`` returned."""
 
     name: str
     credential: str
@@ -50,7 +50,7 @@ class Counter:
 
 
 class StoreUnreadable(Exception):
-    """The stored data is damaged, has another version, or was not written by the emulator."""
+    """The stored data is damaged, has another format, or was not written by the emulator."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
@@ -62,11 +62,11 @@ class StoreUnreadable(Exception):
 
 
 class Records(Protocol):
-    """Documents of several kinds, and counters.
+    """A database for documents of several kinds, and for counters.
 
-    Each document or counter belongs to a credential, or to none (""). A key is unique per kind, across all
-    credentials. The name of a counter is unique per credential. A document is a JSON object. Every call is
-    atomic.
+    A document is a JSON object. Each document or counter belongs to a credential, or to none (""). Two
+    documents of the same kind have different keys, whatever their credentials. Two counters of the same
+    credential have different names. Every call is atomic.
     """
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -85,13 +85,13 @@ class Records(Protocol):
         """Return the document under ``key``, or None."""
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` instead of ``record``, and return True, or return False after a conflict.
+        """Store ``document`` instead of ``record``, and return whether this succeeded.
 
-        It is a conflict if the stored document was changed or deleted since ``record`` was read.
+        It fails if the stored document was changed or deleted since ``record`` was read.
         """
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind in the order of creation, for one credential or all."""
+        """Return the documents of a kind, for one credential or all. The oldest is first."""
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
@@ -103,17 +103,17 @@ class Records(Protocol):
         """Delete the documents and counters of ``credential``, or all. Deleted counters restart at 1."""
 
     def export(self) -> AsyncIterator[Document | Counter]:
-        """Yield a consistent copy of everything. Documents are in the order of creation."""
+        """Yield a consistent copy of all documents, the oldest first, and of all counters."""
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
-        """Replace everything with ``entries``. If that fails, nothing changes.
+        """Replace all documents and counters with ``entries``. If this raises, nothing has changed.
 
-        The entries are read one by one in another thread, so they need not fit into memory.
+        The entries are read one by one in another thread, so they do not have to fit into memory.
 
         Raises
         ------
         KeyError
-            If a key or the name of a counter is duplicated.
+            If two documents have the same kind and key, or two counters the same credential and name.
         """
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The embedded adapter for records: one SQLite file."""
+"""The database for records in one SQLite file."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ CREATE TABLE IF NOT EXISTS counters (
 """
 
 FORMAT = 1
-"""Version of the tables, stored as the file's ``user_version``. A new file has 0 and no tables."""
+"""Version of the tables, which is stored as the ``user_version`` of the file. A new file has version 0."""
 
 LOCK_TIMEOUT_SECONDS = 120
-"""Seconds that a statement waits for a restore, which locks the file until it is complete."""
+"""Seconds that a statement waits for the lock of the file, which a restore holds until it is complete."""
 
 COLUMNS = "key, credential, document, position, version"
 
 
 class SqliteRecords:
-    """Records in an SQLite file.
+    """Documents and counters in an SQLite file.
 
-    All statements run in a single thread of aiosqlite. Each call is one statement or script that commits by
-    itself, so calls cannot interleave. An export reads in one transaction and a restore writes in one, each
-    on a separate connection.
+    All statements run in a single thread of aiosqlite. Each method runs one statement or script that commits
+    itself, so calls cannot interleave. Only ``export`` and ``restore`` use a separate connection, and run in
+    one transaction each.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,14 +52,14 @@ class SqliteRecords:
         Raises
         ------
         StoreUnreadable
-            If it is not a database, or its tables have another format.
+            If the file is not a database, or its tables have another format.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)
         except BaseException:
-            # Otherwise its thread would prevent the process from exiting.
+            # Otherwise the thread of the connection would prevent the process from exiting.
             await connection.close()
             raise
         self._opened = connection
@@ -113,7 +113,7 @@ class SqliteRecords:
         return next((_record(row) for row in rows), None)
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` instead of ``record``, and return True, or return False after a conflict."""
+        """Store ``document`` instead of ``record``, and return whether this succeeded."""
         cursor = await self._connection.execute(
             "UPDATE records SET document = ?, version = version + 1 "
             "WHERE kind = ? AND position = ? AND version = ?",
@@ -122,7 +122,7 @@ class SqliteRecords:
         return cursor.rowcount == 1
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind in the order of creation, for one credential or all."""
+        """Return the documents of a kind, for one credential or all. The oldest is first."""
         rows = await self._connection.execute_fetchall(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
@@ -160,7 +160,7 @@ class SqliteRecords:
             raise
 
     async def export(self) -> AsyncIterator[Document | Counter]:
-        """Yield a consistent copy of everything. Documents are in the order of creation."""
+        """Yield a consistent copy of all documents, the oldest first, and of all counters."""
         async with aiosqlite.connect(self._path, isolation_level=None) as connection:
             await connection.execute("BEGIN")
             documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
@@ -173,7 +173,7 @@ class SqliteRecords:
                     yield Counter(name, credential, value)
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
-        """Replace everything with ``entries``. If that fails, nothing changes."""
+        """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         # Wait for earlier statements. A statement still runs after its caller is cancelled.
         await self._connection.execute_fetchall("SELECT 1")
         await anyio.to_thread.run_sync(_restore, self._path, entries)
