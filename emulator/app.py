@@ -1,4 +1,4 @@
-"""The composition root: connects the storage, the workers, the vendors and the control API."""
+"""``create_app``, which builds the ASGI application from the storage, workers, vendors and control API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Adapters:
-    """The implementations of storage, queue and downloads."""
+    """The implementations of the database, the blob storage, the queue and the downloads."""
 
     folder: Path
     is_temporary: bool
@@ -72,9 +72,9 @@ def create_app(
 ) -> FastAPI:
     """Return the emulator as an ASGI application.
 
-    The server must run its lifespan, which opens the store and starts the workers. The lifespan raises
-    StoreUnreadable if the content of the data folder cannot be used. ``app.state.vendors`` and
-    ``app.state.world`` contain the vendors and the state that they share.
+    The server must run the ASGI lifespan of the application, which opens the database and starts the workers.
+    The lifespan raises StoreUnreadable if the content of the data folder cannot be used.
+    ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that they share.
 
     Parameters
     ----------
@@ -83,15 +83,19 @@ def create_app(
     clock : Clock, optional
         Clock to use instead of the one that the settings define.
     workers : WorkerPool, optional
-        Worker pool to use instead of a new one. The application does not close it, so several applications
-        in a test run can share a warm pool.
+        Worker pool to use instead of a new one. The application does not close this pool, so several
+        applications in a test run can share it.
 
     Raises
     ------
     ValueError
         If a setting names an unknown vendor, or a vendor's setting is invalid.
-    ScenarioUnreadable, UnknownFault, LifetimeRefused
-        If a scenario in the settings cannot be read, or names an unknown fault or lifetime.
+    ScenarioUnreadable
+        If a scenario in the settings does not exist, or its file is invalid.
+    UnknownFault
+        If a fault rule in such a scenario names something unknown, such as an error.
+    LifetimeRefused
+        If such a scenario sets an unknown lifetime of files, tasks or the like, or an invalid value.
     """
     settings = settings or Settings()
     vendors = discover_vendors(settings.vendor_packages)
@@ -178,7 +182,7 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
 
 @contextlib.contextmanager
 def _store_errors(folder: Path) -> Iterator[None]:
-    """Turn errors about a data folder or its content into StoreUnreadable."""
+    """Convert exceptions about a data folder or its content to StoreUnreadable."""
     try:
         yield
     except ValidationError as error:
@@ -195,7 +199,7 @@ def _remove(folder: Path) -> None:
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
-    """Open the adapters. They are closed when ``stack`` is closed."""
+    """Open the database and the blob storage. Closing ``stack`` closes them and the connections."""
     if adapters.is_temporary:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
@@ -249,7 +253,7 @@ def _world(
 
 
 def _adapter_descriptions(settings: Settings) -> dict[str, str]:
-    """Return a description of each adapter, for the health check."""
+    """Return how and where the database, the blobs and the queue run, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
     return {
         "records": f"SQLite in {folder}",

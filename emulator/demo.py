@@ -1,4 +1,4 @@
-"""The demo, which sends a picture to all vendors over HTTP."""
+"""``face-emulator demo``, which sends a picture to the emulated APIs of all vendors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Progress:
 
     @contextmanager
     def step(self, vendor: str, what: str) -> Iterator[Callable[[str], None]]:
-        """Display a step while its block runs, and time it. The block passes its results to the function."""
+        """Display a step while the ``with`` block runs, and measure its duration.
+
+        The block passes what it made, as text, to the yielded function.
+        """
         made: list[str] = []
         started = time.perf_counter()
         with self.console.status(f"{vendor}: {what}"):
@@ -42,7 +45,7 @@ class Progress:
         self.rows.append((vendor, what, (time.perf_counter() - started) * 1000, ", ".join(made)))
 
     def table(self) -> Table:
-        """Return the steps as a table."""
+        """Return the finished steps as a table."""
         table = Table("vendor", "what", "ms", "result")
         table.columns[2].justify = "right"
         for vendor, what, elapsed_ms, made in self.rows:
@@ -51,12 +54,14 @@ class Progress:
 
 
 def run_demo(photo: Path | None, folder: Path) -> None:
-    """Send ``photo`` to all vendors, write their results to ``folder``, and print a table.
+    """Send ``photo`` to all emulated APIs, write the results to ``folder``, and print a table.
+
+    With None, a sample picture of a synthetic face is sent.
 
     Raises
     ------
     DemoFailed
-        If the picture cannot be decoded, or a vendor answers with an error.
+        If the picture cannot be decoded, or an emulated API answers with an error.
     """
     console = Console()
     progress = Progress(console)
@@ -77,7 +82,7 @@ def run_demo(photo: Path | None, folder: Path) -> None:
 
 
 def _read_photo(photo: Path | None, progress: Progress) -> bytes:
-    """Return the photo, or the sample picture, as JPEG, because every vendor accepts JPEG."""
+    """Return the photo or, with None, the sample picture. Return it as JPEG, which all vendors accept."""
     with progress.step("demo", f"read {photo.name if photo else 'the sample'}") as made:
         data = photo.read_bytes() if photo else sample_photo()
         try:

@@ -1,8 +1,8 @@
-"""Search for an order of polls and webhooks that breaks a client.
+"""``face-emulator explore``, which searches for an order of polls and webhooks that breaks a client.
 
 The client is any command. It runs once without a plan, and then once for each order. Each run has its own
 credential, so that it does not see the tasks of other runs. An order says how many polls return a running
-task, and when the webhook arrives relative to the client's calls. It contains no times, so the client can be
+task, and when the webhooks arrive relative to the client's calls. It contains no times, so the client can be
 fast or slow.
 """
 
@@ -27,6 +27,8 @@ from emulator.server import running_server
 from emulator.world.plans import Step, When
 
 WARM_UP_SECONDS = 120
+"""Longest time to wait for the emulator, which loads the face core at its start, in seconds."""
+
 LAST_LINES = 15
 """Number of lines to show from the end of a failed client's output."""
 
@@ -42,7 +44,7 @@ PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_CREATION, When.AFTER_END),
     (When.BEFORE_CREATION, When.BEFORE_CREATION),
 )
-"""All combinations of up to two webhooks, by when they are sent, the most common first."""
+"""All combinations of the points at which up to two webhooks are sent. The most common are first."""
 
 WORDS: Mapping[Step, str] = {
     Step.CREATED: "created",
@@ -67,17 +69,17 @@ class Exploration:
     command : tuple of str
         Command that runs the client.
     endpoint : str or None
-        URL that receives the webhooks. None if the client adds its endpoint itself.
+        URL that receives the webhooks. None if the client adds its own endpoint.
     secret : str or None
         Signing secret of ``endpoint``. None to generate one.
     vendor : str or None
-        Vendor that sends to ``endpoint``. None for every vendor.
+        Vendor that sends webhooks to ``endpoint``. None for every vendor.
     most_polls, limit : int
         Largest number of polls that return a running task, and largest number of orders to try.
     timeout_s : float
-        Seconds after which a run fails.
+        Seconds after which a run counts as failed.
     patience_s : float
-        Seconds to wait for a poll before the plan continues without it.
+        Seconds that a plan waits for a poll. After that, it continues without the poll.
     """
 
     command: tuple[str, ...]
@@ -92,14 +94,14 @@ class Exploration:
 
 @dataclass(frozen=True)
 class Plan:
-    """The order of polls and webhooks for every task of a run."""
+    """An order of polls and webhooks. It applies to every task of a run."""
 
     running_polls: int
     webhooks: tuple[When, ...]
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The expected steps of a task if the client polls until the task has ended."""
+        """The steps of a task that are recorded if the client polls until the task has ended."""
         return (
             *(Step.WEBHOOK_TAKEN,) * self.webhooks.count(When.BEFORE_CREATION),
             Step.CREATED,
@@ -124,7 +126,7 @@ class Result:
     tasks : tuple of tuple of Step
         Recorded steps of each task.
     failure : str or None
-        How the client failed. None if it succeeded.
+        How the client failed, such as its exit status. None if it succeeded.
     elapsed_s : float
         Duration in seconds.
     deliveries : int
@@ -146,13 +148,13 @@ class Result:
         return max((steps.count(Step.POLL_RUNNING) for steps in self.tasks), default=0)
 
     def happened(self) -> str:
-        """Return the recorded steps in words. Tasks with equal steps appear once."""
+        """Return the recorded steps of all tasks in words. Tasks with the same steps are shown once."""
         distinct = dict.fromkeys(self.tasks)
         return "; ".join(spell(steps) for steps in distinct) or "no task"
 
 
 def plans(most_polls: int) -> list[Plan]:
-    """Return all orders with up to ``most_polls`` polls that return a running task, shortest first."""
+    """Return all orders in which at most ``most_polls`` polls return a running task, shortest first."""
     found = [
         Plan(polls, webhooks)
         for polls in range(most_polls + 1)
@@ -164,18 +166,20 @@ def plans(most_polls: int) -> list[Plan]:
 
 
 def spell(steps: Sequence[Step]) -> str:
-    """Return steps in words."""
+    """Return steps in words, such as ``created, 2 x poll: running``."""
     counted = [(WORDS[step], sum(1 for _ in same)) for step, same in groupby(steps)]
     return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
 
 
 def explore_plans(options: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
-    """Run all orders, print the results, and return those that broke the client, shortest order first.
+    """Run the client with all orders and print the results. Return the results in which the client failed.
+
+    The shortest order is first. ``url`` is the address of a running emulator. With None, one is started.
 
     Raises
     ------
     CannotExplore
-        If the emulator is not available, or the client creates no task, or no webhook is sent.
+        If the emulator is not available, or without a plan the client creates no task or no webhook is sent.
     """
     console = console or Console()
     with contextlib.ExitStack() as stack:
@@ -207,11 +211,11 @@ def explore_plans(options: Exploration, url: str | None, console: Console | None
 
 
 def _explore(runs: _Runs, options: Exploration, console: Console) -> Iterator[Result]:
-    """Yield the result of each order. Skip orders that are equal to an earlier one for this client."""
+    """Yield the result of each order. Skip orders with more polls than the client makes."""
     most = options.most_polls
     for plan in plans(options.most_polls)[: options.limit]:
         if plan.running_polls > most:
-            continue  # the client stops polling earlier, so this order is equal to an earlier one
+            continue  # the client stops polling earlier, so an order with fewer polls has the same effect
         with console.status(str(plan)):
             result = runs.run(plan)
         if result.failure is None and result.running_polls < plan.running_polls:
@@ -231,50 +235,51 @@ class _Runs:
     count: int = 0
 
     def run(self, plan: Plan | None) -> Result:
-        """Run the client once."""
+        """Run the client once with its own credential, and return the result."""
         self.count += 1
-        mine = {"credential": f"{self.name}-{self.count}"}
+        params = {"credential": f"{self.name}-{self.count}"}
         body: dict[str, object] = {"patience_s": self.options.patience_s}
         if plan is not None:
             body |= {"polls": plan.running_polls, "webhooks": list(plan.webhooks)}
-        self.client.put("/_emulator/webhooks/plan", params=mine, json=body).raise_for_status()
+        self.client.put("/_emulator/webhooks/plan", params=params, json=body).raise_for_status()
         try:
             environment = {
                 **os.environ,
                 "FACE_EMULATOR_URL": self.base_url,
-                "FACE_EMULATOR_CREDENTIAL": mine["credential"],
-                **self._listen(mine),
+                "FACE_EMULATOR_CREDENTIAL": params["credential"],
+                **self._add_endpoint(params),
             }
             with tempfile.TemporaryFile() as output:
                 began = time.perf_counter()
                 failure = _execute(self.options, environment, output)
                 elapsed_s = time.perf_counter() - began
                 lines = _last_lines(output)
-            recorded = self.client.get("/_emulator/webhooks/plan", params=mine).raise_for_status().json()
-            sent = self.client.get("/_emulator/webhooks/deliveries", params=mine).raise_for_status().json()
+            recorded = self.client.get("/_emulator/webhooks/plan", params=params).raise_for_status().json()
+            sent = self.client.get("/_emulator/webhooks/deliveries", params=params).raise_for_status().json()
         finally:
-            self._forget(mine)
+            self._remove(params)
         tasks = tuple(tuple(Step(step) for step in task["steps"]) for task in recorded["tasks"])
         return Result(plan, tasks, failure, elapsed_s, len(sent), lines)
 
-    def _listen(self, mine: Mapping[str, str]) -> dict[str, str]:
+    def _add_endpoint(self, params: Mapping[str, str]) -> dict[str, str]:
         if self.options.endpoint is None:
             return {}
         new = {"url": self.options.endpoint, "secret": self.options.secret, "vendor": self.options.vendor}
-        answer = self.client.post("/_emulator/webhooks/endpoints", params=mine, json=new)
+        answer = self.client.post("/_emulator/webhooks/endpoints", params=params, json=new)
         if answer.is_error:
             raise CannotExplore(f"the endpoint cannot be added: {answer.json()['error']}")
         return {"FACE_EMULATOR_WEBHOOK_SECRET": answer.json()["secret"]}
 
-    def _forget(self, mine: Mapping[str, str]) -> None:
-        # Remove the endpoints before the plan. Otherwise held webhooks are sent, and reach the next run.
-        for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=mine).json():
+    def _remove(self, params: Mapping[str, str]) -> None:
+        # Remove the endpoints before the plan. Otherwise the webhooks that the plan held back would be sent,
+        # and reach the next run.
+        for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=params).json():
             self.client.delete(f"/_emulator/webhooks/endpoints/{endpoint['id']}")
-        self.client.delete("/_emulator/webhooks/plan", params=mine)
+        self.client.delete("/_emulator/webhooks/plan", params=params)
 
 
 def _execute(options: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
-    """Run the command. Return how it failed, or None if it succeeded."""
+    """Run the command of the client. Return how it failed, or None if it succeeded."""
     with subprocess.Popen(  # noqa: S603 - the user's own command
         options.command,
         env=environment,
@@ -324,7 +329,7 @@ def _why_nothing(plain: Result) -> str:
 
 
 def _spell_result(result: Result) -> str:
-    """Return the row of a run: result, order, and the recorded steps if they differ from the order."""
+    """Return the line about a run: its result, its order, and the recorded steps if they differ from it."""
     row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
     if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"

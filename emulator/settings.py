@@ -16,22 +16,22 @@ from emulator.world.credentials import CredentialState
 
 
 class VendorPackages(BaseSettings):
-    """The setting with the vendors' packages. It can be read even if another setting is invalid."""
+    """The setting ``vendor_packages``, in its own class to be readable even if other settings are invalid."""
 
     model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
 
     vendor_packages: tuple[str, ...] = Field(
         default=("emulator.vendors",),
-        description="Python packages of the vendors, as a JSON list. Each is a vendor or contains vendors. "
-        "Add one to emulate your own vendor.",
+        description="Python packages of the vendors, as a JSON list. Each package is a vendor, or contains "
+        "packages that are vendors. Add a package to emulate your own vendor.",
     )
 
 
 class Settings(VendorPackages):
-    """Settings of the emulator. Each has an environment variable ``FACE_EMULATOR_<NAME>``.
+    """Settings of the emulator. Each is read from the environment variable ``FACE_EMULATOR_<NAME>``.
 
-    ``vendors`` contains the settings of each vendor:
-    ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE=512``.
+    ``vendors`` has the settings of each vendor. They have variables such as
+    ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE``.
     """
 
     model_config = SettingsConfigDict(
@@ -44,19 +44,20 @@ class Settings(VendorPackages):
     seed: int = Field(default=0, description="Seed of ids and signatures. The same seed gives the same ids.")
     clock: Literal["system"] | datetime = Field(
         default="system",
-        description="`system`, or the ISO 8601 time at which the clock is frozen. A time without a zone "
-        "is UTC.",
+        description="Clock of the emulator at startup: `system` for the time of the machine, or an ISO 8601 "
+        "time at which the clock is frozen. A time without a zone is UTC.",
     )
     credentials: Mapping[str, CredentialState] = Field(
         default_factory=dict,
-        description="Credentials and their states, as a JSON object. A state is `valid`, `revoked`, "
-        "`expired`, `restricted`, `no_balance` or `other_region`. A credential of Face++ is the `api_key` or "
-        "`api_key:api_secret`.",
+        description="States of credentials, as a JSON object from credential to state. A state is `valid` or "
+        "the reason why the credential is refused: `revoked`, `expired`, `restricted` (not for this API), "
+        "`no_balance` or `other_region` (valid only on another host). A credential of Face++ is the "
+        "`api_key` or `api_key:api_secret`.",
     )
     strict: bool = Field(
         default=False,
-        description="Whether credentials without a state are refused. If not, every non-empty credential "
-        "without a state is valid.",
+        description="Whether credentials without a state (see `credentials`) are refused. If false, they are "
+        "valid. Empty credentials are always refused.",
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
@@ -69,8 +70,10 @@ class Settings(VendorPackages):
     )
     progression: Progression = Field(
         default=REAL,
-        description='When tasks appear finished, as a JSON object such as `{"mode": "manual"}`. Modes: '
-        "`real`, `immediate`, `after_polls` (with `polls`), `after_seconds` (with `seconds`) and `manual`.",
+        description="When a task appears finished, as a JSON object such as "
+        '`{"mode": "after_polls", "polls": 3}`. The mode is `real` (at the end of its work), `immediate` '
+        "(before the response to its creation), `after_polls` (with `polls`), `after_seconds` (with "
+        "`seconds`) or `manual` (when you end the task).",
     )
     in_band_faults: bool = Field(
         default=True,
@@ -79,7 +82,8 @@ class Settings(VendorPackages):
     )
     scenarios: tuple[str, ...] = Field(
         default=(),
-        description="Scenarios to load at startup, as a JSON list: names of built-in scenarios, or paths.",
+        description="Scenarios to load at startup, as a JSON list. Each is the name of a built-in scenario, "
+        "or the path of a file.",
     )
     init_dir: Path | None = Field(
         default=None,
@@ -88,31 +92,33 @@ class Settings(VendorPackages):
     )
     control: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Whether the control API is served. `auto` serves it only if the emulator listens on "
-        "loopback addresses only. Health and readiness are always served.",
+        description="Whether the control API (`/_emulator`) is served. `auto`: only if every address that "
+        "the emulator listens on is a loopback address. `on`: always. `off`: never. `/_emulator/health` and "
+        "`/_emulator/ready` are always served.",
     )
     control_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
         description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
-        "If not set, the control API shares the port of the vendors.",
+        "If not set, the control API and the vendors' APIs have the same port.",
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Origins of web pages that may read every response (CORS) and call an emulator in a "
-        'private network, as a JSON list such as `["https://app.example"]`; `*` for all. Pages of this '
-        "machine may too.",
+        description="Origins of web pages that may call the emulator and read every response (CORS, and "
+        'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
+        "origins. Pages of the emulator's machine may always do so.",
     )
     proxy_others: bool = Field(
         default=False,
-        description="Whether the forward proxy opens tunnels to hosts that the emulator does not serve. "
-        "If not, it refuses them, and the journal has the reason.",
+        description="Whether the forward proxy connects clients to hosts that the emulator does not serve. "
+        "If false, it refuses such connections, and records them in the journal.",
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest pause in a request body, in real seconds. After it, the request is refused.",
+        description="Longest pause in a request body, in real seconds. After a longer pause, the request is "
+        "refused.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
@@ -120,10 +126,11 @@ class Settings(VendorPackages):
     journal_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=0,
-        description="Approximate limit of the journal's memory, in bytes.",
+        description="Approximate limit of the memory for the journal, in bytes. The oldest calls are deleted "
+        "first.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,
-        description="JSON object with the settings of each vendor, by vendor and name. Each of these "
-        "settings also has its own variable.",
+        description="Settings of each vendor, as a JSON object from vendor to an object from name to value. "
+        "Each of these settings also has its own variable.",
     )

@@ -1,4 +1,4 @@
-"""Names of the settings' environment variables, and messages about unknown and invalid variables."""
+"""The environment variables of the settings, and messages about unknown and invalid variables."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from emulator.web.vendor import Vendor
 PREFIX = "FACE_EMULATOR_"
 
 FOR_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}CREDENTIAL", f"{PREFIX}WEBHOOK_SECRET"})
-"""Variables that clients of an emulator read. They may also be set in the environment of a server."""
+"""Variables that clients read, not the server. The server does not warn if they are set."""
 
 NESTED = frozenset({"CREDENTIALS", "PROGRESSION", "VENDORS"})
 """Settings whose members have variables too, such as ``FACE_EMULATOR_PROGRESSION__MODE``."""
 
 OPTIONS: Mapping[str, str] = {f"{PREFIX}HOST": "--host", f"{PREFIX}PORT": "--port"}
-"""Names that look like settings, but are options of ``face-emulator serve``."""
+"""Variables that look like settings, each with the option of ``face-emulator serve`` to use instead."""
 
 
 def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
-    """Return the names of all settings' variables, including the vendors'."""
+    """Return the names of the variables of all settings, including the vendors' settings."""
     own = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     theirs = [
         f"{_prefix_of(vendor)}{name.upper()}"
@@ -36,9 +36,9 @@ def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
 
 
 def unknown_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> list[str]:
-    """Return a warning for each variable that looks like a setting but is not.
+    """Return a warning for each variable that looks like a setting but is not one.
 
-    It is not an error, because the variable may not be a typo. For example, if a service is named
+    Such a variable is not an error, because it is not always a typo. For example, if a service is named
     face-emulator, Kubernetes sets ``FACE_EMULATOR_PORT`` and others in every container.
     """
     known = variables(vendors)
@@ -74,7 +74,7 @@ def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) 
                 each["input"], str | int | float
             ):
                 said += f", not {str(each['input'])!r}"
-            # If several types are allowed, the location also contains a description of the type. Drop it.
+            # If several types are allowed, the location also contains a description of the type. Omit it.
             said = ": ".join([*(part for part in place if re.fullmatch(r"\w+", part)), said])
         sentences.setdefault(variable, []).append(said)
     return [

@@ -1,1 +1,1 @@
-"""HTTP code that is shared by all vendors."""
+"""HTTP code that all vendors share."""

@@ -1,4 +1,4 @@
-"""A vendor's application: its operations as routes, and its errors for all other requests."""
+"""``vendor_application``, which builds the ASGI application of one vendor."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ logger = logging.getLogger(__name__)
 def vendor_application(
     vendor: Vendor, world: World, settings: VendorSettings, origins: Collection[str] = ()
 ) -> FastAPI:
-    """Return an application with a vendor's operations. Web pages of ``origins`` may call it.
+    """Return an application that serves a vendor's operations, and answers other requests with its errors.
 
-    Its ``app.state`` has ``world`` and ``settings`` for the routes. Like the real services, the application
-    serves no OpenAPI document and does not redirect paths that differ only in a trailing slash.
+    Web pages of ``origins`` may call the application. Its ``app.state`` has ``world`` and ``settings`` for
+    the routes. Like the real services, it serves no OpenAPI document, and does not redirect a path with a
+    trailing slash to one without.
     """
     dialect = vendor.dialect
 
@@ -54,7 +55,7 @@ def vendor_application(
 
     @app.exception_handler(Intercepted)
     async def intercepted(_request: Request, _error: Intercepted) -> Response:
-        return Response()  # the exchange replaces or drops it
+        return Response()  # never sent: ``Exchange`` replaces it or drops the connection
 
     @app.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:

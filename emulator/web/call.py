@@ -1,4 +1,4 @@
-"""The call that a route answers, with its credential, fault and warnings."""
+"""``Call``, the call that a route answers, with its credential, fault and warnings."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Call:
     Attributes
     ----------
     contract : Contract
-        The contract of the called vendor.
+        Description of the API of the called vendor.
     operation : str or None
-        Name of the operation, once the route is found; None for a path or method that is not served.
+        Name of the operation. None until the route is found, and for a path or method that is not served.
     credential : str or None
-        The caller's credential, once it is known.
+        The caller's credential. None until it is known.
     injection : Injection or None
-        The fault of the call; None before it is decided, or if there is none.
+        The fault of the call. None until it is decided, and if the call has no fault.
     is_decided : bool
-        Whether ``identify`` has decided the fault.
+        Whether ``identify`` has decided which fault the call gets.
     body : bytes
-        Request body; empty unless a rule matches bodies.
+        Request body. It is only read if some fault rule has a condition on the body; otherwise it is empty.
     unknown_fault : UnknownFault or None
-        The error if the client requested an unknown fault by header or credential.
+        Set if the client requested an unknown fault by header or credential.
     warnings : list of CallWarning
         Mistakes of the client that the vendor tolerates.
     """
@@ -75,7 +75,7 @@ class Call:
     def warn_of_parameters(self) -> None:
         """Warn about query parameters that the operation does not have.
 
-        Call it after ``identify``, which sets the operation. Routes that check the query themselves do not
+        Call this after ``identify``, which sets the operation. Routes that check the query themselves do not
         need it.
         """
         operation = None if self.operation is None else self.contract.operations.get(self.operation)
@@ -85,16 +85,16 @@ class Call:
                 self.warn("field-dropped", f"there is no query parameter {name}")
 
     async def identify(self, credential: str | None) -> None:
-        """Set the caller's credential, decide the fault of the call, and apply its latency and error.
+        """Set the caller's credential, decide which fault the call gets, and apply its latency and error.
 
-        Call it as soon as the credential is known, before checking whether the credential is valid.
+        A route calls this when it knows the credential, and before it checks whether the credential is valid.
 
         Raises
         ------
         VendorError
-            If the fault is an error of the catalogue.
+            If the fault is an error of the vendor's catalogue.
         Intercepted
-            If the route must stop.
+            If the fault replaces the response or ends the connection, so that the route must stop.
         """
         if self.is_decided:
             return
@@ -123,20 +123,20 @@ class Call:
                 raise entry.occur(**{**entry.example, **effect.places})
 
     def _called(self) -> str | None:
-        """Return the operation of the route, if it has the request's method."""
-        # Starlette also sets a route if only the path matches and the method does not.
+        """Return the name of the called operation, or None if the path or the method is not served."""
+        # Starlette also sets a route if the path matches, but not the method.
         name = getattr(self.scope.get("route"), "name", None)
         operation = self.contract.operations.get(name or "")
         return name if operation is not None and self.scope["method"] in operation.methods else None
 
     @property
     def effect(self) -> Effect | None:
-        """Effect of the call's fault, if it has one."""
+        """Effect of the fault that the call gets; None if it gets no fault."""
         return None if self.injection is None else self.injection.effect
 
     @property
     def task_fault(self) -> TaskFault:
-        """Fault of the task that the call creates."""
+        """Fault to pass to the task that the call creates."""
         effect = self.effect
         if effect is None:
             return TaskFault()
@@ -149,7 +149,7 @@ class Call:
 
     @property
     def picture_fault(self) -> PictureFault | None:
-        """Fault of the pictures in the request, if there is one."""
+        """Fault to apply to the pictures in the request; None for none."""
         return None if self.effect is None else self.effect.picture
 
 
@@ -165,7 +165,7 @@ def _world_of(request: Request) -> World:
 
 
 def settings_of(request: Request) -> Any:
-    """Return the settings of the request's vendor, an instance of its ``settings_model``."""
+    """Return the settings of the called vendor, an instance of the vendor's ``settings_model``."""
     return request.app.state.settings
 
 

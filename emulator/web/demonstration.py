@@ -1,4 +1,4 @@
-"""Helpers for a vendor's ``demo.py``, which shows what the vendor's APIs return for a photograph."""
+"""Helpers for a vendor's ``demo.py``, which calls the vendor's emulated APIs with a photograph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     import httpx
 
 Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
-"""Returns a context manager that shows and times a step, and yields a function that shows a result."""
+"""A function from the text of a step to a context manager, which displays and times the step.
+
+The context manager yields a function. Call this function with the text of a result to display the result.
+"""
 
 POLL_SECONDS = 0.1
 TIMEOUT_SECONDS = 60

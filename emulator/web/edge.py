@@ -1,4 +1,4 @@
-"""Middleware that answers in a vendor's format if no route does."""
+"""``Edge``, the middleware that answers in a vendor's format where no route answers."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 
 
 class Edge:
-    """ASGI middleware that answers in the vendor's format if no route does.
+    """ASGI middleware that answers in the vendor's format where no route answers.
 
-    - It refuses a body that is too long, or pauses for too long, while it is read.
-    - It logs unexpected exceptions and answers them. An exception handler would bypass the vendor's own
-      middleware.
-    - It decides the fault of a call when the response begins, if no route has called ``identify``. The
-      dialect guesses the credential. If it cannot, only rules without a credential apply.
+    - While a request body is read, it refuses a body that is too long, or pauses for too long.
+    - It logs unexpected exceptions, and answers them with an error. An exception handler would bypass the
+      vendor's own middleware.
+    - If no route has called ``identify``, it decides which fault the call gets, when the response begins. The
+      vendor's dialect guesses the credential. Without a guess, only rules for all credentials apply.
     - It sets ``Allow`` in every response with status 405.
     """
 
@@ -73,7 +73,7 @@ class Edge:
         here = [served for path, served in self._served if path.match(scope["path"])]
         send = _naming_methods(here, send)
         answer = _Answer(exchange, self._decide, scope, send)
-        # The limit depends on the method if several operations have the same path.
+        # Several operations can have the same path. Then the method decides whose limit applies.
         ours = (served for served in here if scope["method"] in served.methods)
         limit = next(ours, here[0] if here else self._unknown)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
@@ -101,7 +101,7 @@ class Edge:
         try:
             await self._app(scope, receive, answer.send_if_read)
         except (BodyTooLarge, BodyTimedOut):
-            return None  # the exchange says which
+            return None  # the caller reads from the exchange which of the two it was
         except (ClientDisconnect, ConnectionDropped):
             raise
         except Exception:
@@ -112,7 +112,7 @@ class Edge:
         return None
 
     async def _decide(self, scope: Scope) -> Response | None:
-        """Decide the fault of a call, and return the response to send instead, if there is one."""
+        """Decide which fault a call gets. Return the response that the fault sends instead, or None."""
         call = scope["state"]["call"]
         if call.is_decided:
             return None
@@ -128,9 +128,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class _Served:
-    """The methods of an operation, its limit on the bytes of a body, and the errors for a body beyond it.
+    """The methods of an operation, and the limits on its request body.
 
-    ``timed_out`` is the error for a body that pauses for too long; None for a plain status 408.
+    ``longest`` is the largest size in bytes, and ``longest_pause_s`` the longest pause in real seconds.
+    ``too_large`` and ``timed_out`` are the errors for bodies beyond these limits. If ``timed_out`` is None,
+    the response is a plain status 408.
     """
 
     methods: tuple[str, ...]
@@ -143,8 +145,8 @@ class _Served:
 def _naming_methods(here: list[_Served], send: Send) -> Send:
     """Return a ``send`` that sets ``Allow`` in responses with status 405 (RFC 9110, 15.5.6).
 
-    Only the status matters, because a setting can change the status of any error. Starlette's own header
-    lists the methods of only one route, in an order that differs between processes.
+    The header depends on the status alone, because a setting can change the status of any error. Starlette's
+    own header is not used: it has the methods of only one route, in an order that differs between processes.
     """
 
     async def send_naming_methods(message: Message) -> None:
@@ -157,7 +159,7 @@ def _naming_methods(here: list[_Served], send: Send) -> Send:
 
 
 class _Answer:
-    """The sender of a response. It decides the fault of the call before the response begins."""
+    """The sender of a response. Before the response begins, it decides which fault the call gets."""
 
     def __init__(
         self,
@@ -174,7 +176,7 @@ class _Answer:
         self.has_started = False
 
     async def send(self, message: Message) -> None:
-        """Send a message, unless another response replaces this response."""
+        """Send a message of the response. Send nothing if the fault has its own response, ``replacement``."""
         if message["type"] == "http.response.start":
             self.replacement = await self._decide(self._scope)
         if self.replacement is None:
@@ -182,6 +184,6 @@ class _Answer:
             await self._send(message)
 
     async def send_if_read(self, message: Message) -> None:
-        """Send a message of a route, unless its body was too large or late. Another response replaces it."""
+        """Send a message of a route's response. Send nothing if the request body was too large or late."""
         if self.has_started or not (self._exchange.is_too_large or self._exchange.is_timed_out):
             await self.send(message)

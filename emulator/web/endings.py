@@ -1,4 +1,4 @@
-"""Callbacks for long-running responses, called when the server begins to shut down."""
+"""Callbacks that end long responses, such as streams, when the server begins to shut down."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from starlette.types import Scope
 
 ON_STOP = "face_emulator.on_stop"
-"""ASGI scope extension. Its ``add`` registers a function to call when the server begins to shut down."""
+"""Name of an ASGI scope extension. Its ``add`` registers a function, which is called at the shutdown."""
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
-    """Register ``end`` to be called when the server begins to shut down, if the server supports that."""
+    """Register ``end`` to be called at the shutdown. Do nothing if the server lacks the extension."""
     callbacks = scope.get("extensions", {}).get(ON_STOP)
     if callbacks is not None:
         callbacks["add"](end)

@@ -9,13 +9,13 @@ OTHER_NAMES = {
     "image/heic-sequence": "image/heic",
     "image/heif-sequence": "image/heic",
 }
-"""Aliases of media types."""
+"""Other names of media types, each with the name that this module uses."""
 
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-"""Brands of a HEIF container that stand for HEVC; others stand for other codecs, such as AV1."""
+"""Brands of HEIF files with the codec HEVC. Other brands stand for other codecs, such as AV1."""
 
 LONGEST_BOX = 256
-"""Largest number of bytes to search for brands, because the length in the file may be wrong."""
+"""Largest number of bytes to search for brands. A limit is needed, as the length in the file may be wrong."""
 
 
 def contradicts(content_type: str | None, data: bytes) -> bool:
@@ -41,6 +41,9 @@ def picture_type(data: bytes) -> str | None:
 
 
 def _brands(data: bytes) -> list[bytes]:
-    """Return the brands in a file's first box: the major brand and, after a version, compatible brands."""
+    """Return the brands in the first box of a HEIF file.
+
+    The major brand is at byte 8. The compatible brands begin at byte 16, after the minor version.
+    """
     box = data[: min(int.from_bytes(data[:4], "big"), LONGEST_BOX)]
     return [box[begin : begin + 4] for begin in (8, *range(16, len(box), 4))]

@@ -23,9 +23,10 @@ REFERENCE = "#/components/schemas/{model}"
 
 @dataclass(frozen=True)
 class SettingValue:
-    """Placeholder in a model's JSON schema for the value of a vendor's setting, plus ``add``.
+    """Placeholder in a model's JSON schema. It stands for the value of a vendor's setting, plus ``add``.
 
-    Use it only in the ``json_schema_extra`` of models. In fields, Pydantic converts it to JSON too early.
+    Use it only in the ``json_schema_extra`` of models. In fields, Pydantic converts it to JSON before the
+    value is filled in.
     """
 
     setting: str
@@ -33,7 +34,7 @@ class SettingValue:
 
 
 def describe(vendor: Vendor, settings: VendorSettings) -> Json:
-    """Return the OpenAPI document of a vendor's operations under these settings."""
+    """Return the OpenAPI document of a vendor's operations. Limits in it come from ``settings``."""
     schemas, components = _schemas(vendor.operations.values())
     paths: Json = {}
     for operation in vendor.operations.values():
@@ -64,9 +65,10 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
 
 
 def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
-    """Return the JSON schema of an error's body, with members limited to the values in ``texts``.
+    """Return the JSON schema of ``model``, the body of an error, limited to the error's own values.
 
-    A text with placeholders in braces becomes a pattern. Any other value becomes a constant.
+    ``texts`` has the values, by name of the member. A text with placeholders in braces becomes a regular
+    expression. Any other value becomes a constant.
     """
     schema = model.model_json_schema(mode="serialization")
     properties = dict(schema["properties"])
@@ -79,7 +81,7 @@ def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
 
 
 def pattern_of(text: str) -> str:
-    """Return a regular expression for an error's text. Its placeholders in braces match any text."""
+    """Return a regular expression for an error's text. Any text matches a placeholder in braces."""
     special = ".^$*+?()[]|\\/"
     escaped = "".join(f"\\{letter}" if letter in special else letter for letter in text)
     parts = escaped.split("{")
@@ -87,7 +89,7 @@ def pattern_of(text: str) -> str:
 
 
 class _Schemas(GenerateJsonSchema):
-    """A schema generator that omits the default of members that can be absent but not null."""
+    """A schema generator that omits the default null of members that can be absent but not null."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema of a member with a default value."""
@@ -99,7 +101,7 @@ class _Schemas(GenerateJsonSchema):
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[Models, Json]:
-    """Return the schemas of all models, and the components that they refer to."""
+    """Return the schemas of the models of all operations, and the components that the schemas refer to."""
     wanted: list[tuple[Any, JsonSchemaMode]] = []
     for operation in operations:
         wanted += [(operation.query, "validation"), (operation.request, "validation")]
@@ -201,7 +203,7 @@ def _places(text: str) -> list[str]:
 
 
 def _resolved(value: Any, settings: VendorSettings) -> Any:
-    """Return a document with the values of settings in place of ``SettingValue``."""
+    """Return a document in which each ``SettingValue`` is replaced by the value of its setting."""
     if isinstance(value, SettingValue):
         return getattr(settings, value.setting) + value.add
     if isinstance(value, dict):

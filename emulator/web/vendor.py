@@ -1,4 +1,4 @@
-"""The description of a vendor: its names, APIs, settings and error format."""
+"""``Vendor``, the description of an emulated vendor: its names, APIs, settings and error format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emulator.world.operation import Operation
 from emulator.world.world import World
 
 LIFETIME = "lifetime"
-"""Marks a setting as a lifetime, which a tester can override for a credential."""
+"""Annotation of a setting that is a lifetime, which a tester can override for a credential."""
 
 
 class VendorSettings(BaseModel):
@@ -29,16 +29,17 @@ class VendorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # An environment variable holds a JSON object as text.
+    # The type ``Json`` is for environment variables, which have a JSON object as text.
     errors: Mapping[str, ErrorOverride] | Json[Mapping[str, ErrorOverride]] = Field(
         default_factory=dict,
-        description="JSON object that replaces the `status` or `text` of errors, by error name: "
-        '`{"<error>": {"status": 404}}`. Use it to correct a guess.',
+        description="New `status` or `text` of errors, as a JSON object by name of the error: "
+        '`{"<error>": {"status": 404}}`. Use it to correct a guess of the emulator.',
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description='JSON object with the price of a call, by operation: `{"<operation>": {"amount": "0.02", '
-        '"currency": "USD"}}`. The key `unit` sets the price of one unit.',
+        description="Price of a call, as a JSON object by name of the operation: "
+        '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`. The key `unit` sets the price of one unit '
+        "of a vendor that bills units, such as credits.",
     )
 
 
@@ -48,7 +49,7 @@ async def _nobody(_request: Request) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a vendor formats the errors of all its operations.
+    """How a vendor answers errors and requests that no route answers.
 
     Attributes
     ----------
@@ -65,12 +66,13 @@ class Dialect:
     unknown_path, wrong_method : CatalogueEntry or None
         The errors for paths and methods that are not served; None for FastAPI's own responses.
     choose : (Request, VendorError) -> VendorError
-        Returns the error to answer in place of another, for vendors with several layers of errors.
+        Returns the error to answer instead of the given one, for vendors with different errors in front of
+        and in their services. By default, the given error.
     guess_caller : async (Request) -> str or None
-        Guesses the credential of an unrouted request.
+        Guesses the credential of a request that no route answers.
     open_paths : tuple of str
-        Prefixes of the paths whose responses web pages of all origins may read. Pages of this machine and of
-        the setting ``origins`` may read all responses, unless it is empty.
+        Prefixes of the paths whose responses web pages of all origins may read. If there are any, pages of
+        this machine and of the setting ``origins`` may read the responses of all paths.
     exposed_headers : tuple of str
         Response headers that web pages may read.
     """
@@ -111,18 +113,18 @@ class Vendor:
     Attributes
     ----------
     package : str
-        Import path of the folder; its last part is the vendor's name.
+        Import path of the vendor's folder. The last part of the path is the vendor's name.
     title : str
         Name to show to people.
     hosts : tuple of str
-        The vendor's own host names. It gets every request to them, and nothing else is served there.
+        The vendor's own host names. The vendor gets every request to them, whatever the path.
     stores : mapping of str to str
         Host names of the vendor's file stores, each with the path prefix that it serves.
     prefixes : tuple of str
         The vendor's path prefixes, such as ``/facepp``. The vendor gets all requests for paths below them,
         including unknown paths.
     credential : tuple of str
-        Names of the parts of a credential, as in request fields and in the placeholders of samples.
+        Names of the parts of a credential, as in request fields and in the placeholders of golden samples.
     apis : tuple of Api
         The APIs of the vendor.
     dialect : Dialect
@@ -130,13 +132,13 @@ class Vendor:
     settings_model : type of VendorSettings
         The model of the vendor's own settings.
     secrets : tuple of str
-        Other names of fields, members and query parameters that contain credentials or signatures.
+        Names of further fields, members and query parameters with credentials or signatures, to be masked.
     has_webhooks : bool
         Whether the vendor sends webhooks.
     security : mapping or None
-        OpenAPI security scheme, if a header contains the credential; None if a field contains it.
+        OpenAPI security scheme, if the credential is in a header; None if it is in a field of the body.
     install : (FastAPI, World, settings) -> None
-        Adds to the application what its routes need: jobs, webhooks, counters, middleware.
+        Adds to the application what the routes need: jobs, webhooks, counters, middleware.
     """
 
     package: str
@@ -207,7 +209,9 @@ class Vendor:
 
 
 def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
-    """Return the vendors of ``packages``. A package has a ``vendor``, or each of its subpackages has one.
+    """Return the vendors of ``packages``.
+
+    A package has a variable ``vendor``, or each of its subpackages has one.
 
     Raises
     ------

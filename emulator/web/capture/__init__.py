@@ -1,1 +1,1 @@
-"""Capture of calls for the journal: bodies and form fields, without whole pictures."""
+"""Capture of calls for the journal. Pictures in a body are replaced by their sizes and digests."""

@@ -33,7 +33,7 @@ from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
 
 HEADER_BYTES = 8 * 1024
-"""Largest number of bytes to keep of a request header's value."""
+"""Largest number of bytes to keep of the value of a request header."""
 
 SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
 """The members of a request's ASGI scope that are kept."""
@@ -46,18 +46,18 @@ class Body(Protocol):
         """Take the next chunk."""
 
     def end(self) -> None:
-        """Note that the last chunk has been taken."""
+        """Note that the body is complete."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return a description of the body: its ``kind``, and members that depend on the kind."""
+        """Return the body as the journal shows it: its ``kind``, and members that depend on the kind."""
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes that it keeps."""
+        """Number of bytes in memory."""
 
 
 class PlainBody:
-    """JSON, text or binary data, as detected from its beginning."""
+    """A body of JSON, text or binary data. The beginning of the body decides which of them it is."""
 
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
@@ -70,10 +70,10 @@ class PlainBody:
         self._content.feed(chunk)
 
     def end(self) -> None:
-        """Do nothing: every body of this kind is complete."""
+        """Do nothing, because this class does not need to know whether the body is complete."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return a description with ``json``, ``text``, or the digest of binary data."""
+        """Return the body as the journal shows it: as ``json``, as ``text``, or as a digest."""
         content = self._content
         if content.is_whole and self._is_json:
             with contextlib.suppress(ValueError, RecursionError):  # then show it as text
@@ -87,18 +87,18 @@ class PlainBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes that it keeps."""
+        """Number of bytes in memory."""
         return len(self._content.kept)
 
 
 @dataclass(eq=False)
 class Capture:
-    """The capture of one call.
+    """What is captured of one call.
 
     Attributes
     ----------
     scope : Scope
-        The kept members of the request's scope.
+        The members of the request's ASGI scope that the journal needs.
     started : float
         When the call started, by the machine's clock, in seconds since the Unix epoch.
     duration_s : float
@@ -106,9 +106,9 @@ class Capture:
     sent : Body or None
         The request body, as far as it was read.
     status : int or None
-        Status of the response as sent; None before the response begins.
+        Status of the response that was sent; None before the response begins.
     answer, answer_bytes
-        The kept part of the response body, and the body's length in bytes.
+        The part of the response body that is kept, and the length of the whole body in bytes.
     is_complete : bool
         Whether the whole response was sent.
     """
@@ -130,7 +130,7 @@ class Capture:
     def __post_init__(self) -> None:
         # The scope refers to the whole application, which the journal would keep in memory.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
-        # Limit the headers, so that one call does not push all others out of the journal.
+        # Limit the headers, so that one call does not use the memory of all others.
         self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
 
     def note_received(self, message: Message) -> None:
@@ -150,7 +150,7 @@ class Capture:
 
     @property
     def wants_rest(self) -> bool:
-        """Whether the request body is short enough to be shown, so that its unread rest should be read."""
+        """Whether the rest of the request body should be read, because the body is short enough to show."""
         declared = _header(self.scope["headers"], b"content-length")
         return declared.isdecimal() and 0 < int(declared) <= JSON_BYTES
 
@@ -174,7 +174,7 @@ class Capture:
         return self.is_complete
 
     def close(self) -> int:
-        """Drop data that the journal does not keep, and return the approximate size of the rest in bytes."""
+        """Discard data that the journal does not keep. Return the approximate size of the rest in bytes."""
         self.duration_s = self.stopwatch.elapsed_s()
         if self._is_json:
             body = b"".join(self._json)
@@ -192,7 +192,7 @@ class Capture:
         return 1000 + held + target + sent + len(self.answer.kept)
 
     def shown_answer(self, redaction: Redaction) -> dict[str, Any] | None:
-        """Return a description of the response body, or None if it is empty."""
+        """Return the response body as the journal shows it, or None if it is empty."""
         if not self.answer_bytes:
             return None
         if not self.answer.is_whole or (not self._is_json and b"\0" in self.answer.kept):
@@ -200,7 +200,7 @@ class Capture:
             return {"kind": "binary", **described}
         text = self.answer.kept.decode("utf-8", "replace")
         if self._is_json:
-            with contextlib.suppress(ValueError, RecursionError):  # cut off by a fault: show it as text
+            with contextlib.suppress(ValueError, RecursionError):  # a fault has cut it off: show it as text
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,
@@ -221,7 +221,7 @@ class Capture:
         fault: dict[str, Any] | None,
         warnings: Sequence[CallWarning],
     ) -> Entry:
-        """Return the journal entry, with the values of the fields named in ``secrets`` masked."""
+        """Return the journal entry. The values of fields with a name in ``secrets`` are masked."""
         scope = self.scope
         redaction = Redaction(secrets, credential)
         path = redaction.text(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
@@ -256,7 +256,7 @@ class Capture:
 def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     content_type = _header(scope["headers"], b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
-    # curl sends any body with this type by default, so the body may be JSON or a picture.
+    # By default, curl sends every body with this type. So the body may also be JSON or a picture.
     is_form = kind == "application/x-www-form-urlencoded" and not begins_json(begin)
     if (is_form or is_multipart(content_type)) and not is_binary(begin):
         with contextlib.suppress(MultipartError):  # there is no boundary

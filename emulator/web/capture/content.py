@@ -1,4 +1,4 @@
-"""Captured text and bytes: their beginning, size and digest, without whole pictures."""
+"""Captured text and bytes: their beginning, size and digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
-"""Longest JSON body to show, in bytes, without a response's pictures. Longer bodies are shown as a digest."""
+"""Longest JSON body to show, in bytes. Pictures in a response do not count. Longer ones get a digest."""
 
 TEXT_BYTES = 4 * 1024
 """Longest form field or text to show, in bytes."""
@@ -24,7 +24,7 @@ BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
 """A JSON string that can only be base64, such as a picture or a mesh."""
 
 BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
-"""Base64 without quotes around it: in a form field or in broken JSON."""
+"""Long base64 without quotes around it, in a form field or in broken JSON."""
 
 
 def blob(data: bytes) -> dict[str, Any]:
@@ -33,9 +33,9 @@ def blob(data: bytes) -> dict[str, Any]:
 
 
 def decoded_blob(text: bytes) -> dict[str, Any]:
-    """Return a description of base64: the size and digest of the decoded bytes."""
+    """Return a description of base64 text: the size and digest of the decoded bytes."""
     plain = text.partition(b",")[2] if text.startswith(b"data:") else text
-    # Avoid copies, because the text is usually megabytes long.
+    # Avoid copies, because the text is often megabytes long.
     if b"\\" in plain:
         plain = plain.replace(b"\\r", b"").replace(b"\\n", b"")
     if len(plain) % 4:
@@ -48,17 +48,17 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 
 
 def without_blobs(body: bytes) -> bytes:
-    """Return JSON with its long base64 strings replaced by their descriptions."""
+    """Return JSON in which long base64 strings are replaced by their descriptions."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
 
 
 def text_without_blobs(text: str) -> str:
-    """Return a text with its long base64 replaced by its description."""
+    """Return a text in which long base64 is replaced by its description."""
     return BARE_BLOB.sub(lambda found: json.dumps(decoded_blob(found[0].encode())), text)
 
 
 class Content:
-    """Text or bytes that arrive in chunks. The beginning is kept, and all bytes are counted and hashed."""
+    """Text or bytes that arrive in chunks. Keeps the first ``limit`` bytes, and counts and hashes all."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -79,7 +79,7 @@ class Content:
         return self.size == len(self.kept)
 
     def described(self) -> dict[str, Any]:
-        """Return the size and digest."""
+        """Return the size and the digest of all bytes."""
         return {"bytes": self.size, "sha256": self._digest.hexdigest()}
 
 
@@ -100,20 +100,20 @@ class EncodedContent(Content):
         super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
 
     def end(self) -> None:
-        """Add an incomplete escape unchanged. Call it after the last chunk."""
+        """Add an escape that was cut off, without decoding it. Call this after the last chunk."""
         super().feed(self._escape)
         self._escape = b""
 
 
 def is_binary(begin: bytes) -> bool:
-    """Return whether a body with this beginning is a picture or binary, whatever its ``Content-Type``."""
+    """Return whether a body is a picture or other binary data, judged only by its beginning."""
     begin = begin[:BEGIN_BYTES]
-    # A text may begin with the two letters of a bitmap, but a bitmap has zero bytes after them.
+    # A bitmap begins with two letters, as a text can. But zero bytes follow in a bitmap.
     return b"\0" in begin or picture_type(begin) not in {None, "image/bmp"}
 
 
 def begins_json(begin: bytes) -> bool:
-    """Return whether a body with this beginning is JSON."""
+    """Return whether a body with this beginning looks like JSON."""
     return begin.lstrip()[:1] in {b"{", b"["}
 
 

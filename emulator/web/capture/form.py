@@ -30,12 +30,12 @@ NAME_CHARACTERS = 200
 """Largest number of characters to keep of the name of a field or a file."""
 
 NAME_BYTES = 4 * NAME_CHARACTERS
-"""Largest size of ``NAME_CHARACTERS`` characters in UTF-8, in bytes."""
+"""Largest number of bytes that ``NAME_CHARACTERS`` characters have in UTF-8."""
 
 
 @dataclass(eq=False)
 class Part:
-    """A field of a form."""
+    """A captured field of a form."""
 
     name: str
     content: Content
@@ -44,7 +44,7 @@ class Part:
     charsets: Sequence[str] = ("utf-8",)
 
     def shown(self, redaction: Redaction) -> Any:
-        """Return the field's text, or a description of its file or binary data."""
+        """Return the field as the journal shows it: its text, or a description of a file or binary data."""
         if self.file_name is not None:
             named = {"file_name": redaction.text(self.file_name), "content_type": self.content_type}
             return {**self.content.described(), **named}
@@ -59,19 +59,19 @@ class Part:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes that it keeps."""
+        """Number of bytes in memory."""
         named = (self.name, self.file_name or "", self.content_type or "")
         return len(self.content.kept) + sum(map(len, named))
 
 
 class FormBody:
-    """A multipart or URL-encoded form."""
+    """The capture of a multipart or URL-encoded form."""
 
     def __init__(self, content_type: str) -> None:
         self._parts: list[Part] = []
         self._is_broken = False
         self._size = 0
-        # Limited, because a picture that is sent without a field name looks like a name of megabytes.
+        # Limited, because a picture that is sent without a field name is parsed as a name of megabytes.
         self._name = EncodedContent(NAME_BYTES)
         self._encoded = EncodedContent(TEXT_BYTES)
         self._parser: MultipartParser | QuerystringParser
@@ -104,12 +104,12 @@ class FormBody:
             self._is_broken = True
 
     def end(self) -> None:
-        """Note that the last chunk has been taken."""
+        """Note that the body is complete."""
         if isinstance(self._parser, MultipartParser) and not self._parser.has_ended:
             self._is_broken = True
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return the ``fields`` by name; a name that was sent several times has a list."""
+        """Return the form as the journal shows it. A field that was sent several times has a list."""
         if isinstance(self._parser, QuerystringParser) and not self._is_broken:
             self._parser.finalize()  # no separator ends the last field
         fields: dict[str, Any] = {}
@@ -126,7 +126,7 @@ class FormBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes that it keeps."""
+        """Number of bytes in memory."""
         held = self._parser.held_bytes if isinstance(self._parser, MultipartParser) else 0
         return held + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
 
@@ -169,7 +169,7 @@ class FormBody:
 
 
 def _encoded_name(content: Content) -> str:
-    """Return a field's name, or the size and digest of binary data that was sent in its place."""
+    """Return the name of a field. If binary data was sent as the name, return its size and digest."""
     # The limit may have split the last character.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
