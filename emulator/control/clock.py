@@ -33,7 +33,7 @@ def _within_reach(moment: float | datetime) -> float | datetime:
 Seconds = Annotated[float, Field(strict=True)]
 """A number; booleans and text are not converted."""
 
-# Match numbers first, because pydantic reads a large number as a date in milliseconds.
+# Numbers come first, because pydantic would read a large number as a date in milliseconds.
 Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
 """Seconds since the Unix epoch, or ISO 8601 text, in UTC unless it has a zone."""
 
@@ -45,7 +45,8 @@ class ClockReading(BaseModel):
     iso: str = Field(description="The same time in UTC, as ISO 8601.")
     frozen: bool = Field(description="Whether the clock is frozen.")
     own: bool = Field(
-        description="Whether this clock was set. If not, it follows the default clock or the settings."
+        description="Whether this clock was set. If false, a credential follows the default clock, and the "
+        "default clock follows the settings."
     )
 
 
@@ -99,7 +100,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
     async def freeze(credential: CredentialDep, body: Freeze | None = None) -> ClockReading:
         """Freeze the clock.
 
-        It stops at its current time, or at the time in the body.
+        The clock stops at its current time, or at the time in the body.
         """
         at = body.at if body is not None else None
         clock.freeze(credential, None if at is None else _seconds(at))
@@ -107,9 +108,9 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.post("/run")
     async def run(credential: CredentialDep) -> ClockReading:
-        """Run the clock again.
+        """Let a frozen clock run again.
 
-        A frozen clock continues from the time at which it is frozen.
+        The clock continues from the time that it shows.
         """
         clock.run(credential)
         return await keep(credential)

@@ -13,7 +13,7 @@ from emulator.world.world import World
 
 SinceStart = Annotated[
     bool,
-    Query(description="Whether to count all costs since the start of the server, and ignore resets."),
+    Query(description="True to count all calls since the start of the server, and to ignore resets."),
 ]
 
 
@@ -23,7 +23,9 @@ class OperationCost(BaseModel):
     vendor: str = Field(description="Name of the vendor.")
     operation: str = Field(description="Name of the operation.")
     calls: int = Field(description="Number of billed calls.")
-    units: int = Field(description="Number of the vendor's units that these calls cost.")
+    units: int = Field(
+        description="Number of units that these calls cost. A unit is a vendor's currency, such as a credit."
+    )
     amounts: dict[str, str] = Field(
         description="Cost by currency, as decimal text; empty if the settings have no price."
     )
@@ -35,7 +37,8 @@ class Costs(BaseModel):
     operations: list[OperationCost] = Field(description="Cost of each operation with billed calls.")
     totals: dict[str, str] = Field(description="Total cost by currency, as decimal text.")
     unpriced: list[str] = Field(
-        description="Billed operations without a price, as `vendor/operation`; see the setting `prices`."
+        description="Operations with billed calls but without a price, as `vendor/operation`. The setting "
+        "`prices` of the emulator for the vendor sets prices."
     )
 
 
@@ -47,8 +50,8 @@ def costs_router(world: World) -> APIRouter:
     async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
         """Return the cost of all billed calls.
 
-        The prices come from the vendors' setting `prices`. Calls whose tasks are still running are
-        included, although they are not charged if the task fails.
+        The prices come from the emulator's setting `prices`, which each vendor has. Calls that created a task
+        are included while the task runs, and removed if the task fails.
         """
         costs = world.meter.costs(credential, since_start=since_start)
         return Costs(

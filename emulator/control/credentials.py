@@ -16,7 +16,10 @@ class ListedCredential(BaseModel):
     """A credential and its state."""
 
     credential: CredentialText = Field(description="Credential in the form in which clients send it.")
-    state: CredentialState = Field(description="State of the credential.")
+    state: CredentialState = Field(
+        description="`valid`, or why calls with the credential are refused. `restricted`: it is not for this "
+        "API. `other_region`: it is valid only on another host of the vendor."
+    )
 
 
 def credentials_router(world: World) -> APIRouter:
@@ -25,9 +28,10 @@ def credentials_router(world: World) -> APIRouter:
 
     @router.get("/credentials")
     async def list_credentials() -> list[ListedCredential]:
-        """List all credentials with a state.
+        """List all credentials that have a state.
 
-        States are set with this API, with a scenario or in the settings.
+        A state is set with this API, with a scenario or in the settings. A credential without a state is
+        valid, except in strict mode.
         """
         listed = await world.credentials.list()
         return [ListedCredential(credential=key, state=state) for key, state in listed.items()]
@@ -40,12 +44,12 @@ def credentials_router(world: World) -> APIRouter:
 
     @router.delete("/credentials/{credential:path}", status_code=204)
     async def remove_credential(
-        credential: Annotated[str, Path(description="Credential with the state to remove.")],
+        credential: Annotated[str, Path(description="Credential from which to remove the state.")],
     ) -> None:
         """Remove the state of a credential.
 
-        A state from the settings then applies again. It cannot be removed, but it can be replaced by
-        another state.
+        Only a state that was set at run time can be removed. If the settings have a state for the
+        credential, that state then applies again.
         """
         if not await world.credentials.remove(credential):
             raise HTTPException(

@@ -18,8 +18,8 @@ def _credential(
     credential: Annotated[
         CredentialText | None,
         Query(
-            description="Credential that the call is for; omit it for the default, which applies to all "
-            "credentials."
+            description="Credential to read or change. Omit it for the default, which applies to every "
+            "credential without its own value."
         ),
     ] = None,
 ) -> str:
@@ -32,11 +32,12 @@ CredentialDep = Annotated[str, Depends(_credential)]
 
 def _filter(
     credential: Annotated[
-        CredentialText | None, Query(description="Credential to select; omit it for all credentials.")
+        CredentialText | None,
+        Query(description="Select only what belongs to this credential. Omit it for all credentials."),
     ] = None,
 ) -> str | None:
     return credential
 
 
 FilterDep = Annotated[str | None, Depends(_filter)]
-"""The selected credential, or None for all credentials."""
+"""The credential to select by, or None to select everything."""

@@ -1,4 +1,4 @@
-"""Routes for fault rules, and for the named effects."""
+"""Routes for fault rules, and for the effects that have a name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class ListedRule(BaseModel):
     id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
     matched: int = Field(
-        description="Number of calls that matched, counted for the 1000 most recent credentials only."
+        description="Number of calls that matched. Only the 1000 credentials whose calls matched last are "
+        "counted."
     )
     fired: int = Field(description="Number of times that the rule has fired.")
 
     @classmethod
     def of(cls, rule_id: str, active: ActiveRule) -> ListedRule:
-        """Return a rule in the form of this API."""
+        """Return the description of a rule for the response."""
         rule = active.rule.model_dump(mode="json", exclude_defaults=True)
         return cls(id=rule_id, rule=rule, matched=sum(active.seen.values()), fired=active.fired)
 
@@ -39,14 +40,17 @@ def faults_router(world: World) -> APIRouter:
 
     @router.get("/faults")
     async def list_faults(credential: FilterDep) -> list[ListedRule]:
-        """List the active fault rules, oldest first."""
+        """List the active fault rules, oldest first.
+
+        An active rule can still fire: it has neither expired nor fired `count` times.
+        """
         return [ListedRule.of(rule_id, active) for rule_id, active in faults.rules(credential).items()]
 
     @router.post("/faults", status_code=201)
     async def add_fault(rule: FaultRule) -> ListedRule:
         """Add a fault rule.
 
-        Omit `match.credential` for a rule that applies to all credentials.
+        A rule without `match.credential` applies to all credentials.
         """
         return await add_rule(world, rule)
 
@@ -54,7 +58,7 @@ def faults_router(world: World) -> APIRouter:
     async def forget_faults(credential: FilterDep) -> None:
         """Remove the fault rules of a credential.
 
-        Without `credential`, all rules are removed, including those for all credentials.
+        Without `credential`, all rules of all credentials are removed.
         """
         await faults.remove_all(credential)
 
@@ -68,10 +72,9 @@ def faults_router(world: World) -> APIRouter:
 
     @router.get("/effects")
     async def list_effects() -> Mapping[str, dict[str, Any]]:
-        """List the named effects.
+        """List the effects that have a name.
 
-        A rule can use one of these names as its effect, or the name of an error from
-        `GET /_emulator/errors`.
+        In a rule, `effect` can be one of these names, or the name of an error from `GET /_emulator/errors`.
         """
         return {
             name: effect.model_dump(mode="json", exclude_defaults=True) for name, effect in PRESETS.items()

@@ -10,16 +10,16 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
-"""Paths that are always served, because orchestrators need them."""
+"""Paths that are always served, because orchestrators such as Docker and Kubernetes need them."""
 
 
 class ControlGate:
-    """Decides which requests may reach ``/_emulator``.
+    """Decides which requests may reach the control API at ``/_emulator``.
 
     Parameters
     ----------
     mode : {"auto", "on", "off"}
-        ``auto`` serves only connections to a loopback address of this machine.
+        The setting ``control``. With ``auto``, only connections to a loopback address are served.
     port : int or None
         The only port that serves the control API, or None for all ports.
     """
@@ -29,7 +29,7 @@ class ControlGate:
         self._port = port
 
     def __call__(self, scope: Scope) -> JSONResponse | None:
-        """Return an error response for a request that is refused, or None."""
+        """Return the error response if a request is refused. Return None if it is allowed."""
         path: str = scope["path"]
         if not path.startswith("/_emulator/") or path in OPEN:
             return None
@@ -40,9 +40,9 @@ class ControlGate:
         return None if stranger is None else JSONResponse({"error": stranger}, 403)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return why a request may come from a foreign web page, or None if it does not.
+        """Return why a request may come from a foreign web page, or None if it cannot.
 
-        Any page in a browser on this machine can send requests to a loopback address. Its requests have a
+        A page in a browser on this machine can send requests to a loopback address. Such requests have a
         foreign ``Origin`` or, after DNS rebinding, the page's own domain as ``Host``.
         """
         host = headers.get(b"host", b"").decode("latin-1")
@@ -76,10 +76,10 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(host: str) -> bool:
-    """Return whether a ``Host`` is safe from DNS rebinding.
+    """Return whether a request with this ``Host`` cannot come from a web page through DNS rebinding.
 
-    IP addresses and ``localhost`` with its subdomains are safe. So are names without a dot, because only a
-    local network resolves them.
+    This holds for IP addresses, for ``localhost`` and its subdomains, and for names without a dot, because
+    only a local network resolves them.
     """
     if not host:
         return True  # not a browser, because browsers always send a Host

@@ -7,10 +7,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware that answers HEAD as GET, without the body.
+    """ASGI middleware that answers HEAD like GET, but without the body.
 
-    FastAPI adds no HEAD to its routes, but tools such as ``wait-on`` and ``wget --spider`` send it. The
-    stream of calls, which never ends, ends after its headers.
+    FastAPI does not add HEAD to its routes, but tools such as ``wait-on`` and ``wget --spider`` send it. A
+    HEAD request for the endless stream of calls ends after the headers.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Init hooks: scenarios and scripts in a folder that run when the emulator starts."""
+"""Init hooks: scenario files and scripts in a folder. The emulator loads or runs them when it starts."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Scripts:
         Raises
         ------
         InitFailed
-            If its exit status is not 0. Its whole process group is then killed.
+            If the exit status of the script is not 0. The whole process group of the script is then killed.
         """
-        # Not a pipe, which would stay open until every process that the script started has exited.
+        # Not a pipe: it would stay open until every process that the script has started exits.
         with tempfile.TemporaryFile() as output:
             process = await asyncio.create_subprocess_exec(
                 *INTERPRETERS[path.suffix],
@@ -65,7 +65,7 @@ class Scripts:
             if status != 0:
                 _signal(process.pid, signal.SIGKILL)
                 raise InitFailed(path, f"exit status {status}: {_tail_of(output)}")
-        # Keep only groups that still have processes: the id of an empty group may be reused.
+        # Remember only groups that still have processes, because the id of an empty group may be reused.
         if _signal(process.pid, 0):
             self._left.add(process.pid)
 
@@ -78,8 +78,8 @@ class Scripts:
 async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
     """Run the hooks of a folder one after the other, sorted by name, and return their paths.
 
-    Scenarios are loaded as the default for all credentials. Scripts get the emulator's URL as
-    ``FACE_EMULATOR_URL``, and can call it although it is not ready yet. Other files are ignored.
+    Scenarios are loaded for all credentials. Scripts get the emulator's URL as ``FACE_EMULATOR_URL``. They
+    can call the emulator, although it is not ready yet. Other files in the folder are ignored.
 
     Raises
     ------

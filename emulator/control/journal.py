@@ -1,4 +1,4 @@
-"""Routes for the journal: recorded calls, their verification and their export."""
+"""Routes for the journal, which records calls: list, verify, stream and export them."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ class RecordedCalls(BaseModel):
     """A page of recorded calls."""
 
     calls: list[RecordedCall] = Field(description="Calls on this page, oldest first.")
-    total: int = Field(description="Number of matching calls, on this page and the following pages.")
+    total: int = Field(description="Number of matching calls on this page and all following pages.")
     next_after: int | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
 class CallFilter(CallMatch):
     """A filter for calls, and the page to return."""
 
-    after: int = Field(default=0, ge=0, description="Only calls with a higher number.")
-    limit: int = Field(default=100, ge=1, le=1000, description="Largest number of calls to return.")
-    last: int | None = Field(default=None, ge=1, description="Only the newest calls, at most this many.")
+    after: int = Field(default=0, ge=0, description="Only calls with a number above this one.")
+    limit: int = Field(default=100, ge=1, le=1000, description="Largest number of calls in the response.")
+    last: int | None = Field(
+        default=None, ge=1, description="Select only this many of the matching calls: the newest."
+    )
 
 
 class StreamFilter(CallMatch):
     """A filter for calls, and the call after which to start."""
 
     after: int | None = Field(
-        default=None, ge=0, description="Only calls with a higher number; omit it for new calls only."
+        default=None,
+        ge=0,
+        description="Only calls with a number above this one, recorded or new. Omit it for new calls only.",
     )
 
 
 class Count(BaseModel):
-    """The range of the expected number of calls."""
+    """A range for the number of calls."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,16 +73,16 @@ class Expectation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     match: VerifyMatch = Field(
-        default=VerifyMatch(), description="Calls to count; an omitted member matches every call."
+        default=VerifyMatch(), description="Calls to count. An omitted member matches every call."
     )
     count: Annotated[int, Field(ge=0)] | Count = Field(
         default=Count(at_least=1),
-        description="Exact number of calls, or `{at_least, at_most}`. The default is 1 or more.",
+        description="Expected number of calls: a number or `{at_least, at_most}`. The default is at least 1.",
     )
 
 
 class _CallNumber(IntegerConvertor):
-    """The number of a call in a path, of at most 18 digits: Python refuses to parse very long numbers."""
+    """The number of a call in a path. It has at most 18 digits, as Python refuses to parse long numbers."""
 
     regex = "[1-9][0-9]{0,17}"
 
@@ -93,9 +97,10 @@ def journal_router(world: World, version: str) -> APIRouter:
 
     @router.get("/calls")
     async def list_calls(wanted: Annotated[CallFilter, Query()]) -> RecordedCalls:
-        """List the matching calls, oldest first.
+        """List the recorded calls, oldest first.
 
-        The response has at most `limit` calls.
+        Only calls that match the filter in the query are listed. The response has at most `limit` calls. To
+        get the next page, send `next_after` as `after`.
         """
         found, page = _choose(journal, wanted)
         return RecordedCalls(
@@ -114,9 +119,10 @@ def journal_router(world: World, version: str) -> APIRouter:
 
     @router.post("/calls/verify")
     async def verify_calls(expectation: Expectation) -> Verdict:
-        """Check how many calls match.
+        """Check that the expected number of calls match.
 
-        If too few calls match, the response has the closest calls and the conditions that they do not meet.
+        If too few calls match, the response has the calls that come closest to matching, and the conditions
+        that these calls do not meet.
         """
         count = expectation.count
         if isinstance(count, int):
@@ -146,7 +152,7 @@ def journal_router(world: World, version: str) -> APIRouter:
 
 
 def _choose(journal: Journal, wanted: CallFilter) -> tuple[Sequence[Entry], Sequence[Entry]]:
-    """Return all matching calls, and the first ``limit`` of them."""
+    """Return all calls that match, and the first ``limit`` of them."""
     found = journal.entries(wanted, after=wanted.after)
     if wanted.last is not None:
         found = found[-wanted.last :]
@@ -162,17 +168,20 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         wanted: Annotated[StreamFilter, Query()],
         last_event_id: Annotated[
             str | None,
-            Header(description="Number of the last call that the client received; replaces `after`."),
+            Header(
+                description="Number of the last call that the client received, to resume a stream. It is "
+                "used instead of `after`."
+            ),
         ] = None,
     ) -> AsyncGenerator[ServerSentEvent]:
-        """Stream calls as server-sent events.
+        """Stream recorded calls as server-sent events.
 
         Each call is sent when it ends, as `event: call` with its number as `id`. To resume a stream, send the
         header `Last-Event-ID`.
 
-        `event: gap` means that the journal dropped calls before the client read them; `missed` in its data is
-        the number of these calls. `event: restart` means that the server was restarted and numbers its calls
-        from 1 again; `last` in its data is the number of the newest call. All calls since the restart follow.
+        `event: gap` means that the emulator deleted recorded calls before the client read them. `missed` in
+        its data says how many. `event: restart` means that the server was restarted, and numbers its calls
+        from 1 again. `last` in its data is the number of the newest call. All calls since the restart follow.
         """
         after = journal.last if wanted.after is None else wanted.after
         has_restarted = False
@@ -202,7 +211,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
         """Export calls as an HTTP archive (HAR 1.2).
 
-        Secrets are masked. If `last` is given without `limit`, all calls that `last` selects are exported.
+        Secrets are masked. If `last` is given and `limit` is not, the default of `limit` does not apply.
         """
         found, page = _choose(journal, wanted)
         if wanted.last is not None and "limit" not in wanted.model_fields_set:

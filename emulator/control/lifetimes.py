@@ -1,4 +1,4 @@
-"""Routes for lifetimes, such as those of URLs, files and tasks, per credential."""
+"""Routes for lifetimes: how long URLs, files, tasks and the like last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 LifetimesByVendor = Mapping[Text, Mapping[Text, Lifetime]]
-"""Lifetimes by vendor and by name of the vendor's setting."""
+"""Lifetimes by vendor and by name of the lifetime."""
 
 
 def lifetimes_router(world: World) -> APIRouter:
@@ -24,8 +24,9 @@ def lifetimes_router(world: World) -> APIRouter:
     async def read_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Return all lifetimes, by vendor and name.
 
-        A lifetime is an expiry, a retention period or a timeout. Its name is the name of the vendor's
-        setting, and ends in the unit. Null means no limit.
+        A lifetime says how long something lasts, such as a URL, a file, a task or a timeout. A name such as
+        `url_seconds` ends in the unit of time. The emulator's setting for the vendor has the same name. Null
+        means no limit.
         """
         return lifetimes.read(credential)
 
@@ -33,8 +34,8 @@ def lifetimes_router(world: World) -> APIRouter:
     async def set_lifetimes(credential: CredentialDep, body: LifetimesByVendor) -> LifetimesByVendor:
         """Set lifetimes, and return all of them.
 
-        Omitted lifetimes stay as they are. A new lifetime also applies to existing files and tasks.
-        Existing URLs and units keep their expiry.
+        Omitted lifetimes stay as they are. A new lifetime also applies to existing files and tasks. Existing
+        URLs and units (a vendor's currency, such as credits) keep their expiry.
         """
         await lifetimes.put(credential, body)
         return lifetimes.read(credential)
@@ -43,8 +44,8 @@ def lifetimes_router(world: World) -> APIRouter:
     async def reset_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Reset the lifetimes.
 
-        With `credential`, that credential gets the default lifetimes again. Without it, the defaults follow
-        the settings again.
+        With `credential`, that credential follows the default lifetimes again. Without it, the default
+        lifetimes follow the settings again.
         """
         await lifetimes.forget(credential)
         return lifetimes.read(credential)

@@ -1,4 +1,4 @@
-"""Routes for the vendors' contracts: operations, errors and OpenAPI documents."""
+"""Routes that describe the vendors' APIs: operations, errors and OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ class Operations(BaseModel):
     """Names of a vendor's operations."""
 
     operations: list[str] = Field(
-        description="Operations that clients call, and `webhook` if the vendor sends webhooks."
+        description="Operations that clients call. If the vendor sends webhooks, also `webhook`."
     )
     creating_tasks: list[str] = Field(
-        description="Operations that create a task. Faults of tasks and webhooks apply to these."
+        description="Operations that create a task. Faults of tasks and of their webhooks can match them."
     )
     taking_pictures: list[str] = Field(
-        description="Operations that receive a picture. Faults of pictures apply to these."
+        description="Operations that receive a picture. Faults of pictures can match them."
     )
     billed: list[str] = Field(description="Operations that can have a price.")
 
 
 class InBand(BaseModel):
-    """How a client can request the error in its own calls."""
+    """How a client can request the error for its own calls."""
 
     header: str = Field(description="Header that requests the error for one call.")
-    credential: str = Field(description="Credential that requests the error; a dot and any text may follow.")
+    credential: str = Field(
+        description="Credential that requests the error for all calls with it. A dot and any text can be "
+        "appended, for example to keep tests apart."
+    )
 
 
 class ErrorDescription(BaseModel):
@@ -51,12 +54,16 @@ class ErrorDescription(BaseModel):
         "responses or real clients) or `GUESS` (inferred)."
     )
     source: str = Field(description="Document or recording that the entry comes from.")
-    of_task: bool = Field(description="Whether it is an error of a task, which polls report.")
-    operations: list[str] = Field(description="Operations whose calls or tasks can fail with it.")
-    by_nature: str | None = Field(description="When it occurs without a fault; null if it never does.")
-    by_rule: dict[str, Any] = Field(description="Body for `POST /_emulator/faults` that adds a rule for it.")
+    of_task: bool = Field(
+        description="True if a task ends with the error, and only polls of the task return it."
+    )
+    operations: list[str] = Field(description="Operations whose calls or tasks can fail with the error.")
+    by_nature: str | None = Field(description="When the error occurs without a fault; null if it never does.")
+    by_rule: dict[str, Any] = Field(
+        description="Body for `POST /_emulator/faults`: a rule that injects the error."
+    )
     in_band: InBand | None = Field(
-        description="How clients can request it; null if the setting `in_band_faults` is false."
+        description="How clients can request the error; null if the setting `in_band_faults` is false."
     )
 
 
@@ -71,8 +78,8 @@ def operations_router(
     async def list_operations() -> dict[str, Operations]:
         """List the operations of each vendor.
 
-        Rules, filters and prices use these names. `webhook` is a request that the emulator sends to an
-        endpoint.
+        Rules, filters and prices use these names. The operation `webhook` is different from the others: it
+        is a request that the emulator sends to an endpoint of the client.
         """
         return {
             vendor.name: Operations(
@@ -88,8 +95,8 @@ def operations_router(
     async def list_errors() -> list[ErrorDescription]:
         """List all errors of all vendors.
 
-        Each error lists how to cause it: without a fault, with a fault rule, or with a header or a
-        credential that the client sends.
+        For each error, the list says how to cause it: without a fault, with a fault rule, or with a header
+        or a credential that the client sends.
         """
         in_band = world.faults.in_band
         return [
@@ -104,7 +111,7 @@ def operations_router(
     ) -> dict[str, Any]:
         """Return the OpenAPI document of a vendor.
 
-        It describes the API as this emulator serves it.
+        The document describes the vendor's API as this emulator serves it.
         """
         if name not in by_name:
             raise HTTPException(404, f"there is no vendor {name}; choose one of {', '.join(by_name)}")

@@ -19,7 +19,7 @@ from emulator.world.text import printable
 
 
 class ValidationError(BaseModel):
-    """A part of a request that is not valid."""
+    """A problem in a request."""
 
     loc: list[str | int] = Field(description='Place in the request, such as `["body", "seconds"]`.')
     msg: str = Field(description="What is wrong there.")
@@ -34,10 +34,13 @@ class HTTPValidationError(BaseModel):
 
 
 class ControlApplication(FastAPI):
-    """An application whose OpenAPI document describes the 422 responses of ``answer_refusals``."""
+    """The FastAPI application of the control API. Its OpenAPI document describes its own 422 responses."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document. The models above replace FastAPI's models of the same names."""
+        """Return the OpenAPI document.
+
+        The models of 422 responses in this module replace FastAPI's models of the same names.
+        """
         document = super().openapi()
         _, schemas = models_json_schema(
             [(HTTPValidationError, "serialization")], ref_template="#/components/schemas/{model}"
@@ -84,7 +87,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
 
 def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
-    """Return a 422 in the form of FastAPI, with ``error`` added as in all other errors."""
+    """Return a 422 in FastAPI's format (``detail``), plus ``error``, which all errors of this API have."""
     detail = detail or [{"loc": ["body"], "msg": reason, "type": "value_error"}]
     return JSONResponse(
         {
@@ -96,7 +99,7 @@ def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONRes
 
 
 def _reason(found: Mapping[str, Any], request: Request) -> str:
-    """Return a validation error as one sentence, with its place."""
+    """Return a validation error as one sentence, with its place in the request."""
     if found["type"] == "json_invalid":
         return f"the body is not valid JSON: {found['ctx']['error']}"
     if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):

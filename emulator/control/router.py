@@ -32,7 +32,7 @@ def control_router(
     progress: Progress,
     runs: dict[str, str],
 ) -> APIRouter:
-    """Return the routes below ``/_emulator``."""
+    """Return all routes below ``/_emulator``. ``runs`` says how and where each part of the storage runs."""
     router = APIRouter(prefix="/_emulator")
     routers = [
         credentials_router(world),
@@ -60,5 +60,5 @@ def _describe_routes(router: APIRouter) -> None:
         if isinstance(route, APIRoute):
             first, _, rest = (inspect.getdoc(route.endpoint) or "").partition("\n")
             route.summary = first.removesuffix(".")
-            # Not empty: FastAPI would replace an empty description with the docstring. It strips the blank.
+            # FastAPI would replace an empty description with the docstring. It removes the blank later.
             route.description = rest.strip() or " "

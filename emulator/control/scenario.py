@@ -1,4 +1,4 @@
-"""Scenarios: named sets of fault rules and settings, built in or from the tester's own files."""
+"""Scenarios: named sets of fault rules and settings. They are built in, or in a tester's own files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import yaml
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.clock import ALL_CREDENTIALS
-from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
+from emulator.control.dependencies import CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
 from emulator.control.lifetimes import LifetimesByVendor
 from emulator.tasks.progression import Progression
@@ -30,7 +30,11 @@ SUFFIXES = (".toml", ".yaml", ".yml")
 ShippedName = Annotated[
     str, PathParameter(description="Name of a built-in scenario, as in `GET /_emulator/scenarios`.")
 ]
-LoadedName = Annotated[str, PathParameter(description="Name of a loaded scenario.")]
+LoadedName = Annotated[str, PathParameter(description="Name of a scenario that was loaded.")]
+OneCredential = Annotated[
+    CredentialText | None,
+    Query(description="Load the scenario for this credential only. Omit it to load for all credentials."),
+]
 
 
 class ScenarioUnreadable(Exception):
@@ -46,7 +50,7 @@ class ScenarioUnreadable(Exception):
 
 
 class Scenario(BaseModel):
-    """A named set of fault rules and settings."""
+    """A named set of fault rules and settings, to be loaded together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +60,8 @@ class Scenario(BaseModel):
     )
     description: Text = Field(default="", description="What the scenario does.")
     progression: Progression | None = Field(
-        default=None, description="When new tasks appear finished; null to leave it unchanged."
+        default=None,
+        description="Rule that decides when new tasks appear finished; null to keep the current one.",
     )
     lifetimes: LifetimesByVendor = Field(
         default_factory=dict, description="Lifetimes to set, by vendor and name."
@@ -68,10 +73,10 @@ class Scenario(BaseModel):
 
 
 class CoreScenario(Scenario):
-    """A built-in scenario, before the vendors' own parts are added."""
+    """The part of a built-in scenario that is the same for all vendors."""
 
     otherwise: tuple[FaultRule, ...] = Field(
-        default=(), description="Fault rules for each vendor whose folder does not contain this scenario."
+        default=(), description="Fault rules for each vendor that has no own part of this scenario."
     )
 
 
@@ -86,7 +91,7 @@ class ListedScenario(BaseModel):
 
 
 class LoadedScenario(BaseModel):
-    """A loaded scenario, and the rules that it added."""
+    """The name of a loaded scenario, and the rules that it added."""
 
     name: str = Field(description="Name of the scenario.")
     rules: list[ListedRule] = Field(description="Rules that the scenario added.")
@@ -95,13 +100,13 @@ class LoadedScenario(BaseModel):
 def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
     """Return the built-in scenarios, by name.
 
-    A vendor's folder may have a folder ``scenarios``, whose files apply only to this vendor. A file adds
-    rules and settings to the scenario of the same name, or defines a new one.
+    A vendor can have a folder ``scenarios`` with parts that apply only to this vendor. Such a file adds rules
+    and settings to the built-in scenario of the same name, or defines a new scenario.
 
     Raises
     ------
     ScenarioUnreadable
-        If a file is not a valid scenario, or names another vendor.
+        If a file is not a valid scenario, or a vendor's file names another vendor.
     """
     folder = resources.files("emulator.control").joinpath("scenarios")
     core = {scenario.name: scenario for scenario in _scenarios_in(folder, CoreScenario)}
@@ -144,7 +149,7 @@ def _rules_of(vendor: Vendor, rules: Sequence[FaultRule]) -> tuple[FaultRule, ..
 
 
 def _together(parts: Sequence[Scenario]) -> Scenario:
-    """Merge scenarios into one. The first description and the first progression win."""
+    """Merge scenarios into one. The first description and the first progression are used."""
     return Scenario(
         name=parts[0].name,
         description=next((part.description for part in parts if part.description), ""),
@@ -156,7 +161,7 @@ def _together(parts: Sequence[Scenario]) -> Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Return the scenario in a TOML or YAML file. The suffix of the name decides the format.
+    """Return the scenario in a TOML or YAML file. The suffix of the file's name decides the format.
 
     Raises
     ------
@@ -170,7 +175,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
-    """Return a built-in scenario by its name, or the scenario in a file by its path.
+    """Return a scenario. ``name`` is the name of a built-in scenario, or the path of a file.
 
     Raises
     ------
@@ -189,7 +194,7 @@ def find_scenario(name: str, vendors: Sequence[Vendor]) -> Scenario:
 
 
 def parse_scenario(file_name: str, text: str) -> Scenario:
-    """Parse a scenario. Its default name is the name of the file, without the suffix.
+    """Return the scenario in ``text``. Its default name is the name of the file, without the suffix.
 
     Raises
     ------
@@ -217,9 +222,10 @@ def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
 async def load_scenario(
     world: World, scenario: Scenario, credential: str = ALL_CREDENTIALS
 ) -> LoadedScenario:
-    """Load a scenario for one credential, or as the default, and return the rules that it added.
+    """Load a scenario for one credential, or for all, and return the rules that it added.
 
-    Loading a scenario again replaces the rules that it added before. If this raises, nothing has changed.
+    If the scenario was loaded before, the new rules replace the rules from then. If this raises, nothing has
+    changed.
 
     Raises
     ------
@@ -253,7 +259,7 @@ async def load_scenario(
 
 
 async def unload_scenario(world: World, name: str, credential: str | None) -> int:
-    """Remove the rules of a scenario, for one credential or for all, and return their number."""
+    """Remove the rules of a scenario, for one credential or for all. Return the number of removed rules."""
     async with world.scenarios:
         return await _remove_rules(world, name, credential)
 
@@ -293,27 +299,29 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         return of_name(name)
 
     @router.post("/{name}")
-    async def load_shipped(name: ShippedName, credential: CredentialDep) -> LoadedScenario:
+    async def load_shipped(name: ShippedName, credential: OneCredential = None) -> LoadedScenario:
         """Load a built-in scenario.
 
-        It adds the scenario's rules and applies its settings. Loading it again replaces the rules.
+        Loading adds the rules of the scenario and applies its settings. If the scenario is loaded again, the
+        new rules replace the old ones.
         """
-        return await load_scenario(world, of_name(name), credential)
+        return await load_scenario(world, of_name(name), credential or ALL_CREDENTIALS)
 
     @router.post("")
-    async def load_own(scenario: Scenario, credential: CredentialDep) -> LoadedScenario:
+    async def load_own(scenario: Scenario, credential: OneCredential = None) -> LoadedScenario:
         """Load a scenario from the request body.
 
-        It adds the scenario's rules and applies its settings. Loading a scenario of the same name again
-        replaces the rules.
+        Loading adds the rules of the scenario and applies its settings. If a scenario of the same name was
+        loaded before, the new rules replace the old ones.
         """
-        return await load_scenario(world, scenario, credential)
+        return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
     @router.delete("/{name}", status_code=204)
     async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 
-        The progression, lifetimes and credential states from the scenario are kept.
+        The other settings from the scenario stay: when tasks appear finished, lifetimes, and states of
+        credentials.
         """
         if not await unload_scenario(world, name, credential):
             raise HTTPException(

@@ -1,4 +1,4 @@
-"""Routes that save all state to a file and restore it."""
+"""Routes for snapshots: save all state to a file, and restore it from the file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ class Restored(BaseModel):
     """The content of a restored snapshot."""
 
     emulator: str = Field(description="Version of the emulator that wrote the snapshot.")
-    documents: int = Field(description="Number of documents in the snapshot.")
-    counters: int = Field(description="Number of counters in the snapshot.")
-    blobs: int = Field(description="Number of blobs in the snapshot.")
+    documents: int = Field(
+        description="Number of stored objects in the snapshot, such as tasks, rules and clocks."
+    )
+    counters: int = Field(
+        description="Number of counters in the snapshot. New ids are derived from counters."
+    )
+    blobs: int = Field(description="Number of files in the snapshot, such as pictures and results.")
 
 
 def snapshot_router(world: World, version: str) -> APIRouter:
@@ -38,7 +42,8 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     async def save() -> StreamingResponse:
         """Download all state as a snapshot.
 
-        The zip file contains all stored state, such as tasks, files, units, credentials, clocks and rules.
+        The zip file contains all stored state, such as tasks, files, units (a vendor's currency, such as
+        credits), states of credentials, clocks and fault rules.
         """
         # The file has no name, so the system deletes it when it is closed, even after a crash.
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the response is sent after this returns
@@ -63,7 +68,7 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     async def restore(request: Request) -> Restored:
         """Replace all state with a snapshot.
 
-        The unfinished tasks in the snapshot are started again.
+        Tasks that are unfinished in the snapshot start again.
         """
         with tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
@@ -88,10 +93,10 @@ def snapshot_router(world: World, version: str) -> APIRouter:
 
 
 async def _load(world: World) -> None:
-    """Replace the state in memory with that of the restored records."""
+    """Replace the state in memory with the state in the restored database."""
     for each in world.stateful:
-        # ``load`` replaces all state that is stored in records. Clear only the other state here, because
-        # ``forget`` would delete the restored records, too.
+        # ``load`` replaces all state that is stored in the database. Clear only the other state here, because
+        # ``forget`` would also delete what was restored.
         if not each.checks:
             await each.forget(None)
     await world.load()

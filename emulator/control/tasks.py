@@ -1,4 +1,4 @@
-"""Routes for asynchronous tasks and their progression."""
+"""Routes for asynchronous tasks, and for their progression, which decides when they appear finished."""
 
 from __future__ import annotations
 
@@ -25,29 +25,35 @@ class ListedTask(BaseModel):
     kind: str = Field(description="Kind of the task, such as `perfectcorp/face-reshape`.")
     credential: str = Field(description="Credential that created the task.")
     state: TaskState = Field(
-        description="Real state. `held`: the work is done, but the client still sees the task as running."
+        description="Real state. `queued`: the work has not started. `running`: the work has started. "
+        "`held`: the work is done, but the client still sees the task as running. `succeeded` and `failed`: "
+        "the task has ended."
     )
-    progression: Progression = Field(description="When the task appears finished.")
-    polls: int = Field(description="Number of polls, counted only if the progression or the vendor needs it.")
+    progression: Progression = Field(description="Rule that decides when the task appears finished.")
+    polls: int = Field(
+        description="Number of polls. Polls are counted only if the progression or the vendor's API depends "
+        "on them; otherwise 0."
+    )
     created_at: float = Field(
         description="When the task was created, by the credential's clock, in seconds since the Unix epoch."
     )
     started_at: float | None = Field(
-        description="Start of the work by the same clock; null until the work starts."
+        description="When the work started, by the same clock; null if it has not started."
     )
     finished_at: float | None = Field(
-        description="End of the task by the same clock; null until it has succeeded or failed."
+        description="When the task ended, by the same clock; null if it has not ended."
     )
     error: str | None = Field(
-        description="Name of the error, as in `GET /_emulator/errors`; null unless the task has failed."
+        description="If the task has failed: name of the error, as in `GET /_emulator/errors`. Otherwise "
+        "null."
     )
     result: dict[str, Any] | None = Field(
-        description="Result of the work; null unless the task has succeeded."
+        description="If the task has succeeded: result of the work. Otherwise null."
     )
 
     @classmethod
     def of(cls, task: Task) -> ListedTask:
-        """Return a task in the form of this API."""
+        """Return the description of a task for the response."""
         return cls(
             id=task.id,
             kind=task.kind,
@@ -84,7 +90,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def read_progression(credential: CredentialDep) -> Progression:
         """Return the progression of new tasks.
 
-        It decides when a task appears finished to the client.
+        The progression decides when a task appears finished to the client.
         """
         return tasks.progression(credential)
 
@@ -92,7 +98,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
         """Set the progression of new tasks.
 
-        Existing tasks keep their progression.
+        The progression decides when a task appears finished to the client. Existing tasks keep theirs.
         """
         await tasks.progressions.put(credential, credential, progression)
         return progression
@@ -101,8 +107,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def reset_progression(credential: CredentialDep) -> Progression:
         """Reset the progression of new tasks.
 
-        With `credential`, that credential gets the default progression again. Without it, the default follows
-        the settings again.
+        With `credential`, that credential follows the default progression again. Without it, the default
+        progression follows the settings again.
         """
         await tasks.progressions.delete(credential)
         return tasks.progression(credential)
@@ -116,15 +122,16 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def read_task(task_id: TaskId) -> ListedTask:
         """Return a task.
 
-        This does not count as a poll.
+        This is not counted as a poll of the client.
         """
         return ListedTask.of(_found(await tasks.find(task_id), task_id))
 
     @router.post("/tasks/{task_id}/finish")
     async def finish_task(task_id: TaskId, body: Ending | None = None) -> ListedTask:
-        """Finish a task.
+        """Let a task end.
 
-        The task ends as soon as its work is done, regardless of its progression.
+        If the work of the task is done, the task ends at once. Otherwise it ends when the work is done, and
+        the response has the task as it is now. The progression no longer matters.
         """
         error = None if body is None else body.error
         if error is not None and error not in errors:

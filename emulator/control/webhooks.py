@@ -1,4 +1,4 @@
-"""Routes for webhooks: endpoints, deliveries and plans."""
+"""Routes for webhooks: their endpoints, their deliveries, and plans, which fix when they are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.control.dependencies import CredentialDep, CredentialText, FilterDep
+from emulator.clock import ALL_CREDENTIALS
+from emulator.control.dependencies import CredentialText, FilterDep
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
 from emulator.webhooks.endpoints import EndpointRefused
 from emulator.webhooks.outbox import Outbox, ReplayRefused
@@ -17,27 +18,33 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 PREFIX = re.compile("[a-z]{1,8}_")
-"""Prefix of a secret, such as ``whsec_``. Match only at the start: URL-safe base64 has underscores, too."""
+"""Prefix of a secret, such as ``whsec_``. Match it only at the start, as base64 can have underscores, too."""
 
-OneCredential = Annotated[CredentialText, Query(description="Credential that the plan is for.")]
+OneCredential = Annotated[
+    CredentialText, Query(description="Credential whose tasks and webhooks follow the plan.")
+]
+ReceivedFor = Annotated[
+    CredentialText | None,
+    Query(description="Credential whose tasks send webhooks to the endpoint. Omit it for all credentials."),
+]
 
 
 class NewEndpoint(BaseModel):
-    """An endpoint to add."""
+    """An endpoint to add, which will receive webhooks."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Text = Field(description="URL that the webhooks are posted to.")
     secret: Text | None = Field(
-        default=None, description="Signing secret in the vendor's form; omit it to generate one."
+        default=None, description="Signing secret in the vendor's format. Omit it to generate one."
     )
     vendor: Text | None = Field(
-        default=None, description="Vendor that sends the webhooks; omit it for all vendors."
+        default=None, description="Vendor that sends webhooks to the endpoint. Omit it for all vendors."
     )
     timestamps: Timestamps = Field(
         default="machine",
-        description="Time in the signatures: that of the `machine`, or that of the credential's `clock`. "
-        "With `clock`, a receiver that checks timestamps must use that clock too.",
+        description="Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for "
+        "the credential's clock. With `clock`, a receiver that checks timestamps must use that clock, too.",
     )
 
 
@@ -45,24 +52,32 @@ class EndpointDescription(BaseModel):
     """An endpoint that receives webhooks."""
 
     id: str = Field(description="Id of the endpoint.")
-    vendor: str | None = Field(description="Vendor that sends the webhooks; null for all vendors.")
+    vendor: str | None = Field(
+        description="Vendor that sends webhooks to the endpoint; null for all vendors."
+    )
     credential: str | None = Field(
-        description="Credential whose tasks send webhooks to it; null for all credentials."
+        description="Credential whose tasks send webhooks to the endpoint; null for all credentials."
     )
     url: str = Field(description="URL that the webhooks are posted to.")
-    secret: str = Field(description="Signing secret; masked, except in the response that adds the endpoint.")
+    secret: str = Field(
+        description="Signing secret. It is masked, except in the response that adds the endpoint."
+    )
     timestamps: Timestamps = Field(
-        description="Time in the signatures: that of the `machine`, or that of the credential's `clock`."
+        description="Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for "
+        "the credential's clock."
     )
     configured: bool = Field(description="Whether the endpoint comes from the settings.")
-    disabled: str | None = Field(description="Why the emulator stopped sending to it; null if it is active.")
+    disabled: str | None = Field(
+        description="Why the emulator no longer sends webhooks to the endpoint; null if it does."
+    )
 
 
 class AttemptDescription(BaseModel):
-    """A request to the endpoint, and its result."""
+    """One request to the endpoint, and its result."""
 
     number: int = Field(
-        description="Number of the attempt, from 1. Copies of an attempt have the same number."
+        description="Number of the attempt, from 1. If a fault (`copies`) sends the attempt several times, "
+        "all copies have the same number."
     )
     at: float = Field(
         description="When the attempt started, by the credential's clock, in seconds since the Unix epoch."
@@ -74,9 +89,12 @@ class AttemptDescription(BaseModel):
         description="Header `Retry-After` of the response; null if there was none."
     )
     injected: dict[str, Any] | None = Field(
-        description="Fault that was injected into the attempt; null if there was none."
+        description="Fault that was injected into the attempt, and in `source` what requested it; null if "
+        "there was none."
     )
-    replay: bool = Field(description="Whether the attempt is a replay.")
+    replay: bool = Field(
+        description="Whether `POST /_emulator/webhooks/deliveries/{delivery_id}/replay` caused the attempt."
+    )
 
 
 class DeliveryDescription(BaseModel):
@@ -84,7 +102,7 @@ class DeliveryDescription(BaseModel):
 
     id: str = Field(description="Id of the delivery.")
     webhook_id: str | None = Field(
-        description="Id of the message, the same in all attempts; null until the task has ended."
+        description="Id of the webhook message, the same in all attempts; null until the task has ended."
     )
     credential: str = Field(description="Credential that created the task.")
     vendor: str = Field(description="Vendor that sends the webhook.")
@@ -95,16 +113,19 @@ class DeliveryDescription(BaseModel):
         description="Body of the message, the same in all attempts; null until the task has ended."
     )
     state: DeliveryState = Field(
-        description="`prepared`: the task has not ended. `held`: a plan decides when the webhook is sent. "
-        "`waiting`: it waits for its next attempt. `lost`: not sent because of a fault or a plan."
+        description="`prepared`: the task has not ended yet. `held`: a plan decides when the webhook is "
+        "sent. `waiting`: the next attempt is due now or later. `delivered`: the endpoint has accepted the "
+        "webhook. `failed`: no attempt is left, or the endpoint was removed or disabled. `lost`: the "
+        "webhook is not sent, because of a fault or a plan."
     )
     next_at: float | None = Field(
-        description="When the next attempt is due, in seconds since the Unix epoch by the credential's "
-        "clock; null unless the delivery is `waiting`."
+        description="If the delivery is `waiting`: when the next attempt is due, in seconds since the Unix "
+        "epoch, by the credential's clock. Otherwise null."
     )
-    reason: str | None = Field(description="Why the delivery failed; null unless it has failed.")
+    reason: str | None = Field(description="If the delivery has failed: the reason. Otherwise null.")
     fault: dict[str, Any] | None = Field(
-        description="Fault of the delivery and its `source`; null if there is none."
+        description="Fault of the delivery, and in `source` what requested it, such as `rule <id>`; null if "
+        "there is none."
     )
     attempts: list[AttemptDescription] = Field(description="All attempts, oldest first.")
 
@@ -113,7 +134,11 @@ class TaskSteps(BaseModel):
     """The recorded events of a task."""
 
     task: str = Field(description="Id of the task.")
-    steps: list[Step] = Field(description="Recorded events, oldest first.")
+    steps: list[Step] = Field(
+        description="Recorded events, oldest first: the creation, polls, and webhooks. `poll_running` and "
+        "`poll_end`: the poll returned a running or a finished task. `webhook_taken`, `webhook_refused`, "
+        "`webhook_sent`: the endpoint accepted the webhook, refused it, or has not answered yet."
+    )
 
 
 class PlanDescription(BaseModel):
@@ -140,21 +165,25 @@ def _endpoints_router(world: World) -> APIRouter:
 
     @router.get("/endpoints")
     async def list_endpoints(credential: FilterDep) -> list[EndpointDescription]:
-        """List the endpoints, with masked secrets."""
+        """List the endpoints of webhooks.
+
+        The secrets of the endpoints are masked.
+        """
         return [
             _endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints.list(credential)
         ]
 
     @router.post("/endpoints", status_code=201)
-    async def add_endpoint(new: NewEndpoint, credential: CredentialDep) -> EndpointDescription:
-        """Add an endpoint, and return its secret.
+    async def add_endpoint(new: NewEndpoint, credential: ReceivedFor = None) -> EndpointDescription:
+        """Add an endpoint that receives webhooks.
 
-        No other response contains the unmasked secret.
+        The response has the unmasked secret of the endpoint. No other response has it.
         """
+        receives_for = credential or ALL_CREDENTIALS
         try:
-            async with world.creations.of(credential):
+            async with world.creations.of(receives_for):
                 endpoint = await webhooks.endpoints.add(
-                    new.vendor, new.url, credential, new.secret, new.timestamps
+                    new.vendor, new.url, receives_for, new.secret, new.timestamps
                 )
         except EndpointRefused as error:
             raise HTTPException(422, str(error)) from error
@@ -166,7 +195,7 @@ def _endpoints_router(world: World) -> APIRouter:
     ) -> None:
         """Remove an endpoint.
 
-        Its unfinished deliveries fail.
+        The unfinished deliveries to the endpoint fail.
         """
         if not await webhooks.remove_endpoint(endpoint_id):
             raise HTTPException(
@@ -190,9 +219,9 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
             DeliveryState | None, Query(description="State of the deliveries; omit it for all states.")
         ] = None,
     ) -> list[DeliveryDescription]:
-        """List the deliveries, oldest first.
+        """List the deliveries of webhooks, oldest first.
 
-        Each delivery has all its attempts.
+        Each delivery has the list of its attempts.
         """
         return [
             _delivery(delivery)
@@ -206,9 +235,10 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
     async def replay(
         delivery_id: Annotated[str, Path(description="Id of the delivery.")],
     ) -> DeliveryDescription:
-        """Send a delivery again.
+        """Send a webhook again.
 
-        The message is sent once, immediately and without a fault. The response has the new attempt.
+        The message of the delivery is sent once, immediately and without a fault. The response has the new
+        attempt.
         """
         try:
             delivery = await webhooks.replay(delivery_id)
@@ -249,8 +279,8 @@ def _plan_router(plans: Plans) -> APIRouter:
     async def forget_plan(credential: OneCredential) -> None:
         """Remove the plan of a credential.
 
-        The credential's tasks end according to their progression again, and the webhooks that the plan
-        held back are sent.
+        The progression decides again when the credential's tasks end. The webhooks that the plan held back
+        are sent.
         """
         if plans.get(credential) is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")
@@ -260,7 +290,7 @@ def _plan_router(plans: Plans) -> APIRouter:
 
 
 def mask(secret: str) -> str:
-    """Return only the prefix of a secret and, if the rest is long, its last four characters."""
+    """Return the prefix of a secret, three dots, and the last four characters of a long secret."""
     begin = PREFIX.match(secret)
     prefix = "" if begin is None else begin[0]
     rest = secret.removeprefix(prefix)

@@ -13,10 +13,12 @@ from emulator.world.world import World
 
 
 class Tls(BaseModel):
-    """The TLS listener, which serves the vendors' own names."""
+    """The TLS listener, which serves the vendors' own host names."""
 
     url: str = Field(description="Base URL of the listener.")
-    folder: str = Field(description="Folder of the certificates that clients trust, on the server's machine.")
+    folder: str = Field(
+        description="Folder, on the server's machine, with the CA certificates that clients must trust."
+    )
     names: list[str] = Field(description="Host names of the vendors.")
 
 
@@ -27,10 +29,11 @@ class Health(BaseModel):
     version: str = Field(description="Version of the emulator.")
     vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
     capabilities: list[str] = Field(
-        description="Tags of the control API's routes. Each names a part of the API."
+        description="Parts of the control API that this server has: the tags of its OpenAPI document."
     )
     runs: dict[str, str] = Field(
-        description="How and where the emulator keeps `records`, files (`blobs`) and its task `queue`."
+        description="How and where the emulator keeps its database (`records`), its files (`blobs`) and its "
+        "`queue` of tasks."
     )
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
 
@@ -39,12 +42,14 @@ class Readiness(BaseModel):
     """Readiness of the emulator."""
 
     ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
-    face_core_warm: bool = Field(description="Whether all workers have loaded the face core.")
+    face_core_warm: bool = Field(
+        description="Whether all workers have loaded the face core: the code and the models for faces."
+    )
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
 
 
 class Progress:
-    """Progress of the startup. The code that starts the server updates it."""
+    """Progress of the startup. The code that starts the server updates this object."""
 
     def __init__(self, *, hooks_run: bool) -> None:
         self.hooks_run = hooks_run
@@ -76,7 +81,7 @@ def world_router(
     async def health() -> Health:
         """Check that the server is running.
 
-        The server answers as soon as it listens, even before the emulator is ready.
+        The server answers this request even before the emulator is ready.
         """
         return Health(
             status="ok",
@@ -91,7 +96,8 @@ def world_router(
     async def ready(response: Response) -> Readiness:
         """Check that the emulator is ready.
 
-        It answers 200 when the init scripts have run and the face core is loaded, and 503 until then.
+        The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
+        face core is the code and the models that find and measure faces.
         """
         warm = world.queue.is_warm
         found = Readiness(
@@ -102,11 +108,12 @@ def world_router(
 
     @router.post("/reset", status_code=204)
     async def reset_state(body: Reset | None = None) -> None:
-        """Delete everything stored for a credential, or everything.
+        """Reset a credential or the whole emulator.
 
-        This deletes files, tasks, units, fault rules, endpoints, deliveries, costs and recorded calls. It
-        resets the clock, progression, lifetimes, plan and credential state. Id counters restart, so that the
-        same calls get the same responses again.
+        A reset deletes files, tasks, units (a vendor's currency, such as credits), fault rules, endpoints of
+        webhooks, deliveries, costs and recorded calls. It sets the clock, the progression of tasks, the
+        lifetimes, the plan of webhooks and the state of the credential to their defaults. The counters of ids
+        restart, so that the same calls get the same responses again.
         """
         await world.reset(None if body is None else body.credential)
 

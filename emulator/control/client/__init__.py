@@ -19,7 +19,9 @@ class Client(World, Clock, Faults, Tasks, Journal, Webhooks):
     base_url : str
         URL of the emulator, or of its control port.
     credential : str or None
-        Credential that the methods act on. With None, they act on all credentials, or set the default.
+        Credential that the methods act on. With None, methods for a setting, such as the clock, act on the
+        default, which applies to every credential without its own setting. Other methods then act on all
+        credentials.
     transport : httpx.BaseTransport or None
         httpx transport to use instead of the network, for example for an emulator in the same process.
     """

@@ -1,4 +1,4 @@
-"""The HTTP connection of the client, and its errors."""
+"""The HTTP connection of the control API's client, and the client's errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ControlError(Exception):
 
 
 class Caller:
-    """The connections to an emulator, and the credential for the calls; see ``Client``."""
+    """Base class of ``Client`` with the HTTP connection. The parameters are those of ``Client``."""
 
     def __init__(
         self,
@@ -69,7 +69,10 @@ class Caller:
         params: Mapping[str, Any] | None = None,
         scoped: bool = False,
     ) -> Any:
-        """Make a call, and return the JSON of its response, if any. ``scoped`` adds the credential."""
+        """Make a call, and return the JSON of its response, or None if the response has no body.
+
+        With ``scoped``, the client's credential is sent as a query parameter, instead of ``params``.
+        """
         params = self._mine() if scoped else params
         answer = self._http.request(method, path, json=body, params=params)
         refuse_errors(answer)

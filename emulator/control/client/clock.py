@@ -10,7 +10,7 @@ from emulator.control.clock import ClockReading
 
 
 class Clock(Caller):
-    """Methods for the clock of a credential, or for the default clock."""
+    """Methods of ``Client`` for the clock of a credential, or for the default clock."""
 
     def clock(self) -> ClockReading:
         """Return the time and the state of the clock."""
@@ -21,7 +21,7 @@ class Clock(Caller):
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:
-        """Let a frozen clock run again, from the time at which it is frozen."""
+        """Let a frozen clock run again, starting from the time that it shows."""
         return self._clock("POST", "/run")
 
     def advance(self, seconds: float) -> ClockReading:
@@ -33,7 +33,10 @@ class Clock(Caller):
         return self._clock("POST", "/travel", to=_moment(to))
 
     def reset_clock(self) -> ClockReading:
-        """Use the default clock again. Without a credential, reset the default clock to the settings."""
+        """Reset the clock. The credential then follows the default clock again.
+
+        Without a credential, the default clock follows the settings again.
+        """
         return self._clock("DELETE")
 
     def _clock(self, method: str, path: str = "", **body: Any) -> ClockReading:

@@ -1,4 +1,4 @@
-"""Methods of the client for fault rules, the names in them, and scenarios."""
+"""Methods of the client for fault rules, the names that rules can use, and scenarios."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from emulator.world.faults.rules import FaultRule, Match
 
 
 class Faults(Caller):
-    """Methods for the fault rules of a credential, or of all credentials."""
+    """Methods of ``Client`` for fault rules and scenarios, of a credential or of all credentials."""
 
     def errors(self) -> list[ErrorDescription]:
         """Return all errors of all vendors, and how to cause them."""
         return self._read(list[ErrorDescription], "GET", "/errors")
 
     def effects(self) -> Mapping[str, Any]:
-        """Return the effects that a rule can name, such as `slow`, by name. Errors are not among them."""
+        """Return the effects that have a name, such as ``slow``, by name. A rule can use these names."""
         return self._read(dict[str, Any], "GET", "/effects")
 
     def operations(self) -> dict[str, Operations]:
@@ -38,10 +38,10 @@ class Faults(Caller):
         ttl_s: float | None = None,
         **match: Any,
     ) -> ListedRule:
-        """Add a rule, and return it with its id.
+        """Add a fault rule, and return it with its id.
 
-        ``effect`` is the name of an error, the name of an effect, or an ``Effect``. ``match`` has the fields
-        of ``Match``. If ``match`` has no ``credential``, the client's credential is used.
+        ``effect`` is the name of an error, the name of an effect, or an ``Effect``. The keywords ``match``
+        are the fields of ``Match``. The default of ``match["credential"]`` is the client's credential.
         """
         if self.credential is not None:
             match.setdefault("credential", self.credential)
@@ -52,7 +52,10 @@ class Faults(Caller):
 
     @contextlib.contextmanager
     def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
-        """Add a rule, and remove it at the end of the `with` block. The options are those of `add_fault`."""
+        """Add a fault rule, and remove it when the ``with`` block ends.
+
+        The options are those of ``add_fault``.
+        """
         rule = self.add_fault(effect, **options)
         try:
             yield rule
@@ -61,7 +64,7 @@ class Faults(Caller):
                 self.remove_fault(rule.id)
 
     def faults(self) -> list[ListedRule]:
-        """Return the active rules."""
+        """Return the rules that can still fire."""
         return self._read(list[ListedRule], "GET", "/faults", scoped=True)
 
     def remove_fault(self, rule_id: str) -> None:
@@ -81,7 +84,10 @@ class Faults(Caller):
         return self._read(Scenario, "GET", f"/scenarios/{quote(name)}")
 
     def load_scenario(self, scenario: str | Scenario) -> LoadedScenario:
-        """Load a built-in scenario by its name, or a ``Scenario``, and return the rules that it added."""
+        """Load a scenario, and return the rules that it added.
+
+        ``scenario`` is a ``Scenario`` or the name of a built-in scenario.
+        """
         if isinstance(scenario, str):
             return self._read(LoadedScenario, "POST", f"/scenarios/{quote(scenario)}", scoped=True)
         body = scenario.model_dump(mode="json", exclude_defaults=True)

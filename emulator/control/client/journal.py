@@ -15,22 +15,23 @@ from emulator.world.warnings import WarningKind
 
 
 class Journal(Caller):
-    """Methods for the recorded calls and the costs of a credential, or of all credentials."""
+    """Methods of ``Client`` for recorded calls and costs, of a credential or of all credentials."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
-        """Return the matching calls, oldest first. ``match`` has the fields of ``CallFilter``."""
+        """Return the matching calls, oldest first. The keywords are the fields of ``CallFilter``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(RecordedCalls, "GET", "/calls", params=params).calls
 
     def call(self, number: int) -> RecordedCall:
-        """Return one call."""
+        """Return the call with this number."""
         return self._read(RecordedCall, "GET", f"/calls/{number}")
 
     def follow(self, **match: Any) -> Iterator[RecordedCall]:
         """Yield each matching call when it ends, until the emulator stops.
 
-        ``match`` has the fields of ``StreamFilter``. With ``after``, the recorded calls with a higher number
-        are yielded first. Calls that the journal dropped before they were read are left out.
+        The keywords are the fields of ``StreamFilter``. With ``after``, calls that are already recorded are
+        yielded first, if their number is higher than ``after``. Calls that the journal deleted before they
+        could be read are missing.
         """
         params = {**self._mine(), **match}
         with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
@@ -54,9 +55,11 @@ class Journal(Caller):
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
     ) -> Verdict:
-        """Check how many calls match. Return the verdict, with the calls that come closest to matching.
+        """Check that the expected number of calls match, and return the verdict.
 
-        By default, at least 1 call must match. ``match`` has the fields of ``VerifyMatch``.
+        ``count`` is the exact number. Without any number, at least 1 call must match. The keywords ``match``
+        are the fields of ``VerifyMatch``. If too few calls match, the verdict has the calls that come closest
+        to matching.
         """
         wanted: Any = {"at_least": at_least, "at_most": at_most}
         if count is not None:
@@ -67,14 +70,14 @@ class Journal(Caller):
         return self._read(Verdict, "POST", "/calls/verify", body=body)
 
     def har(self, **match: Any) -> dict[str, Any]:
-        """Return the matching calls as an HTTP archive. ``match`` has the fields of ``CallFilter``."""
+        """Return the matching calls as an HTTP archive. The keywords are the fields of ``CallFilter``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(dict[str, Any], "GET", "/calls.har", params=params)
 
     def costs(self, *, since_start: bool = False) -> Costs:
         """Return the cost of the credential's calls, or of all calls.
 
-        With ``since_start``, count from the start of the server and ignore resets.
+        With ``since_start``, count all calls since the start of the server, and ignore resets.
         """
         return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
 

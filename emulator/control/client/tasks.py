@@ -11,25 +11,32 @@ from emulator.world.lifetimes import Lifetime
 
 
 class Tasks(Caller):
-    """Methods for the tasks, progression and lifetimes of a credential, or of all credentials."""
+    """Methods of ``Client`` for tasks, their progression, and lifetimes.
+
+    A progression decides when a task appears finished to the client.
+    """
 
     def progression(self) -> Progression:
-        """Return the progression of new tasks."""
+        """Return the progression of new tasks, which decides when they appear finished."""
         return self._read(Progression, "GET", "/progression", scoped=True)
 
     def set_progression(self, mode: str, **details: float) -> Progression:
-        """Set the progression of new tasks.
+        """Set the progression of new tasks, which decides when they appear finished.
 
-        The mode ``after_polls`` needs ``polls``, and ``after_seconds`` needs ``seconds``.
+        ``mode`` is a value of ``Mode``. The mode ``after_polls`` also needs ``polls``, and ``after_seconds``
+        needs ``seconds``.
         """
         return self._read(Progression, "PUT", "/progression", body={"mode": mode, **details}, scoped=True)
 
     def reset_progression(self) -> Progression:
-        """Use the default progression again. Without a credential, reset the default to the settings."""
+        """Reset the progression of new tasks. The credential then follows the default again.
+
+        Without a credential, the default follows the settings again.
+        """
         return self._read(Progression, "DELETE", "/progression", scoped=True)
 
     def lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Return all lifetimes: for each vendor, a mapping from the name of the setting to the lifetime."""
+        """Return all lifetimes: for each vendor, a mapping from the name of a lifetime to its value."""
         return self._read(dict[str, dict[str, Lifetime]], "GET", "/lifetimes", scoped=True)
 
     def set_lifetimes(self, vendor: str, **lifetimes: Lifetime) -> dict[str, dict[str, Lifetime]]:
@@ -38,7 +45,10 @@ class Tasks(Caller):
         return self._read(dict[str, dict[str, Lifetime]], "PUT", "/lifetimes", body=body, scoped=True)
 
     def reset_lifetimes(self) -> dict[str, dict[str, Lifetime]]:
-        """Use the default lifetimes again. Without a credential, reset the defaults to the settings."""
+        """Reset the lifetimes. The credential then follows the default lifetimes again.
+
+        Without a credential, the default lifetimes follow the settings again.
+        """
         return self._read(dict[str, dict[str, Lifetime]], "DELETE", "/lifetimes", scoped=True)
 
     def tasks(self) -> list[ListedTask]:
@@ -46,9 +56,12 @@ class Tasks(Caller):
         return self._read(list[ListedTask], "GET", "/tasks", scoped=True)
 
     def task(self, task_id: str) -> ListedTask:
-        """Return a task with its real state. This does not count as a poll."""
+        """Return a task with its real state. This is not counted as a poll."""
         return self._read(ListedTask, "GET", f"/tasks/{quote(task_id)}")
 
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
-        """End a task as soon as its work is done, with its own result or with ``error``."""
+        """Let a task end when its work is done, with its own result or with ``error``. Return the task.
+
+        If the work is already done, the task ends at once. Otherwise this does not wait for the end.
+        """
         return self._read(ListedTask, "POST", f"/tasks/{quote(task_id)}/finish", body={"error": error})

@@ -11,7 +11,7 @@ from emulator.webhooks.delivery import Timestamps
 
 
 class Webhooks(Caller):
-    """Methods for the webhooks of a credential, or of all credentials."""
+    """Methods of ``Client`` for webhooks, of a credential or of all credentials."""
 
     def add_endpoint(
         self,
@@ -20,10 +20,10 @@ class Webhooks(Caller):
         timestamps: Timestamps = "machine",
         vendor: str | None = None,
     ) -> EndpointDescription:
-        """Add an endpoint, and return it with its secret.
+        """Add an endpoint that receives webhooks, and return it with its secret.
 
-        Without ``secret``, one is generated. Without ``vendor``, all vendors send webhooks to it.
-        Set ``timestamps`` to ``"clock"`` if the receiver uses the time of the emulator's clock.
+        Without ``secret``, a secret is generated. Without ``vendor``, all vendors send webhooks to the
+        endpoint. Set ``timestamps`` to ``"clock"`` if the receiver uses the time of the emulator's clock.
         """
         body = {"url": url, "secret": secret, "vendor": vendor, "timestamps": timestamps}
         return self._read(EndpointDescription, "POST", "/webhooks/endpoints", body=body, scoped=True)
@@ -37,24 +37,24 @@ class Webhooks(Caller):
         self._call("DELETE", f"/webhooks/endpoints/{quote(endpoint_id)}")
 
     def deliveries(self, **match: str) -> list[DeliveryDescription]:
-        """Return the deliveries; ``match`` selects by ``task``, ``endpoint`` or ``state``."""
+        """Return the deliveries, oldest first, filtered by the keywords ``task``, ``endpoint``, ``state``."""
         params = {**self._mine(), **match}
         return self._read(list[DeliveryDescription], "GET", "/webhooks/deliveries", params=params)
 
     def replay(self, delivery_id: str) -> DeliveryDescription:
-        """Send a delivery again, at once and without a fault, and return it."""
+        """Send a delivery again, at once and without a fault. Return the delivery after this attempt."""
         return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{quote(delivery_id)}/replay")
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
-        """Set the plan of the credential: the order of polls and webhooks.
+        """Set a plan, which fixes the order of polls and webhooks for the credential's new tasks.
 
-        ``polls`` is the number of polls that return a running task. ``webhooks`` says when each webhook is
-        sent; see ``When``.
+        ``polls`` is the number of polls that return a running task. ``webhooks`` has the point at which each
+        webhook is sent, as a value of ``When``.
         """
         self._call("PUT", "/webhooks/plan", body={"polls": polls, "webhooks": list(webhooks)}, scoped=True)
 
     def planned(self) -> PlanDescription:
-        """Return the plan and the recorded events."""
+        """Return the plan, and the recorded events of the tasks: creations, polls and webhooks."""
         return self._read(PlanDescription, "GET", "/webhooks/plan", scoped=True)
 
     def forget_plan(self) -> None:

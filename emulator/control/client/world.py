@@ -21,14 +21,14 @@ POLL_SECONDS = 0.02
 
 
 class World(Caller):
-    """Methods for the emulator as a whole."""
+    """Methods of ``Client`` for the emulator as a whole."""
 
     def health(self) -> Health:
         """Return the version, the vendors and the storage of the emulator."""
         return self._read(Health, "GET", "/health")
 
     def ready(self) -> bool:
-        """Return whether the emulator is ready."""
+        """Return whether the emulator is ready: its init scripts have run, and the face core is loaded."""
         return self._http.get("/ready").status_code == httpx.codes.OK
 
     def wait_until_ready(
@@ -36,7 +36,8 @@ class World(Caller):
     ) -> Readiness:
         """Wait until the init scripts have run and the face core is loaded.
 
-        ``on_wait`` is called at every attempt with the seconds waited so far.
+        The face core is the code and the models for faces. After each failed check, ``on_wait`` is called
+        with the number of seconds since the start of the wait.
 
         Raises
         ------
@@ -59,7 +60,7 @@ class World(Caller):
             time.sleep(POLL_SECONDS)
 
     def reset(self) -> None:
-        """Delete everything stored for the credential, or everything in the emulator."""
+        """Delete all state of the credential. Without a credential, delete all state of the emulator."""
         self._call("POST", "/reset", body={"credential": self.credential})
 
     def save_snapshot(self, file: Path) -> None:
@@ -70,18 +71,18 @@ class World(Caller):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot, and return the number of documents and blobs in it."""
+        """Replace all state with a snapshot. Return the emulator's version and the counts in the snapshot."""
         with file.open("rb") as opened:
             answer = self._http.put("/snapshot", content=opened)
         refuse_errors(answer)
         return Restored.model_validate(answer.json())
 
     def openapi(self, vendor: str) -> dict[str, Any]:
-        """Return the OpenAPI document of a vendor's emulated API."""
+        """Return the OpenAPI document of a vendor's API, as the emulator serves it."""
         return self._read(dict[str, Any], "GET", f"/openapi/{vendor}.json")
 
     def credentials(self) -> list[ListedCredential]:
-        """Return the credentials that have a state, each with its state."""
+        """Return all credentials that have a state, such as ``expired``, with their states."""
         return self._read(list[ListedCredential], "GET", "/credentials")
 
     def list_credential(self, credential: str, state: CredentialState = CredentialState.VALID) -> None:
@@ -89,5 +90,5 @@ class World(Caller):
         self._call("PUT", "/credentials", body={"credential": credential, "state": state})
 
     def unlist_credential(self, credential: str) -> None:
-        """Remove the state of a credential; a state from the settings applies again."""
+        """Remove the state of a credential. If the settings have a state for it, that state applies again."""
         self._call("DELETE", f"/credentials/{quote(credential)}")
