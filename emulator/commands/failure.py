@@ -19,7 +19,7 @@ def failed(*reasons: str, code: int = 1) -> typer.Exit:
 def stopped(error: Exception, code: int = 1) -> typer.Exit:
     """Print an error to stderr, and return the exception to raise.
 
-    Invalid settings are reported by the names of their environment variables.
+    The message names an invalid setting by its environment variable.
     """
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
