@@ -144,7 +144,8 @@ class Effect(Data):
     )
     task: Literal["stuck"] | None = Field(
         default=None,
-        description="`stuck`: the task that the call creates runs until a call of the control API ends it.",
+        description="`stuck`: the task that the call creates appears to run until a call of the control API "
+        "ends it.",
     )
     webhook: WebhookFault | None = Field(
         default=None,

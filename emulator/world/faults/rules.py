@@ -46,8 +46,8 @@ class Match(Data):
         default=None,
         ge=0,
         le=1,
-        description="Probability that the rule fires for a matching call. It depends on `seed` which calls "
-        "these are.",
+        description="Probability that the rule fires for a matching call. The `seed` decides for which calls "
+        "it fires.",
     )
     seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
