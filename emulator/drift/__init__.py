@@ -1,1 +1,1 @@
-"""Golden samples, and the comparison of a real service with the emulator."""
+"""Golden samples, which are stored requests, and the comparison of a real service with the emulator."""

@@ -1,4 +1,4 @@
-"""The command ``drift``, which compares a real service with a private emulator."""
+"""``face-emulator drift``, which compares a real service with an emulator that it starts itself."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class DriftOptions:
     base_url : str
         Base URL of the real service.
     key : str, optional
-        Key in the form of the vendor: its parts, joined by colons.
+        The parts of the vendor's key, joined by colons, such as ``api_key:api_secret``.
     only : tuple of str
-        Names of the samples to send; all, if empty.
+        Names of the samples to send. If empty, all are sent.
     golden : Path, optional
-        Folder to read samples from, instead of the vendor's own.
+        Folder to read samples from, instead of the vendor's folder.
     record : Path, optional
         Folder to write the real service's responses to, as samples.
     report : Path, optional
         File to write the findings to, as JSON.
     pace_seconds : float, optional
-        Seconds between two calls to the real service. The default is `POLITE_SECONDS`, or 0 for a service on
-        this machine.
+        Seconds between two calls to the real service. The default is ``POLITE_SECONDS``. For a service on
+        this machine, it is 0.
     timeout_seconds : float
         Seconds to wait for each response of the real service.
     """
@@ -74,7 +74,7 @@ class DriftOptions:
 
 
 def list_samples(options: DriftOptions, console: Console) -> None:
-    """Print a vendor's samples.
+    """Print the samples of a vendor.
 
     Raises
     ------
@@ -87,13 +87,14 @@ def list_samples(options: DriftOptions, console: Console) -> None:
 def run_drift(options: DriftOptions, console: Console, confirm: Callable[[], bool]) -> bool:
     """Compare the real service with the emulator, print the differences, and return whether there are any.
 
-    ``confirm`` is called before the first request to another machine. If it returns false, nothing is sent.
+    ``confirm`` asks the user for permission. It is called before the first request to another machine. If it
+    returns false, nothing is sent.
 
     Raises
     ------
     DriftFailed
-        If the comparison cannot start, or cannot be completed. In the second case, the findings so far are
-        printed first.
+        If the comparison cannot start, or cannot be completed. If it cannot be completed, the differences so
+        far are printed first.
     """
     vendor = _vendor(options.vendor)
     chosen = _chosen(vendor, options)
@@ -148,7 +149,7 @@ def _real_side(options: DriftOptions, vendor: Vendor) -> Side:
 def _private_emulator(settings: Settings) -> Iterator[Side]:
     with (
         running_server(settings) as listening,
-        # Ignore proxy variables: they are for the real service, not for this machine.
+        # Ignore the proxy variables of the environment, because they are for the real service.
         httpx.Client(base_url=listening.base_url, timeout=WARM_UP_SECONDS, trust_env=False) as client,
     ):
         yield Side("the emulator", client, Pace(0))
@@ -204,7 +205,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
-    """Return a mapping from the names that the samples use to the parts of a key."""
+    """Return the parts of a key, by the names that the placeholders in the samples use."""
     names = vendor.credential
     form = ":".join(names)
     if not key:

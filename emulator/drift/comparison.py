@@ -3,9 +3,9 @@
 An expected response may have patterns in place of values that vary:
 
 =========================================  =========================================================
-``{"$type": "integer"}``                   a value of this JSON type; ``A or B`` and ``any`` also work
-``{"$matches": "[0-9a-f]{32}"}``           a string that fully matches the regular expression
-``{"$url": ".jpg", "query": [names]}``     a URL with this suffix and these names in its query
+``{"$type": "integer"}``                   a value of this JSON type; also ``A or B``, and ``any``
+``{"$matches": "[0-9a-f]{32}"}``           a string that the regular expression matches as a whole
+``{"$url": ".jpg", "query": [names]}``     a URL whose path ends so, with these query parameters
 ``{"$file": "jpeg", "width": 1, ...}``     a file of this kind, as bytes or base64; ``bytes`` and
                                            ``sha256`` identify the recorded file, and are not compared
 ``{"$numbers": 80}``                       a list of 80 numbers
@@ -25,7 +25,7 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Kinds of difference for which ``found`` is a value of the response."""
+"""Kinds of difference in which ``found`` is a value from the response, not a name or a count."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 
@@ -44,10 +44,7 @@ IGNORED_HEADERS: Final = frozenset(
         "x-powered-by", "x-served-by", "x-timer",
     }
 )  # fmt: skip
-"""Headers that are not compared, because they are not part of the contract.
-
-``content-type`` is compared as ``type``.
-"""
+"""Headers that are not compared, because they are not part of the vendor's API."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +54,12 @@ class Difference:
     Attributes
     ----------
     what : str
-        ``status``, ``media type``, ``header``, ``missing member``, ``extra member``, ``order``,
-        ``JSON type``, ``length``, ``value``, ``file`` or ``URL``.
+        Kind of difference: ``status``, ``media type``, ``header``, ``missing member``, ``extra member``,
+        ``order``, ``JSON type``, ``length``, ``value``, ``file`` or ``URL``.
     place : str
-        Path in the response, such as ``body.data.task_id``.
+        Where in the response the difference is, such as ``body.data.task_id``.
     expected, found : object
-        The values at that place, or None.
+        The expected and the actual value at that place; None if there is none.
     """
 
     what: str
@@ -72,7 +69,10 @@ class Difference:
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
-    """Yield the differences between two responses (``status``, ``type``, ``headers``, ``body``)."""
+    """Yield the differences between two responses.
+
+    A response has ``status``, ``type`` (the media type), ``headers`` (the names of headers) and ``body``.
+    """
     for name, what in (("status", "status"), ("type", "media type")):
         if expected[name] != found[name]:
             yield Difference(what, name, expected[name], found[name])
@@ -83,7 +83,7 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
 
 
 def type_name(value: Any) -> str:
-    """Return the JSON type of a value. A float is a ``number``; ``bytes`` is for values that are not JSON."""
+    """Return the JSON type of a value, such as ``integer``. Return ``bytes`` if the value is not JSON."""
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return "null" if value is None else names.get(type(value), "bytes")
 

@@ -1,4 +1,4 @@
-"""Advice on how to make the emulator answer like the real service."""
+"""Advice on how to change the emulator so that it answers like the real service."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import CatalogueEntry, ErrorOverride
 
 TEMPORARY: Final = frozenset({408, 425, 429, 502, 503, 504})
-"""Statuses of temporary errors, which are not part of the contract."""
+"""Statuses of temporary errors, which say nothing about the vendor's API."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """How to correct a difference.
+    """How to change the emulator so that a difference disappears.
 
     Attributes
     ----------
     advice : str
         What to do, as a sentence.
     error : str, optional
-        Name of the error that ``override`` changes.
+        Name of the emulator's error to change, if this corrects the difference.
     override : ErrorOverride
-        The new status or text of the error.
+        The new status or text of that error.
     """
 
     advice: str
@@ -38,7 +38,7 @@ class Correction:
 
 
 class Corrector:
-    """Finds corrections from a vendor's error catalogue and its current settings."""
+    """Finds corrections of differences, from the vendor's error catalogue and current settings."""
 
     def __init__(self, vendor: Vendor, settings: VendorSettings) -> None:
         self._vendor = vendor
@@ -47,7 +47,10 @@ class Corrector:
     def correct(
         self, difference: Difference, step: Step, real: Mapping[str, Any], emulated: Mapping[str, Any]
     ) -> Correction:
-        """Return how to correct a difference between a ``real`` (masked) and an ``emulated`` response."""
+        """Return how to correct ``difference``, which is between the responses ``real`` and ``emulated``.
+
+        ``step`` is the request. The values in ``real`` are masked.
+        """
         if real["status"] in TEMPORARY and real["status"] != emulated["status"]:
             return Correction(f"a {real['status']} is temporary; compare again before you correct anything")
         setting = next(
@@ -81,7 +84,7 @@ class Corrector:
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the setting ``errors`` with all new overrides added, or None if there are none."""
+        """Return the variable of the setting ``errors`` with all overrides, or None if none is new."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
             said = correction.override.model_dump(exclude_none=True)
@@ -110,13 +113,13 @@ class Corrector:
         return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
-        """Return how to correct ``entry``. ``found`` is the match of its text in the emulated response."""
+        """Return how to correct the error ``entry``. ``found`` is its text in the emulated response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
             override = ErrorOverride(status=difference.expected)
             return Correction(f"set {self._variable('errors')}; {known}", entry.name, override)
         if not isinstance(difference.found, str):
-            # The body repeats the status, so correcting the status corrects the body.
+            # The body repeats the status. A correction of the status corrects the body, too.
             return Correction(f"set {self._variable('errors')}; {known}")
         if found[0] not in difference.found:
             return self._nothing_to_set()
@@ -124,7 +127,7 @@ class Corrector:
             # The text is part of a longer text with markup, so the exact new text is unknown.
             return Correction(f"set {self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
-            # No exact text is known, or the code builds it and one text would be wrong in other cases.
+            # The exact text is unknown, or the code builds the text, and one text would be wrong elsewhere.
             return Correction(f"change the text of {entry.name} in {self._folder}; {known}")
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
@@ -132,9 +135,9 @@ class Corrector:
         return Correction(f"set {self._variable('errors')}; {known}", entry.name, ErrorOverride(text=text))
 
     def _matching_errors(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
-        """Yield the errors that match a response in status, code and text.
+        """Yield the errors whose status, code and text match a response.
 
-        Only those with the longest literal text are yielded, because they are the most specific.
+        If several match, only those with the longest literal text are yielded, as the most specific ones.
         """
         strings = list(_strings(answer["body"]))
         found_errors = []

@@ -1,4 +1,4 @@
-"""Sends the requests of a sample to the real service or to the emulator, with ids of earlier responses."""
+"""Sending of a sample's requests to a service. Later requests contain ids from earlier responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emulator.drift.files import describe_file
 from emulator.drift.samples import NotAnswered, Request, Sample, Step, filled, filled_path, look_up, picture
 
 POLL_TIMEOUT_SECONDS: Final = 120.0
-"""Longest time, in seconds, to poll a task. After that, the last response counts."""
+"""Longest time to poll a task, in seconds. After that, the last response is used."""
 
 
 class NoResponse(Exception):
@@ -27,7 +27,7 @@ class NoResponse(Exception):
     name : str
         Name of the service.
     request : Request
-        The request, before its placeholders were filled.
+        The request as in the sample, with placeholders.
     """
 
     def __init__(self, name: str, request: Request, cause: Exception) -> None:
@@ -44,12 +44,12 @@ class NoResponse(Exception):
 
 @dataclass
 class Pace:
-    """A rate limit for calls.
+    """A rate limit for the calls to a service.
 
     Attributes
     ----------
     seconds : float
-        Shortest time between the starts of two calls.
+        Shortest time between the starts of two calls, in seconds.
     """
 
     seconds: float
@@ -58,7 +58,7 @@ class Pace:
     _next: float = field(default=float("-inf"), init=False)
 
     def wait(self) -> None:
-        """Wait until the next call is allowed."""
+        """Wait until the next call is allowed to start."""
         early = self._next - self.now()
         if early > 0:
             self.sleep(early)
@@ -67,7 +67,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Side:
-    """A service, and how to call it.
+    """One of the two services to compare, and how to call it.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Side:
     pace : Pace
         Rate limit of the calls.
     credential : mapping of str to str, optional
-        Credential to use instead of the one in each sample.
+        Values of the credential's placeholders, instead of those in each sample.
     """
 
     name: str
@@ -89,14 +89,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Played:
-    """The responses to a sample.
+    """The responses of a service to the requests of a sample.
 
     Attributes
     ----------
     answers : tuple of mapping
-        ``status``, ``type``, ``headers`` and ``body`` of each step that was sent.
+        The response to each request that was sent, with ``status``, ``type``, ``headers`` and ``body``.
     stopped : str, optional
-        Why the remaining steps could not be sent.
+        Why the remaining requests could not be sent; None if all were sent.
     calls : int
         Number of requests that were sent, including polls.
     """
@@ -107,12 +107,12 @@ class Played:
 
 
 def play(sample: Sample, side: Side) -> Played:
-    """Send a sample's requests, and return the responses.
+    """Send the requests of a sample to a service, and return the responses.
 
     Raises
     ------
     NoResponse
-        If the service cannot be reached. There are no retries.
+        If the service cannot be reached or does not answer. Requests are not retried.
     """
     names: dict[str, Any] = dict(sample.credential if side.credential is None else side.credential)
     answers: list[Mapping[str, Any]] = []
@@ -129,7 +129,7 @@ def play(sample: Sample, side: Side) -> Played:
 
 
 def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapping[str, Any], int]:
-    """Return the last response to a step, and the number of calls that it took."""
+    """Repeat the request of a step as long as the step says. Return the last response and the call count."""
     deadline = time.monotonic() + POLL_TIMEOUT_SECONDS
     calls = 0
     while True:
@@ -138,7 +138,7 @@ def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapp
         calls += 1
         if not step.waits or not _says(answer, step.waits) or time.monotonic() > deadline:
             return answer, calls
-        # Without a pace, as for the emulator, this would be a busy loop.
+        # The emulator has no rate limit. Without this pause, the loop would keep it busy.
         time.sleep(0.02)
 
 
@@ -156,7 +156,7 @@ def _send(request: Request, names: Mapping[str, Any], side: Side) -> Mapping[str
         response = side.client.request(
             request.method,
             filled_path(request.path, names),
-            # Values kept from a response may be numbers.
+            # A value from an earlier response may be a number.
             headers={name: str(value) for name, value in headers.items()} if headers else None,
             data=filled(request.form, names),
             json=filled(request.body, names),

@@ -23,9 +23,10 @@ _STATEMENT = re.compile(r"^([A-Za-z_]+)[ \t]", re.MULTILINE)
 
 
 def describe_file(data: bytes) -> dict[str, Any]:
-    """Return the kind of a file as ``$file``, which may be ``unknown``, and its properties.
+    """Return the kind of a file in ``$file``, and properties of the file.
 
-    Pictures have ``width`` and ``height``. OBJ and MTL files have the ``statements`` that they use.
+    Pictures have ``width`` and ``height``. OBJ and MTL files have the ``statements`` that they use. The kind
+    can also be ``unknown``.
     """
     kind = next((kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), None)
     if kind in {"jpeg", "png"}:
@@ -45,7 +46,7 @@ def describe_file(data: bytes) -> dict[str, Any]:
 
 
 def in_base64(text: str) -> bytes | None:
-    """Return the file in a base64 text, or None if it is not a file."""
+    """Return the decoded bytes if a text is a file in base64. Otherwise return None."""
     if len(text) < SHORTEST_BASE64 or not _BASE64.fullmatch(text):
         return None
     try:

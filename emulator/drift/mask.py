@@ -1,7 +1,7 @@
 """Masks that hide keys, ids, signatures, pictures and account-specific numbers in responses.
 
-Hidden values are replaced by patterns (see `emulator.drift.comparison`). Other text is kept, because it is
-part of the contract.
+Hidden values are replaced by patterns (see ``emulator.drift.comparison``). Other text is kept, because it
+belongs to the vendor's API.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""In an error response, numbers of at least 0 and below this limit are codes, and are not masked."""
-FEW: Final = 4
-"""Shortest list of numbers that is masked as a whole, except its length. Shorter lists are masked by item."""
-PLAIN: Final = 8
-"""Shortest secret, in characters, that is masked inside words. A shorter one is masked only as a word."""
+"""Limit of the codes in error responses. Numbers from 0 to below it are not masked there."""
+SHORTEST_VECTOR: Final = 4
+"""Length from which a list of numbers is masked as a whole. The items of a shorter list are masked."""
+SHORTEST_SECRET: Final = 8
+"""Length from which a secret is masked inside words, too. A shorter one is masked only as a whole word."""
 
 _ID_NAME = re.compile(
     r"(?i:(^|_)(id|key|token|secret|signature|password|e?mail)$)|[a-z](Id|Key|Token|Secret)$"
@@ -33,7 +33,7 @@ _RUN = r"[A-Za-z0-9+/_-]"
 
 def _base64_class(found: str) -> str:
     digits = found.rstrip("=")
-    # An id without +, /, - or _ can be of either base64 alphabet, so allow both.
+    # An id without +, /, - and _ can be in either alphabet of base64, so allow both.
     signs = "+/" if set(digits) & set("+/") else "_-" if set(digits) & set("_-") else "+/_-"
     return f"[A-Za-z0-9{signs}]{{{len(digits)}}}" + "=" * (len(found) - len(digits))
 
@@ -70,35 +70,36 @@ _CLASSES: Final[tuple[_Class, ...]] = (
     ),
     (re.compile(r"\d{9,}"), lambda found: rf"\d{{{len(found)}}}"),
 )
-"""Expressions that find random or personal text, each with a function that returns its replacement."""
+"""Expressions for random or personal text. The function of each returns an expression for such text."""
 
 
 def file_pattern(data: bytes) -> dict[str, Any]:
-    """Return the pattern for a file: its kind and properties, its length and its digest."""
+    """Return the pattern for a file: kind, properties, length in bytes, and digest."""
     return {**describe_file(data), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @dataclass(frozen=True)
 class Mask:
-    """The values to hide in a response.
+    """Hides values in responses.
 
     Attributes
     ----------
     secrets : collection of str
         The parts of the key that was sent. They are hidden everywhere.
     varies : collection of str
-        Places, such as ``body.result``, with values and lengths that depend on the account or the picture.
+        Places in the response, such as ``body.result``, where values and the lengths of lists depend on the
+        account or the picture. All values there are hidden.
     """
 
     secrets: Collection[str] = ()
     varies: Collection[str] = ()
 
     def answer(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a response (``status``, ``type``, ``headers``, ``body``) with a masked body."""
+        """Return a response with its ``body`` masked. ``answer`` also has ``status``, ``type``, ``headers``."""
         return {**answer, "body": self._value(answer["body"], "body", answer["status"], varies=False)}
 
     def difference(self, difference: Difference, status: int) -> Difference:
-        """Return a difference with ``found`` masked, as in a response with this ``status``."""
+        """Return a difference with its value ``found`` masked. ``status`` is the status of that response."""
         if difference.what not in VALUES:
             return difference
         found = self._value(difference.found, difference.place, status, varies=False)
@@ -127,7 +128,7 @@ class Mask:
         if varies:
             each = self._value(values[0], f"{place}.0", status, varies=True) if values else {"$type": "any"}
             return {"$each": each}
-        if len(values) >= FEW and all(type(value) in {int, float} for value in values):
+        if len(values) >= SHORTEST_VECTOR and all(type(value) in {int, float} for value in values):
             return {"$numbers": len(values)}
         return [
             self._value(value, f"{place}.{index}", status, varies=False) for index, value in enumerate(values)
@@ -148,8 +149,8 @@ class Mask:
         return {"$matches": expression} if masked else text
 
     def _expression(self, text: str) -> tuple[str, bool]:
-        """Return an expression for texts like ``text``, and whether any part of it is masked."""
-        # Pairs of a piece of the text, and whether it is already an expression.
+        """Return a regular expression for texts like ``text``, and whether any part of ``text`` is masked."""
+        # Each pair is a piece of the text, and whether the piece is already an expression.
         pieces = [(text, False)]
         for pattern, class_of in (*_secret_classes(self.secrets), *_CLASSES):
             split: list[tuple[str, bool]] = []
@@ -174,10 +175,10 @@ class Mask:
 
 
 def _scalar(value: Any, status: int) -> Any:
-    """Return a pattern for a number, unless it is a code. Return codes, booleans and null unchanged."""
+    """Return a pattern for a number. Return the code of an error, a boolean and null unchanged."""
     if value is None or isinstance(value, bool) or value == status:
         return value
-    # Counts and measurements are private, but the codes of errors are part of the contract.
+    # Counts and measurements are private, but the codes of errors belong to the vendor's API.
     is_code = status >= FIRST_FAILURE and 0 <= value < LONGEST_CODE
     return value if is_code else {"$type": type_name(value)}
 
@@ -188,7 +189,7 @@ def _secret_classes(secrets: Collection[str]) -> Iterator[_Class]:
 
 
 def _anywhere(secret: str) -> str:
-    """Return an expression for a secret. It finds a short secret only as a whole word."""
-    if len(secret) >= PLAIN:
+    """Return a regular expression for a secret. A short secret matches only as a whole word."""
+    if len(secret) >= SHORTEST_SECRET:
         return re.escape(secret)
     return rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"

@@ -21,7 +21,7 @@ ABSENT = "-"
 
 
 def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
-    """Print the samples with their titles, and the reasons why some are never sent."""
+    """Print the samples with their titles. For a sample that is never sent, print the reason."""
     table = Table("sample", "calls", "shows", box=None)
     for name, sample in samples.items():
         shows = (
@@ -34,7 +34,10 @@ def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
 
 
 def print_findings(console: Console, compared: Sequence[Compared], together: str | None) -> None:
-    """Print the differences, their corrections, the setting ``together``, and the counts."""
+    """Print the differences, how to correct them, and the number of samples, calls and differences.
+
+    ``together`` is the setting that makes all corrections of errors.
+    """
     findings = [finding for one in compared for finding in one.findings]
     if findings:
         for title, group in groupby(findings, key=_step_of):
@@ -65,7 +68,11 @@ def as_json(
     together: str | None,
     failed: str | None,
 ) -> str:
-    """Return the findings as a JSON document with masked values."""
+    """Return the result of a comparison as a JSON document. Its values are masked.
+
+    ``skipped`` has the samples that were not sent, with the reasons. ``together`` is the setting that makes
+    all corrections of errors. ``failed`` says why the comparison was not completed.
+    """
     document = {
         "vendor": vendor,
         "base_url": base_url,

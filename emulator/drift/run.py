@@ -1,4 +1,4 @@
-"""Sends samples to a real service and to an emulator, and compares the responses."""
+"""Comparison of a real service with an emulator: send samples to both, and compare the responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.drift.samples import Sample, Step
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference, with its sample, step and request, and its correction."""
+    """A difference between the two services, the request that showed it, and how to correct it."""
 
     sample: str
     step: int
@@ -26,18 +26,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Compared:
-    """The result of a sample that was sent to both sides.
+    """The result of a sample that was sent to the real service and to the emulator.
 
     Attributes
     ----------
     name : str
         Name of the sample.
     findings : tuple of Finding
-        The differences, masked: ``expected`` is from the real service, ``found`` from the emulator.
+        The differences. ``expected`` is from the real service, ``found`` from the emulator. Both are masked.
     calls : int
         Number of requests to the real service.
     recorded : Sample or None
-        The sample with the masked responses of the real service; None if some steps were not sent.
+        The sample with the masked responses of the real service; None if some requests were not sent.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Compared:
 def compare(
     samples: Mapping[str, Sample], real: Side, emulated: Side, corrector: Corrector
 ) -> Iterator[Compared]:
-    """Send each sample to both sides, and yield its result.
+    """Send each sample to both services, and yield its result.
 
     Raises
     ------
     NoResponse
-        If a side cannot be reached.
+        If a service cannot be reached or does not answer.
     """
     secrets = tuple(real.credential.values()) if real.credential else ()
     for name, sample in samples.items():

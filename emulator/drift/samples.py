@@ -1,7 +1,7 @@
 """Golden samples: JSON files with requests and their expected responses.
 
-They are in the folder ``golden`` of each vendor. The tests replay them against the emulator, and
-``face-emulator drift`` replays them against a real service.
+They are in the folder ``golden`` of each vendor. The tests send them to the emulator, and
+``face-emulator drift`` sends them to a real service.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LISTED: Final[Mapping[str, CredentialState]] = {
     "golden-other-region": CredentialState.OTHER_REGION,
     "golden-expired": CredentialState.EXPIRED,
 }
-"""States of the credentials in the samples, which the emulator needs to return the expected errors."""
+"""States of credentials in the samples. With these states, the emulator returns the expected errors."""
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -51,9 +51,10 @@ class NotAnswered(LookupError):
 
 
 class Request(BaseModel):
-    """A request of a sample. ``{name}`` is a placeholder for a credential or a value kept from a response.
+    """A request of a sample. ``{name}`` is a placeholder for a credential or a value of an earlier response.
 
-    ``files`` (pairs of a field and a picture) and ``content`` contain names of pictures; see `picture`.
+    ``files`` has pairs of the name of a field and the name of a picture. ``content`` is the name of a picture
+    that is sent as the whole body. See ``picture``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,16 +76,16 @@ class Step(BaseModel):
     request : Request
         The request to send.
     waits : mapping of str to value, ``while`` in the file
-        The request is repeated while the response has these values at these places.
+        The request is repeated as long as the response has these values, by place in the response.
     keep : mapping of str to str
-        Places of the values that later requests need, by name of the value.
+        Values of the response that later requests need: from the name of the placeholder to the place.
     varies : sequence of str
-        Places with values and lengths that depend on the account, or on what is detected in a picture.
+        Places in the response where values depend on the account, or on what is detected in a picture.
     settings : mapping of str to str
-        Names of the settings that determine values in the response, by place of the value.
+        From a place in the response to the name of the setting that determines the value there.
     response : mapping
-        ``status``, ``type``, ``headers`` and ``body``, with patterns in place of values that vary: see
-        `emulator.drift.comparison`.
+        The expected ``status``, ``type``, ``headers`` and ``body``. Patterns stand for values that vary; see
+        ``emulator.drift.comparison``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,19 +99,19 @@ class Step(BaseModel):
 
 
 class Sample(BaseModel):
-    """A sequence of requests.
+    """A golden sample: a sequence of requests with their expected responses.
 
     Attributes
     ----------
     title : str
         What the sample shows.
     credential : mapping of str to str
-        Values of the placeholders, by name, for requests to an emulator. A real key has parts with these
-        names, in this order, joined by colons.
+        Credential for requests to an emulator, by name of the placeholder. For a real service, the parts of
+        the user's key replace these values, in this order.
     only_emulated : str, optional
-        Why the sample cannot be sent to a real service.
+        Why the sample cannot be sent to a real service; None if it can.
     steps : sequence of Step
-        The requests, in order.
+        The requests with their expected responses, in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,7 +123,7 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _knows_its_places(self) -> Self:
-        """Raise ValueError if a placeholder is neither a credential nor kept by an earlier step."""
+        """Raise ValueError if a placeholder has no value, from the credential or from an earlier step."""
         known = set(self.credential)
         for step in self.steps:
             unknown = set(_PLACE.findall(step.request.model_dump_json())) - known
@@ -170,10 +171,10 @@ def write_sample(folder: Path, name: str, sample: Sample) -> Path:
 
 @cache
 def picture(name: str) -> bytes:
-    """Return a picture that samples send. Its faces are synthetic.
+    """Return the bytes of a picture that samples send. The faces in it are synthetic.
 
     The pictures are similar to the test faces of ``face-emulator faces``. They are stored as files, because
-    ids and signatures in the samples depend on their lengths, which must not change with the renderer.
+    ids and signatures in the samples depend on the length of a picture, which must never change.
 
     Raises
     ------
@@ -187,12 +188,12 @@ def picture(name: str) -> bytes:
 
 
 def look_up(answer: Any, place: str) -> Any:
-    """Return the value at a place, such as ``body.data.files.0.file_id``.
+    """Return the value at a place in a response, such as ``body.data.files.0.file_id``.
 
     Raises
     ------
     NotAnswered
-        If there is no value.
+        If the response has no value at that place.
     """
     found = answer
     for name in place.split("."):
@@ -206,7 +207,7 @@ def look_up(answer: Any, place: str) -> Any:
 
 
 def filled(value: Any, names: Mapping[str, Any]) -> Any:
-    """Return ``value`` with the placeholders in its strings filled.
+    """Return ``value`` with the placeholders in its strings replaced by their values in ``names``.
 
     A string that is only a placeholder becomes the value itself, which may be of any type.
 
@@ -226,7 +227,9 @@ def filled(value: Any, names: Mapping[str, Any]) -> Any:
 
 
 def filled_path(path: str, names: Mapping[str, Any]) -> str:
-    """Return a path with its placeholders filled. Values are escaped, unless a placeholder is the whole path.
+    """Return a path with its placeholders replaced by their percent-encoded values.
+
+    A path that is only a placeholder becomes the value itself, such as a URL.
 
     Raises
     ------
