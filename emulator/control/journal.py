@@ -135,7 +135,7 @@ def journal_router(world: World, version: str) -> APIRouter:
     async def get_call(
         number: Annotated[int, Path(description="Number of the call.")],
     ) -> RecordedCall:
-        """Return one call."""
+        """Return a recorded call."""
         entry = journal.get(number)
         if entry is None:
             raise HTTPException(

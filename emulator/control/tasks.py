@@ -19,7 +19,7 @@ TaskId = Annotated[str, Path(description="Id of the task, in the vendor's form."
 
 
 class ListedTask(BaseModel):
-    """A task with its real state."""
+    """A task with its real state, which can differ from the state that the client sees."""
 
     id: str = Field(description="Id of the task, in the vendor's form.")
     kind: str = Field(description="Kind of the task, such as `perfectcorp/face-reshape`.")

@@ -142,7 +142,7 @@ class TaskSteps(BaseModel):
 
 
 class PlanDescription(BaseModel):
-    """A plan, and the recorded events."""
+    """A plan, and the recorded events of the tasks."""
 
     plan: Plan = Field(description="The plan.")
     tasks: list[TaskSteps] = Field(

@@ -156,7 +156,7 @@ def _private_emulator(settings: Settings) -> Iterator[Side]:
 
 
 def _settings() -> Settings:
-    """Return the user's settings with the credentials of the samples, one worker and no data folder."""
+    """Return the user's settings with the states of the samples' credentials, one worker, no data folder."""
     given = Settings()
     return given.model_copy(
         update={

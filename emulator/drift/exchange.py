@@ -129,7 +129,10 @@ def play(sample: Sample, side: Side) -> Played:
 
 
 def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapping[str, Any], int]:
-    """Repeat the request of a step as long as the step says. Return the last response and the call count."""
+    """Send the request of a step, and repeat it while the step's condition ``waits`` holds.
+
+    Return the last response and the number of calls.
+    """
     deadline = time.monotonic() + POLL_TIMEOUT_SECONDS
     calls = 0
     while True:

@@ -95,7 +95,7 @@ class Mask:
     varies: Collection[str] = ()
 
     def answer(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a response with its ``body`` masked. ``answer`` also has ``status``, ``type``, ``headers``."""
+        """Return a response with the values in its ``body`` masked. The other members stay as they are."""
         return {**answer, "body": self._value(answer["body"], "body", answer["status"], varies=False)}
 
     def difference(self, difference: Difference, status: int) -> Difference:

@@ -116,7 +116,7 @@ class TaskRunner(Stateful):
             await self.resume(credential)
 
     async def close(self) -> None:
-        """Cancel all background work. Tasks that wait for their end wait again after the next start."""
+        """Cancel all background work. The next start resumes the unfinished tasks."""
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
@@ -231,7 +231,7 @@ class TaskRunner(Stateful):
         return None
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
-        """Return a task as a polling client sees it. If the progression requires it, end the task first.
+        """Return a task as a polling client sees it. If the task is due to end, end it first.
 
         If ``counts`` is true, the poll is counted. With the progression ``after_polls``, every poll is
         counted.

@@ -173,7 +173,7 @@ def start(task: Task, now: float) -> Task:
     Raises
     ------
     IllegalTransition
-        If the task is held or finished.
+        If the work of the task is already done.
     """
     return replace(task, state=step(task.state, TaskEvent.STARTED), started_at=now)
 

@@ -13,7 +13,7 @@ ON_STOP = "face_emulator.on_stop"
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
-    """Register ``end`` to be called at the shutdown. Do nothing if the server lacks the extension."""
+    """Register ``end`` to be called when the server begins to shut down, if the server supports this."""
     callbacks = scope.get("extensions", {}).get(ON_STOP)
     if callbacks is not None:
         callbacks["add"](end)

@@ -251,7 +251,7 @@ def with_message(
 
 
 def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
-    """Return a held delivery as waiting. ``at`` replaces the time of its first attempt.
+    """Return a delivery that a plan holds back as waiting. ``at`` replaces the time of its first attempt.
 
     Return a delivery in another state unchanged.
     """
@@ -261,7 +261,10 @@ def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Return a held delivery as lost because of a plan. Return a delivery in another state unchanged."""
+    """Return a delivery that a plan holds back as lost, so that it is never sent.
+
+    Return a delivery in another state unchanged.
+    """
     if delivery.state is not DeliveryState.HELD:
         return delivery
     fault = delivery.fault.model_copy(update={"lost": True})

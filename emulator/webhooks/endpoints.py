@@ -109,7 +109,7 @@ class Endpoints(Stateful):
         return self._cache.checks
 
     async def load(self) -> None:
-        """Read the endpoints from the records, and update those that come from the settings."""
+        """Read the endpoints from the database, and update those that come from the settings."""
         await self._cache.load()
         await self._keep_configured()
 

@@ -158,7 +158,7 @@ class Outbox(Stateful):
         """Send a delivery now, and return it after the attempt. Return None if it was deleted.
 
         A held delivery is retried as usual if the endpoint does not accept it. A delivery in another state
-        is sent once more, like in ``replay``.
+        is sent once more, as by ``replay``.
         """
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
@@ -181,7 +181,7 @@ class Outbox(Stateful):
             self._spawn_held(held)
 
     async def lose(self, credential: str, task_id: str) -> None:
-        """Mark the held deliveries of a task as lost."""
+        """Mark the deliveries of a task that a plan holds back as lost, so that they are never sent."""
         for held in await self._held(credential, task_id):
             await self._change(held.id, lose)
 
@@ -249,7 +249,10 @@ class Outbox(Stateful):
         return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
 
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
-        """Deliver. After an unexpected exception, mark the delivery as failed, because nothing retries it."""
+        """Make the attempts of a delivery. After an unexpected exception, mark the delivery as failed.
+
+        Otherwise it would stay unfinished, because nothing retries it.
+        """
         try:
             await self._deliver(waiting, first)
         except Exception as error:

@@ -101,7 +101,7 @@ class Lifetimes(Stateful):
         return self._cache.checks
 
     async def load(self) -> None:
-        """Read the lifetimes from the records."""
+        """Read the lifetimes from the database."""
         await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:

@@ -164,7 +164,7 @@ class Meter(Stateful):
         return self._cache.checks
 
     async def load(self) -> None:
-        """Read the counts from the records."""
+        """Read the counts from the database."""
         await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:

@@ -193,7 +193,7 @@ class Plans(Stateful):
         return run is not None and not run.plan.is_recording_only
 
     async def create_task(self, task: Task, fault: TaskFault) -> None:
-        """Create a task. If its credential has a plan that does more than record, the task follows it."""
+        """Create a task. If its credential has a plan that does more than record, it follows the plan."""
         plan = self._plans.get(task.credential)
         follows_plan = plan is not None and not plan.is_recording_only
         await self._tasks.create(replace(task, follows_plan=follows_plan), fault)

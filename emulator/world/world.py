@@ -80,7 +80,7 @@ class World:
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
 
     async def load(self) -> None:
-        """Read the records into memory, at startup and after a restore."""
+        """Read the state from the database into memory, at startup and after a restore."""
         for each in self.stateful:
             await each.load()
 
@@ -90,7 +90,7 @@ class World:
             await each.forget(credential)
 
     async def reset(self, credential: str | None) -> None:
-        """Delete all records, counters, blobs and in-memory state, or only those of ``credential``.
+        """Delete all documents, counters, blobs and state in memory, or only those of ``credential``.
 
         Tasks in progress are cancelled and write nothing afterwards. The counters of ids restart, so the same
         calls get the same ids again.

@@ -36,7 +36,7 @@ class LocalWorkers:
         self._consumers: list[asyncio.Task[None]] = []
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Start to load the face core in the workers, and to call ``perform`` with each enqueued id."""
+        """Start the workers and the queue. ``perform`` is called with the id of each enqueued task."""
         self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
         self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(TASKS_AT_ONCE)]
 

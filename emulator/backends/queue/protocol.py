@@ -37,7 +37,10 @@ class WorkQueue(Protocol):
     """A queue of tasks, and workers that run pipelines."""
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        """Start to load the face core in the workers, and to call ``perform`` with each enqueued id."""
+        """Start the workers and the queue.
+
+        The workers load the face core. ``perform`` is called with the id of each enqueued task.
+        """
 
     @property
     def is_warm(self) -> bool:

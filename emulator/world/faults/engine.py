@@ -121,7 +121,7 @@ class Faults(Stateful):
         return self._cache.checks
 
     async def load(self) -> None:
-        """Read the rules from the records."""
+        """Read the rules from the database."""
         await self._cache.load()
 
     def rules(self, credential: str | None = None) -> dict[str, ActiveRule]:
@@ -151,7 +151,7 @@ class Faults(Stateful):
         await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove all rules, or those of ``credential`` and its call counts in other rules."""
+        """Remove the rules of ``credential`` and its call counts in all other rules. With None, remove all."""
         await self.remove_all(credential)
         for rule_id in self._cache.items():
             active = self._cache.get(rule_id)
@@ -289,16 +289,16 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether ``operation`` can return ``error``. With None, whether all operations can."""
+    """Return whether ``operation`` can return ``error``. If it is None, return whether all operations can."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors
 
 
 def _is_refused_before(effect: Effect, contract: Contract) -> bool:
-    """Return whether the error of ``effect`` refuses the call, so that its other parts cannot happen.
+    """Return whether the error of ``effect`` refuses the call before its other parts can happen.
 
-    These are its fault of a task (``task``) and its fault of a picture (``picture``).
+    The other parts are a fault of the task and a fault of the picture, which a refused call never gets to.
     """
     error = None if effect.error is None else contract.errors.get(effect.error)
     if error is None or error.of_task:

@@ -64,7 +64,7 @@ class Match(Data):
         return bool(self.headers) or self.body_contains is not None
 
     def covers(self, target: FaultTarget) -> bool:
-        """Return whether ``target`` matches. The caller compares the credential and counts the calls."""
+        """Return whether ``target`` matches, apart from its credential and the number of the call."""
         return (
             self.vendor in {None, target.vendor}
             and self.operation in {None, target.operation}

@@ -61,7 +61,7 @@ class Entry(RecordedCall):
     exact_credential: str | None = Field(exclude=True)
 
     def to_document(self) -> dict[str, Any]:
-        """Return the entry as a JSON object for the records."""
+        """Return the entry as a JSON object for the database."""
         return {**self.model_dump(mode="json"), "exact_credential": self.exact_credential}
 
 
