@@ -30,7 +30,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *filter(None, [
 
 FACES = ROOT / "fixtures" / "faces"
 WARM_UP_SECONDS = 120
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status, extra = outer._note(Received(self.path, headers, body))
-                outer.may_answer.wait(PATIENCE_SECONDS)
+                outer.may_answer.wait(TIMEOUT_SECONDS)
                 self.send_response(status)
                 for name, value in {**extra, "Content-Length": "0"}.items():
                     self.send_header(name, value)
@@ -85,7 +85,7 @@ class Receiver:
     def wait(self, count: int) -> list[Received]:
         """Wait for ``count`` requests and return all that have arrived."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, TIMEOUT_SECONDS)
             return list(self.received)
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ def eventually() -> Callable[[Callable[[], object]], object]:
     """Return a function that calls its argument until the result is true, and returns the result."""
 
     def wait(look: Callable[[], object]) -> object:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             found = look()
             if found:

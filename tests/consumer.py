@@ -19,7 +19,7 @@ KEY = os.environ["FACE_EMULATOR_CREDENTIAL"]
 TASK = f"{URL}/s2s/v2.0/task/face-reshape"
 MISTAKE = sys.argv[1]
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 seen: set[str] = set()
 polled: set[str] = set()
@@ -90,7 +90,7 @@ def main() -> None:
             if status_of(task_id) != "running":
                 over.set()
             polled.add(task_id)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not is_everything_delivered():
         if time.monotonic() > deadline:
             sys.exit("tasks or webhooks are still outstanding")

@@ -28,7 +28,7 @@ from emulator.backends.records.sqlite import SqliteRecords
 KEY = "sk-killed"
 TASK = "/s2s/v2.0/task/face-reshape"
 CREDIT = "/s2s/v1.0/client/credit"
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def serving(temporary: Path, *options: object) -> Iterator[Server]:
             found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert found is not None
             headers = {"Authorization": f"Bearer {KEY}"}
-            with httpx.Client(base_url=found[0], headers=headers, timeout=PATIENCE_SECONDS) as client:
+            with httpx.Client(base_url=found[0], headers=headers, timeout=TIMEOUT_SECONDS) as client:
                 yield Server(process, client)
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -95,7 +95,7 @@ def poll(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def wait(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         data = poll(client, task_id)
         if data["task_status"] != "running":

@@ -48,14 +48,19 @@ class ControlApplication(FastAPI):
         document["components"]["schemas"].update(schemas["$defs"])
         for path in document["paths"].values():
             for operation in path.values():
-                _describe_streams(operation)
+                _describe_responses(operation)
         return document
 
 
-def _describe_streams(operation: dict[str, Any]) -> None:
-    """Describe streams of events as text. FastAPI uses ``itemSchema``, which OpenAPI 3.1 does not have."""
+def _describe_responses(operation: dict[str, Any]) -> None:
+    """Correct the schemas that FastAPI writes for the responses of an operation.
+
+    It describes streams of events with ``itemSchema``, which OpenAPI 3.1 does not have. It also gives lists
+    and objects titles that only repeat the name of the function, such as ``Response List Tasks``.
+    """
     for response in operation["responses"].values():
         for media in response.get("content", {}).values():
+            media.get("schema", {}).pop("title", None)
             if media.pop("itemSchema", None) is not None:
                 media["schema"] = {"type": "string", "description": "Server-sent events."}
 

@@ -23,7 +23,7 @@ DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
 DIE_AT_FIRST: Pipeline[[], None] = Pipeline("chores.die_at_first")
 DIE_WHEN_TOLD: Pipeline[[Path, Path], None] = Pipeline("chores.die_when_told")
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_closing_a_queue_keeps_a_pool_that_it_does_not_own(pool: WorkerPool) -> 
 
     assert asyncio.run(run()) == asyncio.run(run())
     _, future = pool.submit(POWER, 3, 2)
-    assert future.result(PATIENCE_SECONDS) == 9
+    assert future.result(TIMEOUT_SECONDS) == 9
 
 
 def test_closing_a_queue_stops_the_pool_that_it_owns(pool: WorkerPool) -> None:
@@ -87,12 +87,12 @@ def test_two_queues_in_different_threads_share_one_pool(pool: WorkerPool) -> Non
         await workers.start(perform)
         await workers.wait_until_warm()
         # Neither queue is closed before the other has started.
-        await asyncio.to_thread(met.wait, PATIENCE_SECONDS)
+        await asyncio.to_thread(met.wait, TIMEOUT_SECONDS)
         for number in range(5):
             await workers.enqueue(f"{name}{number}")
         powers = await asyncio.gather(*(workers.run(POWER, number, 2) for number in range(5)))
         worker = await workers.run(PROCESS_ID)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await done.wait()
         await workers.close()
         return worker, powers, sorted(performed)
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_during_the_warm_up_is_replaced(
     try:
         pool.warm_up()
         _, future = pool.submit(POWER, 3, 2)
-        assert future.result(PATIENCE_SECONDS) == 9
+        assert future.result(TIMEOUT_SECONDS) == 9
     finally:
         pool.close(kill=True)
     assert (tmp_path / "marker").exists()

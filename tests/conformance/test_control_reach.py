@@ -29,7 +29,7 @@ TASK = "/s2s/v2.0/task/face-reshape"
 BODY = {"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}
 # The task ends at once with an error, because that needs no computation.
 HEADERS = {"Authorization": "Bearer me", "X-Emulator-Fault": "error_no_face"}
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 Found = TypeVar("Found")
 
@@ -155,7 +155,7 @@ def create(spare: Listening) -> str:
 
 def until(look: Callable[[], Found | None]) -> Found:
     """Call ``look`` until it finds something, and return that."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Credentials and the states that they are listed with."""
+"""Credentials and their states."""
 
 from __future__ import annotations
 

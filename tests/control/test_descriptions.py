@@ -80,6 +80,10 @@ def test_a_summary_is_the_first_line_of_the_docstring_and_the_description_the_re
     assert routes["GET /_emulator/webhooks/plan"]["summary"] == "Return a plan and the recorded events"
 
 
+def test_no_response_has_a_title_from_the_name_of_a_function(document: dict[str, Any]) -> None:
+    assert "'title': 'Response " not in str(document)
+
+
 def test_the_document_has_no_keyword_of_a_later_openapi(document: dict[str, Any]) -> None:
     """FastAPI describes streams with ``itemSchema`` of OpenAPI 3.2 in a document that claims to be 3.1."""
     assert document["openapi"].startswith("3.1")

@@ -99,7 +99,7 @@ def servers() -> int:
 
 def test_serve_names_the_hook_that_failed(tmp_path: Path) -> None:
     (tmp_path / "bad.sh").write_text("exit 1")
-    # Only a shell, as in a slim image: stopping the workers must need no other program.
+    # The path has only a shell, as in a slim image, because stopping the workers must need no other program.
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "sh").symlink_to("/bin/sh")

@@ -1,4 +1,4 @@
-"""Shipped scenarios, and a tester's own."""
+"""Built-in scenarios, and scenarios of a tester."""
 
 from __future__ import annotations
 

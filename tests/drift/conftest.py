@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Bent:
-    """ASGI middleware that calls ``bend`` with each response before it is sent."""
+    """ASGI middleware that calls ``bend``, which a test sets, to change each response before it is sent."""
 
     app: ASGIApp
     bend: Callable[[Answer], None] = lambda _answer: None

@@ -14,15 +14,15 @@ from emulator.drift.run import Compared
 from emulator.drift.samples import read_samples, write_sample
 
 Compare = Callable[..., dict[str, Compared]]
-Told = tuple[int, str, str, Any, Any]
+Listed = tuple[int, str, str, Any, Any]
 
 JPEG_512 = {"$file": "jpeg", "width": 512, "height": 512}
 JPEG_1024 = {"$file": "jpeg", "width": 1024, "height": 1024}
 NOT_FOUND = "The requested resource was not found."
 
 
-def told(one: Compared) -> list[Told]:
-    """Return the differences as (step, what, place, real, emulated), with files without size and digest."""
+def listed(one: Compared) -> list[Listed]:
+    """Return the differences as (step, what, place, real, emulated). Omit sizes and digests of files."""
     return [
         (
             finding.step,
@@ -41,8 +41,8 @@ def _undigested(value: Any) -> Any:
     return value
 
 
-def differing(found: dict[str, Compared]) -> dict[str, list[Told]]:
-    return {name: told(one) for name, one in found.items() if one.findings}
+def differing(found: dict[str, Compared]) -> dict[str, list[Listed]]:
+    return {name: listed(one) for name, one in found.items() if one.findings}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
     ],
 )
 def test_drift_finds_exactly_what_the_settings_change(
-    apart: Compare, vendor: str, expected: dict[str, list[Told]]
+    apart: Compare, vendor: str, expected: dict[str, list[Listed]]
 ) -> None:
     assert differing(apart(vendor)) == expected
 
@@ -187,7 +187,7 @@ def test_every_kind_of_difference_is_reported_exactly(
 ) -> None:
     real.bent.bend = lambda answer: bend(answer) if answer.path == "/face_recon/run_pipeline" else None
     found = compared(real, "metahuman", "success")["success"]
-    assert told(found) == [(0, *one) for one in expected]
+    assert listed(found) == [(0, *one) for one in expected]
 
 
 def test_a_different_media_type_or_file_is_reported(real: Any, compared: Compare) -> None:
@@ -197,7 +197,7 @@ def test_a_different_media_type_or_file_is_reported(real: Any, compared: Compare
             answer.body = b"\xff\xd8\xff no picture"
 
     real.bent.bend = bend
-    assert told(compared(real, "metahuman", "success")["success"]) == [
+    assert listed(compared(real, "metahuman", "success")["success"]) == [
         (1, "media type", "type", "image/jpeg", "image/png"),
         (1, "header", "headers", None, "cache-control"),
         (1, "file", "body", {"$file": "damaged jpeg"}, {"$file": "png", "width": 768, "height": 768}),
@@ -211,14 +211,14 @@ def test_a_page_instead_of_json_is_reported_and_ends_the_sample(real: Any, compa
 
     real.bent.bend = bend
     found = compared(real, "perfectcorp", "reshape")["reshape"]
-    assert [one[1:3] for one in told(found)] == [
+    assert [one[1:3] for one in listed(found)] == [
         ("status", "status"),
         ("media type", "type"),
         ("header", "headers"),
         ("JSON type", "body"),
         ("end", ""),
     ]
-    assert told(found)[-1][3:] == ("no body.data.files.0.file_id, which later requests need", "goes on")
+    assert listed(found)[-1][3:] == ("no body.data.files.0.file_id, which later requests need", "goes on")
     assert (found.calls, found.recorded) == (1, None)
 
 

@@ -48,7 +48,7 @@ def no_warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def raw(server: Listening) -> Callable[[bytes], tuple[bytes, str]]:
-    """Return a function that sends bytes and returns the response and its end, ``eof`` or ``reset``."""
+    """Return a function that sends bytes. It returns the response, and how it ended: ``eof`` or ``reset``."""
     url = httpx.URL(server.base_url)
 
     def raw(request: bytes) -> tuple[bytes, str]:

@@ -151,7 +151,7 @@ class Faults(Stateful):
         await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of ``credential`` and its call counts in all other rules. With None, remove all."""
+        """Remove the rules of ``credential``, and its call counts in other rules; with None, all rules."""
         await self.remove_all(credential)
         for rule_id in self._cache.items():
             active = self._cache.get(rule_id)

@@ -150,7 +150,7 @@ def test_the_latency_is_drawn_uniformly_and_independently_of_the_probability(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: object) -> None:
-        """Store nothing, as above."""
+        """Store nothing, because thousands of writes are slow."""
 
     monkeypatch.setattr(SqliteRecords, "put", nothing)
 
@@ -273,7 +273,7 @@ def test_forgetting_a_credential_resets_its_count_in_default_rules(play: Play) -
 
 
 def test_concurrent_calls_do_not_exceed_the_count_of_a_rule(play: Play) -> None:
-    """The rule before it only counts, which lets other calls run in between."""
+    """The first rule counts each call without firing. Its writes let other calls run at the same time."""
 
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("never", rule(probability=0.0))

@@ -43,7 +43,7 @@ def test_after_a_restart_a_reader_gets_the_missed_calls_but_not_the_cleared_ones
 
     async def read(journal: Journal, _records: SqliteRecords) -> None:
         reader = journal.follow(EVERYTHING, 5)
-        # The last two calls displaced 291 and 292; one of the last two was cleared since.
+        # The last two calls pushed the calls 291 and 292 out of the journal. Then one of the two was deleted.
         assert await anext(reader) == Gap(missed=287, last=292)
         following = [await anext(reader) for _ in range(9)]
         assert [item.number for item in following if isinstance(item, Entry)] == [*range(293, 301), 302]
