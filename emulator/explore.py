@@ -62,7 +62,7 @@ class CannotExplore(Exception):
 
 @dataclass(frozen=True)
 class Exploration:
-    """Options of an exploration.
+    """Options of ``face-emulator explore``.
 
     Attributes
     ----------

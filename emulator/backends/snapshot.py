@@ -101,7 +101,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot whose content was checked.
+    """A snapshot, after its content was checked.
 
     Attributes
     ----------

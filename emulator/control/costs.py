@@ -37,8 +37,8 @@ class Costs(BaseModel):
     operations: list[OperationCost] = Field(description="Cost of each operation with billed calls.")
     totals: dict[str, str] = Field(description="Total cost by currency, as decimal text.")
     unpriced: list[str] = Field(
-        description="Operations with billed calls but without a price, as `vendor/operation`. The setting "
-        "`prices` of the emulator for the vendor sets prices."
+        description="Operations with billed calls but without a price, as `vendor/operation`. To set a "
+        "price, use the setting `prices` of the vendor."
     )
 
 

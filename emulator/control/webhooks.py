@@ -68,7 +68,7 @@ class EndpointDescription(BaseModel):
     )
     configured: bool = Field(description="Whether the endpoint comes from the settings.")
     disabled: str | None = Field(
-        description="Why the emulator no longer sends webhooks to the endpoint; null if it does."
+        description="Why no more webhooks are sent to the endpoint; null if the endpoint is not disabled."
     )
 
 
@@ -279,8 +279,8 @@ def _plan_router(plans: Plans) -> APIRouter:
     async def forget_plan(credential: OneCredential) -> None:
         """Remove the plan of a credential.
 
-        The progression decides again when the credential's tasks end. The webhooks that the plan held back
-        are sent.
+        The credential's tasks then end according to their progression again (see
+        `GET /_emulator/progression`). The webhooks that the plan held back are sent.
         """
         if plans.get(credential) is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")

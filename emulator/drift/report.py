@@ -36,7 +36,7 @@ def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
 def print_findings(console: Console, compared: Sequence[Compared], together: str | None) -> None:
     """Print the differences, how to correct them, and the number of samples, calls and differences.
 
-    ``together`` is the setting that makes all corrections of errors.
+    ``together`` is an environment variable with all corrections that it can make, or None.
     """
     findings = [finding for one in compared for finding in one.findings]
     if findings:
@@ -70,8 +70,8 @@ def as_json(
 ) -> str:
     """Return the result of a comparison as a JSON document. Its values are masked.
 
-    ``skipped`` has the samples that were not sent, with the reasons. ``together`` is the setting that makes
-    all corrections of errors. ``failed`` says why the comparison was not completed.
+    ``skipped`` has the samples that were not sent, with the reasons. ``together`` is an environment variable
+    with all corrections that it can make. ``failed`` says why the comparison was not completed.
     """
     document = {
         "vendor": vendor,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Mode(StrEnum):
-    """When a task appears finished to the client. In every mode, its work must be done first."""
+    """When a task appears finished to the client. In every mode, the work of the task must be done first."""
 
     REAL = "real"
     """At the end of the work."""

@@ -82,7 +82,7 @@ class TaskRunner(Stateful):
         await self._leave_plans(None)
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the progression of ``credential``, or all progressions. Tasks do not change."""
+        """Delete the progression for new tasks of ``credential``, or all progressions. Keep the tasks."""
         await self.progressions.forget(credential)
 
     async def start(self) -> None:

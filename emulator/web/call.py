@@ -85,7 +85,7 @@ class Call:
                 self.warn("field-dropped", f"there is no query parameter {name}")
 
     async def identify(self, credential: str | None) -> None:
-        """Set the caller's credential, decide which fault the call gets, and apply its latency and error.
+        """Set the credential, decide which fault the call gets, and apply the fault's latency and error.
 
         A route calls this when it knows the credential, and before it checks whether the credential is valid.
 

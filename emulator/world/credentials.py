@@ -3,7 +3,7 @@
 ::
 
     CredentialRefused
-    ├── CredentialUnknown       has no state, or is empty
+    ├── CredentialUnknown       empty, or without a state in strict mode
     ├── CredentialRevoked       revoked by the account's owner or by the vendor
     ├── CredentialExpired       expired
     ├── CredentialRestricted    valid, but not for this API
@@ -38,7 +38,7 @@ class CredentialRefused(Exception):
 
 
 class CredentialUnknown(CredentialRefused):
-    """The credential has no state, or it is empty."""
+    """The credential is empty, or it has no state although strict mode requires one."""
 
 
 class CredentialRevoked(CredentialRefused):

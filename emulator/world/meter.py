@@ -87,12 +87,12 @@ class Usage:
 
     @property
     def all_calls(self) -> int:
-        """Number of billed and authorized calls."""
+        """Number of billed calls plus number of authorized calls."""
         return self.calls + len(self.authorized)
 
     @property
     def all_units(self) -> int:
-        """Number of units of all billed and authorized calls."""
+        """Number of units of the billed calls plus those of the authorized calls."""
         return self.units + sum(self.authorized.values())
 
 

@@ -23,7 +23,7 @@ class WarningKind:
 
     code: Annotated[str, Field(description="Identifier, which does not change between versions.")]
     when: Annotated[
-        str, Field(description="What the client does, as a sentence whose subject, the client, is left out.")
+        str, Field(description="What the client does. The sentence begins with its verb, such as `Sends`.")
     ]
     advice: Annotated[str, Field(description="What the client should do instead.")]
 

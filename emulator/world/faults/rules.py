@@ -33,7 +33,7 @@ class Match(Data):
     nth: int | None = Field(
         default=None,
         ge=1,
-        description="The rule fires only for this matching call, such as the 3rd. The matching calls of each "
+        description="With 3, the rule fires only for the 3rd matching call. The matching calls of each "
         "credential are counted separately.",
     )
     every: int | None = Field(

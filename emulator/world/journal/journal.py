@@ -225,7 +225,7 @@ class Journal(Stateful):
                 await self._flush()
 
     def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-        """Check that the number of matching calls is from ``at_least`` to ``at_most``. None means no limit.
+        """Check that at least ``at_least`` and at most ``at_most`` calls match. None means no upper limit.
 
         If too few calls match, the verdict has the calls that come closest to matching.
         """

@@ -181,8 +181,8 @@ class Verdict(BaseModel):
 
     ok: bool = Field(description="Whether the number of matching calls is as expected.")
     message: str = Field(
-        description="The result as a sentence: the expected number, the actual number, and the call that "
-        "comes closest to matching."
+        description="The result as a sentence. If too few calls match, it names the call that comes closest "
+        "to matching."
     )
     count: int = Field(description="Number of matching calls.")
     matching: list[int] = Field(description="Numbers of the matching calls, oldest first.")
@@ -193,7 +193,7 @@ class Verdict(BaseModel):
 
 
 def verdict(entries: Sequence[Entry], match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
-    """Check that the number of matching calls is from ``at_least`` to ``at_most``. None means no limit.
+    """Check that at least ``at_least`` and at most ``at_most`` calls match. None means no upper limit.
 
     If too few calls match, the verdict has the calls that come closest to matching.
     """
