@@ -132,3 +132,9 @@ def test_every_vendor_of_this_repository_has_its_ledger_in_the_documentation() -
     for vendor in SHIPPED:
         page = DOCS / "ledgers" / f"{vendor.name}.md"
         assert page.resolve() == Path(str(vendor.folder)) / "contract.md"
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    terms = re.findall(r"^## (.+)", text_of("glossary"), re.MULTILINE)
+    assert len(terms) > 30
+    assert terms == sorted(terms, key=str.lower)
