@@ -106,7 +106,7 @@ def _hooks_in(folder: Path) -> list[Path]:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal to a process group, and return whether the group exists. Signal 0 only checks."""
+    """Send a signal to a process group, and return whether the group exists. Signal 0 has no effect."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

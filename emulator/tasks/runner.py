@@ -120,7 +120,7 @@ class TaskRunner(Stateful):
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
-        """Return the progression of ``credential``.
+        """Return the rule that decides when the tasks of ``credential`` appear finished.
 
         A credential without its own progression has the default that a tester set, or else that of the
         settings.
