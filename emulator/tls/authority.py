@@ -15,14 +15,11 @@ The folder contains::
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
-import os
-import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -35,22 +32,17 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from emulator.tls.certificates import begun_certificate, issuer_key, moment, usage
+from emulator.tls.folder import locked, replace_file
 from emulator.tls.unusable import CA, AuthorityUnusable
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 __all__ = ["CA", "Authority", "AuthorityUnusable", "Leaf", "normalized", "open_authority"]
 
 logger = logging.getLogger(__name__)
 
-INTERMEDIATE, KEY, LOCK = "intermediate.pem", "intermediate.key", "lock"
-UNFINISHED = ".part"
-"""Suffix of files that are not completely written."""
+INTERMEDIATE, KEY = "intermediate.pem", "intermediate.key"
 
 LOCALHOST = "localhost"
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128"))
@@ -63,8 +55,6 @@ SKEW = timedelta(days=1)
 RENEW_AUTHORITY_BEFORE = timedelta(days=30)
 RENEW_LEAF_AFTER = 0.8
 """Part of a leaf's life after which it is replaced."""
-
-ORGANIZATION = "face-api-emulator"
 
 
 @dataclass(frozen=True)
@@ -123,15 +113,15 @@ class Authority:
         if dns == LOCALHOST:
             sans += [x509.IPAddress(network.network_address) for network in LOOPBACK]
         key = ec.generate_private_key(ec.SECP256R1())
-        begin = _moment(now) - SKEW
+        begin = moment(now) - SKEW
         end = min(begin + LEAF_LIFE - timedelta(seconds=1), self.intermediate.not_valid_after_utc)
         certificate = (
-            _certificate("server", self.intermediate.subject, begin, end, key)
+            begun_certificate("server", self.intermediate.subject, begin, end, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.SubjectAlternativeName(sans), critical=False)
-            .add_extension(_issuer_key(self.intermediate), critical=False)
+            .add_extension(issuer_key(self.intermediate), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         return Leaf(certificate, key)
@@ -185,33 +175,6 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
             fault,
         )
         return made
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of ``folder``. The operating system releases it if the process dies."""
-    with (folder / LOCK).open("ab") as file:
-        if sys.platform == "win32":
-            # It gives up after ten seconds.
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file with ``mode``, so that readers see either the old content or the new one.
-
-    Two processes must not replace the same file at the same time.
-    """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.unlink(missing_ok=True)  # a killed process has left it, perhaps with another mode
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def _load(folder: Path) -> Authority | None:
@@ -275,25 +238,25 @@ def _fault(authority: Authority, needed: Collection[str], now: float) -> str | N
         return f"does not permit {', '.join(missing)}"
     begin = max(each.not_valid_before_utc for each in (authority.root, authority.intermediate))
     end = min(each.not_valid_after_utc for each in (authority.root, authority.intermediate))
-    if _moment(now) < begin:
+    if moment(now) < begin:
         return f"is not valid before {begin.date()}"
-    if _moment(now) >= end - RENEW_AUTHORITY_BEFORE:
+    if moment(now) >= end - RENEW_AUTHORITY_BEFORE:
         return f"expires on {end.date()}"
     return None
 
 
 def _make(folder: Path, names: Collection[str], now: float) -> Authority:
     """Return a new authority. The root's key is gone when this function returns."""
-    begin = _moment(now) - SKEW
+    begin = moment(now) - SKEW
     end = begin + AUTHORITY_LIFE
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     # Different authorities have different names, so that a client that trusts several cannot confuse them.
     serial = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()).digest.hex()[:8]
-    usage = _usage(key_cert_sign=True, crl_sign=True)
+    signs = usage(key_cert_sign=True, crl_sign=True)
     root = (
-        _certificate(f"root {serial}", None, begin, end, root_key)
+        begun_certificate(f"root {serial}", None, begin, end, root_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(signs, critical=True)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
         )
@@ -303,12 +266,12 @@ def _make(folder: Path, names: Collection[str], now: float) -> Authority:
     # Without a constraint on addresses, the intermediate could sign for all of them.
     permitted += [x509.IPAddress(network) for network in LOOPBACK]
     intermediate = (
-        _certificate(f"intermediate {serial}", root.subject, begin, end, key)
+        begun_certificate(f"intermediate {serial}", root.subject, begin, end, key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(signs, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.NameConstraints(permitted, None), critical=True)
-        .add_extension(_issuer_key(root), critical=False)
+        .add_extension(issuer_key(root), critical=False)
         .sign(root_key, hashes.SHA256())
     )
     return Authority(folder, root, intermediate, key)
@@ -322,54 +285,3 @@ def _store(authority: Authority) -> None:
     replace_file(folder / KEY, key, mode=0o600)
     replace_file(folder / INTERMEDIATE, authority.intermediate.public_bytes(Encoding.PEM))
     replace_file(folder / CA, authority.root.public_bytes(Encoding.PEM))
-
-
-def _certificate(
-    name: str, issuer: x509.Name | None, begin: datetime, end: datetime, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
-    """Return a builder for a certificate, which is self-signed if ``issuer`` is None.
-
-    The common name is no host name, because some clients compare it with the host, and its length is limited.
-    """
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"{ORGANIZATION} {name}"),
-        ]
-    )
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer or subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _issuer_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    found = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found.value)
-
-
-def _usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _moment(now: float) -> datetime:
-    # Certificates have no fractions of a second.
-    return datetime.fromtimestamp(int(now), UTC)

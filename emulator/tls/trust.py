@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
-from emulator.tls.authority import CA, Authority, AuthorityUnusable, locked, normalized, replace_file
+from emulator.tls.authority import CA, Authority, AuthorityUnusable, normalized
+from emulator.tls.folder import locked, replace_file
 
 BUNDLE, TRUST_STORE, PHP_FOLDER, PHP_INI = "bundle.pem", "truststore.p12", "php", "emulator.ini"
 

@@ -13,7 +13,7 @@ import pytest
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import AddressInUse, Listening, running_server, serve
-from emulator.server.serving import KEEP_ALIVE_SECONDS
+from emulator.server.http import KEEP_ALIVE_SECONDS
 from emulator.settings import Settings
 
 LONGEST_PAUSE_SECONDS = 60
@@ -50,7 +50,7 @@ def test_an_idle_connection_outlasts_the_connection_pools_of_clients(server: Lis
 def test_an_idle_connection_is_closed_after_the_keep_alive_timeout(
     monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
-    monkeypatch.setattr("emulator.server.serving.KEEP_ALIVE_SECONDS", 0.3)
+    monkeypatch.setattr("emulator.server.http.KEEP_ALIVE_SECONDS", 0.3)
     with running_server(workers=workers) as server, connected(server) as (_, kept):
         answered = time.monotonic()
         assert kept.recv(1) == b""

@@ -20,7 +20,8 @@ from requests.utils import should_bypass_proxies
 from tls_peers import NAMES, NOW
 
 from emulator.tls import trust
-from emulator.tls.authority import Authority, open_authority, replace_file
+from emulator.tls.authority import Authority, open_authority
+from emulator.tls.folder import replace_file
 from emulator.tls.trust import (
     STORE_PASSWORD,
     AuthorityReplaced,

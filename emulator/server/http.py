@@ -1,0 +1,134 @@
+"""The HTTP server: uvicorn with TLS listeners, forwarded headers, and errors of the startup."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Sequence
+from socket import socket
+from typing import Any, cast
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from emulator.control.init import Scripts
+from emulator.server.plan import Plan
+from emulator.server.protocol import Protocol
+
+HANDSHAKE_SECONDS = 20.0
+"""Real seconds in which a TLS handshake must end."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Seconds until an idle connection is closed. Common web servers use the same value. With a shorter time, the
+server would more often close a connection while a client with a connection pool sends a request on it."""
+
+
+def make_server(app: FastAPI, plan: Plan) -> Server:
+    """Return the server of an application, which can be started."""
+    # The command line configures logging; an emulator inside a test must not print.
+    config = uvicorn.Config(
+        _Opening(_ForwardedHeaders(app)),
+        http=type("RelayingProtocol", (Protocol,), {"relay": plan.relay}),
+        ws="none",
+        log_config=None,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    return Server(config, plan.tls, None if plan.trust is None else plan.trust.context)
+
+
+class _Opening:
+    """ASGI middleware that stores the error of a failed startup instead of letting uvicorn log it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_traceback(message: Message) -> None:
+            is_failed = message["type"] == "lifespan.startup.failed"
+            await send({"type": message["type"]} if is_failed else message)
+
+        try:
+            await self._app(scope, receive, without_traceback)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+class _ForwardedHeaders:
+    """ASGI middleware that applies the headers that proxies add.
+
+    Requests from all addresses are trusted, because in a container they come from the bridge's address. With
+    several proxies in a row, ``X-Forwarded-Proto`` is a list. Its first member is the client's scheme.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        # uvicorn describes ASGI by other types than Starlette.
+        self._app: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="*")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application."""
+        if scope["type"] == "http":
+            headers = scope["headers"]
+            for index, (name, value) in enumerate(headers):
+                if name == b"x-forwarded-proto":
+                    headers[index] = name, value.partition(b",")[0]
+        await self._app(scope, receive, send)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that raises the error of a failed startup instead of exiting the process.
+
+    Its shutdown also cancels the init hooks and ends their scripts, because after a signal, the process exits
+    as soon as the server has stopped.
+    """
+
+    def __init__(self, config: uvicorn.Config, tls: Sequence[socket], context: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+        self._context = context
+        self.beginning: asyncio.Task[None] | None = None
+        self.scripts = Scripts()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start the application and listen."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            opening = self.config.app
+            if isinstance(opening, _Opening) and opening.failure is not None:
+                raise opening.failure from None
+            raise
+        loop = asyncio.get_running_loop()
+        for bound in self._tls:
+            self.servers.append(
+                await loop.create_server(
+                    functools.partial(
+                        cast("type[Protocol]", self.config.http_protocol_class),
+                        config=self.config,
+                        server_state=self.server_state,
+                        app_state=self.lifespan.state,
+                    ),
+                    sock=bound,
+                    ssl=self._context,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                )
+            )
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Cancel the init hooks, stop the server, and end the processes that scripts have left running."""
+        if self.beginning is not None:
+            self.beginning.cancel()
+            await asyncio.wait({self.beginning})
+        await super().shutdown(sockets)
+        self.scripts.end()
