@@ -40,6 +40,7 @@ from emulator.variables import unknown_variables
 from emulator.version import VERSION
 from emulator.web.application import vendor_application
 from emulator.web.dispatch import Dispatch
+from emulator.web.forward import forward
 from emulator.web.vendor import Vendor, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
 from emulator.webhooks.sender import HttpSender
@@ -160,6 +161,7 @@ def create_app(
         world=world,
         gate=gate,
         body_seconds=settings.body_seconds,
+        forward=forward if settings.proxy_others else None,
     )
     return app
 

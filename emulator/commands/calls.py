@@ -168,6 +168,6 @@ def _print_call(call: RecordedCall, *, as_json: bool) -> None:
     answered = "dropped" if call.status is None else str(call.status)
     fault = "" if call.fault is None else f"  [{call.fault['source']}]"
     took = f"{call.duration_ms:8.1f} ms"
-    typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.path}{fault}")
+    typer.echo(f"{call.number:>6}  {answered:<7}  {took}  {call.method} {call.target}{fault}")
     for warning in call.warnings:
         typer.echo(f"{'':>6}  {warning['code']}: {warning['detail']}")

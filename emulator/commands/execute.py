@@ -202,7 +202,7 @@ def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
     lines = [", ".join(counts)]
     for call in calls:
         lines += [
-            f"call {call.number}, {call.method} {call.path}: {warning['code']}: {warning['detail']}"
+            f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
     if calls and calls[0].number > 1:

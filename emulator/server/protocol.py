@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import socket
 import struct
 from asyncio import BaseTransport, TimerHandle, Transport
@@ -12,10 +14,10 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from emulator.server.relay import Relay
+from emulator.server.relay import Relay, Target
 from emulator.web.endings import ON_STOP
 from emulator.web.exchange import DROPPERS
-from emulator.web.proxy import PROXY, TLS_NAME
+from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME
 
 HEAD_BYTES = 64 * 1024
 """Largest size of a request's head: the request line and the headers."""
@@ -26,6 +28,16 @@ HEAD_FIELDS = 100
 HEAD_SECONDS = 20.0
 """Real seconds in which the head of a request must arrive."""
 
+TOO_LARGE = f"the head of the request has more than {HEAD_BYTES // 1024} KiB or {HEAD_FIELDS} headers"
+
+TLS_BEGIN = b"\x16\x03"
+"""The first bytes of a TLS connection: a handshake, and the major version."""
+
+BEGINS_TLS = "this port serves plain HTTP, and the request begins like TLS; write http:// or use the TLS port"
+
+SHOWN_BYTES = 8 * 1024
+"""Number of bytes of a refused request's URL to record."""
+
 LINGER_SECONDS = 2.0
 """Real seconds for which the rest of a refused request is read. Closing the connection while the client still
 sends would reset it, and the client would lose the response."""
@@ -34,10 +46,13 @@ sends would reset it, and the client would lose the response."""
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits, without upgrades, and with two ASGI extensions.
 
-    - A head that is too long is answered with status 431, and one that is not complete in time with 408.
+    - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
+      that is malformed with 400. These responses come after those of earlier requests, and the application
+      records them (``ANSWERED``).
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
-    - ``CONNECT`` opens a tunnel if ``relay`` has a target for it. Otherwise the application refuses it.
+    - ``CONNECT`` opens a tunnel if ``relay`` has a target for it, after the responses of earlier requests.
+      Otherwise the application refuses it.
     - ``DROPPERS`` closes a connection without a response. ``ON_STOP`` registers callbacks that run when the
       server stops, because some responses, such as streams, would otherwise never end.
     """
@@ -51,8 +66,11 @@ class Protocol(HttpToolsProtocol):
         self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
         self._is_in_head = True
         self._head_bytes = 0
+        self._has_begun = False
         self._refusal: HTTPStatus | None = None
         self._is_closing = False
+        self._early: bytearray | None = None
+        self._next: Callable[[], None] | None = None
         self._offered: list[tuple[bytes, bytes]] | None = None
         self._endings: set[Callable[[], None]] = set()
         self._head_timer: TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
@@ -66,24 +84,30 @@ class Protocol(HttpToolsProtocol):
         """Parse what has arrived."""
         if self._refusal is not None or self._is_closing:
             return
+        if self._early is not None:
+            self._early += data
+            if len(self._early) > HEAD_BYTES:
+                self.flow.pause_reading()
+            return
         self._unset_keepalive_if_required()
         if self._is_in_head:
             self._head_bytes += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            self._refuse_malformed(data)
             return
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         if self._refusal is not None:
-            self._refuse(self._refusal)
+            self._refuse(self._refusal, TOO_LARGE)
         elif self._is_in_head and self._head_bytes and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
 
     def on_message_begin(self) -> None:
         """Add the extensions to the request's scope."""
         super().on_message_begin()
+        self._has_begun = True
         self._endings = set()
         self.scope["extensions"] = {
             DROPPERS: {"close": self.transport.close, "reset": self._reset},
@@ -97,20 +121,19 @@ class Protocol(HttpToolsProtocol):
         """Check the head, and begin to answer the request."""
         if self._refusal is not None:
             return
-        self._is_in_head = False
-        self._stop_head_timer()
         if self._offered is not None:
             # The application sees the headers as the client has sent them.
             self.headers[:], self._offered = self._offered, None
-        elif self.parser.should_upgrade():
-            return  # ``_feed`` goes on with it
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             return
+        if self.parser.should_upgrade():
+            return  # ``_feed`` goes on with it
         if not self.url.startswith((b"/", b"*")):
             self._note_absolute()
-        super().on_headers_complete()
+        super().on_headers_complete()  # it raises an error if the URL is malformed
+        self._end_head()
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""
@@ -121,8 +144,16 @@ class Protocol(HttpToolsProtocol):
         """End the request, and expect the head of the next."""
         if self._refusal is None and not self.parser.should_upgrade():
             super().on_message_complete()
+            self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or with what has waited for the last response."""
+        super().on_response_complete()
+        if self._next is not None and not self._is_answering and not self.transport.is_closing():
+            begin, self._next = self._next, None
+            begin()
 
     def shutdown(self) -> None:
         """Call the callbacks, then shut down."""
@@ -136,6 +167,8 @@ class Protocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
+                if self._refusal is not None:
+                    return
                 data = data[offer.args[0] :]
                 if self.parser.get_method() == b"CONNECT":
                     self._connect(data)
@@ -171,22 +204,42 @@ class Protocol(HttpToolsProtocol):
         """
         parsed = httptools.parse_url(self.url)
         authority = (parsed.host or b"") + (b":%d" % parsed.port if parsed.port else b"")
+        if not parsed.path:
+            self.url = b"/" + (b"?" + parsed.query if parsed.query else b"")
+        is_http = (parsed.schema or b"").lower() == b"http"
+        self._note_authority(authority, None if is_http else "the proxy passes on http URLs and CONNECT only")
+
+    def _note_authority(self, authority: bytes, reason: str | None) -> None:
         self.headers[:] = [(b"host", authority), *(each for each in self.headers if each[0] != b"host")]
-        self.scope["extensions"][PROXY] = {"authority": authority.decode("latin-1"), "reason": None}
+        self.scope["extensions"][PROXY] = {"authority": authority.decode("latin-1"), "reason": reason}
 
     def _connect(self, early: bytes) -> None:
         """Open a tunnel, or let the application refuse it."""
-        authority = self.url.decode("latin-1")
-        target = self.relay.target(authority)
-        if isinstance(target, tuple) and not self._is_answering:
-            self.connections.discard(self)
-            self.relay.open(self.transport, target, early, self.connections)
-            return
+        self._end_head()
+        target = self.relay.target(self.url.decode("latin-1"))
+        self._note_authority(self.url, None if isinstance(target, Target) else target)
         self.url = b"/"
-        self.scope["extensions"][PROXY] = {"authority": authority, "reason": target}
+        if isinstance(target, Target):
+            self._early = bytearray(early)
+            self._when_answered(functools.partial(self._open, target))
+            return
         super().on_headers_complete()
         super().on_message_complete()
         self._is_closing = True
+
+    def _open(self, target: Target) -> None:
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        # The calls in a tunnel to a vendor are in the journal themselves.
+        note = functools.partial(self._note, None) if target.is_foreign else None
+        self.relay.open(self.transport, target, bytes(self._early or b""), self.connections, note)
+
+    def _when_answered(self, begin: Callable[[], None]) -> None:
+        """Call ``begin`` as soon as all earlier requests are answered."""
+        if self._is_answering:
+            self._next = begin
+        else:
+            begin()
 
     def _head_timed_out(self) -> None:
         self._head_timer = None
@@ -194,25 +247,58 @@ class Protocol(HttpToolsProtocol):
             # The client has begun its next request early. Its time begins after the response.
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
         elif self._head_bytes:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
         else:
             self.transport.close()  # the client has not sent anything
+
+    def _end_head(self) -> None:
+        self._is_in_head = False
+        self._stop_head_timer()
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with an error, ignore the rest of the request, and close the connection."""
+    def _refuse_malformed(self, data: bytes) -> None:
+        cycle: Any = self.cycle
+        if self._is_in_head:
+            is_tls = self._head_bytes == len(data) and data.startswith(TLS_BEGIN)
+            self._refuse(HTTPStatus.BAD_REQUEST, BEGINS_TLS if is_tls else "the request is malformed")
+        elif self.pipeline or cycle.response_started:
+            self.transport.close()
+        else:
+            # The application waits for the rest of the body. For it, the client has disconnected.
+            self._refusal = HTTPStatus.BAD_REQUEST
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._write_refusal("the body of the request is malformed")
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        """Answer with an error after earlier requests, ignore what follows, and close the connection."""
         self._refusal = status
         self._stop_head_timer()
-        if self.transport.is_closing():
+        self._when_answered(functools.partial(self._answer_refusal, reason))
+
+    def _answer_refusal(self, reason: str) -> None:
+        self._unset_keepalive_if_required()
+        task = self.loop.create_task(self._record_refusal(reason))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _record_refusal(self, reason: str) -> None:
+        """Record the refused request, then answer it, so that the client finds it in the journal."""
+        if self._refusal is not None:
+            await self._note(reason, self._refusal)
+        self._write_refusal(reason)
+
+    def _write_refusal(self, reason: str) -> None:
+        if self.transport.is_closing() or self._refusal is None:
             return
         self.flow.resume_reading()
-        text = f"{status.phrase}\n".encode()
+        text = f"{reason}\n".encode()
         head = [
-            f"HTTP/1.1 {status.value} {status.phrase}",
+            f"HTTP/1.1 {self._refusal.value} {self._refusal.phrase}",
             "content-type: text/plain; charset=utf-8",
             f"content-length: {len(text)}",
             "connection: close",
@@ -222,8 +308,37 @@ class Protocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
+    async def _note(self, reason: str | None, status: HTTPStatus) -> None:
+        """Let the application record a request that it does not answer."""
+        if not self._has_begun:
+            self.on_message_begin()
+        scope: Any = self.scope
+        path, query = b"/", b""
+        with contextlib.suppress(httptools.HttpParserError):
+            parsed = httptools.parse_url(self.url[:SHOWN_BYTES])
+            path, query = parsed.path or path, parsed.query or query
+        noted = {
+            **scope,
+            # The parser has no method before it has read the whole first line.
+            "method": self.parser.get_method().decode() if self.url else "UNKNOWN",
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self.headers[:HEAD_FIELDS],
+            "extensions": {**scope["extensions"], ANSWERED: {"status": status.value, "reason": reason}},
+        }
+        await self.app(cast("Any", noted), _receive_nothing, _send_nothing)
+
     def _reset(self) -> None:
         # With a linger time of 0, closing the connection sends a reset.
         bound: Any = self.transport.get_extra_info("socket")
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+async def _receive_nothing() -> Any:
+    return {"type": "http.disconnect"}
+
+
+async def _send_nothing(_message: Any) -> None:
+    return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Collection
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Collection
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol, cast
+
+from emulator.web.proxy import foreign_address, not_served, split_authority
 
 CONNECT_SECONDS = 20.0
 """Real seconds for opening the connection to a tunnel's target."""
@@ -13,6 +15,18 @@ CONNECT_SECONDS = 20.0
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 """The response for another host that cannot be reached. The vendors' names are always reachable."""
+
+
+Note = Callable[[HTTPStatus], Awaitable[None]]
+"""Records the status with which a tunnel was answered."""
+
+
+class Target(NamedTuple):
+    """Where a tunnel leads, and whether that is another host."""
+
+    host: str
+    port: int
+    is_foreign: bool
 
 
 class Connection(Protocol):
@@ -43,55 +57,61 @@ class Relay:
         self._is_open = is_open
         self._openings: set[asyncio.Task[None]] = set()
 
-    def target(self, authority: str) -> tuple[str, int] | str:
-        """Return the address that a tunnel to ``authority`` leads to, or why it is refused."""
+    def target(self, authority: str) -> Target | str:
+        """Return where a tunnel to ``authority`` leads, or why it is refused."""
         host, port = split_authority(authority)
         if host in self._names:
             if port != 443:
                 return f"the proxy serves {host} on port 443 only"
-            return self._tls or f"TLS is off; start the emulator with --tls to serve {host}"
+            if self._tls is None:
+                return f"TLS is off; start the emulator with --tls to serve {host}"
+            return Target(*self._tls, is_foreign=False)
         if not self._is_open:
-            return (
-                f"the proxy serves the vendors' names only, not {authority}; "
-                "FACE_EMULATOR_PROXY_OTHERS=true opens tunnels to other hosts"
-            )
+            return not_served(authority)
         if not host or port is None:
             return f"{authority} is not a host with a port"
-        return host, port
+        return Target(host, port, is_foreign=True)
 
     def open(
         self,
         transport: asyncio.Transport,
-        target: tuple[str, int],
+        target: Target,
         early: bytes,
         connections: set[Any],
+        note: Note | None,
     ) -> None:
         """Pass everything on between the client at ``transport`` and ``target``.
 
         ``early`` is what the client has sent after its request. The tunnel adds itself to ``connections``.
+        ``note`` is called before the client gets the response.
         """
         transport.pause_reading()
-        opening = asyncio.create_task(self._open(transport, target, early, connections))
+        opening = asyncio.create_task(self._open(transport, target, early, connections, note))
         self._openings.add(opening)
         opening.add_done_callback(self._openings.discard)
 
     async def _open(
         self,
         transport: asyncio.Transport,
-        target: tuple[str, int],
+        target: Target,
         early: bytes,
         connections: set[Any],
+        note: Note | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         near, far = Pipe(connections), Pipe(connections)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                host = target[0] if target == self._tls else await foreign_address(*target)
-                await loop.create_connection(lambda: far, host, target[1])
+                host = await foreign_address(target.host, target.port) if target.is_foreign else target.host
+                await loop.create_connection(lambda: far, host, target.port)
         except OSError:  # TimeoutError is one
+            if note is not None:
+                await note(HTTPStatus.BAD_GATEWAY)
             transport.write(UNREACHABLE)
             transport.close()
             return
+        if note is not None:
+            await note(HTTPStatus.OK)
         near.join(far)
         transport.set_protocol(near)
         near.connection_made(transport)
@@ -154,29 +174,3 @@ class Pipe(asyncio.Protocol):
         """Close this end, because the server stops."""
         if self.transport is not None:
             self.transport.close()
-
-
-def split_authority(authority: str) -> tuple[str, int | None]:
-    """Return the host of ``host:port`` in lower case without brackets and final dot, and the port."""
-    host, colon, port = authority.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
-        host, port = authority, ""
-    host = host.strip("[]").rstrip(".").lower()
-    return host, int(port) if port and len(port) <= 5 else None
-
-
-async def foreign_address(host: str, port: int) -> str:
-    """Return an address of ``host``.
-
-    Raises
-    ------
-    OSError
-        If it has none, or is this machine. The control API must not be reachable through the proxy.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-    address = str(found[0][4][0])
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    if mapped.is_loopback or mapped.is_unspecified:
-        raise OSError(f"{host} is this machine")
-    return address

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.clock import Setting
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
 from emulator.web.exchange import Exchange
-from emulator.web.proxy import PROXY, PROXY_VENDOR, TLS_NAME
+from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME, not_served
 from emulator.web.vendor import Vendor
-from emulator.world.journal.entry import Entry
+from emulator.world.journal.entry import PROXY_VENDOR, SERVER_VENDOR, Entry
 from emulator.world.warnings import WARNINGS, CallWarning
 from emulator.world.world import World
 
@@ -31,7 +31,7 @@ class Dispatch:
 
     Each vendor has its own application, so that its 404, 405 and 500 responses have its format. A vendor's
     host name reaches nothing but the vendor. All other requests go to the control API, if the gate does not
-    refuse them. Requests to the proxy for other hosts are refused.
+    refuse them. Requests to the proxy for other hosts are refused, or passed on.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ class Dispatch:
         Decides which requests reach the control API.
     body_seconds : float
         Longest pause in a request body, in real seconds.
+    forward : ASGI application or None
+        Passes requests to the proxy on to other hosts; None to refuse them.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Dispatch:
         world: World,
         gate: Gate,
         body_seconds: float,
+        forward: ASGIApp | None = None,
     ) -> None:
         self._app = app
         self._applications = applications
         self._world = world
         self._gate = gate
         self._body_seconds = body_seconds
+        self._forward = forward
         self._by_host = {host: vendor for vendor in vendors for host in (*vendor.hosts, *vendor.stores)}
         self._stores = {host: prefix for vendor in vendors for host, prefix in vendor.stores.items()}
         self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
@@ -73,6 +77,10 @@ class Dispatch:
         """Answer the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        answered = scope.get("extensions", {}).get(ANSWERED)
+        if answered is not None:
+            self._record_answered(scope, answered["status"], answered["reason"])
             return
         # A base URL that ends in a slash leads to a path with two slashes.
         scope["path"] = "/" + scope["path"].lstrip("/")
@@ -91,6 +99,8 @@ class Dispatch:
             warning = CallWarning(WARNINGS["proxy-refused"].code, refusal)
             self._record(exchange, scope, lambda: _Values(PROXY_VENDOR, warnings=[warning]))
             app = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
+        elif vendor is None and PROXY in scope.get("extensions", {}):
+            app = self._passed_on
         elif vendor is None:
             app = self._gate(scope) or self._app
         else:
@@ -119,26 +129,48 @@ class Dispatch:
         return None
 
     def _refusal(self, scope: Scope) -> str | None:
-        """Return why the proxy refuses a request, or None if it is none to the proxy."""
+        """Return why the proxy refuses a request, or None if it does not."""
         proxied = scope.get("extensions", {}).get(PROXY)
         if proxied is None:
             return None
         reason: str | None = proxied["reason"]
-        return reason or f"the proxy serves the vendors' names only, not {proxied['authority']}"
+        return reason or (None if self._forward is not None else not_served(proxied["authority"]))
+
+    async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to another host, and record it without its bodies."""
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._record_answered(scope, message["status"], None)
+            await send(message)
+
+        if self._forward is not None:
+            await self._forward(scope, receive, noting)
 
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
         """Record an exchange in the journal when it ends. ``values`` is called then."""
-
-        def note(capture: Capture) -> None:
-            found = values()
-
-            def make(number: int, setting: Setting) -> Entry:
-                return capture.entry(number, setting, self._secrets, **found._asdict())
-
-            self._world.journal.note(found.credential, capture.close(), make)
-
         if self._world.journal.is_on:
-            exchange.record(Capture(scope), note)
+            exchange.record(Capture(scope), lambda capture: self._note(capture, values()))
+
+    def _record_answered(self, scope: Scope, status: int, reason: str | None) -> None:
+        """Record a request that the server has answered itself, unless it is to the control API."""
+        vendor = self._vendor_of(scope, _host_of(scope))
+        if not self._world.journal.is_on or (vendor is None and scope["path"].startswith(CONTROL)):
+            return
+        capture = Capture(scope)
+        capture.note_sent({"type": "http.response.start", "status": status, "headers": []})
+        capture.note_sent({"type": "http.response.body"})
+        others = PROXY_VENDOR if PROXY in scope["extensions"] else SERVER_VENDOR
+        warnings = [] if reason is None else [CallWarning(WARNINGS["request-refused"].code, reason)]
+        self._note(capture, _Values(others if vendor is None else vendor.name, warnings=warnings))
+
+    def _note(self, capture: Capture, values: _Values) -> None:
+        """Add a call to the journal."""
+
+        def make(number: int, setting: Setting) -> Entry:
+            return capture.entry(number, setting, self._secrets, **values._asdict())
+
+        self._world.journal.note(values.credential, capture.close(), make)
 
 
 class _Values(NamedTuple):

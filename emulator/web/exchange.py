@@ -24,6 +24,10 @@ PEEK_BYTES = 32 * 1024 * 1024
 DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body that the application reads, in real seconds."""
 
+SLOWEST_BYTES = 500
+"""Bytes per second that a body must have, over the time that it may pause. Otherwise, a client that sends a
+byte now and then would be read for ever. Apache's ``RequestReadTimeout`` has the same default."""
+
 IDLE_SECONDS = 5.0
 """Real seconds to wait for more of a body that no route reads, before the connection is closed."""
 
@@ -37,7 +41,7 @@ class BodyTooLarge(Exception):
 
 
 class BodyTimedOut(Exception):
-    """The body has paused for too long. Raised to the application that reads it."""
+    """The body has paused for too long, or arrives too slowly. Raised to the application that reads it."""
 
 
 class Exchange:
@@ -58,7 +62,7 @@ class Exchange:
     is_too_large : bool
         Whether the application has tried to read more.
     is_timed_out : bool
-        Whether the body has paused for too long while the application read it.
+        Whether the body has paused for too long, or arrived too slowly, while the application read it.
     """
 
     call: Call | None = None
@@ -68,6 +72,8 @@ class Exchange:
     _capture: Capture | None = None
     _ahead: tuple[Message, ...] = ()
     _read = 0
+    _arrived = 0
+    _waited_s = 0.0
     _has_more = True
     _start: Message = {}  # noqa: RUF012 - replaced, never mutated
     _body = b""
@@ -105,7 +111,7 @@ class Exchange:
         BodyTooLarge
             If the body is longer than the application may read.
         BodyTimedOut
-            If the body has paused for too long.
+            If the body has paused for too long, or arrives too slowly.
         """
         if self._ahead:
             message, *ahead = self._ahead
@@ -148,6 +154,7 @@ class Exchange:
     async def _take(self) -> Message:
         message = await self._receive()
         self._has_more = message["type"] == "http.request" and message.get("more_body", False)
+        self._arrived += len(message.get("body", b""))
         if self._capture is not None:
             self._capture.note_received(message)
         return message
@@ -160,18 +167,27 @@ class Exchange:
         if not (self._has_more and _has_body(self._scope)):
             return await self._take()
         try:
-            async with asyncio.timeout(0 if self.is_timed_out else self.pause_seconds):
-                return await self._take()
+            return await self._take_within(self.pause_seconds)
         except TimeoutError:
             self.is_timed_out = True
             raise BodyTimedOut from None
 
+    async def _take_within(self, seconds: float) -> Message:
+        """Wait for the next message, at most for ``seconds``, and for what the whole body may still take."""
+        clock = asyncio.get_running_loop()
+        left = self.pause_seconds + self._arrived / SLOWEST_BYTES - self._waited_s
+        begun = clock.time()
+        try:
+            async with asyncio.timeout(0 if self.is_timed_out else min(seconds, left)):
+                return await self._take()
+        finally:
+            self._waited_s += clock.time() - begun
+
     async def _drain(self) -> None:
-        """Read the rest of the body, until it ends or pauses for ``IDLE_SECONDS``."""
+        """Read the rest of the body, until it ends, pauses for ``IDLE_SECONDS``, or has taken too long."""
         with contextlib.suppress(TimeoutError):
             while self._has_more:
-                async with asyncio.timeout(0 if self.is_timed_out else IDLE_SECONDS):
-                    await self._take()
+                await self._take_within(IDLE_SECONDS)
 
     async def _emit(self, message: Message) -> None:
         """Send a message without applying a fault."""

@@ -67,6 +67,11 @@ WARNINGS: Mapping[str, WarningKind] = {
             "Check the host. To allow connections to other hosts, set FACE_EMULATOR_PROXY_OTHERS=true.",
         ),
         (
+            "request-refused",
+            "Sends a request that the HTTP server refuses before a vendor sees it.",
+            "See the detail: the headers are too large, arrive too late, or are malformed.",
+        ),
+        (
             "form-not-portable",
             "Sends a multipart form that many servers read differently or refuse.",
             "Use CRLF, omit `Content-Transfer-Encoding`, and send `filename` instead of `filename*`.",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,3 +32,17 @@ def test_calls_are_listed_exported_and_forgotten(
     assert missing.near_misses[0].failures[0].condition == "status"
     tell_mine("calls", "forget")
     assert me.calls() == []
+
+
+def test_a_call_to_the_proxy_is_listed_with_its_host(tell: Callable[..., str], client: httpx.Client) -> None:
+    url = client.base_url
+    with socket.create_connection((url.host, url.port or 80), timeout=30) as connection:
+        connection.sendall(b"CONNECT listed.example:443 HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 403"
+    with httpx.Client(proxy=str(url), trust_env=False) as proxied:
+        proxied.get("http://listed.example/a?b=c")
+    lines = tell("calls", "list", "--vendor", "proxy", "--last", "2").splitlines()
+    assert [line.rpartition("ms  ")[2] for line in lines if "ms  " in line] == [
+        "CONNECT listed.example:443",
+        "GET http://listed.example/a",
+    ]

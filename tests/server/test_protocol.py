@@ -21,6 +21,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.server.protocol import HEAD_BYTES, HEAD_FIELDS
 from emulator.settings import Settings
+from emulator.world.redaction import mask
 
 CLIENTS = Path(__file__).parent.parent / "clients"
 FILE = "/s2s/v2.0/file"
@@ -243,3 +244,104 @@ def test_a_slow_body_without_a_pause_is_read(impatient: Listening) -> None:
         for byte in range(len(request)):
             connection.sendall(request[byte : byte + 1])
         assert response_of(connection)[0] == 200
+
+
+def calls_marked(client: httpx.Client, marker: str) -> list[dict[str, object]]:
+    """Return the recorded calls whose path has a marker, newest last."""
+    calls: list[dict[str, object]] = client.get("/_emulator/calls", params={"last": 50}).json()["calls"]
+    return [call for call in calls if marker in str(call["path"])]
+
+
+SLOW = b"POST /facepp/v1/3dface HTTP/1.1\r\nHost: h\r\nX-Emulator-Fault: slow\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (b"\0 is no method\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * (HEAD_FIELDS + 1) + b"\r\n", 431),
+        (b"CONNECT h:443 HTTP/1.1\r\n" + b"X: a\r\n" * (HEAD_FIELDS + 1) + b"\r\n", 431),
+    ],
+    ids=["malformed", "long", "many headers", "tunnel"],
+)
+def test_a_refusal_comes_after_the_response_of_an_earlier_request(
+    server: Listening, second: bytes, status: int
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(SLOW + second)
+        assert response_of(connection)[1] == b'{"error_message":"MISSING_ARGUMENTS: api_key"}'
+        assert response_of(connection)[0] == status
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("shown", ["path", "vendor"])
+def test_a_request_that_the_server_refuses_is_in_the_journal(
+    server: Listening, client: httpx.Client, shown: str
+) -> None:
+    path = "/facepp/refused-vendor" if shown == "vendor" else "/refused-path"
+    with connected(server) as connection:
+        connection.sendall(f"GET {path}?api_key=k HTTP/1.1\r\nHost: h\r\nX: ".encode() + b"a" * HEAD_BYTES)
+        assert response_of(connection)[0] == 431
+    (call,) = calls_marked(client, path)
+    assert (call["method"], call["status"], call["query"]) == ("GET", 431, [["api_key", mask("k")]])
+    assert call["vendor"] == ("faceplusplus" if shown == "vendor" else "server")
+    assert call["warnings"] == [
+        {"code": "request-refused", "detail": "the head of the request has more than 64 KiB or 100 headers"}
+    ]
+
+
+def test_a_head_that_is_too_slow_is_in_the_journal(impatient: Listening) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: ")
+        assert response_of(connection)[0] == 408
+    with httpx.Client(base_url=impatient.base_url, trust_env=False) as client:
+        (call,) = client.get("/_emulator/calls").json()["calls"]
+    assert (call["path"], call["status"], call["vendor"]) == ("/slow", 408, "server")
+    assert [warning["code"] for warning in call["warnings"]] == ["request-refused"]
+
+
+def test_tls_on_the_plain_port_is_refused_with_advice(server: Listening, client: httpx.Client) -> None:
+    with connected(server) as connection:
+        connection.sendall(bytes.fromhex("160301020001000001fc0303"))
+        status, body = response_of(connection)
+    assert status == 400
+    assert body.startswith(b"this port serves plain HTTP")
+    assert "UNKNOWN" in [call["method"] for call in client.get("/_emulator/calls?last=9").json()["calls"]]
+
+
+def test_a_refused_request_to_the_control_api_is_not_in_the_journal(
+    server: Listening, client: httpx.Client
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"GET /_emulator/refused-control HTTP/1.1\r\nHost: h\r\nX: " + b"a" * HEAD_BYTES)
+        assert response_of(connection)[0] == 431
+    assert calls_marked(client, "refused-control") == []
+
+
+@pytest.mark.parametrize("url", [b"http://::1:80/", b"http://", b"http://[/"])
+def test_a_malformed_url_is_refused(server: Listening, url: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % url)
+        assert response_of(connection)[0] == 400
+
+
+def test_a_url_without_a_path_has_the_path_of_a_slash(server: Listening) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"GET http://api-us.faceplusplus.com?a=b HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert response_of(connection) == (404, b'{"error_message":"API_NOT_FOUND"}')
+
+
+def test_a_malformed_body_is_refused(server: Listening) -> None:
+    with connected(server) as connection:
+        connection.sendall(register(body=b"zz\r\n", framing=b"Transfer-Encoding: chunked\r\n"))
+        assert response_of(connection) == (400, b"the body of the request is malformed\n")
+        assert connection.recv(1) == b""
+
+
+def test_a_refusal_arrives_although_the_client_sends_on(server: Listening) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"\0" * 10)
+        for _ in range(100):
+            connection.sendall(b"a" * 65536)
+        assert response_of(connection)[0] == 400

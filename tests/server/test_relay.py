@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -12,16 +14,17 @@ from hypothesis import strategies as st
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
-from emulator.server.relay import Relay, split_authority
+from emulator.server.relay import Relay, Target
 from emulator.settings import Settings
+from emulator.web.proxy import not_served, split_authority
 
 NAME = "api-us.faceplusplus.com"
 
 
 def test_a_tunnel_to_a_vendor_leads_to_the_tls_listener() -> None:
     relay = Relay([NAME], ("127.0.0.1", 8443))
-    assert relay.target(f"{NAME}:443") == ("127.0.0.1", 8443)
-    assert relay.target(f"{NAME.upper()}.:443") == ("127.0.0.1", 8443)
+    assert relay.target(f"{NAME}:443") == Target("127.0.0.1", 8443, is_foreign=False)
+    assert relay.target(f"{NAME.upper()}.:443") == Target("127.0.0.1", 8443, is_foreign=False)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +145,7 @@ def test_a_refused_tunnel_is_in_the_journal(server: Listening, client: httpx.Cli
 def test_a_plain_request_to_another_host_is_refused(server: Listening, client: httpx.Client) -> None:
     with httpx.Client(proxy=server.base_url, trust_env=False) as proxied:
         answer = proxied.get("http://plain.example/_emulator/health")
-    assert (answer.status_code, answer.text) == (
-        403,
-        "the proxy serves the vendors' names only, not plain.example\n",
-    )
+    assert (answer.status_code, answer.text) == (403, f"{not_served('plain.example')}\n")
     calls = client.get("/_emulator/calls", params={"last": 50}).json()["calls"]
     assert any(call["url"] == "http://plain.example" for call in calls)
 
@@ -177,3 +177,67 @@ def test_a_target_that_is_away_is_a_bad_gateway(workers: WorkerPool) -> None:
         connection, head = connect(server, "no.such.host.invalid:443")
         connection.close()
     assert head.startswith(b"HTTP/1.1 502 ")
+
+
+@pytest.mark.parametrize("effect", ["slow", "fast"])
+def test_a_tunnel_opens_after_the_response_of_an_earlier_request(workers: WorkerPool, effect: str) -> None:
+    """All three are sent at once: a request, ``CONNECT``, and the first bytes for the tunnel."""
+    fault = b"X-Emulator-Fault: slow\r\n" if effect == "slow" else b""
+    hello = TlsHello()
+    request = (
+        b"POST /facepp/v1/3dface HTTP/1.1\r\nHost: h\r\n%bContent-Length: 0\r\n\r\n"
+        b"CONNECT %b:443 HTTP/1.1\r\nHost: h\r\n\r\n" % (fault, NAME.encode())
+    )
+    with running_server(Settings(), workers=workers, tls_port=0) as server:
+        url = urlsplit(server.base_url)
+        with socket.create_connection((str(url.hostname), int(url.port or 80)), timeout=30) as connection:
+            connection.sendall(request + hello.begin())
+            got = b""
+            while b"established" not in got:
+                got += connection.recv(65536)
+            assert got.startswith(b"HTTP/1.1 400 ")
+            tunnel = got.partition(b"HTTP/1.1 200 Connection established\r\n\r\n")[2]
+            assert hello.finish(connection, tunnel) == "TLSv1.3"
+        calls = httpx.get(f"{server.base_url}/_emulator/calls", trust_env=False).json()["calls"]
+    assert [(call["method"], call["status"]) for call in calls] == [("POST", 400)]
+
+
+class TlsHello:
+    """The client's side of a TLS handshake, in memory."""
+
+    def __init__(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=NAME)
+
+    def begin(self) -> bytes:
+        """Return the first message."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._object.do_handshake()
+        return self._outgoing.read()
+
+    def finish(self, connection: socket.socket, got: bytes) -> str | None:
+        """Read the server's messages, and return the version of TLS."""
+        while True:
+            self._incoming.write(got)
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                got = connection.recv(65536)
+            else:
+                return self._object.version()
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_a_tunnel_to_another_host_is_in_the_journal(
+    echo: tuple[str, int], workers: WorkerPool, status: int
+) -> None:
+    authority = f"{echo[0]}:{echo[1]}" if status == 200 else "no.such.host.invalid:443"
+    with running_server(Settings(proxy_others=True), workers=workers) as server:
+        connection, head = connect(server, authority)
+        connection.close()
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        (call,) = httpx.get(f"{server.base_url}/_emulator/calls", trust_env=False).json()["calls"]
+    assert (call["vendor"], call["method"], call["status"]) == ("proxy", "CONNECT", status)
+    assert (call["url"], call["warnings"]) == (f"http://{authority}", [])

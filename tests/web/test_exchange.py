@@ -229,3 +229,40 @@ def test_a_call_is_recorded_before_the_last_message_of_its_response() -> None:
     exchange.record(Capture(talk.scope), taken.append)
     asyncio.run(exchange.run(ignore_the_body))
     assert at_each == [0, 1]
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop with a clock that a test can move."""
+
+    skipped = 0.0
+
+    def time(self) -> float:
+        """Return the loop's time."""
+        return super().time() + self.skipped
+
+
+@pytest.mark.parametrize("app", [echo, ignore_the_body])
+@pytest.mark.parametrize(
+    ("size", "seconds", "is_read"),
+    [(1, 20.0, False), (10_000, 19.0, True), (9_000, 19.0, False)],
+    ids=["drip", "slow but steady", "too slow"],
+)
+def test_a_body_may_not_be_slower_than_500_bytes_per_second(
+    app: ASGIApp, size: int, seconds: float, *, is_read: bool
+) -> None:
+    """No single pause is too long: each piece comes before the 30 seconds are over."""
+    loop = SkippingLoop()
+    pieces = 100
+    wait = min(seconds, 4.0) if app is ignore_the_body else seconds
+    talk = Talk([b"a" * (size if app is echo else size // 5)] * pieces)
+    receive = talk.receive
+
+    async def slowly() -> Message:
+        loop.skipped += wait
+        await asyncio.sleep(0)
+        return await receive()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(Exchange(talk.scope, slowly, talk.send).run(app))
+    assert (talk.received == pieces) == is_read
+    assert talk.status == (401 if app is ignore_the_body else 200 if is_read else 408)

@@ -8,12 +8,21 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+PROXY_VENDOR = "proxy"
+"""The ``vendor`` of a request to the proxy for a host that the emulator does not serve."""
+
+SERVER_VENDOR = "server"
+"""The ``vendor`` of a request that the server has refused, if its vendor is unknown."""
+
 
 class RecordedCall(BaseModel):
     """A recorded call, with secrets masked and pictures replaced by their digests."""
 
     number: int = Field(description="Number of the call, counted from 1 across all credentials.")
-    vendor: str = Field(description="Name of the vendor.")
+    vendor: str = Field(
+        description="Name of the vendor; `proxy` for a request to the proxy for another host, `server` for a "
+        "request that the server refused and that belongs to no vendor."
+    )
     operation: str | None = Field(
         description="Name of the operation; null for a path or method that is not served."
     )
@@ -53,6 +62,14 @@ class RecordedCall(BaseModel):
     warnings: list[dict[str, str]] = Field(
         description="Warnings about the request, each with `code` and `detail`."
     )
+
+    @property
+    def target(self) -> str:
+        """What the client called: the path, or the host and the path of a request to the proxy."""
+        host = self.url.partition("://")[2]
+        if self.vendor != PROXY_VENDOR:
+            return self.path
+        return host if self.method == "CONNECT" else f"{self.url}{self.path}"
 
 
 class Entry(RecordedCall):
