@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -44,6 +46,11 @@ class Progress:
             yield made.append
         self.rows.append((vendor, what, (time.perf_counter() - started) * 1000, ", ".join(made)))
 
+    def documents(self) -> list[dict[str, object]]:
+        """Return the steps as JSON objects."""
+        names = ("vendor", "step", "ms", "result")
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
     def table(self) -> Table:
         """Return the finished steps as a table."""
         table = Table("vendor", "what", "ms", "result")
@@ -53,8 +60,8 @@ class Progress:
         return table
 
 
-def run_demo(photo: Path | None, folder: Path) -> None:
-    """Send ``photo`` to all emulated APIs, write the results to ``folder``, and print a table.
+def run_demo(photo: Path | None, folder: Path, *, as_json: bool = False) -> None:
+    """Send ``photo`` to all emulated APIs, write the results to ``folder``, and print a table, or JSON.
 
     With None, a sample picture of a synthetic face is sent.
 
@@ -63,20 +70,26 @@ def run_demo(photo: Path | None, folder: Path) -> None:
     DemoFailed
         If the picture cannot be decoded, or an emulated API answers with an error.
     """
-    console = Console()
+    console = Console(stderr=as_json)
     progress = Progress(console)
     folder.mkdir(parents=True, exist_ok=True)
     data = _read_photo(photo, progress)
     with ExitStack() as stack:
         with progress.step("emulator", "start, load the face core") as made:
             server = stack.enter_context(running_server())
-            client = stack.enter_context(httpx.Client(base_url=server.base_url, timeout=TIMEOUT_SECONDS))
+            client = stack.enter_context(
+                httpx.Client(base_url=server.base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+            )
             while client.get("/_emulator/ready").status_code != httpx.codes.OK:
                 time.sleep(POLL_SECONDS)
             made(server.base_url)
         for vendor in server.app.state.vendors:
             demonstrate = importlib.import_module(f"{vendor.package}.demo").demonstrate
             demonstrate(client, data, folder, partial(progress.step, vendor.title))
+    if as_json:
+        json.dump({"folder": str(folder), "steps": progress.documents()}, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return
     console.print(progress.table())
     console.print(f"results: {folder}")
 

@@ -9,10 +9,12 @@ fast or slow.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,20 +173,26 @@ def spell(steps: Sequence[Step]) -> str:
     return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
 
 
-def explore_plans(options: Exploration, url: str | None, console: Console | None = None) -> list[Result]:
+def explore_plans(
+    options: Exploration, url: str | None, console: Console | None = None, *, as_json: bool = False
+) -> list[Result]:
     """Run the client with all orders and print the results. Return the results in which the client failed.
 
     The shortest order is first. ``url`` is the address of a running emulator. With None, one is started.
+
+    With ``as_json``, one JSON document is printed to stdout in the end, and the rest to stderr.
 
     Raises
     ------
     CannotExplore
         If the emulator is not available, or without a plan the client creates no task or no webhook is sent.
     """
-    console = console or Console()
+    console = console or Console(stderr=as_json)
     with contextlib.ExitStack() as stack:
         base_url = url.rstrip("/") if url else stack.enter_context(running_server()).base_url
-        client = stack.enter_context(httpx.Client(base_url=base_url, timeout=WARM_UP_SECONDS))
+        client = stack.enter_context(
+            httpx.Client(base_url=base_url, timeout=WARM_UP_SECONDS, trust_env=False)
+        )
         with console.status("waiting for the emulator"):
             _wait_until_ready(client)
         runs = _Runs(client, base_url, options)
@@ -207,7 +215,27 @@ def explore_plans(options: Exploration, url: str | None, console: Console | None
             )
     broken = [result for result in results if result.failure is not None]
     _show(console, results, broken)
+    if as_json:
+        document = {"orders": len(results), "broken": len(broken), "runs": _documents([plain, *results])}
+        json.dump(document, sys.stdout, indent=1)
+        sys.stdout.write("\n")
     return broken
+
+
+def _documents(results: Sequence[Result]) -> list[dict[str, object]]:
+    """Return the runs as JSON objects. The first is the one without a plan, so its ``order`` is null."""
+    return [
+        {
+            "order": None if result.plan is None else [step.value for step in result.plan.steps],
+            "ok": result.failure is None,
+            "failure": result.failure,
+            "tasks": [[step.value for step in steps] for steps in result.tasks],
+            "deliveries": result.deliveries,
+            "seconds": round(result.elapsed_s, 3),
+            "output": list(result.output),
+        }
+        for result in results
+    ]
 
 
 def _explore(runs: _Runs, options: Exploration, console: Console) -> Iterator[Result]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 import signal
 import socket
@@ -80,6 +81,24 @@ def test_the_access_log_omits_the_query_string() -> None:
         _, said = process.communicate(timeout=60)
     assert '"POST /facepp/v1/3dface HTTP/1.1" ' in said
     assert "my-" not in said
+
+
+def test_serve_prints_its_urls_as_json_when_it_is_ready() -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, "serve", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        document = json.loads(process.stdout.readline())
+        ready = httpx.get(f"{document['control']}/ready", trust_env=False)
+        assert (ready.status_code, document["tls"], document["ca"]) == (200, None, None)
+        assert document["vendors"]["perfectcorp"] == f"{document['url']}/s2s"
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def test_serve_reports_a_port_in_use_and_the_port_option() -> None:

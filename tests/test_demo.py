@@ -57,6 +57,19 @@ def test_the_demo_writes_the_results_of_all_vendors(
         assert vendor.title in printed
 
 
+def test_the_demo_prints_its_steps_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not use the proxy of the environment for its own emulator."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    run_demo(None, tmp_path, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["folder"] == str(tmp_path)
+    assert {step["vendor"] for step in document["steps"]} >= {vendor.title for vendor in VENDORS.values()}
+    assert all(set(step) == {"vendor", "step", "ms", "result"} for step in document["steps"])
+
+
 def test_a_picture_without_a_face_fails_with_the_vendors_error(tmp_path: Path, landscape_jpeg: bytes) -> None:
     photo = tmp_path / "landscape.jpg"
     photo.write_bytes(landscape_jpeg)

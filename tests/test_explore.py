@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -135,6 +136,26 @@ def test_webhooks_go_to_the_given_endpoint(url: str, receiver: Any) -> None:
         explore(url, CONSUMER, "deaf", endpoint="ftp://a/")
     with pytest.raises(CannotExplore, match="metahuman has no webhooks; vendors with webhooks: perfectcorp"):
         explore(url, CONSUMER, "deaf", endpoint=receiver.url, vendor="metahuman")
+
+
+def test_the_runs_are_one_json_document(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The explorer calls the emulator without the proxy of the environment."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    asked = Exploration(
+        # The client has the same environment.
+        ("env", "-u", "HTTP_PROXY", sys.executable, CONSUMER, "duplicates"),
+        most_polls=0,
+        patience_s=0.1,
+    )
+    broken = explore_plans(asked, url, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["orders"], document["broken"]) == (10, len(broken))
+    plain, first, *_ = document["runs"]
+    assert (plain["order"], plain["ok"], plain["failure"], plain["deliveries"]) == (None, True, None, 1)
+    assert (first["order"], first["ok"]) == (["created", "poll_end"], True)
 
 
 def test_explore_reports_why_it_cannot_explore(url: str) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, CredentialFilter, Url, connected
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_json, print_one
+from emulator.commands.output import AlwaysJson, AsJson, print_json, print_one, working
 
 if TYPE_CHECKING:
     from emulator.world.journal.entry import RecordedCall
@@ -92,7 +92,10 @@ def listen(
 
 @group.command("show")
 def show_call(
-    number: Annotated[int, typer.Argument(help="Number of the call, from `calls list`.")], url: Url = BASE_URL
+    number: Annotated[int, typer.Argument(help="Number of the call, from `calls list`.")],
+    url: Url = BASE_URL,
+    *,
+    as_json: AlwaysJson = False,  # noqa: ARG001 - see its help
 ) -> None:
     """Show one call with its response, as JSON."""
     with connected(url) as client:
@@ -150,7 +153,7 @@ def export_har(
     url: Url = BASE_URL,
 ) -> None:
     """Export recorded calls as an HTTP archive (HAR), which browsers can open."""
-    with connected(url, credential) as client:
+    with connected(url, credential) as client, working("exporting the calls"):
         file.write_text(json.dumps(client.har(), indent=1))
 
 

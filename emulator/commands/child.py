@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a shell for a command that does not exist, or that is not executable."""
@@ -36,7 +37,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
     No shell is involved. The command is the leader of a new process group. SIGINT, SIGTERM, SIGHUP and
     SIGQUIT are passed on to the group, which is killed if the command has not ended ``GRACE_SECONDS`` later.
-    Processes that the command leaves behind are ended too.
+    Processes that the command leaves behind in its group are ended too. If Ctrl+Z stops the command, this
+    process stops with it, and the shell can continue both.
 
     Raises
     ------
@@ -52,8 +54,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
             raise CannotStart(command[0], NOT_EXECUTABLE) from error
         group.start(process.pid)
         try:
-            with _in_foreground(process.pid):
-                code = process.wait()
+            with _Terminal(process.pid) as terminal:
+                code = process.returncode = _wait(process.pid, terminal)
         finally:
             _end_group(process.pid)
     return code if code >= 0 else 128 - code
@@ -100,25 +102,57 @@ def _passing_signals() -> Iterator[_Group]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def _in_foreground(group: int) -> Iterator[None]:
-    """Give the terminal to the group, so that the command can read from it and gets Ctrl+C."""
-    try:
-        terminal = sys.stdin.fileno()
-        before = os.tcgetpgrp(terminal)
-    except (OSError, ValueError):  # there is no terminal
-        yield
-        return
-    # A background process that sets the foreground group gets this signal, which would stop it.
-    handler = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    try:
+class _Terminal:
+    """The terminal of this process, if it has one. The command's group gets it while the command runs.
+
+    So the command can read from it, and gets Ctrl+C and Ctrl+Z. A process in the background does not have the
+    terminal, and gives nothing away: otherwise the shell would lose it.
+    """
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._file: int | None = None
+        with contextlib.suppress(OSError, ValueError):
+            file = sys.stdin.fileno()
+            os.tcgetpgrp(file)
+            self._file = file
+
+    def __enter__(self) -> Self:
+        # A background process that sets the foreground group gets this signal, which would stop it.
+        self._handler = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        self._move(os.getpgrp(), self._group)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._move(self._group, os.getpgrp())
+        signal.signal(signal.SIGTTOU, self._handler)
+
+    def stop(self, number: int) -> None:
+        """Stop this process too, because the signal ``number`` has stopped the command, and go on with it."""
+        if self._file is None:
+            return  # somebody stopped the command alone
+        # The command may have read before it got the terminal.
+        was_early = number in {signal.SIGTTIN, signal.SIGTTOU} and os.tcgetpgrp(self._file) == self._group
+        if not was_early:
+            self._move(self._group, os.getpgrp())
+            os.kill(0, signal.SIGTSTP)  # the shell sees it, and continues this group later
+            self._move(os.getpgrp(), self._group)
+        _signal_group(self._group, signal.SIGCONT)
+
+    def _move(self, giver: int, taker: int) -> None:
+        """Give the terminal to a group, if ``giver`` has it."""
         with contextlib.suppress(OSError):  # the command has ended already
-            os.tcsetpgrp(terminal, group)
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.tcsetpgrp(terminal, before)
-        signal.signal(signal.SIGTTOU, handler)
+            if self._file is not None and os.tcgetpgrp(self._file) == giver:
+                os.tcsetpgrp(self._file, taker)
+
+
+def _wait(process: int, terminal: _Terminal) -> int:
+    """Wait for the end of the command, and return its code; negative if a signal ended it."""
+    while True:
+        _, status = os.waitpid(process, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)
+        terminal.stop(os.WSTOPSIG(status))
 
 
 def _end_group(group: int) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.failure import stopped
+from emulator.commands.output import AsJson
 
 
 def demo(
@@ -17,6 +18,8 @@ def demo(
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the results to.")] = Path(
         "demo"
     ),
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Send a photo to all emulated vendors, and save their results.
 
@@ -26,6 +29,6 @@ def demo(
     from emulator.web.demonstration import DemoFailed
 
     try:
-        run_demo(photo, folder)
+        run_demo(photo, folder, as_json=as_json)
     except (DemoFailed, ValueError, OSError) as error:
         raise stopped(error) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import socket
 import ssl
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import typer
 
 from emulator.commands.connection import BASE_URL, Url
+from emulator.commands.output import AsJson, print_json, working
 
 if TYPE_CHECKING:
     from emulator.control.world import Health
@@ -63,12 +63,17 @@ def doctor(
     vendor. The exit code is 1 if a check fails.
     """
     findings: list[Finding] = []
-    for finding in _findings(url):
+    checks = _findings(url)
+    while True:
+        with working("checking"):
+            finding = next(checks, None)
+        if finding is None:
+            break
         findings.append(finding)
         if not as_json:
             typer.echo(_line(finding))
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print_json([asdict(finding) for finding in findings])
     raise typer.Exit(int(any(finding.result is Result.FAIL for finding in findings)))
 
 
@@ -243,13 +248,16 @@ def _connect_directly(name: str) -> socket.socket | str:
     return socket.create_connection((name, 443), timeout=CONNECT_SECONDS)
 
 
-def healthcheck(
-    url: Url = BASE_URL,
-) -> None:
+def healthcheck(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
+    # Not by the proxy of the environment, as all commands that call the emulator.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS):  # noqa: S310 - the user's own
-            return
+        with opener.open(f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS):
+            if as_json:
+                print_json({"ready": True})
     except (OSError, ValueError) as error:
+        if as_json:
+            print_json({"ready": False})
         typer.echo(f"face-emulator: {url} is not ready: {error}", err=True)
         raise typer.Exit(1) from error

@@ -38,6 +38,8 @@ def env(
         typer.Option("--format", help="`shell`: to evaluate; `github`: lines for the file in $GITHUB_ENV."),
     ] = Format.SHELL,
     url: Url = BASE_URL,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as `--format json`.")] = False,
 ) -> None:
     """Print the environment variables with which clients reach the running emulator.
 
@@ -54,7 +56,7 @@ def env(
         variables = variables_of(health, url, vendors, os.environ)
     except CallFailed as error:
         raise failed(str(error)) from error
-    typer.echo(written(variables, format_), nl=False)
+    typer.echo(written(variables, Format.JSON if as_json else format_), nl=False)
 
 
 def variables_of(

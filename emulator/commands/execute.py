@@ -18,6 +18,7 @@ import typer
 
 from emulator.commands.environment import variables_of
 from emulator.commands.failure import CallFailed, failed, stopped
+from emulator.commands.output import working
 
 if TYPE_CHECKING:
     from emulator.control.client import Client
@@ -29,6 +30,10 @@ OWN_FAILURE = 125
 
 START_SECONDS = 120.0
 """Real seconds in which the emulator must be ready."""
+
+
+HTTP_PORT, HTTPS_PORT = 80, 443
+"""Ports of URLs without a port."""
 
 
 class FailOn(StrEnum):
@@ -123,12 +128,15 @@ def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
 
     if options.is_sealed:
         _seal(settings)
+    # In the sealed network, clients reach the vendors' names at the ports of their URLs.
+    http_port, tls_port = (HTTP_PORT, HTTPS_PORT) if options.is_sealed else (0, 0)
     with (
-        running_server(settings, port=options.port, tls_port=443 if options.is_sealed else 0) as listening,
+        running_server(settings, port=options.port or http_port, tls_port=tls_port) as listening,
         Client(listening.control_url or listening.base_url) as client,
     ):
         _say(f"running at {listening.base_url}")
-        client.wait_until_ready(START_SECONDS)
+        with working("loading the face core"):
+            client.wait_until_ready(START_SECONDS)
         variables = variables_of(
             client.health(),
             listening.base_url,
@@ -157,7 +165,7 @@ def _settings(data_dir: Path | None, scenarios: list[str] | None, options: _Opti
     Raises
     ------
     CallFailed
-        If an option needs the journal, but the journal is off.
+        If an option needs the journal, but the journal is off, or the folder of the HAR file does not exist.
     """
     from emulator.settings import Settings
 
@@ -170,6 +178,8 @@ def _settings(data_dir: Path | None, scenarios: list[str] | None, options: _Opti
     settings = Settings(**given)
     if (options.fail_on or options.har is not None) and not settings.journal_calls:
         raise CallFailed("--fail-on and --har need the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
+    if options.har is not None and not options.har.absolute().parent.is_dir():
+        raise CallFailed(f"--har {options.har}: there is no folder {options.har.absolute().parent}")
     return settings
 
 

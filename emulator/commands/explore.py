@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.failure import stopped
+from emulator.commands.output import AsJson
 
 
 def explore(
@@ -42,6 +43,7 @@ def explore(
             help="Seconds to wait for each poll; must be longer than the client's polling interval.", min=0
         ),
     ] = 3.0,
+    as_json: AsJson = False,
 ) -> None:
     """Run a client with every order of polls and webhooks, and report the orders that break it.
 
@@ -62,7 +64,7 @@ def explore(
         patience_s=patience,
     )
     try:
-        broken = explore_plans(asked, url)
+        broken = explore_plans(asked, url, as_json=as_json)
     except (CannotExplore, ValueError, OSError) as error:
         raise stopped(error, 2) from error
     if broken:

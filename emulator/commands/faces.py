@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.failure import failed, stopped
+from emulator.commands.output import AsJson, print_json, working
 
 
 def faces(
@@ -72,6 +73,7 @@ def faces(
             help="Write a .json file of the same name with the ground truth: coefficients, pose, landmarks."
         ),
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Draw synthetic faces, or one of the named test faces.
 
@@ -83,6 +85,9 @@ def faces(
     from emulator.face.synthetic.named import NAMED_FACES
     from emulator.pipelines.faces import UnknownFace, draw_faces, named_face
 
+    if name == "list" and as_json:
+        print_json([{"name": known, "shows": face.shows} for known, face in NAMED_FACES.items()])
+        return
     if name == "list":
         width = max(map(len, NAMED_FACES))
         for known, face in NAMED_FACES.items():
@@ -93,7 +98,8 @@ def faces(
     picture_format = "png" if output.suffix.lower() == ".png" else "jpeg"
     try:
         if name is not None:
-            picture = named_face(name, picture_format)
+            with working(f"drawing {name}"):
+                picture = named_face(name, picture_format)
         else:
             coefficients = None if identity is None else _identity_in(json.loads(identity.read_text()))
             specs = [
@@ -120,10 +126,20 @@ def faces(
                 )
                 for index in range(people)
             ]
-            picture = draw_faces(specs, picture_format)
+            with working("drawing"):
+                picture = draw_faces(specs, picture_format)
         output.write_bytes(picture.data)
-        if truth:
-            output.with_suffix(".json").write_text(picture.truth)
+        truth_file = output.with_suffix(".json") if truth else None
+        if truth_file is not None:
+            truth_file.write_text(picture.truth)
+        if as_json:
+            print_json(
+                {
+                    "file": str(output),
+                    "bytes": len(picture.data),
+                    "truth": None if truth_file is None else str(truth_file),
+                }
+            )
     except (UnknownFace, ValueError, OSError) as error:
         raise stopped(error) from error
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="BaseModel")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AlwaysJson = Annotated[
+    bool, typer.Option("--json", help="For scripts that add it to every command; the output is always JSON.")
+]
 
 
 def print_list(found: Iterable[Model], line: Callable[[Model], str], *, as_json: bool) -> None:
@@ -31,6 +35,15 @@ def print_one(found: Model, line: Callable[[Model], str], *, as_json: bool) -> N
         print_json(found.model_dump(mode="json"))
     else:
         typer.echo(line(found))
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show what the block does, on a terminal, while it runs. stdout stays free for the output."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def print_json(document: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import stopped
-from emulator.commands.output import AsJson, print_list, print_one
+from emulator.commands.output import AlwaysJson, AsJson, print_list, print_one
 
 group = typer.Typer(no_args_is_help=True, help="Load scenarios: sets of fault rules and settings.")
 
@@ -31,7 +31,10 @@ def list_scenarios(*, as_json: AsJson = False) -> None:
 
 @group.command("show")
 def show_scenario(
-    name: Annotated[str, typer.Argument(help="Name of a built-in scenario.")], url: Url = BASE_URL
+    name: Annotated[str, typer.Argument(help="Name of a built-in scenario.")],
+    url: Url = BASE_URL,
+    *,
+    as_json: AlwaysJson = False,  # noqa: ARG001 - see its help
 ) -> None:
     """Show a built-in scenario, as JSON."""
     with connected(url) as client:

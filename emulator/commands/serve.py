@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,11 @@ def serve(
         Path | None,
         typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
     ] = None,
+    *,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object with the URLs as soon as the emulator is ready."),
+    ] = False,
 ) -> None:
     """Start the emulator. Stop it with Ctrl+C.
 
@@ -86,7 +92,7 @@ def serve(
                 settings,
                 host or ["127.0.0.1"],
                 port,
-                lambda listening: _announce(listening, settings),
+                lambda listening: _announce_json(listening) if as_json else _announce(listening, settings),
                 tls_port=tls,
             )
         )
@@ -135,3 +141,18 @@ async def _announce(listening: Listening, settings: Settings) -> None:
     typer.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
     await listening.app.state.world.queue.wait_until_warm()
     typer.echo("Ready.")
+
+
+async def _announce_json(listening: Listening) -> None:
+    """Print the URLs as one line of JSON when the emulator is ready."""
+    await listening.app.state.world.queue.wait_until_warm()
+    document = {
+        "url": listening.base_url,
+        "vendors": {
+            vendor.name: f"{listening.base_url}{vendor.prefixes[0]}" for vendor in listening.app.state.vendors
+        },
+        "control": listening.control_url and f"{listening.control_url}/_emulator",
+        "tls": listening.tls_url,
+        "ca": None if listening.ca_file is None else str(listening.ca_file),
+    }
+    typer.echo(json.dumps(document))

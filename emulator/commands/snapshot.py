@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Url, connected
-from emulator.commands.output import AsJson, print_json, print_one
+from emulator.commands.output import AsJson, print_json, print_one, working
 
 group = typer.Typer(no_args_is_help=True, help="Save all state of an emulator to a file, and restore it.")
 
@@ -25,7 +25,8 @@ def save(
     unfinished = file.with_name(f"{file.name}.part")
     with connected(url) as client:
         try:
-            client.save_snapshot(unfinished)
+            with working("saving the state"):
+                client.save_snapshot(unfinished)
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -44,7 +45,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Replace all state of a running emulator with the state in FILE."""
-    with connected(url) as client:
+    with connected(url) as client, working("restoring the state"):
         found = client.restore_snapshot(file)
     print_one(
         found,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
-from emulator.commands.output import AsJson, print_list, print_one
+from emulator.commands.output import AlwaysJson, AsJson, print_list, print_one
 
 group = typer.Typer(no_args_is_help=True, help="List and finish asynchronous tasks.")
 
@@ -26,7 +26,7 @@ def list_tasks(credential: CredentialFilter = None, url: Url = BASE_URL, *, as_j
 
 
 @group.command("show")
-def show_task(task_id: TaskId, url: Url = BASE_URL) -> None:
+def show_task(task_id: TaskId, url: Url = BASE_URL, *, as_json: AlwaysJson = False) -> None:  # noqa: ARG001 - see its help
     """Show a task with its real state, as JSON. This does not count as a poll."""
     with connected(url) as client:
         typer.echo(client.task(task_id).model_dump_json(indent=1))
@@ -61,6 +61,8 @@ def set_progression(
     ] = None,
     credential: Credential = None,
     url: Url = BASE_URL,
+    *,
+    as_json: AlwaysJson = False,  # noqa: ARG001 - see its help
 ) -> None:
     """Set or show the progression: when new tasks appear finished to the client.
 

@@ -14,7 +14,7 @@ from emulator.commands.connection import (
     connected,
 )
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_list, print_one
+from emulator.commands.output import AsJson, print_json, print_list, print_one
 
 if TYPE_CHECKING:
     from emulator.control.webhooks import DeliveryDescription, EndpointDescription
@@ -94,6 +94,7 @@ def plan_webhooks(
         str | None,
         typer.Option("--credential", "-c", help="Credential that the plan is for; required."),
     ] = None,
+    as_json: AsJson = False,
     url: Url = BASE_URL,
 ) -> None:
     """Set the order of polls and webhooks for a credential.
@@ -111,6 +112,9 @@ def plan_webhooks(
             client.plan(polls, webhooks or ())
         else:
             found = client.planned()
+            if as_json:
+                print_json(found.model_dump(mode="json", exclude_none=True))
+                return
             typer.echo(found.plan.model_dump_json(exclude_none=True))
             for task in found.tasks:
                 typer.echo(f"{task.task}  {', '.join(task.steps)}")

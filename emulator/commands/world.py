@@ -10,10 +10,10 @@ import typer
 
 from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
 from emulator.commands.failure import failed
-from emulator.commands.output import AsJson, print_json
+from emulator.commands.output import AlwaysJson, AsJson, print_json
 
 
-def health(url: Url = BASE_URL) -> None:
+def health(url: Url = BASE_URL, *, as_json: AlwaysJson = False) -> None:  # noqa: ARG001 - see its help
     """Show the version, the vendors and the storage of the emulator, as JSON."""
     with connected(url) as client:
         typer.echo(client.health().model_dump_json(indent=1))
@@ -26,6 +26,7 @@ NOT_READY = 124
 def wait(
     *,
     timeout: Annotated[float, typer.Option(help="Longest time to wait, in seconds.", min=0)] = 60.0,
+    as_json: AsJson = False,
     url: Url = BASE_URL,
 ) -> None:
     """Wait until the emulator is ready.
@@ -36,7 +37,11 @@ def wait(
         try:
             client.wait_until_ready(timeout, on_wait=_show_waiting if sys.stderr.isatty() else None)
         except TimeoutError as error:
+            if as_json:
+                print_json({"ready": False})
             raise failed(str(error), code=NOT_READY) from error
+    if as_json:
+        print_json({"ready": True})
 
 
 def _show_waiting(seconds: float) -> None:
@@ -46,6 +51,8 @@ def _show_waiting(seconds: float) -> None:
 def openapi(
     vendor: Annotated[str, typer.Argument(help="Name of a vendor, such as faceplusplus.")],
     url: Url = BASE_URL,
+    *,
+    as_json: AlwaysJson = False,  # noqa: ARG001 - see its help
 ) -> None:
     """Print the OpenAPI document of a vendor's emulated API, as JSON."""
     with connected(url) as client:

@@ -53,6 +53,10 @@ PROGRAMS = {
         ["java", str(CLIENTS / "Flow.java"), str(FACES / "ok-frontal.jpg")],
         shutil.which("java") is not None,
     ),
+    "java-url": (
+        ["java", str(CLIENTS / "FlowUrl.java"), str(FACES / "ok-frontal.jpg")],
+        shutil.which("java") is not None,
+    ),
     "php-curl": (["php", str(CLIENTS / "upload_curl.php")], _has_php_curl()),
     "php-streams": (["php", str(CLIENTS / "upload_streams.php")], shutil.which("php") is not None),
     "go": (["go", "run", str(CLIENTS / "upload.go")], shutil.which("go") is not None),
@@ -111,7 +115,7 @@ def test_an_unmodified_client_gets_through_by_variables_alone(variables: dict[st
         command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **variables}
     )
     assert ran.stdout.startswith("done "), ran.stderr
-    assert name == "java" or ran.stdout == "done 200\n"
+    assert name.startswith("java") or ran.stdout == "done 200\n"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         if is_there
     ]
     script += [
+        "echo plain: $(curl -s http://api-us.faceplusplus.com/nothing)",
         "curl -sS --max-time 20 https://example.com 2>&1 || echo refused: $?",
         shlex.join([sys.executable, "-c", LEAVE]) + " 2>&1 | tail -1",
     ]
@@ -145,6 +150,7 @@ def test_in_the_sealed_run_every_unmodified_client_gets_through(sealed: tuple[st
 def test_nothing_leaves_the_sealed_run(sealed: tuple[str, str]) -> None:
     if PROGRAMS["curl"][1]:
         assert "refused: 6" in sealed[0]  # the name does not resolve
+        assert 'plain: {"error_message":"API_NOT_FOUND"}' in sealed[0]
     assert "Network is unreachable" in sealed[0]
 
 
@@ -169,6 +175,13 @@ def test_arguments_reach_the_command_without_a_shell(state: Path) -> None:
     print_them = "import json, sys; print(json.dumps(sys.argv[1:]))"
     ran = face_emulator("exec", "--", sys.executable, "-c", print_them, *words, XDG_STATE_HOME=str(state))
     assert json.loads(ran.stdout) == words
+
+
+def test_a_har_file_that_cannot_be_written_stops_exec_before_the_command(state: Path, tmp_path: Path) -> None:
+    file = tmp_path / "no-folder" / "calls.har"
+    ran = face_emulator("exec", "--har", str(file), "--", "echo", "ran", XDG_STATE_HOME=str(state))
+    assert (ran.returncode, ran.stdout) == (125, "")
+    assert f"there is no folder {tmp_path / 'no-folder'}" in ran.stderr
 
 
 def test_a_failure_of_the_emulator_has_a_code_of_its_own(state: Path) -> None:

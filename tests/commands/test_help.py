@@ -34,3 +34,21 @@ def test_a_command_and_all_its_parameters_have_help(name: str) -> None:
         text = getattr(parameter, "help", None)
         assert text, parameter.name
         assert text.endswith((".", "?")), (parameter.name, text)
+
+
+WITHOUT_OUTPUT = {
+    "calls forget", "calls har", "credentials remove", "credentials set", "faults forget", "faults remove",
+    "reset", "scenario unload", "webhooks remove",
+    "exec",  # its output is that of the command
+}  # fmt: skip
+
+
+def test_every_command_with_output_can_print_json() -> None:
+    """``drift`` writes its JSON to a file."""
+    without = {
+        name
+        for name, command in COMMANDS.items()
+        if not isinstance(command, TyperGroup)
+        and not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == WITHOUT_OUTPUT

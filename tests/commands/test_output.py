@@ -43,6 +43,11 @@ COMMANDS = (
 def run(server: Listening, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """A function that runs a command and returns what it prints."""
     monkeypatch.setenv("FACE_EMULATOR_URL", server.base_url)
+    # No command may use this proxy, because the emulator is on this machine.
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
 
     def run(command: str) -> str:
         done = CliRunner().invoke(app, command.split())
@@ -79,11 +84,48 @@ def test_json_is_one_document(run: Callable[[str], str], command: str) -> None:
         assert document
 
 
+def test_commands_that_always_print_json_accept_the_option(run: Callable[[str], str]) -> None:
+    for command in ("health", "openapi faceplusplus", "scenario show rate-limited", "tasks progression"):
+        assert json.loads(run(f"{command} --json")) == json.loads(run(command))
+    assert json.loads(run("env --json")) == json.loads(run("env --format json"))
+
+
+@pytest.mark.parametrize("command", ["wait --timeout 0.1", "healthcheck"])
+def test_readiness_is_one_object(run: Callable[[str], str], command: str) -> None:
+    assert json.loads(run(f"{command} --json")) == {"ready": True}
+    done = CliRunner().invoke(app, [*command.split(), "--json", "--url", "http://127.0.0.1:9"])
+    assert done.exit_code == (1 if command == "healthcheck" else 124)
+    assert json.loads(done.stdout) == {"ready": False}
+
+
+def test_a_plan_is_one_object(run: Callable[[str], str], me: Any) -> None:
+    me.plan(1, ["after_end"])
+    document = json.loads(run("webhooks plan -c sk-output --json"))
+    assert document["plan"]["polls"] == 1
+    me.forget_plan()
+
+
+def test_a_drawn_face_is_one_object(run: Callable[[str], str], tmp_path: Path) -> None:
+    file = tmp_path / "face.jpg"
+    assert json.loads(run(f"faces --size 64 -o {file} --json")) == {
+        "file": str(file),
+        "bytes": file.stat().st_size,
+        "truth": str(tmp_path / "face.json"),
+    }
+    names = json.loads(run("faces --name list --json"))
+    assert {"name", "shows"} == set(names[0])
+    assert len(names) == len(run("faces --name list").splitlines())
+
+
 def test_calls_are_one_object_per_line(run: Callable[[str], str], server: Listening) -> None:
     import httpx  # noqa: PLC0415 - only here
 
     for _ in range(2):
-        httpx.get(f"{server.base_url}/s2s/v1.0/client/credit", headers={"Authorization": "Bearer sk-lines"})
+        httpx.get(
+            f"{server.base_url}/s2s/v1.0/client/credit",
+            headers={"Authorization": "Bearer sk-lines"},
+            trust_env=False,
+        )
     lines = run("calls list --json -c sk-lines").splitlines()
     assert [json.loads(line)["operation"] for line in lines] == ["credit", "credit"]
 
