@@ -51,6 +51,13 @@ SLUG_PARAMETERS = {
     "part": "Second part of the name, such as `ring` in `2d-vto/ring`. The name has no effect.",
 }
 
+LEGACY_PATHS = {
+    f"/s2s/{version}/file{slug}": needs_size
+    for version, needs_size in (("v1.0", False), ("v1.1", True))
+    for slug in SLUGS
+}
+"""The v1 paths, and whether the registration of a file needs its size."""
+
 OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
 
 
@@ -69,8 +76,7 @@ async def create_file_v1(
     """Register files under a v1 path, and get an upload URL for each."""
     _warn_of_path(request, call)
     body = await read_body(request, LegacyFiles)
-    needs_size = not request.url.path.startswith("/s2s/v1.0/")
-    if needs_size and any(file.file_size is None for file in body.files):
+    if LEGACY_PATHS[request.scope["route"].path] and any(file.file_size is None for file in body.files):
         raise V1["InvalidParameters"].occur(sentence=is_missing("file_size"))
     settings = world.lifetimes.of(VENDOR, credential, settings)
     return render(LegacyFilesOf(result=await _register(body.files, request, world, settings, credential)))
@@ -180,7 +186,7 @@ CREATE_FILE = Operation(
 CREATE_FILE_V1 = Operation(
     name="create_file_v1",
     methods=("POST",),
-    paths=tuple(f"/s2s/{version}/file{slug}" for version in ("v1.0", "v1.1") for slug in SLUGS),
+    paths=tuple(LEGACY_PATHS),
     endpoint=create_file_v1,
     errors=V1,
     path_parameters=SLUG_PARAMETERS,
