@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 BACKLOG = 2048
 
+Address = tuple[socket.AddressFamily, str]
+
 
 class AddressInUse(Exception):
     """Another process listens on the address."""
@@ -50,12 +52,8 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
     """
     bound: list[socket.socket] = []
     try:
-        for host in hosts:
-            for family, address in _addresses(host, port):
-                # A second name of an address that is bound already.
-                if any(other.family is family and other.getsockname()[0] == address for other in bound):
-                    continue
-                bound.append(_bind(family, address, port or (bound[0].getsockname()[1] if bound else 0)))
+        for family, address in _distinct([each for host in hosts for each in _addresses(host, port)]):
+            bound.append(_bind(family, address, port or (bound[0].getsockname()[1] if bound else 0)))
     except BaseException:
         for each in bound:
             each.close()
@@ -74,12 +72,26 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+def _addresses(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         raise AddressUnusable(host, port, str(getattr(error, "strerror", error))) from error
-    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+    return [(family, str(address[0])) for family, _, _, _, address in found]
+
+
+def _distinct(addresses: Sequence[Address]) -> list[Address]:
+    """Return the addresses without those that another one includes, such as 127.0.0.1 beside 0.0.0.0."""
+    has_all_of_ipv6 = (socket.AF_INET6, "::") in addresses
+    has_all_of_ipv4 = (socket.AF_INET, "0.0.0.0") in addresses  # noqa: S104 - compared, not bound
+    is_dual = has_all_of_ipv6 and socket.has_dualstack_ipv6()
+
+    def is_included(family: socket.AddressFamily, address: str) -> bool:
+        if family is socket.AF_INET6:
+            return has_all_of_ipv6 and address != "::"
+        return is_dual or (has_all_of_ipv4 and address != "0.0.0.0")  # noqa: S104 - compared, not bound
+
+    return [each for each in dict.fromkeys(addresses) if not is_included(*each)]
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -39,6 +39,21 @@ def test_two_colons_accept_both_families() -> None:
 
 
 @needs_ipv6
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (["0.0.0.0", "::"], ["::"]),  # noqa: S104 - this is the test
+        (["::", "127.0.0.1"], ["::"]),
+        (["127.0.0.1", "::1", "::"], ["::"]),
+        (["127.0.0.1", "0.0.0.0", "::1"], ["0.0.0.0", "::1"]),  # noqa: S104 - this is the test
+    ],
+)
+def test_an_address_that_another_includes_is_not_bound_again(hosts: list[str], expected: list[str]) -> None:
+    with bound(hosts) as sockets:
+        assert [each.getsockname()[0] for each in sockets] == expected
+
+
+@needs_ipv6
 def test_several_hosts_share_a_free_port() -> None:
     with bound(["127.0.0.1", "::1", "127.0.0.1"]) as sockets:
         first, second = (each.getsockname() for each in sockets)
