@@ -111,14 +111,14 @@ class Settings(VendorPackages):
     )
     proxy_others: bool = Field(
         default=False,
-        description="Whether the forward proxy passes requests for hosts that the emulator does not serve, over "
-        "tunnels and plain `http`. If false, it refuses them, and records them in the journal.",
+        description="Whether the forward proxy passes requests for hosts that the emulator does not serve, "
+        "over tunnels and plain `http`. If false, it refuses them, and records them in the journal.",
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest pause in a request body, in real seconds. The whole body may take this long, and "
-        "one second more for every 500 bytes. A slower request is refused.",
+        description="Longest pause in a request body, in real seconds. The whole body may take this long, "
+        "and one second more for every 500 bytes. A slower request is refused.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."

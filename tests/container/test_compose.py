@@ -14,7 +14,7 @@ from dockerfile import ROOT, final, final_stage
 from vendor_data import VENDORS, is_shipped
 
 from emulator.cli import app
-from emulator.server.serving import tls_folder
+from emulator.server.plan import tls_folder
 from emulator.settings import Settings
 from emulator.tls.trust import environment, trust_files
 
