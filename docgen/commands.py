@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterable, Iterator
+from inspect import cleandoc
 
-import typer
-from typer.cli import get_docs_for_click
-from typer.core import TyperCommand, TyperGroup
+import click
 
 from docgen.markdown import table
 from emulator.cli import app
@@ -17,26 +15,41 @@ PROGRAM = "face-emulator"
 
 def commands() -> str:
     """Return a table of all commands, followed by a section for each command."""
-    root = cast("TyperGroup", typer.main.get_command(app))
-    found = list(_leaves(root, PROGRAM))
-    rows = [(f"[`{name}`](#{name.replace(' ', '-')})", _summary(command)) for name, command in found]
-    return "\n\n".join([table(("command", "does"), rows), *(_section(*each) for each in found)])
+    found = list(_leaves(app, click.Context(app, info_name=PROGRAM, **app.context_settings)))
+    rows = [(_link(each.command_path), _help(each).partition("\n\n")[0]) for each in found]
+    return "\n\n".join([table(("command", "does"), rows), *map(_section, found)])
 
 
-def _leaves(group: TyperGroup, prefix: str) -> Iterator[tuple[str, TyperCommand]]:
+def _leaves(group: click.Group, context: click.Context) -> Iterator[click.Context]:
+    """Yield the context of each command, which has its name and inherits settings of the groups."""
     for name, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from _leaves(command, f"{prefix} {name}")
+        below = click.Context(command, parent=context, info_name=name)
+        if isinstance(command, click.Group):
+            yield from _leaves(command, below)
         else:
-            yield f"{prefix} {name}", cast("TyperCommand", command)
+            yield below
 
 
-def _summary(command: TyperCommand) -> str:
-    return (command.help or "").partition("\n\n")[0]
+def _help(context: click.Context) -> str:
+    return cleandoc(context.command.help or "")
 
 
-def _section(name: str, command: TyperCommand) -> str:
-    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name=name)
-    # Replace the first line, a heading of the first level that has the name as code.
-    _, _, rest = text.partition("\n")
-    return f"## {name}\n{rest.rstrip()}"
+def _link(name: str) -> str:
+    return f"[`{name}`](#{name.replace(' ', '-')})"
+
+
+def _section(context: click.Context) -> str:
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"## {context.command_path}", _help(context), f"**Usage**:\n\n```console\n$ {usage}\n```"]
+    parameters = command.get_params(context)
+    arguments = [each for each in parameters if isinstance(each, click.Argument)]
+    options = [each for each in parameters if isinstance(each, click.Option)]
+    parts += [f"**Arguments**:\n\n{_listed(arguments, context)}"] if arguments else []
+    parts += [f"**Options**:\n\n{_listed(options, context)}"]
+    return "\n\n".join(parts)
+
+
+def _listed(parameters: Iterable[click.Parameter], context: click.Context) -> str:
+    records = filter(None, (each.get_help_record(context) for each in parameters))
+    return "\n".join(f"* `{name}`: {text}" for name, text in records)

@@ -30,6 +30,8 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "warnings": faults.warnings,
     "fixtures": fixtures.fixtures,
     "pytest-options": fixtures.options,
+    "pytest-settings": fixtures.settings,
+    "pytest-mark": fixtures.mark,
 }
 """Functions that return a generated part, by the name of the part. Words after the name are arguments."""
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from emulator.control.clock import clock_router
 from emulator.control.costs import costs_router
 from emulator.control.credentials import credentials_router
+from emulator.control.faces import faces_router
 from emulator.control.faults import faults_router
 from emulator.control.journal import journal_router
 from emulator.control.lifetimes import lifetimes_router
@@ -39,6 +40,7 @@ def control_router(
         operations_router(world, vendors, settings),
         clock_router(world.clock, world.clocks),
         faults_router(world),
+        faces_router(world),
         scenario_router(world, vendors),
         tasks_router(world, vendors),
         lifetimes_router(world),

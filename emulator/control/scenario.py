@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import yaml
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,8 +27,14 @@ from emulator.world.world import World
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 
+TEXT_BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
+"""OpenAPI of a request body that is a text file."""
+
 ShippedName = Annotated[
     str, PathParameter(description="Name of a built-in scenario, as in `GET /_emulator/scenarios`.")
+]
+FileName = Annotated[
+    str, PathParameter(description="Name of the file; it must end in `.toml`, `.yaml` or `.yml`.")
 ]
 LoadedName = Annotated[str, PathParameter(description="Name of a scenario that was loaded.")]
 OneCredential = Annotated[
@@ -204,6 +210,18 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
     return _parse(file_name, text, Scenario)
 
 
+def _uploaded(file_name: str, body: bytes) -> Scenario:
+    """Return the scenario in an uploaded file."""
+    if not file_name.endswith(SUFFIXES):
+        raise HTTPException(422, f"file_name: must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    try:
+        return parse_scenario(file_name, body.decode())
+    except UnicodeDecodeError as error:
+        raise HTTPException(422, str(ScenarioUnreadable(file_name, "it is not UTF-8"))) from error
+    except ScenarioUnreadable as error:
+        raise HTTPException(422, str(error)) from error
+
+
 def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
     try:
         document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
@@ -314,6 +332,18 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         Loading adds the rules of the scenario and applies its settings. If a scenario of the same name was
         loaded before, the new rules replace the old ones.
         """
+        return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
+
+    @router.post("/files/{file_name}", openapi_extra=TEXT_BODY)
+    async def load_file(
+        file_name: FileName, request: Request, credential: OneCredential = None
+    ) -> LoadedScenario:
+        """Load a scenario from a file.
+
+        The request body is the content of a TOML or YAML file. Otherwise, this does the same as loading a
+        scenario from the request body.
+        """
+        scenario = _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
     @router.delete("/{name}", status_code=204)

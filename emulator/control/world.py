@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.control.dependencies import CredentialText
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
+
+
+class CertificateFile(StrEnum):
+    """A file with certificates."""
+
+    CA = "ca.pem"
+    BUNDLE = "bundle.pem"
+    TRUST_STORE = "truststore.p12"
 
 
 class Tls(BaseModel):
@@ -28,6 +39,9 @@ class Health(BaseModel):
     status: str = Field(description="Always `ok`.")
     version: str = Field(description="Version of the emulator.")
     vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
+    credentials: dict[str, list[str]] = Field(
+        description="Names of the parts of a credential, by vendor, such as `api_key` and `api_secret`."
+    )
     capabilities: list[str] = Field(
         description="Parts of the control API that this server has: the tags of its OpenAPI document."
     )
@@ -87,6 +101,7 @@ def world_router(
             status="ok",
             version=version,
             vendors={vendor.name: list(vendor.prefixes) for vendor in vendors},
+            credentials={vendor.name: list(vendor.credential) for vendor in vendors},
             capabilities=sorted({"world", *(str(tag) for each in routers for tag in each.tags)}),
             runs=runs,
             tls=progress.tls,
@@ -105,6 +120,22 @@ def world_router(
         )
         response.status_code = 200 if found.ready else 503
         return found
+
+    @router.get(
+        "/certificates/{file}",
+        response_class=FileResponse,
+        responses={404: {"description": "TLS is off."}},
+    )
+    async def certificate_file(file: CertificateFile) -> FileResponse:
+        """Return certificates that clients trust.
+
+        Clients on other machines need them to call the vendors' own names over TLS. `ca.pem` has the
+        emulator's own root. The others also have the public roots: `bundle.pem` in PEM, and `truststore.p12`
+        for Java with the password `changeit`.
+        """
+        if progress.tls is None:
+            raise HTTPException(404, "TLS is off; start the emulator with `serve --tls`")
+        return FileResponse(Path(progress.tls.folder) / file)
 
     @router.post("/reset", status_code=204)
     async def reset_state(body: Reset | None = None) -> None:

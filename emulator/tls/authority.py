@@ -35,10 +35,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from emulator.tls.certificates import begun_certificate, issuer_key, moment, usage
+from emulator.tls.environment import normalized
 from emulator.tls.folder import locked, replace_file
 from emulator.tls.unusable import CA, AuthorityUnusable
-
-__all__ = ["CA", "Authority", "AuthorityUnusable", "Leaf", "normalized", "open_authority"]
 
 logger = logging.getLogger(__name__)
 
@@ -125,11 +124,6 @@ class Authority:
             .sign(self.key, hashes.SHA256())
         )
         return Leaf(certificate, key)
-
-
-def normalized(name: str) -> str:
-    """Return a host name in lower case and without a trailing dot."""
-    return name.lower().removesuffix(".")
 
 
 def open_authority(folder: Path, names: Collection[str], now: float) -> Authority:

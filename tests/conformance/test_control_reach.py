@@ -9,19 +9,20 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
+import click
 import httpx
 import pytest
-import typer
-from typer.core import TyperGroup
-from typer.testing import CliRunner
+import urllib3
+from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.control import Client
+from emulator.client import Client, ControlError
+from emulator.client.models import TaskState
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
-from emulator.tasks.task import TaskState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOOK = "http://127.0.0.1:9/hook"  # no server listens here
@@ -43,12 +44,18 @@ class World:
     endpoint: str
     folder: Path
     rule: str
+    scenario: Path
     task: str
 
 
 def fault(me: Client, _: World) -> None:
     with me.fault("slow"):
         pass
+
+
+def certificates(me: Client, _: World) -> None:
+    with pytest.raises(ControlError, match="TLS is off"):
+        me.certificates()
 
 
 METHODS: tuple[Callable[[Client, World], object], ...] = (
@@ -59,6 +66,8 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.effects(),
     lambda me, _: me.operations(),
     lambda me, _: me.openapi("metahuman"),
+    certificates,
+    lambda me, _: me.face(next(iter(me.faces()))),
     lambda me, _: me.list_credential("a/b?c"),
     lambda me, _: me.credentials(),
     lambda me, _: me.unlist_credential("a/b?c"),
@@ -75,6 +84,7 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.forget_faults(),
     lambda me, _: me.load_scenario(me.scenarios()[0].name),
     lambda me, _: me.load_scenario(me.scenario("vendor-outage")),
+    lambda me, world: me.load_scenario(world.scenario),
     lambda me, _: me.unload_scenario("vendor-outage"),
     lambda me, _: me.set_progression("manual"),
     lambda me, _: me.progression(),
@@ -113,8 +123,9 @@ COMMANDS = (
     "credentials set a/b?c revoked", "credentials list", "credentials remove a/b?c",
     "clock now", "clock freeze", "clock run", "clock advance 1", "clock travel 2030-01-01", "clock reset",
     "faults add slow", "faults list", "faults names", "faults operations", "faults remove {rule}",
-    "faults forget", "scenario list", "scenario show vendor-outage", "scenario load vendor-outage",
-    "scenario unload vendor-outage", "tasks list", "tasks show {task}", "tasks finish {task}",
+    "faults forget", "scenario list", "scenario show vendor-outage",
+    "scenario load vendor-outage", "scenario load {scenario}", "scenario unload vendor-outage",
+    "tasks list", "tasks show {task}", "tasks finish {task}",
     "lifetimes", "lifetimes perfectcorp url_seconds=5 task_timeout_s=none", "lifetimes --reset",
     "tasks progression", "tasks progression manual", "tasks progression reset",
     "calls list", "calls list --follow", "calls show {call}", "calls verify", "calls warnings",
@@ -143,9 +154,11 @@ def world(spare: Listening, tmp_path: Path) -> World:
         delivery = until(lambda: next((found.id for found in me.deliveries() if found.attempts), None))
         me.set_progression("manual")
         task = create(spare)
-        until(lambda: me.task(task).state is TaskState.HELD)
+        until(lambda: me.task(task).state == TaskState.HELD)
         rule = me.add_fault("slow", nth=99).id
-        return World(until(me.calls)[-1].number, delivery, endpoint, tmp_path, rule, task)
+        scenario = tmp_path / "monday.yaml"
+        scenario.write_text("rules: [{effect: slow}]")
+        return World(until(me.calls)[-1].number, delivery, endpoint, tmp_path, rule, scenario, task)
 
 
 def create(spare: Listening) -> str:
@@ -166,13 +179,13 @@ def until(look: Callable[[], Found | None]) -> Found:
 def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:  # noqa: ARG001 - requested first, because its calls do not count
     """The method and the path of every request that is sent."""
     sent: set[tuple[str, str]] = set()
-    send = httpx.Client.send
+    send = urllib3.PoolManager.request
 
-    def note(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        sent.add((request.method, request.url.path))
-        return send(self, request, **options)
+    def note(self: urllib3.PoolManager, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        sent.add((method, unquote(urlsplit(url).path)))
+        return send(self, method, url, **options)
 
-    monkeypatch.setattr(httpx.Client, "send", note)
+    monkeypatch.setattr(urllib3.PoolManager, "request", note)
     return sent
 
 
@@ -192,18 +205,18 @@ def missed(base_url: str, reached: set[tuple[str, str]]) -> list[str]:
 
 
 def commands_of(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the commands that call an emulator: those whose URL has a default."""
-    if isinstance(command, TyperGroup):
+    """Yield the commands that call an emulator: those with a URL that FACE_EMULATOR_URL sets."""
+    if isinstance(command, click.Group):
         for name, below in command.commands.items():
             yield from commands_of(below, (*path, name))
-    elif any(option.name == "url" and option.default for option in command.params):
+    elif any(option.name == "url" and option.envvar for option in command.params):
         yield " ".join(path)
 
 
 def test_every_method_and_every_command_is_tried() -> None:
     called = {name for method in METHODS for name in method.__code__.co_names}
     assert {name for name in dir(Client) if not name.startswith("_")} - called == {"close"}
-    commands = set(commands_of(typer.main.get_command(app)))
+    commands = set(commands_of(app))
     assert len(commands) > 40
     tried = [command.split() for command in COMMANDS]
     assert commands - {" ".join(words[:length]) for words in tried for length in (1, 2)} == set()
@@ -228,5 +241,7 @@ def test_the_command_line_reaches_everything(
     for command in COMMANDS:
         done = CliRunner().invoke(app, command.format(**asdict(world)).split())
         assert (done.exit_code, done.exception) == (0, None), (command, done.output)
-    # Listing the shipped scenarios needs no emulator, and loading a file has a test of its own.
-    assert missed(spare.base_url, reached) == ["GET /_emulator/scenarios", "POST /_emulator/scenarios"]
+    # Commands load scenarios from files, not from JSON, and fetch certificates only with TLS.
+    assert missed(spare.base_url, reached) == [
+        "GET /_emulator/certificates/{file}", "POST /_emulator/scenarios",
+    ]  # fmt: skip

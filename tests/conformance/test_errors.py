@@ -19,9 +19,9 @@ from vendor_data import FACES, VENDORS, calls_of, data_of, per_vendor
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
+from emulator.client import Client
+from emulator.client.models import ErrorDescription
 from emulator.clock import Clock
-from emulator.control import Client
-from emulator.control.operations import ErrorDescription
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor

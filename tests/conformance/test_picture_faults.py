@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vendor_data import VENDORS, data_of, per_vendor
 
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 from emulator.web.vendor import Vendor
 from emulator.world.faults.effects import PRESETS

@@ -17,7 +17,7 @@ from vendor_data import ROOT, calls_of, data_of, is_shipped, ledger_of, per_vend
 import emulator.face.errors
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
 from emulator.drift.samples import golden_folder, read_samples
 from emulator.face.errors import FaceError, ImageEmpty, ImageUndecodable, NoFaceFound, RefusedImage
 from emulator.server import Listening

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening, running_server
 
 TASK = "/s2s/v2.0/task/face-reshape"

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from tester import COST, call, refusal
 
-from emulator.control import Client, ControlError
+from emulator.client import Client, ControlError
 from emulator.server import Listening
-from emulator.world.faults.effects import PRESETS, Effect, Latency
+from emulator.world.faults.effects import PRESETS, Effect
 
 
 def test_a_fault_applies_to_its_credential_and_is_removed_after_its_count(
@@ -33,9 +33,9 @@ def test_a_fault_applies_to_its_credential_and_is_removed_after_its_count(
 
 
 def test_faults_are_listed_oldest_first_and_removed_singly_or_all_together(me: Client) -> None:
-    effects: list[str | Effect | dict[str, Any]] = [
+    effects: list[str | dict[str, Any]] = [
         "slow",
-        Effect(latency=Latency(seconds=1)),
+        {"latency": {"seconds": 1}},
         {"proxy_page": 502},
     ]
     added = [me.add_fault(effect) for effect in effects]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
 from emulator.control.init import InitFailed
 from emulator.server import running_server
 from emulator.settings import Settings

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from tester import refusal
 
-from emulator.control import Client
+from emulator.client import Client
 
 HALF = r"\ud800"
 """A lone surrogate, escaped for JSON."""

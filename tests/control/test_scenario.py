@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 from tester import call, refusal
 from vendor_data import VENDORS
 
-from emulator.control import Client
+from emulator.client import Client
+from emulator.client.models import Mode
 from emulator.control.scenario import Scenario, shipped_scenarios
 from emulator.server import Listening
-from emulator.tasks.progression import Mode
 
 SHIPPED = shipped_scenarios(list(VENDORS.values()))
 
@@ -46,9 +47,9 @@ def test_a_testers_own_scenario_sets_rules_credentials_and_progression(server: L
         "credentials": {str(me.credential): "revoked"},
         "rules": [{"match": {"operation": "feature_cost", "nth": 2}, "effect": {"proxy_page": 599}}],
     }
-    loaded = me.load_scenario(Scenario.model_validate(document))
+    loaded = me.load_scenario(document)
     assert loaded.name == "mine"
-    assert me.set_progression("real").mode is Mode.REAL
+    assert me.set_progression("real").mode == Mode.REAL
     assert [call(server, me).status_code for _ in range(3)] == [401, 599, 401]
 
 
@@ -57,11 +58,11 @@ def test_loading_a_scenario_again_also_replaces_rules_that_name_a_credential(
 ) -> None:
     everybody = Client(server.base_url)
     rules = [{"match": {"credential": me.credential, "nth": 2}, "effect": "slow"}]
-    scenario = Scenario.model_validate({"name": f"of-{me.credential}", "rules": rules})
+    scenario = {"name": f"of-{me.credential}", "rules": rules}
     everybody.load_scenario(scenario)
     again = everybody.load_scenario(scenario)
     assert [rule.id for rule in me.faults()] == [rule.id for rule in again.rules]
-    everybody.unload_scenario(scenario.name)
+    everybody.unload_scenario(f"of-{me.credential}")
     everybody.close()
     assert me.faults() == []
 
@@ -83,18 +84,39 @@ def test_an_unknown_scenario_is_refused_and_an_invalid_one_changes_nothing(me: C
         "progression": {"mode": "manual"},
         "rules": [{"effect": "slow"}, {"effect": "oops"}],
     }
-    status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
+    status, detail = refusal(lambda: me.load_scenario(wrong))
     assert (status, "named oops" in detail) == (422, True)
     assert me.faults() == []
+
+
+def test_a_scenario_is_loaded_from_a_file(me: Client, client: httpx.Client, tmp_path: Path) -> None:
+    files = {"monday.yaml": "rules: [{effect: slow}]", "monday.toml": 'rules = [{effect = "slow"}]'}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        assert [rule.rule["scenario"] for rule in me.load_scenario(tmp_path / name).rules] == ["monday"]
+    (tmp_path / "wrong.toml").write_text("rules = 3")
+    status, detail = refusal(lambda: me.load_scenario(tmp_path / "wrong.toml"))
+    assert status == 422
+    assert detail.startswith(
+        "the scenario wrong.toml cannot be read: 1 validation error for Scenario\nrules\n"
+    )
+    answer = client.post("/_emulator/scenarios/files/monday.json", content=b"{}")
+    assert (answer.status_code, answer.json()["error"]) == (
+        422, "file_name: must end in .toml, .yaml or .yml",
+    )  # fmt: skip
+    answer = client.post("/_emulator/scenarios/files/monday.toml", content=b"\xff")
+    assert (answer.status_code, answer.json()["error"]) == (
+        422, "the scenario monday.toml cannot be read: it is not UTF-8",
+    )  # fmt: skip
 
 
 def test_a_scenario_can_set_lifetimes(me: Client) -> None:
     before = me.lifetimes()
     short = {"name": "short", "lifetimes": {"perfectcorp": {"url_seconds": 60}}}
-    me.load_scenario(Scenario.model_validate(short))
+    me.load_scenario(short)
     assert me.lifetimes() == {**before, "perfectcorp": {**before["perfectcorp"], "url_seconds": 60}}
     wrong = {"name": "wrong", "lifetimes": {"perfectcorp": {"url_seconds": 0}}, "rules": [{"effect": "slow"}]}
-    status, detail = refusal(lambda: me.load_scenario(Scenario.model_validate(wrong)))
+    status, detail = refusal(lambda: me.load_scenario(wrong))
     assert (status, detail) == (422, "perfectcorp: url_seconds: Input should be greater than or equal to 1")
     assert me.faults() == []
     assert me.reset_lifetimes() == before

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.control import Client, ControlError
+from emulator.client import Client, ControlError
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

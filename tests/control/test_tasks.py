@@ -9,10 +9,9 @@ from typing import Any
 import httpx
 from tester import call, refusal
 
-from emulator.control import Client
+from emulator.client import Client
+from emulator.client.models import Mode, TaskState
 from emulator.server import Listening
-from emulator.tasks.progression import Mode
-from emulator.tasks.task import TaskState
 
 TASK = "/s2s/v2.0/task/face-reshape"
 NEW_TASK = {
@@ -35,8 +34,8 @@ def polled(server: Listening, me: Client, task_id: str) -> dict[str, Any]:
 def test_the_progression_of_a_credential_is_set_and_reset(me: Client) -> None:
     assert me.set_progression("after_polls", polls=3).polls == 3
     assert me.set_progression("after_seconds", seconds=1.5).seconds == 1.5
-    assert me.set_progression("manual").mode is Mode.MANUAL
-    assert me.reset_progression().mode is Mode.REAL
+    assert me.set_progression("manual").mode == Mode.MANUAL
+    assert me.reset_progression().mode == Mode.REAL
     for mode, details in (("after_polls", {}), ("manual", {"polls": 3}), ("after_polls", {"polls": -1})):
         assert refusal(partial(me.set_progression, mode, **details))[0] == 422
     assert "must be given with the mode" in refusal(lambda: me.set_progression("after_seconds"))[1]

@@ -32,6 +32,12 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
             "perfectcorp": ["/s2s", "/yce-us"],
             "example_vendor": ["/example"],
         },
+        "credentials": {
+            "faceplusplus": ["api_key", "api_secret"],
+            "metahuman": ["token"],
+            "perfectcorp": ["key"],
+            "example_vendor": ["key"],
+        },
         "tls": None,
     }
 

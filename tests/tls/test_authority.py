@@ -29,8 +29,9 @@ from hypothesis import strategies as st
 from tls_peers import DAY, NAMES, NOW, forged_address, forged_authority
 
 from emulator.tls import authority as module
-from emulator.tls.authority import Authority, AuthorityUnusable, Leaf, open_authority
+from emulator.tls.authority import Authority, Leaf, open_authority
 from emulator.tls.folder import replace_file
+from emulator.tls.unusable import AuthorityUnusable
 
 PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 Damage = Callable[[Path], object]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 PROXY_VENDOR = "proxy"
 """The ``vendor`` of a request to the proxy for a host that the emulator does not serve."""
@@ -63,9 +63,10 @@ class RecordedCall(BaseModel):
         description="Warnings about the request, each with `code` and `detail`."
     )
 
+    @computed_field(description="The path, or the host and the path of a request to the forward proxy.")  # type: ignore[prop-decorator]  # mypy does not know this decorator
     @property
     def target(self) -> str:
-        """What the client called: the path, or the host and the path of a request to the proxy."""
+        """The path, or the host and the path of a request to the forward proxy."""
         host = self.url.partition("://")[2]
         if self.vendor != PROXY_VENDOR:
             return self.path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from emulator.control.client.caller import Caller
-from emulator.control.clock import ClockReading
+from emulator.client.connection import Connection
+from emulator.client.models import ClockReading
 
 
-class Clock(Caller):
+class Clock(Connection):
     """Methods of ``Client`` for the clock of a credential, or for the default clock."""
 
     def clock(self) -> ClockReading:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from emulator.control.client.caller import Caller
-from emulator.control.tasks import ListedTask
-from emulator.tasks.progression import Progression
-from emulator.world.lifetimes import Lifetime
+from emulator.client.connection import Connection
+from emulator.client.models import ListedTask, Progression
+
+Lifetime = int | float | None
+"""A number of seconds or days, depending on the setting's name. None means no expiry."""
 
 
-class Tasks(Caller):
+class Tasks(Connection):
     """Methods of ``Client`` for tasks, their progression, and lifetimes.
 
     A progression decides when a task appears finished to the client.

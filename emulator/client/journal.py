@@ -6,15 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.control.client.caller import Caller, refuse_errors
-from emulator.control.costs import Costs
-from emulator.control.journal import RecordedCalls
-from emulator.world.journal.entry import RecordedCall
-from emulator.world.journal.verify import Verdict
-from emulator.world.warnings import WarningKind
+from emulator.client.connection import Connection
+from emulator.client.models import Costs, RecordedCall, RecordedCalls, Verdict, WarningKind
 
 
-class Journal(Caller):
+class Journal(Connection):
     """Methods of ``Client`` for recorded calls and costs, of a credential or of all credentials."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
@@ -34,15 +30,14 @@ class Journal(Caller):
         could be read are missing.
         """
         params = {**self._mine(), **match}
-        with self._http.stream("GET", "/calls/stream", params=params, timeout=None) as answer:
-            refuse_errors(answer)
-            event = ""
-            for line in answer.iter_lines():
-                name, _, value = line.partition(": ")
-                if name == "event":
+        with self._sent("GET", "/calls/stream", params, timeout=None) as answer:
+            event = b""
+            for line in answer:
+                name, _, value = line.rstrip().partition(b": ")
+                if name == b"event":
                     event = value
-                elif name == "data" and event == "call":
-                    yield RecordedCall.model_validate(json.loads(value))
+                elif name == b"data" and event == b"call":
+                    yield self._parsed(RecordedCall, json.loads(value))
 
     def warnings(self) -> list[WarningKind]:
         """Return the kinds of warnings that calls can have, with advice."""

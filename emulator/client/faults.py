@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from emulator.control.client.caller import Caller, ControlError
-from emulator.control.faults import ListedRule
-from emulator.control.operations import ErrorDescription, Operations
-from emulator.control.scenario import ListedScenario, LoadedScenario, Scenario
-from emulator.world.faults.effects import Effect
-from emulator.world.faults.rules import FaultRule, Match
+from emulator.client.connection import Connection, ControlError
+from emulator.client.models import ErrorDescription, ListedRule, ListedScenario, LoadedScenario, Operations
 
 
-class Faults(Caller):
+class Faults(Connection):
     """Methods of ``Client`` for fault rules and scenarios, of a credential or of all credentials."""
 
     def errors(self) -> list[ErrorDescription]:
@@ -32,7 +30,7 @@ class Faults(Caller):
 
     def add_fault(
         self,
-        effect: str | Mapping[str, Any] | Effect,
+        effect: str | Mapping[str, Any],
         *,
         count: int | None = None,
         ttl_s: float | None = None,
@@ -40,18 +38,17 @@ class Faults(Caller):
     ) -> ListedRule:
         """Add a fault rule, and return it with its id.
 
-        ``effect`` is the name of an error, the name of an effect, or an ``Effect``. The keywords ``match``
-        are the fields of ``Match``. The default of ``match["credential"]`` is the client's credential.
+        ``effect`` is the name of an error, the name of an effect, or the members of an effect. The keywords
+        ``match`` are the members of ``match`` in ``POST /_emulator/faults``. The default of
+        ``match["credential"]`` is the client's credential.
         """
         if self.credential is not None:
             match.setdefault("credential", self.credential)
-        rule = FaultRule(match=Match(**match), effect=effect, count=count, ttl_s=ttl_s)  # type: ignore[arg-type]  # names become effects
-        return self._read(
-            ListedRule, "POST", "/faults", body=rule.model_dump(mode="json", exclude_defaults=True)
-        )
+        rule = {"match": match, "effect": effect, "count": count, "ttl_s": ttl_s}
+        return self._read(ListedRule, "POST", "/faults", body=rule)
 
     @contextlib.contextmanager
-    def fault(self, effect: str | Mapping[str, Any] | Effect, **options: Any) -> Iterator[ListedRule]:
+    def fault(self, effect: str | Mapping[str, Any], **options: Any) -> Iterator[ListedRule]:
         """Add a fault rule, and remove it when the ``with`` block ends.
 
         The options are those of ``add_fault``.
@@ -79,19 +76,25 @@ class Faults(Caller):
         """Return the built-in scenarios."""
         return self._read(list[ListedScenario], "GET", "/scenarios")
 
-    def scenario(self, name: str) -> Scenario:
+    def scenario(self, name: str) -> dict[str, Any]:
         """Return a built-in scenario."""
-        return self._read(Scenario, "GET", f"/scenarios/{quote(name)}")
+        return self._read(dict[str, Any], "GET", f"/scenarios/{quote(name)}")
 
-    def load_scenario(self, scenario: str | Scenario) -> LoadedScenario:
+    def load_scenario(self, scenario: str | Path | Mapping[str, Any]) -> LoadedScenario:
         """Load a scenario, and return the rules that it added.
 
-        ``scenario`` is a ``Scenario`` or the name of a built-in scenario.
+        ``scenario`` is the name of a built-in scenario, the path of a TOML or YAML file, or the members of a
+        scenario.
         """
         if isinstance(scenario, str):
             return self._read(LoadedScenario, "POST", f"/scenarios/{quote(scenario)}", scoped=True)
-        body = scenario.model_dump(mode="json", exclude_defaults=True)
-        return self._read(LoadedScenario, "POST", "/scenarios", body=body, scoped=True)
+        if isinstance(scenario, Mapping):
+            return self._read(LoadedScenario, "POST", "/scenarios", body=scenario, scoped=True)
+        path = f"/scenarios/files/{quote(scenario.name)}"
+        with self._sent(
+            "POST", path, self._mine(), scenario.read_bytes(), content_type="text/plain"
+        ) as answer:
+            return self._parsed(LoadedScenario, json.loads(answer.read()))
 
     def unload_scenario(self, name: str) -> None:
         """Remove the rules of a scenario."""

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from emulator.control.client.caller import Caller, refuse_errors
-from emulator.control.credentials import ListedCredential
-from emulator.control.snapshot import Restored
-from emulator.control.world import Health, Readiness
-from emulator.world.credentials import CredentialState
+from emulator.client.connection import Connection, ControlError, EmulatorUnreachable
+from emulator.client.models import CredentialState, Health, ListedCredential, ListedFace, Readiness, Restored
 
 POLL_SECONDS = 0.02
 
+SERVICE_UNAVAILABLE = 503
 
-class World(Caller):
+ZIP = "application/zip"
+
+
+class World(Connection):
     """Methods of ``Client`` for the emulator as a whole."""
 
     def health(self) -> Health:
@@ -29,7 +29,13 @@ class World(Caller):
 
     def ready(self) -> bool:
         """Return whether the emulator is ready: its init scripts have run, and the face core is loaded."""
-        return self._http.get("/ready").status_code == httpx.codes.OK
+        try:
+            self._call("GET", "/ready")
+        except ControlError as error:
+            if error.status != SERVICE_UNAVAILABLE:
+                raise
+            return False
+        return True
 
     def wait_until_ready(
         self, timeout_s: float = 60.0, *, on_wait: Callable[[float], None] | None = None
@@ -46,16 +52,14 @@ class World(Caller):
         """
         begin = time.monotonic()
         while True:
-            with contextlib.suppress(httpx.TransportError):
-                answer = self._http.get("/ready")
-                if answer.status_code == httpx.codes.OK:
-                    return Readiness.model_validate(answer.json())
+            with contextlib.suppress(EmulatorUnreachable, ControlError):
+                return self._read(Readiness, "GET", "/ready")
             waited = time.monotonic() - begin
             if on_wait is not None:
                 on_wait(waited)
             if waited > timeout_s:
                 raise TimeoutError(
-                    f"{self._http.base_url} is not ready after {timeout_s} s; check that the emulator runs"
+                    f"{self.base_url} is not ready after {timeout_s} s; check that the emulator runs"
                 )
             time.sleep(POLL_SECONDS)
 
@@ -65,17 +69,31 @@ class World(Caller):
 
     def save_snapshot(self, file: Path) -> None:
         """Write a snapshot of all state to ``file``."""
-        with self._http.stream("GET", "/snapshot") as answer, file.open("wb") as written:
-            refuse_errors(answer)
-            for chunk in answer.iter_bytes():
+        with self._sent("GET", "/snapshot") as answer, file.open("wb") as written:
+            for chunk in answer.stream():
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
         """Replace all state with a snapshot. Return the emulator's version and the counts in the snapshot."""
-        with file.open("rb") as opened:
-            answer = self._http.put("/snapshot", content=opened)
-        refuse_errors(answer)
-        return Restored.model_validate(answer.json())
+        with (
+            file.open("rb") as opened,
+            self._sent("PUT", "/snapshot", body=opened, content_type=ZIP) as answer,
+        ):
+            return self._parsed(Restored, json.loads(answer.read()))
+
+    def certificates(self, name: str = "ca.pem") -> bytes:
+        """Return a file of certificates: ``ca.pem``, ``bundle.pem`` or ``truststore.p12``."""
+        with self._sent("GET", f"/certificates/{quote(name)}") as answer:
+            return answer.read()
+
+    def faces(self) -> dict[str, str]:
+        """Return what each test face shows, by name."""
+        return {face.name: face.shows for face in self._read(list[ListedFace], "GET", "/faces")}
+
+    def face(self, name: str, picture_format: str = "jpeg") -> bytes:
+        """Return the picture of a test face as JPEG or PNG."""
+        with self._sent("GET", f"/faces/{quote(name)}", {"format": picture_format}) as answer:
+            return answer.read()
 
     def openapi(self, vendor: str) -> dict[str, Any]:
         """Return the OpenAPI document of a vendor's API, as the emulator serves it."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 from urllib.parse import quote
 
-from emulator.control.client.caller import Caller
-from emulator.control.webhooks import DeliveryDescription, EndpointDescription, PlanDescription
-from emulator.webhooks.delivery import Timestamps
+from emulator.client.connection import Connection
+from emulator.client.models import DeliveryDescription, EndpointDescription, PlanDescription, Timestamps
 
 
-class Webhooks(Caller):
+class Webhooks(Connection):
     """Methods of ``Client`` for webhooks, of a credential or of all credentials."""
 
     def add_endpoint(
         self,
         url: str,
         secret: str | None = None,
-        timestamps: Timestamps = "machine",
+        timestamps: Timestamps | Literal["machine", "clock"] = "machine",
         vendor: str | None = None,
     ) -> EndpointDescription:
         """Add an endpoint that receives webhooks, and return it with its secret.

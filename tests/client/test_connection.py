@@ -1,0 +1,54 @@
+"""Errors of the client's connection, and responses of other versions and other servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from emulator.client import Client, ControlError, EmulatorUnreachable
+from emulator.client.models import Restored
+from emulator.server import Listening
+
+
+def test_a_refused_connection_is_reported_with_the_remedy() -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(EmulatorUnreachable) as caught:
+        client.health()
+    assert str(caught.value) == (
+        "no emulator answers at http://127.0.0.1:9 ([Errno 111] Connection refused); "
+        "run `face-emulator serve` or check the URL"
+    )
+    assert isinstance(caught.value, OSError)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:3468", "ftp://127.0.0.1", "http://", "http://a b/", ""])
+def test_an_invalid_url_is_an_unreachable_emulator(url: str) -> None:
+    with Client(url) as client, pytest.raises(EmulatorUnreachable, match="check the URL"):
+        client.health()
+
+
+def test_the_proxies_of_the_environment_are_ignored(
+    server: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Client(server.base_url) as client:
+        assert client.health().status == "ok"
+
+
+def test_a_server_that_is_no_emulator_is_reported(receivers: Callable[[], object]) -> None:
+    # A receiver answers every POST with an empty body, and refuses other methods with a page of HTML.
+    receiver = receivers()
+    url = str(receiver.url).removesuffix("/hook")  # type: ignore[attr-defined]
+    with Client(url) as client:
+        with pytest.raises(EmulatorUnreachable, match="another server or version"):
+            client.freeze()
+        with pytest.raises(ControlError, match="HTTP 501"):
+            client.health()
+
+
+def test_members_that_this_version_does_not_know_are_ignored() -> None:
+    newer = {"emulator": "9.9", "documents": 1, "counters": 2, "blobs": 3, "colour": "green"}
+    with Client() as client:
+        found = client._parsed(Restored, newer)  # noqa: SLF001 - there is no server of a newer version
+    assert found == Restored(emulator="9.9", documents=1, counters=2, blobs=3)
