@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.pytest_plugin import TITLE
+from emulator.pytest_plugin.costs import TITLE
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

@@ -1,0 +1,290 @@
+"""pytest plugin: an emulator for each test, with its own credential, faults, clock and webhooks.
+
+If the package is installed, pytest loads this plugin in every run. Expensive modules are therefore imported
+only when a test needs an emulator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from emulator.pytest_plugin.costs import TITLE, cost_lines, costs_since_start
+from emulator.pytest_plugin.marks import MARK, Conditions
+from emulator.pytest_plugin.server import CannotStart, FaceEmulatorServer, SharedServer, shared_folder
+
+if TYPE_CHECKING:
+    from emulator.client.clock import Clock
+    from emulator.pytest_plugin.emulator import FaceEmulator
+    from emulator.pytest_plugin.faces import TestFaces
+    from emulator.pytest_plugin.webhooks import WebhookSink
+
+HTTP_PORT = 80
+
+_SHARED = pytest.StashKey[SharedServer]()
+# Their types would import modules that most runs do not need: ``Costs``, ``FaceEmulator`` and ``Seal``.
+_BEFORE = pytest.StashKey[Any]()
+_EMULATOR = pytest.StashKey[Any]()
+_SEAL = pytest.StashKey[Any]()
+
+# The options of the main process that its worker processes (xdist) need.
+_FOLDER, _OWNER = "face_emulator_folder", "face_emulator_owner"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options to pytest."""
+    group = parser.getgroup("face-api-emulator")
+    group.addoption(
+        "--face-emulator-url",
+        metavar="URL",
+        default=None,
+        help="Base URL of a running emulator. By default, one is started when a test needs it.",
+    )
+    group.addoption(
+        "--face-emulator-evidence",
+        metavar="FOLDER",
+        default=None,
+        help="Folder for the calls (HAR) of each failed test, and for a snapshot of the emulator.",
+    )
+    parser.addini(
+        "face_emulator_start",
+        default="auto",
+        help="How to start an emulator. `auto`: from this environment. `uvx`, `docker`: by these commands. "
+        "Otherwise a command with the placeholders {port} and {tls_port}.",
+    )
+    parser.addini(
+        "face_emulator_sealed",
+        type="bool",
+        default=False,
+        help="Let tests reach only this machine, unless the mark says otherwise.",
+    )
+    parser.addini(
+        "face_emulator_warnings_are_errors",
+        type="bool",
+        default=False,
+        help="Fail tests with requests that have warnings, unless the mark says otherwise.",
+    )
+    parser.addini(
+        "face_emulator_webhook_host",
+        default="127.0.0.1",
+        help="Host name by which the emulator reaches this machine, such as `host.docker.internal`.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark, and prepare the server that the processes of the run share."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(redirect=False, sealed=False, allowed=(), warnings_are_errors=False, max_units=None, "
+        "max_cost=None): what the emulator does for a test, and what the test may do.",
+    )
+    if hasattr(config, "workerinput"):
+        folder, owner = Path(config.workerinput[_FOLDER]), int(config.workerinput[_OWNER])
+    else:
+        folder, owner = shared_folder(), os.getpid()
+        url: str | None = config.getoption("--face-emulator-url")
+        config.stash[_BEFORE] = None if url is None else costs_since_start(url.rstrip("/"))
+    config.stash[_SHARED] = SharedServer(folder, owner, config.getini("face_emulator_start"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker process of xdist where the shared server is."""
+    node.workerinput[_FOLDER] = str(node.config.stash[_SHARED].folder)
+    node.workerinput[_OWNER] = os.getpid()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the emulator that this run started."""
+    shared = config.stash.get(_SHARED, None)
+    if shared is not None and not hasattr(config, "workerinput"):
+        shared.stop()
+        shared.remove_folder()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the calls of this run would have cost, if any of them was billed."""
+    given: str | None = config.getoption("--face-emulator-url")
+    running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
+    if running is None:
+        return
+    lines = cost_lines(config.stash.get(_BEFORE, None), costs_since_start(running.base_url))
+    if lines:
+        terminalreporter.section(TITLE)
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
+    """Return the emulator of the run: the one at ``--face-emulator-url``, or a new one for all processes."""
+    config = request.config
+    given: str | None = config.getoption("--face-emulator-url")
+    if given is None:
+        try:
+            return config.stash[_SHARED].open()
+        except CannotStart as error:
+            pytest.fail(str(error), pytrace=False)
+    from emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
+
+    server = FaceEmulatorServer(given.rstrip("/"))
+    try:
+        with Client(server.base_url) as client:
+            client.health()
+    except EmulatorUnreachable as error:
+        pytest.fail(f"{error}, or omit --face-emulator-url", pytrace=False)
+    except ControlError:  # the control API is off or has a port of its own
+        pass
+    return server
+
+
+@pytest.fixture
+def face_emulator_credential(request: pytest.FixtureRequest) -> str:
+    """Return the credential of the test. Override this fixture if the code under test has its own."""
+    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    return f"test-{digest}"
+
+
+@pytest.fixture
+def face_emulator(
+    request: pytest.FixtureRequest, face_emulator_server: FaceEmulatorServer, face_emulator_credential: str
+) -> Iterator[FaceEmulator]:
+    """Yield a client of the emulator's control API that is limited to the credential of the test."""
+    from emulator.pytest_plugin.emulator import FaceEmulator  # noqa: PLC0415 - on demand
+
+    with FaceEmulator(face_emulator_server.base_url, face_emulator_credential) as emulator:
+        emulator.reset()
+        request.node.stash[_EMULATOR] = emulator
+        yield emulator
+        emulator.reset()
+
+
+@pytest.fixture
+def face_emulator_redirect(face_emulator_server: FaceEmulatorServer) -> Iterator[None]:
+    """Redirect this process's connections to the vendors' names to the emulator."""
+    from emulator.client import Client  # noqa: PLC0415 - on demand
+    from emulator.testing.redirect import redirected  # noqa: PLC0415 - on demand
+
+    with Client(face_emulator_server.base_url) as client:
+        tls = client.health().tls
+        if tls is None:
+            pytest.fail(
+                f"the emulator at {client.base_url} does not serve TLS: start it with `serve --tls`",
+                pytrace=False,
+            )
+        ca = client.certificates().decode()
+    plain = urlsplit(face_emulator_server.base_url)
+    host = plain.hostname or ""
+    tls_port = urlsplit(tls.url).port or 443
+    with redirected(tls.names, plain=(host, plain.port or HTTP_PORT), tls=(host, tls_port), ca=ca):
+        yield
+
+
+@pytest.fixture(scope="session")
+def face_emulator_faces(face_emulator_server: FaceEmulatorServer) -> TestFaces:
+    """Return the test faces by name: ``face_emulator_faces["two-faces"]`` is the content of a JPEG file."""
+    from emulator.pytest_plugin.faces import TestFaces  # noqa: PLC0415 - on demand
+
+    return TestFaces(face_emulator_server.base_url)
+
+
+@pytest.fixture
+def face_emulator_clock(face_emulator: FaceEmulator) -> Clock:
+    """Return the clock of the test's credential. A test can freeze it, advance it, or travel to a time."""
+    return face_emulator
+
+
+@pytest.fixture
+def face_emulator_faults(face_emulator: FaceEmulator) -> Callable[..., Any]:
+    """Return a context manager that injects a fault, such as ``face_emulator_faults("slow", count=2)``."""
+    return face_emulator.fault
+
+
+@pytest.fixture
+def face_emulator_webhooks(
+    request: pytest.FixtureRequest, face_emulator: FaceEmulator
+) -> Iterator[WebhookSink]:
+    """Yield a receiver of the webhooks for the test's tasks. It verifies their signatures."""
+    from emulator.pytest_plugin.webhooks import WebhookSink  # noqa: PLC0415 - on demand
+
+    sink = WebhookSink(request.config.getini("face_emulator_webhook_host"))
+    try:
+        sink.trust(face_emulator.add_endpoint(sink.url).secret)
+        yield sink
+    finally:
+        sink.close()
+
+
+@pytest.fixture(autouse=True)
+def _face_emulator_mark(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Apply the mark ``face_emulator`` of a test, and the settings of the ini file."""
+    conditions = Conditions.of(request.node)
+    if conditions.needs_emulator:
+        request.getfixturevalue("face_emulator")
+    if conditions.redirect:
+        request.getfixturevalue("face_emulator_redirect")
+    if not conditions.sealed:
+        yield
+        return
+    from emulator.testing.seal import sealed  # noqa: PLC0415 - on demand
+
+    allowed = list(conditions.allowed)
+    given: str | None = request.config.getoption("--face-emulator-url")
+    if given is not None:
+        allowed.append(urlsplit(given).hostname or "")
+    with sealed(allowed) as seal:
+        request.node.stash[_SEAL] = seal
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that passed but broke the conditions of its mark."""
+    yield
+    seal = item.stash.get(_SEAL, None)
+    reasons = (
+        [f"the test is sealed, and tried to reach {each.target} at {each.where}" for each in seal.attempts]
+        if seal
+        else []
+    )
+    emulator = item.stash.get(_EMULATOR, None)
+    if emulator is not None:
+        conditions = Conditions.of(item)
+        if conditions.has_limits:
+            reasons += conditions.broken(emulator.all_calls(), emulator.costs())
+    if reasons:
+        pytest.fail("\n".join(reasons), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the calls of a failed test to its report, and keep them as files on request."""
+    report = yield
+    emulator = item.stash.get(_EMULATOR, None)
+    if report.failed and call.when == "call" and emulator is not None:
+        _add_journal(item, report, emulator)
+    return report
+
+
+def _add_journal(item: pytest.Item, report: pytest.TestReport, emulator: FaceEmulator) -> None:
+    from emulator.client import ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
+    from emulator.pytest_plugin.report import TITLE as JOURNAL  # noqa: PLC0415 - on demand
+    from emulator.pytest_plugin.report import journal_lines, keep_evidence  # noqa: PLC0415 - on demand
+
+    # The test may have stopped the emulator. Its own failure must be reported all the same.
+    with contextlib.suppress(ControlError, EmulatorUnreachable):
+        lines = list(journal_lines(emulator, emulator.all_calls(), emulator.faults(), emulator.unmet))
+        folder: str | None = item.config.getoption("--face-emulator-evidence")
+        if folder is not None:
+            kept = keep_evidence(emulator, Path(folder), item.nodeid)
+            lines.append(f"kept: {', '.join(map(str, kept))}")
+        report.sections.append((JOURNAL, "\n".join(lines)))

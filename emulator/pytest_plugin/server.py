@@ -1,0 +1,232 @@
+"""The emulator of a run of pytest: one that is given, or one that is started for all processes of the run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.client import Client
+
+START_SECONDS = 180.0
+"""Real seconds in which an emulator that was started must be ready. It may have to be downloaded first."""
+
+STOP_SECONDS = 10.0
+"""Real seconds from the signal to stop, before the emulator is killed."""
+
+STATE = "server.json"
+LOG = "server.log"
+
+STARTERS = {
+    "uvx": "uvx --python 3.12 --from face-api-emulator[server]=={version} face-emulator "
+    "serve --port {port} --tls={tls_port} --until-process {process}",
+    "docker": "docker run --rm --publish 127.0.0.1:{port}:{port} --publish 127.0.0.1:{tls_port}:{tls_port} "
+    "--env FACE_EMULATOR_CONTROL=on --add-host host.docker.internal:host-gateway "
+    "ghcr.io/face-api-emulator/face-api-emulator:{version} "
+    "serve --host 0.0.0.0 --port {port} --tls={tls_port}",
+}
+"""Commands that start an emulator of this version where the server is not installed."""
+
+MISSING = (
+    "the emulator is not installed in this environment, which has only its client: install "
+    "`face-api-emulator[server]` (Python 3.11 or 3.12), or set `face_emulator_start = uvx` (or `docker`) in "
+    "pytest's ini file, or pass --face-emulator-url"
+)
+
+
+class CannotStart(Exception):
+    """The emulator cannot be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class FaceEmulatorServer:
+    """A running emulator.
+
+    Attributes
+    ----------
+    base_url : str
+        Base URL, without a trailing slash.
+    """
+
+    base_url: str
+
+
+class SharedServer:
+    """An emulator that the first process that needs it starts, and the main process of pytest stops.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that all processes of the run share.
+    owner : int
+        Process id of pytest's main process. The emulator stops when that process has ended.
+    start : str
+        ``auto``, the name of one of ``STARTERS``, or a command with their placeholders.
+    """
+
+    def __init__(self, folder: Path, owner: int, start: str) -> None:
+        self.folder = folder
+        self._owner = owner
+        self._start = start
+
+    def running(self) -> FaceEmulatorServer | None:
+        """Return the emulator if one was started."""
+        file = self.folder / STATE
+        return FaceEmulatorServer(json.loads(file.read_text())["base_url"]) if file.exists() else None
+
+    def open(self) -> FaceEmulatorServer:
+        """Return the emulator, and start it if no process has done so.
+
+        Raises
+        ------
+        CannotStart
+            If it is not installed, or does not become ready.
+        """
+        with _locked(self.folder / "lock"):
+            found = self.running()
+            if found is None:
+                found, process = self._launch()
+                state = {**asdict(found), "process": process}
+                (self.folder / STATE).write_text(json.dumps(state))
+        return found
+
+    def stop(self) -> None:
+        """Stop the emulator if one was started."""
+        file = self.folder / STATE
+        if not file.exists():
+            return
+        process = json.loads(file.read_text())["process"]
+        file.unlink()
+        _end(process)
+
+    def remove_folder(self) -> None:
+        """Remove the folder that the processes of the run shared."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _launch(self) -> tuple[FaceEmulatorServer, int]:
+        """Start the emulator, wait until it is ready, and return it with its process id."""
+        from emulator.client import Client  # noqa: PLC0415 - only runs that need an emulator import it
+
+        port, tls_port = _free_ports(2)
+        log = self.folder / LOG
+        command = self._command(port, tls_port)
+        with log.open("wb") as output:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own command, or the user's
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+            except OSError as error:
+                raise CannotStart(f"cannot run {command[0]}: {error.strerror}") from error
+        server = FaceEmulatorServer(f"http://127.0.0.1:{port}")
+        with Client(server.base_url) as client:
+            until = time.monotonic() + START_SECONDS
+            while not _is_ready(client):
+                if process.poll() is not None or time.monotonic() > until:
+                    _end(process.pid)
+                    reason = "ended" if process.returncode is not None else "was not ready in time"
+                    raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{log.read_text()}")
+                time.sleep(0.02)
+        return server, process.pid
+
+    def _command(self, port: int, tls_port: int) -> list[str]:
+        if self._start == "auto":
+            if not is_installed():
+                raise CannotStart(MISSING)
+            own = [sys.executable, "-m", "emulator", "serve", "--port", str(port), f"--tls={tls_port}"]
+            return [*own, "--until-process", str(self._owner)]
+        from emulator.version import VERSION  # noqa: PLC0415 - as above
+
+        template = STARTERS.get(self._start, self._start)
+        return shlex.split(
+            template.format(port=port, tls_port=tls_port, process=self._owner, version=VERSION)
+        )
+
+
+def is_installed() -> bool:
+    """Return whether this environment has the server, and not only the client."""
+    return all(importlib.util.find_spec(name) is not None for name in ("fastapi", "mediapipe"))
+
+
+def shared_folder() -> Path:
+    """Make a folder that the processes of a run share."""
+    return Path(tempfile.mkdtemp(prefix="face-emulator-"))
+
+
+def _is_ready(client: Client) -> bool:
+    from emulator.client import ControlError, EmulatorUnreachable  # noqa: PLC0415 - as above
+
+    try:
+        return client.ready()
+    except (EmulatorUnreachable, ControlError):
+        return False
+
+
+def _free_ports(count: int) -> Sequence[int]:
+    """Return ports that are free now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes: a file that only one of them can create. It works on every system."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            path.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise CannotStart("another process of this run did not start the emulator in time") from None
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+def _end(process: int) -> None:
+    """Stop a process and its children: ask first, then kill."""
+    for number, seconds in (
+        (signal.SIGTERM, STOP_SECONDS),
+        (getattr(signal, "SIGKILL", signal.SIGTERM), 1.0),
+    ):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # Windows has no process groups of this kind, and its SIGTERM already kills.
+            os.killpg(process, number) if hasattr(os, "killpg") else os.kill(process, signal.SIGTERM)
+        until = time.monotonic() + seconds
+        while _is_alive(process):
+            if time.monotonic() >= until:
+                break
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _is_alive(process: int) -> bool:
+    if hasattr(os, "WNOHANG"):
+        with contextlib.suppress(ChildProcessError):
+            # If it is a child of this process, it stays a zombie until it is waited for.
+            os.waitpid(process, os.WNOHANG)
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
