@@ -45,7 +45,7 @@ docs: .venv/dev.stamp  ## Generate the reference pages, and build the site in si
 	$(RUN)/zensical build --strict
 
 clean:  ## Remove everything that was installed or generated.
-	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache demo site
+	rm -rf .venv .niquests .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache demo site
 
 .venv/runtime.stamp: uv.lock pyproject.toml $(UV)
 	$(UV) sync --frozen --no-dev --inexact
@@ -53,6 +53,7 @@ clean:  ## Remove everything that was installed or generated.
 
 .venv/dev.stamp: uv.lock pyproject.toml $(UV)
 	$(UV) sync --frozen
+	UV_PROJECT_ENVIRONMENT=.niquests $(UV) sync --frozen --only-group niquests
 	@touch $@ .venv/runtime.stamp
 
 $(UV):

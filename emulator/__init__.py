@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.version import VERSION
-
 if TYPE_CHECKING:
     from emulator.app import create_app
     from emulator.settings import Settings
 
-__all__ = ["Settings", "__version__", "create_app"]
+    __version__: str
 
-__version__ = VERSION
+__all__ = ["Settings", "__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on demand: worker processes import this package too, but do not need a web framework.
+    # Loaded on demand: commands and worker processes import this package too, but they need no web framework,
+    # and reading the version is slow.
     match name:
+        case "__version__":
+            from emulator.version import VERSION  # noqa: PLC0415 - on demand, see above
+
+            return VERSION
         case "create_app":
             from emulator.app import create_app  # noqa: PLC0415 - on demand, see above
 

@@ -3,59 +3,64 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-import typer
+import click
 
 from emulator.arithmetic import arithmetic_variables
-from emulator.commands import (
-    calls,
-    clock,
-    credentials,
-    demo,
-    doctor,
-    drift,
-    environment,
-    execute,
-    explore,
-    faces,
-    faults,
-    scenario,
-    serve,
-    snapshot,
-    tasks,
-    webhooks,
-    world,
+from emulator.commands.group import CommandGroup, LazyCommands
+
+INTERRUPTED = 130
+"""Exit code after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
+
+
+class Program(CommandGroup):
+    """The group of all commands."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Ctrl+C ends it with the exit code of a shell instead of Click's."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Program,
+    commands=LazyCommands(
+        "emulator.commands",
+        {
+            "serve": "serve.serve",
+            "exec": "execute.execute",
+            "env": "environment.env",
+            "demo": "demo.demo",
+            "explore": "explore.explore",
+            "faces": "faces.faces",
+            "drift": "drift.drift",
+            "health": "world.health",
+            "wait": "world.wait",
+            "healthcheck": "doctor.healthcheck",
+            "doctor": "doctor.doctor",
+            "listen": "calls.listen",
+            "openapi": "world.openapi",
+            "reset": "world.reset",
+            "lifetimes": "world.lifetimes",
+            "costs": "world.costs",
+            "clock": "clock.group",
+            "faults": "faults.group",
+            "scenario": "scenario.group",
+            "tasks": "tasks.group",
+            "webhooks": "webhooks.group",
+            "calls": "calls.group",
+            "credentials": "credentials.group",
+            "snapshot": "snapshot.group",
+            "completion": "completion.completion",
+        },
+    ),
+    context_settings={"max_content_width": 120, "show_default": True},
 )
-
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.command(cls=serve.ServeCommand)(serve.serve)
-app.command("exec")(execute.execute)
-app.command()(environment.env)
-app.command()(demo.demo)
-app.command()(explore.explore)
-app.command()(faces.faces)
-app.command()(drift.drift)
-app.command()(world.health)
-app.command()(world.wait)
-app.command()(doctor.healthcheck)
-app.command()(doctor.doctor)
-app.command()(calls.listen)
-app.command()(world.openapi)
-app.command()(world.reset)
-app.command()(world.lifetimes)
-app.command()(world.costs)
-app.add_typer(clock.group, name="clock")
-app.add_typer(faults.group, name="faults")
-app.add_typer(scenario.group, name="scenario")
-app.add_typer(tasks.group, name="tasks")
-app.add_typer(webhooks.group, name="webhooks")
-app.add_typer(calls.group, name="calls")
-app.add_typer(credentials.group, name="credentials")
-app.add_typer(snapshot.group, name="snapshot")
-
-
-@app.callback()
-def _describe() -> None:
+@click.version_option(package_name="face-api-emulator", prog_name="face-emulator")
+def app() -> None:
     """Emulate three face-AI web APIs on this machine."""
     # Set before numpy is loaded, so that results are the same on all processors.
     os.environ.update(arithmetic_variables())

@@ -14,11 +14,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image as PillowImage
-from typer.testing import CliRunner
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.cli import app
+from emulator.version import VERSION
 
 COMMAND = [sys.executable, "-m", "emulator"]
 
@@ -238,6 +239,50 @@ def test_tls_without_a_port_has_a_default(monkeypatch: pytest.MonkeyPatch) -> No
         asked.append(tls_port)
 
     monkeypatch.setattr("emulator.server.serve", serve)
-    for arguments in (["--tls"], ["--tls", "--port", "0"], ["--tls=443"], []):
+    for arguments in (["--tls"], ["--tls", "--port", "0"], ["--tls=443"], ["--tls", "443"], []):
         assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
-    assert asked == [3469, 3469, 443, None]
+    assert asked == [3469, 3469, 443, 443, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'."),
+        (["healthy"], "No such command 'healthy'. (Did you mean one of: 'health', 'healthcheck'?)"),
+        (["--nonsense"], "No such option '--nonsense'."),
+        (["clock", "now", "now"], "Got unexpected extra argument (now)"),
+        (["clock", "advance"], "Missing argument 'SECONDS'."),
+        (["clock", "advance", "soon"], "Invalid value for 'SECONDS': 'soon' is not a valid float range."),
+        (["clock", "advance", "--", "-1"], "Invalid value for 'SECONDS': -1.0 is not in the range x>=0."),
+        (["serve", "--port", "65536"], "Invalid value for '--port': 65536 is not in the range 0<=x<=65535."),
+        (["drift"], "Missing option '--vendor'."),
+        (
+            ["env", "--format", "xml"],
+            "Invalid value for '--format': 'xml' is not one of 'shell', 'dotenv', 'json', 'github'.",
+        ),
+        (["lifetimes", "metahuman", "a=b"], "Invalid value: a=b: write NAME=NUMBER or NAME=none"),
+        (["exec", "--keep"], "Missing argument '-- COMMAND...'."),
+        (["exec", "--fail-on", "nothing", "true"], "'nothing' is not one of 'warnings', 'failures'."),
+    ],
+)
+def test_wrong_arguments_are_refused_with_2(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    usage, *_, last = done.stderr.splitlines()
+    assert usage.startswith("Usage: ")
+    assert last.startswith("Error: ")
+    assert last.endswith(message)
+
+
+def test_the_version_is_printed() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"face-emulator, version {VERSION}\n")
+
+
+def test_ctrl_c_ends_a_command_with_the_exit_code_of_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app.commands["health"], "callback", interrupt)
+    done = CliRunner().invoke(app, ["health"])
+    assert (done.exit_code, done.output) == (130, "")

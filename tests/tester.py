@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.control import Client, ControlError
+from emulator.client import Client, ControlError
 from emulator.server import Listening
 
 COST = "/s2s/v2.0/credit/feature-cost"

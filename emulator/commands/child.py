@@ -17,7 +17,25 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 GRACE_SECONDS = 10.0
 """Real seconds from a signal to the end of the command, before it is killed."""
 
+STDIN = 0
+STANDARD_FILES = {"stdin": STDIN, "stdout": 1, "stderr": 2}
+
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def open_standard_files() -> None:
+    """Open ``/dev/null`` as stdin, stdout and stderr if they are closed.
+
+    Otherwise, the next file or socket takes their place, a child process reads or writes it, and libraries
+    that flush ``sys.stdout`` fail.
+    """
+    for name, number in STANDARD_FILES.items():
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == STDIN else "w", closefd=False))
 
 
 class CannotStart(Exception):
@@ -112,10 +130,9 @@ class _Terminal:
     def __init__(self, group: int) -> None:
         self._group = group
         self._file: int | None = None
-        with contextlib.suppress(OSError, ValueError):
-            file = sys.stdin.fileno()
-            os.tcgetpgrp(file)
-            self._file = file
+        with contextlib.suppress(OSError):
+            os.tcgetpgrp(STDIN)
+            self._file = STDIN
 
     def __enter__(self) -> Self:
         # A background process that sets the foreground group gets this signal, which would stop it.

@@ -2,85 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from emulator.commands.connection import BASE_URL, Credential, Url, connected
+from emulator.commands.connection import connected, credential_option, url_option
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_json
+from emulator.commands.group import CommandGroup
+from emulator.commands.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from emulator.control.clock import ClockReading
+    from emulator.client.models import ClockReading
 
-group = typer.Typer(
-    no_args_is_help=True,
+group = CommandGroup(
     help="Read, freeze and move the clock. It decides when URLs, files and tasks expire.",
 )
 
 
 @group.command("now")
-def read_clock(
-    credential: Annotated[
-        str | None,
-        typer.Option(
-            "--credential", "-c", help="Print the clock of this credential; omit it for the default."
-        ),
-    ] = None,
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.option("--credential", "-c", help="Print the clock of this credential; omit it for the default.")
+@url_option
+@json_option
+def read_clock(*, credential: str | None, url: str, as_json: bool) -> None:
     """Print the time of the clock, and whether it is frozen."""
     with connected(url, credential) as client:
         _print(client.clock(), as_json=as_json)
 
 
 @group.command()
-def freeze(
-    at: Annotated[
-        str | None,
-        typer.Argument(help="ISO 8601 date and time, UTC by default; omit it for the current time."),
-    ] = None,
-    credential: Credential = None,
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument(
+    "at", required=False, help="ISO 8601 date and time, UTC by default; omit it for the current time."
+)
+@credential_option
+@url_option
+@json_option
+def freeze(*, at: str | None, credential: str | None, url: str, as_json: bool) -> None:
     """Freeze the clock at the current time, or at another time."""
     with connected(url, credential) as client:
         _print(client.freeze(None if at is None else _moment(at)), as_json=as_json)
 
 
 @group.command()
-def run(credential: Credential = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
+@credential_option
+@url_option
+@json_option
+def run(*, credential: str | None, url: str, as_json: bool) -> None:
     """Let a frozen clock run again, from the time at which it is frozen."""
     with connected(url, credential) as client:
         _print(client.run(), as_json=as_json)
 
 
 @group.command()
-def advance(
-    seconds: Annotated[float, typer.Argument(help="Seconds to move the clock forward.", min=0)],
-    credential: Credential = None,
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("seconds", type=click.FloatRange(min=0), help="Seconds to move the clock forward.")
+@credential_option
+@url_option
+@json_option
+def advance(*, seconds: float, credential: str | None, url: str, as_json: bool) -> None:
     """Move the clock forward by a number of seconds."""
     with connected(url, credential) as client:
         _print(client.advance(seconds), as_json=as_json)
 
 
 @group.command()
-def travel(
-    to: Annotated[str, typer.Argument(help="ISO 8601 date and time, UTC by default.")],
-    credential: Credential = None,
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("to", help="ISO 8601 date and time, UTC by default.")
+@credential_option
+@url_option
+@json_option
+def travel(*, to: str, credential: str | None, url: str, as_json: bool) -> None:
     """Set the clock to a time.
 
     A frozen clock stays frozen, and a running clock keeps running.
@@ -90,7 +80,10 @@ def travel(
 
 
 @group.command("reset")
-def reset_clock(credential: Credential = None, url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
+@credential_option
+@url_option
+@json_option
+def reset_clock(*, credential: str | None, url: str, as_json: bool) -> None:
     """Use the default clock again. Without --credential, reset the default clock to the settings."""
     with connected(url, credential) as client:
         _print(client.reset_clock(), as_json=as_json)
@@ -108,6 +101,6 @@ def _moment(text: str) -> datetime:
 
 def _print(reading: ClockReading, *, as_json: bool) -> None:
     if as_json:
-        print_json(reading.model_dump(mode="json"))
+        print_json(asdict(reading))
         return
-    typer.echo(f"{reading.iso}{' (frozen)' if reading.frozen else ''}")
+    click.echo(f"{reading.iso}{' (frozen)' if reading.frozen else ''}")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from emulator.commands.connection import BASE_URL, Url, connected
+from emulator.commands.connection import connected, url_option
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_list
+from emulator.commands.group import CommandGroup
+from emulator.commands.output import json_option, print_list
 
-group = typer.Typer(
-    no_args_is_help=True, help="List and set the states of credentials, such as valid or expired."
-)
+group = CommandGroup(help="List and set the states of credentials, such as valid or expired.")
 
 
 @group.command("list")
-def list_credentials(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
+@url_option
+@json_option
+def list_credentials(*, url: str, as_json: bool) -> None:
     """List the credentials that have a state, including those from the settings."""
     with connected(url) as client:
         print_list(
@@ -25,18 +24,15 @@ def list_credentials(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
 
 
 @group.command("set")
-def set_credential(
-    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, as a client sends it.")],
-    state: Annotated[
-        str, typer.Argument(help="valid, revoked, expired, restricted, no_balance or other_region.")
-    ],
-    url: Url = BASE_URL,
-) -> None:
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, as a client sends it.")
+@click.argument("state", help="valid, revoked, expired, restricted, no_balance or other_region.")
+@url_option
+def set_credential(*, listed: str, state: str, url: str) -> None:
     """Set the state of a credential.
 
     Credentials without a state are valid, unless FACE_EMULATOR_STRICT is set.
     """
-    from emulator.world.credentials import CredentialState
+    from emulator.client.models import CredentialState
 
     with connected(url) as client:
         if state not in tuple(CredentialState):
@@ -45,10 +41,9 @@ def set_credential(
 
 
 @group.command("remove")
-def remove_credential(
-    listed: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, as a client sends it.")],
-    url: Url = BASE_URL,
-) -> None:
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, as a client sends it.")
+@url_option
+def remove_credential(*, listed: str, url: str) -> None:
     """Remove the state of a credential; a state from the settings applies again."""
     with connected(url) as client:
         client.unlist_credential(listed)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from emulator.commands.failure import stopped
-from emulator.commands.output import AsJson
+from emulator.commands.output import json_option
 
 
-def demo(
-    photo: Annotated[
-        Path | None, typer.Argument(help="Photo of one person; omit it for a synthetic face.")
-    ] = None,
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the results to.")] = Path(
-        "demo"
-    ),
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.command()
+@click.argument(
+    "photo",
+    type=click.Path(path_type=Path),
+    required=False,
+    help="Photo of one person; omit it for a synthetic face.",
+)
+@click.option(
+    "--output",
+    "-o",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    help="Folder to write the results to.",
+)
+@json_option
+def demo(*, photo: Path | None, folder: Path, as_json: bool) -> None:
     """Send a photo to all emulated vendors, and save their results.
 
     The command starts its own emulator.

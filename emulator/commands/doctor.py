@@ -5,23 +5,22 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-import ssl
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import typer
+import click
+from click.exceptions import Exit
 
-from emulator.commands.connection import BASE_URL, Url
-from emulator.commands.output import AsJson, print_json, working
+from emulator.commands.connection import url_option
+from emulator.commands.output import json_option, print_json, working
 
 if TYPE_CHECKING:
-    from emulator.control.world import Health
+    from emulator.client.models import Health
 
 CONNECT_SECONDS = 5.0
 """Longest time for a connection, in seconds."""
@@ -51,11 +50,10 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-    url: Url = BASE_URL,
-) -> None:
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@url_option
+def doctor(*, as_json: bool, url: str) -> None:
     """Check this machine, the running emulator, and whether clients reach it. Change nothing.
 
     The vendors' names are checked as a client in this environment would reach them, so run it where your
@@ -71,10 +69,10 @@ def doctor(
             break
         findings.append(finding)
         if not as_json:
-            typer.echo(_line(finding))
+            click.echo(_line(finding))
     if as_json:
         print_json([asdict(finding) for finding in findings])
-    raise typer.Exit(int(any(finding.result is Result.FAIL for finding in findings)))
+    raise Exit(int(any(finding.result is Result.FAIL for finding in findings)))
 
 
 def _line(finding: Finding) -> str:
@@ -143,17 +141,16 @@ def _models() -> Finding:
 
 
 def _emulator(url: str) -> tuple[Health | None, Finding]:
-    import httpx
-
-    from emulator.control.client import Client, ControlError
+    from emulator.client import Client, ControlError, EmulatorUnreachable
 
     try:
         with Client(url) as client:
             health = client.health()
             ready = client.ready()
-    except (httpx.HTTPError, ControlError, ValueError) as error:
+    except (EmulatorUnreachable, ControlError) as error:
+        reason = error.reason if isinstance(error, EmulatorUnreachable) else str(error)
         remedy = "start it with `face-emulator serve`, or check --url"
-        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({error})", remedy)
+        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({reason})", remedy)
     tls = "without TLS" if health.tls is None else f"TLS at {health.tls.url}"
     found = f"{health.version} at {url}, {tls}"
     if not ready:
@@ -181,7 +178,7 @@ def _port(url: str) -> Finding:
 def _clock(url: str) -> Finding:
     import time
 
-    from emulator.control.client import Client
+    from emulator.client import Client
 
     with Client(url) as client:
         reading = client.clock()
@@ -194,6 +191,8 @@ def _clock(url: str) -> Finding:
 
 def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | None = None) -> Finding:
     """Check that a client in this environment reaches the emulator at a vendor's name, and trusts it."""
+    import ssl
+
     check = f"https://{name}"
     remedy = 'run your client by `face-emulator exec`, or evaluate "$(face-emulator env)"'
     connection = (connect or _connect)(name)
@@ -218,6 +217,8 @@ def _connect(name: str) -> socket.socket | str:
 
     It does not connect to addresses of other networks, so that it never reaches a real vendor.
     """
+    import urllib.request
+
     proxy = "" if urllib.request.proxy_bypass(name) else urllib.request.getproxies().get("https", "")
     try:
         return _connect_by(proxy, name) if proxy else _connect_directly(name)
@@ -241,6 +242,7 @@ def _connect_by(proxy: str, name: str) -> socket.socket | str:
 
 
 def _connect_directly(name: str) -> socket.socket | str:
+
     addresses = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
     public = [str(each[4][0]) for each in addresses if ipaddress.ip_address(each[4][0]).is_global]
     if public:
@@ -248,8 +250,13 @@ def _connect_directly(name: str) -> socket.socket | str:
     return socket.create_connection((name, 443), timeout=CONNECT_SECONDS)
 
 
-def healthcheck(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
+@click.command()
+@url_option
+@json_option
+def healthcheck(*, url: str, as_json: bool) -> None:
     """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
+    import urllib.request
+
     # Not by the proxy of the environment, as all commands that call the emulator.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -259,5 +266,5 @@ def healthcheck(url: Url = BASE_URL, *, as_json: AsJson = False) -> None:
     except (OSError, ValueError) as error:
         if as_json:
             print_json({"ready": False})
-        typer.echo(f"face-emulator: {url} is not ready: {error}", err=True)
-        raise typer.Exit(1) from error
+        click.echo(f"face-emulator: {url} is not ready: {error}", err=True)
+        raise Exit(1) from error

@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
-from emulator.commands.connection import BASE_URL, Url, connected
-from emulator.commands.failure import CallFailed, failed
-
-if TYPE_CHECKING:
-    from emulator.control.world import Health
-    from emulator.web.vendor import Vendor
-
-CREDENTIAL = "face-emulator"
-"""Credential of a process that has none."""
+from emulator.commands.connection import connected, url_option
 
 
 class Format(StrEnum):
@@ -32,70 +22,27 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
-def env(
-    format_: Annotated[
-        Format,
-        typer.Option("--format", help="`shell`: to evaluate; `github`: lines for the file in $GITHUB_ENV."),
-    ] = Format.SHELL,
-    url: Url = BASE_URL,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as `--format json`.")] = False,
-) -> None:
+@click.command()
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(Format, case_sensitive=False),
+    default=Format.SHELL.value,
+    help="`shell`: to evaluate; `github`: lines for the file in $GITHUB_ENV.",
+)
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="The same as `--format json`.")
+def env(*, format_: Format, url: str, as_json: bool) -> None:
     """Print the environment variables with which clients reach the running emulator.
 
     Use it as `eval "$(face-emulator env)"`. If the emulator serves TLS (`serve --tls`), unmodified clients
     of the vendors reach it too: the variables select it as proxy, and make clients trust its certificates.
     """
-    from emulator.settings import VendorPackages
-    from emulator.web.vendor import discover_vendors
+    from emulator.client.variables import variables_of
 
     with connected(url) as client:
-        health = client.health()
-    vendors = discover_vendors(VendorPackages().vendor_packages)
-    try:
-        variables = variables_of(health, url, vendors, os.environ)
-    except CallFailed as error:
-        raise failed(str(error)) from error
-    typer.echo(written(variables, Format.JSON if as_json else format_), nl=False)
-
-
-def variables_of(
-    health: Health,
-    url: str,
-    vendors: Sequence[Vendor],
-    parent: Mapping[str, str],
-    *,
-    control_url: str | None = None,
-    has_proxy: bool = True,
-) -> dict[str, str]:
-    """Return the variables for an emulator at ``url``. They override those of ``parent``.
-
-    ``FACE_EMULATOR_URL`` is ``control_url``, by default ``url``. Each vendor has a ``<VENDOR>_URL`` and one
-    variable for each part of its credential. With TLS, there are also those of trust, and those of the
-    proxy if ``has_proxy``.
-
-    Raises
-    ------
-    CallFailed
-        If the certificates are not on this machine.
-    """
-    variables = {"FACE_EMULATOR_URL": control_url or url}
-    for vendor in vendors:
-        if vendor.name in health.vendors:
-            name = vendor.name.upper()
-            variables[f"{name}_URL"] = url
-            variables |= {f"{name}_{part.upper()}": CREDENTIAL for part in vendor.credential}
-    if health.tls is not None:
-        from emulator.tls.trust import environment, trust_files
-
-        files = trust_files(Path(health.tls.folder))
-        if not files.bundle.is_file():
-            raise CallFailed(
-                f"the certificates are in {files.bundle.parent} on the emulator's machine, not here; copy "
-                "that folder, or share it as a volume"
-            )
-        variables |= environment(files, health.tls.names, url if has_proxy else None, parent)
-    return variables
+        variables = variables_of(client, url, os.environ)
+    click.echo(written(variables, Format.JSON if as_json else format_), nl=False)
 
 
 def written(variables: Mapping[str, str], format_: Format) -> str:

@@ -12,18 +12,18 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
+from click.exceptions import Exit
 
-from emulator.commands.environment import variables_of
 from emulator.commands.failure import CallFailed, failed, stopped
 from emulator.commands.output import working
 
 if TYPE_CHECKING:
-    from emulator.control.client import Client
+    from emulator.client import Client
+    from emulator.client.models import RecordedCall
     from emulator.settings import Settings
-    from emulator.world.journal.entry import RecordedCall
 
 OWN_FAILURE = 125
 """Exit code if the emulator itself fails, as container tools have it."""
@@ -43,47 +43,65 @@ class FailOn(StrEnum):
     FAILURES = "failures"
 
 
+# All arguments after the first one belong to the command, even if they look like options.
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument(
+    "command",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="-- COMMAND...",
+    help="Command to run, with its arguments.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(min=0, max=65535),
+    default=0,
+    help="Port of the emulator; 0 for any free port.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR.",
+)
+@click.option(
+    "--scenario",
+    multiple=True,
+    help="Scenario to load first: a shipped one or a path; repeat it for several.",
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(FailOn, case_sensitive=False),
+    help=(
+        "Exit with 1 after a successful command, if its calls had warnings, or failed with a status "
+        "of 400 or more; repeat it for both."
+    ),
+)
+@click.option(
+    "--har", type=click.Path(dir_okay=False, path_type=Path), help="File to write all calls to, as HAR 1.2."
+)
+@click.option("--keep", is_flag=True, help="Keep the emulator running after the command, until Ctrl+C.")
+@click.option(
+    "--sealed",
+    is_flag=True,
+    help=(
+        "Linux only: run in namespaces in which the vendors' names are the emulator, and nothing "
+        "else can be reached."
+    ),
+)
+@click.option("--print-env", is_flag=True, help="Print the variables that the command gets, to stderr.")
 def execute(
-    command: Annotated[
-        list[str], typer.Argument(help="Command to run, with its arguments.", metavar="-- COMMAND...")
-    ],
     *,
-    port: Annotated[
-        int, typer.Option(help="Port of the emulator; 0 for any free port.", min=0, max=65535)
-    ] = 0,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
-    ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(help="Scenario to load first: a shipped one or a path; repeat it for several."),
-    ] = None,
-    fail_on: Annotated[
-        list[FailOn] | None,
-        typer.Option(
-            help="Exit with 1 after a successful command, if its calls had warnings, or failed with a status "
-            "of 400 or more; repeat it for both.",
-            show_default=False,
-        ),
-    ] = None,
-    har: Annotated[
-        Path | None, typer.Option(help="File to write all calls to, as HAR 1.2.", dir_okay=False)
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the emulator running after the command, until Ctrl+C.")
-    ] = False,
-    sealed: Annotated[
-        bool,
-        typer.Option(
-            "--sealed",
-            help="Linux only: run in namespaces in which the vendors' names are the emulator, and nothing "
-            "else can be reached.",
-        ),
-    ] = False,
-    print_env: Annotated[
-        bool, typer.Option("--print-env", help="Print the variables that the command gets, to stderr.")
-    ] = False,
+    command: tuple[str, ...],
+    port: int,
+    data_dir: Path | None,
+    scenario: tuple[str, ...],
+    fail_on: tuple[FailOn, ...],
+    har: Path | None,
+    keep: bool,
+    sealed: bool,
+    print_env: bool,
 ) -> None:
     """Run a command against an emulator that is started for it.
 
@@ -93,20 +111,21 @@ def execute(
     streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the command. It is 125
     if the emulator fails, 126 if the command is not executable, and 127 if it does not exist.
     """
-    from emulator.commands.child import CannotStart
+    from emulator.commands.child import CannotStart, open_standard_files
 
+    open_standard_files()
     logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
     _end_at_signals()
-    options = _Options(port, tuple(fail_on or ()), har, keep=keep, is_sealed=sealed, print_env=print_env)
+    options = _Options(port, fail_on, har, keep=keep, is_sealed=sealed, print_env=print_env)
     try:
         code = _run(command, _settings(data_dir, scenario, options), options)
     except CannotStart as error:
         raise failed(str(error), code=error.code) from error
     except _Signalled as end:
-        raise typer.Exit(128 + end.number) from None
+        raise Exit(128 + end.number) from None
     except Exception as error:
         raise stopped(error, code=OWN_FAILURE) from error
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 @dataclass(frozen=True)
@@ -122,8 +141,9 @@ class _Options:
 
 def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
     """Run the command against an emulator, and return the exit code."""
+    from emulator.client import Client
+    from emulator.client.variables import variables_of
     from emulator.commands.child import run
-    from emulator.control.client import Client
     from emulator.server import running_server
 
     if options.is_sealed:
@@ -137,17 +157,10 @@ def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
         _say(f"running at {listening.base_url}")
         with working("loading the face core"):
             client.wait_until_ready(START_SECONDS)
-        variables = variables_of(
-            client.health(),
-            listening.base_url,
-            listening.app.state.vendors,
-            os.environ,
-            control_url=listening.control_url,
-            has_proxy=not options.is_sealed,
-        )
+        variables = variables_of(client, listening.base_url, os.environ, has_proxy=not options.is_sealed)
         if options.print_env:
             for name, value in variables.items():
-                typer.echo(f"{name}={value}", err=True)
+                click.echo(f"{name}={value}", err=True)
         code = run(command, {**os.environ, **variables})
         calls = _calls(client)
         _say(_summary(calls, client))
@@ -159,7 +172,7 @@ def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
     return code or _verdict(calls, options.fail_on)
 
 
-def _settings(data_dir: Path | None, scenarios: list[str] | None, options: _Options) -> Settings:
+def _settings(data_dir: Path | None, scenarios: Sequence[str], options: _Options) -> Settings:
     """Return the settings of the environment, with those that options override.
 
     Raises
@@ -266,4 +279,4 @@ def _keep(url: str) -> None:
 
 
 def _say(text: str) -> None:
-    typer.echo(f"face-emulator: {text}", err=True)
+    click.echo(f"face-emulator: {text}", err=True)

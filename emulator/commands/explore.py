@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
+from click.exceptions import Exit
 
 from emulator.commands.failure import stopped
-from emulator.commands.output import AsJson
+from emulator.commands.output import json_option
 
 
+# All arguments after the first one belong to the command, even if they look like options.
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument(
+    "command",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="-- COMMAND...",
+    help="Command that runs the client, after `--`. It must exit with 0 if it succeeds.",
+)
+@click.option("--url", help="URL of a running emulator; omit it to start one.")
+@click.option("--endpoint", help="URL that receives webhooks; omit it if the client adds its own endpoint.")
+@click.option("--secret", help="Signing secret for --endpoint; omit it to generate one.")
+@click.option("--vendor", help="Vendor that sends to --endpoint; omit it for all vendors.")
+@click.option(
+    "--polls",
+    type=click.IntRange(min=0, max=20),
+    default=2,
+    help="Largest number of polls that return `running` before the task ends.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=100, help="Largest number of orders to try.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    help="Seconds after which a run of the client fails.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    help="Seconds to wait for each poll; must be longer than the client's polling interval.",
+)
+@json_option
 def explore(
-    command: Annotated[
-        list[str],
-        typer.Argument(help="Command that runs the client, after `--`. It must exit with 0 if it succeeds."),
-    ],
     *,
-    url: Annotated[str | None, typer.Option(help="URL of a running emulator; omit it to start one.")] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option(help="URL that receives webhooks; omit it if the client adds its own endpoint."),
-    ] = None,
-    secret: Annotated[
-        str | None, typer.Option(help="Signing secret for --endpoint; omit it to generate one.")
-    ] = None,
-    vendor: Annotated[
-        str | None, typer.Option(help="Vendor that sends to --endpoint; omit it for all vendors.")
-    ] = None,
-    polls: Annotated[
-        int,
-        typer.Option(
-            help="Largest number of polls that return `running` before the task ends.", min=0, max=20
-        ),
-    ] = 2,
-    limit: Annotated[int, typer.Option(help="Largest number of orders to try.", min=1)] = 100,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds after which a run of the client fails.", min=1)
-    ] = 60.0,
-    patience: Annotated[
-        float,
-        typer.Option(
-            help="Seconds to wait for each poll; must be longer than the client's polling interval.", min=0
-        ),
-    ] = 3.0,
-    as_json: AsJson = False,
+    command: tuple[str, ...],
+    url: str | None,
+    endpoint: str | None,
+    secret: str | None,
+    vendor: str | None,
+    polls: int,
+    limit: int,
+    timeout: float,
+    patience: float,
+    as_json: bool,
 ) -> None:
     """Run a client with every order of polls and webhooks, and report the orders that break it.
 
@@ -54,7 +65,7 @@ def explore(
     from emulator.explore import CannotExplore, Exploration, explore_plans
 
     asked = Exploration(
-        tuple(command),
+        command,
         endpoint=endpoint,
         secret=secret,
         vendor=vendor,
@@ -68,4 +79,4 @@ def explore(
     except (CannotExplore, ValueError, OSError) as error:
         raise stopped(error, 2) from error
     if broken:
-        raise typer.Exit(1)
+        raise Exit(1)

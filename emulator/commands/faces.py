@@ -4,76 +4,107 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
 from emulator.commands.failure import failed, stopped
-from emulator.commands.output import AsJson, print_json, working
+from emulator.commands.output import json_option, print_json, working
+
+STRENGTHS = ("smile", "open_mouth", "closed_eyes", "raised_brows")
+"""Options with a strength of the expression, in the order of the fields of ``Expression``."""
 
 
+@click.command()
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="File to write: .jpg or .png. Required, except for --name list.",
+)
+@click.option("--name", help="Name of a test face; `list` prints all names.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Seed of the person; each seed gives a different person.",
+)
+@click.option(
+    "--people",
+    type=click.IntRange(min=1, max=8),
+    default=1,
+    help="Number of people, side by side, with consecutive seeds.",
+)
+@click.option("--yaw", type=float, default=0.0, help="Degrees; positive turns the head to the person's left.")
+@click.option("--pitch", type=float, default=0.0, help="Degrees; positive looks up.")
+@click.option(
+    "--roll", type=float, default=0.0, help="Degrees; positive tilts the head to the person's left shoulder."
+)
+@click.option("--smile", type=click.FloatRange(min=0, max=1), default=0.0, help="Strength of a smile.")
+@click.option(
+    "--open-mouth", type=click.FloatRange(min=0, max=1), default=0.0, help="How far the mouth is open."
+)
+@click.option(
+    "--closed-eyes", type=click.FloatRange(min=0, max=1), default=0.0, help="How far the eyes are closed."
+)
+@click.option(
+    "--raised-brows",
+    type=click.FloatRange(min=0, max=1),
+    default=0.0,
+    help="How far the eyebrows are raised.",
+)
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    help="JSON file with 80 identity coefficients, or with the ground truth of a face.",
+)
+@click.option("--skin-tone", type=int, help="1 (lightest) to 10 (darkest) on the Monk scale.")
+@click.option(
+    "--hair",
+    "hair_type",
+    help=(
+        "short_straight, short_wavy, long_straight, long_wavy, ponytail_straight, "
+        "ponytail_wavy, curly or bald."
+    ),
+)
+@click.option("--hair-color", help="black, dark_brown, brown, auburn, blond or grey.")
+@click.option("--gender", help="female or male.")
+@click.option("--glasses/--no-glasses", default=None, help="With or without glasses.")
+@click.option(
+    "--covered-mouth/--no-covered-mouth", default=False, help="Cover nose and mouth with a medical mask."
+)
+@click.option("--light", help="soft, left, right, above, warm, cold or dark; omit it for soft.")
+@click.option("--background", help="studio, wall, window or outdoors; omit it for studio.")
+@click.option(
+    "--blur",
+    type=float,
+    default=0.0,
+    help="Standard deviation of the blur, as a fraction of the face's width.",
+)
+@click.option(
+    "--size", type=click.IntRange(min=64, max=4096), default=640, help="Width and height in pixels."
+)
+@click.option(
+    "--fraction", type=float, default=0.4, help="Width of the face, as a fraction of the picture's width."
+)
+@click.option(
+    "--truth/--no-truth",
+    default=True,
+    help="Write a .json file of the same name with the ground truth: coefficients, pose, landmarks.",
+)
+@json_option
 def faces(
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write: .jpg or .png. Required, except for --name list."),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of a test face; `list` prints all names.")] = None,
-    seed: Annotated[
-        int, typer.Option(help="Seed of the person; each seed gives a different person.", min=0)
-    ] = 0,
-    people: Annotated[
-        int, typer.Option(help="Number of people, side by side, with consecutive seeds.", min=1, max=8)
-    ] = 1,
-    yaw: Annotated[float, typer.Option(help="Degrees; positive turns the head to the person's left.")] = 0.0,
-    pitch: Annotated[float, typer.Option(help="Degrees; positive looks up.")] = 0.0,
-    roll: Annotated[
-        float, typer.Option(help="Degrees; positive tilts the head to the person's left shoulder.")
-    ] = 0.0,
-    smile: Annotated[float, typer.Option(help="Strength of a smile.", min=0, max=1)] = 0.0,
-    open_mouth: Annotated[float, typer.Option(help="How far the mouth is open.", min=0, max=1)] = 0.0,
-    closed_eyes: Annotated[float, typer.Option(help="How far the eyes are closed.", min=0, max=1)] = 0.0,
-    raised_brows: Annotated[float, typer.Option(help="How far the eyebrows are raised.", min=0, max=1)] = 0.0,
-    identity: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with 80 identity coefficients, or with the ground truth of a face."),
-    ] = None,
-    skin_tone: Annotated[
-        int | None, typer.Option(help="1 (lightest) to 10 (darkest) on the Monk scale.")
-    ] = None,
-    hair: Annotated[
-        str | None,
-        typer.Option(
-            help="short_straight, short_wavy, long_straight, long_wavy, ponytail_straight, "
-            "ponytail_wavy, curly or bald."
-        ),
-    ] = None,
-    hair_color: Annotated[
-        str | None, typer.Option(help="black, dark_brown, brown, auburn, blond or grey.")
-    ] = None,
-    gender: Annotated[str | None, typer.Option(help="female or male.")] = None,
-    glasses: Annotated[bool | None, typer.Option(help="With or without glasses.")] = None,
-    covered_mouth: Annotated[bool, typer.Option(help="Cover nose and mouth with a medical mask.")] = False,
-    light: Annotated[
-        str | None, typer.Option(help="soft, left, right, above, warm, cold or dark; omit it for soft.")
-    ] = None,
-    background: Annotated[
-        str | None, typer.Option(help="studio, wall, window or outdoors; omit it for studio.")
-    ] = None,
-    blur: Annotated[
-        float, typer.Option(help="Standard deviation of the blur, as a fraction of the face's width.")
-    ] = 0.0,
-    size: Annotated[int, typer.Option(help="Width and height in pixels.", min=64, max=4096)] = 640,
-    fraction: Annotated[
-        float, typer.Option(help="Width of the face, as a fraction of the picture's width.")
-    ] = 0.4,
-    truth: Annotated[
-        bool,
-        typer.Option(
-            help="Write a .json file of the same name with the ground truth: coefficients, pose, landmarks."
-        ),
-    ] = True,
-    as_json: AsJson = False,
+    output: Path | None,
+    name: str | None,
+    people: int,
+    seed: int,
+    identity: Path | None,
+    size: int,
+    fraction: float,
+    truth: bool,
+    as_json: bool,
+    **look: Any,  # the strengths, and fields of SyntheticFaceSpec
 ) -> None:
     """Draw synthetic faces, or one of the named test faces.
 
@@ -91,7 +122,7 @@ def faces(
     if name == "list":
         width = max(map(len, NAMED_FACES))
         for known, face in NAMED_FACES.items():
-            typer.echo(f"{known:<{width}}  {face.shows}")
+            click.echo(f"{known:<{width}}  {face.shows}")
         return
     if output is None:
         raise failed("--output is required; give it the file to write", code=2)
@@ -102,27 +133,17 @@ def faces(
                 picture = named_face(name, picture_format)
         else:
             coefficients = None if identity is None else _identity_in(json.loads(identity.read_text()))
+            expression = Expression(*(look.pop(strength) for strength in STRENGTHS))
             specs = [
                 SyntheticFaceSpec(
                     seed=seed + index,
                     identity_coefficients=coefficients,
-                    yaw=yaw,
-                    pitch=pitch,
-                    roll=roll,
-                    expression=Expression(smile, open_mouth, closed_eyes, raised_brows),
-                    skin_tone=skin_tone,
-                    hair_type=hair,  # type: ignore[arg-type]  # the spec checks it
-                    hair_color=hair_color,  # type: ignore[arg-type]  # the spec checks it
-                    gender=gender,  # type: ignore[arg-type]  # the spec checks it
-                    glasses=glasses,
-                    covered_mouth=covered_mouth,
-                    light=light,  # type: ignore[arg-type]  # the spec checks it
-                    background=background,  # type: ignore[arg-type]  # the spec checks it
-                    blur=blur,
+                    expression=expression,
                     width=size,
                     height=size,
                     face_fraction=fraction if people == 1 else min(fraction, 0.55 / people),
                     center=((index + 0.5) / people, 0.53),
+                    **look,
                 )
                 for index in range(people)
             ]

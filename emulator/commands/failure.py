@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import typer
+import click
+from click.exceptions import Exit
 
 
 class CallFailed(Exception):
     """The command cannot run with these arguments; the message says why."""
 
 
-def failed(*reasons: str, code: int = 1) -> typer.Exit:
+def failed(*reasons: str, code: int = 1) -> Exit:
     """Print the reasons to stderr, and return the exception to raise."""
     for reason in reasons:
-        typer.echo(f"face-emulator: {reason}", err=True)
-    return typer.Exit(code)
+        click.echo(f"face-emulator: {reason}", err=True)
+    return Exit(code)
 
 
-def stopped(error: Exception, code: int = 1) -> typer.Exit:
+def stopped(error: Exception, code: int = 1) -> Exit:
     """Print an error to stderr, and return the exception to raise.
 
     The message names an invalid setting by its environment variable.

@@ -4,48 +4,67 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
+import click
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from _typeshed import DataclassInstance
 
-Model = TypeVar("Model", bound="BaseModel")
+Model = TypeVar("Model", bound="DataclassInstance")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-AlwaysJson = Annotated[
-    bool, typer.Option("--json", help="For scripts that add it to every command; the output is always JSON.")
-]
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
-
-def print_list(found: Iterable[Model], line: Callable[[Model], str], *, as_json: bool) -> None:
-    """Print each of ``found`` as a line of text, or all as one JSON list."""
-    if as_json:
-        print_json([each.model_dump(mode="json") for each in found])
-        return
-    for each in found:
-        typer.echo(line(each).rstrip())
-
-
-def print_one(found: Model, line: Callable[[Model], str], *, as_json: bool) -> None:
-    """Print ``found`` as text, or as one JSON object."""
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-    else:
-        typer.echo(line(found))
+always_json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    help="For scripts that add it to every command; the output is always JSON.",
+)
 
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
     """Show what the block does, on a terminal, while it runs. stdout stays free for the output."""
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
+    terminal = sys.stderr
+    is_shown = terminal.isatty()
+    if is_shown:
+        terminal.write(f"{what} ...")
+        terminal.flush()
+    try:
         yield
+    finally:
+        if is_shown:
+            terminal.write(f"\r{' ' * (len(what) + 4)}\r")
+            terminal.flush()
+
+
+def print_list(found: Iterable[Model], line: Callable[[Model], str], *, as_json: bool) -> None:
+    """Print each of ``found`` as a line of text, or all as one JSON list."""
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    for each in found:
+        click.echo(line(each).rstrip())
+
+
+def print_one(found: Model, line: Callable[[Model], str], *, as_json: bool) -> None:
+    """Print ``found`` as text, or as one JSON object."""
+    if as_json:
+        print_json(asdict(found))
+    else:
+        click.echo(line(found))
+
+
+def print_compact(found: Model) -> None:
+    """Print the members that are not null, as JSON on one line."""
+    members = {name: value for name, value in asdict(found).items() if value is not None}
+    click.echo(json.dumps(members, ensure_ascii=False, separators=(",", ":")))
 
 
 def print_json(document: Any) -> None:
     """Print a JSON document."""
-    typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+    click.echo(json.dumps(document, indent=1, ensure_ascii=False))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
+import os
+import signal
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from typer.core import TyperCommand
+import click
 
 from emulator.commands.failure import failed, stopped
 
@@ -18,50 +20,65 @@ if TYPE_CHECKING:
     from emulator.settings import Settings
 
 
+WATCH_SECONDS = 1.0
+"""Real seconds between two looks at the process of ``--until-process``."""
+
 TLS_PORT = 3469
 """Port for ``--tls`` without a port."""
 
 
-class ServeCommand(TyperCommand):
-    """A command whose option ``--tls`` can have a value, or none."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give ``--tls`` its default value, because Typer has no options with an optional value."""
-        return super().parse_args(ctx, [f"--tls={TLS_PORT}" if arg == "--tls" else arg for arg in args])
-
-
+@click.command()
+@click.option(
+    "--host",
+    multiple=True,
+    help=(
+        "Address to listen on; repeat it for several. `0.0.0.0` is every IPv4 address, `::` every "
+        "address. The default is 127.0.0.1."
+    ),
+)
+@click.option(
+    "--port",
+    type=click.IntRange(min=0, max=65535),
+    default=3468,
+    help="Port to listen on; 0 for any free port.",
+)
+@click.option(
+    "--tls",
+    type=click.IntRange(min=0, max=65535),
+    is_flag=False,
+    flag_value=TLS_PORT,
+    metavar="[PORT]",
+    help=(
+        f"Also serve TLS under the vendors' names, on this port; 0 for any free port. Without a "
+        f"port: {TLS_PORT}."
+    ),
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object with the URLs as soon as the emulator is ready.",
+)
+@click.option(
+    "--until-process",
+    "process",
+    type=int,
+    hidden=True,
+    help="Stop when the process with this id has ended.",
+)
 def serve(
-    host: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Address to listen on; repeat it for several. `0.0.0.0` is every IPv4 address, `::` every "
-            "address. The default is 127.0.0.1.",
-            show_default=False,
-        ),
-    ] = None,
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 for any free port.", min=0, max=65535)
-    ] = 3468,
-    tls: Annotated[
-        int | None,
-        typer.Option(
-            metavar="[PORT]",
-            help=f"Also serve TLS under the vendors' names, on this port; 0 for any free port. Without a "
-            f"port: {TLS_PORT}.",
-            min=0,
-            max=65535,
-            show_default=False,
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder to store all state in; overrides FACE_EMULATOR_DATA_DIR."),
-    ] = None,
     *,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one JSON object with the URLs as soon as the emulator is ready."),
-    ] = False,
+    host: tuple[str, ...],
+    port: int,
+    tls: int | None,
+    data_dir: Path | None,
+    as_json: bool,
+    process: int | None,
 ) -> None:
     """Start the emulator. Stop it with Ctrl+C.
 
@@ -70,6 +87,8 @@ def serve(
     emulator stops. If the address is not a loopback address, the control API is off unless
     FACE_EMULATOR_CONTROL is on.
     """
+    import asyncio
+
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
@@ -85,6 +104,8 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").addFilter(_without_query)
+    if process is not None:
+        _watch(process)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
         asyncio.run(
@@ -127,20 +148,20 @@ async def _announce(listening: Listening, settings: Settings) -> None:
     vendors = listening.app.state.vendors
     width = max(len(vendor.title) for vendor in vendors)
     for vendor in vendors:
-        typer.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
+        click.echo(f"{vendor.title:<{width}}  {listening.base_url}{vendor.prefixes[0]}")
     control = (
         f"{listening.control_url}/_emulator"
         if listening.control_url
         else "off (set FACE_EMULATOR_CONTROL=on)"
     )
-    typer.echo(f"{'Control':<{width}}  {control}")
+    click.echo(f"{'Control':<{width}}  {control}")
     if listening.tls_url is not None:
-        typer.echo(
+        click.echo(
             f"{'TLS':<{width}}  {listening.tls_url} under the vendors' names; trust {listening.ca_file}"
         )
-    typer.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
+    click.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
     await listening.app.state.world.queue.wait_until_warm()
-    typer.echo("Ready.")
+    click.echo("Ready.")
 
 
 async def _announce_json(listening: Listening) -> None:
@@ -155,4 +176,19 @@ async def _announce_json(listening: Listening) -> None:
         "tls": listening.tls_url,
         "ca": None if listening.ca_file is None else str(listening.ca_file),
     }
-    typer.echo(json.dumps(document))
+    click.echo(json.dumps(document))
+
+
+def _watch(process: int) -> None:
+    """Stop this process like Ctrl+C when another process has ended."""
+
+    def wait() -> None:
+        while True:
+            try:
+                os.kill(process, 0)
+            except OSError:
+                signal.raise_signal(signal.SIGINT)
+                return
+            time.sleep(WATCH_SECONDS)
+
+    threading.Thread(target=wait, daemon=True).start()

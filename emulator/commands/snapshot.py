@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from emulator.commands.connection import BASE_URL, Url, connected
-from emulator.commands.output import AsJson, print_json, print_one, working
+from emulator.commands.connection import connected, url_option
+from emulator.commands.group import CommandGroup
+from emulator.commands.output import json_option, print_json, print_one, working
 
-group = typer.Typer(no_args_is_help=True, help="Save all state of an emulator to a file, and restore it.")
+group = CommandGroup(help="Save all state of an emulator to a file, and restore it.")
 
 
 @group.command()
-def save(
-    file: Annotated[Path, typer.Argument(help="File to write; an existing file is replaced.")],
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("file", type=click.Path(path_type=Path), help="File to write; an existing file is replaced.")
+@url_option
+@json_option
+def save(*, file: Path, url: str, as_json: bool) -> None:
     """Write all state of a running emulator to FILE."""
     # Write to a temporary file first: a failed download must not damage an existing snapshot.
     unfinished = file.with_name(f"{file.name}.part")
@@ -34,16 +32,14 @@ def save(
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
-        typer.echo(f"{file}: {size:,} bytes")
+        click.echo(f"{file}: {size:,} bytes")
 
 
 @group.command()
-def restore(
-    file: Annotated[Path, typer.Argument(help="File that `snapshot save` wrote.")],
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("file", type=click.Path(path_type=Path), help="File that `snapshot save` wrote.")
+@url_option
+@json_option
+def restore(*, file: Path, url: str, as_json: bool) -> None:
     """Replace all state of a running emulator with the state in FILE."""
     with connected(url) as client, working("restoring the state"):
         found = client.restore_snapshot(file)

@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
 
-import typer
+import click
 
 from emulator.commands.connection import (
-    BASE_URL,
-    CredentialFilter,
-    CredentialMatch,
-    Url,
     connected,
+    credential_filter_option,
+    credential_match_option,
+    url_option,
 )
 from emulator.commands.failure import CallFailed
-from emulator.commands.output import AsJson, print_json, print_list, print_one
+from emulator.commands.group import CommandGroup
+from emulator.commands.output import json_option, print_compact, print_json, print_list, print_one
 
 if TYPE_CHECKING:
-    from emulator.control.webhooks import DeliveryDescription, EndpointDescription
+    from emulator.client.models import DeliveryDescription, EndpointDescription
 
-group = typer.Typer(no_args_is_help=True, help="Manage webhook endpoints, deliveries and plans.")
+group = CommandGroup(help="Manage webhook endpoints, deliveries and plans.")
 
 
 @group.command("add")
+@click.argument("endpoint", help="URL that receives the webhooks.")
+@click.option("--secret", help="Signing secret, such as `whsec_...`; omit it to generate one.")
+@click.option(
+    "--timestamps",
+    type=click.Choice(["machine", "clock"]),
+    default="machine",
+    help="Source of the timestamps: the machine's time, or the emulator's clock.",
+)
+@click.option("--vendor", help="Vendor that sends the webhooks; omit it for all vendors.")
+@credential_match_option
+@url_option
+@json_option
 def add_endpoint(
-    endpoint: Annotated[str, typer.Argument(help="URL that receives the webhooks.")],
-    secret: Annotated[
-        str | None, typer.Option(help="Signing secret, such as `whsec_...`; omit it to generate one.")
-    ] = None,
-    timestamps: Annotated[
-        Literal["machine", "clock"],
-        typer.Option(help="Source of the timestamps: the machine's time, or the emulator's clock."),
-    ] = "machine",
-    vendor: Annotated[
-        str | None, typer.Option(help="Vendor that sends the webhooks; omit it for all vendors.")
-    ] = None,
-    credential: CredentialMatch = None,
-    url: Url = BASE_URL,
     *,
-    as_json: AsJson = False,
+    endpoint: str,
+    secret: str | None,
+    timestamps: Literal["machine", "clock"],
+    vendor: str | None,
+    credential: str | None,
+    url: str,
+    as_json: bool,
 ) -> None:
     """Add an endpoint, and print its id and its secret.
 
@@ -50,52 +56,55 @@ def add_endpoint(
 
 
 @group.command("list")
-def list_endpoints(
-    credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False
-) -> None:
+@credential_filter_option
+@url_option
+@json_option
+def list_endpoints(*, credential: str | None, url: str, as_json: bool) -> None:
     """List the endpoints."""
     with connected(url, credential) as client:
         print_list(client.endpoints(), _endpoint_line, as_json=as_json)
 
 
 @group.command("remove")
-def remove_endpoint(
-    endpoint_id: Annotated[str, typer.Argument(help="Id of the endpoint, from `webhooks list`.")],
-    url: Url = BASE_URL,
-) -> None:
+@click.argument("endpoint_id", help="Id of the endpoint, from `webhooks list`.")
+@url_option
+def remove_endpoint(*, endpoint_id: str, url: str) -> None:
     """Remove an endpoint."""
     with connected(url) as client:
         client.remove_endpoint(endpoint_id)
 
 
 @group.command("deliveries")
-def list_deliveries(
-    credential: CredentialFilter = None, url: Url = BASE_URL, *, as_json: AsJson = False
-) -> None:
+@credential_filter_option
+@url_option
+@json_option
+def list_deliveries(*, credential: str | None, url: str, as_json: bool) -> None:
     """List the deliveries with all attempts."""
     with connected(url, credential) as client:
         print_list(client.deliveries(), _delivery_lines, as_json=as_json)
 
 
 @group.command("plan")
+@click.argument(
+    "polls", type=int, required=False, help="Number of polls that return `running` before the task ends."
+)
+@click.argument(
+    "webhooks",
+    nargs=-1,
+    help="When each webhook is sent: before_creation, before_end or after_end; omit it to send none.",
+)
+@click.option("--forget", is_flag=True, help="Remove the plan.")
+@click.option("--credential", "-c", help="Credential that the plan is for; required.")
+@url_option
+@json_option
 def plan_webhooks(
-    polls: Annotated[
-        int | None, typer.Argument(help="Number of polls that return `running` before the task ends.")
-    ] = None,
-    webhooks: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="When each webhook is sent: before_creation, before_end or after_end; omit it to send none."
-        ),
-    ] = None,
     *,
-    forget: Annotated[bool, typer.Option("--forget", help="Remove the plan.")] = False,
-    credential: Annotated[
-        str | None,
-        typer.Option("--credential", "-c", help="Credential that the plan is for; required."),
-    ] = None,
-    as_json: AsJson = False,
-    url: Url = BASE_URL,
+    polls: int | None,
+    webhooks: tuple[str, ...],
+    forget: bool,
+    credential: str | None,
+    url: str,
+    as_json: bool,
 ) -> None:
     """Set the order of polls and webhooks for a credential.
 
@@ -109,24 +118,22 @@ def plan_webhooks(
         if forget:
             client.forget_plan()
         elif polls is not None:
-            client.plan(polls, webhooks or ())
+            client.plan(polls, webhooks)
         else:
             found = client.planned()
             if as_json:
-                print_json(found.model_dump(mode="json", exclude_none=True))
+                print_json(asdict(found))
                 return
-            typer.echo(found.plan.model_dump_json(exclude_none=True))
+            print_compact(found.plan)
             for task in found.tasks:
-                typer.echo(f"{task.task}  {', '.join(task.steps)}")
+                click.echo(f"{task.task}  {', '.join(task.steps)}")
 
 
 @group.command("replay")
-def replay(
-    delivery_id: Annotated[str, typer.Argument(help="Id of the delivery, from `webhooks deliveries`.")],
-    url: Url = BASE_URL,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@click.argument("delivery_id", help="Id of the delivery, from `webhooks deliveries`.")
+@url_option
+@json_option
+def replay(*, delivery_id: str, url: str, as_json: bool) -> None:
     """Send a delivery again, at once."""
     with connected(url) as client:
         print_one(client.replay(delivery_id), lambda found: found.state, as_json=as_json)

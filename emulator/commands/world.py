@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from dataclasses import asdict
 
-import typer
+import click
 
-from emulator.commands.connection import BASE_URL, Credential, CredentialFilter, Url, connected
+from emulator.commands.connection import (
+    connected,
+    credential_filter_option,
+    credential_option,
+    url_option,
+)
 from emulator.commands.failure import failed
-from emulator.commands.output import AlwaysJson, AsJson, print_json
+from emulator.commands.output import always_json_option, json_option, print_json
 
 
-def health(url: Url = BASE_URL, *, as_json: AlwaysJson = False) -> None:  # noqa: ARG001 - see its help
+@click.command()
+@url_option
+@always_json_option
+def health(*, url: str) -> None:
     """Show the version, the vendors and the storage of the emulator, as JSON."""
     with connected(url) as client:
-        typer.echo(client.health().model_dump_json(indent=1))
+        print_json(asdict(client.health()))
 
 
 NOT_READY = 124
 """Exit code of ``wait`` at its timeout, as that of the command ``timeout``."""
 
 
-def wait(
-    *,
-    timeout: Annotated[float, typer.Option(help="Longest time to wait, in seconds.", min=0)] = 60.0,
-    as_json: AsJson = False,
-    url: Url = BASE_URL,
-) -> None:
+@click.command()
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), default=60.0, help="Longest time to wait, in seconds."
+)
+@url_option
+@json_option
+def wait(*, timeout: float, url: str, as_json: bool) -> None:
     """Wait until the emulator is ready.
 
     The exit code is 124 if it is not ready before the timeout. A line on a terminal shows the progress.
@@ -45,21 +54,23 @@ def wait(
 
 
 def _show_waiting(seconds: float) -> None:
-    typer.echo(f"\rwaiting for the emulator, {seconds:.0f} s", nl=False, err=True)
+    click.echo(f"\rwaiting for the emulator, {seconds:.0f} s", nl=False, err=True)
 
 
-def openapi(
-    vendor: Annotated[str, typer.Argument(help="Name of a vendor, such as faceplusplus.")],
-    url: Url = BASE_URL,
-    *,
-    as_json: AlwaysJson = False,  # noqa: ARG001 - see its help
-) -> None:
+@click.command()
+@click.argument("vendor", help="Name of a vendor, such as faceplusplus.")
+@url_option
+@always_json_option
+def openapi(*, vendor: str, url: str) -> None:
     """Print the OpenAPI document of a vendor's emulated API, as JSON."""
     with connected(url) as client:
-        typer.echo(json.dumps(client.openapi(vendor), indent=1))
+        click.echo(json.dumps(client.openapi(vendor), indent=1))
 
 
-def reset(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
+@click.command()
+@credential_filter_option
+@url_option
+def reset(*, credential: str | None, url: str) -> None:
     """Delete everything stored for a credential, or everything in the emulator.
 
     This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock, the progression, the
@@ -69,40 +80,42 @@ def reset(credential: CredentialFilter = None, url: Url = BASE_URL) -> None:
         client.reset()
 
 
+@click.command()
+@click.argument("vendor", required=False, help="Vendor to set lifetimes of; omit it to list all lifetimes.")
+@click.argument(
+    "wanted",
+    nargs=-1,
+    metavar="[NAME=NUMBER]...",
+    help="Lifetimes to set, such as url_seconds=5; `none` disables expiry.",
+)
+@click.option(
+    "--reset",
+    is_flag=True,
+    help="Use the default lifetimes again. Without --credential, reset the defaults to the settings.",
+)
+@json_option
+@credential_option
+@url_option
 def lifetimes(
-    vendor: Annotated[
-        str | None, typer.Argument(help="Vendor to set lifetimes of; omit it to list all lifetimes.")
-    ] = None,
-    wanted: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME=NUMBER]...",
-            help="Lifetimes to set, such as url_seconds=5; `none` disables expiry.",
-        ),
-    ] = None,
     *,
-    reset: Annotated[
-        bool,
-        typer.Option(
-            "--reset",
-            help="Use the default lifetimes again. Without --credential, reset the defaults to the settings.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
-    credential: Credential = None,
-    url: Url = BASE_URL,
+    vendor: str | None,
+    wanted: tuple[str, ...],
+    reset: bool,
+    as_json: bool,
+    credential: str | None,
+    url: str,
 ) -> None:
     """Set or list lifetimes, such as those of URLs, files, tasks and units.
 
     The name of a lifetime ends in its unit, such as url_seconds or file_days.
     """
     given = {}
-    for each in wanted or ():
+    for each in wanted:
         name, _, number = each.partition("=")
         try:
             given[name] = None if number == "none" else float(number)
         except ValueError as error:
-            raise typer.BadParameter(f"{each}: write NAME=NUMBER or NAME=none") from error
+            raise click.BadParameter(f"{each}: write NAME=NUMBER or NAME=none") from error
     with connected(url, credential) as client:
         if reset:
             found = client.reset_lifetimes()
@@ -115,22 +128,18 @@ def lifetimes(
         return
     for name_of_vendor, settings in found.items():
         for name, lifetime in settings.items():
-            typer.echo(f"{name_of_vendor:<14} {name:<20} {'none' if lifetime is None else f'{lifetime:g}'}")
+            click.echo(f"{name_of_vendor:<14} {name:<20} {'none' if lifetime is None else f'{lifetime:g}'}")
 
 
-def costs(
-    *,
-    forget: Annotated[bool, typer.Option("--forget", help="Reset the costs to zero.")] = False,
-    since_start: Annotated[
-        bool,
-        typer.Option(
-            "--since-start", help="Count all costs since the start of the server, and ignore resets."
-        ),
-    ] = False,
-    as_json: AsJson = False,
-    credential: CredentialFilter = None,
-    url: Url = BASE_URL,
-) -> None:
+@click.command()
+@click.option("--forget", is_flag=True, help="Reset the costs to zero.")
+@click.option(
+    "--since-start", is_flag=True, help="Count all costs since the start of the server, and ignore resets."
+)
+@json_option
+@credential_filter_option
+@url_option
+def costs(*, forget: bool, since_start: bool, as_json: bool, credential: str | None, url: str) -> None:
     """Show what the calls would cost at the real vendors."""
     with connected(url, credential) as client:
         if forget:
@@ -138,11 +147,11 @@ def costs(
             return
         found = client.costs(since_start=since_start)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(asdict(found))
         return
     for each in found.operations:
         money = ", ".join(f"{amount} {currency}" for currency, amount in each.amounts.items())
         billed = f"{each.calls} calls, {each.units} units" if each.units else f"{each.calls} calls"
-        typer.echo(f"{each.vendor:<14} {each.operation:<20} {billed}  {money or 'no price is set'}")
+        click.echo(f"{each.vendor:<14} {each.operation:<20} {billed}  {money or 'no price is set'}")
     for currency, amount in found.totals.items():
-        typer.echo(f"total {amount} {currency}")
+        click.echo(f"total {amount} {currency}")

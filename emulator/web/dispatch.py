@@ -22,6 +22,8 @@ from emulator.world.world import World
 
 CONTROL = "/_emulator/"
 
+MISDIRECTED = "The Host is not the name of the TLS connection."
+
 Gate = Callable[[Scope], ASGIApp | None]
 """Returns an application that refuses a request to the control API, or None to serve the request."""
 
@@ -93,7 +95,9 @@ class Dispatch:
         app: ASGIApp
         if vendor is not self._by_host.get(_tls_name(scope), vendor):
             # Otherwise, a client that trusts a vendor's name could be made to reach something else.
-            app = PlainTextResponse("The Host is not the name of the TLS connection.\n", 421)
+            misdirected = CallWarning(WARNINGS["request-refused"].code, MISDIRECTED)
+            self._record(exchange, scope, lambda: _Values(SERVER_VENDOR, warnings=[misdirected]))
+            app = PlainTextResponse(f"{MISDIRECTED}\n", 421)
             vendor = None
         elif refusal is not None:
             warning = CallWarning(WARNINGS["proxy-refused"].code, refusal)

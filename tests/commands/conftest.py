@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from emulator.cli import app
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 
 ME = "commander"

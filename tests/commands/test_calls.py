@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from emulator.control import Client
+from emulator.client import Client
 
 
 def test_calls_are_listed_exported_and_forgotten(

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
+from emulator.client import Client
+from emulator.client.variables import variables_of
 from emulator.commands import doctor
 from emulator.commands.doctor import Result, check_name
-from emulator.commands.environment import variables_of
-from emulator.control import Client
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
-from emulator.web.vendor import discover_vendors
 
 NAME = "api-us.faceplusplus.com"
 
@@ -51,8 +50,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory, workers: WorkerPool) -> Ite
 def redirected(secure: Listening, monkeypatch: pytest.MonkeyPatch) -> Listening:
     """A server that this process reaches by its environment, as a child of ``exec`` does."""
     with Client(secure.base_url) as client:
-        vendors = discover_vendors(Settings().vendor_packages)
-        found = variables_of(client.health(), secure.base_url, vendors, {})
+        found = variables_of(client, secure.base_url, {})
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return secure

@@ -15,12 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.commands.environment import Format, variables_of, written
-from emulator.commands.failure import CallFailed
-from emulator.control import Client
+from emulator.client import Client
+from emulator.client.variables import variables_of
+from emulator.commands.environment import Format, written
+from emulator.commands.execute import execute
+from emulator.commands.explore import explore
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from emulator.web.vendor import discover_vendors
@@ -104,7 +107,7 @@ def secure(state: Path, workers: WorkerPool) -> Iterator[Listening]:
 def variables(secure: Listening) -> dict[str, str]:
     """The variables with which a child reaches the server."""
     with Client(secure.base_url) as client:
-        return variables_of(client.health(), secure.base_url, VENDORS, os.environ)
+        return variables_of(client, secure.base_url, os.environ)
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - WITHOUT_PROXY))
@@ -175,6 +178,25 @@ def test_arguments_reach_the_command_without_a_shell(state: Path) -> None:
     print_them = "import json, sys; print(json.dumps(sys.argv[1:]))"
     ran = face_emulator("exec", "--", sys.executable, "-c", print_them, *words, XDG_STATE_HOME=str(state))
     assert json.loads(ran.stdout) == words
+
+
+@pytest.mark.parametrize("command", [execute, explore])
+@pytest.mark.parametrize("separator", [[], ["--"]], ids=["plain", "separated"])
+def test_options_after_the_command_belong_to_it(command: click.Command, separator: list[str]) -> None:
+    words = ["curl", "--port", "1", "--help", "-s", "--", "--sealed", ""]
+    with command.make_context("run", [*separator, *words]) as context:
+        assert context.params["command"] == tuple(words)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_standard_files_can_be_closed(state: Path, tmp_path: Path, closed: str) -> None:
+    file = tmp_path / "ran"
+    command = shlex.join([sys.executable, "-m", "emulator", "exec", "--", "touch", str(file)])
+    environment = {**os.environ, "FACE_EMULATOR_WORKERS": "1", "XDG_STATE_HOME": str(state)}
+    ran = subprocess.run(  # noqa: S602 - our own command, with a redirection of the shell
+        f"{command} {closed}", shell=True, stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
+    assert (ran.returncode, file.exists()) == (0, True), ran.stderr
 
 
 def test_a_har_file_that_cannot_be_written_stops_exec_before_the_command(state: Path, tmp_path: Path) -> None:
@@ -279,15 +301,6 @@ def test_env_without_tls_has_the_urls_and_credentials_only(server: Listening) ->
         "PERFECTCORP_KEY": "face-emulator",
     }
     assert expected.items() <= found.items()
-
-
-def test_certificates_on_another_machine_are_reported(secure: Listening, tmp_path: Path) -> None:
-    with Client(secure.base_url) as client:
-        health = client.health()
-    assert health.tls is not None
-    away = health.model_copy(update={"tls": health.tls.model_copy(update={"folder": str(tmp_path)})})
-    with pytest.raises(CallFailed, match="the certificates are in"):
-        variables_of(away, secure.base_url, VENDORS, {})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
-from emulator.control import Client
+from emulator.client import Client
 
 
 def test_a_fault_is_added_listed_and_removed(

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from emulator.cli import app
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 
 COMMANDS = (
@@ -128,23 +124,6 @@ def test_calls_are_one_object_per_line(run: Callable[[str], str], server: Listen
         )
     lines = run("calls list --json -c sk-lines").splitlines()
     assert [json.loads(line)["operation"] for line in lines] == ["credit", "credit"]
-
-
-def test_no_color_is_respected() -> None:
-    def help_with(**environment: str) -> str:
-        kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
-        ran = subprocess.run(
-            [sys.executable, "-m", "emulator", "--help"],
-            env={**kept, "TERM": "xterm-256color", **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return ran.stdout
-
-    colored = re.compile(r"\x1b\[[0-9;]*3[0-9]")
-    assert colored.search(help_with(FORCE_COLOR="1"))
-    assert not colored.search(help_with(FORCE_COLOR="1", NO_COLOR="1"))
 
 
 def test_what_a_command_has_done_is_one_object(run: Callable[[str], str], me: Any, tmp_path: Path) -> None:

@@ -3,14 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from typer.testing import CliRunner
-
-from emulator.cli import app
-from emulator.control import Client
+from emulator.client import Client
 
 
 def test_scenarios_are_loaded_by_name_and_from_files(
-    tell_mine: Callable[..., str], me: Client, tmp_path: Path
+    tell: Callable[..., str], tell_mine: Callable[..., str], me: Client, tmp_path: Path
 ) -> None:
     assert tell_mine("scenario", "load", "rate-limited") == "rate-limited: 4 rules"
     assert len(me.faults()) == 4
@@ -19,4 +16,4 @@ def test_scenarios_are_loaded_by_name_and_from_files(
     own.write_text("rules: [{effect: slow}]")
     assert tell_mine("scenario", "load", str(own)) == "monday: 1 rules"
     assert me.faults()[0].rule["scenario"] == "monday"
-    assert "vendor-outage" in CliRunner().invoke(app, ["scenario", "list"]).output
+    assert "vendor-outage" in tell("scenario", "list")

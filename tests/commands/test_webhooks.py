@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.control import Client
+from emulator.client import Client
 
 
 def test_webhook_endpoints_are_added_listed_and_removed(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
-from emulator.control import Client
+from emulator.client import Client
 
 
 def test_reset_clears_the_state_of_one_credential(tell_mine: Callable[..., str], me: Client) -> None:

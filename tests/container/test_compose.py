@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import typer
 import yaml
 from dockerfile import ROOT, final, final_stage
 from vendor_data import VENDORS, is_shipped
@@ -16,7 +15,7 @@ from vendor_data import VENDORS, is_shipped
 from emulator.cli import app
 from emulator.server.plan import tls_folder
 from emulator.settings import Settings
-from emulator.tls.trust import environment, trust_files
+from emulator.tls.environment import environment, trust_files
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -84,10 +83,7 @@ def test_the_transparent_service_adds_tls_on_the_port_of_https() -> None:
     command = SERVICES["transparent"]["command"]
     assert command == [*final("CMD").items, "--tls=443"]
     assert SERVICES["transparent"]["sysctls"] == {"net.ipv4.ip_unprivileged_port_start": 0}
-    main = typer.main.get_command(app)
-    context = main.make_context("face-emulator", command[1:], resilient_parsing=True)
-    serve = main.get_command(context, "serve")  # type: ignore[attr-defined]
-    parsed = serve.make_context("serve", command[2:]).params
+    parsed = app.commands["serve"].make_context("serve", command[2:]).params
     assert (parsed["port"], parsed["tls"]) == (int(final("EXPOSE").text), 443)
 
 

@@ -8,9 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 from dockerfile import ROOT, final, final_stage, instructions
-from typer.core import TyperGroup
 from vendor_data import VENDORS
 
 from emulator.cli import app
@@ -92,8 +91,8 @@ def test_ports_of_the_server_and_of_the_health_check_are_the_same() -> None:
     every = "0.0.0.0"  # noqa: S104 - in the container
     assert final("CMD").items == ["face-emulator", "serve", "--host", every, "--port", PORT]
     assert final("HEALTHCHECK").items == ["face-emulator", "healthcheck"]
-    commands = typer.main.get_command(app)
-    assert isinstance(commands, TyperGroup)
+    commands = app
+    assert isinstance(commands, click.Group)
     assert "healthcheck" in commands.commands
 
 

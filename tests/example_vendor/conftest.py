@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 
 

@@ -15,9 +15,9 @@ from vendor_data import FACES, VENDORS, calls_of, data_of
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
+from emulator.client.models import CredentialState
 from emulator.settings import Settings
-from emulator.world.credentials import CredentialState
 from example_vendor.count import operations
 from example_vendor.natural import flow
 

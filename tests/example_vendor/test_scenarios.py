@@ -10,7 +10,7 @@ import httpx
 import pytest
 from vendor_data import VENDORS, is_shipped
 
-from emulator.control import Client
+from emulator.client import Client
 from emulator.control.scenario import ScenarioUnreadable, shipped_scenarios
 from emulator.web.vendor import discover_vendors
 

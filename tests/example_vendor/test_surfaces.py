@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.pytest_plugin import TITLE
+from emulator.pytest_plugin.costs import TITLE
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from emulator.app import create_app
-from emulator.control import Client
+from emulator.client import Client
 from emulator.settings import Settings
 from emulator.webhooks.endpoints import Source, WrongSecret
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.control import Client, ControlError
+from emulator.client import Client, ControlError
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

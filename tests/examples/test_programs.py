@@ -23,7 +23,7 @@ from example_programs import EXAMPLES, TOOLS, URLS, VENDORS, Job, Run, is_proxie
 from PIL import Image
 from trimesh.visual import TextureVisuals
 
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"

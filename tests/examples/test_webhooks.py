@@ -18,7 +18,7 @@ import pytest
 from example_programs import EXAMPLES, URLS, missing
 from standardwebhooks import Webhook
 
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"

@@ -83,9 +83,14 @@ def test_under_a_vendors_name_there_is_no_control_api(proxied: httpx.Client, sec
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "yce-api-01.makeupar.com", "example.com"])
-def test_the_host_must_be_the_name_of_the_tls_connection(proxied: httpx.Client, host: str) -> None:
+def test_the_host_must_be_the_name_of_the_tls_connection(
+    proxied: httpx.Client, secure: Listening, host: str
+) -> None:
     answer = proxied.get("https://api-us.faceplusplus.com/_emulator/health", headers={"Host": host})
     assert answer.status_code == 421
+    call = httpx.get(f"{secure.base_url}/_emulator/calls", params={"last": 1}).json()["calls"][0]
+    assert (call["vendor"], call["status"], call["url"]) == ("server", 421, f"https://{host}")
+    assert [warning["code"] for warning in call["warnings"]] == ["request-refused"]
 
 
 def test_localhost_over_tls_serves_everything(secure: Listening) -> None:

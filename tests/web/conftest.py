@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from emulator.app import create_app
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.application import vendor_application

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor, discover_vendors

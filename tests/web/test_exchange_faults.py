@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control import Client
+from emulator.client import Client
 from emulator.server import Listening
 from emulator.web.exchange import ConnectionDropped
 from emulator.world.faults.effects import PRESETS
