@@ -48,11 +48,11 @@ clean:  ## Remove everything that was installed or generated.
 	rm -rf .venv .niquests .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache demo site
 
 .venv/runtime.stamp: uv.lock pyproject.toml $(UV)
-	$(UV) sync --frozen --no-dev --inexact
+	$(UV) sync --frozen --extra server --no-dev --inexact
 	@touch $@
 
 .venv/dev.stamp: uv.lock pyproject.toml $(UV)
-	$(UV) sync --frozen
+	$(UV) sync --frozen --extra server
 	UV_PROJECT_ENVIRONMENT=.niquests $(UV) sync --frozen --only-group niquests
 	@touch $@ .venv/runtime.stamp
 
