@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from emulator.commands.failure import stopped
+from emulator.commands.failure import require_server, stopped
 from emulator.commands.output import json_option
 
 
@@ -31,6 +31,7 @@ def demo(*, photo: Path | None, folder: Path, as_json: bool) -> None:
 
     The command starts its own emulator.
     """
+    require_server("demo")
     from emulator.demo import run_demo
     from emulator.web.demonstration import DemoFailed
 

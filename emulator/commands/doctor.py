@@ -17,6 +17,7 @@ import click
 from click.exceptions import Exit
 
 from emulator.commands.connection import url_option
+from emulator.commands.failure import has_server
 from emulator.commands.output import json_option, print_json, working
 
 if TYPE_CHECKING:
@@ -81,22 +82,36 @@ def _line(finding: Finding) -> str:
 
 
 def _findings(url: str) -> Iterator[Finding]:
-    from emulator.settings import VendorPackages
-    from emulator.web.vendor import discover_vendors
-
-    yield _cores()
-    yield _memory()
-    yield _sealed()
-    yield _models()
+    if has_server():
+        yield _cores()
+        yield _memory()
+        yield _sealed()
+        yield _models()
+    else:
+        remedy = "to run an emulator here, install `face-api-emulator[server]` on Python 3.11 or 3.12"
+        yield Finding("package", Result.WARN, "only the client is installed", remedy)
     health, finding = _emulator(url)
     yield finding
     if health is None:
-        yield _port(url)
+        if has_server():
+            yield _port(url)
         return
     yield _clock(url)
-    vendors = discover_vendors(VendorPackages().vendor_packages)
-    for name in sorted(name for vendor in vendors for name in (*vendor.hosts, *vendor.stores)):
+    for name in _names(health):
         yield check_name(name)
+
+
+def _names(health: Health) -> list[str]:
+    """Return the host names of the vendors: those of a TLS listener, or of this environment's packages."""
+    if health.tls is not None:
+        return health.tls.names
+    if not has_server():
+        return []
+    from emulator.settings import VendorPackages
+    from emulator.web.vendor import discover_vendors
+
+    vendors = discover_vendors(VendorPackages().vendor_packages)
+    return sorted(name for vendor in vendors for name in (*vendor.hosts, *vendor.stores))
 
 
 def _cores() -> Finding:

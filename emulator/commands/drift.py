@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.exceptions import Exit
 
-from emulator.commands.failure import stopped
+from emulator.commands.failure import require_server, stopped
 
 
 @click.command()
@@ -67,6 +67,7 @@ def drift(
     calls to your key. The command starts its own emulator. It prints the differences and how to correct them.
     The exit code is 0 without differences, 1 with differences, and 2 if the comparison fails.
     """
+    require_server("drift")
     from rich.console import Console
 
     from emulator.drift.command import DriftFailed, DriftOptions, list_samples, run_drift

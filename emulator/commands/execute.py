@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from emulator.commands.failure import CallFailed, failed, stopped
+from emulator.commands.failure import CallFailed, failed, require_server, stopped
 from emulator.commands.output import working
+from emulator.commands.scenario import FILES
 
 if TYPE_CHECKING:
     from emulator.client import Client
-    from emulator.client.models import RecordedCall
+    from emulator.client.models import Costs, RecordedCall
     from emulator.settings import Settings
 
 OWN_FAILURE = 125
@@ -53,6 +54,7 @@ class FailOn(StrEnum):
     metavar="-- COMMAND...",
     help="Command to run, with its arguments.",
 )
+@click.option("--url", help="URL of a running emulator to use; omit it to start one.")
 @click.option(
     "--port",
     type=click.IntRange(min=0, max=65535),
@@ -94,6 +96,7 @@ class FailOn(StrEnum):
 def execute(
     *,
     command: tuple[str, ...],
+    url: str | None,
     port: int,
     data_dir: Path | None,
     scenario: tuple[str, ...],
@@ -103,7 +106,7 @@ def execute(
     sealed: bool,
     print_env: bool,
 ) -> None:
-    """Run a command against an emulator that is started for it.
+    """Run a command against an emulator that is started for it, or against a running one.
 
     No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
     Unmodified clients reach it: environment variables select it as the proxy for the vendors' names, and
@@ -116,13 +119,21 @@ def execute(
     open_standard_files()
     logging.basicConfig(level=logging.WARNING, format="face-emulator: %(message)s")
     _end_at_signals()
-    options = _Options(port, fail_on, har, keep=keep, is_sealed=sealed, print_env=print_env)
+    options = _Options(
+        url, port, data_dir, scenario, fail_on, har, keep=keep, is_sealed=sealed, print_env=print_env
+    )
     try:
-        code = _run(command, _settings(data_dir, scenario, options), options)
+        _check(options)
+        with _started(options) if url is None else _running(options) as (client, base_url):
+            code = _run(command, client, base_url, options)
     except CannotStart as error:
         raise failed(str(error), code=error.code) from error
     except _Signalled as end:
         raise Exit(128 + end.number) from None
+    except Exit:  # already reported
+        raise
+    except (CallFailed, OSError) as error:
+        raise failed(str(error), code=OWN_FAILURE) from error
     except Exception as error:
         raise stopped(error, code=OWN_FAILURE) from error
     raise Exit(code)
@@ -130,7 +141,10 @@ def execute(
 
 @dataclass(frozen=True)
 class _Options:
+    url: str | None
     port: int
+    data_dir: Path | None
+    scenarios: Sequence[str]
     fail_on: tuple[FailOn, ...]
     har: Path | None
     _: KW_ONLY
@@ -139,13 +153,32 @@ class _Options:
     print_env: bool
 
 
-def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
-    """Run the command against an emulator, and return the exit code."""
+def _check(options: _Options) -> None:
+    """Check the options that depend on each other.
+
+    Raises
+    ------
+    CallFailed
+        If an option applies only to an emulator that is started, or the folder of the HAR file is missing.
+    """
+    if options.url is not None:
+        given = {"--port": options.port, "--data-dir": options.data_dir, "--sealed": options.is_sealed}
+        given |= {"--keep": options.keep}
+        for name, value in given.items():
+            if value:
+                raise CallFailed(f"{name} is for an emulator that exec starts; omit --url")
+    if options.har is not None and not options.har.absolute().parent.is_dir():
+        raise CallFailed(f"--har {options.har}: there is no folder {options.har.absolute().parent}")
+
+
+@contextlib.contextmanager
+def _started(options: _Options) -> Iterator[tuple[Client, str]]:
+    """Start an emulator, and yield a client and the base URL of the vendors' APIs."""
+    require_server("exec without --url", code=OWN_FAILURE)
     from emulator.client import Client
-    from emulator.client.variables import variables_of
-    from emulator.commands.child import run
     from emulator.server import running_server
 
+    settings = _settings(options)
     if options.is_sealed:
         _seal(settings)
     # In the sealed network, clients reach the vendors' names at the ports of their URLs.
@@ -155,44 +188,65 @@ def _run(command: Sequence[str], settings: Settings, options: _Options) -> int:
         Client(listening.control_url or listening.base_url) as client,
     ):
         _say(f"running at {listening.base_url}")
-        with working("loading the face core"):
-            client.wait_until_ready(START_SECONDS)
-        variables = variables_of(client, listening.base_url, os.environ, has_proxy=not options.is_sealed)
-        if options.print_env:
-            for name, value in variables.items():
-                click.echo(f"{name}={value}", err=True)
-        code = run(command, {**os.environ, **variables})
-        calls = _calls(client)
-        _say(_summary(calls, client))
-        if options.har is not None:
-            options.har.write_text(json.dumps(client.har(), indent=1) + "\n")
-            _say(f"wrote {options.har}")
-        if options.keep:
-            _keep(listening.base_url)
+        yield client, listening.base_url
+
+
+@contextlib.contextmanager
+def _running(options: _Options) -> Iterator[tuple[Client, str]]:
+    """Yield a client of a running emulator, and its base URL."""
+    from emulator.client import Client
+
+    with Client(options.url or "") as client:
+        client.health()
+        for name in options.scenarios:
+            client.load_scenario(Path(name) if name.endswith(FILES) else name)
+        yield client, client.base_url
+
+
+def _run(command: Sequence[str], client: Client, base_url: str, options: _Options) -> int:
+    """Run the command against an emulator, and return the exit code."""
+    from emulator.client.costs import difference
+    from emulator.client.variables import variables_of
+    from emulator.commands.child import run
+
+    with working("loading the face core"):
+        client.wait_until_ready(START_SECONDS)
+    variables = variables_of(client, base_url, os.environ, has_proxy=not options.is_sealed)
+    if options.print_env:
+        for name, value in variables.items():
+            click.echo(f"{name}={value}", err=True)
+    last = 0 if options.url is None else _last_number(client)
+    costs = client.costs(since_start=True)
+    code = run(command, {**os.environ, **variables})
+    calls = _calls(client, after=last)
+    _say(_summary(calls, difference(costs, client.costs(since_start=True)), after=last))
+    if options.har is not None:
+        options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
+        _say(f"wrote {options.har}")
+    if options.keep:
+        _keep(base_url)
     return code or _verdict(calls, options.fail_on)
 
 
-def _settings(data_dir: Path | None, scenarios: Sequence[str], options: _Options) -> Settings:
+def _settings(options: _Options) -> Settings:
     """Return the settings of the environment, with those that options override.
 
     Raises
     ------
     CallFailed
-        If an option needs the journal, but the journal is off, or the folder of the HAR file does not exist.
+        If an option needs the journal, but the journal is off.
     """
     from emulator.settings import Settings
 
     # The command needs the control API, and only this machine reaches the emulator.
     given: dict[str, Any] = {"control": "auto"}
-    if data_dir is not None:
-        given["data_dir"] = data_dir
-    if scenarios:
-        given["scenarios"] = tuple(scenarios)
+    if options.data_dir is not None:
+        given["data_dir"] = options.data_dir
+    if options.scenarios:
+        given["scenarios"] = tuple(options.scenarios)
     settings = Settings(**given)
     if (options.fail_on or options.har is not None) and not settings.journal_calls:
         raise CallFailed("--fail-on and --har need the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
-    if options.har is not None and not options.har.absolute().parent.is_dir():
-        raise CallFailed(f"--har {options.har}: there is no folder {options.har.absolute().parent}")
     return settings
 
 
@@ -204,21 +258,26 @@ def _seal(settings: Settings) -> None:
     seal([name for vendor in vendors for name in (*vendor.hosts, *vendor.stores)])
 
 
-def _calls(client: Client) -> list[RecordedCall]:
-    """Return all calls that the journal has."""
+def _last_number(client: Client) -> int:
+    """Return the number of the last call in the journal; 0 if there is none."""
+    found = client.calls(last=1)
+    return found[-1].number if found else 0
+
+
+def _calls(client: Client, *, after: int) -> list[RecordedCall]:
+    """Return all calls that the journal has after the call with this number."""
     found: list[RecordedCall] = []
-    while page := client.calls(after=found[-1].number if found else 0):
+    while page := client.calls(after=found[-1].number if found else after):
         found += page
     return found
 
 
-def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
+def _summary(calls: Sequence[RecordedCall], costs: Costs, *, after: int) -> str:
     counts = [
         _counted(len(calls), "call"),
         f"{sum(map(_is_failure, calls))} failed",
         _counted(sum(len(call.warnings) for call in calls), "warning"),
     ]
-    costs = client.costs()
     units = sum(each.units for each in costs.operations)
     counts += [_counted(units, "unit")] if units else []
     counts += [f"{amount} {currency}" for currency, amount in costs.totals.items()]
@@ -228,8 +287,8 @@ def _summary(calls: Sequence[RecordedCall], client: Client) -> str:
             f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
-    if calls and calls[0].number > 1:
-        dropped = calls[0].number - 1
+    dropped = calls[0].number - after - 1 if calls else 0
+    if dropped:
         lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")
     return "\nface-emulator: ".join(lines)
 

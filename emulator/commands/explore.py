@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.exceptions import Exit
 
-from emulator.commands.failure import stopped
+from emulator.commands.failure import require_server, stopped
 from emulator.commands.output import json_option
 
 
@@ -62,6 +62,7 @@ def explore(
     With --endpoint, FACE_EMULATOR_WEBHOOK_SECRET has the signing secret. The exit code is 0 if no order
     breaks the client, 1 if one does, and 2 if the client cannot be tested.
     """
+    require_server("explore")
     from emulator.explore import CannotExplore, Exploration, explore_plans
 
     asked = Exploration(

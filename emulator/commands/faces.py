@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from emulator.commands.failure import failed, stopped
+from emulator.commands.failure import failed, require_server, stopped
 from emulator.commands.output import json_option, print_json, working
 
 STRENGTHS = ("smile", "open_mouth", "closed_eyes", "raised_brows")
@@ -112,6 +112,7 @@ def faces(
     open mouth, closed eyes and raised brows are strengths from 0 to 1. The same options give the same
     picture. With --name, all options except --output and --truth are ignored.
     """
+    require_server("faces")
     from emulator.face.synthetic import Expression, SyntheticFaceSpec
     from emulator.face.synthetic.named import NAMED_FACES
     from emulator.pipelines.faces import UnknownFace, draw_faces, named_face

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import click
 from click.exceptions import Exit
+
+SERVER_PACKAGES = ("fastapi", "mediapipe")
+"""Packages that only the extra ``server`` installs."""
 
 
 class CallFailed(Exception):
@@ -15,6 +20,22 @@ def failed(*reasons: str, code: int = 1) -> Exit:
     for reason in reasons:
         click.echo(f"face-emulator: {reason}", err=True)
     return Exit(code)
+
+
+def has_server() -> bool:
+    """Return whether this environment has the emulator, and not only its client."""
+    return all(importlib.util.find_spec(name) is not None for name in SERVER_PACKAGES)
+
+
+def require_server(what: str, code: int = 1) -> None:
+    """Stop the command if this environment has only the client, and not the emulator."""
+    if not has_server():
+        raise failed(
+            f"{what} needs the emulator, but only its client is installed here; run it where "
+            "`face-api-emulator[server]` is installed (Python 3.11 or 3.12), such as by "
+            "`uvx --python 3.12 --from 'face-api-emulator[server]' face-emulator`",
+            code=code,
+        )
 
 
 def stopped(error: Exception, code: int = 1) -> Exit:

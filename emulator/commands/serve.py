@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emulator.commands.failure import failed, stopped
+from emulator.commands.failure import failed, require_server, stopped
 
 if TYPE_CHECKING:
     from emulator.server import Listening
@@ -87,6 +87,7 @@ def serve(
     emulator stops. If the address is not a loopback address, the control API is off unless
     FACE_EMULATOR_CONTROL is on.
     """
+    require_server("serve")
     import asyncio
 
     from emulator.backends.queue import WorkerLost

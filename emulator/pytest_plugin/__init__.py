@@ -16,15 +16,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from emulator.pytest_plugin.costs import TITLE, cost_lines, costs_since_start
 from emulator.pytest_plugin.marks import MARK, Conditions
 from emulator.pytest_plugin.server import CannotStart, FaceEmulatorServer, SharedServer, shared_folder
 
 if TYPE_CHECKING:
     from emulator.client.clock import Clock
+    from emulator.client.models import Costs
     from emulator.pytest_plugin.emulator import FaceEmulator
     from emulator.pytest_plugin.faces import TestFaces
     from emulator.pytest_plugin.webhooks import WebhookSink
+
+TITLE = "face-api-emulator: what this run would have cost"
 
 HTTP_PORT = 80
 
@@ -90,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         folder, owner = shared_folder(), os.getpid()
         url: str | None = config.getoption("--face-emulator-url")
-        config.stash[_BEFORE] = None if url is None else costs_since_start(url.rstrip("/"))
+        config.stash[_BEFORE] = None if url is None else _costs(url.rstrip("/"))
     config.stash[_SHARED] = SharedServer(folder, owner, config.getini("face_emulator_start"))
 
 
@@ -115,11 +117,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
     if running is None:
         return
-    lines = cost_lines(config.stash.get(_BEFORE, None), costs_since_start(running.base_url))
+    after = _costs(running.base_url)
+    if after is None:
+        return
+    from emulator.client.costs import cost_lines, difference  # noqa: PLC0415 - on demand
+
+    lines = cost_lines(difference(config.stash.get(_BEFORE, None), after))
     if lines:
         terminalreporter.section(TITLE)
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def _costs(base_url: str) -> Costs | None:
+    """Return the costs since the start of an emulator, or None if its control API cannot be reached.
+
+    Resets of credentials do not change them.
+    """
+    from emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
+
+    try:
+        with Client(base_url) as client:
+            return client.costs(since_start=True)
+    except (ControlError, EmulatorUnreachable):
+        return None
 
 
 @pytest.fixture(scope="session")

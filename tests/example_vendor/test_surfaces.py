@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.pytest_plugin.costs import TITLE
+from emulator.pytest_plugin import TITLE
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

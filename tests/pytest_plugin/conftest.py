@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from pytester_runs import ROOT
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of pytest of their own find the emulator that is tested, wherever one is installed."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory, workers: WorkerPool) -> Iterator[Listening]:
+    """An emulator with TLS."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
+    with running_server(settings, workers=workers, tls_port=0) as listening:
+        yield listening

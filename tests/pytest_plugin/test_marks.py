@@ -1,0 +1,113 @@
+"""The mark, and the settings of the ini file."""
+
+from __future__ import annotations
+
+import pytest
+from pytester_runs import WEBHOOK, run
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.pytest_plugin.marks import Conditions
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
+
+pytest_plugins = ["pytester"]
+
+
+def test_a_sealed_run_names_the_host_also_if_the_code_ignores_the_error(
+    pytester: pytest.Pytester, server: Listening
+) -> None:
+    pytester.makeini("[pytest]\nface_emulator_sealed = true")
+    pytester.makepyfile(
+        """
+        import contextlib, socket, pytest
+
+        def test_leaves():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("192.0.2.1", 443))
+
+        @pytest.mark.face_emulator(allowed=["192.0.2.0/24"])
+        def test_may_leave():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("192.0.2.1", 443), timeout=0.01)
+
+        @pytest.mark.face_emulator(sealed=False)
+        def test_is_open():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("192.0.2.1", 443), timeout=0.01)
+
+        def test_stays(face_emulator):
+            assert face_emulator.health().status == "ok"
+        """
+    )
+    result = run(pytester, server)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        ["the test is sealed, and tried to reach 192.0.2.1:443 at *.py:* in test_leaves"]
+    )
+
+
+def test_limits_of_the_mark_fail_a_test_that_passes(pytester: pytest.Pytester, workers: WorkerPool) -> None:
+    pytester.makepyfile(
+        WEBHOOK
+        + """
+import pytest
+
+@pytest.mark.face_emulator(max_units=0)
+def test_units(face_emulator):
+    reshape(face_emulator)
+
+@pytest.mark.face_emulator(max_cost="0.05 USD")
+def test_money(face_emulator):
+    reshape(face_emulator)
+
+@pytest.mark.face_emulator(max_units=1, max_cost="0.10 USD", warnings_are_errors=True)
+def test_within(face_emulator):
+    reshape(face_emulator)
+
+@pytest.mark.face_emulator(warnings_are_errors=True)
+def test_warning(face_emulator):
+    httpx.post(face_emulator.base_url + "/s2s/v2.0/file/face-reshape", json={}, headers=face_emulator.headers)
+"""
+    )
+    prices = {"create_reshape": {"amount": "0.10", "currency": "USD"}}
+    with running_server(Settings(vendors={"perfectcorp": {"prices": prices}}), workers=workers) as server:
+        result = run(pytester, server)
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "the calls cost 1 units, and the test may cost 0",
+            "the calls cost 0.10 USD, and the test may cost 0.05 USD",
+            "call *, POST /s2s/v2.0/file/face-reshape: deprecated-path: *",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        ("color=1", "*the mark face_emulator only has redirect, sealed, allowed, *"),
+        ("1", "*the mark face_emulator takes only keyword arguments"),
+        ("max_cost='ten'", "*max_cost must look like '0.10 USD', not 'ten'"),
+    ],
+)
+def test_a_wrong_mark_is_reported(
+    pytester: pytest.Pytester, server: Listening, mark: str, reason: str
+) -> None:
+    pytester.makepyfile(f"import pytest\n@pytest.mark.face_emulator({mark})\ndef test_it(): pass")
+    result = run(pytester, server)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([reason])
+
+
+def test_the_closest_mark_wins_for_each_argument(pytester: pytest.Pytester) -> None:
+    items = pytester.getitems(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.face_emulator(max_units=1, sealed=True)
+
+        @pytest.mark.face_emulator(max_units=2)
+        def test_it(): pass
+        """
+    )
+    assert Conditions.of(items[0]) == Conditions(max_units=2, sealed=True)

@@ -1,0 +1,68 @@
+"""The calls of a failed test."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import zipfile
+
+import pytest
+from pytester_runs import CREDIT, run
+
+from emulator.server import Listening
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_calls_of_a_failed_test_are_printed_and_kept(
+    pytester: pytest.Pytester, server: Listening
+) -> None:
+    pytester.makepyfile(
+        CREDIT
+        + """
+def test_fails(face_emulator):
+    face_emulator.add_fault("slow", operation="upload")
+    credit(face_emulator)
+    url = face_emulator.base_url + "/s2s/v2.0/task/face-reshape/x"
+    httpx.get(url, headers=face_emulator.headers)
+    assert face_emulator.verify(operation="credit", status=429).ok
+
+def test_passes(face_emulator):
+    credit(face_emulator)
+"""
+    )
+    result = run(pytester, server, "--face-emulator-evidence=kept")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.re_match_lines(
+        [
+            r"-+ face-api-emulator: calls of this test -+",
+            r" +\d+  GET /s2s/v1.0/client/credit -> 200, \d+ ms  perfectcorp credit$",
+            r" +\d+  GET /s2s/v2.0/task/face-reshape/x -> 400, \d+ ms  .* check_reshape .*InvalidTask",
+            r"fault rule \w+ .*upload.*: matched 0, fired 0",
+            r"verification failed: expected at least 1 call, but 0 matched",
+            r" +call \d+: status is \"200\", expected \"429\"",
+            r"repeat call \d+: curl -X GET .*",
+            r"kept: kept/.*test_fails.har, kept/.*test_fails.snapshot.zip",
+        ]
+    )
+    har, snapshot = sorted((pytester.path / "kept").iterdir())
+    assert len(json.loads(har.read_text())["log"]["entries"]) == 2
+    assert zipfile.is_zipfile(snapshot)
+    command = re.search(r"repeat call \d+: (.*)", result.stdout.str())
+    assert command is not None
+    again = subprocess.run(["sh", "-c", f"{command[1]} -s"], capture_output=True, text=True, check=True)  # noqa: S603, S607 - our own
+    assert json.loads(again.stdout)["error_code"] == "InvalidTaskId"
+
+
+def test_a_failure_is_reported_also_if_the_emulator_has_gone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_fails(face_emulator, request):
+            from emulator.pytest_plugin import _SHARED
+            request.config.stash[_SHARED].stop()
+            assert 1 == 2
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["*assert 1 == 2"])

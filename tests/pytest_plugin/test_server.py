@@ -1,0 +1,134 @@
+"""The emulator of a run: started, shared, given, or missing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+from pytester_runs import CREDIT, PAYING
+
+from emulator.pytest_plugin import TITLE
+
+pytest_plugins = ["pytester"]
+
+
+def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(PAYING)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
+
+
+def test_workers_of_xdist_share_one_emulator_that_stops_with_the_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        CREDIT
+        + """
+@pytest.mark.parametrize("number", range(4))
+def test_calls(face_emulator, number, worker_id):
+    assert credit(face_emulator) == 200
+    assert len(face_emulator.calls()) == 1
+    with open("seen", "a") as seen:
+        seen.write(f"{face_emulator.base_url} {worker_id}\\n")
+"""
+    )
+    result = pytester.runpytest_subprocess("-n", "2", "--dist", "each")
+    result.assert_outcomes(passed=8)
+    seen = {tuple(line.split()) for line in (pytester.path / "seen").read_text().splitlines()}
+    assert {worker for _, worker in seen} == {"gw0", "gw1"}
+    (url,) = {url for url, _ in seen}
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+def test_the_emulator_stops_if_the_run_is_killed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pathlib, time
+
+        def test_hangs(face_emulator_server):
+            pathlib.Path("url").write_text(face_emulator_server.base_url)
+            time.sleep(600)
+        """
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=pytester.path,
+        stdout=subprocess.DEVNULL,
+    )
+    file = pytester.path / "url"
+    deadline = time.monotonic() + 120
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while True:
+        try:
+            httpx.get(f"{file.read_text()}/_emulator/health")
+        except httpx.TransportError:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_unreachable_emulator_is_reported_with_the_remedy(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    result = pytester.runpytest_subprocess("--face-emulator-url=http://127.0.0.1:1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["no emulator answers at http://127.0.0.1:1 (*); run *, or omit --face-emulator-url"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_start_that_fails_is_reported_with_the_command_and_its_output(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    pytester.makeini("[pytest]\nface_emulator_start = sh -c 'echo no space left for {port}; exit 3'")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines([r"the emulator ended: sh -c 'echo no space .*", r"no space left for \d+"])
+    pytester.makeini("[pytest]\nface_emulator_start = there-is-no-such-command {port}")
+    result = pytester.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["cannot run there-is-no-such-command: No such file or directory"])
+
+
+def test_an_emulator_is_started_by_the_users_command(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CREDIT + "def test_calls(face_emulator): assert credit(face_emulator) == 200")
+    pytester.makeini(f"[pytest]\nface_emulator_start = {sys.executable} -m emulator serve --port {{port}}")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_without_the_server_the_remedy_is_named(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    pytester.makeconftest("from emulator.pytest_plugin import server\nserver.is_installed = lambda: False\n")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*install `face-api-emulator[[]server]` (Python 3.11 or 3.12), or set *"])
+
+
+def test_a_run_that_uses_no_emulator_imports_nothing_for_it(pytester: pytest.Pytester) -> None:
+    heavy = [
+        "fastapi", "uvicorn", "httpx", "numpy", "cv2", "pydantic", "urllib3", "cattrs", "click", "ssl",
+        "emulator.app", "emulator.client", "emulator.testing",
+    ]  # fmt: skip
+    pytester.makepyfile(
+        f"""
+        import sys
+
+        def test_is_light():
+            assert "emulator.pytest_plugin" in sys.modules
+            assert [name for name in {heavy!r} if name in sys.modules] == []
+        """
+    )
+    # In an interpreter of its own, without the plugins that this environment happens to have.
+    result = pytester.run(
+        sys.executable, "-c",
+        "import os; os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'\n"
+        "import pytest; raise SystemExit(pytest.main(['-p', 'emulator.pytest_plugin']))",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line(f"*{TITLE}*")
