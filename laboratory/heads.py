@@ -100,8 +100,8 @@ def lip_gap(heads: NDArray[np.float64]) -> NDArray[np.float64]:
 def mouth_opening(heads: NDArray[np.float64]) -> tuple[NDArray[np.float64], Points3]:
     """Return the gaps (N,) between the lips, and their effect (V, 3) on the face, per centimetre.
 
-    The effect is a linear regression of each coordinate of ``heads`` (N, V, 3) on the gap. Smiles open
-    the mouth, so this is the effect of a smile on the whole face.
+    The effect is a linear regression of each coordinate of ``heads`` (N, V, 3) on the gap. In
+    these heads, mouths are open mostly because of smiles, so this includes the effect of smiles.
     """
     gap = lip_gap(heads)
     centred = gap - gap.mean()

@@ -230,7 +230,7 @@ class ListedRule:
     """
     matched: int
     """
-    Number of calls that matched. Only the 1000 credentials whose calls matched last are counted.
+    Number of calls that matched. Only the calls of the 1000 credentials that matched most recently count.
     """
     fired: int
     """
@@ -272,7 +272,9 @@ class LoadedScenario:
 
 class Mode(StrEnum):
     """
-    When a task appears finished to the client. In every mode, the work of the task must be done first.
+    When a task appears finished to the client. In every mode, this waits for the work.
+
+    So in the mode ``immediate``, the response to the creation waits for the work.
     """
 
     REAL = "real"
@@ -474,7 +476,7 @@ class RecordedCall:
     """
     target: str
     """
-    The path, or the host and the path of a request to the forward proxy.
+    The path. For a request to the forward proxy, the host and the path.
     """
 
 

@@ -84,7 +84,7 @@ def travel(*, to: str, credential: str | None, url: str, as_json: bool) -> None:
 @url_option
 @json_option
 def reset_clock(*, credential: str | None, url: str, as_json: bool) -> None:
-    """Use the default clock again. Without --credential, reset the default clock to the settings."""
+    """Use the default clock again. Without --credential, reset the default clock."""
     with connected(url, credential) as client:
         _print(client.reset_clock(), as_json=as_json)
 

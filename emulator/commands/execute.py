@@ -76,8 +76,8 @@ class FailOn(StrEnum):
     multiple=True,
     type=click.Choice(FailOn, case_sensitive=False),
     help=(
-        "Exit with 1 after a successful command, if its calls had warnings, or failed with a status "
-        "of 400 or more; repeat it for both."
+        "Exit with 1, although the command succeeded, if a call had a warning (`warnings`) or a status of "
+        "400 or more (`failures`); repeat it for both."
     ),
 )
 @click.option(
@@ -88,8 +88,8 @@ class FailOn(StrEnum):
     "--sealed",
     is_flag=True,
     help=(
-        "Linux only: run in namespaces in which the vendors' names are the emulator, and nothing "
-        "else can be reached."
+        "Linux only: run the command in network namespaces, in which the vendors' host names lead to the "
+        "emulator, and no other host can be reached."
     ),
 )
 @click.option("--print-env", is_flag=True, help="Print the variables that the command gets, to stderr.")

@@ -49,7 +49,7 @@ TLS_PORT = 3469
     flag_value=TLS_PORT,
     metavar="[PORT]",
     help=(
-        f"Also serve TLS under the vendors' names, on this port; 0 for any free port. Without a "
+        f"Also serve TLS under the vendors' host names, on this port; 0 for any free port. Without a "
         f"port: {TLS_PORT}."
     ),
 )

@@ -109,8 +109,8 @@ def plan_webhooks(
     """Set the order of polls and webhooks for a credential.
 
     before_creation: before the response to the call that creates the task. before_end and after_end: before
-    and after the poll that reports the end of the task. Without a number of polls, the command shows the plan
-    and the recorded steps. --credential is required.
+    and after the poll that reports the end of the task. Without a number of polls, the command shows the
+    plan, and for each task the polls and webhooks that happened. --credential is required.
     """
     with connected(url, credential) as client:
         if credential is None:

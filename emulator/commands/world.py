@@ -91,7 +91,10 @@ def reset(*, credential: str | None, url: str) -> None:
 @click.option(
     "--reset",
     is_flag=True,
-    help="Use the default lifetimes again. Without --credential, reset the defaults to the settings.",
+    help=(
+        "Use the default lifetimes again. Without --credential, reset the defaults to those of the "
+        "environment variables."
+    ),
 )
 @json_option
 @credential_option

@@ -21,8 +21,8 @@ class ListedRule(BaseModel):
     id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
     matched: int = Field(
-        description="Number of calls that matched. Only the 1000 credentials whose calls matched last are "
-        "counted."
+        description="Number of calls that matched. Only the calls of the 1000 credentials that matched most "
+        "recently count."
     )
     fired: int = Field(description="Number of times that the rule has fired.")
 

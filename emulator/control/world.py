@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,7 +128,9 @@ def world_router(
         response_class=FileResponse,
         responses={404: {"description": "TLS is off."}},
     )
-    async def certificate_file(file: CertificateFile) -> FileResponse:
+    async def certificate_file(
+        file: Annotated[CertificateFile, PathParameter(description="Name of the file.")],
+    ) -> FileResponse:
         """Return certificates that clients trust.
 
         Clients on other machines need them to call the vendors' own names over TLS. `ca.pem` has the

@@ -58,11 +58,11 @@ def named_face(name: str, picture_format: str = "jpeg") -> FacePicture:
     return picture
 
 
-def named_face_bytes(name: str, picture_format: str) -> bytes:
+def draw_test_face(name: str, picture_format: str) -> bytes:
     """Return the file of the test face ``name``."""
     return named_face(name, picture_format).data
 
 
-def named_faces() -> dict[str, str]:
+def list_test_faces() -> dict[str, str]:
     """Return what each test face shows, by name."""
     return {name: face.shows for name, face in NAMED_FACES.items()}

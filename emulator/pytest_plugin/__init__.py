@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -143,6 +143,11 @@ def _costs(base_url: str) -> Costs | None:
         return None
 
 
+def _fail(reason: str) -> NoReturn:
+    """Fail with a reason alone, without a traceback and without the errors that led to it."""
+    raise pytest.fail.Exception(reason, pytrace=False) from None
+
+
 @pytest.fixture(scope="session")
 def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
     """Return the emulator of the run: the one at ``--face-emulator-url``, or a new one for all processes."""
@@ -152,7 +157,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
         try:
             return config.stash[_SHARED].open()
         except CannotStart as error:
-            pytest.fail(str(error), pytrace=False)
+            _fail(str(error))
     from emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
 
     server = FaceEmulatorServer(given.rstrip("/"))
@@ -160,7 +165,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
         with Client(server.base_url) as client:
             client.health()
     except EmulatorUnreachable as error:
-        pytest.fail(f"{error}, or omit --face-emulator-url", pytrace=False)
+        _fail(f"{error}, or omit --face-emulator-url")
     except ControlError:  # the control API is off or has a port of its own
         pass
     return server
@@ -196,10 +201,7 @@ def face_emulator_redirect(face_emulator_server: FaceEmulatorServer) -> Iterator
     with Client(face_emulator_server.base_url) as client:
         tls = client.health().tls
         if tls is None:
-            pytest.fail(
-                f"the emulator at {client.base_url} does not serve TLS: start it with `serve --tls`",
-                pytrace=False,
-            )
+            _fail(f"the emulator at {client.base_url} does not serve TLS: start it with `serve --tls`")
         ca = client.certificates().decode()
     plain = urlsplit(face_emulator_server.base_url)
     host = plain.hostname or ""
@@ -246,7 +248,10 @@ def face_emulator_webhooks(
 @pytest.fixture(autouse=True)
 def _face_emulator_mark(request: pytest.FixtureRequest) -> Iterator[None]:
     """Apply the mark ``face_emulator`` of a test, and the settings of the ini file."""
-    conditions = Conditions.of(request.node)
+    try:
+        conditions = Conditions.of(request.node)
+    except pytest.UsageError as error:
+        _fail(str(error))
     if conditions.needs_emulator:
         request.getfixturevalue("face_emulator")
     if conditions.redirect:
@@ -281,7 +286,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         if conditions.has_limits:
             reasons += conditions.broken(emulator.all_calls(), emulator.costs())
     if reasons:
-        pytest.fail("\n".join(reasons), pytrace=False)
+        _fail("\n".join(reasons))
 
 
 @pytest.hookimpl(wrapper=True)

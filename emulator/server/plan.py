@@ -71,7 +71,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings, and the sockets that listen already."""
+    """What a server is started with: the settings, and the sockets that listen already."""
 
     settings: Settings
     plain: list[socket]

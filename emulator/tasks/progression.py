@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Mode(StrEnum):
-    """When a task appears finished to the client. In every mode, the work of the task must be done first."""
+    """When a task appears finished to the client. In every mode, this waits for the work.
+
+    So in the mode ``immediate``, the response to the creation waits for the work.
+    """
 
     REAL = "real"
     """At the end of the work."""

@@ -221,7 +221,7 @@ _STANDARD = tuple(
 
 
 def _where() -> str:
-    """Return the place in the caller's code, or else in the library that was called."""
+    """Return the line that runs now, of the code under test if it is on the stack, or else of a library."""
     library = None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way that does not read source files
     while frame is not None:

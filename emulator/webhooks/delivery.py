@@ -239,7 +239,7 @@ def delivery_id(task_id: str, endpoint_id: str) -> str:
 def with_message(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
-    """Return a prepared delivery with its message. Return a delivery in another state unchanged.
+    """Return a delivery of the state ``prepared`` with its message and a new state, others unchanged.
 
     The new state is lost if the fault says so, held if ``hold`` is true, and otherwise waiting.
     """
@@ -295,7 +295,7 @@ def fail(delivery: Delivery, reason: str) -> Delivery:
 
 
 def _retry_moment(attempt: Attempt) -> float | None:
-    """Return the time that ``Retry-After`` requests, as a number of seconds or a date (RFC 9110, 10.2.3).
+    """Return the Unix time from which ``Retry-After`` allows the next attempt (RFC 9110, 10.2.3).
 
     Return None if the header is missing or invalid.
     """

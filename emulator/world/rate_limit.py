@@ -13,8 +13,8 @@ class SlidingWindow(Stateful):
 
     Refused calls do not count. If the clock is set back, calls with a later time no longer count.
 
-    A caller is a credential or, for limits that also count IP addresses, any other text. ``caller_of``
-    converts a credential to the name of its caller.
+    A caller is a text: the result of ``caller_of`` for a credential or, for limits that also count IP
+    addresses, another text.
     """
 
     def __init__(

@@ -241,7 +241,8 @@ def test_the_command_line_reaches_everything(
     for command in COMMANDS:
         done = CliRunner().invoke(app, command.format(**asdict(world)).split())
         assert (done.exit_code, done.exception) == (0, None), (command, done.output)
-    # Commands load scenarios from files, not from JSON, and fetch certificates only with TLS.
+    # Commands load scenarios from files, draw faces themselves, and fetch certificates only with TLS.
     assert missed(spare.base_url, reached) == [
-        "GET /_emulator/certificates/{file}", "POST /_emulator/scenarios",
+        "GET /_emulator/certificates/{file}", "GET /_emulator/faces", "GET /_emulator/faces/{name}",
+        "POST /_emulator/scenarios",
     ]  # fmt: skip

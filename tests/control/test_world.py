@@ -23,7 +23,7 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
         "status": "ok",
         "version": emulator.__version__,
         "capabilities": [
-            *("clock", "contracts", "costs", "credentials", "faults", "journal", "lifetimes"),
+            *("clock", "contracts", "costs", "credentials", "faces", "faults", "journal", "lifetimes"),
             *("scenarios", "snapshot", "tasks", "webhooks", "world"),
         ],
         "vendors": {

@@ -85,7 +85,7 @@ def test_warning(face_emulator):
 @pytest.mark.parametrize(
     ("mark", "reason"),
     [
-        ("color=1", "*the mark face_emulator only has redirect, sealed, allowed, *"),
+        ("color=1", "*: the mark face_emulator has only the arguments redirect, sealed, allowed, *"),
         ("1", "*the mark face_emulator takes only keyword arguments"),
         ("max_cost='ten'", "*max_cost must look like '0.10 USD', not 'ten'"),
     ],

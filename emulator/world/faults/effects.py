@@ -149,8 +149,8 @@ class Effect(Data):
     )
     webhook: WebhookFault | None = Field(
         default=None,
-        description="Fault of the matched webhook or, if a call is matched, of the webhooks for the end of "
-        "the task that the call creates.",
+        description="Fault of a webhook. If the rule matches a webhook, it applies to that one. If it matches "
+        "a call, it applies to the webhooks that are sent when the task of this call ends.",
     )
     picture: PictureFault | None = Field(
         default=None, description="Changes to the picture in the request, before faces are detected in it."

@@ -63,10 +63,10 @@ class RecordedCall(BaseModel):
         description="Warnings about the request, each with `code` and `detail`."
     )
 
-    @computed_field(description="The path, or the host and the path of a request to the forward proxy.")  # type: ignore[prop-decorator]  # mypy does not know this decorator
+    @computed_field(description="The path. For a request to the forward proxy, the host and the path.")  # type: ignore[prop-decorator]  # mypy does not know this decorator
     @property
     def target(self) -> str:
-        """The path, or the host and the path of a request to the forward proxy."""
+        """The path. For a request to the forward proxy, the host and the path."""
         host = self.url.partition("://")[2]
         if self.vendor != PROXY_VENDOR:
             return self.path
