@@ -219,7 +219,8 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
     costs = client.costs(since_start=True)
     code = run(command, {**os.environ, **variables})
     calls = _calls(client, after=last)
-    _say(_summary(calls, difference(costs, client.costs(since_start=True)), after=last))
+    spent = difference(costs, client.costs(since_start=True))
+    _say(_summary(calls, spent, is_own=options.url is None))
     if options.har is not None:
         options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
         _say(f"wrote {options.har}")
@@ -272,7 +273,7 @@ def _calls(client: Client, *, after: int) -> list[RecordedCall]:
     return found
 
 
-def _summary(calls: Sequence[RecordedCall], costs: Costs, *, after: int) -> str:
+def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> str:
     counts = [
         _counted(len(calls), "call"),
         f"{sum(map(_is_failure, calls))} failed",
@@ -287,7 +288,8 @@ def _summary(calls: Sequence[RecordedCall], costs: Costs, *, after: int) -> str:
             f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
-    dropped = calls[0].number - after - 1 if calls else 0
+    # A running emulator may have forgotten calls of others.
+    dropped = calls[0].number - 1 if calls and is_own else 0
     if dropped:
         lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")
     return "\nface-emulator: ".join(lines)

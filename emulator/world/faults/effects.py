@@ -149,7 +149,7 @@ class Effect(Data):
     )
     webhook: WebhookFault | None = Field(
         default=None,
-        description="Fault of a webhook. If the rule matches a webhook, it applies to that one. If it matches "
+        description="Fault of a webhook. If the rule matches a webhook, it applies to that. If it matches "
         "a call, it applies to the webhooks that are sent when the task of this call ends.",
     )
     picture: PictureFault | None = Field(
