@@ -14,7 +14,10 @@ class Journal(Connection):
     """Methods of ``Client`` for recorded calls and costs, of a credential or of all credentials."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
-        """Return the matching calls, oldest first. The keywords are the fields of ``CallFilter``."""
+        """Return the matching calls, oldest first.
+
+        The keywords are the filters of ``GET /_emulator/calls``.
+        """
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(RecordedCalls, "GET", "/calls", params=params).calls
 
@@ -25,9 +28,9 @@ class Journal(Connection):
     def follow(self, **match: Any) -> Iterator[RecordedCall]:
         """Yield each matching call when it ends, until the emulator stops.
 
-        The keywords are the fields of ``StreamFilter``. With ``after``, calls that are already recorded are
-        yielded first, if their number is higher than ``after``. Calls that the journal deleted before they
-        could be read are missing.
+        The keywords are the filters of ``GET /_emulator/calls/stream``. With ``after``, recorded
+        calls are yielded first, if their number is higher than ``after``. Calls that the journal deleted
+        before they could be read are missing.
         """
         params = {**self._mine(), **match}
         with self._sent("GET", "/calls/stream", params, timeout=None) as answer:
@@ -50,7 +53,7 @@ class Journal(Connection):
     def verify(
         self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
     ) -> Verdict:
-        """Check that the expected number of calls match, and return the verdict.
+        """Check how many calls match (without numbers, at least one must), and return the verdict.
 
         ``count`` is the exact number. Without any number, at least 1 call must match. The keywords ``match``
         are the fields of ``VerifyMatch``. If too few calls match, the verdict has the calls that come closest
@@ -65,7 +68,7 @@ class Journal(Connection):
         return self._read(Verdict, "POST", "/calls/verify", body=body)
 
     def har(self, **match: Any) -> dict[str, Any]:
-        """Return the matching calls as an HTTP archive. The keywords are the fields of ``CallFilter``."""
+        """Return the matching calls as an HTTP archive. The keywords are those of ``calls``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(dict[str, Any], "GET", "/calls.har", params=params)
 

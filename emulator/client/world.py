@@ -74,7 +74,7 @@ class World(Connection):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot. Return the emulator's version and the counts in the snapshot."""
+        """Replace all state with a snapshot. Return what it contains, and which version wrote it."""
         with (
             file.open("rb") as opened,
             self._sent("PUT", "/snapshot", body=opened, content_type=ZIP) as answer,

@@ -58,7 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "face_emulator_start",
         default="auto",
-        help="How to start an emulator. `auto`: from this environment. `uvx`, `docker`: by these commands. "
+        help="How to start an emulator. `auto`: the one in this Python environment. `uvx`, `docker`: by that "
+        "command. "
         "Otherwise a command with the placeholders {port} and {tls_port}.",
     )
     parser.addini(
@@ -194,7 +195,7 @@ def face_emulator(
 
 @pytest.fixture
 def face_emulator_redirect(face_emulator_server: FaceEmulatorServer) -> Iterator[None]:
-    """Redirect this process's connections to the vendors' names to the emulator."""
+    """Make this process's connections to the vendors' host names go to the emulator."""
     from emulator.client import Client  # noqa: PLC0415 - on demand
     from emulator.testing.redirect import redirected  # noqa: PLC0415 - on demand
 

@@ -22,7 +22,7 @@ class Conditions:
     Attributes
     ----------
     redirect : bool
-        Redirect connections to the vendors' names to the emulator.
+        Make connections to the vendors' host names go to the emulator.
     sealed : bool
         Fail if the test tries to reach another machine.
     allowed : sequence of str
@@ -30,9 +30,9 @@ class Conditions:
     warnings_are_errors : bool
         Fail if a request has a warning.
     max_units : int or None
-        Fail if the calls cost more of a vendor's units.
+        Fail if the calls cost more than this number of a vendor's units.
     max_cost : str or None
-        Fail if the calls cost more, such as ``"0.10 USD"``.
+        Fail if the calls cost more than this amount, such as ``"0.10 USD"``.
     """
 
     redirect: bool = False

@@ -69,7 +69,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "request-refused",
             "Sends a request that the HTTP server refuses before a vendor sees it.",
-            "See the detail: the headers are too large, arrive too late, or are malformed.",
+            "See the detail: the headers are too large, late or malformed, or `Host` is not the name in TLS.",
         ),
         (
             "form-not-portable",

@@ -76,8 +76,9 @@ def test_a_command_that_needs_the_emulator_says_so(arguments: list[str], code: i
     [
         ["--help"], ["health"], ["wait"], ["healthcheck"], ["doctor"], ["env"], ["openapi", "metahuman"],
         ["costs"], ["lifetimes"], ["clock", "now"], ["faults", "names"], ["faults", "list"],
-        ["scenario", "list"], ["tasks", "list"], ["webhooks", "list"], ["calls", "list"], ["calls", "warnings"],
-        ["credentials", "list"], ["completion", "bash"], ["exec", "--url", "URL", "--", "true"],
+        ["scenario", "list"], ["tasks", "list"], ["webhooks", "list"], ["calls", "list"],
+        ["calls", "warnings"], ["credentials", "list"], ["completion", "bash"],
+        ["exec", "--url", "URL", "--", "true"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -90,7 +91,5 @@ def test_the_other_commands_work(arguments: list[str], server: Listening) -> Non
 
 def test_doctor_says_that_only_the_client_is_installed(server: Listening) -> None:
     ran = client_only("doctor", "--url", server.base_url)
-    assert ran.stdout.startswith(
-        "warn  package: only the client is installed -> to run an emulator here, install "
-    )
+    assert ran.stdout.startswith("warn  package: only the client is installed -> to run an emulator here")
     assert f"emulator: {VERSION} at {server.base_url}" in ran.stdout
