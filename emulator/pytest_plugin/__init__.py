@@ -63,6 +63,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "Otherwise a command with the placeholders {port} and {tls_port}.",
     )
     parser.addini(
+        "face_emulator_image",
+        default="face-api-emulator",
+        help="Container image that `docker` starts.",
+    )
+    parser.addini(
         "face_emulator_sealed",
         type="bool",
         default=False,
@@ -94,7 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
         folder, owner = shared_folder(), os.getpid()
         url: str | None = config.getoption("--face-emulator-url")
         config.stash[_BEFORE] = None if url is None else _costs(url.rstrip("/"))
-    config.stash[_SHARED] = SharedServer(folder, owner, config.getini("face_emulator_start"))
+    config.stash[_SHARED] = SharedServer(
+        folder, owner, config.getini("face_emulator_start"), config.getini("face_emulator_image")
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

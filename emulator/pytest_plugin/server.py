@@ -36,8 +36,7 @@ STARTERS = {
     "serve --port {port} --tls={tls_port} --until-process {process}",
     "docker": "docker run --rm --publish 127.0.0.1:{port}:{port} --publish 127.0.0.1:{tls_port}:{tls_port} "
     "--env FACE_EMULATOR_CONTROL=on --add-host host.docker.internal:host-gateway "
-    "ghcr.io/face-api-emulator/face-api-emulator:{version} "
-    "serve --host 0.0.0.0 --port {port} --tls={tls_port}",
+    "{image} face-emulator serve --host 0.0.0.0 --port {port} --tls={tls_port}",
 }
 """Commands that start an emulator of this version where the server is not installed."""
 
@@ -76,12 +75,15 @@ class SharedServer:
         Process id of pytest's main process. The emulator stops when that process has ended.
     start : str
         ``auto``, the name of one of ``STARTERS``, or a command with their placeholders.
+    image : str
+        Container image for ``docker``.
     """
 
-    def __init__(self, folder: Path, owner: int, start: str) -> None:
+    def __init__(self, folder: Path, owner: int, start: str, image: str) -> None:
         self.folder = folder
         self._owner = owner
         self._start = start
+        self._image = image
 
     def running(self) -> FaceEmulatorServer | None:
         """Return the emulator if one was started."""
@@ -152,7 +154,9 @@ class SharedServer:
 
         template = STARTERS.get(self._start, self._start)
         return shlex.split(
-            template.format(port=port, tls_port=tls_port, process=self._owner, version=VERSION)
+            template.format(
+                port=port, tls_port=tls_port, process=self._owner, version=VERSION, image=self._image
+            )
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -138,3 +140,23 @@ def test_a_run_that_uses_no_emulator_imports_nothing_for_it(pytester: pytest.Pyt
     )  # fmt: skip
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
+
+
+def test_docker_starts_the_image_with_the_same_ports_inside(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = pytester.path / "docker"
+    docker.write_text('#!/bin/sh\necho "docker $@"\nexit 1\n')
+    docker.chmod(0o755)
+    pytester.makeini("[pytest]\nface_emulator_start = docker\nface_emulator_image = registry.test/image:1")
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    monkeypatch.setenv("PATH", str(pytester.path), prepend=os.pathsep)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    found = re.search(r"^docker (run .*)$", result.stdout.str(), re.MULTILINE)
+    assert found is not None
+    words = found[1].split()
+    ports = [words[index + 1] for index, word in enumerate(words) if word == "--publish"]
+    image = words.index("registry.test/image:1")
+    port, tls_port = words[image + 6], words[image + 7].removeprefix("--tls=")
+    assert ports == [f"127.0.0.1:{port}:{port}", f"127.0.0.1:{tls_port}:{tls_port}"]
