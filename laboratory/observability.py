@@ -29,7 +29,7 @@ _PEOPLE_OF_MODES = range(600_000, 600_600)
 
 
 def main() -> None:
-    """Choose the modes, measure the detector, and write the data files."""
+    """Choose the shape modes of the head model, measure the detector, and write the data files."""
     modes = choose_modes(observe_all(_VARIED_PEOPLE, varied_head))
     np.savez_compressed(
         DATA / "identity_modes.npz",

@@ -110,7 +110,7 @@ def faces(
 
     The seed determines the identity, skin tone, hair, gender and glasses, unless an option sets them. Smile,
     open mouth, closed eyes and raised brows are strengths from 0 to 1. The same options give the same
-    picture. With --name, all options except --output and --truth are ignored.
+    picture. With --name, all options except --output, --truth and --json are ignored.
     """
     require_server("faces")
     from emulator.face.synthetic import Expression, SyntheticFaceSpec

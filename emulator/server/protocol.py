@@ -309,7 +309,7 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     async def _note(self, reason: str | None, status: HTTPStatus) -> None:
-        """Let the application record a request that it does not answer."""
+        """Let the application record a request that the server answers itself."""
         if not self._has_begun:
             self.on_message_begin()
         scope: Any = self.scope

@@ -159,7 +159,7 @@ class Pipe(asyncio.Protocol):
             self._opposite.pause_reading()
 
     def resume_writing(self) -> None:
-        """Read on from the other end."""
+        """Read from the opposite connection again, because this one can take data again."""
         if self._opposite is not None:
             self._opposite.resume_reading()
 

@@ -299,7 +299,7 @@ class TaskRunner(Stateful):
                 await job.announce(task)
 
     def _is_due(self, task: Task) -> bool:
-        """Return whether a task may appear finished once its work is done."""
+        """Return whether the progression lets a task whose work is done appear finished now."""
         return task.is_due(self._clock.now(task.credential))
 
     def _is_paused(self, credential: str) -> bool:

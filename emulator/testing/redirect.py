@@ -96,7 +96,7 @@ def redirected(hosts: Iterable[str], *, plain: Address, tls: Address, ca: str) -
 
 @dataclass(frozen=True)
 class _Key:
-    """The arguments of a redirect."""
+    """The arguments of ``redirected``. Blocks with equal arguments share one redirect."""
 
     names: frozenset[str]
     plain: Address

@@ -25,7 +25,7 @@ UNIT = "unit"
 
 
 def _amount(value: object) -> object:
-    """Convert a float to text, so that the Decimal has the same digits as the text."""
+    """Convert a float to text, because a Decimal made from the float 0.1 has digits of its rounding error."""
     return str(value) if isinstance(value, float) else value
 
 

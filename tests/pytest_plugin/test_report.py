@@ -37,8 +37,8 @@ def test_passes(face_emulator):
     result.stdout.re_match_lines(
         [
             r"-+ face-api-emulator: calls of this test -+",
-            r" +\d+  GET /s2s/v1.0/client/credit -> 200, \d+ ms  perfectcorp credit$",
-            r" +\d+  GET /s2s/v2.0/task/face-reshape/x -> 400, \d+ ms  .* check_reshape .*InvalidTask",
+            r" *\d+  GET /s2s/v1.0/client/credit -> 200, \d+ ms  perfectcorp credit$",
+            r" *\d+  GET /s2s/v2.0/task/face-reshape/x -> 400, \d+ ms  .* check_reshape .*InvalidTask",
             r"fault rule \w+ .*upload.*: matched 0, fired 0",
             r"verification failed: expected at least 1 call, but 0 matched",
             r" +call \d+: status is \"200\", expected \"429\"",
