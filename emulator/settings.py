@@ -107,12 +107,13 @@ class Settings(VendorPackages):
         default=(),
         description="Origins of web pages that may call the emulator and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
-        "origins. Pages of the emulator's machine may always do so.",
+        "origins. Pages served from this machine may always do so.",
     )
     proxy_others: bool = Field(
         default=False,
-        description="Whether the forward proxy passes requests for hosts that the emulator does not serve, "
-        "over tunnels and plain `http`. If false, it refuses them, and records them in the journal.",
+        description="The emulator is also a forward proxy. Whether it passes on requests for "
+        "hosts that it does not serve, both over tunnels and as plain `http`. If false, it refuses them, and "
+        "records them in the journal.",
     )
     body_seconds: float = Field(
         default=30.0,
@@ -131,6 +132,7 @@ class Settings(VendorPackages):
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,
-        description="Settings of each vendor, as a JSON object from vendor to an object from name to value. "
+        description="Settings of the vendors, as a JSON object. Its members are objects with the settings of "
+        "one vendor. "
         "Each of these settings also has its own variable.",
     )

@@ -877,11 +877,11 @@ class Plan:
 
     polls: int | None = None
     """
-    Number of polls that report a running task. The next poll reports the end. Null to only record events.
+    Number of polls that report a running task. The next poll reports the end. Null: the plan does not change polls, and only records them.
     """
     webhooks: list[When] | None = None
     """
-    Points at which webhooks for the end of a task are sent. Each item is one webhook to every endpoint. An empty list sends none. Null to only record events.
+    Points at which webhooks for the end of a task are sent. Each item is one webhook to every endpoint. An empty list sends none. Null: the plan does not change webhooks, and only records them.
     """
     pause_s: float = 0.2
     """

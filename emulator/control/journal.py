@@ -211,7 +211,7 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
         """Export calls as an HTTP archive (HAR 1.2).
 
-        Secrets are masked. If `last` is given and `limit` is not, the default of `limit` does not apply.
+        Secrets are masked. With `last` and without `limit`, all `last` calls are exported.
         """
         found, page = _choose(journal, wanted)
         if wanted.last is not None and "limit" not in wanted.model_fields_set:

@@ -340,8 +340,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     ) -> LoadedScenario:
         """Load a scenario from a file.
 
-        The request body is the content of a TOML or YAML file. Otherwise, this does the same as loading a
-        scenario from the request body.
+        The request body is the content of a TOML or YAML file. Apart from that, it does the same as
+        `POST /_emulator/scenarios`.
         """
         scenario = _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)

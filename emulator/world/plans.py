@@ -74,13 +74,14 @@ class Plan(BaseModel):
         default=None,
         ge=0,
         description="Number of polls that report a running task. The next poll reports the end. "
-        "Null to only record events.",
+        "Null: the plan does not change polls, and only records them.",
     )
     webhooks: tuple[When, ...] | None = Field(
         default=None,
         max_length=10,
         description="Points at which webhooks for the end of a task are sent. Each item is one webhook to "
-        "every endpoint. An empty list sends none. Null to only record events.",
+        "every endpoint. An empty list sends none. Null: the plan does not change webhooks, and only "
+        "records them.",
     )
     pause_s: Seconds = Field(
         default=0.2,

@@ -74,7 +74,7 @@ class HistoryEntry(Member):
 
     id: int = Field(description="Number of the charge, an integer that can exceed 2^53.")
     timestamp: int = Field(description="Time of the charge, in milliseconds since the Unix epoch.")
-    action: str = Field(description="Name of the charged operation, such as `api_face_reshape`.")
+    action: str = Field(description="The vendor's name for what was charged, such as `api_face_reshape`.")
     target_id: str = Field(description="Id of the task that was charged.")
     info: Info = Field(description="Details of the charge.")
 
