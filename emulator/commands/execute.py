@@ -333,8 +333,9 @@ def _end_at_signals() -> None:
 
 def _keep(url: str) -> None:
     """Wait for a signal."""
-    _say(f"still running at {url}; stop it with Ctrl+C")
     with contextlib.suppress(_Signalled):
+        # The user may press Ctrl+C as soon as the message is there.
+        _say(f"still running at {url}; stop it with Ctrl+C")
         while True:
             signal.pause()
 

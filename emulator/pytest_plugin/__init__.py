@@ -37,7 +37,7 @@ _EMULATOR = pytest.StashKey[Any]()
 _SEAL = pytest.StashKey[Any]()
 
 # The options of the main process that its worker processes (xdist) need.
-_FOLDER, _OWNER = "face_emulator_folder", "face_emulator_owner"
+_FOLDER, _OWNER, _WORKER = "face_emulator_folder", "face_emulator_owner", "face_emulator_worker"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -109,6 +109,9 @@ def pytest_configure_node(node: Any) -> None:
     """Tell a worker process of xdist where the shared server is."""
     node.workerinput[_FOLDER] = str(node.config.stash[_SHARED].folder)
     node.workerinput[_OWNER] = os.getpid()
+    # Only this mode runs the same test in several workers at once.
+    is_each = node.config.getoption("dist", "no") == "each"
+    node.workerinput[_WORKER] = node.gateway.id if is_each else ""
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -182,7 +185,8 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
 @pytest.fixture
 def face_emulator_credential(request: pytest.FixtureRequest) -> str:
     """Return the credential of the test. Override this fixture if the code under test has its own."""
-    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    worker = getattr(request.config, "workerinput", {}).get(_WORKER, "")
+    digest = hashlib.sha256(f"{worker}{request.node.nodeid}".encode()).hexdigest()[:16]
     return f"test-{digest}"
 
 
