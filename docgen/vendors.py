@@ -197,9 +197,10 @@ def _operation(operation: Operation, document: Any) -> str:
         parts.append(f"Request body: {codes(body)}.")
         if rows:
             parts.append(member_table(rows, "field"))
-    ((media_type, content),) = described["responses"]["200"]["content"].items()
-    rows = list(members(content["schema"], document))
-    parts.append(f"Response: {code(media_type)}.")
+    answers = described["responses"]["200"]["content"]
+    (schema, *_) = (content["schema"] for content in answers.values())
+    rows = list(members(schema, document))
+    parts.append(f"Response: {codes(answers)}.")
     if rows:
         parts.append(response_table(rows))
     if operation.example.json is not None and operation.method != "GET":

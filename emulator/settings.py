@@ -56,8 +56,8 @@ class Settings(VendorPackages):
     )
     strict: bool = Field(
         default=False,
-        description="Whether credentials without a state (see `credentials`) are refused. If false, they are "
-        "valid. Empty credentials are always refused.",
+        description="Whether credentials without a state (see the setting `credentials`) are refused. If "
+        "false, they are valid. Empty credentials are always refused.",
     )
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
@@ -107,7 +107,7 @@ class Settings(VendorPackages):
         default=(),
         description="Origins of web pages that may call the emulator and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
-        "origins. Pages served from this machine may always do so.",
+        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so.",
     )
     proxy_others: bool = Field(
         default=False,
@@ -118,8 +118,8 @@ class Settings(VendorPackages):
     body_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest pause in a request body, in real seconds. The whole body may take this long, "
-        "and one second more for every 500 bytes. A slower request is refused.",
+        description="Longest pause in a request body, in real seconds. A whole body may take as many "
+        "seconds, and one second more for every 500 bytes. A slower request is refused.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."

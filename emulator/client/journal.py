@@ -14,10 +14,7 @@ class Journal(Connection):
     """Methods of ``Client`` for recorded calls and costs, of a credential or of all credentials."""
 
     def calls(self, **match: Any) -> list[RecordedCall]:
-        """Return the matching calls, oldest first.
-
-        The keywords are the filters of ``GET /_emulator/calls``.
-        """
+        """Return the matching calls, oldest first. Keywords are the filters of ``GET /_emulator/calls``."""
         params = {"limit": 1000, **self._mine(), **match}
         return self._read(RecordedCalls, "GET", "/calls", params=params).calls
 

@@ -314,7 +314,7 @@ class HeadFrame:
     unit: float
 
     def to_head(self, points: Points3) -> Points3:
-        """Convert positions (N, 3) in pixels to positions on the head's axes, in units of ``unit`` pixels."""
+        """Convert positions (N, 3) in pixels to the head's frame, in which 1 means ``unit`` pixels."""
         carried: Points3 = (points - self.origin) @ self.axes.T / self.unit
         return carried
 

@@ -175,7 +175,10 @@ def _responses(vendor: Vendor, operation: Operation, settings: VendorSettings, s
         {"type": "string"} if operation.response is None else schemas[operation.response, "serialization"]
     )
     found: Json = {
-        "200": {"description": "Success.", "content": {operation.response_type: {"schema": success}}}
+        "200": {
+            "description": "Success.",
+            "content": {media_type: {"schema": success} for media_type in operation.response_types},
+        }
     }
 
     def add(status: int, description: str, media_type: str, schema: Json) -> None:

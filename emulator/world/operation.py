@@ -107,8 +107,8 @@ class Operation:
         The media types of the request body.
     response : type or None
         A pydantic model, or a union of several; None if the response is not JSON.
-    response_type : str
-        The media type of the response.
+    response_types : tuple of str
+        The media types of the response.
     other_answers : mapping of int to Answer
         Responses that are neither a success nor an error of the catalogue, by status.
     is_open : bool
@@ -138,7 +138,7 @@ class Operation:
     request: Any = None
     request_types: tuple[str, ...] = (JSON,)
     response: Any = None
-    response_type: str = JSON
+    response_types: tuple[str, ...] = (JSON,)
     other_answers: Mapping[int, Answer] = field(default_factory=dict)
     is_open: bool = False
     longest_body: Callable[[Any], int | None] | None = None

@@ -86,7 +86,7 @@ def acme(**more: Any) -> Vendor:
         endpoint=lambda: None,
         errors=ErrorCatalogue(),
         example=Example(),
-        response_type="text/plain",
+        response_types=("text/plain",),
         is_open=True,
     )
     dialect = Dialect(

@@ -128,7 +128,7 @@ class PerfectCorpSettings(VendorSettings):
     )
     webhook_tasks: tuple[WebhookTask, ...] | Json[tuple[WebhookTask, ...]] = Field(
         default=("face-reshape", "face-reshape/pre-process"),
-        description="JSON list of the kinds of task that send webhooks.",
+        description="JSON list of the features whose tasks send webhooks.",
     )
     webhook_gaps_s: Gaps | Json[Gaps] = Field(
         default=STANDARD_GAPS_S,

@@ -23,7 +23,8 @@ class Match(Data):
 
     vendor: Text | None = Field(default=None, description="Name of the vendor.")
     operation: Text | None = Field(
-        default=None, description="Name of the operation, as in `GET /_emulator/operations`."
+        default=None,
+        description="Name of the operation, as in `GET /_emulator/operations`, or `webhook` for webhooks.",
     )
     credential: Text | None = Field(
         default=None,

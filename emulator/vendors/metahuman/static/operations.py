@@ -53,7 +53,7 @@ STATIC = Operation(
     endpoint=static,
     errors=SHARED,
     path_parameters={"name": "Name of the texture file, from `textureUrl`."},
-    response_type="image/png",
+    response_types=("image/png",),
     other_answers={
         304: Answer("The `If-None-Match` header names the current `ETag` of the file."),
         404: Answer("The file does not exist.", Detail),

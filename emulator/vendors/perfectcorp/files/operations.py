@@ -209,7 +209,7 @@ UPLOAD = Operation(
     path_parameters={"key": "Key of the file in the object store, as in the presigned URL."},
     request=bytes,
     request_types=("image/jpeg", "image/png"),
-    response_type="application/octet-stream",
+    response_types=("application/octet-stream",),
     is_open=True,
     # A URL signs Content-Length, except if the file was registered without a size.
     longest_body=lambda settings: max(settings.file_bytes, settings.video_bytes),
@@ -227,7 +227,7 @@ DOWNLOAD = Operation(
     endpoint=download,
     errors=DOWNLOAD_ERRORS,
     path_parameters={"key": "Key of the result in the object store, as in the presigned URL."},
-    response_type="image/jpeg",
+    response_types=("image/jpeg", "image/png"),
     other_answers={
         206: Answer("The bytes that the `Range` header requests."),
         304: Answer(

@@ -54,7 +54,7 @@ class Features(RequestBody):
     """The reshape parameters. All are optional, and 0 changes nothing.
 
     Left and right are those of the person. `eye_size` changes both eyes. If you also send `eye_size_left`,
-    the left eye gets that value instead, even if it is 0. The same is true of `face_reshape` and
+    the left eye gets that value instead, even the value 0. The same is true of `face_reshape` and
     `chin_reshape`.
     """
 
