@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from emulator.pytest_plugin.marks import MARK, Conditions
-from emulator.pytest_plugin.server import CannotStart, FaceEmulatorServer, SharedServer, shared_folder
+from emulator.pytest_plugin.server import CannotStart, FaceEmulatorServer, SharedServer
 
 if TYPE_CHECKING:
     from emulator.client.clock import Clock
@@ -59,8 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "face_emulator_start",
         default="auto",
         help="How to start an emulator. `auto`: the one in this Python environment. `uvx`, `docker`: by that "
-        "command. "
-        "Otherwise a command with the placeholders {port} and {tls_port}.",
+        "command. Otherwise a command with the placeholders {port} and {tls_port}.",
     )
     parser.addini(
         "face_emulator_image",
@@ -93,10 +92,10 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARK}(redirect=False, sealed=False, allowed=(), warnings_are_errors=False, max_units=None, "
         "max_cost=None): what the emulator does for a test, and what the test may do.",
     )
+    folder, owner = None, os.getpid()
     if hasattr(config, "workerinput"):
         folder, owner = Path(config.workerinput[_FOLDER]), int(config.workerinput[_OWNER])
     else:
-        folder, owner = shared_folder(), os.getpid()
         url: str | None = config.getoption("--face-emulator-url")
         config.stash[_BEFORE] = None if url is None else _costs(url.rstrip("/"))
     config.stash[_SHARED] = SharedServer(
@@ -308,7 +307,7 @@ def pytest_runtest_makereport(
     """Add the calls of a failed test to its report, and keep them as files on request."""
     report = yield
     emulator = item.stash.get(_EMULATOR, None)
-    if report.failed and call.when == "call" and emulator is not None:
+    if report.failed and call.when != "teardown" and emulator is not None:
         _add_journal(item, report, emulator)
     return report
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.client import Client
@@ -69,8 +69,8 @@ class SharedServer:
 
     Parameters
     ----------
-    folder : Path
-        Folder that all processes of the run share.
+    folder : Path or None
+        Folder that all processes of the run share. With None, it is made when it is needed.
     owner : int
         Process id of pytest's main process. The emulator stops when that process has ended.
     start : str
@@ -79,16 +79,23 @@ class SharedServer:
         Container image for ``docker``.
     """
 
-    def __init__(self, folder: Path, owner: int, start: str, image: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, owner: int, start: str, image: str) -> None:
+        self._folder = folder
         self._owner = owner
         self._start = start
         self._image = image
 
+    @property
+    def folder(self) -> Path:
+        """The folder that all processes of the run share."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="face-emulator-"))
+        return self._folder
+
     def running(self) -> FaceEmulatorServer | None:
         """Return the emulator if one was started."""
-        file = self.folder / STATE
-        return FaceEmulatorServer(json.loads(file.read_text())["base_url"]) if file.exists() else None
+        state = self._state()
+        return None if state is None else FaceEmulatorServer(state["base_url"])
 
     def open(self) -> FaceEmulatorServer:
         """Return the emulator, and start it if no process has done so.
@@ -108,16 +115,23 @@ class SharedServer:
 
     def stop(self) -> None:
         """Stop the emulator if one was started."""
-        file = self.folder / STATE
-        if not file.exists():
-            return
-        process = json.loads(file.read_text())["process"]
-        file.unlink()
-        _end(process)
+        state = self._state()
+        if state is not None:
+            (self.folder / STATE).unlink()
+            _end(state["process"])
 
     def remove_folder(self) -> None:
         """Remove the folder that the processes of the run shared."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _state(self) -> dict[str, Any] | None:
+        """Return the URL and the process id of the emulator that was started, or None."""
+        file = None if self._folder is None else self._folder / STATE
+        if file is None or not file.exists():
+            return None
+        state: dict[str, Any] = json.loads(file.read_text())
+        return state
 
     def _launch(self) -> tuple[FaceEmulatorServer, int]:
         """Start the emulator, wait until it is ready, and return it with its process id."""
@@ -142,6 +156,8 @@ class SharedServer:
                     reason = "ended" if process.returncode is not None else "was not ready in time"
                     raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{log.read_text()}")
                 time.sleep(0.02)
+        # Another process may end it. Popen would warn here that it still runs.
+        process.returncode = 0
         return server, process.pid
 
     def _command(self, port: int, tls_port: int) -> list[str]:
@@ -163,11 +179,6 @@ class SharedServer:
 def is_installed() -> bool:
     """Return whether this environment has the server, and not only the client."""
     return all(importlib.util.find_spec(name) is not None for name in ("fastapi", "mediapipe"))
-
-
-def shared_folder() -> Path:
-    """Make a folder that the processes of a run share."""
-    return Path(tempfile.mkdtemp(prefix="face-emulator-"))
 
 
 def _is_ready(client: Client) -> bool:

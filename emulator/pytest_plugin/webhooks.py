@@ -15,6 +15,8 @@ from typing import Any
 WAIT_SECONDS = 10.0
 """Default of the real seconds to wait for a webhook."""
 
+LOOPBACK = ("127.0.0.1", "localhost")
+
 SECRET_PREFIX = "whsec_"  # noqa: S105 - public: it marks a signing secret of Standard Webhooks
 
 
@@ -52,6 +54,12 @@ class WebhookSink:
 
     It answers 200, or the next of the statuses that were given to ``answer``.
 
+    Parameters
+    ----------
+    host : str
+        Host name by which the emulator reaches the receiver. If it is not a loopback name, the receiver
+        listens on all interfaces.
+
     Attributes
     ----------
     url : str
@@ -78,7 +86,9 @@ class WebhookSink:
             def log_message(self, *_: object) -> None:
                 """Do not print the requests."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # Under another name, the emulator is not on the loopback interface, such as in a container.
+        address = host if host in LOOPBACK else ""
+        self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://{host}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

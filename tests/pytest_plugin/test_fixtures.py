@@ -8,6 +8,7 @@ import shutil
 import pytest
 from pytester_runs import CREDIT, FACE, ROOT, UNMODIFIED, WEBHOOK, run
 
+from emulator.pytest_plugin.webhooks import WebhookSink
 from emulator.server import Listening
 
 pytest_plugins = ["pytester"]
@@ -148,3 +149,11 @@ def test_the_sample_project_passes(pytester: pytest.Pytester, secure: Listening)
     shutil.copytree(ROOT / "examples" / "pytest", pytester.path / "shop")
     os.chdir(pytester.path / "shop")
     run(pytester, secure).assert_outcomes(passed=6)
+
+
+def test_the_receiver_listens_on_all_interfaces_for_an_emulator_elsewhere() -> None:
+    for host, address in (("127.0.0.1", "127.0.0.1"), ("host.docker.internal", "0.0.0.0")):  # noqa: S104 - see the name
+        sink = WebhookSink(host)
+        assert sink.url.startswith(f"http://{host}:")
+        assert sink._server.server_address[0] == address  # noqa: SLF001 - a connection from elsewhere is not possible here
+        sink.close()

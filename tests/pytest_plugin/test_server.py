@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,6 +55,37 @@ def test_calls(face_emulator, number, worker_id):
     assert {worker for _, worker in seen} == {"gw0", "gw1"}
     (url,) = {url for url, _ in seen}
     assert not listens(url)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_a_run_with_warnings_as_errors_passes(pytester: pytest.Pytester, workers: list[str]) -> None:
+    pytester.makepyfile(
+        CREDIT
+        + """
+@pytest.mark.parametrize("number", range(6))
+def test_calls(face_emulator, number):
+    assert credit(face_emulator) == 200
+
+def test_receives(face_emulator_webhooks, face_emulator_clock, face_emulator_faults):
+    pass
+"""
+    )
+    pytester.runpytest_subprocess("-W", "error", *workers).assert_outcomes(passed=7)
+
+
+def test_a_run_without_an_emulator_makes_no_folder(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    pytester.makepyfile(
+        """
+        import glob, tempfile
+
+        def test_looks():
+            assert glob.glob(tempfile.gettempdir() + "/face-emulator-*") == []
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_emulator_stops_if_the_run_is_killed(pytester: pytest.Pytester) -> None:
