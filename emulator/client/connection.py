@@ -70,8 +70,9 @@ class Connection:
     def __init__(self, base_url: str = "http://127.0.0.1:3468", credential: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self.credential = credential
-        # A pool ignores the proxies of the environment, and reports every error at once.
-        self._http = urllib3.PoolManager(timeout=60, retries=False, maxsize=32)
+        # A pool ignores the proxies of the environment. Without retries, it reports every error at once. It
+        # opens a connection for each thread, and warns if it cannot keep them all.
+        self._http = urllib3.PoolManager(timeout=60, retries=False, maxsize=256)
 
     def __enter__(self) -> Self:
         """Return the client itself."""

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from emulator.cli import app
+from emulator.server import Listening
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,17 @@ def test_an_unreachable_emulator_is_reported() -> None:
     done = CliRunner().invoke(app, ["clock", "now", "--url", "http://127.0.0.1:1"])
     assert done.exit_code == 1
     assert done.output.startswith("face-emulator: no emulator answers at http://127.0.0.1:1 (")
+
+
+def test_a_reader_that_stops_early_causes_no_message(server: Listening) -> None:
+    httpx.get(f"{server.base_url}/s2s/v1.0/client/credit", headers={"Authorization": "Bearer sk-head"})
+    listing = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "emulator", "calls", "list", "--url", server.base_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert listing.stdout is not None
+    listing.stdout.close()
+    _, messages = listing.communicate(timeout=60)
+    assert messages == ""
