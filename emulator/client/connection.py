@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import urllib3
 from cattrs.errors import BaseValidationError
@@ -54,8 +54,10 @@ class EmulatorUnreachable(ConnectionError):
     """
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, reason)
-        self.url = url
+        parts = urlsplit(url)
+        # A URL can contain a password.
+        self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        super().__init__(self.url, reason)
         self.reason = reason
 
     def __str__(self) -> str:
@@ -115,7 +117,11 @@ class Connection:
         """Send a request, and return the JSON of its response, if any. ``scoped`` adds the credential."""
         content = None if body is None else json.dumps(body).encode()
         with self._sent(method, path, self._mine() if scoped else params, content) as answer:
-            read = answer.read()
+            return self._document(answer)
+
+    def _document(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        """Return the JSON of a response; None if its body is empty."""
+        read = answer.read()
         try:
             return json.loads(read) if read else None
         except ValueError as error:
@@ -162,6 +168,12 @@ class Connection:
                 answer.close()  # also the connection, unless the whole body was read
         except urllib3.exceptions.HTTPError as error:
             raise EmulatorUnreachable(self.base_url, _reason(error)) from error
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of a path. It can contain slashes and be `.` or `..`."""
+    quoted = quote(text, safe="")
+    return quoted.replace(".", "%2E") if quoted in {".", ".."} else quoted
 
 
 def _texts(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from emulator.client.connection import Connection, ControlError
+from emulator.client.connection import Connection, ControlError, segment
 from emulator.client.models import ErrorDescription, ListedRule, ListedScenario, LoadedScenario, Operations
 
 
@@ -66,7 +64,7 @@ class Faults(Connection):
 
     def remove_fault(self, rule_id: str) -> None:
         """Remove a rule."""
-        self._call("DELETE", f"/faults/{quote(rule_id)}")
+        self._call("DELETE", f"/faults/{segment(rule_id)}")
 
     def forget_faults(self) -> None:
         """Remove the credential's rules, or all rules."""
@@ -78,7 +76,7 @@ class Faults(Connection):
 
     def scenario(self, name: str) -> dict[str, Any]:
         """Return a built-in scenario."""
-        return self._read(dict[str, Any], "GET", f"/scenarios/{quote(name)}")
+        return self._read(dict[str, Any], "GET", f"/scenarios/{segment(name)}")
 
     def load_scenario(self, scenario: str | Path | Mapping[str, Any]) -> LoadedScenario:
         """Load a scenario, and return the rules that it added.
@@ -87,15 +85,15 @@ class Faults(Connection):
         scenario.
         """
         if isinstance(scenario, str):
-            return self._read(LoadedScenario, "POST", f"/scenarios/{quote(scenario)}", scoped=True)
+            return self._read(LoadedScenario, "POST", f"/scenarios/{segment(scenario)}", scoped=True)
         if isinstance(scenario, Mapping):
             return self._read(LoadedScenario, "POST", "/scenarios", body=scenario, scoped=True)
-        path = f"/scenarios/files/{quote(scenario.name)}"
+        path = f"/scenario-files/{segment(scenario.name)}"
         with self._sent(
             "POST", path, self._mine(), scenario.read_bytes(), content_type="text/plain"
         ) as answer:
-            return self._parsed(LoadedScenario, json.loads(answer.read()))
+            return self._parsed(LoadedScenario, self._document(answer))
 
     def unload_scenario(self, name: str) -> None:
         """Remove the rules of a scenario."""
-        self._call("DELETE", f"/scenarios/{quote(name)}", scoped=True)
+        self._call("DELETE", f"/scenarios/{segment(name)}", scoped=True)

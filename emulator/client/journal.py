@@ -15,8 +15,14 @@ class Journal(Connection):
 
     def calls(self, **match: Any) -> list[RecordedCall]:
         """Return the matching calls, oldest first. Keywords are the filters of ``GET /_emulator/calls``."""
-        params = {"limit": 1000, **self._mine(), **match}
-        return self._read(RecordedCalls, "GET", "/calls", params=params).calls
+        params: dict[str, Any] = {"limit": 1000, **self._mine(), **match}
+        page = self._read(RecordedCalls, "GET", "/calls", params=params)
+        found = page.calls
+        # With a limit of the caller, one page is enough.
+        while page.next_after is not None and "limit" not in match:
+            page = self._read(RecordedCalls, "GET", "/calls", params={**params, "after": page.next_after})
+            found += page.calls
+        return found
 
     def call(self, number: int) -> RecordedCall:
         """Return the call with this number."""
@@ -66,7 +72,7 @@ class Journal(Connection):
 
     def har(self, **match: Any) -> dict[str, Any]:
         """Return the matching calls as an HTTP archive. The keywords are those of ``calls``."""
-        params = {"limit": 1000, **self._mine(), **match}
+        params = {**self._mine(), **match}
         return self._read(dict[str, Any], "GET", "/calls.har", params=params)
 
     def costs(self, *, since_start: bool = False) -> Costs:

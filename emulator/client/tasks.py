@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from emulator.client.connection import Connection
+from emulator.client.connection import Connection, segment
 from emulator.client.models import ListedTask, Progression
 
 Lifetime = int | float | None
@@ -58,11 +56,11 @@ class Tasks(Connection):
 
     def task(self, task_id: str) -> ListedTask:
         """Return a task with its real state. This is not counted as a poll."""
-        return self._read(ListedTask, "GET", f"/tasks/{quote(task_id)}")
+        return self._read(ListedTask, "GET", f"/tasks/{segment(task_id)}")
 
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
         """Let a task end when its work is done, with its own result or with ``error``. Return the task.
 
         If the work is already done, the task ends at once. Otherwise this does not wait for the end.
         """
-        return self._read(ListedTask, "POST", f"/tasks/{quote(task_id)}/finish", body={"error": error})
+        return self._read(ListedTask, "POST", f"/tasks/{segment(task_id)}/finish", body={"error": error})

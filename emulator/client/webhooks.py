@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import quote
 
-from emulator.client.connection import Connection
+from emulator.client.connection import Connection, segment
 from emulator.client.models import DeliveryDescription, EndpointDescription, PlanDescription, Timestamps
 
 
@@ -34,7 +33,7 @@ class Webhooks(Connection):
 
     def remove_endpoint(self, endpoint_id: str) -> None:
         """Remove an endpoint."""
-        self._call("DELETE", f"/webhooks/endpoints/{quote(endpoint_id)}")
+        self._call("DELETE", f"/webhooks/endpoints/{segment(endpoint_id)}")
 
     def deliveries(self, **match: str) -> list[DeliveryDescription]:
         """Return the deliveries, oldest first, filtered by the keywords ``task``, ``endpoint``, ``state``."""
@@ -43,7 +42,7 @@ class Webhooks(Connection):
 
     def replay(self, delivery_id: str) -> DeliveryDescription:
         """Send a delivery again, at once and without a fault. Return the delivery after this attempt."""
-        return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{quote(delivery_id)}/replay")
+        return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{segment(delivery_id)}/replay")
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
         """Set a plan, which fixes the order of polls and webhooks for the credential's new tasks.

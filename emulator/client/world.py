@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from emulator.client.connection import Connection, ControlError, EmulatorUnreachable
+from emulator.client.connection import Connection, ControlError, EmulatorUnreachable, segment
 from emulator.client.models import CredentialState, Health, ListedCredential, ListedFace, Readiness, Restored
 
 POLL_SECONDS = 0.02
@@ -79,11 +77,11 @@ class World(Connection):
             file.open("rb") as opened,
             self._sent("PUT", "/snapshot", body=opened, content_type=ZIP) as answer,
         ):
-            return self._parsed(Restored, json.loads(answer.read()))
+            return self._parsed(Restored, self._document(answer))
 
     def certificates(self, name: str = "ca.pem") -> bytes:
         """Return a file of certificates: ``ca.pem``, ``bundle.pem`` or ``truststore.p12``."""
-        with self._sent("GET", f"/certificates/{quote(name)}") as answer:
+        with self._sent("GET", f"/certificates/{segment(name)}") as answer:
             return answer.read()
 
     def faces(self) -> dict[str, str]:
@@ -92,7 +90,7 @@ class World(Connection):
 
     def face(self, name: str, picture_format: str = "jpeg") -> bytes:
         """Return the picture of a test face as JPEG or PNG."""
-        with self._sent("GET", f"/faces/{quote(name)}", {"format": picture_format}) as answer:
+        with self._sent("GET", f"/faces/{segment(name)}", {"format": picture_format}) as answer:
             return answer.read()
 
     def openapi(self, vendor: str) -> dict[str, Any]:
@@ -109,4 +107,4 @@ class World(Connection):
 
     def unlist_credential(self, credential: str) -> None:
         """Remove the state of a credential. If the settings have a state for it, that state applies again."""
-        self._call("DELETE", f"/credentials/{quote(credential)}")
+        self._call("DELETE", f"/credentials/{segment(credential)}")

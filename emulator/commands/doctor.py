@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import click
 from click.exceptions import Exit
 
+from emulator.client.installed import has_server
 from emulator.commands.connection import url_option
-from emulator.commands.failure import has_server
 from emulator.commands.output import json_option, print_json, working
 
 if TYPE_CHECKING:

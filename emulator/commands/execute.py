@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -114,6 +115,8 @@ def execute(
     streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the command. It is 125
     if the emulator fails, 126 if the command is not executable, and 127 if it does not exist.
     """
+    if sys.platform == "win32":
+        raise failed("exec needs Linux or macOS; see `face-emulator env`", code=OWN_FAILURE)
     from emulator.commands.child import CannotStart, open_standard_files
 
     open_standard_files()
@@ -205,6 +208,7 @@ def _running(options: _Options) -> Iterator[tuple[Client, str]]:
 
 def _run(command: Sequence[str], client: Client, base_url: str, options: _Options) -> int:
     """Run the command against an emulator, and return the exit code."""
+    from emulator.client import ControlError
     from emulator.client.costs import difference
     from emulator.client.variables import variables_of
     from emulator.commands.child import run
@@ -218,12 +222,17 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
     last = 0 if options.url is None else _last_number(client)
     costs = client.costs(since_start=True)
     code = run(command, {**os.environ, **variables})
-    calls = _calls(client, after=last)
-    spent = difference(costs, client.costs(since_start=True))
-    _say(_summary(calls, spent, is_own=options.url is None))
-    if options.har is not None:
-        options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
-        _say(f"wrote {options.har}")
+    try:
+        calls = client.calls(after=last)
+        spent = difference(costs, client.costs(since_start=True))
+        _say(_summary(calls, spent, is_own=options.url is None))
+        if options.har is not None:
+            options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
+            _say(f"wrote {options.har}")
+    except (ControlError, OSError) as error:
+        # The exit code of a command that failed says more.
+        _say(str(error))
+        return code or OWN_FAILURE
     if options.keep:
         _keep(base_url)
     return code or _verdict(calls, options.fail_on)
@@ -263,14 +272,6 @@ def _last_number(client: Client) -> int:
     """Return the number of the last call in the journal; 0 if there is none."""
     found = client.calls(last=1)
     return found[-1].number if found else 0
-
-
-def _calls(client: Client, *, after: int) -> list[RecordedCall]:
-    """Return all calls that the journal has after the call with this number."""
-    found: list[RecordedCall] = []
-    while page := client.calls(after=found[-1].number if found else after):
-        found += page
-    return found
 
 
 def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> str:

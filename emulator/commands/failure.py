@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 from click.exceptions import Exit
 
-SERVER_PACKAGES = ("fastapi", "mediapipe")
-"""Packages that only the extra ``server`` installs."""
+from emulator.client.installed import has_server
 
 
 class CallFailed(Exception):
@@ -20,11 +17,6 @@ def failed(*reasons: str, code: int = 1) -> Exit:
     for reason in reasons:
         click.echo(f"face-emulator: {reason}", err=True)
     return Exit(code)
-
-
-def has_server() -> bool:
-    """Return whether this environment has the emulator, and not only its client."""
-    return all(importlib.util.find_spec(name) is not None for name in SERVER_PACKAGES)
 
 
 def require_server(what: str, code: int = 1) -> None:

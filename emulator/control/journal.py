@@ -211,10 +211,10 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
         """Export calls as an HTTP archive (HAR 1.2).
 
-        Secrets are masked. With `last` and without `limit`, all `last` calls are exported.
+        Secrets are masked. Without `limit`, all matching calls are exported.
         """
         found, page = _choose(journal, wanted)
-        if wanted.last is not None and "limit" not in wanted.model_fields_set:
+        if "limit" not in wanted.model_fields_set:
             page = found
         headers = {"Content-Disposition": 'attachment; filename="calls.har"'}
         return JSONResponse(to_har(page, version), headers=headers)

@@ -32,7 +32,6 @@ HTTP_PORT = 80
 
 _SHARED = pytest.StashKey[SharedServer]()
 # Their types would import modules that most runs do not need: ``Costs``, ``FaceEmulator`` and ``Seal``.
-_BEFORE = pytest.StashKey[Any]()
 _EMULATOR = pytest.StashKey[Any]()
 _SEAL = pytest.StashKey[Any]()
 
@@ -95,9 +94,6 @@ def pytest_configure(config: pytest.Config) -> None:
     folder, owner = None, os.getpid()
     if hasattr(config, "workerinput"):
         folder, owner = Path(config.workerinput[_FOLDER]), int(config.workerinput[_OWNER])
-    else:
-        url: str | None = config.getoption("--face-emulator-url")
-        config.stash[_BEFORE] = None if url is None else _costs(url.rstrip("/"))
     config.stash[_SHARED] = SharedServer(
         folder, owner, config.getini("face_emulator_start"), config.getini("face_emulator_image")
     )
@@ -125,14 +121,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print what the calls of this run would have cost, if any of them was billed."""
     given: str | None = config.getoption("--face-emulator-url")
     running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
-    if running is None:
-        return
-    after = _costs(running.base_url)
-    if after is None:
+    before = config.stash[_SHARED].costs()
+    # Without costs at the beginning, no test used the emulator.
+    if running is None or before is None:
         return
     from emulator.client.costs import cost_lines, difference  # noqa: PLC0415 - on demand
 
-    lines = cost_lines(difference(config.stash.get(_BEFORE, None), after))
+    after = _costs(running.base_url)
+    if after is None:
+        return
+    lines = cost_lines(difference(before, after))
     if lines:
         terminalreporter.section(TITLE)
         for line in lines:
@@ -163,11 +161,14 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
     """Return the emulator of the run: the one at ``--face-emulator-url``, or a new one for all processes."""
     config = request.config
     given: str | None = config.getoption("--face-emulator-url")
+    shared = config.stash[_SHARED]
     if given is None:
         try:
-            return config.stash[_SHARED].open()
+            server = shared.open()
         except CannotStart as error:
             _fail(str(error))
+        shared.keep_costs(lambda: _costs(server.base_url))
+        return server
     from emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
 
     server = FaceEmulatorServer(given.rstrip("/"))
@@ -178,14 +179,20 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
         _fail(f"{error}, or omit --face-emulator-url")
     except ControlError:  # the control API is off or has a port of its own
         pass
+    shared.keep_costs(lambda: _costs(server.base_url))
     return server
 
 
 @pytest.fixture
 def face_emulator_credential(request: pytest.FixtureRequest) -> str:
     """Return the credential of the test. Override this fixture if the code under test has its own."""
-    worker = getattr(request.config, "workerinput", {}).get(_WORKER, "")
-    digest = hashlib.sha256(f"{worker}{request.node.nodeid}".encode()).hexdigest()[:16]
+    return _generated(request.node)
+
+
+def _generated(item: pytest.Item) -> str:
+    """Return the credential that the plugin generates for a test."""
+    worker = getattr(item.config, "workerinput", {}).get(_WORKER, "")
+    digest = hashlib.sha256(f"{worker}{item.nodeid}".encode()).hexdigest()[:16]
     return f"test-{digest}"
 
 
@@ -194,13 +201,18 @@ def face_emulator(
     request: pytest.FixtureRequest, face_emulator_server: FaceEmulatorServer, face_emulator_credential: str
 ) -> Iterator[FaceEmulator]:
     """Yield a client of the emulator's control API that is limited to the credential of the test."""
+    from emulator.client import EmulatorUnreachable  # noqa: PLC0415 - on demand
     from emulator.pytest_plugin.emulator import FaceEmulator  # noqa: PLC0415 - on demand
 
     with FaceEmulator(face_emulator_server.base_url, face_emulator_credential) as emulator:
-        emulator.reset()
+        try:
+            emulator.reset()
+        except EmulatorUnreachable as error:
+            _fail(f"{error}\n{request.config.stash[_SHARED].output()}".rstrip())
         request.node.stash[_EMULATOR] = emulator
         yield emulator
-        emulator.reset()
+        with contextlib.suppress(EmulatorUnreachable):  # the test may have stopped it
+            emulator.reset()
 
 
 @pytest.fixture
@@ -263,7 +275,9 @@ def _face_emulator_mark(request: pytest.FixtureRequest) -> Iterator[None]:
         conditions = Conditions.of(request.node)
     except pytest.UsageError as error:
         _fail(str(error))
-    if conditions.needs_emulator:
+    # The setting of the ini file does not start an emulator for every test.
+    has_mark = any(mark.kwargs.get("warnings_are_errors") for mark in request.node.iter_markers(MARK))
+    if conditions.needs_emulator or (has_mark and conditions.warnings_are_errors):
         request.getfixturevalue("face_emulator")
     if conditions.redirect:
         request.getfixturevalue("face_emulator_redirect")
@@ -295,7 +309,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if emulator is not None:
         conditions = Conditions.of(item)
         if conditions.has_limits:
-            reasons += conditions.broken(emulator.all_calls(), emulator.costs())
+            reasons += conditions.broken(emulator.calls(), emulator.costs())
     if reasons:
         _fail("\n".join(reasons))
 
@@ -319,7 +333,10 @@ def _add_journal(item: pytest.Item, report: pytest.TestReport, emulator: FaceEmu
 
     # The test may have stopped the emulator. Its own failure must be reported all the same.
     with contextlib.suppress(ControlError, EmulatorUnreachable):
-        lines = list(journal_lines(emulator, emulator.all_calls(), emulator.faults(), emulator.unmet))
+        # A credential that the plugin has not generated may be a real key.
+        is_generated = emulator.credential == _generated(item)
+        shown = emulator.credential if is_generated else None
+        lines = list(journal_lines(emulator, emulator.calls(), emulator.faults(), emulator.unmet, shown))
         folder: str | None = item.config.getoption("--face-emulator-evidence")
         if folder is not None:
             kept = keep_evidence(emulator, Path(folder), item.nodeid)

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from emulator.client import Client
-from emulator.client.models import RecordedCall, Verdict
+from emulator.client.models import Verdict
 from emulator.client.variables import CREDENTIAL, variables_of
 
 
@@ -55,10 +55,3 @@ class FaceEmulator(Client):
         if not verdict.ok:
             self.unmet.append(verdict)
         return verdict
-
-    def all_calls(self) -> list[RecordedCall]:
-        """Return all calls of the test that the journal has."""
-        found: list[RecordedCall] = []
-        while page := self.calls(after=found[-1].number if found else 0):
-            found += page
-        return found

@@ -19,7 +19,11 @@ MOST_CALLS = 50
 
 
 def journal_lines(
-    client: Client, calls: Sequence[RecordedCall], rules: Sequence[ListedRule], unmet: Sequence[Verdict]
+    client: Client,
+    calls: Sequence[RecordedCall],
+    rules: Sequence[ListedRule],
+    unmet: Sequence[Verdict],
+    credential: str | None,
 ) -> Iterator[str]:
     """Yield a line for each call, its warnings in full, and a command that repeats the last call.
 
@@ -33,11 +37,13 @@ def journal_lines(
         Fault rules of the test that are still active.
     unmet : sequence of Verdict
         Verifications in the test that failed.
+    credential : str or None
+        Credential of the test, if it may be printed.
     """
     from emulator.client.curl import curl  # noqa: PLC0415 - only for failures
 
     if not calls:
-        yield f"no call was made with the credential {client.credential!r}"
+        yield f"no call was made with the credential {credential or 'of the test'}"
     if len(calls) > MOST_CALLS:
         yield f"({len(calls) - MOST_CALLS} earlier calls are not shown)"
     for call in calls[-MOST_CALLS:]:
@@ -45,7 +51,9 @@ def journal_lines(
         for warning in call.warnings:
             yield f"      warning {warning['code']}: {warning['detail']}"
     for rule in rules:
-        yield f"fault rule {rule.id} {json.dumps(rule.rule)}: matched {rule.matched}, fired {rule.fired}"
+        match = {name: value for name, value in rule.rule.get("match", {}).items() if name != "credential"}
+        text = json.dumps({**rule.rule, "match": match})
+        yield f"fault rule {rule.id} {text}: matched {rule.matched}, fired {rule.fired}"
     for verdict in unmet:
         yield f"verification failed: {verdict.message}"
         for miss in verdict.near_misses:
@@ -55,7 +63,7 @@ def journal_lines(
                     f"expected {json.dumps(failure.expected)}"
                 )
     if calls:
-        yield f"repeat call {calls[-1].number}: {curl(calls[-1], client.base_url, client.credential)}"
+        yield f"repeat call {calls[-1].number}: {curl(calls[-1], client.base_url, credential)}"
 
 
 def keep_evidence(client: Client, folder: Path, test: str) -> list[Path]:

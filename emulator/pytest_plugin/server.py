@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shlex
@@ -14,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emulator.client import Client
+    from emulator.client.models import Costs
 
 START_SECONDS = 180.0
 """Real seconds in which an emulator that was started must be ready. It may have to be downloaded first."""
@@ -28,8 +28,13 @@ START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 """Real seconds from the signal to stop, before the emulator is killed."""
 
-STATE = "server.json"
-LOG = "server.log"
+STATE, PROCESS, LOG, COSTS = "server.json", "process", "server.log", "costs.json"
+
+OWN_SETTINGS = ("FACE_EMULATOR_CONTROL", "FACE_EMULATOR_CONTROL_PORT", "FACE_EMULATOR_DATA_DIR")
+"""Variables that an emulator for tests does not get: tests need the control API, and keep no state."""
+
+LAST_LINES = 40
+"""Number of lines to show from the end of the emulator's output."""
 
 STARTERS = {
     "uvx": "uvx --python 3.12 --from face-api-emulator[server]=={version} face-emulator "
@@ -94,8 +99,10 @@ class SharedServer:
 
     def running(self) -> FaceEmulatorServer | None:
         """Return the emulator if one was started."""
-        state = self._state()
-        return None if state is None else FaceEmulatorServer(state["base_url"])
+        file = None if self._folder is None else self._folder / STATE
+        if file is None or not file.exists():
+            return None
+        return FaceEmulatorServer(**json.loads(file.read_text()))
 
     def open(self) -> FaceEmulatorServer:
         """Return the emulator, and start it if no process has done so.
@@ -108,45 +115,71 @@ class SharedServer:
         with _locked(self.folder / "lock"):
             found = self.running()
             if found is None:
-                found, process = self._launch()
-                state = {**asdict(found), "process": process}
-                (self.folder / STATE).write_text(json.dumps(state))
+                found = self._launch()
+                (self.folder / STATE).write_text(json.dumps(asdict(found)))
         return found
+
+    def keep_costs(self, read: Callable[[], Costs | None]) -> None:
+        """Keep the costs from before the run. The first process that needs the emulator reads them."""
+        file = self.folder / COSTS
+        with _locked(self.folder / "lock"):
+            if not file.exists():
+                costs = read()
+                file.write_text("null" if costs is None else json.dumps(asdict(costs)))
+
+    def costs(self) -> Costs | None:
+        """Return the costs from before the run, or None if they were not read."""
+        file = None if self._folder is None else self._folder / COSTS
+        document = json.loads(file.read_text()) if file is not None and file.exists() else None
+        if document is None:
+            return None
+        from emulator.client.models import Costs, OperationCost  # noqa: PLC0415 - as in open
+
+        operations = [OperationCost(**cost) for cost in document.pop("operations")]
+        return Costs(operations=operations, **document)
 
     def stop(self) -> None:
         """Stop the emulator if one was started."""
-        state = self._state()
-        if state is not None:
-            (self.folder / STATE).unlink()
-            _end(state["process"])
+        if self._folder is None:
+            return
+        file = self._folder / PROCESS
+        if file.exists():
+            _end(int(file.read_text()))
+            file.unlink()
+
+    def output(self) -> str:
+        """Return the last lines that the emulator printed, without those about calls of the control API."""
+        file = self.folder / LOG
+        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+        return "\n".join([line for line in lines if "/_emulator/" not in line][-LAST_LINES:])
 
     def remove_folder(self) -> None:
         """Remove the folder that the processes of the run shared."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _state(self) -> dict[str, Any] | None:
-        """Return the URL and the process id of the emulator that was started, or None."""
-        file = None if self._folder is None else self._folder / STATE
-        if file is None or not file.exists():
-            return None
-        state: dict[str, Any] = json.loads(file.read_text())
-        return state
-
-    def _launch(self) -> tuple[FaceEmulatorServer, int]:
-        """Start the emulator, wait until it is ready, and return it with its process id."""
+    def _launch(self) -> FaceEmulatorServer:
+        """Start the emulator, wait until it is ready, and return it."""
         from emulator.client import Client  # noqa: PLC0415 - only runs that need an emulator import it
 
         port, tls_port = _free_ports(2)
         log = self.folder / LOG
         command = self._command(port, tls_port)
+        environment = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
         with log.open("wb") as output:
             try:
                 process = subprocess.Popen(  # noqa: S603 - our own command, or the user's
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=environment,
                 )
             except OSError as error:
                 raise CannotStart(f"cannot run {command[0]}: {error.strerror}") from error
+        # If this process is interrupted, the main process ends the emulator.
+        (self.folder / PROCESS).write_text(str(process.pid))
         server = FaceEmulatorServer(f"http://127.0.0.1:{port}")
         with Client(server.base_url) as client:
             until = time.monotonic() + START_SECONDS
@@ -154,31 +187,36 @@ class SharedServer:
                 if process.poll() is not None or time.monotonic() > until:
                     _end(process.pid)
                     reason = "ended" if process.returncode is not None else "was not ready in time"
-                    raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{log.read_text()}")
+                    raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{self.output()}")
                 time.sleep(0.02)
         # Another process may end it. Popen would warn here that it still runs.
         process.returncode = 0
-        return server, process.pid
+        return server
 
     def _command(self, port: int, tls_port: int) -> list[str]:
         if self._start == "auto":
-            if not is_installed():
+            from emulator.client.installed import has_server  # noqa: PLC0415 - as above
+
+            if not has_server():
                 raise CannotStart(MISSING)
-            own = [sys.executable, "-m", "emulator", "serve", "--port", str(port), f"--tls={tls_port}"]
+            # The folder of the tests may have modules of the same names as those of the emulator.
+            own = [sys.executable, "-P", "-m", "emulator", "serve", "--port", str(port), f"--tls={tls_port}"]
             return [*own, "--until-process", str(self._owner)]
         from emulator.version import VERSION  # noqa: PLC0415 - as above
 
         template = STARTERS.get(self._start, self._start)
-        return shlex.split(
-            template.format(
-                port=port, tls_port=tls_port, process=self._owner, version=VERSION, image=self._image
+        try:
+            return shlex.split(
+                template.format(
+                    port=port,
+                    tls_port=tls_port,
+                    process=self._owner,
+                    version=VERSION,
+                    image=self._image,
+                )
             )
-        )
-
-
-def is_installed() -> bool:
-    """Return whether this environment has the server, and not only the client."""
-    return all(importlib.util.find_spec(name) is not None for name in ("fastapi", "mediapipe"))
+        except (KeyError, IndexError, ValueError) as error:
+            raise CannotStart(f"face_emulator_start cannot be read: {template} ({error!r})") from error
 
 
 def _is_ready(client: Client) -> bool:
@@ -219,13 +257,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _end(process: int) -> None:
     """Stop a process and its children: ask first, then kill."""
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGTERM)  # ends it at once
+        return
     for number, seconds in (
         (signal.SIGTERM, STOP_SECONDS),
-        (getattr(signal, "SIGKILL", signal.SIGTERM), 1.0),
+        (signal.SIGKILL, 1.0),
     ):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Windows has no process groups of this kind, and its SIGTERM already kills.
-            os.killpg(process, number) if hasattr(os, "killpg") else os.kill(process, signal.SIGTERM)
+            os.killpg(process, number)
         until = time.monotonic() + seconds
         while _is_alive(process):
             if time.monotonic() >= until:
@@ -236,10 +277,9 @@ def _end(process: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    if hasattr(os, "WNOHANG"):
-        with contextlib.suppress(ChildProcessError):
-            # If it is a child of this process, it stays a zombie until it is waited for.
-            os.waitpid(process, os.WNOHANG)
+    with contextlib.suppress(ChildProcessError):
+        # If it is a child of this process, it stays a zombie until it is waited for.
+        os.waitpid(process, os.WNOHANG)
     try:
         os.kill(process, 0)
     except (ProcessLookupError, PermissionError):

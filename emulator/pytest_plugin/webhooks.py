@@ -40,8 +40,8 @@ class Webhook:
 
     @property
     def id(self) -> str:
-        """Id of the message, the same in all attempts."""
-        return self.headers["webhook-id"]
+        """Id of the message, the same in all attempts; ``without id`` if the header is missing."""
+        return self.headers.get("webhook-id", "without id")
 
     @property
     def json(self) -> Any:
@@ -151,4 +151,4 @@ class WebhookSink:
 
 
 def _list(webhooks: Sequence[Webhook]) -> str:
-    return ", ".join(each.headers.get("webhook-id", "without id") for each in webhooks) or "none"
+    return ", ".join(each.id for each in webhooks) or "none"

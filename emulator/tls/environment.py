@@ -86,7 +86,8 @@ def environment(
         The parent's environment.
     """
     bundle, ca = str(files.bundle), str(files.ca)
-    exempt = _exempt(parent, names, proxied=proxy is not None)
+    own = [] if proxy is None else [urlsplit(proxy).hostname or ""]
+    exempt = _exempt(parent, names, own, proxied=proxy is not None)
     variables = {
         # These replace the client's roots.
         "SSL_CERT_FILE": bundle,  # OpenSSL: Python's ssl, httpx, aiohttp, PHP streams; Go and .NET on Linux
@@ -208,8 +209,10 @@ def _java_patterns(exempt: Iterable[str]) -> Iterator[str]:
             yield from (domain, f"*.{domain}")
 
 
-def _exempt(parent: Mapping[str, str], names: Collection[str], *, proxied: bool) -> list[str]:
-    """Return the hosts that are not proxied: the loopback addresses, and those of the parent.
+def _exempt(
+    parent: Mapping[str, str], names: Collection[str], own: Sequence[str], *, proxied: bool
+) -> list[str]:
+    """Return the hosts that are not proxied: the loopback addresses, the emulator's own, and the parent's.
 
     If the emulated names are proxied, entries that would exempt one of them are left out. A common one is
     ``.amazonaws.com``, with which uploads would go to the real service.
@@ -225,7 +228,7 @@ def _exempt(parent: Mapping[str, str], names: Collection[str], *, proxied: bool)
         entries = [entry for entry in entries if not any(_covers(entry, name) for name in emulated)]
     else:
         entries += emulated
-    return list(dict.fromkeys([*LOOPBACK_HOSTS, *entries]))
+    return list(dict.fromkeys([*LOOPBACK_HOSTS, *own, *entries]))
 
 
 def _domain(entry: str) -> str:

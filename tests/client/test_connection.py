@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from emulator.client import Client, ControlError, EmulatorUnreachable
-from emulator.client.models import Restored
+from emulator.client.models import CredentialState, Restored
 from emulator.server import Listening
 
 
@@ -52,3 +53,37 @@ def test_members_that_this_version_does_not_know_are_ignored() -> None:
     with Client() as client:
         found = client._parsed(Restored, newer)  # noqa: SLF001 - there is no server of a newer version
     assert found == Restored(emulator="9.9", documents=1, counters=2, blobs=3)
+
+
+def test_names_with_dots_and_slashes_do_not_reach_other_routes(server: Listening) -> None:
+    with Client(server.base_url) as client:
+        client.list_credential("sk-dots", CredentialState.REVOKED)
+        client.list_credential("sk-a/../sk-dots", CredentialState.EXPIRED)
+        client.unlist_credential("sk-a/../sk-dots")
+        assert {each.credential for each in client.credentials()} & {"sk-dots", "sk-a/../sk-dots"} == {
+            "sk-dots"
+        }
+        client.unlist_credential("sk-dots")
+        for name in ("../reset", "..", ".", "files/x.toml", "vendor-outage/../../reset"):
+            with pytest.raises(ControlError) as caught:
+                client.load_scenario(name)
+            assert caught.value.status in {404, 405}, name
+        with pytest.raises(ControlError) as refused:
+            client.task("../health")
+        assert refused.value.status == 404
+
+
+def test_a_password_in_a_url_is_not_printed() -> None:
+    with Client("http://me:hunter2@127.0.0.1:9") as client, pytest.raises(EmulatorUnreachable) as caught:
+        client.health()
+    assert "hunter2" not in str(caught.value) + repr(caught.value)
+
+
+def test_a_file_that_another_server_answers_is_reported(
+    receivers: Callable[[], object], tmp_path: Path
+) -> None:
+    file = tmp_path / "monday.yaml"
+    file.write_text("rules: []")
+    url = str(receivers().url).removesuffix("/hook")  # type: ignore[attr-defined]
+    with Client(url) as client, pytest.raises(EmulatorUnreachable, match="another server or version"):
+        client.load_scenario(file)

@@ -111,3 +111,23 @@ def test_the_closest_mark_wins_for_each_argument(pytester: pytest.Pytester) -> N
         """
     )
     assert Conditions.of(items[0]) == Conditions(max_units=2, sealed=True)
+
+
+def test_warnings_are_errors_also_without_a_fixture(pytester: pytest.Pytester, server: Listening) -> None:
+    pytester.makepyfile(
+        """
+        import httpx, pytest
+
+        @pytest.fixture
+        def face_emulator_credential():
+            return "sk-warned"
+
+        @pytest.mark.face_emulator(warnings_are_errors=True)
+        def test_old_path(face_emulator_server):
+            url = face_emulator_server.base_url + "/s2s/v2.0/file/face-reshape"
+            httpx.post(url, json={}, headers={"Authorization": "Bearer sk-warned"})
+        """
+    )
+    result = run(pytester, server)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["call *, POST /s2s/v2.0/file/face-reshape: deprecated-path: *"])

@@ -65,4 +65,28 @@ def test_a_failure_is_reported_also_if_the_emulator_has_gone(pytester: pytest.Py
         """
     )
     result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*assert 1 == 2"])
+
+
+def test_a_credential_of_the_users_code_is_not_printed(pytester: pytest.Pytester, server: Listening) -> None:
+    pytester.makepyfile(
+        CREDIT
+        + """
+@pytest.fixture
+def face_emulator_credential():
+    return "sk-live-0123456789"
+
+def test_fails(face_emulator):
+    face_emulator.add_fault("slow", operation="upload")
+    credit(face_emulator, "".join(["sk-live", "-0123456789"]))
+    raise AssertionError("no")
+
+def test_makes_no_call(face_emulator):
+    raise AssertionError("no")
+"""
+    )
+    result = run(pytester, server, "--tb=line")
+    result.assert_outcomes(failed=2)
+    result.stdout.re_match_lines([r"fault rule .*upload", r"repeat call \d+: curl .*SECRET.*"])
+    assert "sk-live-0123456789" not in result.stdout.str()

@@ -144,7 +144,7 @@ def test_an_emulator_is_started_by_the_users_command(pytester: pytest.Pytester) 
 
 def test_without_the_server_the_remedy_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): pass")
-    pytester.makeconftest("from emulator.pytest_plugin import server\nserver.is_installed = lambda: False\n")
+    pytester.makeconftest("from emulator.client import installed\ninstalled.has_server = lambda: False\n")
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*install `face-api-emulator[[]server]` (Python 3.11 or 3.12), or set *"])
@@ -192,3 +192,67 @@ def test_docker_starts_the_image_with_the_same_ports_inside(
     image = words.index("registry.test/image:1")
     port, tls_port = words[image + 6], words[image + 7].removeprefix("--tls=")
     assert ports == [f"127.0.0.1:{port}:{port}", f"127.0.0.1:{tls_port}:{tls_port}"]
+
+
+def test_an_interrupted_start_leaves_no_process(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_waits(face_emulator_server): pass")
+    pytester.makeini("[pytest]\nface_emulator_start = sh -c 'echo $$ > started; sleep 600; echo {port}'")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=pytester.path,
+        stdout=subprocess.DEVNULL,
+    )
+    file, deadline = pytester.path / "started", time.monotonic() + 60
+    while not (file.exists() and file.read_text().endswith("\n")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert not Path(f"/proc/{file.read_text().strip()}").exists()
+
+
+def test_settings_of_the_user_do_not_reach_the_emulator_of_the_tests(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_CONTROL", "off")
+    monkeypatch.setenv("FACE_EMULATOR_CONTROL_PORT", "1")
+    monkeypatch.setenv("FACE_EMULATOR_DATA_DIR", str(tmp_path / "mine"))
+    # The folder of the tests has a module with the name of one that the emulator imports.
+    pytester.makepyfile(yaml="raise RuntimeError('this is not the one')")
+    pytester.makepyfile(CREDIT + "def test_calls(face_emulator): assert credit(face_emulator) == 200")
+    # pytester would put that folder into PYTHONPATH.
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=pytester.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in ran.stdout, ran.stdout
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("command", ["run ${{HOME}}", "run ${HOME}", "run 'it", "run {0}"])
+def test_a_start_command_that_cannot_be_read_is_reported(pytester: pytest.Pytester, command: str) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    pytester.makeini(f"[pytest]\nface_emulator_start = {command}")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines(["face_emulator_start cannot be read: run .*|cannot run run: .*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_tests_after_the_end_of_the_emulator_get_its_output(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_1_stops(face_emulator, request):
+            from emulator.pytest_plugin import _SHARED
+            request.config.stash[_SHARED].stop()
+
+        def test_2(face_emulator): pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.re_match_lines(["no emulator answers at .*", "Face.*/facepp", "Ready."])
+    result.stdout.no_fnmatch_line("*Traceback*")

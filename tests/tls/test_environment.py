@@ -130,3 +130,11 @@ def bypasses_in_urllib(name: str, no_proxy: str) -> bool:
 
 def bypasses_in_requests(name: str, no_proxy: str) -> bool:
     return bool(should_bypass_proxies(f"https://{name}/", no_proxy))
+
+
+def test_direct_calls_to_the_emulator_do_not_use_it_as_a_proxy() -> None:
+    found = environment(FILES, NAMES, "http://vm.internal:3468", {})
+    assert "vm.internal" in found["NO_PROXY"].split(",")
+    assert "vm.internal" in found["JAVA_TOOL_OPTIONS"]
+    assert should_bypass_proxies("http://vm.internal:3468/s2s", found["NO_PROXY"])
+    assert not should_bypass_proxies(f"https://{NAMES[0]}/", found["NO_PROXY"])

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import httpx
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.client import Client
+from emulator.server import running_server
+from emulator.settings import Settings
+
+COUNT = 1010
+"""More than the largest page."""
+
+
+def test_all_calls_are_listed_and_exported(workers: WorkerPool) -> None:
+    headers = {"Authorization": "Bearer sk-many"}
+    with (
+        running_server(Settings(journal_calls=2000), workers=workers) as server,
+        httpx.Client(base_url=server.base_url, headers=headers) as caller,
+        Client(server.base_url, "sk-many") as client,
+    ):
+        for _ in range(COUNT):
+            caller.get("/s2s/v1.0/client/credit")
+        numbers = [call.number for call in client.calls()]
+        assert numbers == list(range(1, COUNT + 1))
+        assert len(client.har()["log"]["entries"]) == COUNT
+        assert [call.number for call in client.calls(limit=2)] == [1, 2]
+        assert [call.number for call in client.calls(last=2)] == [COUNT - 1, COUNT]
+        assert len(client.calls(after=5)) == COUNT - 5
