@@ -32,7 +32,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.testing.interception import INTERNET, SSL_CONTEXT, Address, normalized, redirecting
+from emulator.testing.interception.classes import SSL_CONTEXT
+from emulator.testing.interception.hosts import INTERNET, normalized
+from emulator.testing.interception.installation import redirecting
+from emulator.testing.interception.protocols import Address
 
 PLAIN_PORT = 80
 """The port for HTTP without TLS. All other ports lead to the emulator's TLS port."""

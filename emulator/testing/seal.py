@@ -24,14 +24,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from emulator.testing.interception import (
-    INTERNET,
-    check_connect,
-    check_lookup,
-    is_address,
-    normalized,
-    watching,
-)
+from emulator.testing.interception.hosts import INTERNET, is_address, normalized
+from emulator.testing.interception.installation import watching
+from emulator.testing.interception.registry import check_connect, check_lookup
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -16,7 +16,7 @@ import requests
 import uvloop
 from redirect_peers import ASYNCHRONOUS, LOOPS, NAME, SYNCHRONOUS, Peer, needs_ipv6, peer
 
-from emulator.testing.interception import check_connect
+from emulator.testing.interception.registry import check_connect
 from emulator.testing.redirect import redirected
 from emulator.testing.seal import Attempt, Seal, Sealed, sealed
 
