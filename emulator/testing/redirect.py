@@ -19,28 +19,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import http.client
-import os
 import socket
 import ssl
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from emulator.testing.connections import abort, close_earlier, shut_down
 from emulator.testing.interception.classes import SSL_CONTEXT
-from emulator.testing.interception.hosts import INTERNET, normalized
+from emulator.testing.interception.hosts import normalized
 from emulator.testing.interception.installation import redirecting
 from emulator.testing.interception.protocols import Address
+from emulator.testing.proxies import without_proxies
 
 PLAIN_PORT = 80
 """The port for HTTP without TLS. All other ports lead to the emulator's TLS port."""
-
-NO_PROXY = ("no_proxy", "NO_PROXY")
 
 WITHOUT_CRL = ~(ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF | ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN)
 
@@ -118,12 +113,12 @@ class _Redirect:
 
     def begin(self) -> None:
         """Redirect from now on."""
-        self._stack.callback(self._close)
+        self._stack.callback(self.close, self._key.names)
         self._stack.enter_context(redirecting(self))
-        self._stack.enter_context(_without_proxies(self._key.names))
+        self._stack.enter_context(without_proxies(self._key.names))
         for other in list(_active.values()):
             other.close(self._key.names)
-        _close_earlier(self._key)
+        close_earlier(self._key.names, frozenset({self._key.plain, self._key.tls}))
 
     def end(self) -> None:
         """Stop redirecting, and close the redirected connections."""
@@ -134,9 +129,6 @@ class _Redirect:
         for name in names:
             if name in self._routes:
                 self._routes[name].close()
-
-    def _close(self) -> None:
-        self.close(self._key.names)
 
     def route(self, name: str) -> _Route | None:
         """Return the route of a name."""
@@ -222,9 +214,9 @@ class _Route:
             self._others.clear()
             self._sockets.clear()
         for transport, loop in transports:
-            _abort(transport, loop)
+            abort(transport, loop)
         for sock in sockets:
-            _shut_down(sock)
+            shut_down(sock)
 
 
 def _resolved(address: Address) -> Address:
@@ -232,172 +224,3 @@ def _resolved(address: Address) -> Address:
     found = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
     best = min(found, key=lambda each: each[0] != socket.AF_INET)
     return str(best[4][0]), address[1]
-
-
-# Closing connections
-
-
-def _shut_down(sock: Any) -> None:
-    """End a connection, so that its owner finds it closed. The owner still has to close the socket."""
-    # Not the socket's own method, because TLS sockets would lose their state, and uvloop's cannot do it.
-    with (
-        contextlib.suppress(OSError, ValueError),
-        socket.socket(fileno=_duplicate(sock.fileno())) as same,
-    ):
-        same.shutdown(socket.SHUT_RDWR)
-
-
-def _abort(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Abort an asynchronous connection, in the thread of its loop.
-
-    A pool notices this at once. It would only notice the end of the connection when the loop has run.
-    """
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        _shut_down(sock)
-    if loop is None or loop.is_closed():
-        return
-    # The loop can be closed meanwhile.
-    with contextlib.suppress(RuntimeError):
-        if loop.is_running() and not _is_here(loop):
-            loop.call_soon_threadsafe(transport.abort)
-        else:
-            transport.abort()
-
-
-def _is_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether a loop runs in this thread."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
-
-
-# On Windows, sockets are not files.
-_duplicate: Callable[[int], int] = getattr(socket, "dup", os.dup)
-
-
-Close = Callable[[Any, frozenset[str]], None]
-
-
-def _close_earlier(key: _Key) -> None:
-    """Close the connections to the names that this process already has.
-
-    No library lists its connections, so this looks at all objects. That takes some milliseconds, and is only
-    done if the process has connections.
-    """
-    if not _has_connections({key.plain, key.tls}):
-        return
-    closers = _closers()
-    for each in [each for each in gc.get_objects() if type(each) in closers]:
-        # Some objects are not initialised, or have been closed meanwhile.
-        with contextlib.suppress(AttributeError, LookupError):
-            closers[type(each)](each, key.names)
-
-
-def _has_connections(known: set[Address]) -> bool:
-    """Return whether the process has TCP connections, except with the emulator itself."""
-    try:
-        descriptors = [path.name for path in Path("/dev/fd").iterdir()]
-    except OSError:
-        return True
-    for each in descriptors:
-        with contextlib.suppress(OSError, ValueError):
-            copy = os.dup(int(each))
-            try:
-                sock = socket.socket(fileno=copy)
-            except OSError:
-                os.close(copy)
-                continue
-            with sock:
-                if sock.family in INTERNET and sock.type == socket.SOCK_STREAM:
-                    ends = {sock.getpeername()[:2], sock.getsockname()[:2]}
-                    if not ends & known:
-                        return True
-    return False
-
-
-def _closers() -> dict[type, Close]:
-    """Return the types of all connections, and the functions that close them."""
-    closers: dict[type, Close] = {}
-
-    def add(kind: type | None, close: Close) -> None:
-        subclasses: list[type] = [] if kind is None else kind.__subclasses__()
-        for each in subclasses:
-            add(each, close)
-        if kind is not None:
-            closers[kind] = close
-
-    def find(module: str, name: str) -> type | None:
-        return getattr(sys.modules.get(module), name, None)
-
-    add(http.client.HTTPConnection, _close_http)
-    add(ssl.SSLSocket, _close_tls)
-    add(find("anyio.streams.tls", "TLSStream"), _close_stream)
-    for module in ("asyncio.sslproto", "uvloop.loop"):
-        add(find(module, "_SSLProtocolTransport"), _close_transport)
-    return closers
-
-
-def _close_http(connection: http.client.HTTPConnection, names: frozenset[str]) -> None:
-    hosts = {normalized(connection.host), normalized(getattr(connection, "_tunnel_host", None))}
-    if connection.sock is not None and hosts & names:
-        _shut_down(connection.sock)
-        # It connects again for the next request.
-        connection.close()
-
-
-def _close_tls(sock: ssl.SSLSocket, names: frozenset[str]) -> None:
-    if normalized(sock.server_hostname) in names:
-        _shut_down(sock)
-
-
-def _close_transport(transport: Any, names: frozenset[str]) -> None:
-    if normalized(transport.get_extra_info("ssl_object").server_hostname) in names:
-        # uvloop's transports do not reveal their loop, but most protocols do.
-        loops = (getattr(each, "_loop", None) for each in (transport, transport.get_protocol()))
-        _abort(transport, next(filter(None, loops), None))
-
-
-def _close_stream(stream: Any, names: frozenset[str]) -> None:
-    if normalized(stream._ssl_object.server_hostname) in names:  # noqa: SLF001 - anyio hides it
-        raw = sys.modules["anyio.abc"].SocketAttribute.raw_socket
-        _shut_down(stream.extra(raw))  # noqa: S610 - not Django's
-
-
-# Proxies
-
-
-@contextlib.contextmanager
-def _without_proxies(names: frozenset[str]) -> Iterator[None]:
-    """Add names to the variables that list the hosts without a proxy."""
-    added = ",".join(sorted(names))
-    befores: dict[str, str | None] = {}
-    for variable in NO_PROXY:
-        before = os.environ.get(variable)
-        # A star means all hosts.
-        if before != "*" and added:
-            befores[variable] = before
-            os.environ[variable] = _joined(before, added)
-    try:
-        yield
-    finally:
-        for variable, before in befores.items():
-            now = os.environ.get(variable)
-            # Other redirects, and the test, may have changed the variable meanwhile.
-            after = before if now == _joined(before, added) else _removed(now, added)
-            if after is None:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = after
-
-
-def _joined(before: str | None, added: str) -> str:
-    return f"{before},{added}" if before else added
-
-
-def _removed(now: str | None, added: str) -> str | None:
-    """Return the list without the names that were added, and None for an empty list."""
-    if now is None or f",{added}," not in f",{now},":
-        return now
-    return f",{now},".replace(f",{added},", ",", 1).strip(",") or None
