@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from docgen.markdown import code, table
 from docgen.schema import members
 from docgen.vendors import member_table, shipped_vendors
-from emulator.control.scenario import shipped_scenarios
+from emulator.control.scenario_files import shipped_scenarios
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.rules import FaultRule, Match
 from emulator.world.warnings import WARNINGS

@@ -30,7 +30,8 @@ from emulator.control.gate import ControlGate
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
 from emulator.control.router import control_router
-from emulator.control.scenario import find_scenario, load_scenario
+from emulator.control.scenario import load_scenario
+from emulator.control.scenario_files import find_scenario
 from emulator.control.world import Progress
 from emulator.ids import SeededIds
 from emulator.pipelines.options import WARM_UP

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control.scenario import Scenario
+from emulator.control.scenario_files import Scenario
 from emulator.server import Listening, running_server
 
 CONTEXT = ssl.create_default_context()

@@ -93,7 +93,7 @@ def serve(
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
-    from emulator.control.scenario import ScenarioUnreadable
+    from emulator.control.scenario_files import ScenarioUnreadable
     from emulator.server import AddressInUse, AddressUnusable
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings

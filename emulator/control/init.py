@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from emulator.control.scenario import SUFFIXES, load_scenario, read_scenario
+from emulator.control.scenario import load_scenario
+from emulator.control.scenario_files import SUFFIXES, read_scenario
 from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}

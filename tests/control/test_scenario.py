@@ -12,7 +12,7 @@ from vendor_data import VENDORS
 
 from emulator.client import Client
 from emulator.client.models import Mode
-from emulator.control.scenario import Scenario, shipped_scenarios
+from emulator.control.scenario_files import Scenario, shipped_scenarios
 from emulator.server import Listening
 
 SHIPPED = shipped_scenarios(list(VENDORS.values()))

@@ -18,7 +18,7 @@ import yaml
 from documents import DOCS, PAGES, ROOT, Block, blocks_of
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control.scenario import parse_scenario
+from emulator.control.scenario_files import parse_scenario
 from emulator.server import running_server
 from emulator.settings import Settings
 from emulator.version import VERSION

@@ -15,7 +15,7 @@ from emulator import pytest_plugin
 from emulator.app import create_app
 from emulator.cli import app
 from emulator.client import Client
-from emulator.control.scenario import shipped_scenarios
+from emulator.control.scenario_files import shipped_scenarios
 from emulator.settings import Settings
 from emulator.version import VERSION
 from emulator.web.vendor import Vendor, VendorSettings

@@ -11,7 +11,7 @@ import pytest
 from vendor_data import VENDORS, is_shipped
 
 from emulator.client import Client
-from emulator.control.scenario import ScenarioUnreadable, shipped_scenarios
+from emulator.control.scenario_files import ScenarioUnreadable, shipped_scenarios
 from emulator.web.vendor import discover_vendors
 
 KEY = {"X-Example-Key": "sk-example"}
