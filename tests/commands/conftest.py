@@ -1,15 +1,20 @@
-"""Fixtures that run commands against the session's emulator."""
+"""Fixtures that run commands, against the session's emulator or one with TLS."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
 from emulator.client import Client
-from emulator.server import Listening
+from emulator.client.variables import variables_of
+from emulator.server import Listening, running_server
+from emulator.settings import Settings
 
 ME = "commander"
 
@@ -38,3 +43,23 @@ def me(server: Listening) -> Iterator[Client]:
     with Client(server.base_url, ME) as client:
         yield client
         client.reset()
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the certificate authority."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def secure(state: Path, workers: WorkerPool) -> Iterator[Listening]:
+    """A server with TLS."""
+    with running_server(Settings(data_dir=state / "data"), workers=workers, tls_port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def variables(secure: Listening) -> dict[str, str]:
+    """The variables with which a child reaches the server."""
+    with Client(secure.base_url) as client:
+        return variables_of(client, secure.base_url, os.environ)

@@ -4,11 +4,10 @@ import json
 import os
 import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
+from command_runs import face_emulator
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.client import Client
@@ -19,17 +18,6 @@ from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 NAME = "api-us.faceplusplus.com"
-
-
-def face_emulator(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "emulator", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.fixture
@@ -150,6 +138,8 @@ def test_small_machines_are_reported(
 
 
 def test_healthcheck_has_two_exit_codes(server: Listening) -> None:
+    with Client(server.base_url) as client:
+        client.wait_until_ready()
     assert face_emulator("healthcheck", "--url", server.base_url).returncode == 0
     ran = face_emulator("healthcheck", "--url", "http://127.0.0.1:9")
     assert (ran.returncode, ran.stdout) == (1, "")
