@@ -16,7 +16,7 @@ def face_emulator(*arguments: str, **environment: str) -> subprocess.CompletedPr
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=240,
         check=False,
         env=_with(environment),
     )
