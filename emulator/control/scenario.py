@@ -117,7 +117,7 @@ def _uploaded(file_name: str, body: bytes) -> Scenario:
 
 def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     """Return the routes for scenarios."""
-    router = APIRouter(prefix="/scenarios", tags=["scenarios"])
+    router = APIRouter(tags=["scenarios"])
     shipped = shipped_scenarios(vendors)
 
     def of_name(name: str) -> Scenario:
@@ -127,7 +127,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
             )
         return shipped[name]
 
-    @router.get("")
+    @router.get("/scenarios")
     async def list_scenarios() -> list[ListedScenario]:
         """List the built-in scenarios."""
         return [
@@ -135,12 +135,12 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
             for scenario in shipped.values()
         ]
 
-    @router.get("/{name}")
+    @router.get("/scenarios/{name}")
     async def read_scenario_(name: ShippedName) -> Scenario:
         """Return a built-in scenario."""
         return of_name(name)
 
-    @router.post("/{name}")
+    @router.post("/scenarios/{name}")
     async def load_shipped(name: ShippedName, credential: OneCredential = None) -> LoadedScenario:
         """Load a built-in scenario.
 
@@ -149,7 +149,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         """
         return await load_scenario(world, of_name(name), credential or ALL_CREDENTIALS)
 
-    @router.post("")
+    @router.post("/scenarios")
     async def load_own(scenario: Scenario, credential: OneCredential = None) -> LoadedScenario:
         """Load a scenario from the request body.
 
@@ -158,7 +158,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         """
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
-    @router.post("/files/{file_name}", openapi_extra=TEXT_BODY)
+    # Not below /scenarios: the name of a scenario can be any text, also one with a slash.
+    @router.post("/scenario-files/{file_name}", openapi_extra=TEXT_BODY)
     async def load_file(
         file_name: FileName, request: Request, credential: OneCredential = None
     ) -> LoadedScenario:
@@ -170,7 +171,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         scenario = _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
-    @router.delete("/{name}", status_code=204)
+    @router.delete("/scenarios/{name}", status_code=204)
     async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 

@@ -100,11 +100,11 @@ def test_a_scenario_is_loaded_from_a_file(me: Client, client: httpx.Client, tmp_
     assert detail.startswith(
         "the scenario wrong.toml cannot be read: 1 validation error for Scenario\nrules\n"
     )
-    answer = client.post("/_emulator/scenarios/files/monday.json", content=b"{}")
+    answer = client.post("/_emulator/scenario-files/monday.json", content=b"{}")
     assert (answer.status_code, answer.json()["error"]) == (
         422, "file_name: must end in .toml, .yaml or .yml",
     )  # fmt: skip
-    answer = client.post("/_emulator/scenarios/files/monday.toml", content=b"\xff")
+    answer = client.post("/_emulator/scenario-files/monday.toml", content=b"\xff")
     assert (answer.status_code, answer.json()["error"]) == (
         422, "the scenario monday.toml cannot be read: it is not UTF-8",
     )  # fmt: skip
