@@ -17,6 +17,7 @@ RUN /shrink .venv
 FROM dependencies AS project
 COPY README.md LICENSE ./
 COPY emulator emulator
+COPY face_api_emulator face_api_emulator
 # In a folder of its own, so that a change of the code changes only the last layer of the image.
 RUN --mount=type=cache,target=/root/.cache/uv \
   /uv/bin/uv pip install --python .venv --prefix /project --no-deps --compile-bytecode .

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from docgen.markdown import code, table
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def client() -> str:

@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 
 from docgen.markdown import code, table
-from emulator import pytest_plugin
-from emulator.pytest_plugin.marks import Conditions
+from face_api_emulator import pytest_plugin
+from face_api_emulator.pytest_plugin.marks import Conditions
 
 _ATTRIBUTE = re.compile(r"^(\w+) : [^\n]*\n((?:    [^\n]*\n?)+)", re.MULTILINE)
 """An attribute in a docstring, and its description."""

@@ -1,4 +1,4 @@
-"""Servers in the places of vendors and emulators, for the tests of ``emulator.testing``."""
+"""Servers in the places of vendors and emulators, for the tests of ``face_api_emulator.testing``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from emulator.clock import machine_time
-from emulator.testing.redirect import redirected
 from emulator.tls.authority import open_authority
 from emulator.tls.context import server_context
+from face_api_emulator.testing.redirect import redirected
 
 NAME = "api-us.faceplusplus.com"
 NAMES = (NAME, "yce-api-01.makeupar.com")

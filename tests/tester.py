@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.client import Client, ControlError
 from emulator.server import Listening
+from face_api_emulator.client import Client, ControlError
 
 COST = "/s2s/v2.0/credit/feature-cost"
 

@@ -17,7 +17,7 @@ from emulator.commands.group import CommandGroup
 from emulator.commands.output import always_json_option, json_option, print_json, print_one, working
 
 if TYPE_CHECKING:
-    from emulator.client.models import RecordedCall
+    from face_api_emulator.client.models import RecordedCall
 
 group = CommandGroup(help="List, verify and export recorded calls.")
 

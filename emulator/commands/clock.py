@@ -14,7 +14,7 @@ from emulator.commands.group import CommandGroup
 from emulator.commands.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from emulator.client.models import ClockReading
+    from face_api_emulator.client.models import ClockReading
 
 group = CommandGroup(
     help="Read, freeze and move the clock. It decides when URLs, files and tasks expire.",

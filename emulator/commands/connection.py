@@ -11,7 +11,7 @@ import click
 from emulator.commands.failure import CallFailed, failed
 
 if TYPE_CHECKING:
-    from emulator.client import Client
+    from face_api_emulator.client import Client
 
 BASE_URL = "http://127.0.0.1:3468"
 
@@ -36,7 +36,7 @@ credential_filter_option = click.option(
 @contextmanager
 def connected(url: str, credential: str | None = None) -> Iterator[Client]:
     """Yield a client of a running emulator. On an error, print a message and exit, without a traceback."""
-    from emulator.client import Client, ControlError
+    from face_api_emulator.client import Client, ControlError
 
     try:
         with Client(url, credential) as client:

@@ -32,7 +32,7 @@ def set_credential(*, listed: str, state: str, url: str) -> None:
 
     Credentials without a state are valid, unless FACE_EMULATOR_STRICT is set.
     """
-    from emulator.client.models import CredentialState
+    from face_api_emulator.client.models import CredentialState
 
     with connected(url) as client:
         if state not in tuple(CredentialState):

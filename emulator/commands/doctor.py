@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import click
 from click.exceptions import Exit
 
-from emulator.client.installed import has_server
 from emulator.commands.connection import url_option
 from emulator.commands.output import json_option, print_json, working
+from face_api_emulator.client.installed import has_server
 
 if TYPE_CHECKING:
-    from emulator.client.models import Health
+    from face_api_emulator.client.models import Health
 
 CONNECT_SECONDS = 5.0
 """Longest time for a connection, in seconds."""
@@ -156,7 +156,7 @@ def _models() -> Finding:
 
 
 def _emulator(url: str) -> tuple[Health | None, Finding]:
-    from emulator.client import Client, ControlError, EmulatorUnreachable
+    from face_api_emulator.client import Client, ControlError, EmulatorUnreachable
 
     try:
         with Client(url) as client:
@@ -193,7 +193,7 @@ def _port(url: str) -> Finding:
 def _clock(url: str) -> Finding:
     import time
 
-    from emulator.client import Client
+    from face_api_emulator.client import Client
 
     with Client(url) as client:
         reading = client.clock()

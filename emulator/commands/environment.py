@@ -38,7 +38,7 @@ def env(*, format_: Format, url: str, as_json: bool) -> None:
     Use it as `eval "$(face-emulator env)"`. If the emulator serves TLS (`serve --tls`), unmodified clients
     of the vendors reach it too: the variables select it as proxy, and make clients trust its certificates.
     """
-    from emulator.client.variables import variables_of
+    from face_api_emulator.client.variables import variables_of
 
     with connected(url) as client:
         variables = variables_of(client, url, os.environ)

@@ -23,9 +23,9 @@ from emulator.commands.output import working
 from emulator.commands.scenario import FILES
 
 if TYPE_CHECKING:
-    from emulator.client import Client
-    from emulator.client.models import Costs, RecordedCall
     from emulator.settings import Settings
+    from face_api_emulator.client import Client
+    from face_api_emulator.client.models import Costs, RecordedCall
 
 OWN_FAILURE = 125
 """Exit code if the emulator itself fails, as container tools have it."""
@@ -178,8 +178,8 @@ def _check(options: _Options) -> None:
 def _started(options: _Options) -> Iterator[tuple[Client, str]]:
     """Start an emulator, and yield a client and the base URL of the vendors' APIs."""
     require_server("exec without --url", code=OWN_FAILURE)
-    from emulator.client import Client
     from emulator.server import running_server
+    from face_api_emulator.client import Client
 
     settings = _settings(options)
     if options.is_sealed:
@@ -197,7 +197,7 @@ def _started(options: _Options) -> Iterator[tuple[Client, str]]:
 @contextlib.contextmanager
 def _running(options: _Options) -> Iterator[tuple[Client, str]]:
     """Yield a client of a running emulator, and its base URL."""
-    from emulator.client import Client
+    from face_api_emulator.client import Client
 
     with Client(options.url or "") as client:
         client.health()
@@ -208,10 +208,10 @@ def _running(options: _Options) -> Iterator[tuple[Client, str]]:
 
 def _run(command: Sequence[str], client: Client, base_url: str, options: _Options) -> int:
     """Run the command against an emulator, and return the exit code."""
-    from emulator.client import ControlError
-    from emulator.client.costs import difference
-    from emulator.client.variables import variables_of
     from emulator.commands.child import run
+    from face_api_emulator.client import ControlError
+    from face_api_emulator.client.costs import difference
+    from face_api_emulator.client.variables import variables_of
 
     with working("loading the face core"):
         client.wait_until_ready(START_SECONDS)

@@ -18,7 +18,7 @@ from emulator.commands.group import CommandGroup
 from emulator.commands.output import json_option, print_compact, print_json, print_list, print_one
 
 if TYPE_CHECKING:
-    from emulator.client.models import DeliveryDescription, EndpointDescription
+    from face_api_emulator.client.models import DeliveryDescription, EndpointDescription
 
 group = CommandGroup(help="Manage webhook endpoints, deliveries and plans.")
 

@@ -35,9 +35,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from emulator.tls.certificates import begun_certificate, issuer_key, moment, usage
-from emulator.tls.environment import normalized
 from emulator.tls.folder import locked, replace_file
-from emulator.tls.unusable import CA, AuthorityUnusable
+from emulator.tls.unusable import AuthorityUnusable
+from face_api_emulator.trust import CA, normalized
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from emulator.tls.authority import LOCALHOST, LOOPBACK, Authority, Leaf
-from emulator.tls.environment import normalized
+from face_api_emulator.trust import normalized
 
 ADDRESSES = frozenset(str(network.network_address) for network in LOOPBACK)
 """Addresses that clients may send as a name. The standard forbids it, but PHP's streams do it."""

@@ -13,9 +13,17 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
 from emulator.tls.authority import Authority
-from emulator.tls.environment import PHP_INI, STORE_PASSWORD, TrustFiles, php_ini, public_roots, trust_files
 from emulator.tls.folder import locked, replace_file
-from emulator.tls.unusable import CA, AuthorityUnusable
+from emulator.tls.unusable import AuthorityUnusable
+from face_api_emulator.trust import (
+    CA,
+    PHP_INI,
+    STORE_PASSWORD,
+    TrustFiles,
+    php_ini,
+    public_roots,
+    trust_files,
+)
 
 
 class AuthorityReplaced(AuthorityUnusable):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CA = "ca.pem"
-"""Name of the file of the root certificate."""
+from face_api_emulator.trust import CA
 
 
 class AuthorityUnusable(Exception):

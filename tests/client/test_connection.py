@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.client import Client, ControlError, EmulatorUnreachable
-from emulator.client.models import CredentialState, Restored
 from emulator.server import Listening
+from face_api_emulator.client import Client, ControlError, EmulatorUnreachable
+from face_api_emulator.client.models import CredentialState, Restored
 
 
 def test_a_refused_connection_is_reported_with_the_remedy() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import httpx
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.server import running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client
 
 COUNT = 1010
 """More than the largest page."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client, ControlError
-from emulator.client.variables import trusted, variables_of
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
-from emulator.tls.environment import environment, trust_files
+from face_api_emulator.client import Client, ControlError
+from face_api_emulator.client.variables import trusted, variables_of
+from face_api_emulator.trust import environment, trust_files
 
 UPLOAD = """
 import requests

@@ -16,8 +16,8 @@ from typing import Any
 import niquests
 import uvloop
 
-from emulator.testing.redirect import redirected
-from emulator.testing.seal import sealed
+from face_api_emulator.testing.redirect import redirected
+from face_api_emulator.testing.seal import sealed
 
 given = json.loads(sys.argv[1])
 NAME, VENDOR, CA_FILE = given["name"], given["vendor"], given["vendor_ca"]

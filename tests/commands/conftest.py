@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.client import Client
-from emulator.client.variables import variables_of
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client
+from face_api_emulator.client.variables import variables_of
 
 ME = "commander"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_calls_are_listed_exported_and_forgotten(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_the_clock_is_frozen_advanced_moved_and_reset(tell_mine: Callable[..., str], me: Client) -> None:

@@ -10,12 +10,12 @@ import pytest
 from command_runs import face_emulator
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
-from emulator.client.variables import variables_of
 from emulator.commands import doctor
 from emulator.commands.doctor import Result, check_name
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client
+from face_api_emulator.client.variables import variables_of
 
 NAME = "api-us.faceplusplus.com"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_runs import start_face_emulator
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_signals_reach_the_command_and_nothing_is_left_behind(state: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_a_fault_is_added_listed_and_removed(

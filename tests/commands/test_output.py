@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from emulator.cli import app
-from emulator.client import Client
 from emulator.server import Listening
+from face_api_emulator.client import Client
 
 COMMANDS = (
     "clock now",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_scenarios_are_loaded_by_name_and_from_files(

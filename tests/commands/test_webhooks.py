@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_webhook_endpoints_are_added_listed_and_removed(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 
 def test_reset_clears_the_state_of_one_credential(tell_mine: Callable[..., str], me: Client) -> None:

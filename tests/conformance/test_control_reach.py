@@ -19,10 +19,10 @@ from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.client import Client, ControlError
-from emulator.client.models import TaskState
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client, ControlError
+from face_api_emulator.client.models import TaskState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOOK = "http://127.0.0.1:9/hook"  # no server listens here

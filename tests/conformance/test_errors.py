@@ -19,13 +19,13 @@ from vendor_data import FACES, VENDORS, calls_of, data_of, per_vendor
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
-from emulator.client.models import ErrorDescription
 from emulator.clock import Clock
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor
 from emulator.world.error_catalogue import ONLY_BY_FAULT, CatalogueEntry
+from face_api_emulator.client import Client
+from face_api_emulator.client.models import ErrorDescription
 
 WAYS = ("rule", "header", "credential")
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from vendor_data import VENDORS, data_of, per_vendor
 
-from emulator.client import Client
 from emulator.server import Listening
 from emulator.web.vendor import Vendor
 from emulator.world.faults.effects import PRESETS
+from face_api_emulator.client import Client
 
 FACE = (Path(__file__).parent.parent.parent / "fixtures" / "faces" / "ok-frontal.jpg").read_bytes()
 UNCHANGING = {"picture-blurred"}

@@ -17,12 +17,12 @@ from vendor_data import ROOT, calls_of, data_of, is_shipped, ledger_of, per_vend
 import emulator.face.errors
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.drift.samples import golden_folder, read_samples
 from emulator.face.errors import FaceError, ImageEmpty, ImageUndecodable, NoFaceFound, RefusedImage
 from emulator.server import Listening
 from emulator.web.vendor import Vendor
 from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue
+from face_api_emulator.client import Client
 
 FILES = {
     "__init__.py", "application.py", "contract.md", "demo.py", "errors.py",

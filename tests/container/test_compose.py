@@ -15,7 +15,7 @@ from vendor_data import VENDORS, is_shipped
 from emulator.cli import app
 from emulator.server.plan import tls_folder
 from emulator.settings import Settings
-from emulator.tls.environment import environment, trust_files
+from face_api_emulator.trust import environment, trust_files
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

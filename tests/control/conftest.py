@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.server import Listening, running_server
+from face_api_emulator.client import Client
 
 TASK = "/s2s/v2.0/task/face-reshape"
 CALLS = "/_emulator/calls"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 NEW_YEAR = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from tester import call
 
-from emulator.client import Client
-from emulator.client.models import CredentialState
 from emulator.server import Listening
+from face_api_emulator.client import Client
+from face_api_emulator.client.models import CredentialState
 
 
 def test_a_credential_is_accepted_or_refused_by_its_listed_state(

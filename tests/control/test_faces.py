@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tester import refusal
 
-from emulator.client import Client
 from emulator.face.synthetic.named import NAMED_FACES
+from face_api_emulator.client import Client
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
 

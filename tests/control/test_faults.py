@@ -8,9 +8,9 @@ import httpx
 import pytest
 from tester import COST, call, refusal
 
-from emulator.client import Client, ControlError
 from emulator.server import Listening
 from emulator.world.faults.effects import PRESETS, Effect
+from face_api_emulator.client import Client, ControlError
 
 
 def test_a_fault_applies_to_its_credential_and_is_removed_after_its_count(

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.control.init import InitFailed
 from emulator.server import running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client
 
 CALL = """\
 import json, os, sys, urllib.request

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from tester import refusal
 
-from emulator.client import Client
+from face_api_emulator.client import Client
 
 HALF = r"\ud800"
 """A lone surrogate, escaped for JSON."""

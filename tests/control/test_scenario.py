@@ -10,10 +10,10 @@ import pytest
 from tester import call, refusal
 from vendor_data import VENDORS
 
-from emulator.client import Client
-from emulator.client.models import Mode
 from emulator.control.scenario_files import Scenario, shipped_scenarios
 from emulator.server import Listening
+from face_api_emulator.client import Client
+from face_api_emulator.client.models import Mode
 
 SHIPPED = shipped_scenarios(list(VENDORS.values()))
 

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.client import Client, ControlError
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client, ControlError
 
 KEY = {"Authorization": "Bearer sk-snapshot"}
 TASK = "/s2s/v2.0/task/face-reshape"

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from tester import call, refusal
 
-from emulator.client import Client
-from emulator.client.models import Mode, TaskState
 from emulator.server import Listening
+from face_api_emulator.client import Client
+from face_api_emulator.client.models import Mode, TaskState
 
 TASK = "/s2s/v2.0/task/face-reshape"
 NEW_TASK = {

@@ -11,10 +11,8 @@ import pytest
 from documents import DOCS, ROOT
 from vendor_data import VENDORS, is_shipped, ledger_of
 
-from emulator import pytest_plugin
 from emulator.app import create_app
 from emulator.cli import app
-from emulator.client import Client
 from emulator.control.scenario_files import shipped_scenarios
 from emulator.settings import Settings
 from emulator.version import VERSION
@@ -22,6 +20,8 @@ from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.rules import Match
 from emulator.world.warnings import WARNINGS
+from face_api_emulator import pytest_plugin
+from face_api_emulator.client import Client
 
 SHIPPED = [vendor for vendor in VENDORS.values() if is_shipped(vendor)]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.client import Client
 from emulator.server import Listening
+from face_api_emulator.client import Client
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from vendor_data import FACES, VENDORS, calls_of, data_of
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
-from emulator.client.models import CredentialState
 from emulator.settings import Settings
 from example_vendor.count import operations
 from example_vendor.natural import flow
+from face_api_emulator.client import Client
+from face_api_emulator.client.models import CredentialState
 
 COUNT, CROPS = "/example/v1/count", "/example/v1/crops"
 

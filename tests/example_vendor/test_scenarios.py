@@ -10,9 +10,9 @@ import httpx
 import pytest
 from vendor_data import VENDORS, is_shipped
 
-from emulator.client import Client
 from emulator.control.scenario_files import ScenarioUnreadable, shipped_scenarios
 from emulator.web.vendor import discover_vendors
+from face_api_emulator.client import Client
 
 KEY = {"X-Example-Key": "sk-example"}
 COUNT, CROP = "/example/v1/count", "/example/v1/crops/unknown"

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.pytest_plugin import TITLE
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.pytest_plugin import TITLE
 
 pytest_plugins = ["pytester"]
 

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from emulator.app import create_app
-from emulator.client import Client
 from emulator.settings import Settings
 from emulator.webhooks.endpoints import Source, WrongSecret
+from face_api_emulator.client import Client
 
 KEY = {"X-Example-Key": "sk-example"}
 NOBODY = {"Authorization": "Bearer sk-example", "X-Emulator-Fault": "error_no_face"}

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
-from emulator.client import Client, ControlError
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client, ControlError
 
 COUNT, CROPS = "/example/v1/count", "/example/v1/crops"
 KEY = {"X-Example-Key": "sk-example"}

@@ -9,8 +9,8 @@ from pathlib import Path
 from example_programs import VENDORS, Job, Run, program, run_all
 from example_results import each_language, needs, variables
 
-from emulator.client import Client
 from emulator.server import Listening
+from face_api_emulator.client import Client
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
 

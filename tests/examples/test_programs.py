@@ -10,8 +10,8 @@ from example_programs import VENDORS, Job, Run, run_all
 from example_results import FILES, check_files, each_language, needs, variables
 from PIL import Image
 
-from emulator.client import Client
 from emulator.server import Listening
+from face_api_emulator.client import Client
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
 

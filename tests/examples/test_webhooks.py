@@ -18,8 +18,8 @@ import pytest
 from example_programs import EXAMPLES, URLS, missing
 from standardwebhooks import Webhook
 
-from emulator.client import Client
 from emulator.server import Listening
+from face_api_emulator.client import Client
 
 FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
 TASKS = "/s2s/v2.0/task/face-reshape"

@@ -7,9 +7,9 @@ import pytest
 from pytester_runs import FACE, PAYING, run
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.pytest_plugin import TITLE
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.pytest_plugin import TITLE
 
 pytest_plugins = ["pytester"]
 

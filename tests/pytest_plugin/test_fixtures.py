@@ -8,8 +8,8 @@ import shutil
 import pytest
 from pytester_runs import CREDIT, FACE, ROOT, UNMODIFIED, WEBHOOK, run
 
-from emulator.pytest_plugin.webhooks import WebhookSink
 from emulator.server import Listening
+from face_api_emulator.pytest_plugin.webhooks import WebhookSink
 
 pytest_plugins = ["pytester"]
 

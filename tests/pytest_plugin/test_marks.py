@@ -6,9 +6,9 @@ import pytest
 from pytester_runs import WEBHOOK, run
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.pytest_plugin.marks import Conditions
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.pytest_plugin.marks import Conditions
 
 pytest_plugins = ["pytester"]
 

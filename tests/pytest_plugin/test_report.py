@@ -59,7 +59,7 @@ def test_a_failure_is_reported_also_if_the_emulator_has_gone(pytester: pytest.Py
     pytester.makepyfile(
         """
         def test_fails(face_emulator, request):
-            from emulator.pytest_plugin import _SHARED
+            from face_api_emulator.pytest_plugin import _SHARED
             request.config.stash[_SHARED].stop()
             assert 1 == 2
         """

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from pytester_runs import CREDIT, PAYING
 
-from emulator.pytest_plugin import TITLE
+from face_api_emulator.pytest_plugin import TITLE
 
 pytest_plugins = ["pytester"]
 
@@ -144,7 +144,9 @@ def test_an_emulator_is_started_by_the_users_command(pytester: pytest.Pytester) 
 
 def test_without_the_server_the_remedy_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): pass")
-    pytester.makeconftest("from emulator.client import installed\ninstalled.has_server = lambda: False\n")
+    pytester.makeconftest(
+        "from face_api_emulator.client import installed\ninstalled.has_server = lambda: False\n"
+    )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*install `face-api-emulator[[]server]` (Python 3.11 or 3.12), or set *"])
@@ -153,14 +155,14 @@ def test_without_the_server_the_remedy_is_named(pytester: pytest.Pytester) -> No
 def test_a_run_that_uses_no_emulator_imports_nothing_for_it(pytester: pytest.Pytester) -> None:
     heavy = [
         "fastapi", "uvicorn", "httpx", "numpy", "cv2", "pydantic", "urllib3", "cattrs", "click", "ssl",
-        "emulator.app", "emulator.client", "emulator.testing",
+        "emulator.app", "face_api_emulator.client", "face_api_emulator.testing",
     ]  # fmt: skip
     pytester.makepyfile(
         f"""
         import sys
 
         def test_is_light():
-            assert "emulator.pytest_plugin" in sys.modules
+            assert "face_api_emulator.pytest_plugin" in sys.modules
             assert [name for name in {heavy!r} if name in sys.modules] == []
         """
     )
@@ -168,7 +170,7 @@ def test_a_run_that_uses_no_emulator_imports_nothing_for_it(pytester: pytest.Pyt
     result = pytester.run(
         sys.executable, "-c",
         "import os; os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'\n"
-        "import pytest; raise SystemExit(pytest.main(['-p', 'emulator.pytest_plugin']))",
+        "import pytest; raise SystemExit(pytest.main(['-p', 'face_api_emulator.pytest_plugin']))",
     )  # fmt: skip
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
@@ -219,6 +221,8 @@ def test_settings_of_the_user_do_not_reach_the_emulator_of_the_tests(
     monkeypatch.setenv("FACE_EMULATOR_DATA_DIR", str(tmp_path / "mine"))
     # The folder of the tests has a module with the name of one that the emulator imports.
     pytester.makepyfile(yaml="raise RuntimeError('this is not the one')")
+    (pytester.path / "emulator").mkdir()
+    (pytester.path / "emulator" / "__init__.py").write_text("raise RuntimeError('this is the project's own')")
     pytester.makepyfile(CREDIT + "def test_calls(face_emulator): assert credit(face_emulator) == 200")
     # pytester would put that folder into PYTHONPATH.
     ran = subprocess.run(
@@ -246,7 +250,7 @@ def test_tests_after_the_end_of_the_emulator_get_its_output(pytester: pytest.Pyt
     pytester.makepyfile(
         """
         def test_1_stops(face_emulator, request):
-            from emulator.pytest_plugin import _SHARED
+            from face_api_emulator.pytest_plugin import _SHARED
             request.config.stash[_SHARED].stop()
 
         def test_2(face_emulator): pass

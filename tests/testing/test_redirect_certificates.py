@@ -9,9 +9,9 @@ from redirect_clients import ASYNCHRONOUS, LOOPS, SYNCHRONOUS, run_on
 from redirect_peers import NAME, NAMES, Peer, peer
 
 from emulator.clock import machine_time
-from emulator.testing.redirect import redirected
 from emulator.tls.authority import open_authority
 from emulator.tls.context import leaf_context
+from face_api_emulator.testing.redirect import redirected
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

@@ -12,7 +12,7 @@ from redirect_clients import ASYNCHRONOUS, LOOPS, SYNCHRONOUS, run_on
 from redirect_peers import NAME, NAMES, Peer
 from redirect_state import state
 
-from emulator.testing.redirect import redirected
+from face_api_emulator.testing.redirect import redirected
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

@@ -9,7 +9,7 @@ import pytest
 from redirect_clients import LOOPS, run_on
 from redirect_peers import NAME, NAMES, Peer, needs_ipv6
 
-from emulator.testing.redirect import redirected
+from face_api_emulator.testing.redirect import redirected
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

@@ -9,8 +9,8 @@ import requests
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
-from emulator.testing.redirect import redirected
 from emulator.web.vendor import discover_vendors
+from face_api_emulator.testing.redirect import redirected
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

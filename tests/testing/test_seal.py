@@ -17,7 +17,7 @@ from redirect_clients import ASYNCHRONOUS, LOOPS, SYNCHRONOUS
 from redirect_peers import needs_ipv6
 from seal_targets import ADDRESS, ADDRESS_6, OUTSIDE, is_caused_by_the_seal, targets
 
-from emulator.testing.seal import Attempt, Sealed, sealed
+from face_api_emulator.testing.seal import Attempt, Sealed, sealed
 
 SAVED = (socket.getaddrinfo, socket.create_connection, _socket.socket.connect)
 """Functions that a library may have imported before."""

@@ -13,9 +13,9 @@ from redirect_clients import ASYNCHRONOUS, LOOPS, SYNCHRONOUS
 from redirect_peers import NAME, Peer
 from seal_targets import ADDRESS, ADDRESS_6
 
-from emulator.testing.interception.registry import check_connect
-from emulator.testing.redirect import redirected
-from emulator.testing.seal import Sealed, sealed
+from face_api_emulator.testing.interception.registry import check_connect
+from face_api_emulator.testing.redirect import redirected
+from face_api_emulator.testing.seal import Sealed, sealed
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 

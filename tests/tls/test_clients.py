@@ -30,8 +30,8 @@ from tls_peers import (
 from emulator.clock import machine_time
 from emulator.tls.authority import Authority, open_authority
 from emulator.tls.context import leaf_context, server_context
-from emulator.tls.environment import TrustFiles, environment
 from emulator.tls.trust import write_trust_files
+from face_api_emulator.trust import TrustFiles, environment
 
 GENUINE = (*NAMES, "localhost", "127.0.0.1")
 OUTSIDERS = (OUTSIDER, OUTSIDER_BY_COMMON_NAME, OUTSIDER_ADDRESS)

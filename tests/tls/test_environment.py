@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from requests.utils import should_bypass_proxies
 from tls_peers import NAMES
 
-from emulator.tls.environment import TrustFiles, environment
+from face_api_emulator.trust import TrustFiles, environment
 
 FILES = TrustFiles(
     Path("/data/tls/ca.pem"),

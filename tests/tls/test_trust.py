@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 from tls_peers import NAMES, NOW
 
-from emulator.tls import environment, trust
+import face_api_emulator.trust
+from emulator.tls import trust
 from emulator.tls.authority import Authority, open_authority
-from emulator.tls.environment import STORE_PASSWORD, TrustFiles, public_roots
 from emulator.tls.folder import replace_file
 from emulator.tls.trust import AuthorityReplaced, write_trust_files
+from face_api_emulator.trust import STORE_PASSWORD, TrustFiles, public_roots
 
 if sys.platform != "win32":
     import fcntl
@@ -37,7 +38,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "system.pem"
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nothing"))
-    monkeypatch.setattr(environment, "SYSTEM_BUNDLES", ())
+    monkeypatch.setattr(face_api_emulator.trust, "SYSTEM_BUNDLES", ())
     return path
 
 
@@ -102,7 +103,7 @@ def test_a_file_without_certificates_is_skipped(
     (tmp_path / "empty.pem").write_text("nothing")
     (tmp_path / "real.pem").write_bytes(other_root(tmp_path, "a"))
     candidates = tuple(tmp_path / name for name in ("missing.pem", "empty.pem", "real.pem"))
-    monkeypatch.setattr(environment, "SYSTEM_BUNDLES", candidates)
+    monkeypatch.setattr(face_api_emulator.trust, "SYSTEM_BUNDLES", candidates)
     system.write_text("nothing")
     assert public_roots() == roots_of(tmp_path / "real.pem")
 

@@ -12,12 +12,12 @@ import pytest
 from starlette.types import ASGIApp
 
 from emulator.app import create_app
-from emulator.client import Client
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.application import vendor_application
 from emulator.web.dispatch import Dispatch
 from emulator.web.vendor import Vendor, VendorSettings
+from face_api_emulator.client import Client
 
 numbers = itertools.count()
 

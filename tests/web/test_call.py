@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client import Client
 
 pytestmark = pytest.mark.usefixtures("no_warnings_logged")
 

@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.client import Client
 from emulator.server import Listening
 from emulator.settings import Settings
 from emulator.web.vendor import Vendor, discover_vendors
 from emulator.world.faults.effects import PRESETS
+from face_api_emulator.client import Client
 
 pytestmark = pytest.mark.usefixtures("no_warnings_logged")
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 LATE = """
 import sys
-from emulator.testing.redirect import redirected
+from face_api_emulator.testing.redirect import redirected
 name, host, plain, tls, ca = sys.argv[1:]
 with redirected([name], plain=(host, int(plain)), tls=(host, int(tls)), ca=open(ca).read()):
     import asyncio, aiohttp, httpx, uvloop

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from emulator.testing.interception import stand_ins
-from emulator.testing.interception.stand_ins import name_of, stand_in
+from face_api_emulator.testing.interception import stand_ins
+from face_api_emulator.testing.interception.stand_ins import name_of, stand_in
 
 NAMES = [f"{number}.example" for number in range(600)]
 """More names than the last byte of an address has values."""

@@ -1,0 +1,87 @@
+"""Methods of the client for the journal and the costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from face_api_emulator.client.connection import Connection
+from face_api_emulator.client.models import Costs, RecordedCall, RecordedCalls, Verdict, WarningKind
+
+
+class Journal(Connection):
+    """Methods of ``Client`` for recorded calls and costs, of a credential or of all credentials."""
+
+    def calls(self, **match: Any) -> list[RecordedCall]:
+        """Return the matching calls, oldest first. Keywords are the filters of ``GET /_emulator/calls``."""
+        params: dict[str, Any] = {"limit": 1000, **self._mine(), **match}
+        page = self._read(RecordedCalls, "GET", "/calls", params=params)
+        found = page.calls
+        # With a limit of the caller, one page is enough.
+        while page.next_after is not None and "limit" not in match:
+            page = self._read(RecordedCalls, "GET", "/calls", params={**params, "after": page.next_after})
+            found += page.calls
+        return found
+
+    def call(self, number: int) -> RecordedCall:
+        """Return the call with this number."""
+        return self._read(RecordedCall, "GET", f"/calls/{number}")
+
+    def follow(self, **match: Any) -> Iterator[RecordedCall]:
+        """Yield each matching call when it ends, until the emulator stops.
+
+        The keywords are the filters of ``GET /_emulator/calls/stream``. With ``after``, recorded
+        calls are yielded first, if their number is higher than ``after``. Calls that the journal deleted
+        before they could be read are missing.
+        """
+        params = {**self._mine(), **match}
+        with self._sent("GET", "/calls/stream", params, timeout=None) as answer:
+            event = b""
+            for line in answer:
+                name, _, value = line.rstrip().partition(b": ")
+                if name == b"event":
+                    event = value
+                elif name == b"data" and event == b"call":
+                    yield self._parsed(RecordedCall, json.loads(value))
+
+    def warnings(self) -> list[WarningKind]:
+        """Return the kinds of warnings that calls can have, with advice."""
+        return self._read(list[WarningKind], "GET", "/warnings")
+
+    def forget_calls(self) -> None:
+        """Delete the credential's recorded calls, or all recorded calls."""
+        self._call("DELETE", "/calls", scoped=True)
+
+    def verify(
+        self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
+    ) -> Verdict:
+        """Check how many calls match (without numbers, at least one must), and return the verdict.
+
+        ``count`` is the exact number. Without any number, at least 1 call must match. The keywords ``match``
+        are the fields of ``VerifyMatch``. If too few calls match, the verdict has the calls that come closest
+        to matching.
+        """
+        wanted: Any = {"at_least": at_least, "at_most": at_most}
+        if count is not None:
+            wanted = count
+        elif not at_least and at_most is None:
+            wanted = {"at_least": 1}
+        body = {"match": {**self._mine(), **match}, "count": wanted}
+        return self._read(Verdict, "POST", "/calls/verify", body=body)
+
+    def har(self, **match: Any) -> dict[str, Any]:
+        """Return the matching calls as an HTTP archive. The keywords are those of ``calls``."""
+        params = {**self._mine(), **match}
+        return self._read(dict[str, Any], "GET", "/calls.har", params=params)
+
+    def costs(self, *, since_start: bool = False) -> Costs:
+        """Return the cost of the credential's calls, or of all calls.
+
+        With ``since_start``, count all calls since the start of the server, and ignore resets.
+        """
+        return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
+
+    def forget_costs(self) -> None:
+        """Reset the credential's costs, or all costs, to zero."""
+        self._call("DELETE", "/costs", scoped=True)
