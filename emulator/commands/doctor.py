@@ -18,7 +18,7 @@ from click.exceptions import Exit
 
 from emulator.commands.connection import url_option
 from emulator.commands.output import json_option, print_json, working
-from face_api_emulator.client.installed import has_server
+from face_api_emulator.installed import has_server
 
 if TYPE_CHECKING:
     from face_api_emulator.client.models import Health

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.exceptions import Exit
 
-from face_api_emulator.client.installed import has_server
+from face_api_emulator.installed import has_server
 
 
 class CallFailed(Exception):

@@ -195,7 +195,7 @@ class SharedServer:
 
     def _command(self, port: int, tls_port: int) -> list[str]:
         if self._start == "auto":
-            from face_api_emulator.client.installed import has_server  # noqa: PLC0415 - as above
+            from face_api_emulator.installed import has_server  # noqa: PLC0415 - as above
 
             if not has_server():
                 raise CannotStart(MISSING)

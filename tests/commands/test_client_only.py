@@ -11,6 +11,7 @@ import pytest
 
 from emulator.server import Listening
 from emulator.version import VERSION
+from face_api_emulator.client import Client
 
 HIDDEN = (
     "aiosqlite",
@@ -83,6 +84,8 @@ def test_a_command_that_needs_the_emulator_says_so(arguments: list[str], code: i
     ids=" ".join,
 )  # fmt: skip
 def test_the_other_commands_work(arguments: list[str], server: Listening) -> None:
+    with Client(server.base_url) as client:
+        client.wait_until_ready()  # `healthcheck` fails until then
     words = [server.base_url if word == "URL" else word for word in arguments]
     offline = arguments[0] in {"--help", "completion", "exec"}
     ran = client_only(*words, *([] if offline else ["--url", server.base_url]))

@@ -7,6 +7,14 @@ import httpx
 import pytest
 
 from emulator.server import Listening
+from face_api_emulator.client import Client
+
+
+@pytest.fixture(autouse=True)
+def ready(server: Listening) -> None:
+    """Wait until the emulator is ready, because `ready` is one of the paths."""
+    with Client(server.base_url) as client:
+        client.wait_until_ready()
 
 
 @pytest.mark.parametrize("path", ["health", "ready", "openapi.json", "openapi/perfectcorp.json", "clock"])

@@ -144,9 +144,7 @@ def test_an_emulator_is_started_by_the_users_command(pytester: pytest.Pytester) 
 
 def test_without_the_server_the_remedy_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): pass")
-    pytester.makeconftest(
-        "from face_api_emulator.client import installed\ninstalled.has_server = lambda: False\n"
-    )
+    pytester.makeconftest("from face_api_emulator import installed\ninstalled.has_server = lambda: False\n")
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*install `face-api-emulator[[]server]` (Python 3.11 or 3.12), or set *"])
