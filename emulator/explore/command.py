@@ -233,7 +233,7 @@ def _why_nothing(plain: Result) -> str:
 
 
 def _spell_result(result: Result) -> str:
-    """Return the line about a run: its result, its order, and the recorded steps if they differ from it."""
+    """Return the line about a run: its result, its order, and the recorded steps if they differ."""
     row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
     if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"

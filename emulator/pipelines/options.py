@@ -158,8 +158,8 @@ class DescriptionOptions:
     rules : ImageRules
         Accepted pictures.
     texture_size : int
-        Side of the texture in pixels. It is reduced if the PNG would not be below ``texture_bytes``
-        otherwise.
+        Side of the texture in pixels. It is reduced until the PNG is smaller than
+        ``texture_bytes``.
     texture_bytes : int
         Exclusive limit of the size of the PNG, in bytes.
     gender : {'female', 'male'} or None

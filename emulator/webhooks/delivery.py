@@ -261,7 +261,7 @@ def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Return a delivery that a plan holds back as lost, so that it is never sent.
+    """Mark a delivery that a plan holds back as lost, so that it is never sent.
 
     Return a delivery in another state unchanged.
     """

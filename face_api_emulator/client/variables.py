@@ -43,7 +43,7 @@ def variables_of(
 
 
 def trusted(client: Client, folder: Path) -> TrustFiles:
-    """Return the emulator's files for clients: those in ``folder``, or copies if it is on another machine."""
+    """Return the emulator's files for clients: those in ``folder``, or copies from another machine."""
     root = client.certificates("ca.pem")
     files = trust_files(folder)
     if files.ca.is_file() and files.ca.read_bytes() == root and files.bundle.is_file():

@@ -61,7 +61,7 @@ def _is_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def close_earlier(names: frozenset[str], emulator: frozenset[Address]) -> None:
-    """Close the connections to some names that this process already has.
+    """Close the connections that this process already has to some hosts.
 
     No library lists its connections, so this looks at all objects. That takes some milliseconds, and is only
     done if the process has connections other than those to the emulator's addresses.

@@ -80,7 +80,7 @@ class Seal:
     Attributes
     ----------
     attempts : list of Attempt
-        All attempts so far, also those in other threads, and those of which the code ignored the exception.
+        All attempts so far, also those in other threads, and those whose exception the tested code swallowed.
     """
 
     _allowed: _Allowed

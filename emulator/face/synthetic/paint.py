@@ -75,7 +75,10 @@ _IRIS_RADIUS_CM: Final = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Colours, gloss and eyes in the frontal plane of the canonical mesh, row 0 at the top."""
+    """Images of the colours, the gloss and the eyes, in the frontal plane of the canonical mesh.
+
+    Row 0 is at the top.
+    """
 
     albedo: Singles  # (h, w, 3), linear light
     gloss: Singles  # (h, w)

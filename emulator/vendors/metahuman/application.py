@@ -30,7 +30,7 @@ def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Add warnings to ``call`` about query parameters, and about fields that are not ``known``."""
+    """Warn in ``call`` about ignored input: fields that are not ``known``, and all query parameters."""
     call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:

@@ -29,7 +29,7 @@ _patches: list[Patch] = []
 
 @contextlib.contextmanager
 def redirecting(redirector: Redirector) -> Iterator[None]:
-    """Ask ``redirector`` for routes, before those that were added earlier."""
+    """In the block, ask ``redirector`` for routes before all redirectors that were added earlier."""
     with registry.lock:
         registry.add_redirector(redirector)
         _update()

@@ -14,7 +14,7 @@ from emulator.vendors.perfectcorp.wire import Done, Member, Result, render
 
 
 class HistoryPage(Page):
-    """The query parameters that select a page of the unit history, with 1 to 30 charges."""
+    """The query parameters that select a page of the unit history. A page has 1 to 30 charges."""
 
     page_size: Annotated[int, Field(ge=1, le=30)] = Field(
         default=20, description="Largest number of charges in the page."
