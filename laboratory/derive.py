@@ -15,8 +15,9 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from emulator.face.canonical import Region
-from emulator.face.detection import FaceDetector, MediaPipeDetector, face_mesh_edges
+from emulator.face.detection import FaceDetector, MediaPipeDetector
 from emulator.face.landmarks import FACE_OVAL, MIRROR, SURFACE_COUNT
+from emulator.face.mediapipe_models import face_mesh_edges
 from emulator.face.mesh import boundary_edges
 from emulator.face.types import Image
 from laboratory import DATA

@@ -18,6 +18,7 @@ from benchmarks.accuracy.cost import cost_table
 from benchmarks.accuracy.detection import detection_table, determinism_table
 from benchmarks.accuracy.people import say
 from benchmarks.accuracy.recognition import people_table, perspective_table, photo_table, stability_table
+from benchmarks.accuracy.search import group_table, roll_table
 from benchmarks.accuracy.shape import matrix_table, shape_table, views_table
 from emulator.pipelines.core import silenced_stderr
 
@@ -30,6 +31,8 @@ TABLES: dict[str, Callable[[Sequence[int]], None]] = {
     "stability": stability_table,
     "perspective": perspective_table,
     "detection": detection_table,
+    "roll": roll_table,
+    "groups": lambda people: group_table(people[:5]),
     "determinism": determinism_table,
 }
 

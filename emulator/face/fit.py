@@ -82,9 +82,9 @@ _DEPTH_PRIOR = 10.0
 # Limits of `HeadFit.misfit`. A view is weighted by the inverse of its misfit.
 _LEAST_MISFIT, _MOST_MISFIT = 0.15, 10.0
 
-# From this misfit on, the landmarks are not those of a face, or the face is upside down and the mesh model
-# placed the landmarks as if it were upright. Photographs have a misfit of up to 1, synthetic faces turned by
-# 50 degrees up to 2.9, and photographs upside down 4 to 7.
+# From this misfit on, the landmarks are not those of a face. Photographs have a misfit of up to 1, synthetic
+# faces turned by 50 degrees up to 2.9. If the mesh model takes a head that is upside down for an upright one,
+# the misfit is 4 to 7 in photographs. The detector recognises most of these heads.
 _NO_FACE = 3.0
 
 

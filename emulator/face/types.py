@@ -36,6 +36,12 @@ class Box:
     width: float
     height: float
 
+    def enlarged(self, factor: int) -> Box:
+        """Return the box in a picture that is ``factor`` times as wide and as high."""
+        # Pixel centres are at integers, so the corner of the picture is at -0.5.
+        left, top = (self.left + 0.5) * factor - 0.5, (self.top + 0.5) * factor - 0.5
+        return Box(left, top, self.width * factor, self.height * factor)
+
 
 def check_image(image: Image) -> None:
     """Raise ValueError if ``image`` is not an `Image`: (H, W, 3) uint8."""

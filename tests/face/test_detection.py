@@ -6,9 +6,11 @@ import pytest
 from skimage import data
 
 from emulator.face import landmarks as lm
-from emulator.face.detection import Face, MediaPipeDetector, face_mesh_edges
+from emulator.face.candidates import overlap
+from emulator.face.detection import Face, MediaPipeDetector
 from emulator.face.landmarks import LANDMARK_COUNT, SURFACE_COUNT, mirrored_landmarks
-from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.face.mediapipe_models import face_mesh_edges
+from emulator.face.synthetic import SyntheticFaceSpec, render_face, render_people
 from emulator.face.types import Image, Points3
 
 
@@ -114,6 +116,46 @@ def test_rolled_heads_are_found_as_well(
     assert distance_in_widths(found.landmarks, expected) < 0.012
 
 
+def roll_deg(face: Face) -> float:
+    across = face.landmarks[lm.LEFT_EYE_OUTER_CORNER] - face.landmarks[lm.RIGHT_EYE_OUTER_CORNER]
+    return float(np.degrees(np.arctan2(across[1], across[0])))
+
+
+def rotated(image: Image, clockwise_deg: float) -> Image:
+    """Return the picture rotated about its centre, large enough for all of it."""
+    height, width = image.shape[:2]
+    side = int(np.hypot(height, width))
+    turn = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), -clockwise_deg, 1.0), np.float64)
+    turn[:, 2] += (side - width) / 2, (side - height) / 2
+    return np.asarray(cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REFLECT), np.uint8)
+
+
+def portraits() -> list[Image]:
+    drawn = [
+        render_face(SyntheticFaceSpec(seed=seed, yaw=yaw, width=320, height=320)).image
+        for seed, yaw in ((80_000, 0), (80_004, 25), (80_057, -20), (80_131, 10), (80_066, 0))
+    ]
+    astronaut = np.asarray(data.astronaut()[:300, 80:380], np.uint8)  # type: ignore[no-untyped-call]
+    return [astronaut, *drawn]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_heads_are_found_up_to_a_roll_of_60_degrees_and_never_with_a_wrong_roll(
+    detector: MediaPipeDetector, number: int
+) -> None:
+    """The mesh model alone would find upside down faces, too, and take them for upright ones."""
+    image = portraits()[number]
+    (upright,) = detector.detect(image)
+    for angle_deg in range(0, 360, 15):
+        expected = (roll_deg(upright) + angle_deg + 180) % 360 - 180
+        found = detector.detect(rotated(image, angle_deg))
+        if abs(expected) < 50:
+            assert len(found) == 1, angle_deg
+        for face in found:
+            assert abs(expected) < 75, angle_deg
+            assert roll_deg(face) == pytest.approx(expected, abs=10)
+
+
 @pytest.mark.parametrize("seed", [10, 25])
 def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searches(
     detector: MediaPipeDetector, seed: int
@@ -138,6 +180,52 @@ def test_small_faces_are_found_and_the_largest_comes_first(
     expected = face.landmarks * (358 / 512)
     expected[:, :2] += (358 / 512 - 1) / 2 + np.array([0, 100])
     assert distance_in_widths(small.landmarks, expected) < 0.015
+
+
+def group(seed: int, count: int, widths: tuple[float, float]) -> list[SyntheticFaceSpec]:
+    """Return people in rows, the smallest behind. The heads of neighbours touch or overlap a little."""
+    rng = np.random.default_rng(seed)
+    sizes = np.sort(rng.uniform(*widths, count))
+    rows = np.array_split(sizes, -(-count // 6))
+    specs = []
+    for row, row_sizes in enumerate(rows):
+        space = (0.96 - row_sizes.sum()) / len(row_sizes)
+        left = 0.02 + rng.uniform(0.0, space / 2)
+        for size in row_sizes.tolist():
+            specs.append(
+                SyntheticFaceSpec(
+                    seed=int(rng.integers(1_000_000)),
+                    yaw=float(rng.uniform(-30, 30)),
+                    pitch=float(rng.uniform(-10, 10)),
+                    roll=float(rng.uniform(-20, 20)),
+                    width=720,
+                    height=720,
+                    face_fraction=size,
+                    center=(left + size / 2, 0.12 + 0.7 * row / max(1, len(rows) - 1) + rng.uniform(0, 0.03)),
+                )
+            )
+            left += size + rng.uniform(0.0, space)
+    return specs
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "widths"), [(1, 6, (0.1, 0.18)), (2, 12, (0.05, 0.2)), (3, 20, (0.05, 0.14))]
+)
+def test_everybody_in_a_group_is_found_once(
+    detector: MediaPipeDetector, seed: int, count: int, widths: tuple[float, float]
+) -> None:
+    people = render_people(group(seed, count, widths))
+    found = detector.detect(people[0].image)
+    assert len(found) == count
+    for person in people:
+        assert sum(overlap(face.box, person.box) > 0.4 for face in found) == 1
+    areas = [face.box.width * face.box.height for face in found]
+    assert areas == sorted(areas, reverse=True)
+
+
+def test_a_spacesuit_beside_a_face_is_no_face(detector: MediaPipeDetector, photo: Image) -> None:
+    """A tile of the picture has a candidate with a score of 0.67."""
+    assert len(detector.detect(photo)) == 1
 
 
 def test_a_face_cut_off_by_the_pictures_edge_is_found(

@@ -5,9 +5,9 @@ import pytest
 
 from emulator.face import identity
 from emulator.face.canonical import canonical_data, canonical_mesh
-from emulator.face.detection import face_mesh_edges
 from emulator.face.identity import IDENTITY_COUNT
 from emulator.face.landmarks import FACE_OVAL, LEFT_IRIS, MIRROR, RIGHT_IRIS, SURFACE_COUNT
+from emulator.face.mediapipe_models import face_mesh_edges
 from emulator.face.pose import Pose, rotation_matrix
 from emulator.face.types import Points3, Triangles
 from laboratory.extension import extension_triangles, symmetric_extension

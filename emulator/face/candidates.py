@@ -1,0 +1,203 @@
+"""Places where a face may be, and the upright crops in which the models look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
+from emulator.face.resampling import Part, part_for
+from emulator.face.types import Box, Image, Matrix, Points3
+
+CROP_SIDE: Final = 256
+"""Side of a crop in pixels."""
+
+CROP_BOXES: Final = 2.0
+"""Side of a crop in widths of the candidate's box.
+
+MediaPipe's face mesh model, which finds the landmarks, uses 192 x 192 pixels that are 1.5 boxes wide. So the
+crop contains every pixel that it needs.
+"""
+
+# Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
+_SAME_FACE_IOU: Final = 0.4
+
+# A box of which a larger fraction is inside the box of a face is a part of that face.
+_PART_OF_FACE: Final = 0.75
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible face: its box, the roll of its eye line, and its score.
+
+    ``roll`` is in radians, positive clockwise as seen by the viewer.
+    """
+
+    box: Box
+    roll: float
+    score: float
+
+
+@dataclass(frozen=True)
+class CropVariant:
+    """How a crop differs from a face's plain crop: shift in box widths, scale, roll in radians, mirroring."""
+
+    right: float
+    down: float
+    size: float
+    roll: float
+    mirrored: bool
+
+
+PLAIN: Final = CropVariant(0.0, 0.0, 1.0, 0.0, mirrored=False)
+
+CROP_VARIANTS: Final = (
+    CropVariant(0.02, -0.01, 0.96, 0.03, mirrored=False),
+    CropVariant(-0.02, -0.01, 0.96, -0.03, mirrored=True),
+    CropVariant(-0.02, 0.01, 1.03, -0.03, mirrored=False),
+    CropVariant(0.02, 0.01, 1.03, 0.03, mirrored=True),
+)
+"""The crops of a face over which its landmarks are averaged.
+
+The landmarks differ slightly between crops of one face, so their mean is more stable. It is also more stable
+than the median, because there are no outliers. The crops come in mirrored pairs, so that mirroring the
+picture mirrors the mean.
+"""
+
+# How far these crops extend beyond the plain crop, as a fraction of its side. They are rotated by 0.03 rad,
+# enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a crop.
+_VARIANTS_REACH: Final = 0.05
+
+
+def around(landmarks: Points3, score: float) -> Candidate:
+    """Return a candidate for landmarks (478, 3): a square box around them, with the roll of the eye line.
+
+    The square has the size and position of a detector's box, because the mesh model expects that. Such a box
+    is slightly smaller than the landmarks' extent, and lower, because it contains less of the forehead.
+    """
+    across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
+    roll = float(np.arctan2(across[1], across[0]))
+    turn = turn_matrix(roll)
+    upright = landmarks[:, :2] @ turn
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    extent = float((high - low).max())
+    centre = turn @ ((low + high) / 2 + (0.0, 0.033 * extent))
+    side = 0.91 * extent
+    return Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
+
+
+def moved(candidate: Candidate, variant: CropVariant) -> Candidate:
+    """Return the candidate moved, scaled and rolled by ``variant``."""
+    box = candidate.box
+    shift = turn_matrix(candidate.roll) @ np.array([variant.right, variant.down]) * box.width
+    side = box.width * variant.size
+    left = box.left + float(shift[0]) - (side - box.width) / 2
+    top = box.top + float(shift[1]) - (side - box.width) / 2
+    return Candidate(Box(left, top, side, side), candidate.roll + variant.roll, candidate.score)
+
+
+def turned(candidate: Candidate, radians: float) -> Candidate:
+    """Return the candidate with another roll, from -pi to pi. ``radians`` are added to its roll."""
+    roll = candidate.roll + radians
+    return replace(candidate, roll=float(np.arctan2(np.sin(roll), np.cos(roll))))
+
+
+def turn_matrix(roll: float) -> Matrix:
+    """Return the matrix (2, 2) that turns pixels by ``roll`` radians, clockwise as seen by the viewer."""
+    cosine, sine = np.cos(roll), np.sin(roll)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def _to_image(candidate: Candidate) -> Matrix:
+    """Return the matrix (2, 3) that maps (x, y, 1) in the candidate's upright crop to the picture."""
+    box = candidate.box
+    side = max(box.width, box.height, 1.0) * CROP_BOXES
+    centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
+    linear = turn_matrix(candidate.roll) * (side / CROP_SIDE)
+    return np.column_stack([linear, centre - linear @ np.full(2, (CROP_SIDE - 1) / 2)])
+
+
+def surroundings(image: Image, candidate: Candidate) -> Part:
+    """Return the part of the picture that contains all crops of a candidate."""
+    return part_for(image, _to_image(candidate), CROP_SIDE, CROP_SIDE, _VARIANTS_REACH)
+
+
+def upright_crop(part: Part, candidate: Candidate) -> tuple[Image, Matrix]:
+    """Return a square crop with the candidate upright, and the map from the crop to the picture.
+
+    Outside the picture, the crop repeats the picture's edge.
+
+    Returns
+    -------
+    crop : (CROP_SIDE, CROP_SIDE, 3) uint8
+    to_image : (2, 3) float64
+        Maps (x, y, 1) in the crop to (x, y) in the picture.
+    """
+    to_image = _to_image(candidate)
+    return part.sample(to_image, CROP_SIDE, CROP_SIDE, cv2.BORDER_REPLICATE), to_image
+
+
+def in_image(normalised: Points3, to_image: Matrix) -> Points3:
+    """Convert landmarks (478, 3) from fractions of a crop's side to pixels of the picture."""
+    # In MediaPipe, integer coordinates are the edges of pixels. Here they are the centres.
+    flat = normalised[:, :2] * CROP_SIDE - 0.5
+    landmarks = np.empty_like(normalised)
+    landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
+    landmarks[:, 2] = normalised[:, 2] * CROP_SIDE * float(np.hypot(to_image[0, 0], to_image[1, 0]))
+    return landmarks
+
+
+def box_around(landmarks: Points3) -> Box:
+    """Return the bounding box of ``landmarks``."""
+    left, top = landmarks[:, :2].min(axis=0)
+    right, bottom = landmarks[:, :2].max(axis=0)
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
+
+
+def without_duplicates(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates, the highest score first, without those that overlap one with a higher score."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
+        if not any(same_face(candidate.box, other.box) for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def same_face(first: Box, second: Box) -> bool:
+    """Whether two boxes show the same face, or one shows a part of the other's face."""
+    smaller = min(first.width * first.height, second.width * second.height)
+    return overlap(first, second) > _SAME_FACE_IOU or _intersection(first, second) > _PART_OF_FACE * smaller
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Return the intersection over union (IoU) of two boxes."""
+    shared = _intersection(first, second)
+    return shared and shared / (first.width * first.height + second.width * second.height - shared)
+
+
+def _intersection(first: Box, second: Box) -> float:
+    """Return the area that two boxes share."""
+    width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
+    height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
+    return max(width, 0.0) * max(height, 0.0)
+
+
+def tiles(height: int, width: int, eighths: int) -> Sequence[tuple[int, int, int, int]]:
+    """Return left, top, width and height of overlapping tiles that cover a picture.
+
+    The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths, there are four tiles.
+    Each face that is up to a quarter as wide and as high as the picture is completely in one of them. With 3
+    eighths, there are nine tiles. Each face that is up to a sixteenth as wide and as high as the picture is
+    completely in one of them.
+    """
+    across, down = -(-width * eighths // 8), -(-height * eighths // 8)
+    steps = -(-(8 - eighths) // eighths)
+    return [
+        (column * (width - across) // steps, row * (height - down) // steps, across, down)
+        for row in range(steps + 1)
+        for column in range(steps + 1)
+    ]

@@ -1,0 +1,221 @@
+"""The models of the MediaPipe package, on the CPU. Only this module uses MediaPipe.
+
+Each model is a graph of MediaPipe's calculators. The graphs are built here, because the classes in
+``mediapipe.python.solutions`` ignore the lowest score that is passed to them. Creating a model imports
+MediaPipe, which takes seconds. Use a model in one thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.types import Image, Mask, Points3
+
+_GRAPH = """
+input_stream: "image"
+output_stream: "found"
+num_threads: 1
+"""
+
+_BOX_GRAPH = (
+    _GRAPH
+    + """
+node {{
+  calculator: "FaceDetection{reach}Cpu"
+  input_stream: "IMAGE:image"
+  output_stream: "DETECTIONS:found"
+  node_options {{
+    [type.googleapis.com/mediapipe.FaceDetectionOptions] {{ min_score_thresh: {score} }}
+  }}
+}}
+"""
+)
+
+_MESH_GRAPH = (
+    _GRAPH
+    + """
+input_stream: "place"
+input_side_packet: "with_attention"
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:place"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:found"
+}
+"""
+)
+
+_PERSON_GRAPH = (
+    _GRAPH
+    + """
+node {
+  calculator: "SelfieSegmentationCpu"
+  input_stream: "IMAGE:image"
+  output_stream: "SEGMENTATION_MASK:found"
+}
+"""
+)
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """A box that the detector takes for a face, in fractions of the picture's width and height.
+
+    ``right_eye`` and ``left_eye`` are the person's own. ``score`` is 0 to 1.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    right_eye: tuple[float, float]
+    left_eye: tuple[float, float]
+    score: float
+
+
+class BoxModel:
+    """MediaPipe's face detector. It reduces a picture to 192 x 192 pixels, or to 128 x 128 for close faces.
+
+    The box of a full-range detector can be as small as a sixteenth of the picture's side. A close face fills
+    a fifth of it or more.
+
+    Parameters
+    ----------
+    reach : {'FullRange', 'ShortRange'}
+        'ShortRange' for close faces.
+    lowest_score : float
+        Boxes with a lower score are not returned.
+    """
+
+    def __init__(self, reach: Literal["FullRange", "ShortRange"], lowest_score: float) -> None:
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - the import takes seconds
+
+        self._read: Any = packet_getter.get_proto_list
+        self._graph = _Graph(_BOX_GRAPH.format(reach=reach, score=lowest_score))
+
+    def __call__(self, image: Image) -> Sequence[FoundBox]:
+        """Return the boxes in ``image``, in any order."""
+        found = self._graph.run(image)
+        return [] if found is None else [_read_box(detection) for detection in self._read(found)]
+
+
+class MeshModel:
+    """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time.
+
+    Parameters
+    ----------
+    side : float
+        Side of the square in the middle of a crop that the model uses, as a fraction of the crop's side. It
+        must be 1.5 times as wide as the box of the face.
+    """
+
+    def __init__(self, side: float) -> None:
+        from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - as above
+        from mediapipe.python import packet_creator, packet_getter  # noqa: PLC0415 - as above
+
+        middle: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=side, height=side)
+        self._place: Any = packet_creator.create_proto(middle)
+        self._read: Any = packet_getter.get_proto
+        refined = True  # with irises
+        self._graph = _Graph(_MESH_GRAPH, {"with_attention": packet_creator.create_bool(refined)})
+
+    def __call__(self, crop: Image) -> Points3 | None:
+        """Return landmarks (478, 3) as fractions of the side of a square, upright crop.
+
+        Return None if the crop shows no face.
+        """
+        found = self._graph.run(crop, place=self._place)
+        return None if found is None else _read_landmarks(self._read(found))
+
+
+class PersonModel:
+    """MediaPipe's selfie segmentation: a mask of people who are close to the camera."""
+
+    def __init__(self) -> None:
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
+
+        self._read: Any = packet_getter.get_image_frame
+        self._graph = _Graph(_PERSON_GRAPH)
+
+    def __call__(self, image: Image) -> Mask:
+        """Return the mask (H, W) float32 of people, 0 to 1."""
+        found = self._read(self._graph.run(image)).numpy_view()
+        return np.clip(np.asarray(found, np.float32).reshape(image.shape[:2]), 0.0, 1.0)
+
+
+class _Graph:
+    """A running graph with a picture as input and one packet as output."""
+
+    def __init__(self, config: str, side_packets: dict[str, Any] | None = None) -> None:
+        import mediapipe  # noqa: PLC0415 - as above
+        from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
+        from mediapipe.python._framework_bindings import (  # noqa: PLC0415 - as above
+            calculator_graph,
+            image_frame,
+            resource_util,
+        )
+
+        # MediaPipe finds its models relative to this folder.
+        resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
+        self._packets: Any = packet_creator
+        self._frames: Any = image_frame
+        self._found: list[Any] = []
+        self._timestamp_us = 0
+        self._graph: Any = calculator_graph.CalculatorGraph(graph_config=config)
+        self._graph.observe_output_stream("found", lambda _name, packet: self._found.append(packet))
+        self._graph.start_run(side_packets or {})
+
+    def run(self, image: Image, **packets: Any) -> Any | None:
+        """Return the output for ``image``, or None if there is none. ``packets`` are the other inputs."""
+        # MediaPipe requires increasing timestamps; their values do not matter.
+        self._timestamp_us += 1
+        self._found.clear()
+        frame = self._packets.create_image_frame(
+            image_format=self._frames.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
+        for name, packet in {"image": frame, **packets}.items():
+            self._graph.add_packet_to_input_stream(name, packet.at(self._timestamp_us))
+        self._graph.wait_until_idle()
+        return self._found[0] if self._found else None
+
+
+def _read_box(detection: Any) -> FoundBox:
+    location = detection.location_data
+    box = location.relative_bounding_box
+    # Keypoint 0 is the person's right eye (on the viewer's left), keypoint 1 the left eye.
+    right_eye, left_eye = location.relative_keypoints[0], location.relative_keypoints[1]
+    return FoundBox(
+        left=box.xmin,
+        top=box.ymin,
+        width=box.width,
+        height=box.height,
+        right_eye=(right_eye.x, right_eye.y),
+        left_eye=(left_eye.x, left_eye.y),
+        score=float(detection.score[0]),
+    )
+
+
+def _read_landmarks(mesh: Any) -> Points3:
+    """Return MediaPipe's landmarks (478, 3) as fractions of the crop's side."""
+    return np.array([(point.x, point.y, point.z) for point in mesh.landmark], np.float64)
+
+
+def face_mesh_edges() -> NDArray[np.int32]:
+    """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
+
+    ``laboratory.derive`` makes the triangles of the canonical mesh from these edges. This function imports
+    MediaPipe, which takes seconds.
+    """
+    from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
+        FACEMESH_TESSELATION,
+    )
+
+    edges = np.sort(np.array(sorted(FACEMESH_TESSELATION), np.int32), axis=1)
+    return np.unique(edges, axis=0)
