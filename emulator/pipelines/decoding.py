@@ -75,6 +75,21 @@ _UNDOING: Final = {
 }
 
 
+_KEEPING_SIDES: Final = {UPRIGHT, 2, 3, 4}
+"""The orientations in which width and height are not swapped."""
+
+# Where Pillow keeps the XMP data of JPEG, WebP and TIFF, and of PNG.
+_XMP: Final = ("xmp", "XML:com.adobe.xmp")
+
+# Most memory for decoding a JPEG that is reduced: for its coefficients, and for the decoded pixels in Pillow
+# and in NumPy. With MediaPipe and everything that follows, a worker stays below 1 GB.
+_MOST_BYTES: Final = 700_000_000
+_BYTES_PER_PIXEL: Final = 7
+
+# ITU-T T.81, table B.1.
+_START_OF_SCAN: Final = 0xDA
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture.
@@ -87,11 +102,18 @@ class Picture:
         Format of the file.
     icc_profile : bytes or None
         RGB profile of the pixels, if the file contains one. Otherwise the pixels are sRGB.
+    width, height : int
+        Size of the picture in the file, upright. ``image`` is smaller if the picture was reduced.
+    reduction : int
+        1, 2, 4 or 8. Each pixel of ``image`` stands for a square of this side in the file.
     """
 
     image: Image
     format: str
     icc_profile: bytes | None
+    width: int
+    height: int
+    reduction: int = 1
 
     def in_srgb(self) -> Image:
         """Return the pixels in sRGB. They are not copied if there is no profile."""
@@ -135,17 +157,21 @@ def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     """Decode a picture to upright 8-bit RGB.
 
     Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent ones are composited on
-    white. The pixels are decompressed only after the format and the size are accepted.
+    white. The pixels are decompressed only after the format and the size are accepted. A JPEG with more
+    pixels than ``rules.most_pixels`` is decoded at a half, a quarter or an eighth of its width and height.
 
     Raises
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
     """
     opened = _accepted(data, rules)
+    size = opened.size
+    reduction = _reduce(opened, data, rules.most_pixels)
     with _damage_reported():
         opened.load()
         image, icc_profile = _rgb(_upright(opened), opened.info.get("icc_profile"))
-    return Picture(image, FORMATS[opened.format or ""], icc_profile)
+    width, height = size if _orientation(opened) in _KEEPING_SIDES else size[::-1]
+    return Picture(image, FORMATS[opened.format or ""], icc_profile, width, height, reduction)
 
 
 def decode_original(data: bytes, rules: ImageRules) -> Original:
@@ -156,6 +182,8 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
     """
     opened = _accepted(data, rules)
+    if opened.width * opened.height > rules.most_pixels:
+        raise _too_many_pixels(opened, rules.most_pixels)
     with _damage_reported():
         opened.load()
         upright = _upright(opened)
@@ -191,13 +219,11 @@ def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
 
 
 def _check_size(width: int, height: int, rules: ImageRules) -> None:
-    """Raise an error if the picture has no pixels, or if its sides or its area exceed the limits."""
+    """Raise an error if the picture has no pixels, or if its sides exceed the limits."""
     if min(width, height) < 1:
         raise ImageUndecodable(f"its size is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:
         raise ImageTooLarge(width, height, rules.longest_side)
-    if width * height > rules.most_pixels:
-        raise ImageTooLarge(width, height, math.isqrt(rules.most_pixels))
     if rules.shortest_side is not None and min(width, height) < rules.shortest_side:
         raise ImageTooSmall(width, height, rules.shortest_side)
 
@@ -236,6 +262,58 @@ def _opened(data: bytes) -> PillowImage.Image:
     raise ImageUndecodable("it is not a picture in a known format")
 
 
+def _reduce(opened: PillowImage.Image, data: bytes, most_pixels: int) -> int:
+    """Let the decoder reduce a JPEG with too many pixels. Return by how much: 1, 2, 4 or 8.
+
+    Raises
+    ------
+    ImageTooLarge
+        If the picture cannot be reduced to ``most_pixels``, or if decoding takes too much memory anyway.
+    """
+    width, height = opened.size
+    if width * height <= most_pixels:
+        return 1
+    if not isinstance(opened, JpegImagePlugin.JpegImageFile):
+        raise _too_many_pixels(opened, most_pixels)
+    free = _MOST_BYTES - _coefficient_bytes(opened, data)
+    decoded = min(most_pixels, free // _BYTES_PER_PIXEL)
+    factor = next((one for one in (2, 4, 8) if -(-width // one) * -(-height // one) <= decoded), None)
+    if factor is None or opened.draft(opened.mode, (width // factor, height // factor)) is None:
+        raise _too_many_pixels(opened, most_pixels)
+    return factor
+
+
+def _too_many_pixels(opened: PillowImage.Image, most_pixels: int) -> ImageTooLarge:
+    return ImageTooLarge(opened.width, opened.height, math.isqrt(most_pixels))
+
+
+def _coefficient_bytes(opened: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
+    """Return the memory in which libjpeg keeps all coefficients of a JPEG, in bytes.
+
+    A JPEG with one scan is decoded row by row, so it needs hardly any memory. A progressive JPEG has several
+    scans. Before its pixels can be computed, all its coefficients must be in memory, also if it is reduced.
+    """
+    if _components_in_first_scan(data) == len(opened.layer) and not opened.info.get("progressive"):
+        return 0
+    samples = [across * down for _, across, down, _ in opened.layer]
+    return 2 * opened.width * opened.height * sum(samples) // max(samples)
+
+
+def _components_in_first_scan(data: bytes) -> int:
+    """Return the number of components in the first scan of a JPEG, or 0 if there is no scan."""
+    # ITU-T T.81, B.1.1: each segment begins with 0xFF, its marker, and its length in two bytes.
+    position = 2
+    while position + 5 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker == 0xFF:
+            position += 1
+        elif marker == _START_OF_SCAN:
+            return data[position + 4]
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return 0
+
+
 def _upright(picture: PillowImage.Image) -> PillowImage.Image:
     """Return the picture turned upright according to its EXIF orientation."""
     orientation = _orientation(picture)
@@ -245,10 +323,21 @@ def _upright(picture: PillowImage.Image) -> PillowImage.Image:
 def _orientation(picture: PillowImage.Image) -> int:
     """Return the EXIF orientation, 1 to 8. If it is missing or invalid, return 1."""
     try:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+        orientation = read_exif(picture).get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - a picture with damaged metadata is still a picture
         return UPRIGHT
     return orientation if orientation in _UNDOING else UPRIGHT
+
+
+def read_exif(picture: PillowImage.Image) -> PillowImage.Exif:
+    """Return the EXIF data of a loaded picture.
+
+    Pillow takes the orientation from the XMP data if the EXIF data contain none. Browsers, OpenCV and
+    ImageMagick do not, because programs that turn the pixels often leave the XMP data as they are.
+    """
+    for name in _XMP:
+        picture.info.pop(name, None)
+    return picture.getexif()
 
 
 def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes | None]:

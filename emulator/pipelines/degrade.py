@@ -8,6 +8,7 @@ import io
 import pillow_heif
 from PIL import Image, ImageFilter
 
+from emulator.pipelines.decoding import read_exif
 from emulator.pipelines.options import PictureFault
 
 QUALITY = 95
@@ -30,7 +31,7 @@ def _change(data: bytes, fault: PictureFault) -> bytes:
     pillow_heif.register_heif_opener()
     with Image.open(io.BytesIO(data)) as opened:
         opened.load()
-        picture_format, exif, profile = opened.format, opened.getexif(), opened.info.get("icc_profile")
+        picture_format, exif, profile = opened.format, read_exif(opened), opened.info.get("icc_profile")
         image = opened.copy()
     if fault.rotate_deg:
         image = image.rotate(-fault.rotate_deg, expand=True)

@@ -19,7 +19,8 @@ def detect_faces(data: bytes, rules: ImageRules) -> tuple[Box, ...]:
     NoFaceFound
         If there is no face.
     """
-    faces = detector().detect(decode_picture(data, rules).image)
+    picture = decode_picture(data, rules)
+    faces = detector().detect(picture.image)
     if not faces:
         raise NoFaceFound
-    return tuple(face.box for face in faces)
+    return tuple(face.box.enlarged(picture.reduction) for face in faces)

@@ -37,7 +37,8 @@ class ImageRules:
     longest_side, shortest_side : int or None
         Inclusive limits of both sides, in pixels.
     most_pixels : int
-        Inclusive limit of width times height, which limits memory.
+        Inclusive limit of width times height, which limits memory. JPEGs with more pixels are reduced, unless
+        the result must have their size.
     """
 
     formats: frozenset[str]

@@ -16,7 +16,7 @@ from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
-from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.decoding import Picture, decode_picture
 from emulator.pipelines.encoding import encode_jpeg, encode_png_below
 from emulator.pipelines.options import (
     DescriptionOptions,
@@ -49,7 +49,7 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
             raise RefusedImage(position, NoFaceFound())
     shape = observed_shape(fits)
     head = head_mesh(shape)
-    texture = _bake(head, [image for image, _ in observations], fits, options.texture_size)
+    texture = _bake(head, [picture.image for picture, _ in observations], fits, options.texture_size)
     scaled = head.with_vertices(head.vertices * options.units_per_cm)
     normals = vertex_normals(scaled.vertices, scaled.triangles)
     return Wavefront(
@@ -57,8 +57,8 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
         mtl=write_mtl(MATERIAL, options.texture_name),
         texture=encode_jpeg(texture),
         views=tuple(
-            View(camera_on(fit, shape), image.shape[1], image.shape[0])
-            for fit, (image, _) in zip(fits, observations, strict=True)
+            View(camera_on(fit, shape).enlarged(picture.reduction), picture.width, picture.height)
+            for fit, (picture, _) in zip(fits, observations, strict=True)
         ),
     )
 
@@ -93,17 +93,18 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     )
 
 
-def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Image, Face]:
+def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Picture, Face]:
     try:
-        image = decode_picture(data, rules).in_srgb()
-        faces = detector().detect(image, crops=CROPS)
+        picture = decode_picture(data, rules)
+        picture = replace(picture, image=picture.in_srgb(), icc_profile=None)
+        faces = detector().detect(picture.image, crops=CROPS)
         if not faces:
             raise NoFaceFound
         if len(faces) > 1:
             raise SeveralFacesFound(len(faces))
     except FaceError as error:
         raise RefusedImage(position, error) from error
-    return image, faces[0]
+    return picture, faces[0]
 
 
 def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:

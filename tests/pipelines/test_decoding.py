@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pictures import ANY, FORMATS, png, quadrants, saved
 from PIL import Image as PillowImage
 from PIL import ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from emulator.face.errors import (
     ImageEmpty,
@@ -17,8 +19,8 @@ from emulator.face.errors import (
     ImageUndecodable,
 )
 from emulator.face.types import Image
-from emulator.pipelines.decoding import decode_picture
-from emulator.pipelines.encoding import encode_as, encode_jpeg, encode_png
+from emulator.pipelines.decoding import decode_original, decode_picture
+from emulator.pipelines.encoding import encode_as, encode_jpeg, encode_like, encode_png
 from emulator.pipelines.options import ImageRules
 
 
@@ -59,6 +61,40 @@ def test_the_exif_orientation_is_applied(name: str, orientation: int) -> None:
     decoded = decode_picture(data, ANY).image
     assert decoded.shape == upright.shape
     assert np.abs(corners(decoded) - corners(upright)).max() <= 6
+
+
+def xmp(orientation: int) -> bytes:
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/>'
+        b"</rdf:RDF></x:xmpmeta>" % orientation
+    )
+
+
+def with_xmp(name: str, orientation: int) -> bytes:
+    picture = PillowImage.fromarray(quadrants())
+    if name != "png":
+        # The encoder of HEIC would turn the picture, so write the orientation afterwards.
+        data = saved(picture, FORMATS[name], xmp=xmp(1), quality=95)
+        return data.replace(b'tiff:Orientation="1"', b'tiff:Orientation="%d"' % orientation)
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp(orientation).decode())
+    return saved(picture, "PNG", pnginfo=text)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "heic"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_in_xmp_data_is_ignored(name: str, orientation: int) -> None:
+    """Browsers, OpenCV and ImageMagick ignore it too."""
+    data = with_xmp(name, orientation)
+    assert b"tiff:Orientation" in data
+    decoded = decode_picture(data, ANY).image
+    np.testing.assert_array_equal(decoded, decode_picture(with_xmp(name, 1), ANY).image)
+    assert np.abs(corners(decoded) - corners(quadrants())).max() <= 6
+    original = decode_original(data, ANY)
+    assert original.orientation == 1
+    again = PillowImage.open(io.BytesIO(encode_like(original, original.image)))
+    assert dict(again.getexif()) == {}
 
 
 def test_damaged_or_invalid_exif_is_ignored() -> None:

@@ -7,8 +7,10 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import ANY, png, quadrants, saved
 from PIL import Image as PillowImage
@@ -18,7 +20,7 @@ from emulator.face.errors import (
     ImageTooLarge,
     ImageTooSmall,
 )
-from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.decoding import decode_original, decode_picture
 from emulator.pipelines.encoding import encode_png
 from emulator.pipelines.options import ImageRules
 
@@ -35,6 +37,92 @@ def test_size_limits_are_inclusive() -> None:
     assert decode_picture(data, ImageRules(formats, most_pixels=48 * 64)).format == "png"
     with pytest.raises(ImageTooLarge):
         decode_picture(data, ImageRules(formats, most_pixels=48 * 64 - 1))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    ("most_pixels", "reduction"), [(96 * 160, 1), (96 * 160 - 1, 2), (3839, 4), (959, 8)]
+)
+def test_a_jpeg_with_too_many_pixels_is_reduced(
+    most_pixels: int, reduction: int, orientation: int, *, progressive: bool
+) -> None:
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    stored = PillowImage.fromarray(quadrants(96, 160))
+    data = saved(stored, "JPEG", exif=exif, progressive=progressive, quality=95)
+    picture = decode_picture(data, ImageRules(frozenset({"jpeg"}), most_pixels=most_pixels))
+    whole = decode_picture(data, ANY)
+    assert (picture.width, picture.height, picture.reduction) == (whole.width, whole.height, reduction)
+    assert picture.image.shape == (whole.height // reduction, whole.width // reduction, 3)
+    assert (whole.width, whole.height) == ((160, 96) if orientation in (1, 3) else (96, 160))
+    # The centres of the quadrants have the same colours.
+    for row in (0.25, 0.75):
+        for column in (0.25, 0.75):
+            one, other = (
+                image[int(image.shape[0] * row), int(image.shape[1] * column)].astype(int)
+                for image in (picture.image, whole.image)
+            )
+            assert np.abs(one - other).max() <= 6
+
+
+def test_a_picture_that_cannot_be_reduced_enough_is_refused() -> None:
+    stored = PillowImage.fromarray(quadrants(96, 160))
+    for name in ("PNG", "WEBP", "HEIF"):
+        with pytest.raises(ImageTooLarge):
+            decode_picture(saved(stored, name), replace(ANY, most_pixels=96 * 160 - 1))
+    with pytest.raises(ImageTooLarge) as large:
+        decode_picture(saved(stored, "JPEG"), replace(ANY, most_pixels=12 * 20 - 1))
+    assert (large.value.width, large.value.height) == (160, 96)
+
+
+def test_a_picture_that_must_keep_its_size_is_not_reduced() -> None:
+    data = saved(PillowImage.fromarray(quadrants(96, 160)), "JPEG")
+    assert decode_original(data, replace(ANY, most_pixels=96 * 160)).image.shape == (96, 160, 3)
+    with pytest.raises(ImageTooLarge):
+        decode_original(data, replace(ANY, most_pixels=96 * 160 - 1))
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.options import ImageRules
+from emulator.face.errors import ImageTooLarge
+
+def peak():
+    return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])
+
+data, before = Path(sys.argv[1]).read_bytes(), peak()
+try:
+    print(decode_picture(data, ImageRules(frozenset({'jpeg'}))).reduction)
+except ImageTooLarge:
+    print('refused')
+print((peak() - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+@pytest.mark.parametrize(
+    ("width", "height", "options", "result"),
+    [
+        (8000, 7500, {}, "2"),
+        (20_000, 20_000, {}, "4"),
+        (8000, 7500, {"progressive": True}, "2"),
+        (12_000, 12_000, {"progressive": True, "subsampling": 0}, "refused"),
+    ],
+)
+def test_a_huge_jpeg_takes_little_memory(
+    tmp_path: Path, width: int, height: int, options: dict[str, object], result: str
+) -> None:
+    path = tmp_path / "huge.jpg"
+    path.write_bytes(saved(PillowImage.new("RGB", (width, height), (90, 120, 60)), "JPEG", **options))
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", PEAK, str(path)], check=True, capture_output=True, text=True
+    )
+    printed, grown_mb = done.stdout.split()
+    assert printed == result
+    assert int(grown_mb) < 700
 
 
 def jpeg_header(width: int, height: int) -> bytes:

@@ -108,6 +108,13 @@ def test_dropping_the_exif_orientation_does_not_rotate_the_pixels() -> None:
     assert ExifTags.Base.Orientation not in opened(changed).getexif()
 
 
+def test_a_picture_gains_no_exif_orientation_from_its_xmp_data() -> None:
+    data = encoded(noise(), "JPEG", xmp=b'<rdf:Description tiff:Orientation="3"/>')
+    assert opened(data).getexif()[ExifTags.Base.Orientation] == 3
+    changed = degrade(data, PictureFault(blur=0.1))
+    assert ExifTags.Base.Orientation not in opened(changed).getexif()
+
+
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF"])
 def test_a_picture_keeps_its_format(picture_format: str) -> None:
     changed = opened(degrade(encoded(noise(64, 48), picture_format), EVERYTHING))

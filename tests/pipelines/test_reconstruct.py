@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from emulator.face.errors import NoFaceFound, RefusedImage
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.pipelines.detect import detect_faces
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import DescriptionOptions, ImageRules, WavefrontOptions
 from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
 
 RULES = ImageRules(frozenset({"jpeg"}))
+SMALL = replace(RULES, most_pixels=800 * 800 - 1)
 WAVEFRONT = WavefrontOptions(RULES, 64, 10.0, "face.mtl", "tex.jpg")
 DESCRIPTION = DescriptionOptions(RULES, 64, 2_000_000)
 
@@ -26,3 +30,15 @@ def test_an_upside_down_face_is_refused(seed: int) -> None:
         describe_head(inverted, DESCRIPTION)
     assert len(reconstruct_wavefront([upright], WAVEFRONT).views) == 1
     assert max(map(abs, describe_head(upright, DESCRIPTION).identity_coefficients)) < 4
+
+
+def test_results_of_a_reduced_picture_are_in_pixels_of_the_file() -> None:
+    photo = encode_jpeg(render_face(SyntheticFaceSpec(seed=3, width=800, height=800)).image)
+    whole = reconstruct_wavefront([photo], WAVEFRONT).views[0]
+    reduced = reconstruct_wavefront([photo], replace(WAVEFRONT, rules=SMALL)).views[0]
+    assert (reduced.width, reduced.height) == (whole.width, whole.height) == (800, 800)
+    assert reduced.camera.scale == pytest.approx(whole.camera.scale, rel=0.02)
+    np.testing.assert_allclose(reduced.camera.translation, whole.camera.translation, atol=2)
+    (box,), (smaller,) = detect_faces(photo, RULES), detect_faces(photo, SMALL)
+    for name in ("left", "top", "width", "height"):
+        assert getattr(smaller, name) == pytest.approx(getattr(box, name), abs=3)
