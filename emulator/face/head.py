@@ -15,6 +15,7 @@ from emulator.face.landmarks import (
     LEFT_EYEBROW_UPPER,
     LEFT_TEMPLE,
     LIPS_OUTER,
+    NOSTRILS,
     RIGHT_CHEEK,
     RIGHT_EYEBROW_UPPER,
     RIGHT_TEMPLE,
@@ -92,12 +93,13 @@ def skin_places() -> SkinPlaces:
 
     The cheeks are the reference for the colour of the skin. The forehead, the temples, the outer cheeks and
     the vertices beyond the outline of the face are bare: no hair grows there. The other parts, such as the
-    chin, are not bare, because brows or a beard may grow there.
+    chin, are not bare, because brows or a beard may grow there. The nostrils are the lower side of the nose.
     """
     topology = _topology()
     canonical = canonical_data()
     count = len(canonical.extended_uv)
-    reference, bare = np.zeros(count), np.zeros(count)
+    reference, bare, nostrils = np.zeros(count), np.zeros(count), np.zeros(count)
+    nostrils[list(NOSTRILS)] = 1.0
     reference[list(LEFT_CHEEK + RIGHT_CHEEK)] = 1.0
     bare[SURFACE_COUNT:] = 1.0
     height = canonical.mesh.vertices[:, 1]
@@ -110,7 +112,7 @@ def skin_places() -> SkinPlaces:
     aside = np.abs(canonical.mesh.vertices[:, 0])
     outer = (aside > _OUTER_CHEEK_CM) & (height < height[brows].min())
     bare[:SURFACE_COUNT][outer & (height > height[list(LIPS_OUTER)].min())] = 1.0
-    places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare)]
+    places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare, nostrils)]
     for values in places:
         values.flags.writeable = False
     return SkinPlaces(*places)
