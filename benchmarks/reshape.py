@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.reshape import LIP_PARAMETERS, head_frame, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.skin import smooth_skin
-from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import minimum_jacobian, warp_image
 from emulator.pipelines.decoding import decode_picture
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import ImageRules, ReshapeOptions
 from emulator.pipelines.reshape import reshape_picture
-from laboratory.proportions import PROPORTIONS, measured_effect, speckled
+from laboratory.proportions import PROPORTIONS, measured_effect, outline_motion, speckled, teeth_stretch
 
 # ruff: noqa: T201 - the benchmark prints tables
 
@@ -131,6 +131,33 @@ def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, floa
     ]
 
 
+def print_smiles(detector: MediaPipeDetector) -> None:
+    """Print how lip parameters move the outline of the face and stretch the teeth of people who smile."""
+    lips = sorted(LIP_PARAMETERS)
+    print("\nBroad smiles: largest values over four synthetic people")
+    print(f"{'lip parameters':<40} {'outline % u':>11} {'teeth %':>8} {'min J':>6}")
+    combinations: dict[str, dict[str, float]] = {
+        f"{name} {end}": {name: end / 100} for name in lips for end in (-100, 100)
+    }
+    combinations |= {
+        f"lip_width {width}, lip_size {size}": {"lip_width": width / 100, "lip_size": size / 100}
+        for width in (-100, 100)
+        for size in (-100, 100)
+    }
+    combinations |= {f"all {end}": dict.fromkeys(lips, end / 100) for end in (-100, 100)}
+    smiles = []
+    for seed, yaw, open_mouth in ((3, 0, 0.35), (14, 0, 0.5), (54, 0, 0.3), (20, 20, 0.4)):
+        expression = Expression(smile=1.0, open_mouth=open_mouth)
+        drawn = render_face(SyntheticFaceSpec(seed=seed, yaw=yaw, expression=expression)).image
+        smiles.append(((drawn.shape[0], drawn.shape[1]), detector.detect(drawn)[0].landmarks))
+    for name, values in combinations.items():
+        shown = [(reshape_field(face, ReshapeParameters(**values), size), face) for size, face in smiles]
+        outline = max(100 * outline_motion(field, face) for field, face in shown)
+        teeth = max(100 * teeth_stretch(field, face) for field, face in shown)
+        lowest = min(minimum_jacobian(field) for field, _ in shown)
+        print(f"{name:<40} {outline:11.2f} {teeth:8.1f} {lowest:6.2f}")
+
+
 def timed(repetitions: int, work: Callable[[], Result]) -> tuple[Times, Result]:
     """Return the median times of ``work``, and its result."""
     result, elapsed, used = work(), [], []
@@ -195,6 +222,7 @@ def main() -> None:
             shown[photo.name] = image, detector.detect(image)[0].landmarks
         for title, (image, landmarks) in shown.items():
             print_effects(title, image, landmarks)
+        print_smiles(detector)
     cv2.setNumThreads(1)
     print_costs(1024, 25)
     print_costs(4096, 7)

@@ -27,11 +27,12 @@ from emulator.face.landmarks import (
     RIGHT_EYE,
     RIGHT_EYEBROW,
     RIGHT_IRIS,
+    SURFACE_COUNT,
 )
 from emulator.face.reshape import HeadFrame, head_frame, reshape_field
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Points3, check_image, check_points
-from emulator.face.warp import minimum_jacobian, warp_image
+from emulator.face.warp import DisplacementField, minimum_jacobian, warp_image
 
 FEATURES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -190,6 +191,46 @@ def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -
     return Effect(
         proportion.change(resting, carried), leaked, feature, int(changed.sum()), minimum_jacobian(field)
     )
+
+
+TEETH = 0.6
+"""Half of the width in which `teeth_stretch` is measured, as a share of the distance from the middle of the
+mouth to the corners of its opening."""
+
+
+def teeth_stretch(field: DisplacementField, landmarks: Points3) -> float:
+    """Return how much ``field`` stretches or compresses the middle of the mouth's opening.
+
+    The result is the mean, over points between the lips, of the largest relative change of a length in any
+    direction. It is 0 if teeth only slide, and NaN if the lips are closed.
+    """
+    corners = landmarks[[LIPS_INNER[0], LIPS_INNER[10]], :2]
+    middle, half = corners.mean(axis=0), float(np.linalg.norm(corners[1] - corners[0])) / 2
+    opening = np.zeros(field.shape, np.uint8)
+    cv2.fillPoly(opening, [np.rint(landmarks[list(LIPS_INNER), :2]).astype(np.int32)], (1,))
+    rows, columns = np.nonzero(opening)
+    points = np.stack([columns, rows], axis=1).astype(np.float64)
+    points = points[np.abs((points - middle) @ (corners[1] - corners[0])) < TEETH * 2 * half**2]
+    slopes = [field.at(points + step) - field.at(points - step) for step in ([0.5, 0.0], [0.0, 0.5])]
+    lengths = np.linalg.svd(np.eye(2) + np.stack(slopes, axis=2), compute_uv=False)
+    return float(np.abs(lengths - 1.0).max(axis=1).mean()) if len(points) else float("nan")
+
+
+def outline_motion(field: DisplacementField, landmarks: Points3) -> float:
+    """Return the largest motion of the outline of the face, and of what is up to 0.2 u around it, in u.
+
+    The outline is the convex hull of the landmarks, so that it is the visible one of a turned head.
+    """
+    unit = head_frame(landmarks).unit
+    hull = cv2.convexHull(landmarks[:SURFACE_COUNT, :2].astype(np.float32))[:, 0].astype(np.float64)
+    around = np.concatenate([hull, hull[:1]])
+    outline = np.concatenate(
+        [around[:-1] + share * np.diff(around, axis=0) for share in (0.0, 0.25, 0.5, 0.75)]
+    )
+    outward = outline - outline.mean(axis=0)
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    places = np.concatenate([outline + distance * unit * outward for distance in (0.0, 0.05, 0.1, 0.2)])
+    return float(np.linalg.norm(field.at(places), axis=1).max()) / unit
 
 
 def speckled(image: Image, grain: float, amplitude: float = 24.0, seed: int = 0) -> Image:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.accuracy.attributes import attributes_table
 from benchmarks.accuracy.cost import cost_table
 from benchmarks.accuracy.detection import detection_table, determinism_table
 from benchmarks.accuracy.people import say
@@ -30,6 +31,7 @@ TABLES: dict[str, Callable[[Sequence[int]], None]] = {
     "matrix": matrix_table,
     "stability": stability_table,
     "perspective": perspective_table,
+    "attributes": attributes_table,
     "detection": detection_table,
     "roll": roll_table,
     "groups": lambda people: group_table(people[:5]),

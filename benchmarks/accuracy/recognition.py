@@ -32,7 +32,7 @@ def stability_table(people: Sequence[int]) -> None:
     people_apart = _distances(np.array(list(plain.values())))[np.triu_indices(len(plain), 1)].mean()
     say("Stability: change of the coefficients, % of the mean distance between two people")
     changes: tuple[tuple[str, Callable[[Image], Image]], ...] = (
-        ("JPEG of quality 70", partial(_reencoded, quality=70)),
+        ("JPEG of quality 70", partial(reencoded, quality=70)),
         ("shrunk to 0.7", partial(_shrunk, factor=0.7)),
         ("cropped by 3 to 8 %", _cropped),
         ("mirrored", _mirrored),
@@ -109,7 +109,8 @@ def _distances(points: Floats) -> Floats:
     return np.asarray(np.linalg.norm(points[:, None] - points[None], axis=2))
 
 
-def _reencoded(image: Image, quality: int) -> Image:
+def reencoded(image: Image, quality: int) -> Image:
+    """Return a picture after JPEG compression."""
     with PillowImage.open(io.BytesIO(encode_jpeg(image, quality=quality))) as opened:
         return np.asarray(opened.convert("RGB"))
 

@@ -11,6 +11,7 @@ from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
 from emulator.face.fit import fit_views, observed_shape
 from emulator.face.landmarks import SURFACE_COUNT
+from emulator.face.unfolding import unfolded
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import WavefrontOptions
 from emulator.pipelines.reconstruct import reconstruct_wavefront
@@ -49,7 +50,7 @@ def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviatio
         for synthetic, landmarks in seen:
             off = np.linalg.norm(landmarks[:SURFACE_COUNT, :2] - synthetic.landmarks[:, :2], axis=1)
             landmark.append(100 * off.mean() / eye_distance(synthetic.landmarks))
-        shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices, observed_shape(fits))
+        shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices, unfolded(observed_shape(fits)))
         errors.append([shape_error_mm(shape, truth) for shape in shapes])
         true.append(seen[0][0].identity_coefficients)
         found.append(fits[0].identity_coefficients)
@@ -79,7 +80,7 @@ def views_table(people: Sequence[int]) -> None:
         views = [landmarks for landmarks in seen if landmarks is not None]
         truth = true_shape(person)
         for errors, fits in ((one, fit_views(views[:1])), (three, fit_views(views))):
-            shapes = (fits[0].mesh.vertices, observed_shape(fits))
+            shapes = (fits[0].mesh.vertices, unfolded(observed_shape(fits)))
             errors.append([shape_error_mm(shape, truth) for shape in shapes])
     say("Three views (-25, 0, +25) against one from the front, same people: shape error, mm")
     for column, name in enumerate(("80 numbers", "delivered")):

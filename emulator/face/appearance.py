@@ -28,7 +28,7 @@ class Attributes:
     hair_texture : {'straight', 'wavy'}
         'straight' if neighbouring strands are parallel, otherwise 'wavy'.
     gender : {'female', 'male'}
-        A guess from the height of the brows and from the hair, without a trained classifier.
+        A guess from the shape of the head, the hair and a beard, without a trained classifier.
     glasses : bool
         Whether the picture shows glasses: a line across the bridge of the nose, and one below an eye.
     blink_correction : float

@@ -15,6 +15,7 @@ from emulator.face.landmarks import (
     LEFT_EYEBROW_UPPER,
     LEFT_TEMPLE,
     LIPS_OUTER,
+    NOSTRILS,
     RIGHT_CHEEK,
     RIGHT_EYEBROW_UPPER,
     RIGHT_TEMPLE,
@@ -24,6 +25,7 @@ from emulator.face.mesh import Mesh
 from emulator.face.subdivision import loop_subdivision, midpoint_subdivision, passing_through
 from emulator.face.texture import SkinPlaces
 from emulator.face.types import Points2, Points3, Triangles, check_points
+from emulator.face.unfolding import opening_vertices
 
 # Distance from the midline at which the outer cheek begins: 1 cm outside the outer corners of the eyes.
 _OUTER_CHEEK_CM = 5.4
@@ -43,6 +45,14 @@ class _Topology:
     """(108, 468). Maps the deviation of a face from the canonical head to that of the vertices around it."""
 
     subdivision: sparse.csr_array
+    """(2265, 576). Loop's subdivision."""
+
+    curved: sparse.csr_array
+    """(2265, 576). Loop's subdivision, with empty rows at lips and lids."""
+
+    flat: sparse.csr_array
+    """(2265, 576). Linear subdivision at lips and lids, with empty rows elsewhere."""
+
     triangles: Triangles
     uv: Points2
 
@@ -52,8 +62,11 @@ def head_mesh(vertices: Points3) -> Mesh:
 
     The first 468 vertices are the landmarks, accurate to a micrometre. The next 108 extend the face over the
     forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The others
-    are on a Loop subdivision surface through the first 576. Eyes and mouth are closed. The texture layout has
-    no seams, and no flipped or overlapping triangles.
+    are on a Loop subdivision surface through the first 576. At lips and lids, they are midpoints of edges,
+    because a smooth surface through closed lips intersects itself. Eyes and mouth are closed. The texture
+    layout has no seams, and no flipped or overlapping triangles.
+
+    If the triangles of ``vertices`` do not intersect, as after ``unfolded``, those of the head do not either.
 
     If ``vertices`` are the landmarks of one view (``HeadFit.landmarks_cm``), the head has the shape and the
     expression in this view.
@@ -69,7 +82,8 @@ def head_mesh(vertices: Points3) -> Mesh:
     topology = _topology()
     deviation = vertices - canonical_data().mesh.vertices
     extended = np.concatenate([vertices, topology.resting + topology.follow @ deviation])
-    smooth = topology.subdivision @ passing_through(extended, topology.subdivision)
+    control = passing_through(extended, topology.subdivision)
+    smooth = topology.curved @ control + topology.flat @ extended
     return Mesh(smooth, topology.triangles, topology.uv, topology.triangles)
 
 
@@ -79,12 +93,13 @@ def skin_places() -> SkinPlaces:
 
     The cheeks are the reference for the colour of the skin. The forehead, the temples, the outer cheeks and
     the vertices beyond the outline of the face are bare: no hair grows there. The other parts, such as the
-    chin, are not bare, because brows or a beard may grow there.
+    chin, are not bare, because brows or a beard may grow there. The nostrils are the lower side of the nose.
     """
     topology = _topology()
     canonical = canonical_data()
     count = len(canonical.extended_uv)
-    reference, bare = np.zeros(count), np.zeros(count)
+    reference, bare, nostrils = np.zeros(count), np.zeros(count), np.zeros(count)
+    nostrils[list(NOSTRILS)] = 1.0
     reference[list(LEFT_CHEEK + RIGHT_CHEEK)] = 1.0
     bare[SURFACE_COUNT:] = 1.0
     height = canonical.mesh.vertices[:, 1]
@@ -97,7 +112,7 @@ def skin_places() -> SkinPlaces:
     aside = np.abs(canonical.mesh.vertices[:, 0])
     outer = (aside > _OUTER_CHEEK_CM) & (height < height[brows].min())
     bare[:SURFACE_COUNT][outer & (height > height[list(LIPS_OUTER)].min())] = 1.0
-    places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare)]
+    places = [np.clip(topology.subdivision @ values, 0.0, 1.0) for values in (reference, bare, nostrils)]
     for values in places:
         values.flags.writeable = False
     return SkinPlaces(*places)
@@ -114,7 +129,13 @@ def _topology() -> _Topology:
     uv = between @ canonical.extended_uv
     for array in (triangles, uv):
         array.flags.writeable = False
-    return _Topology(canonical.extension, _follow(), subdivision, triangles, uv)
+    # The surface passes from linear to smooth over the triangles around lips and lids.
+    touching = np.zeros(count)
+    touching[opening_vertices()] = 1.0
+    flatness = between @ touching
+    curved = sparse.csr_array(sparse.diags_array(1.0 - flatness) @ subdivision)
+    flat = sparse.csr_array(sparse.diags_array(flatness) @ between)
+    return _Topology(canonical.extension, _follow(), subdivision, curved, flat, triangles, uv)
 
 
 def _follow() -> sparse.csr_array:

@@ -145,6 +145,11 @@ NOSE: Final = (
 )
 """The whole nose."""
 
+_RIGHT_NOSTRIL = (20, 59, 60, 75, 79, 99, 125, 141, 166, 219, 235, 237, 238, 239, 240, 241, 242)
+
+NOSTRILS: Final = (19, 94, *_RIGHT_NOSTRIL, *_mirrored(_RIGHT_NOSTRIL))
+"""The lower side of the nose, with the nostrils."""
+
 RIGHT_CHEEK: Final = (116, 117, 118, 123, 50, 101, 36, 147, 187, 205, 207)
 LEFT_CHEEK: Final = _mirrored(RIGHT_CHEEK)
 

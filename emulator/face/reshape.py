@@ -18,6 +18,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
@@ -49,7 +50,14 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import vertex_normals
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Matrix, Points3, check_image, check_points
-from emulator.face.warp import DisplacementField, ProtectedArea, Window, displacement_field, warp_image
+from emulator.face.warp import (
+    DisplacementField,
+    LocalMotion,
+    ProtectedArea,
+    Window,
+    displacement_field,
+    warp_image,
+)
 
 Side: TypeAlias = Literal["left", "right", "both"]
 Vector: TypeAlias = tuple[float, float, float]
@@ -143,6 +151,8 @@ class Motion:
         Angle of the turn in degrees, positive from x towards y.
     area : bool
         Whether ``gain`` is the growth of an area. Lengths then grow by its square root.
+    mouth : bool
+        Whether the motion spares the teeth if the mouth is open; see `_sparing_teeth`.
     """
 
     core: tuple[int, ...]
@@ -157,6 +167,7 @@ class Motion:
     gain: Vector = (0.0, 0.0, 0.0)
     turn_deg: float = 0.0
     area: bool = False
+    mouth: bool = False
 
 
 # `Motion.give` between the features and the outline of the face, in u.
@@ -255,9 +266,10 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
                 centre=LIPS_INNER,
                 gain=(0.26, 0.26, 0.26),
                 area=True,
+                mouth=True,
             ),
         ),
-        "lip_width": (Motion(_LIPS, 0.25, NOSE_BASE, centre=(61, 291), gain=(0.14, 0.0, 0.0)),),
+        "lip_width": (Motion(_LIPS, 0.25, NOSE_BASE, centre=(61, 291), gain=(0.14, 0.0, 0.0), mouth=True),),
         "lip_height_top": (
             Motion(
                 _LIP_TOP,
@@ -289,6 +301,9 @@ MOTIONS: Mapping[str, tuple[Motion, ...]] = MappingProxyType(
     }
 )
 """The motions of each of the 25 parameters at the value 1."""
+
+LIP_PARAMETERS = frozenset(name for name in MOTIONS if name.startswith("lip_"))
+"""The parameters that change only the lips, and not the outline of the face."""
 
 
 # --- The head's frame ---------------------------------------------------------------------------
@@ -361,16 +376,24 @@ def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Po
     ValueError
         If the landmarks are not (478, 3) and finite.
     """
-    frame = head_frame(landmarks)
+    elsewhere, lips = _displacements(head_frame(landmarks), landmarks, parameters)
+    return landmarks + elsewhere + lips
+
+
+def _displacements(
+    frame: HeadFrame, landmarks: Points3, parameters: ReshapeParameters
+) -> tuple[Points3, Points3]:
+    """Return the displacements (478, 3) in pixels by the lip parameters, and before them by all others."""
     points = frame.to_head(landmarks)
-    moved = np.zeros_like(points)
+    elsewhere, lips = np.zeros_like(points), np.zeros_like(points)
     for field in fields(parameters):
         amount = float(getattr(parameters, field.name))
         if amount:
+            moved = lips if field.name in LIP_PARAMETERS else elsewhere
             for motion in MOTIONS[field.name]:
                 moved += _displacement(points, motion, amount)
-    displaced: Points3 = landmarks + frame.to_picture(_compressed(moved))
-    return displaced
+    shorter = _compression(elsewhere + lips)
+    return frame.to_picture(shorter * elsewhere), frame.to_picture(shorter * lips)
 
 
 def reshape_field(
@@ -397,11 +420,12 @@ def reshape_field(
         If the landmarks are not (478, 3) and finite.
     """
     frame = head_frame(landmarks)
-    target = displaced_landmarks(landmarks, parameters)
+    elsewhere, lips = _displacements(frame, landmarks, parameters)
+    target = landmarks + elsewhere + lips
     around, around_target = _surroundings(frame, landmarks, target)
     oval = list(FACE_OVAL)
     return displacement_field(
-        np.concatenate([landmarks, around])[:, :2],
+        np.concatenate([landmarks + lips, around])[:, :2],
         np.concatenate([target, around_target])[:, :2],
         shape,
         radius=_RADIUS * frame.unit,
@@ -415,6 +439,43 @@ def reshape_field(
                 *_resting_sides(frame, landmarks, target),
             ),
         ),
+        local=_lip_motion(frame, landmarks, target, lips) if lips.any() else None,
+    )
+
+
+def _lip_motion(frame: HeadFrame, landmarks: Points3, target: Points3, lips: Points3) -> LocalMotion:
+    """Return the motion by the lip parameters, which displace the landmarks by ``lips`` (478, 3) pixels.
+
+    It ends at the outline of the face. Points in the opening of the mouth move like the edges of the lips
+    above and below. The middle of an open mouth stays as it is, so that teeth are not stretched.
+    """
+    upper, lower = list(UPPER_LIP_INNER[1:-1]), list(LOWER_LIP_INNER[1:-1])
+
+    def between(positions: Points3, share: float) -> Points3:
+        return share * positions[upper] + (1.0 - share) * positions[lower]
+
+    gap = np.linalg.norm((landmarks[upper] - landmarks[lower])[:, :2], axis=1)
+    parted = gap > _PARTED * frame.unit
+    dst, moved, stiffness = [target], [lips], [_stiffness(landmarks)]
+    for share in _BETWEEN_LIPS:
+        dst.append(between(target, share)[parted])
+        moved.append(between(lips, share)[parted])
+        stiffness.append(np.full(int(parted.sum()), _STIFFNESS))
+    points = frame.to_head(landmarks)
+    opening, still = _opening(points), None
+    over_teeth = _aside(points)[upper] < _TEETH
+    if opening > 0.0 and over_teeth.any():
+        edges = [between(target, share)[over_teeth, :2] for share in (_TEETH_INSET, 1.0 - _TEETH_INSET)]
+        still = ProtectedArea(np.concatenate(edges), _RISE_AROUND_TEETH * frame.unit)
+    return LocalMotion(
+        np.concatenate(dst)[:, :2],
+        -np.concatenate(moved)[:, :2],
+        np.concatenate(stiffness),
+        inner=target[list(LIPS_OUTER), :2],
+        outer=(target - lips)[:SURFACE_COUNT, :2],
+        margin=_LIP_MARGIN * frame.unit,
+        still=still,
+        stillness=opening,
     )
 
 
@@ -443,6 +504,17 @@ def reshape(
 # sparse.
 _RADIUS = 0.8
 
+# The motion by the lip parameters ends at this distance inside the outline of the face, in u.
+_LIP_MARGIN = 0.02
+
+# Control points between the lips: their distances from the lower lip, as shares of the gap. There are none
+# where the gap is below `_PARTED` u.
+_BETWEEN_LIPS = (0.25, 0.5, 0.75)
+_PARTED = 0.03
+
+# Distance of the area that stays unchanged from the edges of the lips, as a share of the gap between them.
+_TEETH_INSET = 0.2
+
 # Rings of control points around the face oval: distance from the oval in u, fraction of the oval's
 # displacement, and number of oval points per ring point. Ears and hairline move with the face. The
 # background does not move.
@@ -451,10 +523,11 @@ _RINGS = ((0.25, 0.66, 1), (0.48, 0.2, 2), (0.68, 0.0, 2))
 # Distances outside the oval, in u, between which the field fades to 0.
 _FADE = (0.5, 0.72)
 
-# Distances in u over which the field rises from 0: around other faces, and at the midline next to a
-# side that does not move.
+# Distances in u over which the field rises from 0: around other faces, at the midline next to a side that
+# does not move, and around teeth.
 _RISE_AROUND_OTHERS = 0.22
 _RISE_AT_MIDLINE = 0.1
+_RISE_AROUND_TEETH = 0.03
 
 # The field closely follows landmarks that face the camera. In a turned head, landmarks on the far side are
 # near the outline or hidden, and the picture shows other things there. So the field follows them loosely. The
@@ -502,12 +575,13 @@ def _stiffness(landmarks: Points3) -> NDArray[np.float64]:
     return stiffness
 
 
-def _compressed(moved: Points3) -> Points3:
+def _compression(moved: Points3) -> Points3:
+    """Return the factors (478, 1) by which long displacements (478, 3), in u, are shortened."""
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     room = _CEILING - _KNEE
     shorter = _KNEE + room * np.tanh(np.maximum(length - _KNEE, 0.0) / room)
-    compressed: Points3 = moved * np.where(length > _KNEE, shorter / np.maximum(length, _KNEE), 1.0)
-    return compressed
+    compression: Points3 = np.where(length > _KNEE, shorter / np.maximum(length, _KNEE), 1.0)
+    return compression
 
 
 def _surroundings(frame: HeadFrame, landmarks: Points3, target: Points3) -> tuple[Points3, Points3]:
@@ -554,8 +628,86 @@ def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
                 [[np.cos(angle) - 1, np.sin(angle), 0], [-np.sin(angle), np.cos(angle) - 1, 0], [0, 0, 0]]
             )
             moved += from_centre * gain + from_centre @ turn
+    opening = _opening(points) if motion.mouth else 0.0
+    if opening > 0.0:
+        spared = _sparing_teeth(points, moved, growth=motion.gain[1] * amount if motion.area else None)
+        moved = moved + opening * (spared - moved)
     displacement: Points3 = moved * _weights(motion)[:, None]
     return displacement
+
+
+def _sparing_teeth(points: Points3, moved: Points3, growth: float | None) -> Points3:
+    """Return the displacements (478, 3) of the landmarks of an open mouth that stretch the teeth least.
+
+    The edges of the opening move only near the corners of the mouth, so that the lips slide over the teeth.
+    If the lips grow in area, by the share ``growth``, they become thicker, away from the opening, and the
+    mouth becomes only a little wider.
+    """
+    free = _smoothstep((_aside(points) - _TEETH) / (1.0 - _TEETH))
+    spared: Points3 = moved * (1.0 - _over_teeth() * (1.0 - free))[:, None]
+    if growth is None:
+        return spared
+    corners = [UPPER_LIP_OUTER[0], UPPER_LIP_OUTER[-1]]
+    wider = _WIDENING * float(np.ptp(moved[corners, 0] + points[corners, 0]) / np.ptp(points[corners, 0]) - 1)
+    whole, hole = _area(points[list(LIPS_OUTER)]), _area(points[list(LIPS_INNER)])
+    grown = whole * (1.0 + growth) / (1.0 + wider)
+    thicker = np.clip((grown - whole) / max(whole - hole, 1e-9), -_MOST_THICKER, _MOST_THICKER)
+    edges = []
+    for row in (UPPER_LIP_INNER, LOWER_LIP_INNER):
+        edge = points[list(row)]
+        edge = edge[np.argsort(edge[:, 0])]
+        edges.append(np.interp(points[:, 0], edge[:, 0], edge[:, 1]))
+    nearest = np.clip(points[:, 1], np.minimum(*edges), np.maximum(*edges))
+    spared[:, 0] *= _WIDENING
+    spared[:, 1] = (points[:, 1] - nearest) * thicker
+    return spared
+
+
+def _area(ring: Points3) -> float:
+    """Return the area of a ring of points (N, 3), as seen from the front."""
+    x, y = ring[:, 0], ring[:, 1]
+    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+def _aside(points: Points3) -> NDArray[np.float64]:
+    """Return the distances (478,) of landmarks from the middle of the mouth: 1 at its corners."""
+    corners = points[[UPPER_LIP_OUTER[0], UPPER_LIP_OUTER[-1]], 0]
+    half = max(abs(float(corners[1] - corners[0])) / 2, 1e-6)
+    return np.asarray(np.abs(points[:, 0] - corners.mean()) / half)
+
+
+def _opening(points: Points3) -> float:
+    """Return how open the mouth of the landmarks (478, 3) in the head's frame is: 0 to 1."""
+    upper, lower = list(UPPER_LIP_INNER[3:-3]), list(LOWER_LIP_INNER[3:-3])
+    gap = np.linalg.norm(points[upper] - points[lower], axis=1).mean()
+    return float(_smoothstep((gap - _OPENING[0]) / (_OPENING[1] - _OPENING[0])))
+
+
+# Mean gap between the inner edges of the lips, in u: a mouth counts as closed below the first, and as open
+# above the second.
+_OPENING = (0.02, 0.07)
+
+# Half of the width of the teeth that stay unchanged, as a share of the distance from the middle of the mouth
+# to its corners.
+_TEETH = 0.6
+
+# Lips that grow in area around an open mouth: the part of the growth in width that remains, and the largest
+# change of their thickness, as a share.
+_WIDENING = 0.5
+_MOST_THICKER = 0.6
+
+
+@cache
+def _over_teeth() -> NDArray[np.float64]:
+    """Return weights (478,): 1 at the edges of the opening of the mouth, 0 at the outer edges of the lips."""
+    points = _template()[:, :2]
+    outer, inner = _distance(points, LIPS_OUTER), _distance(points, LIPS_INNER)
+    weights: NDArray[np.float64] = outer / np.maximum(outer + inner, 1e-9)
+    outline = points[list(LIPS_OUTER)].astype(np.float32)
+    within = [cv2.pointPolygonTest(outline, (float(x), float(y)), measureDist=False) >= 0 for x, y in points]
+    weights[~np.array(within)] = 0.0
+    weights.flags.writeable = False
+    return weights
 
 
 @cache

@@ -26,6 +26,10 @@ FACING_COSINE: Final = 0.5
 """Cosine from which the photograph has its full weight. The weight rises smoothly from 0 at
 ``GRAZING_COSINE``."""
 
+NOSTRILS_COSINE: Final = 0.3
+"""How much lower both limits of the cosine are for nostrils. In a frontal photograph, the lower side of the
+nose hardly faces the camera. But the photograph shows skin and the dark nostrils there, and no background."""
+
 OUTLINE_FRACTION: Final = 0.04
 """Distance from the outline of the face, as a fraction of the face's size, within which a surface must face
 the camera more directly. There, small errors of the fit would put background or hair on the skin."""
@@ -76,10 +80,13 @@ class SkinPlaces:
         Above 0.5 where the colour of the skin is measured: on the cheeks.
     bare : (V,) float64
         0 to 1: how strongly colours unlike skin are rejected, for example on forehead and temples.
+    nostrils : (V,) float64
+        0 to 1: how much ``NOSTRILS_COSINE`` applies.
     """
 
     reference: NDArray[np.float64]
     bare: NDArray[np.float64]
+    nostrils: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,12 +304,14 @@ def _contribution(
     channels = np.column_stack([points, cosine, level]).astype(np.float32)
     grid = _singles(layout.position @ channels).reshape(_GRID, _GRID, 5)
     reach = max(1.0, float(np.median(stretch)) / size)
+    if skin is not None:
+        places = np.column_stack([skin.reference, skin.bare, skin.nostrils]).astype(np.float32)
+        reference, bare, nostrils = cv2.split(_singles(layout.position @ places).reshape(_GRID, _GRID, 3))
+        grid[..., 3] += np.float32(NOSTRILS_COSINE) * nostrils
     confidence = _confidence(layout.inside, points, grid, reach, view.image.shape[:2])
     color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], confidence)
     coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
     if skin is not None:
-        places = np.column_stack([skin.reference, skin.bare]).astype(np.float32)
-        reference, bare = cv2.split(_singles(layout.position @ places).reshape(_GRID, _GRID, 2))
         confidence = _singles(
             confidence * (1.0 - bare * _covered(coarse, _singles(confidence * (reference > 0.5))))
         )

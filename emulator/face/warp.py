@@ -55,6 +55,10 @@ _INVISIBLE = 0.01
 # linearly in between, with an error below a twentieth of a pixel.
 _LATTICE_PER_NODE = 2.5
 
+# A `LocalMotion` is unchanged where the distance to its outer limit is at least this share of the sum of the
+# distances to both limits.
+_FULL_SHARE = 0.6
+
 # Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128
 
@@ -192,6 +196,58 @@ class Window:
         return factors
 
 
+@dataclass(frozen=True, eq=False)
+class LocalMotion:
+    """A motion that is added to a field. It has control points of its own, and a limit that it cannot cross.
+
+    Attributes
+    ----------
+    dst : (M, 2) float64
+        The control points in the output, in pixels.
+    moved : (M, 2) float64
+        The displacements there, as the field stores them: from the output back to the input.
+    stiffness : (M,) float64
+        See `displacement_field`.
+    inner, outer : (N, 2) float64
+        The motion is unchanged on the convex hull of ``inner``, and zero outside of that of ``outer``. In
+        between, it fades out.
+    margin : float
+        Distance in pixels inside the hull of ``outer`` at which the motion is zero already.
+    still : ProtectedArea, optional
+        An area that the motion must not change.
+    stillness : float
+        0 to 1: how much of the motion ``still`` removes.
+    """
+
+    dst: Points2
+    moved: Points2
+    stiffness: Grid
+    inner: Points2
+    outer: Points2
+    margin: float
+    still: ProtectedArea | None = None
+    stillness: float = 1.0
+
+    def nodes(self, x: Grid, y: Grid, radius: float) -> Grid:
+        """Return the displacements (rows, columns, 2) at a grid with columns ``x`` and rows ``y``."""
+        weights = kernel_weights(self.dst, self.moved, radius, self.stiffness)
+        return _kernel_grid(self.dst, weights, x, y, radius) * self._fade(x, y)[:, :, None]
+
+    def _fade(self, x: Grid, y: Grid) -> Grid:
+        origin, pitch, shape = np.array([x[0], y[0]]), x[1] - x[0], (len(y), len(x))
+        inside = np.zeros(shape, np.uint8)
+        corners = np.rint((self.outer - origin) / pitch * 16).astype(np.int32)
+        cv2.fillConvexPoly(inside, cv2.convexHull(corners), (1,), cv2.LINE_8, 4)
+        to_outer = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pitch - self.margin
+        to_inner = _distance_to_hull((self.inner - origin) / pitch, shape) * pitch
+        share = to_outer / np.maximum(to_outer + to_inner, 1e-9)
+        fade = _smoothstep(np.where(to_outer > 0.0, share / _FULL_SHARE, 0.0))
+        if self.still is not None:
+            away = _distance_to_hull((self.still.points - origin) / pitch, shape) * pitch
+            fade *= 1.0 - self.stillness * (1.0 - _smoothstep(away / self.still.rise))
+        return fade
+
+
 def displacement_field(
     src: Points2,
     dst: Points2,
@@ -201,6 +257,7 @@ def displacement_field(
     stiffness: float | Grid = 0.0,
     limit: bool = True,
     window: Window | None = None,
+    local: LocalMotion | None = None,
 ) -> DisplacementField:
     """Return a smooth field that moves the picture's content from ``src`` to ``dst``.
 
@@ -222,6 +279,8 @@ def displacement_field(
         determinant is above `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
         The area in which the field may be non-zero. By default, the field is not restricted.
+    local : LocalMotion, optional
+        A motion to add.
 
     Notes
     -----
@@ -243,10 +302,9 @@ def displacement_field(
     if not radius > 0:
         raise ValueError(f"radius must be positive, not {radius}")
     moved = src - dst
-    if not moved.any():
+    if local is None and not moved.any():
         return _zero_field(shape)
 
-    weights = kernel_weights(dst, moved, radius, stiffness)
     pitch = max(1.0, radius / _NODES_PER_RADIUS)
     low = np.maximum(dst.min(axis=0) - radius, -pitch)
     high = np.minimum(dst.max(axis=0) + radius, (shape[1] - 1 + pitch, shape[0] - 1 + pitch))
@@ -254,8 +312,12 @@ def displacement_field(
     if columns < 2 or rows < 2:
         return _zero_field(shape)
     x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
-    along_x, along_y = _wendland(x, dst[:, 0], radius), _wendland(y, dst[:, 1], radius)
-    nodes = np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
+    nodes = np.zeros((rows, columns, 2))
+    if moved.any():
+        weights = kernel_weights(dst, moved, radius, stiffness)
+        nodes += _kernel_grid(dst, weights, x, y, radius)
+    if local is not None:
+        nodes += local.nodes(x, y, radius)
     nodes[:, :, 0] *= _edge_fade(x, shape[1] - 1, nodes[:, :, 0])
     nodes[:, :, 1] *= _edge_fade(y, shape[0] - 1, nodes[:, :, 1].T)[:, None]
 
@@ -263,6 +325,12 @@ def displacement_field(
         nodes *= window.factors(low, pitch, nodes.shape[:2])[:, :, None]
     field = _trimmed(DisplacementField(shape, (float(low[0]), float(low[1])), pitch, nodes))
     return _unfolded(field) if limit else field
+
+
+def _kernel_grid(points: Points2, weights: Points2, x: Grid, y: Grid, radius: float) -> Grid:
+    """Return the sum (len(y), len(x), 2) of the weighted kernels at ``points``, on a grid."""
+    along_x, along_y = _wendland(x, points[:, 0], radius), _wendland(y, points[:, 1], radius)
+    return np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:

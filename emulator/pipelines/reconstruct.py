@@ -15,6 +15,7 @@ from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image
+from emulator.face.unfolding import unfolded
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import Picture, decode_picture
 from emulator.pipelines.encoding import encode_jpeg, encode_png_below
@@ -47,7 +48,7 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
     for position, fit in enumerate(fits):
         if not fit.is_of_a_face:
             raise RefusedImage(position, NoFaceFound())
-    shape = observed_shape(fits)
+    shape = unfolded(observed_shape(fits))
     head = head_mesh(shape)
     texture = _bake(head, [picture.image for picture, _ in observations], fits, options.texture_size)
     scaled = head.with_vertices(head.vertices * options.units_per_cm)
@@ -84,7 +85,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     fit = fit_head(face.landmarks)
     if not fit.is_of_a_face:
         raise NoFaceFound
-    texture = _bake(head_mesh(fit.mesh.vertices), [image], [fit], options.texture_size)
+    texture = _bake(head_mesh(unfolded(fit.mesh.vertices)), [image], [fit], options.texture_size)
     attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
     return HeadDescription(
         texture=encode_png_below(texture, options.texture_bytes),
@@ -110,7 +111,7 @@ def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Picture, Fa
 def _bake(head: Mesh, images: Sequence[Image], fits: Sequence[HeadFit], size: int) -> Image:
     """Return the texture of a head, combined from all images."""
     views = [
-        TextureView(fit.camera.project(head_mesh(fit.landmarks_cm).vertices), image)
+        TextureView(fit.camera.project(head_mesh(unfolded(fit.landmarks_cm)).vertices), image)
         for image, fit in zip(images, fits, strict=True)
     ]
     return bake_texture(head, views, size, skin_places()).image

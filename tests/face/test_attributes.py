@@ -316,3 +316,51 @@ def test_dark_hair_is_told_from_dark_skin(skin_tone: int) -> None:
                 seed=seed, hair_type=hair_type, hair_color="black", skin_tone=skin_tone, width=480, height=480
             )
             assert described(render_face(spec).image).hair_length == hair_type.partition("_")[0]
+
+
+def with_darker(image: Image, face: Points3, *rings: tuple[int, ...]) -> Image:
+    """Return a picture in which skin inside the convex hulls of some landmarks is as dark as a beard."""
+    area = np.zeros(image.shape[:2], np.uint8)
+    for ring in rings:
+        cv2.fillConvexPoly(area, cv2.convexHull(np.rint(face[list(ring), :2]).astype(np.int32)), (1,))
+    return np.where(area[..., None] > 0, image // 3, image).astype(np.uint8)
+
+
+UPPER_LIP = (164, 167, 393, 165, 391, 92, 322)
+CHIN = (152, 175, 199, 200, 208, 428, 171, 396, 201, 421, 32, 262, 140, 369)
+
+
+@pytest.mark.parametrize("seed", [4, 11, 12, 14, 19])
+def test_a_beard_is_evidence_for_a_man_and_a_shadow_is_not(seed: int) -> None:
+    image = render_face(SyntheticFaceSpec(seed=seed, hair_type="short_straight", gender="female")).image
+    detector = MediaPipeDetector()
+    face, person = detector.detect(image)[0].landmarks, detector.segment_person(image)
+
+    def guess(*rings: tuple[int, ...]) -> str:
+        return face_attributes(with_darker(image, face, *rings), face, person).gender
+
+    assert guess() == "female"
+    assert guess(UPPER_LIP) == guess(CHIN) == "female"
+    assert guess(UPPER_LIP, CHIN) == "male"
+
+
+def test_one_person_keeps_one_gender_over_pictures() -> None:
+    most = pictures = 0
+    for seed in range(940_000, 940_008):
+        rng = np.random.default_rng(seed)
+        guesses = []
+        for yaw in (0.0, *rng.uniform(-30, 30, 3)):
+            smile, open_mouth, brows = rng.random(3) * (yaw != 0)
+            spec = SyntheticFaceSpec(
+                seed=seed,
+                yaw=yaw,
+                pitch=rng.uniform(-10, 10),
+                expression=Expression(smile=smile, open_mouth=0.5 * open_mouth, raised_brows=brows),
+                width=360,
+                height=360,
+            )
+            image = recompressed(render_face(spec).image, int(rng.integers(50, 95)))
+            guesses.append(described(image).gender)
+        most += max(guesses.count("female"), guesses.count("male"))
+        pictures += len(guesses)
+    assert most / pictures >= 0.9

@@ -13,12 +13,28 @@ from scipy.spatial.transform import Rotation
 
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detection import MediaPipeDetector
-from emulator.face.landmarks import FACE_OVAL, MIRROR, mirrored_landmarks
-from emulator.face.reshape import MOTIONS, displaced_landmarks, head_frame, reshape, reshape_field
+from emulator.face.landmarks import (
+    FACE_OVAL,
+    LIPS_INNER,
+    LIPS_OUTER,
+    LOWER_LIP_INNER,
+    MIRROR,
+    UPPER_LIP_INNER,
+    mirrored_landmarks,
+)
+from emulator.face.reshape import (
+    LIP_PARAMETERS,
+    MOTIONS,
+    displaced_landmarks,
+    head_frame,
+    reshape,
+    reshape_field,
+)
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
+from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import MINIMUM_JACOBIAN, DisplacementField, minimum_jacobian, warp_image
-from laboratory.proportions import PROPORTIONS, REACH
+from laboratory.proportions import PROPORTIONS, REACH, outline_motion, teeth_stretch
 
 NAMES = tuple(field.name for field in fields(ReshapeParameters))
 EXTREMES = [
@@ -245,3 +261,70 @@ def _some_parameters(random: np.random.Generator) -> ReshapeParameters:
     return ReshapeParameters(
         **{name: float(random.uniform(0.0 if name in ONE_SIDED else -1.0, 1.0)) for name in NAMES}
     )
+
+
+# Combinations of lip parameters at their limits.
+LIPS_AT_LIMITS = [
+    *({name: value} for name in sorted(LIP_PARAMETERS) for value in (-1.0, 1.0)),
+    *({"lip_width": width, "lip_size": size} for width in (-1.0, 1.0) for size in (-1.0, 1.0)),
+    dict.fromkeys(sorted(LIP_PARAMETERS), 1.0),
+]
+
+
+@pytest.fixture(
+    scope="module", params=[(3, 0, 0.35), (14, 0, 0.5), (54, 0, 0.3), (20, 20, 0.4), (61, -25, 0.3)]
+)
+def smiling(request: pytest.FixtureRequest) -> tuple[Image, Points3]:
+    seed, yaw, open_mouth = request.param
+    expression = Expression(smile=1.0, open_mouth=open_mouth)
+    spec = SyntheticFaceSpec(
+        seed=seed, yaw=yaw, expression=expression, width=480, height=520, face_fraction=0.5
+    )
+    picture = render_face(spec).image
+    return picture, MediaPipeDetector().detect(picture)[0].landmarks
+
+
+@pytest.mark.parametrize("values", LIPS_AT_LIMITS, ids=str)
+def test_lips_leave_the_outline_of_a_smiling_face_and_its_teeth(
+    smiling: tuple[Image, Points3], values: dict[str, float]
+) -> None:
+    picture, face = smiling
+    field = reshape_field(face, ReshapeParameters(**values), size(picture))
+    assert outline_motion(field, face) < 0.007
+    assert teeth_stretch(field, face) < 0.25
+    assert minimum_jacobian(field) > MINIMUM_JACOBIAN
+
+
+def test_wide_and_large_lips_slide_over_the_teeth(smiling: tuple[Image, Points3]) -> None:
+    picture, face = smiling
+    field = reshape_field(face, ReshapeParameters(lip_width=1.0, lip_size=1.0), size(picture))
+    assert teeth_stretch(field, face) < 0.07
+
+
+def test_the_middle_of_an_open_mouth_stays_where_it_is(smiling: tuple[Image, Points3]) -> None:
+    picture, face = smiling
+    field = reshape_field(face, ReshapeParameters(lip_width=1.0, lip_size=1.0), size(picture))
+    middle = face[[13, 14], :2].mean(axis=0, keepdims=True)
+    assert np.linalg.norm(field.at(middle)) < 0.003 * head_frame(face).unit
+
+
+@pytest.mark.parametrize("values", [{"lip_width": 1.0}, {"lip_width": -1.0}, {"lip_size": 1.0}], ids=str)
+def test_lips_of_an_open_mouth_still_change(smiling: tuple[Image, Points3], values: dict[str, float]) -> None:
+    picture, face = smiling
+    frame = head_frame(face)
+    (name, value), *_ = values.items()
+    moved = carried_by_the_field(face, reshape_field(face, ReshapeParameters(**values), size(picture)))
+    change = PROPORTIONS[name].change(frame.to_head(face), frame.to_head(moved))
+    assert value * change > 0.75 * abs(PROPORTIONS[name].at_100)
+
+
+def test_a_closed_mouth_is_reshaped_as_a_whole(landmarks: Points3) -> None:
+    frame = head_frame(landmarks)
+    closed = frame.to_head(landmarks)
+    for upper, lower in zip(UPPER_LIP_INNER[1:-1], LOWER_LIP_INNER[1:-1], strict=True):
+        closed[[upper, lower]] = closed[[upper, lower]].mean(axis=0)
+    face = frame.origin + frame.to_picture(closed)
+    moved = frame.to_head(displaced_landmarks(face, ReshapeParameters(lip_width=1.0)))
+    lips = list(LIPS_OUTER + LIPS_INNER)
+    middle = closed[[61, 291], 0].mean()
+    np.testing.assert_allclose(moved[lips, 0] - middle, 1.14 * (closed[lips, 0] - middle), atol=1e-9)

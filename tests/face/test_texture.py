@@ -16,6 +16,7 @@ from emulator.face.landmarks import (
     LEFT_EYEBROW,
     LEFT_EYEBROW_UPPER,
     LIPS_OUTER,
+    NOSTRILS,
     RIGHT_EYE,
     RIGHT_TEMPLE,
 )
@@ -25,6 +26,7 @@ from emulator.face.rasterize import rasterize, uv_to_pixels
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.texture import TextureView, bake_texture, pull_push
 from emulator.face.types import Image, Points3
+from emulator.face.unfolding import unfolded
 
 SIZE = 256
 
@@ -259,3 +261,30 @@ def test_the_tips_of_a_fringe_leave_no_spots_on_the_forehead(seed: int) -> None:
     forehead = cv2.cvtColor(texture[: int(0.2 * 384), 96:288], cv2.COLOR_RGB2GRAY).astype(np.float32)
     around = cv2.GaussianBlur(forehead, (0, 0), 20)
     assert float((forehead / around).min()) > 0.82
+
+
+@pytest.mark.parametrize(
+    ("seed", "yaw", "pitch"), [(17, 0, 0), (54, 0, 0), (20, 0, 0), (64, 0, 5), (65, -30, 10)]
+)
+def test_nostrils_stay_as_dark_as_in_the_photograph(seed: int, yaw: float, pitch: float) -> None:
+    picture = render_face(SyntheticFaceSpec(seed=seed, yaw=yaw, pitch=pitch)).image
+    fit = fit_head(MediaPipeDetector().detect(picture, crops=4)[0].landmarks)
+    head = head_mesh(unfolded(fit.landmarks_cm))
+    points = fit.camera.project(head.vertices)
+    texture = bake_texture(head, [TextureView(points, picture)], 512, skin_places()).image
+    nearer = [index for index in NOSTRILS if canonical_mesh().vertices[index, 0] * yaw >= 0]
+    columns, rows = uv_to_pixels(head.uv[nearer], 512, 512).T
+    baked = _lightness(texture, columns, rows)
+    photo = _lightness(picture, *points[nearer, :2].T)
+    skin = float(np.median(_lightness(picture, *points[list(LEFT_CHEEK), :2].T)))
+    dark = photo <= np.quantile(photo, 0.25)
+    assert photo[dark].mean() < 0.6 * skin
+    assert baked[dark].mean() < photo[dark].mean() + 0.02 * skin
+    assert np.abs(baked - photo).mean() < 0.035 * skin
+
+
+def _lightness(image: Image, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the luminance (N,) at positions in pixels."""
+    soft = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2GRAY)
+    at = (columns.astype(np.float32), rows.astype(np.float32))
+    return np.asarray(cv2.remap(soft, *at, cv2.INTER_LINEAR), np.float64).ravel()
