@@ -404,7 +404,7 @@ class RecordedCall:
     """
     vendor: str
     """
-    Name of the vendor; `proxy` for a request to the proxy for another host, `server` for a request that the server refused and that belongs to no vendor.
+    Name of the vendor; `proxy` for a request to the proxy for a host that is not emulated, `server` for a request that the server refused and that belongs to no vendor.
     """
     operation: str | None
     """
@@ -782,7 +782,7 @@ class ErrorDescription:
 @dataclass(frozen=True, kw_only=True)
 class Health:
     """
-    Version, vendors and storage of the emulator.
+    Version and vendors of the emulator, and where it keeps its state.
     """
 
     status: str
@@ -839,7 +839,7 @@ class ListedTask:
     """
     progression: Progression
     """
-    Rule that decides when the task appears finished.
+    When the task appears finished.
     """
     polls: int
     """
