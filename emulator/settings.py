@@ -105,10 +105,11 @@ class Settings(VendorPackages):
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Origins of web pages that may call the vendors' APIs and read every response (CORS, and "
+        description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
-        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so. "
-        "Pages of all origins may read the paths that the vendor itself opens to them.",
+        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so. Pages of all "
+        "origins may read the paths that the real API opens to them. If it opens none, as that of MetaHuman "
+        "SDK, no page can read a response.",
     )
     proxy_others: bool = Field(
         default=False,

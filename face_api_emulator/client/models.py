@@ -272,9 +272,10 @@ class LoadedScenario:
 
 class Mode(StrEnum):
     """
-    When a task appears finished to the client. In every mode, this waits for the work.
+    When a task appears finished to the client.
 
-    So in the mode ``immediate``, the response to the creation waits for the work.
+    In every mode, the work must be done first. So in the mode ``immediate``, the response to the creation
+    waits for the work.
     """
 
     REAL = "real"
@@ -355,7 +356,7 @@ class Operations:
 @dataclass(frozen=True, kw_only=True)
 class Progression:
     """
-    The rule that decides when a task appears finished to the client.
+    A setting that decides when a task appears finished to the client.
     """
 
     mode: Mode = Mode.REAL
