@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -173,8 +174,24 @@ def _billed(operation: Operation) -> str:
     return "The vendor bills successful calls." if setting is None else f"Costs `{setting.upper()}` units."
 
 
+def _template(path: str) -> str:
+    """Return a path without the types of its parameters, as in an OpenAPI document."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+
+
+def _of_other_paths(operation: Operation, document: Any, known: Container[str]) -> list[Member]:
+    """Return the parameters that only the other paths of an operation have. They are not ``known``."""
+    found: dict[str, Member] = {}
+    for path in operation.paths[1:]:
+        described = document["paths"][_template(path)][operation.method.lower()]
+        for each in parameter_members(described, document):
+            if each.path not in known:
+                found[each.path] = replace(each, is_required=False)
+    return list(found.values())
+
+
 def _operation(operation: Operation, document: Any) -> str:
-    template = re.sub(r"\{(\w+):\w+\}", r"{\1}", operation.path)
+    template = _template(operation.path)
     described = document["paths"][template][operation.method.lower()]
     facts = [
         "The request contains a picture." if operation.takes_picture else "",
@@ -188,6 +205,7 @@ def _operation(operation: Operation, document: Any) -> str:
         " ".join(filter(None, (f"{operation.summary}.", *facts))),
     ]
     parameters = parameter_members(described, document)
+    parameters += _of_other_paths(operation, document, {each.path for each in parameters})
     if parameters:
         parts.append(member_table(parameters, "parameter"))
     body = described.get("requestBody", {}).get("content", {})

@@ -105,21 +105,23 @@ class Settings(VendorPackages):
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Origins of web pages that may call the emulator and read every response (CORS, and "
+        description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
-        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so.",
+        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so. Pages of all "
+        "origins may read the paths that the real API opens to them. If it opens none, as that of MetaHuman "
+        "SDK, no page can read a response.",
     )
     proxy_others: bool = Field(
         default=False,
-        description="The emulator is also a forward proxy. Whether it passes on requests for "
-        "hosts that it does not serve, both over tunnels and as plain `http`. If false, it refuses them, and "
-        "records them in the journal.",
+        description="Whether the emulator's forward proxy passes on requests for hosts that the emulator "
+        "does not serve, both over tunnels and as plain `http`. If false, it refuses them. The journal "
+        "records them in both cases.",
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Longest pause in a request body, in real seconds. A whole body may take as many "
-        "seconds, and one second more for every 500 bytes. A slower request is refused.",
+        description="Longest pause in a request body, in real seconds. A whole body may take this many "
+        "seconds, plus one second for every 500 bytes. A slower request is refused.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."

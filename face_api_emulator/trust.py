@@ -120,7 +120,7 @@ def environment(
 
 
 def public_roots(*more: Path) -> list[bytes]:
-    """Return the roots that the system trusts, in DER. If it has none, return those in one of ``more``."""
+    """Return the roots that the system trusts, in DER, or else the roots in one of the files ``more``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # These are SSL_CERT_FILE or OpenSSL's default, and the stores of Windows.
     context.load_default_certs()

@@ -85,9 +85,10 @@ def show_call(*, number: int, url: str) -> None:
 @click.option(
     "--count",
     type=int,
-    help="Exact number of calls. Without --count, --at-least and --at-most, at least 1 must match.",
+    help="Exact number of calls. If none of --count, --at-least and --at-most is given, at least 1 call must "
+    "match.",
 )
-@click.option("--at-least", type=int, default=0, help="Smallest number of calls.")
+@click.option("--at-least", type=int, help="Smallest number of calls.")
 @click.option("--at-most", type=int, help="Largest number of calls.")
 @json_option
 @credential_filter_option
@@ -96,7 +97,7 @@ def verify_calls(
     *,
     match: str,
     count: int | None,
-    at_least: int,
+    at_least: int | None,
     at_most: int | None,
     as_json: bool,
     credential: str | None,

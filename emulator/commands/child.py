@@ -123,8 +123,8 @@ def _passing_signals() -> Iterator[_Group]:
 class _Terminal:
     """The terminal of this process, if it has one. The command's group gets it while the command runs.
 
-    So the command can read from it, and gets Ctrl+C and Ctrl+Z. A process in the background does not have the
-    terminal, and gives nothing away: otherwise the shell would lose it.
+    So the command can read from it, and gets Ctrl+C and Ctrl+Z. If this process runs in the background,
+    it does not give the terminal to the command, because the shell would lose it.
     """
 
     def __init__(self, group: int) -> None:

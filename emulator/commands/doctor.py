@@ -57,9 +57,9 @@ class Finding:
 def doctor(*, as_json: bool, url: str) -> None:
     """Check this machine, the running emulator, and whether clients reach it. Change nothing.
 
-    The vendors' names are checked as a client in this environment would reach them, so run it where your
-    client runs, for example as `face-emulator exec -- face-emulator doctor`. It never connects to a real
-    vendor. The exit code is 1 if a check fails.
+    The vendors' names are checked as a client in this environment would reach them, so run the command
+    where your client runs, for example as `face-emulator exec -- face-emulator doctor`. The command never
+    connects to a real vendor. The exit code is 1 if a check fails.
     """
     findings: list[Finding] = []
     checks = _findings(url)

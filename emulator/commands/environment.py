@@ -36,7 +36,8 @@ def env(*, format_: Format, url: str, as_json: bool) -> None:
     """Print the environment variables with which clients reach the running emulator.
 
     Use it as `eval "$(face-emulator env)"`. If the emulator serves TLS (`serve --tls`), unmodified clients
-    of the vendors reach it too: the variables select it as proxy, and make clients trust its certificates.
+    of the vendors reach it too, because the variables select it as proxy, and make clients trust its
+    certificates.
     """
     from face_api_emulator.client.variables import variables_of
 

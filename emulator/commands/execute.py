@@ -70,7 +70,7 @@ class FailOn(StrEnum):
 @click.option(
     "--scenario",
     multiple=True,
-    help="Scenario to load first: a shipped one or a path; repeat it for several.",
+    help="Scenario to load first: name of a built-in one, or a path; repeat it for several.",
 )
 @click.option(
     "--fail-on",
@@ -110,10 +110,11 @@ def execute(
     """Run a command against an emulator that is started for it, or against a running one.
 
     No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
-    Unmodified clients reach it: environment variables select it as the proxy for the vendors' names, and
-    make clients trust its certificates. Clients that ignore these variables (fetch of Node before 24,
-    streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the command. It is 125
-    if the emulator fails, 126 if the command is not executable, and 127 if it does not exist.
+    Unmodified clients reach the emulator, because environment variables select it as the proxy for the
+    vendors' names, and make clients trust its certificates. Clients that ignore these variables
+    (fetch of Node before 24, streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that
+    of the command. It is 125 if the emulator fails, 126 if the command is not executable, and 127 if it does
+    not exist.
     """
     if sys.platform == "win32":
         raise failed("exec needs Linux or macOS; see `face-emulator env`", code=OWN_FAILURE)

@@ -49,7 +49,7 @@ def show_scenario(*, name: str, url: str) -> None:
 def load_scenario(*, name: str, credential: str | None, url: str, as_json: bool) -> None:
     """Load a scenario.
 
-    It adds fault rules and sets the progression, lifetimes and credential states of the scenario.
+    The command adds the fault rules, and sets the progression, lifetimes and states of credentials.
     """
     with connected(url, credential) as client:
         # The server finds a built-in scenario by name, because it may have other vendors than this process.
@@ -62,6 +62,6 @@ def load_scenario(*, name: str, credential: str | None, url: str, as_json: bool)
 @credential_filter_option
 @url_option
 def unload_scenario(*, name: str, credential: str | None, url: str) -> None:
-    """Remove the rules of a scenario. The settings that it changed are kept."""
+    """Remove the rules of a scenario. The settings that the scenario changed are kept."""
     with connected(url, credential) as client:
         client.unload_scenario(name)

@@ -22,7 +22,7 @@ from emulator.commands.output import always_json_option, json_option, print_json
 @url_option
 @always_json_option
 def health(*, url: str) -> None:
-    """Show the version, the vendors and the storage of the emulator, as JSON."""
+    """Show the version and the vendors of the emulator, and where it keeps its state, as JSON."""
     with connected(url) as client:
         print_json(asdict(client.health()))
 

@@ -48,7 +48,7 @@ class Scenario(BaseModel):
     description: Text = Field(default="", description="What the scenario does.")
     progression: Progression | None = Field(
         default=None,
-        description="Rule that decides when new tasks appear finished; null to keep the current one.",
+        description="When new tasks appear finished; null to keep the current progression.",
     )
     lifetimes: LifetimesByVendor = Field(
         default_factory=dict, description="Lifetimes to set, by vendor and name."

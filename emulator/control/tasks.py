@@ -29,7 +29,7 @@ class ListedTask(BaseModel):
         "`held`: the work is done, but the client still sees the task as running. `succeeded` and `failed`: "
         "the task has ended."
     )
-    progression: Progression = Field(description="Rule that decides when the task appears finished.")
+    progression: Progression = Field(description="When the task appears finished.")
     polls: int = Field(
         description="Number of polls. Polls are counted only if the progression or the vendor's API depends "
         "on them; otherwise 0."

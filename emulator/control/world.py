@@ -36,7 +36,7 @@ class Tls(BaseModel):
 
 
 class Health(BaseModel):
-    """Version, vendors and storage of the emulator."""
+    """Version and vendors of the emulator, and where it keeps its state."""
 
     status: str = Field(description="Always `ok`.")
     version: str = Field(description="Version of the emulator.")

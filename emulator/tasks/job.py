@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class TaskFault:
-    """A fault that the call that creates a task passes to the task.
+    """A fault that a call passes to the task that it creates.
 
     Attributes
     ----------

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Mode(StrEnum):
-    """When a task appears finished to the client. In every mode, this waits for the work.
+    """When a task appears finished to the client.
 
-    So in the mode ``immediate``, the response to the creation waits for the work.
+    In every mode, the work must be done first. So in the mode ``immediate``, the response to the creation
+    waits for the work.
     """
 
     REAL = "real"
@@ -28,7 +29,7 @@ class Mode(StrEnum):
 
 
 class Progression(BaseModel):
-    """The rule that decides when a task appears finished to the client."""
+    """A setting that decides when a task appears finished to the client."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

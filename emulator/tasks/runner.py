@@ -120,7 +120,7 @@ class TaskRunner(Stateful):
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
-        """Return the rule that decides when the tasks of ``credential`` appear finished.
+        """Return the progression of new tasks of ``credential``.
 
         A credential without its own progression has the default that a tester set, or else that of the
         settings.
@@ -253,7 +253,7 @@ class TaskRunner(Stateful):
         """Let a task end when its work is done, and return it. Return None if it was deleted.
 
         This replaces the progression or the plan that would decide when the task ends. If the work is already
-        done, the task ends at once. Otherwise this does not wait, and returns the running task. With
+        done, the task ends at once. Otherwise, the running task is returned without waiting. With
         ``error``, the task fails with this error. A finished task does not change.
         """
         async with self._lock(task_id):

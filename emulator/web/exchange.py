@@ -173,7 +173,7 @@ class Exchange:
             raise BodyTimedOut from None
 
     async def _take_within(self, seconds: float) -> Message:
-        """Wait for the next message, at most for ``seconds``, and for what the whole body may still take."""
+        """Wait for the next message, for ``seconds`` at most, or for less if the body's time ends earlier."""
         clock = asyncio.get_running_loop()
         left = self.pause_seconds + self._arrived / SLOWEST_BYTES - self._waited_s
         begun = clock.time()

@@ -40,7 +40,7 @@ async def foreign_address(host: str, port: int) -> str:
     Raises
     ------
     OSError
-        If it has none, or is this machine. The control API must not be reachable through the proxy.
+        If ``host`` has no address, or is this machine, because the proxy must not reach the control API.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     address = str(found[0][4][0])

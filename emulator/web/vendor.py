@@ -72,7 +72,8 @@ class Dialect:
         Guesses the credential of a request that no route answers.
     open_paths : tuple of str
         Prefixes of the paths whose responses web pages of all origins may read. If there are any, pages of
-        this machine and of the setting ``origins`` may read the responses of all paths.
+        this machine and of the setting ``origins`` may read the responses of all paths. If there are none, no
+        page of another origin can read a response.
     exposed_headers : tuple of str
         Response headers that web pages may read.
     """

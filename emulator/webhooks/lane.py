@@ -29,7 +29,7 @@ class Lane:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Callable[[], None]]:
-        """Wait for the turn of a request, which the ``with`` block makes.
+        """Wait for the turn of the request that the ``with`` block makes.
 
         The block must call the yielded function when the request is sent.
         """

@@ -99,7 +99,7 @@ class Connection:
         return self._parsed(kind, self._call(method, path, **options))
 
     def _parsed(self, kind: type[Answer], document: Any) -> Answer:
-        """Convert JSON to an object of type ``kind``. Members that it does not have are ignored."""
+        """Convert JSON to an object of type ``kind``. Members that ``kind`` does not have are ignored."""
         try:
             return _CONVERTER.structure(document, kind)
         except (BaseValidationError, KeyError, TypeError, ValueError) as error:
@@ -171,7 +171,7 @@ class Connection:
 
 
 def segment(text: str) -> str:
-    """Return a text as one segment of a path. It can contain slashes and be `.` or `..`."""
+    """Return a text as one segment of a path. The text can contain slashes or be `.` or `..`."""
     quoted = quote(text, safe="")
     return quoted.replace(".", "%2E") if quoted in {".", ".."} else quoted
 

@@ -54,18 +54,22 @@ class Journal(Connection):
         self._call("DELETE", "/calls", scoped=True)
 
     def verify(
-        self, *, count: int | None = None, at_least: int = 0, at_most: int | None = None, **match: Any
+        self,
+        *,
+        count: int | None = None,
+        at_least: int | None = None,
+        at_most: int | None = None,
+        **match: Any,
     ) -> Verdict:
-        """Check how many calls match (without numbers, at least one must), and return the verdict.
+        """Check how many calls match. Without a number, at least 1 must. Return the verdict.
 
-        ``count`` is the exact number. Without any number, at least 1 call must match. The keywords ``match``
-        are the fields of ``VerifyMatch``. If too few calls match, the verdict has the calls that come closest
-        to matching.
+        ``count`` is the exact number. The keywords ``match`` are the fields of ``VerifyMatch``. If too few
+        calls match, the verdict has the calls that come closest to matching.
         """
-        wanted: Any = {"at_least": at_least, "at_most": at_most}
+        wanted: Any = {"at_least": at_least or 0, "at_most": at_most}
         if count is not None:
             wanted = count
-        elif not at_least and at_most is None:
+        elif at_least is None and at_most is None:
             wanted = {"at_least": 1}
         body = {"match": {**self._mine(), **match}, "count": wanted}
         return self._read(Verdict, "POST", "/calls/verify", body=body)

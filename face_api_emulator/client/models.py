@@ -272,9 +272,10 @@ class LoadedScenario:
 
 class Mode(StrEnum):
     """
-    When a task appears finished to the client. In every mode, this waits for the work.
+    When a task appears finished to the client.
 
-    So in the mode ``immediate``, the response to the creation waits for the work.
+    In every mode, the work must be done first. So in the mode ``immediate``, the response to the creation
+    waits for the work.
     """
 
     REAL = "real"
@@ -355,7 +356,7 @@ class Operations:
 @dataclass(frozen=True, kw_only=True)
 class Progression:
     """
-    The rule that decides when a task appears finished to the client.
+    A setting that decides when a task appears finished to the client.
     """
 
     mode: Mode = Mode.REAL
@@ -404,7 +405,7 @@ class RecordedCall:
     """
     vendor: str
     """
-    Name of the vendor; `proxy` for a request to the proxy for another host, `server` for a request that the server refused and that belongs to no vendor.
+    Name of the vendor; `proxy` for a request to the proxy for a host that is not emulated, `server` for a request that the server refused and that belongs to no vendor.
     """
     operation: str | None
     """
@@ -782,7 +783,7 @@ class ErrorDescription:
 @dataclass(frozen=True, kw_only=True)
 class Health:
     """
-    Version, vendors and storage of the emulator.
+    Version and vendors of the emulator, and where it keeps its state.
     """
 
     status: str
@@ -839,7 +840,7 @@ class ListedTask:
     """
     progression: Progression
     """
-    Rule that decides when the task appears finished.
+    When the task appears finished.
     """
     polls: int
     """

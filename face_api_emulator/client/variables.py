@@ -28,7 +28,8 @@ def variables_of(
 
     ``FACE_EMULATOR_URL`` is the URL of the client. Each vendor has a ``<VENDOR>_URL`` and one variable for
     each part of its credential. With TLS, there are also the variables of trust, and those of the proxy if
-    ``has_proxy``. If the emulator runs on another machine, its certificates are stored in the user's cache.
+    ``has_proxy``. If this machine does not have the emulator's certificates, copies are stored in the
+    user's cache.
     """
     health = client.health()
     variables = {"FACE_EMULATOR_URL": client.base_url}
@@ -43,7 +44,7 @@ def variables_of(
 
 
 def trusted(client: Client, folder: Path) -> TrustFiles:
-    """Return the emulator's files for clients: those in ``folder``, or copies from another machine."""
+    """Return the emulator's files for clients: those in ``folder``, or copies in the user's cache."""
     root = client.certificates("ca.pem")
     files = trust_files(folder)
     if files.ca.is_file() and files.ca.read_bytes() == root and files.bundle.is_file():

@@ -29,7 +29,7 @@ class World(Connection):
     """Methods of ``Client`` for the emulator as a whole."""
 
     def health(self) -> Health:
-        """Return the version, the vendors and the storage of the emulator."""
+        """Return the version and the vendors of the emulator, and where it keeps its state."""
         return self._read(Health, "GET", "/health")
 
     def ready(self) -> bool:

@@ -110,7 +110,7 @@ class SharedServer:
         Raises
         ------
         CannotStart
-            If it is not installed, or does not become ready.
+            If the emulator is not installed, or does not become ready.
         """
         with _locked(self.folder / "lock"):
             found = self.running()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.server import running_server
+from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from face_api_emulator.client import Client
 
@@ -26,3 +26,12 @@ def test_all_calls_are_listed_and_exported(workers: WorkerPool) -> None:
         assert [call.number for call in client.calls(limit=2)] == [1, 2]
         assert [call.number for call in client.calls(last=2)] == [COUNT - 1, COUNT]
         assert len(client.calls(after=5)) == COUNT - 5
+
+
+def test_a_verification_without_a_number_expects_a_call(server: Listening) -> None:
+    with Client(server.base_url, "sk-no-calls") as client:
+        assert client.verify().message.startswith("expected at least 1 call, but 0 matched")
+        assert client.verify(at_least=0).ok
+        assert client.verify(at_most=0).ok
+        assert client.verify(count=0).ok
+        assert not client.verify(at_least=1, at_most=2).ok

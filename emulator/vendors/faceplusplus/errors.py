@@ -149,7 +149,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{ONLY_BY_FAULT}. Otherwise, a request can have several fields for one image.",
+            f"{ONLY_BY_FAULT}. A request can have several fields for one image.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(

@@ -133,7 +133,7 @@ class PerfectCorpSettings(VendorSettings):
     webhook_gaps_s: Gaps | Json[Gaps] = Field(
         default=STANDARD_GAPS_S,
         description="JSON list with one number for each attempt of a delivery: the seconds to wait before "
-        "this attempt, by the emulator's clock.",
+        "this attempt, by the emulator's clock. The first number has no effect.",
     )
     webhook_timeout_s: float = Field(
         default=15.0, gt=0, description="Real seconds to wait for an endpoint's response."

@@ -173,9 +173,9 @@ class MultipartParser:
             raise MultipartError("the body ends before the last boundary")
 
     def _read_head(self, data: bytes, at: int) -> Generator[Event, None, int | None]:
-        """Parse a head, which begins with the line end of the boundary, and return the end of it.
+        """Parse a head and return where it ends, or None if its end has not arrived.
 
-        Return None if it has not arrived. The line end is part of it because the head can be empty.
+        A head begins with the line end of the boundary, because its headers can be missing.
         """
         found = END_OF_HEAD.search(data, at)
         end = len(data) if found is None else found.start()
@@ -195,7 +195,7 @@ class MultipartParser:
     def _read_content(self, data: bytes, at: int) -> Generator[Event, None, int | None]:
         """Parse content, or the preamble, up to the next boundary, and return the end of the boundary.
 
-        Return None if it has not arrived.
+        Return None if the boundary has not arrived.
         """
         end, after = self._find_boundary(data, at)
         if self._state is _State.CONTENT:

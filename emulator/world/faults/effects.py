@@ -116,7 +116,9 @@ class Effect(Data):
     places: Mapping[Text, Text] = Field(
         default_factory=dict, description="Values for placeholders in the error's text, such as `{param}`."
     )
-    latency: Annotated[Latency | None, BeforeValidator(_latency)] = Field(
+    latency: Annotated[
+        Latency | None, BeforeValidator(_latency, json_schema_input_type=Seconds | Latency | None)
+    ] = Field(
         default=None,
         description="Delay of the response in real time: a number of seconds, `{between: [1, 3]}` or "
         "`{percentiles: {50: 0.2, 99: 4}}`.",
@@ -149,8 +151,8 @@ class Effect(Data):
     )
     webhook: WebhookFault | None = Field(
         default=None,
-        description="Fault of a webhook. If the rule matches a webhook, it applies to that. If it matches "
-        "a call, it applies to the webhooks that are sent when the task of this call ends.",
+        description="Fault of a webhook. A rule that matches a webhook changes this webhook. A rule that "
+        "matches a call changes the webhooks that are sent when the task of the call ends.",
     )
     picture: PictureFault | None = Field(
         default=None, description="Changes to the picture in the request, before faces are detected in it."

@@ -289,7 +289,7 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether ``operation`` can return ``error``. If it is None, return whether all operations can."""
+    """Return whether ``operation``, or each operation if it is None, can return ``error``."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors

@@ -84,7 +84,7 @@ class FaultRule(Data):
     match: Match = Field(
         default=Match(), description="Calls that can get the fault; an omitted member matches every call."
     )
-    effect: Annotated[Effect, BeforeValidator(named)] = Field(
+    effect: Annotated[Effect, BeforeValidator(named, json_schema_input_type=Text | Effect)] = Field(
         description="An effect, or the name of an effect or of an error."
     )
     count: int | None = Field(

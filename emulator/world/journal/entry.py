@@ -20,8 +20,8 @@ class RecordedCall(BaseModel):
 
     number: int = Field(description="Number of the call, counted from 1 across all credentials.")
     vendor: str = Field(
-        description="Name of the vendor; `proxy` for a request to the proxy for another host, `server` for a "
-        "request that the server refused and that belongs to no vendor."
+        description="Name of the vendor; `proxy` for a request to the proxy for a host that is not "
+        "emulated, `server` for a request that the server refused and that belongs to no vendor."
     )
     operation: str | None = Field(
         description="Name of the operation; null for a path or method that is not served."

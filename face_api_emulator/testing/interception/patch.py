@@ -16,7 +16,7 @@ _MISSING = object()
 
 
 class Patch:
-    """A replaced attribute. Undoing it leaves the attribute alone if other code has replaced it since."""
+    """A replaced attribute. ``undo`` does nothing if other code has replaced it since."""
 
     def __init__(self, owner: Any, name: str, make: Make) -> None:
         self._owner, self._name = owner, name

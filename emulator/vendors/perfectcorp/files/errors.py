@@ -54,7 +54,7 @@ STORE = ErrorCatalogue(
         _store(
             "HeadersNotSigned", 403, "AccessDenied",
             "There were headers present in the request which were not signed",
-            "The request has a header that the URL does not sign: `Content-MD5`, or one whose name begins with `x-amz-`.",
+            "The request has a header that the URL does not sign: `Content-MD5`, or one that begins with `x-amz-`, except `x-amz-content-sha256`.",
             details={"HeadersNotSigned": "{names}"}, example={"names": "x-amz-acl"},
         ),
         _store(
@@ -85,7 +85,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "BadDigest", 400, "BadDigest", "The Content-MD5 you specified did not match what we received.",
-            f"{ONLY_BY_FAULT}. Otherwise, every MD5 sum in `Content-MD5` causes `HeadersNotSigned`.",
+            f"{ONLY_BY_FAULT}. Without one, every MD5 sum in `Content-MD5` causes `HeadersNotSigned`.",
             is_natural=False,
         ),
         _store(

@@ -208,7 +208,7 @@ UPLOAD = Operation(
     errors=UPLOAD_ERRORS,
     path_parameters={"key": "Key of the file in the object store, as in the presigned URL."},
     request=bytes,
-    request_types=("image/jpeg", "image/png"),
+    request_types=("image/*", "video/*"),
     response_types=("application/octet-stream",),
     is_open=True,
     # A URL signs Content-Length, except if the file was registered without a size.

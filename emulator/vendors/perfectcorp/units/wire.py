@@ -65,7 +65,7 @@ class Info(Member):
 
     credits: list[SpentUnits] = Field(description="Units that the charge took from each grant.")
     dst_actions: list[str] = Field(
-        description="Empty: face-reshape has no list of actions, as other features of the vendor have."
+        description="Always empty. Other features of the vendor list their actions here."
     )
 
 
