@@ -73,9 +73,8 @@ def group_table(groups: Sequence[int]) -> None:
             doubles += sum(max(0, times - 1) for times in shown)
             nobody += sum(all(overlap(box, person.box) <= 0.4 for person in people) for box in boxes)
         name = f"{count} people, {widths[0]:.0%} to {widths[1]:.0%}"
-        say(
-            f"{name:>28} {f'{found_count} of {count * len(groups)}':>12} {doubles:>3} twice {nobody:>3} nobody"
-        )
+        shown_count = f"{found_count} of {count * len(groups)}"
+        say(f"{name:>26} {shown_count:>14} {doubles:>3} twice {nobody:>3} nobody")
 
 
 def _group(seed: int, count: int, widths: tuple[float, float]) -> list[SyntheticFaceSpec]:
