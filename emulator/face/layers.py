@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.reshape import displaced_landmarks, head_frame
-from emulator.face.reshape_parameters import ReshapeParameters
+from emulator.face.reshape import head_frame
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 from emulator.face.warp import DisplacementField, Share
 
@@ -32,18 +31,23 @@ Plane: TypeAlias = NDArray[np.float32]
 # the model needs more of the hair and the shoulders to recognise them.
 _SURROUNDINGS = 1.5
 
+# Distances from the outline of the face at which the field is examined, and the displacement in pixels below
+# which it does not matter.
+_RINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+_VISIBLE = 0.5
+
 # The distance outside the person from which the background stays.
 _REACH = 0.085
 
 # The width of the strip around the outline that moves with the person, so that a soft edge is not stretched.
-_RIM = 0.012
+_RIM = 0.006
 
 # How far the share is computed beyond the field, because doubt about the mask spreads.
 _MARGIN = 0.3
 
 # The smallest width of the strip in which the share falls, where a person who gets wider reaches beyond
 # `_REACH`.
-_LEAST_STRIP = 0.015
+_LEAST_STRIP = 0.004
 
 # Pixels of the segmented part per u, at most: details of the outline are not finer in the model's mask.
 _WORKING_UNIT = 100.0
@@ -73,7 +77,6 @@ _UNFOLDING_ROUNDS = 6
 def person_share(
     image: Image,
     landmarks: Points3,
-    parameters: ReshapeParameters,
     field: DisplacementField,
     segment: Callable[[Image], Mask],
 ) -> Share | None:
@@ -84,17 +87,15 @@ def person_share(
     image : (H, W, 3) uint8
     landmarks : (478, 3) float64
         The face that ``field`` reshapes, in pixels.
-    parameters : ReshapeParameters
     field : DisplacementField
-        The result of `reshape_field` for these parameters.
     segment : callable
         Returns the mask (H, W) of people in a picture, 0 to 1; see `FaceDetector.segment_person`.
 
     Returns
     -------
     Share or None
-        None if the whole field must be used unchanged, because the parameters do not move the outline of
-        the face, or because the segmentation does not find the face.
+        None if the whole field must be used unchanged, because it does not reach beyond the outline of the
+        face, or because the segmentation does not find the face.
 
     Raises
     ------
@@ -102,15 +103,13 @@ def person_share(
         If ``image`` is not an `Image`.
     """
     check_image(image)
-    if not _moves_outline(landmarks, parameters):
-        return None
     frame_unit = head_frame(landmarks).unit
     oval = landmarks[list(FACE_OVAL), :2]
     rows, columns = field.pixels
     margin = _MARGIN * frame_unit
     low = np.maximum(np.array([columns.start, rows.start]) - margin, 0.0)
     high = np.minimum(np.array([columns.stop, rows.stop]) + margin, (image.shape[1] - 1, image.shape[0] - 1))
-    if field.is_zero or (high <= low).any():
+    if not _reaches_outside(field, oval, frame_unit) or (high <= low).any():
         return None
     pitch = max(1.0, frame_unit / _WORKING_UNIT)
     unit = frame_unit / pitch
@@ -127,9 +126,14 @@ def person_share(
     return Share((float(low[0]), float(low[1])), (pitch, pitch), _unfolded(share, moved))
 
 
-def _moves_outline(landmarks: Points3, parameters: ReshapeParameters) -> bool:
-    oval = list(FACE_OVAL)
-    return bool((displaced_landmarks(landmarks, parameters)[oval] != landmarks[oval]).any())
+def _reaches_outside(field: DisplacementField, oval: Points2, unit: float) -> bool:
+    """Return whether the field visibly moves anything just outside the face with the outline ``oval``."""
+    if field.is_zero:
+        return False
+    outward = oval - oval.mean(axis=0)
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    rings = np.concatenate([oval + distance * unit * outward for distance in _RINGS])
+    return bool((np.linalg.norm(field.at(rings), axis=1) > _VISIBLE).any())
 
 
 def _segmented(image: Image, oval: Points2, unit: float, segment: Callable[[Image], Mask]) -> Share:
@@ -202,9 +206,10 @@ def _unfolded(share: Plane, moved: Plane) -> Plane:
         folds = _jacobian(share, moved) < _LEAST_JACOBIAN
         if not folds.any():
             return share
-        relief = cv2.dilate(folds.astype(np.float32), np.ones((7, 7), np.uint8))
-        relief = cv2.GaussianBlur(relief, (0, 0), 2.0)
-        share = share + (1.0 - share) * np.asarray(relief, np.float32)
+        relief = np.zeros(share.shape, np.float32)
+        relief[:-1, :-1] = folds
+        relief = cv2.dilate(relief, np.ones((9, 9), np.uint8))
+        share = share + (1.0 - share) * np.asarray(cv2.GaussianBlur(relief, (0, 0), 2.0), np.float32)
     folds = _jacobian(share, moved) < _LEAST_JACOBIAN
     return np.ones_like(share) if folds.any() else share
 

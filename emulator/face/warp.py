@@ -55,6 +55,9 @@ _INVISIBLE = 0.01
 # linearly in between, with an error below a twentieth of a pixel.
 _LATTICE_PER_NODE = 2.5
 
+# The same for a field with a share, because the share changes faster than the field.
+_SHARED_LATTICE_PER_NODE = 5.0
+
 # Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128
 
@@ -164,7 +167,7 @@ class Share:
     pitch: tuple[float, float]
     values: NDArray[np.float32]
 
-    def sampled(self, x: Grid, y: Grid) -> NDArray[np.float32]:
+    def sampled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Return the share (len(y), len(x)) at columns ``x`` and rows ``y``, in pixels."""
         across = ((x - self.origin[0]) / self.pitch[0]).astype(np.float32)
         down = ((y - self.origin[1]) / self.pitch[1]).astype(np.float32)
@@ -398,7 +401,8 @@ def _sources(
     """
     if field.is_zero:
         return
-    step = max(1, int(field.pitch / _LATTICE_PER_NODE))
+    per_node = _LATTICE_PER_NODE if share is None else _SHARED_LATTICE_PER_NODE
+    step = max(1, int(field.pitch / per_node))
     rows, columns = field.pixels
     # One more sample on each side, so that every pixel lies between samples.
     first_row, first_column = rows.start // step - 1, columns.start // step - 1

@@ -43,9 +43,7 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
         field = reshape_field(
             face.landmarks, options.parameters, shape, [other.landmarks for other in others]
         )
-        share = person_share(
-            original.image, face.landmarks, options.parameters, field, detector().segment_person
-        )
+        share = person_share(original.image, face.landmarks, field, detector().segment_person)
         if alpha is None:
             image = warp_image(image, field, share)
         else:
