@@ -208,8 +208,8 @@ def _unfolded(share: Plane, moved: Plane) -> Plane:
             return share
         relief = np.zeros(share.shape, np.float32)
         relief[:-1, :-1] = folds
-        relief = cv2.dilate(relief, np.ones((9, 9), np.uint8))
-        share = share + (1.0 - share) * np.asarray(cv2.GaussianBlur(relief, (0, 0), 2.0), np.float32)
+        spread = cv2.GaussianBlur(cv2.dilate(relief, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
+        share = share + (1.0 - share) * np.asarray(spread, np.float32)
     folds = _jacobian(share, moved) < _LEAST_JACOBIAN
     return np.ones_like(share) if folds.any() else share
 
