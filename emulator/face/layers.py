@@ -62,7 +62,7 @@ _PERSON = 0.3
 _OUTLINE_BLUR = 0.012
 
 # The mask is in doubt where it is between these values, over an area that is wider than twice the radius.
-# Around such an area, the field is used unchanged, and within the fade it becomes the usual one again.
+# The whole field is used there and up to the margin. Over the fade, the share falls to its usual value.
 _DOUBTFUL = (0.15, 0.85)
 _DOUBT_RADIUS, _DOUBT_MARGIN, _DOUBT_FADE = 0.05, 0.15, 0.15
 
