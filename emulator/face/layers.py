@@ -37,7 +37,7 @@ _RINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 _VISIBLE = 0.5
 
 # The distance outside the person from which the background stays.
-_REACH = 0.085
+_REACH = 0.08
 
 # The width of the strip around the outline that moves with the person, so that a soft edge is not stretched.
 _RIM = 0.006

@@ -56,7 +56,7 @@ _INVISIBLE = 0.01
 _LATTICE_PER_NODE = 2.5
 
 # The same for a field with a share, because the share changes faster than the field.
-_SHARED_LATTICE_PER_NODE = 5.0
+_SHARED_LATTICE_PER_NODE = 4.0
 
 # Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128

@@ -15,14 +15,19 @@ from emulator.face.landmarks import FACE_OVAL
 from emulator.face.layers import person_share
 from emulator.face.reshape import displaced_landmarks, head_frame, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
-from emulator.face.synthetic import SyntheticFaceSpec
-from emulator.face.synthetic.person import HairType
+from emulator.face.synthetic import Background, HairType, SyntheticFaceSpec
 from emulator.face.types import Image, Mask, Points3
 from emulator.face.warp import DisplacementField, Share, warp_cutout, warp_image
 from laboratory.background import drawn_person, line_motion
 
 NAMES = tuple(field.name for field in fields(ReshapeParameters))
 ENDS = [(name, end) for name in NAMES for end in ((1.0,) if name in ONE_SIDED else (-1.0, 1.0))]
+FAR_REACHING = [
+    (name, end)
+    for name, end in ENDS
+    if name.startswith(("face_", "jaw", "cheek", "chin_"))
+    or (name, end) in {("eye_distance", 1.0), ("lip_width", 1.0)}
+]
 SMALLEST = {name: (1.0 if name in ONE_SIDED else -1.0) for name in NAMES}
 LARGEST = {name: (0.0 if name in ONE_SIDED else 1.0) for name in NAMES}
 NARROWER = ({"face_width": -1.0}, {"jaw": 1.0}, {"cheekbones": 1.0}, {"chin_length": -1.0})
@@ -61,32 +66,33 @@ def displacement(field: DisplacementField, share: Share) -> NDArray[np.float32]:
     return field.dense() * share.sampled(np.arange(width), np.arange(height))[:, :, None]
 
 
+# Each backdrop differs from the person's skin and hair, so the mask is not in doubt.
 @pytest.mark.parametrize(
-    ("seed", "hair", "yaw"),
+    ("seed", "hair", "background", "yaw"),
     [
-        (40, "short_straight", -12),
-        (41, "short_wavy", 0),
-        (43, "long_wavy", -12),
-        (45, "ponytail_wavy", 12),
-        (46, "curly", -12),
-        (47, "bald", 0),
+        (40, "short_straight", "studio", -12),
+        (43, "long_wavy", "outdoors", -12),
+        (45, "ponytail_wavy", "wall", 12),
+        (46, "curly", "window", -12),
+        (47, "bald", "outdoors", 0),
     ],
 )
 def test_a_line_beside_the_head_stays(
-    detector: MediaPipeDetector, seed: int, hair: HairType, yaw: float
+    detector: MediaPipeDetector, seed: int, hair: HairType, background: Background, yaw: float
 ) -> None:
-    spec = SyntheticFaceSpec(seed=seed, hair_type=hair, yaw=yaw, width=560, height=560)
+    spec = SyntheticFaceSpec(seed=seed, hair_type=hair, background=background, yaw=yaw, width=640, height=640)
     image, person = drawn_person(spec)
     landmarks = detector.detect(image)[0].landmarks
     unit = head_frame(landmarks).unit
-    for name, end in ENDS:
+    for name, end in FAR_REACHING:
         field = field_of(image, landmarks, {name: end})
-        share = person_share(image, landmarks, field, detector.segment_person)
-        kept = line_motion(person, landmarks, unit, field, share)
+        kept = line_motion(
+            person, landmarks, unit, field, person_share(image, landmarks, field, detector.segment_person)
+        )
         # A wider face comes close to the line, and the outline of the mask is not exact.
         widens = end > 0 and name.startswith(("face_", "chin_"))
-        assert kept.pixels.max() < (1.6 if widens else 0.5), (name, end)
-        assert (kept.pixels > 0.5).mean() < 0.03, (name, end)
+        assert kept.pixels.max() < (1.8 if widens else 0.6), (name, end)
+        assert (kept.pixels > 0.5).mean() < (0.08 if widens else 0.01), (name, end)
 
 
 def test_the_person_moves_as_without_a_share(
