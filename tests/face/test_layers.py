@@ -72,8 +72,6 @@ def displacement(field: DisplacementField, share: Share) -> NDArray[np.float32]:
     [
         (40, "short_straight", "studio", -12),
         (43, "long_wavy", "outdoors", -12),
-        (45, "ponytail_wavy", "wall", 12),
-        (46, "curly", "window", -12),
         (47, "bald", "outdoors", 0),
     ],
 )
