@@ -1,8 +1,9 @@
 """Effect and cost of the reshape: ``python -m benchmarks.reshape``.
 
 The first tables show how much each parameter changes the proportion that it controls, measured in the
-output picture (see ``laboratory.proportions``). The last tables show the time of each stage on one core. For
-comparison, the row "floor" has the time to decode a picture, resample it once, and encode it.
+output picture (see ``laboratory.proportions``). The next table shows how far a line in the background moves
+(see ``laboratory.background``). The last tables show the time of each stage on one core. For comparison, the
+row "floor" has the time to decode a picture, resample it once, and encode it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, get_args
 
 import cv2
 import numpy as np
@@ -21,17 +22,18 @@ from numpy.typing import NDArray
 
 from emulator.face.detection import MediaPipeDetector
 from emulator.face.fit import fit_head
-from emulator.face.landmarks import FACE_OVAL
+from emulator.face.layers import person_share
 from emulator.face.reshape import LIP_PARAMETERS, head_frame, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.skin import smooth_skin
-from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
+from emulator.face.synthetic import Background, Expression, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
 from emulator.face.warp import minimum_jacobian, warp_image
 from emulator.pipelines.decoding import decode_picture
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import ImageRules, ReshapeOptions
 from emulator.pipelines.reshape import reshape_picture
+from laboratory.background import LINE_DISTANCE, drawn_person, line_motion
 from laboratory.proportions import PROPORTIONS, measured_effect, outline_motion, speckled, teeth_stretch
 
 # ruff: noqa: T201 - the benchmark prints tables
@@ -60,7 +62,7 @@ def faces(detector: MediaPipeDetector) -> dict[str, tuple[Image, Points3]]:
     return shown
 
 
-def print_effects(title: str, image: Image, landmarks: Points3) -> None:
+def print_effects(title: str, image: Image, landmarks: Points3, detector: MediaPipeDetector) -> None:
     """Print the effects of all parameters on one face."""
     print(f"\n{title}: u is {head_frame(landmarks).unit:.0f} pixels; % is of the proportion or of u")
     print(
@@ -69,7 +71,9 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
     )
     for name, proportion in PROPORTIONS.items():
         values = [value for value in VALUES if value > 0 or name not in ONE_SIDED]
-        effects = {value: measured_effect(image, landmarks, name, value) for value in values}
+        effects = {
+            value: measured_effect(image, landmarks, name, value, detector.segment_person) for value in values
+        }
         percent = 1.0 if proportion.unit == "deg" else 100.0
         shown = [
             f"{percent * effects[value].change:7.2f}" if value in effects else " " * 7 for value in VALUES
@@ -98,37 +102,51 @@ def print_effects(title: str, image: Image, landmarks: Points3) -> None:
         for values in extremes
     )
     print(f"all parameters at their extremes: smallest Jacobian determinant {lowest:.2f}")
-    bends = ", ".join(
-        f"{bend:.1f} % at {distance} u" for distance, bend in background_bends(image, landmarks)
+
+
+def print_background(detector: MediaPipeDetector) -> None:
+    """Print how far a line beside the head moves by one parameter at its extremes."""
+    print(
+        f"\nmovement of a line {LINE_DISTANCE} u outside hair, ears and face, in pixels, by every parameter"
     )
-    print(f"largest movement outside the face by one parameter, in % of u by distance from it: {bends}")
-
-
-def background_bends(image: Image, landmarks: Points3) -> list[tuple[float, float]]:
-    """Return distances from the outline of the face, and the largest movement there by one parameter.
-
-    Distances are in u, the distance between the outer eye corners. Movements are in % of u.
-    """
-    frame = head_frame(landmarks)
-    rim = landmarks[list(FACE_OVAL), :2]
-    outward = (rim - rim.mean(axis=0)) / np.linalg.norm(rim - rim.mean(axis=0), axis=1, keepdims=True)
-    ends = [
-        ReshapeParameters(**{name: value})
-        for name in NAMES
-        for value in ((1.0,) if name in ONE_SIDED else (-1.0, 1.0))
-    ]
-    fields_at_ends = [reshape_field(landmarks, end, (image.shape[0], image.shape[1])) for end in ends]
-    return [
-        (
-            distance,
-            max(
-                100 * float(np.linalg.norm(field.at(rim + distance * frame.unit * outward), axis=1).max())
-                for field in fields_at_ends
-            )
-            / frame.unit,
+    print("at its extremes; points that the reshaped person covers or touches are left out")
+    print(f"{'':<20} {'u':>4} {'whole field':>21} {'background stays':>30}")
+    print(f"{'':<25} {'max':>10} {'over 0.5':>10} {'max':>9} {'over 0.5':>10} {'median':>9}  {'largest by'}")
+    for index, hair in enumerate(get_args(HairType)):
+        place = get_args(Background)[index % 4]
+        spec = SyntheticFaceSpec(
+            seed=40 + index,
+            hair_type=hair,
+            background=place,
+            yaw=12.0 * (index % 3 - 1),
+            width=640,
+            height=640,
         )
-        for distance in (0.0, 0.2, 0.4, 0.6, 0.8)
-    ]
+        image, person = drawn_person(spec)
+        _print_line(f"{hair}, {place}", image, person, detector)
+    astronaut = np.asarray(skimage.data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    # For a photograph, the mask of the whole picture takes the place of the truth.
+    _print_line("astronaut", astronaut, detector.segment_person(astronaut) > 0.5, detector)
+
+
+def _print_line(title: str, image: Image, person: NDArray[np.bool_], detector: MediaPipeDetector) -> None:
+    landmarks = detector.detect(image)[0].landmarks
+    unit = head_frame(landmarks).unit
+    before, after, largest = [], [], (0.0, "")
+    for name in NAMES:
+        for value in (1.0,) if name in ONE_SIDED else (-1.0, 1.0):
+            field = reshape_field(
+                landmarks, ReshapeParameters(**{name: value}), (image.shape[0], image.shape[1])
+            )
+            share = person_share(image, landmarks, field, detector.segment_person)
+            before.append(line_motion(person, landmarks, unit, field, None).pixels)
+            after.append(line_motion(person, landmarks, unit, field, share).pixels)
+            largest = max(largest, (float(after[-1].max(initial=0.0)), f"{name} {100 * value:+.0f}"))
+    whole, kept = np.concatenate(before), np.concatenate(after)
+    print(
+        f"{title:<27} {unit:4.0f} {whole.max():5.1f} {100 * (whole > 0.5).mean():8.1f} %"
+        f" {kept.max():9.2f} {100 * (kept > 0.5).mean():8.2f} % {np.median(kept):9.2f}  {largest[1]}"
+    )
 
 
 def print_smiles(detector: MediaPipeDetector) -> None:
@@ -188,7 +206,8 @@ def print_costs(side: int, repetitions: int) -> None:
     stage("fit", lambda: fit_head(landmarks))
     smooth = stage("smooth", lambda: smooth_skin(image, landmarks, 0.5, 0.5))
     field = stage("field", lambda: reshape_field(landmarks, parameters, (side, side)))
-    warped = stage("warp", lambda: warp_image(smooth, field))
+    share = stage("share", lambda: person_share(image, landmarks, field, detector.segment_person))
+    warped = stage("warp", lambda: warp_image(smooth, field, share))
     stage("encode", lambda: encode_jpeg(warped, quality=95))
     everything = np.moveaxis(np.mgrid[:side, :side].astype(np.float32)[::-1], 0, 2) + np.float32(0.3)
     everything = np.ascontiguousarray(everything)
@@ -213,7 +232,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, nargs="*", help="additional photographs to measure")
     parser.add_argument("--costs-only", action="store_true")
+    parser.add_argument("--background-only", action="store_true")
     given = parser.parse_args()
+    if given.background_only:
+        print_background(MediaPipeDetector())
+        return
     if not given.costs_only:
         detector = MediaPipeDetector()
         shown = faces(detector)
@@ -221,8 +244,9 @@ def main() -> None:
             image = decode_picture(photo.read_bytes(), RULES).image
             shown[photo.name] = image, detector.detect(image)[0].landmarks
         for title, (image, landmarks) in shown.items():
-            print_effects(title, image, landmarks)
+            print_effects(title, image, landmarks, detector)
         print_smiles(detector)
+        print_background(detector)
     cv2.setNumThreads(1)
     print_costs(1024, 25)
     print_costs(4096, 7)

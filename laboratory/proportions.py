@@ -29,9 +29,10 @@ from emulator.face.landmarks import (
     RIGHT_IRIS,
     SURFACE_COUNT,
 )
+from emulator.face.layers import person_share
 from emulator.face.reshape import HeadFrame, head_frame, reshape_field
 from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.face.types import Image, Points3, check_image, check_points
+from emulator.face.types import Image, Mask, Points3, check_image, check_points
 from emulator.face.warp import DisplacementField, minimum_jacobian, warp_image
 
 FEATURES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -166,8 +167,16 @@ The unit is u, the distance between the outer eye corners.
 """
 
 
-def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -> Effect:
+def measured_effect(
+    image: Image,
+    landmarks: Points3,
+    name: str,
+    value: float,
+    segment: Callable[[Image], Mask] | None = None,
+) -> Effect:
     """Measure the effect of parameter ``name`` at ``value`` on the pixels of ``image`` (H, W, 3).
+
+    With ``segment``, the background stays; see `emulator.face.layers.person_share`.
 
     Raises
     ------
@@ -177,7 +186,8 @@ def measured_effect(image: Image, landmarks: Points3, name: str, value: float) -
     """
     shape = image.shape[0], image.shape[1]
     field = reshape_field(landmarks, ReshapeParameters(**{name: value}), shape)
-    after = warp_image(image, field)
+    share = None if segment is None else person_share(image, landmarks, field, segment)
+    after = warp_image(image, field, share)
     frame = head_frame(landmarks)
     carried = carried_landmarks(optical_flow(image, after), landmarks, frame)
     resting = frame.to_head(landmarks)

@@ -59,6 +59,9 @@ _LATTICE_PER_NODE = 2.5
 # distances to both limits.
 _FULL_SHARE = 0.6
 
+# The same for a field with a share, because the share changes faster than the field.
+_SHARED_LATTICE_PER_NODE = 4.0
+
 # Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
 _STRIP_ROWS = 128
 
@@ -147,6 +150,40 @@ class DisplacementField:
         wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
         dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(rows, -1)
         return dense.reshape(len(y), len(x), 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """The part of a field's displacement that each place of a picture takes.
+
+    Attributes
+    ----------
+    origin : (float, float)
+        x and y of the first value, in pixels.
+    pitch : (float, float)
+        The distances between values along x and y, in pixels.
+    values : (rows, columns) float32
+        0 to 1, on a regular grid. Between the values, the share is interpolated linearly. Outside the grid,
+        it is that of the nearest value.
+    """
+
+    origin: tuple[float, float]
+    pitch: tuple[float, float]
+    values: NDArray[np.float32]
+
+    def sampled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the share (len(y), len(x)) at columns ``x`` and rows ``y``, in pixels."""
+        across = ((x - self.origin[0]) / self.pitch[0]).astype(np.float32)
+        down = ((y - self.origin[1]) / self.pitch[1]).astype(np.float32)
+        places = np.stack(np.broadcast_arrays(across, down[:, None]), axis=-1)
+        sampled = cv2.remap(
+            self.values,
+            places,
+            np.empty(0, np.float32),
+            interpolation=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(sampled, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,10 +409,11 @@ def minimum_jacobian(field: DisplacementField) -> float:
     return float(min(1.0, (1.0 + trace + determinant).min()))
 
 
-def warp_image(image: Image, field: DisplacementField) -> Image:
+def warp_image(image: Image, field: DisplacementField, share: Share | None = None) -> Image:
     """Return ``image`` (H, W, 3) warped by ``field``, with bicubic interpolation.
 
-    Pixels that the field does not move are bit-identical to the input.
+    With a ``share``, each pixel takes only this part of its displacement. Pixels that do not move are
+    bit-identical to the input.
 
     Raises
     ------
@@ -386,12 +424,14 @@ def warp_image(image: Image, field: DisplacementField) -> Image:
     if image.shape[:2] != field.shape:
         raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
     warped = image.copy()
-    for rows, columns, source in _sources(field):
+    for rows, columns, source in _sources(field, share):
         warped[rows, columns] = _resampled(image, source)
     return warped
 
 
-def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField) -> tuple[Image, Alpha]:
+def warp_cutout(
+    image: Image, alpha: NDArray[np.uint8], field: DisplacementField, share: Share | None = None
+) -> tuple[Image, Alpha]:
     """Return ``image`` (H, W, 3) and its opacity ``alpha`` (H, W), both warped by ``field``.
 
     Like `warp_image`, but colours are weighted by their opacity, so that invisible colours do not
@@ -408,7 +448,7 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
     warped, warped_alpha = image.copy(), alpha.copy()
     opacity = alpha.astype(np.float32)
     weighted = image * opacity[:, :, None]
-    for rows, columns, source in _sources(field):
+    for rows, columns, source in _sources(field, share):
         still = _still(source, rows, columns)
         coverage = _resampled(opacity, source)
         colour = _resampled(weighted, source) / np.maximum(coverage, 0.5)[:, :, None]
@@ -418,7 +458,9 @@ def warp_cutout(image: Image, alpha: NDArray[np.uint8], field: DisplacementField
     return warped, warped_alpha
 
 
-def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+def _sources(
+    field: DisplacementField, share: Share | None = None
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
     """Yield the parts of the picture that move: rows, columns, and the positions (h, w, 2) of their sources.
 
     The spline is evaluated on a lattice with steps of a few pixels. In between, the positions are
@@ -427,12 +469,15 @@ def _sources(field: DisplacementField) -> Iterator[tuple[slice, slice, NDArray[n
     """
     if field.is_zero:
         return
-    step = max(1, int(field.pitch / _LATTICE_PER_NODE))
+    per_node = _LATTICE_PER_NODE if share is None else _SHARED_LATTICE_PER_NODE
+    step = max(1, int(field.pitch / per_node))
     rows, columns = field.pixels
     # One more sample on each side, so that every pixel lies between samples.
     first_row, first_column = rows.start // step - 1, columns.start // step - 1
     x, y = _lattice(first_column, columns.stop, step), _lattice(first_row, rows.stop, step)
     lattice = field.sampled(x, y)
+    if share is not None:
+        lattice *= share.sampled(x, y)[:, :, None]
     moves = _moves(lattice)
     lattice[:, :, 0] += x
     lattice[:, :, 1] += y[:, None]

@@ -6,6 +6,7 @@ from emulator.clock import Stopwatch
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
 from emulator.face.fit import fit_head
+from emulator.face.layers import person_share
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_skin
 from emulator.face.types import Image
@@ -42,10 +43,11 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
         field = reshape_field(
             face.landmarks, options.parameters, shape, [other.landmarks for other in others]
         )
+        share = person_share(original.image, face.landmarks, field, detector().segment_person)
         if alpha is None:
-            image = warp_image(image, field)
+            image = warp_image(image, field, share)
         else:
-            image, alpha = warp_cutout(image, alpha, field)
+            image, alpha = warp_cutout(image, alpha, field, share)
     apply_ms = apply.elapsed_ms()
     result_format = "png" if original.format == "png" else "jpeg"
     encoded = encode_like(original, image, alpha)

@@ -1,0 +1,234 @@
+"""The person in front of the background: how much of a reshape each place of the picture takes.
+
+A reshape moves the face, and hair, ears and neck with it. The background should stay. So the displacement
+field is multiplied by a share: 1 on the person, and 0 on the background. Between the new outline of the
+person and `_REACH` outside the old one, the share falls from 1 to 0. This strip of background is stretched
+where the person gets narrower, and compressed where the person gets wider.
+
+The result is still one continuous map that does not fold. So hair keeps its soft edge, no edge appears
+twice, and a wrong mask does not leave a copy of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.face.landmarks import FACE_OVAL
+from emulator.face.reshape import head_frame
+from emulator.face.types import Image, Mask, Points2, Points3, check_image
+from emulator.face.warp import DisplacementField, Share
+
+Plane: TypeAlias = NDArray[np.float32]
+
+# All lengths here are in u, the distance between the outer eye corners.
+
+# How far the segmented part of the picture extends beyond the face's outline. The field ends at 0.72 u, but
+# the model needs more of the hair and the shoulders to recognise them.
+_SURROUNDINGS = 1.5
+
+# Distances from the outline of the face at which the field is examined, and the displacement in pixels below
+# which it does not matter.
+_RINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+_VISIBLE = 0.5
+
+# The distance outside the person from which the background stays.
+_REACH = 0.08
+
+# The width of the strip around the outline that moves with the person, so that a soft edge is not stretched.
+_RIM = 0.006
+
+# How far the share is computed beyond the field, because doubt about the mask spreads.
+_MARGIN = 0.3
+
+# The smallest width of the strip in which the share falls, where a person who gets wider reaches beyond
+# `_REACH`.
+_LEAST_STRIP = 0.004
+
+# Pixels of the segmented part per u, at most: details of the outline are not finer in the model's mask.
+_WORKING_UNIT = 100.0
+
+# The side of the model's input, in pixels.
+_MODEL_SIDE = 256
+
+# The model's mask above this is a person. It is below 0.5, because thin hair is less certain.
+_PERSON = 0.3
+
+# Standard deviation of the blur that removes the steps of the distance from the outline.
+_OUTLINE_BLUR = 0.012
+
+# The mask is in doubt where it is between these values, over an area that is wider than twice the radius.
+# The whole field is used there and up to the margin. Over the fade, the share falls to its usual value.
+_DOUBTFUL = (0.15, 0.85)
+_DOUBT_RADIUS, _DOUBT_MARGIN, _DOUBT_FADE = 0.05, 0.15, 0.15
+
+# If the mask contains less of the face than this, the segmentation failed.
+_LEAST_FACE = 0.5
+
+# The smallest Jacobian determinant. Where it is lower, the share is moved towards 1, the unchanged field.
+_LEAST_JACOBIAN = 0.15
+_UNFOLDING_ROUNDS = 6
+
+
+def person_share(
+    image: Image,
+    landmarks: Points3,
+    field: DisplacementField,
+    segment: Callable[[Image], Mask],
+) -> Share | None:
+    """Return the share of ``field`` that each place takes, so that the background stays.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    landmarks : (478, 3) float64
+        The face that ``field`` reshapes, in pixels.
+    field : DisplacementField
+    segment : callable
+        Returns the mask (H, W) of people in a picture, 0 to 1; see `FaceDetector.segment_person`.
+
+    Returns
+    -------
+    Share or None
+        None if the whole field must be used unchanged, because it does not reach beyond the outline of the
+        face, or because the segmentation does not find the face.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is not an `Image`.
+    """
+    check_image(image)
+    frame_unit = head_frame(landmarks).unit
+    oval = landmarks[list(FACE_OVAL), :2]
+    rows, columns = field.pixels
+    margin = _MARGIN * frame_unit
+    low = np.maximum(np.array([columns.start, rows.start]) - margin, 0.0)
+    high = np.minimum(np.array([columns.stop, rows.stop]) + margin, (image.shape[1] - 1, image.shape[0] - 1))
+    if not _reaches_outside(field, oval, frame_unit) or (high <= low).any():
+        return None
+    pitch = max(1.0, frame_unit / _WORKING_UNIT)
+    unit = frame_unit / pitch
+    x, y = np.arange(low[0], high[0] + pitch, pitch), np.arange(low[1], high[1] + pitch, pitch)
+    person = _segmented(image, oval, frame_unit, segment).sampled(x, y)
+
+    face = np.zeros(person.shape, np.uint8)
+    cv2.fillPoly(face, [np.rint((oval - low) / pitch).astype(np.int32)], (1,))
+    if not face.any() or person[face > 0].mean() < _LEAST_FACE:
+        return None
+    moved = field.sampled(x, y) / np.float32(pitch)
+    share = _share(_outside((person > _PERSON) | (face > 0), unit), moved, unit)
+    share += (1.0 - share) * _doubt(person, face, unit)
+    return Share((float(low[0]), float(low[1])), (pitch, pitch), _unfolded(share, moved))
+
+
+def _reaches_outside(field: DisplacementField, oval: Points2, unit: float) -> bool:
+    """Return whether the field visibly moves anything just outside the face with the outline ``oval``."""
+    if field.is_zero:
+        return False
+    outward = oval - oval.mean(axis=0)
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    rings = np.concatenate([oval + distance * unit * outward for distance in _RINGS])
+    return bool((np.linalg.norm(field.at(rings), axis=1) > _VISIBLE).any())
+
+
+def _segmented(image: Image, oval: Points2, unit: float, segment: Callable[[Image], Mask]) -> Share:
+    """Return the mask of people around the face with the outline ``oval``."""
+    low = np.maximum(np.floor(oval.min(axis=0) - _SURROUNDINGS * unit).astype(int), 0)
+    high = np.ceil(oval.max(axis=0) + _SURROUNDINGS * unit).astype(int) + 1
+    part = image[low[1] : high[1], low[0] : high[0]]
+    height, width = part.shape[:2]
+    shrinks = max(height, width) > _MODEL_SIDE
+    reduced = cv2.resize(
+        part, (_MODEL_SIDE, _MODEL_SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    pitch = width / _MODEL_SIDE, height / _MODEL_SIDE
+    # The first value is at the centre of the first reduced pixel.
+    origin = float(low[0] + (pitch[0] - 1.0) / 2), float(low[1] + (pitch[1] - 1.0) / 2)
+    return Share(origin, pitch, segment(np.asarray(reduced, np.uint8)))
+
+
+def _outside(person: NDArray[np.bool_], unit: float) -> Plane:
+    """Return the distance to the outline of ``person``, in working pixels, negative on the person."""
+    inside = person.astype(np.uint8)
+    distance = cv2.subtract(
+        cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_5),
+        cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5),
+    )
+    return np.asarray(cv2.GaussianBlur(distance, (0, 0), max(_OUTLINE_BLUR * unit, 0.5)), np.float32)
+
+
+def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
+    """Return the share (h, w) of the displacements ``moved`` (h, w, 2) that each working pixel takes.
+
+    ``outside`` is the distance to the person's outline. At the pixels' sources, it is the distance to the
+    outline of the reshaped person.
+    """
+    rows, columns = outside.shape
+    source = moved.copy()
+    source[:, :, 0] += np.arange(columns, dtype=np.float32)
+    source[:, :, 1] += np.arange(rows, dtype=np.float32)[:, None]
+    to_person = cv2.remap(
+        outside,
+        source,
+        np.empty(0, np.float32),
+        interpolation=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    to_person = np.maximum(to_person - np.float32(_RIM * unit), 0.0)
+    strip = np.float32(_LEAST_STRIP * unit)
+    room = np.maximum(np.float32(_REACH * unit) - outside, np.maximum(strip - to_person, 0.0))
+    share: Plane = room / np.maximum(room + to_person, np.float32(1e-6))
+    # Far from both outlines, both terms are 0 on the person only if the person reaches there.
+    share[to_person == 0] = 1.0
+    return share
+
+
+def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
+    """Return how little the mask can be trusted around each pixel, 0 to 1."""
+    low, high = _DOUBTFUL
+    doubtful = ((person > low) & (person < high)) | ((face > 0) & (person <= _PERSON))
+    wide = cv2.erode(doubtful.astype(np.uint8), _disc(_DOUBT_RADIUS * unit), borderValue=(0,))
+    if not wide.any():
+        return np.zeros(person.shape, np.float32)
+    away = cv2.distanceTransform(1 - wide, cv2.DIST_L2, cv2.DIST_MASK_5) / unit
+    t = np.clip((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
+
+
+def _unfolded(share: Plane, moved: Plane) -> Plane:
+    """Return the share, moved towards 1 around places where the shared displacements would fold."""
+    for _ in range(_UNFOLDING_ROUNDS):
+        folds = _jacobian(share, moved) < _LEAST_JACOBIAN
+        if not folds.any():
+            return share
+        relief = np.zeros(share.shape, np.float32)
+        relief[:-1, :-1] = folds
+        spread = cv2.GaussianBlur(cv2.dilate(relief, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
+        share = share + (1.0 - share) * np.asarray(spread, np.float32)
+    folds = _jacobian(share, moved) < _LEAST_JACOBIAN
+    return np.ones_like(share) if folds.any() else share
+
+
+def _jacobian(share: Plane, moved: Plane) -> Plane:
+    """Return the Jacobian determinants (h - 1, w - 1) between the pixels, after the shared displacements."""
+    u, v = share * moved[:, :, 0], share * moved[:, :, 1]
+    ux, uy = _slopes(u)
+    vx, vy = _slopes(v)
+    jacobian: Plane = (1.0 + ux) * (1.0 + vy) - uy * vx
+    return jacobian
+
+
+def _slopes(plane: Plane) -> tuple[Plane, Plane]:
+    across, down = plane[:, 1:] - plane[:, :-1], plane[1:] - plane[:-1]
+    return (across[1:] + across[:-1]) / 2, (down[:, 1:] + down[:, :-1]) / 2
+
+
+def _disc(radius: float) -> NDArray[np.uint8]:
+    reach = max(1, round(radius))
+    offsets = np.arange(-reach, reach + 1)
+    return (np.hypot(offsets, offsets[:, None]) <= reach + 0.3).astype(np.uint8)
