@@ -186,6 +186,20 @@ def test_a_bad_photo_is_refused_in_the_documented_words(
     assert (response.status_code, response.json()) == (422, {"error": {"code": code, "message": message}})
 
 
+def test_a_photo_of_64_megapixels_is_read_if_it_is_a_jpeg(client: httpx.Client, face_jpeg: bytes) -> None:
+    with PillowImage.open(io.BytesIO(face_jpeg)) as small:
+        large = small.resize((8000, 8000), PillowImage.Resampling.NEAREST)
+    jpeg = io.BytesIO()
+    large.save(jpeg, "JPEG", quality=30)
+    response = post(client, jpeg.getvalue())
+    assert response.status_code == 200
+    assert len(response.json()["result"]["face"]["blendShapes"]) == 80
+    png = io.BytesIO()
+    PillowImage.new("L", (8000, 8000)).save(png, "PNG")
+    response = post(client, png.getvalue())
+    assert response.json() == {"error": {"code": 5, "message": "file corrupted"}}
+
+
 def test_a_missing_field_is_answered_as_fastapi_does(client: httpx.Client, face_jpeg: bytes) -> None:
     missing = {"msg": "field required", "type": "value_error.missing"}
     no_token, no_photo = ({"loc": ["body", name], **missing} for name in ("token", "image_bytes"))
