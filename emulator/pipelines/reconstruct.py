@@ -9,9 +9,10 @@ from dataclasses import replace
 from emulator.face.attributes import face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
-from emulator.face.fit import HeadFit, camera_on, fit_head, fit_views, observed_shape
+from emulator.face.fit import HeadFit, camera_on, fit_head, fit_views
 from emulator.face.head import head_mesh, skin_places
 from emulator.face.identity import standardized
+from emulator.face.likely_shape import observed_shape
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
