@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detector_error import detector_error, pose_terms
 from emulator.face.fit import HeadFit, landmark_weights
+from emulator.face.landmarks import LOWER_LIP_INNER, UPPER_LIP_INNER
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import similarity_transform
 from emulator.face.types import Matrix, Points3
@@ -20,6 +21,11 @@ from emulator.face.types import Matrix, Points3
 # Share of the detail that is added to the likely shape. Most of the detail is the detector's error. With a
 # larger share, the head would be nearer to the detected landmarks, but farther from the person.
 _DETAIL = 0.1
+
+# The regression does not know that lips cannot cross. Where they would, their edges are moved apart to this
+# gap. The movement fades within `_LIPS_REACH_CM` of the edges.
+_LIPS_GAP_CM = 0.03
+_LIPS_REACH_CM = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +90,34 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     model = likely_shape()
     likely = model.mean + np.tensordot(model.slopes @ evidence(fits), model.fields, axes=1)
     details = np.array([_detail(fit, likely) for fit in fits])
-    shape: Points3 = likely + _DETAIL * np.average(details, axis=0, weights=_trust(fits))
-    return shape
+    return _with_lips_apart(likely + _DETAIL * np.average(details, axis=0, weights=_trust(fits)))
+
+
+def _with_lips_apart(vertices: Points3) -> Points3:
+    """Return ``vertices`` (468, 3) with lips that do not cross. An open mouth stays as it is."""
+    gap = vertices[list(UPPER_LIP_INNER[1:-1]), 1] - vertices[list(LOWER_LIP_INNER[1:-1]), 1]
+    apart = vertices.copy()
+    apart[:, 1] += _lift() @ np.maximum(_LIPS_GAP_CM - gap, 0.0)
+    return apart
+
+
+@cache
+def _lift() -> Matrix:
+    """Return how far each vertex moves up (468, 9) for 1 cm between a pair of vertices at the lips' edges."""
+    vertices = canonical_mesh().vertices
+    edges = np.array([UPPER_LIP_INNER[1:-1], LOWER_LIP_INNER[1:-1]])
+    away = np.linalg.norm(vertices[:, None, None] - vertices[edges], axis=3)
+    nearest = away.min(axis=2)
+    side = np.where(nearest[:, 0] < nearest[:, 1], 0, 1)
+    own = away[np.arange(len(vertices)), side]
+    near = np.exp(-((own / _LIPS_REACH_CM) ** 2))
+    total = np.maximum(near.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    lift = near * near.max(axis=1, keepdims=True) / total
+    for upper_or_lower, edge in enumerate(edges):
+        side[edge], lift[edge] = upper_or_lower, np.eye(edges.shape[1])
+    lift *= np.where(side == 0, 0.5, -0.5)[:, None]
+    lift.flags.writeable = False
+    return np.asarray(lift)
 
 
 def _detail(fit: HeadFit, likely: Points3) -> Points3:

@@ -16,7 +16,7 @@ from emulator.face.landmarks import (
     UPPER_LIP_INNER,
     mirrored_landmarks,
 )
-from emulator.face.likely_shape import evidence, likely_shape, observed_shape
+from emulator.face.likely_shape import _with_lips_apart, evidence, likely_shape, observed_shape
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.types import Points3
 
@@ -122,6 +122,30 @@ def test_a_tenth_of_the_detail_is_added_across_the_line_of_sight(yaw: float) -> 
 
 def _likely(fit: HeadFit) -> Points3:
     return likely_shape().mean + moved(evidence([fit]))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_lips_do_not_cross(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    landmarks = seen(somebody(seed), float(rng.uniform(-30, 30)))
+    # A detector can report lips that cross.
+    landmarks[list(UPPER_LIP_INNER[1:-1]), 1] += rng.uniform(0.0, 6.0)
+    shape = observed_shape([fit_head(landmarks)])
+    gaps = shape[list(UPPER_LIP_INNER[1:-1]), 1] - shape[list(LOWER_LIP_INNER[1:-1]), 1]
+    assert gaps.min() > 0.03 - 1e-12
+
+
+def test_parting_the_lips_moves_only_the_mouth_and_no_open_mouth() -> None:
+    mean = likely_shape().mean
+    crossed = mean.copy()
+    crossed[list(LOWER_LIP_INNER[1:-1]), 1] += 0.2
+    parted = _with_lips_apart(crossed)
+    away = np.linalg.norm(canonical_mesh().vertices - canonical_mesh().vertices[13], axis=1)
+    assert np.abs(parted - crossed)[away > 4.0].max() < 1e-3
+    np.testing.assert_array_equal(parted[:, [0, 2]], crossed[:, [0, 2]])
+    np.testing.assert_allclose(parted[MIRRORED] * (-1, 1, 1), parted, atol=1e-12)
+    opened = mean + 0.5 * canonical_data().mouth_opening
+    np.testing.assert_array_equal(_with_lips_apart(opened), opened)
 
 
 def test_a_smile_in_the_picture_is_in_the_shape() -> None:
