@@ -13,8 +13,9 @@ from skimage import data as photographs
 
 from benchmarks.accuracy.people import say
 from emulator.face.attributes import face_attributes
-from emulator.face.fit import camera_on, fit_head, observed_shape
+from emulator.face.fit import camera_on, fit_head
 from emulator.face.head import head_mesh, skin_places
+from emulator.face.likely_shape import observed_shape
 from emulator.face.mesh import vertex_normals
 from emulator.face.obj import write_obj
 from emulator.face.texture import TextureView, bake_texture

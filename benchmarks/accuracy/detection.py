@@ -103,7 +103,7 @@ def _digest(photo: bytes) -> str:
         head.texture,
         transfer_matrix(head.views[0]).tolist(),
         description.texture,
-        description.identity_coefficients,
+        description.numbers,
         description.attributes,
     )
     return hashlib.sha256(repr(everything).encode()).hexdigest()

@@ -15,6 +15,7 @@ from PIL import ImageOps
 from benchmarks.accuracy.people import Floats, observe, say, true_shape
 from emulator.face import identity
 from emulator.face.fit import HeadFit, fit_head
+from emulator.face.identity import standardized
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.types import Image, Points3
 from emulator.pipelines.core import detector
@@ -28,9 +29,9 @@ def stability_table(people: Sequence[int]) -> None:
     for person in people:
         landmarks = observe(person, 8).landmarks
         if landmarks is not None:
-            plain[person] = fit_head(landmarks).identity_coefficients
+            plain[person] = standardized(fit_head(landmarks).identity_coefficients)
     people_apart = _distances(np.array(list(plain.values())))[np.triu_indices(len(plain), 1)].mean()
-    say("Stability: change of the coefficients, % of the mean distance between two people")
+    say("Stability: change of the 80 numbers, % of the mean distance between two people")
     changes: tuple[tuple[str, Callable[[Image], Image]], ...] = (
         ("JPEG of quality 70", partial(reencoded, quality=70)),
         ("shrunk to 0.7", partial(_shrunk, factor=0.7)),
@@ -42,7 +43,7 @@ def stability_table(people: Sequence[int]) -> None:
         for person, before in plain.items():
             found = detector().detect(change(observe(person, 8).synthetic.image), crops=CROPS)
             if len(found) == 1:
-                after = fit_head(found[0].landmarks).identity_coefficients
+                after = standardized(fit_head(found[0].landmarks).identity_coefficients)
                 after = identity.mirrored(after) if name == "mirrored" else after
                 moved.append(100 * float(np.linalg.norm(after - before)) / people_apart)
         mean, median, worst = np.mean(moved), np.median(moved), max(moved)
@@ -80,23 +81,23 @@ def photo_table(folder: Path) -> None:
 
 
 def _recognition(fits: Sequence[HeadFit], names: Sequence[str]) -> None:
-    coefficients = np.array([fit.identity_coefficients for fit in fits])
+    numbers = np.array([standardized(fit.identity_coefficients) for fit in fits])
     one, other = np.triu_indices(len(names), 1)
     same = np.array(names)[one] == np.array(names)[other]
     landmarks = np.array([fit.landmarks_cm.ravel() for fit in fits])
-    unit = coefficients / np.linalg.norm(coefficients, axis=1, keepdims=True)
+    unit = numbers / np.linalg.norm(numbers, axis=1, keepdims=True)
     rows = (
-        ("coefficients, Euclidean", -_distances(coefficients)[one, other]),
-        ("coefficients, cosine", (unit @ unit.T)[one, other]),
+        ("80 numbers, Euclidean", -_distances(numbers)[one, other]),
+        ("80 numbers, cosine", (unit @ unit.T)[one, other]),
         ("landmarks in model space", -_distances(landmarks)[one, other]),
     )
     for name, score in rows:
         say(f"{name:>26} ROC AUC {_auc(score[same], score[~same]):.3f}")
-    spread = coefficients.std(axis=0)
+    spread = numbers.std(axis=0)
+    say(f"{'standard deviations':>26} of the first 16: {' '.join(f'{each:.2f}' for each in spread[:16])}")
     say(
-        f"{'coefficients':>26} {coefficients.min():.2f}..{coefficients.max():.2f}, standard deviations "
-        f"{spread.min():.2f}..{spread.max():.2f}, median {np.median(spread):.2f}, means "
-        f"{np.abs(coefficients.mean(axis=0)).max():.2f} at most; "
+        f"{'80 numbers':>26} {numbers.min():.2f}..{numbers.max():.2f}, standard deviations of the other 64 "
+        f"{spread[16:].min():.2f}..{spread[16:].max():.2f}, median {np.median(spread[16:]):.2f}; "
         f"{same.sum()} pairs of the same person, {(~same).sum()} of different people"
     )
 
@@ -133,11 +134,13 @@ def perspective_table(people: Sequence[int]) -> None:
     """Print how much a near camera changes the coefficients that are fitted to the true landmarks."""
     rows = []
     heads = [true_shape(person) for person in people]
-    far = np.array([fit_head(_seen_from(head, np.inf)).identity_coefficients for head in heads])
+    far = np.array([standardized(fit_head(_seen_from(head, np.inf)).identity_coefficients) for head in heads])
     apart = _distances(far)[np.triu_indices(len(far), 1)].mean()
-    say("Perspective: change of the coefficients, % of the mean distance between two people")
+    say("Perspective: change of the 80 numbers, % of the mean distance between two people")
     for distance_cm in (30.0, 50.0, 80.0, 150.0):
-        near = np.array([fit_head(_seen_from(head, distance_cm)).identity_coefficients for head in heads])
+        near = np.array(
+            [standardized(fit_head(_seen_from(head, distance_cm)).identity_coefficients) for head in heads]
+        )
         rows.append(100 * np.linalg.norm(near - far, axis=1).mean() / apart)
         say(f"{distance_cm:9.0f} cm {rows[-1]:6.1f} %")
 

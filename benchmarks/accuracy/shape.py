@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.accuracy.people import JPEG, Floats, eye_distance, observe, say, shape_error_mm, true_shape
 from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
-from emulator.face.fit import fit_views, observed_shape
+from emulator.face.fit import fit_views
 from emulator.face.landmarks import SURFACE_COUNT
+from emulator.face.likely_shape import observed_shape
 from emulator.face.unfolding import unfolded
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import WavefrontOptions
@@ -21,12 +22,15 @@ YAWS = (-30, -15, 0, 15, 30)
 
 
 def shape_table(people: Sequence[int]) -> None:
-    """Print the errors of landmarks, coefficients and shape, for each yaw and for three views together."""
+    """Print the errors of landmarks, coefficients and shape, for each yaw and for three views together.
+
+    The OBJ is measured on the same people with the mean of people in place of the canonical mesh.
+    """
     deviations = identity.identity_modes().deviations_cm
     say(f"Shape, {len(people)} synthetic people at rest; pitch and roll -10..10 degrees")
     say(
         f"{'yaw':>12} {'landmarks':>10} {'identity':>9} {'(by size)':>9} {'shape mm:':>10} "
-        f"{'mean head':>9} {'MediaPipe':>9} {'80 numbers':>10} {'delivered':>9}"
+        f"{'mean head':>9} {'MediaPipe':>9} {'80 numbers':>10} {'OBJ':>9}"
     )
     for yaw in YAWS:
         _shape_row(f"{yaw:+d}", people, (yaw,), deviations)
@@ -42,7 +46,9 @@ def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviatio
             for observation in observations
             if observation.landmarks is not None
         ]
-        if len(seen) < len(yaws):
+        alike = [observe(person, yaw, around_mean=True).landmarks for yaw in yaws]
+        views = [landmarks for landmarks in alike if landmarks is not None]
+        if len(seen) < len(yaws) or len(views) < len(yaws):
             continue
         truth = true_shape(person)
         fits = fit_views([landmarks for _, landmarks in seen])
@@ -50,16 +56,18 @@ def _shape_row(name: str, people: Sequence[int], yaws: Sequence[float], deviatio
         for synthetic, landmarks in seen:
             off = np.linalg.norm(landmarks[:SURFACE_COUNT, :2] - synthetic.landmarks[:, :2], axis=1)
             landmark.append(100 * off.mean() / eye_distance(synthetic.landmarks))
-        shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices, unfolded(observed_shape(fits)))
-        errors.append([shape_error_mm(shape, truth) for shape in shapes])
+        shapes = (canonical_mesh().vertices, raw, fits[0].mesh.vertices)
+        shape = unfolded(observed_shape(fit_views(views)))
+        delivered = shape_error_mm(shape, true_shape(person, around_mean=True))
+        errors.append([*(shape_error_mm(shape, truth) for shape in shapes), delivered])
         true.append(seen[0][0].identity_coefficients)
         found.append(fits[0].identity_coefficients)
-    mean, mediapipe, ours, delivered = np.mean(errors, axis=0)
+    mean, mediapipe, ours, obj = np.mean(errors, axis=0)
     coefficients, recovered = np.array(true), np.array(found)
     say(
         f"{name:>12} {np.mean(landmark):9.2f}% {_correlation(coefficients, recovered):9.3f} "
         f"{_correlation(coefficients * deviations, recovered * deviations):9.3f} {'':>10} "
-        f"{mean:9.2f} {mediapipe:9.2f} {ours:10.2f} {delivered:9.2f}"
+        f"{mean:9.2f} {mediapipe:9.2f} {ours:10.2f} {obj:9.2f}"
         f"   ({ours / mean:.0%} of the mean head's, {len(errors)} of {len(people)} found)"
     )
 
@@ -74,16 +82,22 @@ def views_table(people: Sequence[int]) -> None:
     one: list[list[float]] = []
     three: list[list[float]] = []
     for person in people:
-        seen = [observe(person, yaw).landmarks for yaw in (0, -25, 25)]
-        if any(landmarks is None for landmarks in seen):
-            continue
-        views = [landmarks for landmarks in seen if landmarks is not None]
-        truth = true_shape(person)
-        for errors, fits in ((one, fit_views(views[:1])), (three, fit_views(views))):
-            shapes = (fits[0].mesh.vertices, unfolded(observed_shape(fits)))
-            errors.append([shape_error_mm(shape, truth) for shape in shapes])
+        errors: dict[int, list[float]] = {1: [], 3: []}
+        for around_mean in (False, True):
+            seen = [observe(person, yaw, around_mean=around_mean).landmarks for yaw in (0, -25, 25)]
+            views = [landmarks for landmarks in seen if landmarks is not None]
+            if len(views) < len(seen):
+                continue
+            truth = true_shape(person, around_mean=around_mean)
+            for count, found in errors.items():
+                fits = fit_views(views[:count])
+                shape = unfolded(observed_shape(fits)) if around_mean else fits[0].mesh.vertices
+                found.append(shape_error_mm(shape, truth))
+        if len(errors[1]) == 2:
+            one.append(errors[1])
+            three.append(errors[3])
     say("Three views (-25, 0, +25) against one from the front, same people: shape error, mm")
-    for column, name in enumerate(("80 numbers", "delivered")):
+    for column, name in enumerate(("80 numbers", "OBJ")):
         first, all_three = np.array(one)[:, column], np.array(three)[:, column]
         gain = first - all_three
         say(
@@ -101,7 +115,7 @@ def matrix_table(people: Sequence[int]) -> None:
         detected: list[float] = []
         true: list[float] = []
         for person in people:
-            observations = [observe(person, yaw) for yaw in yaws]
+            observations = [observe(person, yaw, around_mean=True) for yaw in yaws]
             if any(observation.landmarks is None for observation in observations):
                 continue
             photos = [encode_jpeg(observation.synthetic.image, quality=95) for observation in observations]

@@ -33,7 +33,7 @@ from emulator.face.landmarks import (
     RIGID,
     SURFACE_COUNT,
 )
-from emulator.face.mesh import Mesh, vertex_normals
+from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, pose_from_rotation, similarity_transform
 from emulator.face.types import Matrix, Points3, check_points
 
@@ -66,18 +66,6 @@ _WIDENING = 0.6
 
 # Largest magnitude of a coefficient, in standard deviations. For one mode, one face in 16,000 exceeds it.
 _FARTHEST = 4.0
-
-# Detail is the difference between the shape in the views and the head of the identity coefficients. If all
-# views agree, this share of the detail is added to the head. Most of the detail is the detector's error. With
-# a smaller share, the head would be closer to the person, but would differ from the picture by more than 1 %
-# of the distance between the outer eye corners. With several views, no head can be so close to all pictures,
-# because the errors in the pictures differ.
-_DETAIL = 0.55
-
-# Weight of the depth that the identity coefficients give, relative to the depth in a view from the side. The
-# weight is high, because the detector's errors rotate with the head. On synthetic people, the depth from two
-# views that are 30 degrees apart gives a worse shape than one view alone.
-_DEPTH_PRIOR = 10.0
 
 # Limits of `HeadFit.misfit`. A view is weighted by the inverse of its misfit.
 _LEAST_MISFIT, _MOST_MISFIT = 0.15, 10.0
@@ -178,49 +166,6 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
         HeadFit(coefficients, camera, pose_from_rotation(camera.rotation), head, landmarks_cm, float(misfit))
         for (camera, landmarks_cm, _), misfit in zip(placed, misfits, strict=True)
     )
-
-
-def observed_shape(fits: Sequence[HeadFit]) -> Points3:
-    """Return the vertices (468, 3), in cm, of the head as the views show it, with expression and detail.
-
-    The result is the head of the identity coefficients plus a part of the detail, the difference between the
-    landmarks and that head. If the views disagree on the detail, a smaller part is added.
-
-    A view determines the position of a vertex perpendicular to the line of sight. The view has more weight if
-    the vertex faces the camera. Views from different sides together also determine the depth. If the views
-    are similar, the depth is that of the head of the identity coefficients.
-    """
-    vertices = fits[0].mesh.vertices
-    normals = vertex_normals(vertices, fits[0].mesh.triangles)
-    towards = np.sum([fit.camera.rotation[2] for fit in fits], axis=0)
-    towards = towards / np.linalg.norm(towards)
-    # The depth of the identity's head counts as much as this number of views from the side.
-    prior = 1e-3 * np.eye(3) + _DEPTH_PRIOR * len(fits) * np.outer(towards, towards)
-    known = np.broadcast_to(prior, (len(vertices), 3, 3)).copy()
-    total = np.zeros((len(vertices), 3))
-    details = []
-    for fit in fits:
-        sight = fit.camera.rotation[2]
-        across = np.eye(3) - np.outer(sight, sight)
-        # Vertices that the view does not show get a small weight, so that they still follow it slightly.
-        weight = (np.clip(normals @ sight, 0.0, 1.0) ** 2 + 0.02) / fit.misfit
-        details.append((fit.landmarks_cm - vertices) @ across)
-        known += weight[:, None, None] * across
-        total += weight[:, None] * details[-1]
-    offset: Points3 = np.linalg.solve(known, total[:, :, None])[:, :, 0]
-    # Squared, because most of the detail that the views share is still the detector's error.
-    return vertices + _DETAIL * _agreement(details) ** 2 * offset
-
-
-def _agreement(details: Sequence[Points3]) -> float:
-    """Return how much the details of N views agree: 1 if they are equal, 1 / N if they are unrelated.
-
-    The detail (468, 3) of a view is the difference between the landmarks and the head of the identity
-    coefficients.
-    """
-    mean = np.mean(details, axis=0)
-    shown = float(np.mean([(detail**2).sum() for detail in details]))
-    return float((mean**2).sum()) / shown if shown > 0.0 else 1.0
 
 
 def camera_on(fit: HeadFit, vertices: Points3) -> WeakPerspective:

@@ -48,10 +48,10 @@ class _Topology:
     """(2265, 576). Loop's subdivision."""
 
     curved: sparse.csr_array
-    """(2265, 576). Loop's subdivision, with empty rows at lips and lids."""
+    """(2265, 576). Loop's subdivision, with empty rows at lips, lids and nostrils."""
 
     flat: sparse.csr_array
-    """(2265, 576). Linear subdivision at lips and lids, with empty rows elsewhere."""
+    """(2265, 576). Linear subdivision at lips, lids and nostrils, with empty rows elsewhere."""
 
     triangles: Triangles
     uv: Points2
@@ -62,9 +62,9 @@ def head_mesh(vertices: Points3) -> Mesh:
 
     The first 468 vertices are the landmarks, accurate to a micrometre. The next 108 extend the face over the
     forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The others
-    are on a Loop subdivision surface through the first 576. At lips and lids, they are midpoints of edges,
-    because a smooth surface through closed lips intersects itself. Eyes and mouth are closed. The texture
-    layout has no seams, and no flipped or overlapping triangles.
+    are on a Loop subdivision surface through the first 576. At lips, lids and nostrils, they are midpoints of
+    edges, because a smooth surface through closed lips intersects itself. Eyes and mouth are closed. The
+    texture layout has no seams, and no flipped or overlapping triangles.
 
     If the triangles of ``vertices`` do not intersect, as after ``unfolded``, those of the head do not either.
 
@@ -129,7 +129,7 @@ def _topology() -> _Topology:
     uv = between @ canonical.extended_uv
     for array in (triangles, uv):
         array.flags.writeable = False
-    # The surface passes from linear to smooth over the triangles around lips and lids.
+    # The surface passes from linear to smooth over the triangles around them.
     touching = np.zeros(count)
     touching[opening_vertices()] = 1.0
     flatness = between @ touching

@@ -1,4 +1,4 @@
-"""Separation of lips and lids that a fitted head pushes through each other."""
+"""Separation of lips, lids and nostrils that a fitted head pushes through each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from emulator.face.canonical import canonical_mesh
-from emulator.face.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from emulator.face.landmarks import LEFT_EYE, LIPS_OUTER, NOSE_BASE, NOSTRILS, RIGHT_EYE
 from emulator.face.types import Points3
 
 # Smallest area of a triangle seen from the front, as a fraction of its area in the canonical mesh. A smaller
@@ -27,7 +27,7 @@ _RINGS = (LIPS_OUTER, RIGHT_EYE, LEFT_EYE)
 
 @dataclass(frozen=True, eq=False)
 class _Opening:
-    """The mouth or an eye: T triangles with N vertices, those that close it and those around it."""
+    """Mouth, eye or nostrils: T triangles with N vertices, those that close it and those around it."""
 
     vertices: NDArray[np.int64]
     """(N,). Indices of vertices of the canonical mesh."""
@@ -40,10 +40,10 @@ class _Opening:
 
 
 def unfolded(face: Points3) -> Points3:
-    """Return the vertices (468, 3) of ``face``, with lips and lids that do not intersect.
+    """Return the vertices (468, 3) of ``face``, with lips, lids and nostrils that do not intersect.
 
     Closed lips touch. So small errors of the landmarks push them through each other, and triangles at the
-    mouth flip. This function moves the vertices of lips and lids along x and y, as little as possible, until
+    mouth flip. This function moves the vertices of lips, lids and nostrils along x and y, as little as possible, until
     no triangle there is flipped as seen from the front. Then the surface is a graph over the frontal plane,
     and such a surface has no self-intersection. The motion is the solution of a least distance problem (C. L.
     Lawson and R. J. Hanson, "Solving least squares problems", 1974, chapter 23).
@@ -99,16 +99,21 @@ def _shortest_motion(slopes: NDArray[np.float64], missing: NDArray[np.float64]) 
 
 
 def opening_vertices() -> NDArray[np.int64]:
-    """Return the vertices of the canonical mesh on lips and lids, and on the surfaces between them."""
-    return np.concatenate([_enclosed(ring) for ring in _RINGS])
+    """Return the vertices of the canonical mesh on lips, lids and nostrils, and between them."""
+    return np.concatenate(_regions())
+
+
+@cache
+def _regions() -> tuple[NDArray[np.int64], ...]:
+    return (*(_enclosed(ring) for ring in _RINGS), np.unique(np.array(NOSTRILS + NOSE_BASE, np.int64)))
 
 
 @cache
 def _openings() -> tuple[_Opening, ...]:
     mesh = canonical_mesh()
     openings = []
-    for ring in _RINGS:
-        chosen = mesh.triangles[np.isin(mesh.triangles, _enclosed(ring)).any(axis=1)]
+    for region in _regions():
+        chosen = mesh.triangles[np.isin(mesh.triangles, region).any(axis=1)]
         vertices, corners = np.unique(chosen, return_inverse=True)
         corners = corners.reshape(-1, 3)
         areas, _ = _areas(mesh.vertices[vertices, :2], corners)

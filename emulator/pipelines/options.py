@@ -181,14 +181,14 @@ class HeadDescription:
     ----------
     texture : bytes
         Texture as PNG.
-    identity_coefficients : tuple of 80 float
-        Shape of the head.
+    numbers : tuple of 80 float
+        Shape of the head: identity coefficients in standard deviations of photographed people.
     attributes : Attributes
         Estimates of skin, hair, gender, glasses and eyelids.
     """
 
     texture: bytes
-    identity_coefficients: tuple[float, ...]
+    numbers: tuple[float, ...]
     attributes: Attributes
 
 

@@ -9,8 +9,10 @@ from dataclasses import replace
 from emulator.face.attributes import face_attributes
 from emulator.face.detection import Face
 from emulator.face.errors import FaceError, NoFaceFound, RefusedImage, SeveralFacesFound
-from emulator.face.fit import HeadFit, camera_on, fit_head, fit_views, observed_shape
+from emulator.face.fit import HeadFit, camera_on, fit_head, fit_views
 from emulator.face.head import head_mesh, skin_places
+from emulator.face.identity import standardized
+from emulator.face.likely_shape import observed_shape
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
@@ -89,7 +91,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
     return HeadDescription(
         texture=encode_png_below(texture, options.texture_bytes),
-        identity_coefficients=tuple(float(number) for number in fit.identity_coefficients),
+        numbers=tuple(map(float, standardized(fit.identity_coefficients))),
         attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
     )
 

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from emulator.face.canonical import canonical_mesh
-from emulator.face.identity import IDENTITY_COUNT, coefficients, identity_modes, mesh, mirrored
+from emulator.face.identity import (
+    IDENTITY_COUNT,
+    coefficients,
+    identity_modes,
+    mesh,
+    mirrored,
+    standardized,
+)
 from emulator.face.landmarks import MIRROR, SURFACE_COUNT
 from emulator.face.types import Points3
 
@@ -67,6 +74,16 @@ def test_a_head_shares_topology_and_texture_with_the_canonical_mesh() -> None:
     head = mesh(np.ones(IDENTITY_COUNT))
     assert head.triangles is canonical_mesh().triangles
     assert head.uv is canonical_mesh().uv
+
+
+@given(somebody)
+def test_delivered_numbers_are_coefficients_in_other_units(identity: Points3) -> None:
+    units = 1 / standardized(np.ones(IDENTITY_COUNT))
+    np.testing.assert_allclose(standardized(identity) * units, identity, atol=1e-12)
+    # Mirrored people have mirrored numbers, and those of the 64 finer modes have one unit.
+    np.testing.assert_array_equal(standardized(mirrored(identity)), mirrored(standardized(identity)))
+    assert set(units[16:]) == {units[16]}
+    assert 0.4 < units.min() < units.max() < 0.9
 
 
 def test_wrong_shapes_and_numbers_are_refused() -> None:

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
-from emulator.face.fit import camera_on, fit_head, observed_shape
+from emulator.face.fit import camera_on, fit_head
 from emulator.face.head import head_mesh
 from emulator.face.identity import IDENTITY_COUNT
 from emulator.face.landmarks import LOWER_LIP_INNER, LOWER_LIP_OUTER, MIRROR, SURFACE_COUNT, UPPER_LIP_INNER
+from emulator.face.likely_shape import observed_shape
 from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
 from emulator.face.synthetic.expression import expressed
 from emulator.face.synthetic.named import NAMED_FACES
@@ -72,14 +73,14 @@ def test_no_test_face_has_a_head_that_intersects_itself(name: str) -> None:
             assert crossings(unfolded(shape)) == 0
 
 
-def test_the_lips_of_the_first_test_face_need_it_and_its_head_stays_on_the_photo() -> None:
+def test_the_lips_of_a_test_face_need_it_and_its_head_stays_on_the_photo() -> None:
     fit = fit_head(
         detector().detect(render_face(NAMED_FACES["ok-frontal"].people[0]).image, crops=CROPS)[0].landmarks
     )
-    shape = observed_shape([fit])
+    shape = fit.mesh.vertices
     free = unfolded(shape)
     assert crossings(shape) > 50
-    assert 0.0 < np.linalg.norm(free - shape, axis=1).max() < 0.05
+    assert 0.0 < np.linalg.norm(free - shape, axis=1).max() < 0.16
     goal = fit.camera.project(fit.landmarks_cm)[:, :2]
     off = {
         name: float(np.linalg.norm(camera_on(fit, face).project(face)[:, :2] - goal, axis=1).mean())

