@@ -113,6 +113,8 @@ def line_motion(
 
 def _sampled(image: Image, places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the first channel of ``image`` at ``places`` (N, M, 2), interpolated linearly."""
+    if not places.size:  # OpenCV refuses an empty array
+        return np.zeros(places.shape[:2])
     channel = np.ascontiguousarray(image[:, :, 0]).astype(np.float32)
     # OpenCV's arrays have at most 32767 rows.
     parts = []

@@ -129,7 +129,9 @@ class MediaPipeDetector:
     """
 
     def __init__(self) -> None:
-        self._full_range = BoxModel("FullRange", _FAINT_SCORE)
+        # Two models, because MediaPipe moves a box towards all boxes that overlap it, also towards faint ones.
+        self._full_range = BoxModel("FullRange", _CLEAR_SCORE)
+        self._faint_range = BoxModel("FullRange", _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)
         self._mesh_model = MeshModel(1.5 / CROP_BOXES)
         self._person_model = PersonModel()
@@ -192,17 +194,15 @@ class MediaPipeDetector:
         ``faces`` are those that were found up to then.
         """
         whole = (0, 0, image.shape[1], image.shape[0])
-        found = without_duplicates(_search(self._full_range, image, whole))
-        clear = [candidate for candidate in found if candidate.score >= _CLEAR_SCORE]
-        yield clear, 0.0
-        yield found[len(clear) : len(clear) + _MOST_FAINT], _FAINT_CONFIRMED
+        yield without_duplicates(_search(self._full_range, image, whole)), 0.0
+        yield without_duplicates(_search(self._faint_range, image, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
         if not faces:
             yield _above(_SECOND_SEARCH_SCORE, _search(self._short_range, image, whole)), 0.0
         for eighths in _TILE_EIGHTHS:
             if _is_portrait(image, faces):
                 return
             places = tiles(image.shape[0], image.shape[1], eighths)
-            found = [one for place in places for one in _search(self._full_range, image, place)]
+            found = [one for place in places for one in _search(self._faint_range, image, place)]
             if faces:
                 yield _above(_GROUP_SCORE, found), _TILE_CONFIRMED
             else:

@@ -25,8 +25,7 @@ ENDS = [(name, end) for name in NAMES for end in ((1.0,) if name in ONE_SIDED el
 FAR_REACHING = [
     (name, end)
     for name, end in ENDS
-    if name.startswith(("face_", "jaw", "cheek", "chin_"))
-    or (name, end) in {("eye_distance", 1.0), ("lip_width", 1.0)}
+    if name.startswith(("face_", "jaw", "cheek", "chin_")) or (name, end) == ("eye_distance", 1.0)
 ]
 SMALLEST = {name: (1.0 if name in ONE_SIDED else -1.0) for name in NAMES}
 LARGEST = {name: (0.0 if name in ONE_SIDED else 1.0) for name in NAMES}
