@@ -27,7 +27,7 @@ def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
 
     A cycle of three edges is a triangle of the surface if it does not enclose other triangles. All edges of
     an enclosing cycle are in three cycles or more. A triangle of the surface has an edge that is in at most
-    two.
+    two cycles.
     """
     neighbours: dict[int, set[int]] = defaultdict(set)
     for first, second in edges.tolist():

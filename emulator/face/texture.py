@@ -111,7 +111,7 @@ class Texture:
     @cached_property
     def coverage(self) -> Mask:
         """The coverage mask (S, S): 1 where the colour comes from a photograph, 0 where it was filled in."""
-        # Computed only on access, because the first one for a size takes ten times as long as later ones.
+        # Computed only on access, because the first mask of a size takes ten times as long as later masks.
         size = len(self.image)
         inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
         covered: Mask = _resized(self.confidence, size) * inside

@@ -45,7 +45,7 @@ class Part:
 
     vertices: Points3
     triangles: Triangles
-    features: Floats  # (V, 5): position on the canonical head (3), 1 on the face (1), hollowness (1)
+    features: Floats  # (V, 5): x, y, z on the canonical head, 1 on the face or 0, hollowness
     material: Material
 
 
@@ -73,7 +73,7 @@ def figure(
 ) -> list[Part]:
     """Return all parts of the person, the head first.
 
-    ``resting_face`` are the landmarks (468, 3) in model space without the expression, ``face`` those with it.
+    ``resting_face`` and ``face`` are the landmarks (468, 3) in model space, without and with the expression.
     """
     skull = head(face, rotation, open_mouth=open_mouth)
     parts = [skull, *_neck_and_shoulders(person, resting_face, rotation)]
@@ -204,7 +204,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
 
 
 def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
-    """Return the triangles between ``rows`` rings of ``around`` vertices, or between lines if not closed."""
+    """Return the triangles between ``rows`` rings of ``around`` vertices, or lines if not ``closed``."""
     ring = np.arange(around if closed else around - 1)
     following = (ring + 1) % around
     triangles: list[NDArray[np.int64]] = []
@@ -462,7 +462,7 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
 
 
 def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
-    """Return the largest z, in centimetres, of a surface at ``places`` (H, W, 2), given as x and y.
+    """Return the largest z, in centimetres, of a surface at each x and y in ``places`` (H, W, 2).
 
     Outside the outline of the surface, the result is the nearest value inside.
     """
