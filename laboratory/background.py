@@ -1,8 +1,8 @@
 """Measurement of how far a reshape moves the background beside a head.
 
-A line is drawn around the person, at a fixed distance from hair, ears and face, in a picture that is
-otherwise black. This picture is warped like the picture of the person. Then the movement of the line is
-measured along the normals of the outline.
+In an otherwise black picture, a line is drawn around the person, at a fixed distance from hair, ears and
+face. This picture is warped like the picture of the person. Then the movement of the line is measured along
+the normals of the outline.
 """
 
 from __future__ import annotations

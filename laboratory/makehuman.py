@@ -46,7 +46,7 @@ _ONE_SIDE, _ASYMMETRY = 0.25, 0.5
 
 @dataclass(frozen=True, eq=False)
 class Slider:
-    """Two fields (V, 3): a positive value adds a multiple of ``plus``, a negative one of ``minus``."""
+    """A slider adds a multiple of ``plus`` (V, 3) if its value is positive, and of ``minus`` if negative."""
 
     name: str
     plus: Points3
@@ -72,7 +72,7 @@ class MakeHuman:
     lips : (V,) float64
         1 at the vertices of the lips, 0 elsewhere, and a soft edge.
     sliders : list of list of Slider
-        The sliders of the face. Sliders that are the left and the right side of each other are in one list.
+        The sliders of the face. The sliders for the left and the right side of a feature are in one list.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -77,9 +77,9 @@ def _information(observations: Observations) -> dict[float, tuple[Floats, Floats
     """Return for each parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
     The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2, says
-    how precisely detected landmarks determine the variations. It is the mean over faces without and faces
-    with an expression. For each kind of face, it is a product of two regressions, one on each half of the
-    people, because chance correlations within one half would increase the information.
+    how precisely detected landmarks determine the variations. It is the mean of two matrices, one for faces
+    without and one for faces with an expression. Each matrix is a product of two regressions, one on each
+    half of the people, because chance correlations within one half would increase the information.
     """
     both = observations.with_mirror_images()
     all_fields = unmoved(variations())

@@ -13,12 +13,13 @@ from laboratory.heads import symmetrised, with_lips_touching
 from laboratory.makehuman import MakeHuman
 from laboratory.registration import SurfacePoints
 
-# Means of men and women, or of the two populations that were measured. Nose protrusion / nose width: 21.0 /
-# 41.0 mm (300 Egyptian men, doi:10.1007/s00266-018-1197-8), and 53.25 % and 54.56 % (399 men and 501 women,
-# Han Chinese, Li et al. 2014, J. Cranio-Maxillofac. Surg. 42:153-158). Widths of nose and mouth / distance of
-# the outer eye corners: doi:10.1186/s40902-019-0191-7, table 9. Upper and lower lip in front of the line from
-# subnasale to pogonion: doi:10.1155/2013/806203, table 2 (Turkish adults), divided by the distance of the
-# outer eye corners in the source above.
+# Means of men and women, or of the two populations that were measured. Sources:
+# - Nose protrusion / nose width: 21.0 / 41.0 mm (300 Egyptian men, doi:10.1007/s00266-018-1197-8), and
+#   53.25 % and 54.56 % (399 men and 501 women, Han Chinese, Li et al. 2014, J. Cranio-Maxillofac. Surg.
+#   42:153-158).
+# - Widths of nose and mouth / distance of the outer eye corners: doi:10.1186/s40902-019-0191-7, table 9.
+# - Distance of upper and lower lip in front of the line from subnasale to pogonion: doi:10.1155/2013/806203,
+#   table 2 (Turkish adults), divided by the distance of the outer eye corners from table 9 above.
 _EYES_MM = (98.2 + 94.4) / 2
 PUBLISHED = np.array(
     [

@@ -83,7 +83,7 @@ def portrait(
 
 
 def in_perspective(vertices: Points3, rotation: Floats, nearness: float) -> Points3:
-    """Return vertices with the perspective of a near camera, for a projection in weak perspective.
+    """Return ``vertices``, moved so that a weak perspective camera shows them as a near camera would.
 
     ``nearness`` is 1 / (distance to the camera).
     """

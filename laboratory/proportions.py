@@ -273,9 +273,9 @@ def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
 
 
 def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
-    """Return a function that computes the mean distance of the points of a pair along ``axis``.
+    """Return a function that computes the mean distance between the points of all pairs, along ``axis``.
 
-    The distance is positive if the first point has the larger coordinate.
+    A distance is positive if the first point of the pair has the larger coordinate.
     """
     return lambda points: float(
         np.mean([points[first, axis] - points[second, axis] for first, second in pairs])

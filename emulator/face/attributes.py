@@ -274,7 +274,8 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 
     The colour is measured in a band around the upper half of the face, on pixels of the person that do not
     have the colour of the skin. Areas of this colour that are connected to the band are the hair on the head.
-    Other areas of this colour, close to that hair, are tails: an ear or a shoulder separates them from it.
+    Other areas of this colour near this hair are tails, which an ear or a shoulder separates from the hair on
+    the head.
     """
     oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
@@ -284,8 +285,8 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     # Blur slightly, so that single strands do not matter and the sharpness of the picture matters little.
     planes = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
     skin_lab = [plane.item() for plane in _lab_planes(skin.reshape(1, 1, 3))]
-    # Lower the limit for dark skin, because black hair differs from skin by no more than the lightness of the
-    # skin.
+    # Lower the limit for dark skin, because the distance between black hair and dark skin is only about the
+    # lightness of the skin.
     apart = _UNLIKE_SKIN * float(np.clip((skin_lab[0] / _DARK_SKIN) ** 1.5, 0.3, 1.0))
     unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > apart**2
     seed = band & unlike_skin
@@ -349,8 +350,8 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
 
     A side counts if at least three quarters of the rows from the mouth to slightly below the chin show hair
     beside the face. The hair must be at least as wide as a strand. It must end near the face, because dark
-    clothes reach farther. A turned head hides its far side. So its hair is also long if hair falls beside the
-    jaw and covers the ear on the near side. A ponytail leaves the ear free.
+    clothes reach farther. A turned head hides its far side. So the hair of a turned head is also long if it
+    falls beside the jaw and covers the ear on the near side. A ponytail leaves the ear free.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())

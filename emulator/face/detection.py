@@ -38,8 +38,8 @@ from emulator.face.types import Box, Image, Mask, Points3, check_image
 _DETECTION_SIDE: Final = 512
 
 # Scores of the full-range detector. Boxes from `_CLEAR_SCORE` on are faces unless the mesh model rejects
-# them. Boxes from `_FAINT_SCORE` on need a closer look: in pictures of groups, one small face in three scores
-# below `_CLEAR_SCORE`.
+# them. Boxes from `_FAINT_SCORE` on need a closer look: in pictures of groups, a third of the small faces
+# score below `_CLEAR_SCORE`.
 _CLEAR_SCORE: Final = 0.6
 _FAINT_SCORE: Final = 0.03
 
@@ -194,8 +194,8 @@ class MediaPipeDetector:
     def _searches(self, image: Image, faces: Sequence[Face]) -> Iterator[tuple[list[Candidate], float]]:
         """Yield the candidates of each search, and the minimum score at which a candidate counts as a face.
 
-        The score is that of the short-range detector in the candidate's crop. The caller adds the faces that
-        it finds to ``faces`` during the iteration, because later searches depend on them.
+        The score is the score of the short-range detector in the candidate's crop. The caller adds the faces
+        that it finds to ``faces`` during the iteration, because later searches depend on them.
         """
         whole = (0, 0, image.shape[1], image.shape[0])
         found = without_duplicates(_search(self._full_range, image, whole))

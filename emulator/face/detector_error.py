@@ -23,9 +23,9 @@ POSE_TERMS = 6
 _YAW_UNIT_DEG, _PITCH_UNIT_DEG = 30.0, 15.0
 
 # The faces detected in photographs of one person vary along each harmonic. The standard deviation in cm is
-# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. It was
-# measured on photographs of a few people. This variation is largest along x, and about as large as the
-# variation between people.
+# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. The
+# numbers were measured on photographs of a few people. This variation is largest along x, and about as large
+# as the variation between people.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
 _EVEN_WITHIN = (1.0, 0.75, 0.6)

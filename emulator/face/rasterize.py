@@ -1,4 +1,4 @@
-"""Triangle rasterisation: the nearest triangle at each pixel, and the barycentric weights there."""
+"""Triangle rasterisation: the nearest triangle at each pixel, and the pixel's barycentric weights."""
 
 from __future__ import annotations
 

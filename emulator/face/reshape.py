@@ -152,8 +152,8 @@ class Motion:
     turn_deg : float
         Angle of the turn in degrees, positive from x towards y.
     area : bool
-        Whether ``gain`` is the growth of an area. Lengths then grow by a factor of ``sqrt(1 + amount *
-        gain)``.
+        Whether ``gain`` is the growth of an area. If so, lengths grow by the square root of the factor by
+        which the area grows.
     mouth : bool
         Whether the motion spares the teeth if the mouth is open; see `_sparing_teeth`.
     """
@@ -371,9 +371,9 @@ def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Po
     """Return the positions (478, 3) of ``landmarks`` (478, 3) after reshaping; both in pixels.
 
     The displacements of all parameters are added. Each displacement is linear in its parameter, with two
-    exceptions: for the eye sizes and ``lip_size``, the area is linear, and for ``eye_angle``, the angle. A
-    sum that is longer than a single parameter can displace a landmark is shortened, so that the outline of
-    the face does not reach the eyes or the mouth.
+    exceptions: for the eye sizes and ``lip_size``, the area is linear in the parameter; for ``eye_angle``,
+    the angle is. A sum that is longer than the longest displacement by a single parameter is shortened, so
+    that the outline of the face does not reach the eyes or the mouth.
 
     Raises
     ------
@@ -387,7 +387,10 @@ def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Po
 def _displacements(
     frame: HeadFrame, landmarks: Points3, parameters: ReshapeParameters
 ) -> tuple[Points3, Points3]:
-    """Return two displacements (478, 3), in pixels: by the other parameters, and by the lip parameters."""
+    """Return two arrays of displacements (478, 3), in pixels.
+
+    The first is by all parameters except those of the lips, the second by the lip parameters.
+    """
     points = frame.to_head(landmarks)
     elsewhere, lips = np.zeros_like(points), np.zeros_like(points)
     for field in fields(parameters):

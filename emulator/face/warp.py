@@ -82,8 +82,8 @@ class DisplacementField:
     pitch : float
         The distance between nodes, in pixels.
     nodes : (rows, columns, 2) float64
-        Displacements (x, y) in pixels on a regular grid. Between the nodes the field is their
-        Catmull-Rom spline; outside the grid it is zero.
+        Displacements (x, y) in pixels on a regular grid. Between the nodes, the field is the Catmull-Rom
+        spline of the nodes. Outside the grid, the field is zero.
     """
 
     shape: tuple[int, int]
@@ -313,8 +313,8 @@ def displacement_field(
         the field passes through the control points exactly, and they must be distinct. A higher
         value spreads motion to neighbours, and flattens sharp motions most.
     limit : bool
-        Whether to scale the field down in and around places where it folds. Then its Jacobian determinant is
-        above `MINIMUM_JACOBIAN` everywhere.
+        If true, the field is scaled down in and around places where it folds, so that its Jacobian
+        determinant is above `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
         The area in which the field may be non-zero. By default, the field is not restricted.
     local : LocalMotion, optional
@@ -581,8 +581,9 @@ def _trimmed(field: DisplacementField) -> DisplacementField:
 def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
     """Return factors (P,) that fall to 0 at edges where the field would need pixels outside the picture.
 
-    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). They fall over a distance of
-    four times the displacement at the edge, so they reduce the Jacobian determinant by only about a third.
+    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). The factors fall over a
+    distance of four times the displacement at the edge. This reduces the Jacobian determinant by only about a
+    third.
     """
     fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
     for to_edge, outward in (
@@ -673,7 +674,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
-    """Return a factor for each node: the largest up to 1 with Jacobians of at least ``target`` around it."""
+    """Return each node's largest factor, up to 1, that keeps nearby Jacobians at ``target`` or above."""
     trace, determinant = _gradient_invariants(field)
     # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
     # divide by d, which may be 0.

@@ -117,7 +117,7 @@ class Picture:
     reduction: int = 1
 
     def in_srgb(self) -> Image:
-        """Return the pixels in sRGB. They are not copied if there is no profile."""
+        """Return the pixels in sRGB. Without a usable profile, return ``image`` itself."""
         if self.icc_profile is None:
             return self.image
         height, width = self.image.shape[:2]
@@ -157,7 +157,7 @@ class Original:
 def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     """Decode a picture to upright 8-bit RGB.
 
-    Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent ones are composited on
+    Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent pictures are composited on
     white. The pixels are decompressed only after the format and the size are accepted. A JPEG with more
     pixels than ``rules.most_pixels`` is decoded at a half, a quarter or an eighth of its width and height.
 
@@ -289,7 +289,7 @@ def _too_many_pixels(opened: PillowImage.Image, most_pixels: int) -> ImageTooLar
 
 
 def _coefficient_bytes(opened: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
-    """Return the memory in which libjpeg keeps all coefficients of a JPEG, in bytes.
+    """Return the number of bytes that libjpeg needs to keep the coefficients of a JPEG in memory.
 
     A JPEG with one scan is decoded row by row, so it needs hardly any memory. A progressive JPEG has several
     scans. All its coefficients must be in memory before the pixels can be computed, even if the picture is

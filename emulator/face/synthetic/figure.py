@@ -96,7 +96,7 @@ _STEPS_PER_CM: Final = 12.0
 
 
 def _skull_rings(face: Points3) -> Points3:
-    """Return the rings (9 * 36, 3) that close the head behind the face, then the rearmost vertex (1, 3)."""
+    """Return the vertices (9 * 36 + 1, 3) of the back of the head: nine rings, then the rearmost vertex."""
     oval = face[list(FACE_OVAL)]
     ears = face[list(EARS)].mean(axis=0)
     top = face[FOREHEAD_TOP]
@@ -204,7 +204,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
 
 
 def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
-    """Return the triangles between ``rows`` rings of ``around`` vertices, or lines if not ``closed``."""
+    """Return the triangles between ``rows`` rings (lines if not ``closed``) of ``around`` vertices."""
     ring = np.arange(around if closed else around - 1)
     following = (ring + 1) % around
     triangles: list[NDArray[np.int64]] = []
