@@ -105,7 +105,7 @@ def print_effects(title: str, image: Image, landmarks: Points3, detector: MediaP
 
 
 def print_background(detector: MediaPipeDetector) -> None:
-    """Print how far a line beside the head moves by one parameter at its extremes."""
+    """Print how far a line beside the head moves if one parameter is at an extreme."""
     print(
         f"\nmovement of a line {LINE_DISTANCE} u outside hair, ears and face, in pixels, by every parameter"
     )

@@ -1,8 +1,8 @@
 """Measurement of how far a reshape moves the background beside a head.
 
-A line is drawn around the person, at a fixed distance from hair, ears and face, in a picture that is
-otherwise black. This picture is warped like the picture of the person. Then the movement of the line is
-measured along the normals of the outline.
+In an otherwise black picture, a line is drawn around the person, at a fixed distance from hair, ears and
+face. This picture is warped like the picture of the person. Then the movement of the line is measured along
+the normals of the outline.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from emulator.face.warp import DisplacementField, Share, warp_image
 LINE_DISTANCE = 0.1
 """Distance of the line from the person, in u, the distance between the outer eye corners."""
 
-# The line is searched up to this far away, in u. No parameter moves anything farther.
+# The search for the moved line goes up to this distance, in u. No parameter moves anything farther.
 _SEARCH = 0.16
 
-# The reshaped person touches the line if it is nearer than this, in u. The soft edge of hair is as wide.
+# If the distance between the reshaped person and the line is below this, in u, the person touches the line.
+# The soft edge of hair has this width.
 _TOUCHING = 0.02
 
 # The width of the line, and the steps of the search, in pixels.
@@ -42,7 +43,7 @@ class LineMotion:
     Attributes
     ----------
     pixels : (N,) float64
-        How far each measured point of the line moves, along the normal of the person's outline, in pixels.
+        Movement of each measured point of the line along the normal of the person's outline, in pixels.
         Points that the reshaped person covers or touches are left out.
     covered : int
         The number of points that the reshaped person covers or touches.
@@ -68,7 +69,7 @@ def line_motion(
     Parameters
     ----------
     person : (H, W) bool
-        The mask of the person. The face at ``landmarks`` is added to it.
+        The mask of the person. The face at ``landmarks`` is added to the mask.
     landmarks : (478, 3) float64
         Pixels.
     unit : float
@@ -97,7 +98,7 @@ def line_motion(
     places = points[:, None] + steps[:, None] * normals[:, None]
 
     before = _sampled(ink, places)
-    # Leave out points where another part of the line is within the search.
+    # Leave out points where the search reaches another part of the line.
     single = (before * (np.abs(steps) > 2 * _LINE_WIDTH)).sum(axis=1) < 0.02 * before.sum(axis=1)
     places, points, before = places[single], points[single], before[single]
     after = _sampled(warp_image(ink, field, share), places)

@@ -65,7 +65,7 @@ def extension(vertices: Points3, triangles: Triangles) -> Points3:
 
 
 def extension_triangles() -> list[Corners]:
-    """Return the triangles of the rings around the face oval, mirror-symmetric like those of the face."""
+    """Return the triangles of the rings around the face oval. Like the face, they are mirror-symmetric."""
     count = len(FACE_OVAL)
     starts = range(SURFACE_COUNT, SURFACE_COUNT + EXTENSION_RINGS * count, count)
     levels = [FACE_OVAL, *(range(start, start + count) for start in starts)]

@@ -34,7 +34,7 @@ def harmonics(triangles: Triangles) -> tuple[NDArray[np.float64], NDArray[np.flo
     functions : (HARMONIC_COUNT, V) float64
         Orthonormal, from the coarsest to the finest.
     frequencies : (HARMONIC_COUNT,) float64
-        Their eigenvalues.
+        Eigenvalues of ``functions``.
     """
     laplacian = graph_laplacian(triangles, SURFACE_COUNT)
     mirror = np.array(MIRROR[:SURFACE_COUNT])
@@ -66,8 +66,8 @@ def deviation_law(
 ) -> NDArray[np.float64]:
     """Return ``a`` and ``b`` (2,): along a harmonic, faces deviate by about ``a * frequency ** -b`` cm.
 
-    ``a`` and ``b`` are those of a line through the logarithms of the deviations along all harmonics, because
-    the number of faces is too small to measure the deviation along a single harmonic.
+    A line is fitted to the logarithms of the deviations along all harmonics, because there are too few faces
+    to measure the deviation along a single harmonic.
 
     Parameters
     ----------

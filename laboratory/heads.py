@@ -98,10 +98,10 @@ def lip_gap(heads: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mouth_opening(heads: NDArray[np.float64]) -> tuple[NDArray[np.float64], Points3]:
-    """Return the gaps (N,) between the lips, and their effect (V, 3) on the face, per centimetre.
+    """Return the gaps (N,) between the lips, and the effect (V, 3) of a gap of 1 cm on the face.
 
-    The effect is a linear regression of each coordinate of ``heads`` (N, V, 3) on the gap. In
-    these heads, mouths are open mostly because of smiles, so this includes the effect of smiles.
+    The effect is a linear regression of each coordinate of ``heads`` (N, V, 3) on the gap. In these heads,
+    mouths are open mostly because of smiles, so the effect includes the effect of smiles.
     """
     gap = lip_gap(heads)
     centred = gap - gap.mean()

@@ -48,8 +48,8 @@ def unwrapped(
 
     The start is the embedding of W. T. Tutte (1963, doi:10.1112/plms/s3-13.1.743), which never flips a
     triangle. Conjugate gradients, preconditioned with the Laplacian, then minimise a measure of distortion,
-    the symmetric Dirichlet energy (J. Smith and S. Schaefer 2015, doi:10.1145/2766947). It becomes infinite
-    before a triangle flips. The result is stretched to fill the square.
+    the symmetric Dirichlet energy (J. Smith and S. Schaefer 2015, doi:10.1145/2766947). This energy becomes
+    infinite before a triangle flips. The result is stretched to fill the square.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _tutte(laplacian: Matrix, area: float, border: NDArray[np.int64]) -> Points2
 def _dirichlet(
     position: Points2, triangles: Triangles, from_flat: NDArray[np.float64], area: NDArray[np.float64]
 ) -> tuple[float, Points2]:
-    """Return the symmetric Dirichlet energy and its gradient (V, 2); infinite if a triangle is flipped."""
+    """Return the symmetric Dirichlet energy, infinite if a triangle is flipped, and its gradient (V, 2)."""
     corners = position[triangles]
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=2)
     jacobian = edges @ from_flat
@@ -160,7 +160,7 @@ def _fitted(position: Points2, mirror: NDArray[np.int64], border: NDArray[np.int
     low, high = centred[:, 1].min(), centred[:, 1].max()
     room = 1.0 - 2 * _UV_MARGIN
     sideways = np.floor(centred[:, 0] / half * (room / 2) / _UV_STEP) * _UV_STEP
-    # floor() rounds the two signs differently, so copy one side to the other.
+    # floor() rounds positive and negative numbers differently, so copy one side to the other.
     left = sideways > 0
     sideways[left] = -sideways[mirror[left]]
     sideways[mirror == np.arange(len(mirror))] = 0.0

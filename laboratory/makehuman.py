@@ -34,7 +34,7 @@ _CM_PER_DM = 10.0
 _FACE_DM = np.array([0.0, 7.35, 1.0])
 # The lowest vertex of the neck, relative to the middle of the face.
 _NECK_CM = -14.5
-# A vertex belongs to an ear if the slider that turns the ears moves it at least so far.
+# A vertex belongs to an ear if the slider that turns the ears moves the vertex by more than this.
 _EAR_CM = 0.04
 
 # Age of the average head: 0 is 25 years, 1 is 90 years.
@@ -46,7 +46,7 @@ _ONE_SIDE, _ASYMMETRY = 0.25, 0.5
 
 @dataclass(frozen=True, eq=False)
 class Slider:
-    """A pair of fields (V, 3) that a positive and a negative value add."""
+    """A slider adds a multiple of ``plus`` (V, 3) if its value is positive, and of ``minus`` if negative."""
 
     name: str
     plus: Points3
@@ -59,7 +59,9 @@ class Slider:
 
 
 class MakeHuman:
-    """The head of MakeHuman's base mesh, with its sliders: in centimetres, the face around the origin.
+    """The head of MakeHuman's base mesh, with its sliders.
+
+    Positions are in centimetres, with the face around the origin.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class MakeHuman:
     lips : (V,) float64
         1 at the vertices of the lips, 0 elsewhere, and a soft edge.
     sliders : list of list of Slider
-        The sliders of the face. The two sides of one slider are in one list.
+        The sliders of the face. The sliders for the left and the right side of a feature are in one list.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -34,7 +34,8 @@ _RELIABILITY_POWER = 1.5
 _UNSEEN_FACTORS = (1.0, 1.0, 0.1)
 _UNSEEN_ODD = 0.5
 _UNSEEN_EXPONENT = 0.6
-# Smallest norm of a harmonic after the earlier modes are removed from it. Other harmonics add too little.
+# Smallest norm of a harmonic after the earlier modes are removed from it. A harmonic with a smaller norm
+# would add too little.
 _INDEPENDENT = 0.6
 
 
@@ -76,9 +77,9 @@ def _information(observations: Observations) -> dict[float, tuple[Floats, Floats
     """Return for each parity: variations (K, 1404), standard deviations (K,), Fisher information (K, K).
 
     The variations are orthonormal, the standard deviations are in cm. The Fisher information, in 1/cm2, says
-    how precisely detected landmarks determine the variations. It is the mean over faces without and faces
-    with an expression. Each is a product of two regressions, one on each half of the people, because chance
-    correlations within one half would increase the information.
+    how precisely detected landmarks determine the variations. It is the mean of two matrices, one for faces
+    without and one for faces with an expression. Each matrix is a product of two regressions, one on each
+    half of the people, because chance correlations within one half would increase the information.
     """
     both = observations.with_mirror_images()
     all_fields = unmoved(variations())

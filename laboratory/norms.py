@@ -1,4 +1,4 @@
-"""Published proportions of adult faces, and the mean head: MakeHuman's and the canonical one."""
+"""Published proportions of adult faces, and the mean head: a mix of MakeHuman's and the canonical head."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from laboratory.heads import symmetrised, with_lips_touching
 from laboratory.makehuman import MakeHuman
 from laboratory.registration import SurfacePoints
 
-# Means of men and women, or of the two populations that were measured.
-# Nose protrusion / nose width: 21.0 / 41.0 mm (300 Egyptian men, doi:10.1007/s00266-018-1197-8), and 53.25 %
-# and 54.56 % (399 men and 501 women, Han Chinese, Li et al. 2014, J. Cranio-Maxillofac. Surg. 42:153-158).
-# Widths of nose and mouth / distance of the outer eye corners: doi:10.1186/s40902-019-0191-7, table 9.
-# Upper and lower lip in front of the line from subnasale to pogonion: doi:10.1155/2013/806203, table 2
-# (Turkish adults), divided by the distance of the outer eye corners in the source before.
+# Means of men and women, or of the two populations that were measured. Sources:
+# - Nose protrusion / nose width: 21.0 / 41.0 mm (300 Egyptian men, doi:10.1007/s00266-018-1197-8), and
+#   53.25 % and 54.56 % (399 men and 501 women, Han Chinese, Li et al. 2014, J. Cranio-Maxillofac. Surg.
+#   42:153-158).
+# - Widths of nose and mouth / distance of the outer eye corners: doi:10.1186/s40902-019-0191-7, table 9.
+# - Distance of upper and lower lip in front of the line from subnasale to pogonion: doi:10.1155/2013/806203,
+#   table 2 (Turkish adults), divided by the distance of the outer eye corners from table 9 above.
 _EYES_MM = (98.2 + 94.4) / 2
 PUBLISHED = np.array(
     [
@@ -31,14 +32,15 @@ PUBLISHED = np.array(
 )
 """The published proportions, in the order of ``proportions``."""
 
-# How far MakeHuman's head is pulled to the published proportions, and its share of the mean head.
+# How far MakeHuman's head is pulled to the published proportions (1 is all the way), and the share of
+# MakeHuman's head in the mean head.
 _PULLED, _SHARE = 0.5, 0.6
 _STEPS = 6
 _RIDGE = 1e-3
 
 
 def proportions(face: Points3) -> Floats:
-    """Return the proportions (5,) of a face (468, 3) for which there are ``PUBLISHED`` values."""
+    """Return the proportions (5,) of a face (468, 3), in the order of ``PUBLISHED``."""
     eyes, nose, mouth = (_distance(face, *pair) for pair in ((33, 263), (64, 294), (61, 291)))
     base, pogonion = face[2, 1:], face[max((199, 200, 175), key=lambda index: float(face[index, 2])), 1:]
     down = (pogonion - base) / np.linalg.norm(pogonion - base)

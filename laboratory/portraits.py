@@ -1,4 +1,4 @@
-"""Simple shaded pictures of heads of another mesh: a second look, next to that of the synthetic faces."""
+"""Simple shaded pictures of heads with another mesh. They look different from the synthetic faces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Paint:
     eyes : tuple of (N,) int arrays
         The vertices of each eyeball.
     lips, brows : (V,) float64
-        How much of the colour of lips and brows a vertex has, 0 to 1.
+        Weight of the colour of the lips or the brows at each vertex, 0 to 1.
     """
 
     eyes: tuple[Triangles, ...]
@@ -83,7 +83,10 @@ def portrait(
 
 
 def in_perspective(vertices: Points3, rotation: Floats, nearness: float) -> Points3:
-    """Return vertices that look in weak perspective as ``vertices`` look to a camera nearby."""
+    """Return ``vertices``, moved so that a weak perspective camera shows them as a near camera would.
+
+    ``nearness`` is 1 / (distance to the camera).
+    """
     towards = vertices @ rotation[2]
     seen: Points3 = vertices / (1.0 - nearness * towards)[:, None]
     return seen

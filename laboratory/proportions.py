@@ -64,7 +64,7 @@ class Proportion:
     at_100 : float
         The intended change, in that unit, with the parameter at its upper end.
     features : tuple of str
-        The features that the parameter should move. Movement of others is a leak.
+        The features that the parameter should move. Movement of another feature is a leak.
     """
 
     quantity: str
@@ -227,9 +227,9 @@ def teeth_stretch(field: DisplacementField, landmarks: Points3) -> float:
 
 
 def outline_motion(field: DisplacementField, landmarks: Points3) -> float:
-    """Return the largest motion of the outline of the face, and of what is up to 0.2 u around it, in u.
+    """Return the largest motion, in u, of the outline of the face and of places up to 0.2 u around it.
 
-    The outline is the convex hull of the landmarks, so that it is the visible one of a turned head.
+    The outline is the convex hull of the landmarks, which is also the visible outline of a turned head.
     """
     unit = head_frame(landmarks).unit
     hull = cv2.convexHull(landmarks[:SURFACE_COUNT, :2].astype(np.float32))[:, 0].astype(np.float64)
@@ -273,7 +273,10 @@ def _area(ring: tuple[int, ...]) -> Callable[[Points3], float]:
 
 
 def _apart(pairs: tuple[tuple[int, int], ...], axis: int = 0) -> Callable[[Points3], float]:
-    """Return a function that measures the mean of first minus second point of each pair, along ``axis``."""
+    """Return a function that computes the mean distance between the points of all pairs, along ``axis``.
+
+    A distance is positive if the first point of the pair has the larger coordinate.
+    """
     return lambda points: float(
         np.mean([points[first, axis] - points[second, axis] for first, second in pairs])
     )

@@ -1,4 +1,4 @@
-"""The canonical topology on a head of another mesh: which point of that mesh is which landmark."""
+"""Registration of a head with another mesh: finds the point of the mesh for each landmark."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from laboratory.deviations import Floats
 
 _SAMPLES = 80_000
 _NEIGHBOURS = 1500
-# Weight of a distance along the surface, relative to one across it, in the search for the nearest point.
+# Weight of a distance along the surface, relative to a distance across the surface, in the search for the
+# nearest point.
 _ALONG = 6.0
 # Stiffness of the canonical mesh, from the first steps to the last ones.
 _STIFFNESS = (300.0, 100.0, 30.0, 15.0, 8.0)
@@ -55,7 +56,8 @@ def registered(vertices: Points3, skin: Triangles, detected: Points3) -> Surface
     """Return the points of a symmetric head that correspond to the 468 landmarks.
 
     The canonical mesh is laid on the head and deformed: each vertex is pulled to the nearest point of the
-    surface, and its Laplacian coordinates resist. Only the frontal position of ``detected`` is used.
+    surface, and to x and y of its landmark in ``detected``. The mesh resists changes of its Laplacian
+    coordinates.
 
     Parameters
     ----------

@@ -15,9 +15,9 @@ from laboratory.sights import Observations
 
 # Numbers of even (1) and odd (-1) directions in which landmarks are measured.
 _DIRECTIONS = {1.0: 56, -1.0: 34}
-# Prior of the response: the detected landmarks move by `_EXPECTED_RESPONSE` of a mode's displacement across
-# the line of sight, with the standard deviation `_RESPONSE_SPREAD`. `_RESPONSE_NOISE` is the measurement
-# noise, which determines the weight of the prior.
+# Prior of the response: the detected landmarks move by the fraction `_EXPECTED_RESPONSE` of a mode's
+# displacement across the line of sight, with the standard deviation `_RESPONSE_SPREAD`. `_RESPONSE_NOISE` is
+# the measurement noise, which determines the weight of the prior.
 _EXPECTED_RESPONSE = 0.7
 _RESPONSE_SPREAD = 0.1
 _RESPONSE_NOISE = 0.09

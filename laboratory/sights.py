@@ -46,8 +46,8 @@ class Observations:
     neutral, detected : (N, 1404) float64
         Deviations from the canonical head, for 468 landmarks times x, y, z. ``neutral`` is the deviation of
         the person's true head without expression, even if the picture shows an expression. ``detected`` is
-        that of the detected landmarks. In model space, in cm, without the effects of translation, rotation
-        and scale.
+        the deviation of the detected landmarks. Both are in model space, in cm, without the effects of
+        translation, rotation and scale.
     pose_deg : (N, 2) float64
         Detected yaw and pitch.
     person : (N,) int64

@@ -25,9 +25,9 @@ Corners = tuple[int, int, int]
 def surface_triangles(edges: NDArray[np.int32]) -> list[Corners]:
     """Return the triangles of the surface with the given ``edges`` (E, 2), with consistent winding.
 
-    A cycle of three edges is a triangle of the surface if it does not enclose other triangles. All edges of
-    an enclosing cycle are in three cycles or more. A triangle of the surface has an edge that is in at most
-    two.
+    A cycle of three edges is a triangle of the surface if the cycle does not enclose other triangles. Every
+    edge of an enclosing cycle is in three or more cycles. A triangle of the surface has an edge that is in at
+    most two cycles.
     """
     neighbours: dict[int, set[int]] = defaultdict(set)
     for first, second in edges.tolist():

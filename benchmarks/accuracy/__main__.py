@@ -1,10 +1,9 @@
 """Accuracy of the head model on synthetic people with known shape, and on photographs.
 
-``python -m benchmarks.accuracy`` prints all tables. ``--people 10`` is faster, and ``--only cost`` prints
-one table. ``--photos FOLDER`` measures instead how well photographs of different people are
-distinguished; the folder must contain one folder per person. No parameter of the face core was tuned on
-these synthetic people. The costs are for one core if ``OMP_NUM_THREADS`` and ``OPENBLAS_NUM_THREADS``
-are 1; `make accuracy` sets them.
+``python -m benchmarks.accuracy`` prints all tables. ``--people 10`` is faster, and ``--only cost`` prints one
+table. ``--photos FOLDER`` prints only how well the coefficients distinguish photographed people. FOLDER must
+contain one folder per person. No parameter of the face core was tuned on these synthetic people. The costs
+are for one core if ``OMP_NUM_THREADS`` and ``OPENBLAS_NUM_THREADS`` are 1; `make accuracy` sets them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attributes of synthetic people: how often they are right, and agree in the pictures of one person."""
+"""How often attributes of synthetic people are right, and how often they agree in a person's pictures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def attributes_table(people: Sequence[int]) -> None:
 
 
 def _picture(person: int, number: int) -> tuple[dict[str, object], dict[str, object] | None]:
-    """Return the true attributes of a picture, and the measured ones; None if no face is found."""
+    """Return the true attributes of a picture, and the measured ones.
+
+    The measured ones are None if the detector does not find exactly one face.
+    """
     rng = np.random.default_rng([person, number, 11])
     yaw = float(rng.uniform(-30, 30)) if number else 0.0
     drawn = observe(person, yaw, with_expression=number > 0).synthetic

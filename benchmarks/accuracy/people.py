@@ -55,9 +55,9 @@ def observe(
 ) -> Observation:
     """Render a synthetic person and detect the landmarks.
 
-    Pitch and roll are random, and the expression, too, if ``with_expression`` is true. The seed is made of
-    the person, the yaw and ``with_expression``. With ``around_mean``, the person deviates from the mean of
-    people that the OBJ is based on, and not from the canonical mesh.
+    Pitch and roll are random, and the expression, too, if ``with_expression`` is true. The person, the yaw
+    and ``with_expression`` determine the seed. With ``around_mean``, the shape is a deviation from the mean
+    of people, on which the OBJ is based, and not from the canonical mesh.
     """
     rng = np.random.default_rng([person, round(yaw * 10) + 900, with_expression])
     expression = Expression()

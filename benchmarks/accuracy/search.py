@@ -16,7 +16,7 @@ from emulator.pipelines.core import detector
 
 
 def roll_table(people: Sequence[int]) -> None:
-    """Print how many heads are found at each roll, and with how many of them the roll is wrong."""
+    """Print how many heads are found at each roll, and how many of these heads get a wrong roll."""
     say("Roll: pictures of one person, rotated in steps of 15 degrees about the circle")
     counts: dict[str, list[int]] = {name: [0, 0, 0] for name in ("up to 50", "50 to 70", "70 to 180")}
     for person in people:
@@ -48,7 +48,7 @@ def roll_deg(landmarks: Points3) -> float:
 
 
 def rotated(image: Image, clockwise_deg: float) -> Image:
-    """Return the picture rotated about its centre, in a grey square that contains all of it."""
+    """Return the picture rotated about its centre, in a grey square that contains the whole picture."""
     height, width = image.shape[:2]
     side = int(np.hypot(height, width))
     turn = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), -clockwise_deg, 1.0), np.float64)
@@ -61,7 +61,7 @@ def _within_half_turn(angle_deg: float) -> float:
 
 
 def group_table(groups: Sequence[int]) -> None:
-    """Print how many people in groups are found, how many twice, and how many who are nobody."""
+    """Print how many people in groups are found, how many are found twice, and how many boxes show nobody."""
     say("Groups: people in rows, yaw -30..30, roll -20..20, neighbours touch or overlap")
     for count, widths in ((6, (0.1, 0.18)), (8, (0.05, 0.25)), (12, (0.05, 0.2)), (20, (0.05, 0.14))):
         found_count = doubles = nobody = 0

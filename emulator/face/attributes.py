@@ -76,8 +76,8 @@ _WAVES = 0.2
 # than 0.15.
 _FRAME = 0.15
 _EITHER_FRAME = 0.1
-# A contrast is a difference of luminances (0 to 255) divided by the luminance, but at least by this.
-# Otherwise, noise in dark skin would have a high contrast.
+# A contrast is a difference of luminances (0 to 255) divided by the luminance, or by this number if the
+# luminance is lower. This keeps noise in dark skin from having a high contrast.
 _NOISE_FLOOR = 8.0
 
 # A colour that is farther than this from the skin colour is not skin. The distance is in CIELAB, with less
@@ -226,8 +226,8 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
 def _skin_color(crop: _Crop) -> Color:
     """Return the median colour (3,) of cheeks and forehead, without shadows and highlights.
 
-    If the picture shows too little of them, use the whole face. If it shows no part of the face, use the
-    whole crop.
+    If the picture shows too little of cheeks and forehead, use the whole face. If the picture shows no part
+    of the face, use the whole crop.
     """
     forehead = (*LEFT_EYEBROW[:5], *RIGHT_EYEBROW[:5], 10, 109, 338, 108, 337, 151)
     areas = _filled(crop.image.shape, crop.landmarks, [LEFT_CHEEK, RIGHT_CHEEK, forehead])
@@ -273,7 +273,9 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     """Return the masks (rows, columns) of hair on the head and of separate tails of hair, and the colour.
 
     The colour is measured in a band around the upper half of the face, on pixels of the person that do not
-    have the colour of the skin. All pixels of the measured colour that are connected to this band are hair.
+    have the colour of the skin. Areas of this colour that are connected to the band are the hair on the head.
+    Other areas of this colour near this hair are tails, which an ear or a shoulder separates from the hair on
+    the head.
     """
     oval, away = crop.oval, crop.away
     band = (away > 0.06 * _SCALE) & (away <= 0.45 * _SCALE)
@@ -283,8 +285,8 @@ def _hair(crop: _Crop, skin: Color) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     # Blur slightly, so that single strands do not matter and the sharpness of the picture matters little.
     planes = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.2).astype(np.uint8, copy=False))
     skin_lab = [plane.item() for plane in _lab_planes(skin.reshape(1, 1, 3))]
-    # Lower the limit for dark skin, because dark skin and black hair differ at most by the lightness of the
-    # skin.
+    # Lower the limit for dark skin, because the distance between black hair and dark skin is only about the
+    # lightness of the skin.
     apart = _UNLIKE_SKIN * float(np.clip((skin_lab[0] / _DARK_SKIN) ** 1.5, 0.3, 1.0))
     unlike_skin = _squared_distance(planes, skin_lab, (1 / 0.6, 1.0, 1.0)) > apart**2
     seed = band & unlike_skin
@@ -348,8 +350,8 @@ def _hair_length(crop: _Crop, hair: NDArray[np.bool_]) -> HairLength:
 
     A side counts if at least three quarters of the rows from the mouth to slightly below the chin show hair
     beside the face. The hair must be at least as wide as a strand. It must end near the face, because dark
-    clothes reach farther. A turned head hides its far side. Then the near side decides: the hair is long if
-    it also covers the ear there, because a ponytail leaves the ear free.
+    clothes reach farther. A turned head hides its far side. So the hair of a turned head is also long if it
+    falls beside the jaw and covers the ear on the near side. A ponytail leaves the ear free.
     """
     oval = crop.landmarks[list(FACE_OVAL)]
     mouth = int(crop.landmarks[list(LIPS_OUTER), 1].mean())
@@ -380,9 +382,9 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
     """Return 'straight' if neighbouring strands are parallel, else 'wavy'.
 
     The coherence of the structure tensor (Bigun 1987) is near 1 where edges are parallel, and near 0 where
-    they run in all directions. It is averaged over a third of the distance between the outer eye corners.
-    Long waves can be parallel, too. So long hair, with the mask ``falling``, is also wavy if much of it
-    deviates from its main direction.
+    they run in all directions. The coherence is averaged over a third of the distance between the outer eye
+    corners. Long waves can be parallel, too. So long hair, with the mask ``falling``, is also wavy if much of
+    it deviates from its main direction.
     """
     inner = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     if inner.sum() < 100:
@@ -402,10 +404,10 @@ def _hair_texture(crop: _Crop, hair: NDArray[np.bool_], falling: NDArray[np.bool
 def _structure(
     slopes: Sequence[NDArray[np.float32]], inner: NDArray[np.bool_], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return xx, yy, xy of the structure tensor in the mask ``inner``, and the mask, at half the resolution.
+    """Return xx, yy and xy of the structure tensor in the mask ``inner``, and the mask itself.
 
-    The tensor is averaged with a Gaussian. Its standard deviation ``sigma`` is a fraction of the distance
-    between the outer eye corners.
+    All have half the resolution. The tensor is averaged with a Gaussian. The standard deviation ``sigma`` of
+    the Gaussian is a fraction of the distance between the outer eye corners.
     """
     dx, dy = (slope * inner for slope in slopes)
     half = (inner.shape[1] // 2, inner.shape[0] // 2)
@@ -423,8 +425,8 @@ def _structure(
 def _turning(crop: _Crop, slopes: Sequence[NDArray[np.float32]], falling: NDArray[np.bool_]) -> float:
     """Return the share of the hair below the eyes that deviates from its main direction by over `_TURN_DEG`.
 
-    Only the side with more hair counts. The angle is large enough to ignore curls at the tips, and hair that
-    falls over a shoulder.
+    Only the side with more hair counts. `_TURN_DEG` is so large that curls at the tips are ignored, and so is
+    hair that falls over a shoulder.
     """
     rows = slice(crop.y(-0.1), crop.y(-1.6))
     inner = cv2.erode(falling[rows].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
@@ -455,9 +457,9 @@ def _gender_guess(crop: _Crop, head: Points3, length: HairLength, hair_share: fl
     beard is evidence for a man. Individuals overlap widely, so this is only a plausible guess. The weights
     and limits were chosen on 360 pictures of 60 synthetic people, and on a handful of photographs.
 
-    The shape is that of the fitted head, because it changes less than the landmarks between the pictures of a
-    person, in which pose and expression differ. The share of the hair depends on how much of it the picture
-    shows, so its influence is limited.
+    The shape is taken from the fitted head. Between pictures of one person with different poses and
+    expressions, the fitted head changes less than the landmarks. ``hair_share`` depends on how much of the
+    hair the picture shows, so its influence is limited.
 
     Parameters
     ----------
@@ -496,8 +498,8 @@ _JAW_CORNERS = (LEFT_JAW[4], RIGHT_JAW[4])
 def _beard(crop: _Crop) -> float:
     """Return the evidence for a beard, 0 to 3: how much darker upper lip and chin are than the cheeks.
 
-    Both must be darker. A shadow of the nose or of the chin darkens only one of them. There is no evidence if
-    the picture does not show all three.
+    Both lip and chin must be darker, because a shadow of the nose or of the chin darkens only one of them.
+    The result is 0 if the picture does not show upper lip, chin and cheeks.
     """
     light, _, _ = _lab_planes(cv2.GaussianBlur(crop.image, (0, 0), 1.5).astype(np.uint8, copy=False))
     cheeks, lip, chin = (_light(crop, light, places) for places in (_BARE_CHEEKS, _MOUSTACHE, _CHIN_BEARD))

@@ -20,13 +20,13 @@ CROP_BOXES: Final = 2.0
 """Side of a crop in widths of the candidate's box.
 
 MediaPipe's face mesh model, which finds the landmarks, uses 192 x 192 pixels that are 1.5 boxes wide. So the
-crop contains every pixel that it needs.
+crop contains every pixel that the model needs.
 """
 
 # Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
 _SAME_FACE_IOU: Final = 0.4
 
-# A box of which a larger fraction is inside the box of a face is a part of that face.
+# If a larger fraction of a box is inside the box of a face, the box shows a part of that face.
 _PART_OF_FACE: Final = 0.75
 
 
@@ -63,21 +63,23 @@ CROP_VARIANTS: Final = (
 )
 """The crops of a face over which its landmarks are averaged.
 
-The landmarks differ slightly between crops of one face, so their mean is more stable. It is also more stable
-than the median, because there are no outliers. The crops come in mirrored pairs, so that mirroring the
-picture mirrors the mean.
+The landmarks differ slightly between crops of one face. Their mean is more stable than the landmarks of one
+crop. There are no outliers, so the mean is also more stable than the median. The crops come in mirrored
+pairs, so that mirroring the picture mirrors the mean.
 """
 
-# How far these crops extend beyond the plain crop, as a fraction of its side. They are rotated by 0.03 rad,
-# enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a crop.
+# How far `CROP_VARIANTS` extend beyond the plain crop, as a fraction of the plain crop's side. The variants
+# are rotated by 0.03 rad, enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a
+# crop.
 _VARIANTS_REACH: Final = 0.05
 
 
 def around(landmarks: Points3, score: float) -> Candidate:
-    """Return a candidate for landmarks (478, 3): a square box around them, with the roll of the eye line.
+    """Return a candidate for landmarks (478, 3): a square box, and the roll of the eye line.
 
-    The square has the size and position of a detector's box, because the mesh model expects that. Such a box
-    is slightly smaller than the landmarks' extent, and lower, because it contains less of the forehead.
+    The square has the size and position of a detector's box, because the mesh model expects such a box. A
+    detector's box is slightly smaller than the extent of the landmarks, and its centre is lower, because the
+    box contains less of the forehead.
     """
     across = landmarks[LEFT_EYE_OUTER_CORNER, :2] - landmarks[RIGHT_EYE_OUTER_CORNER, :2]
     roll = float(np.arctan2(across[1], across[0]))
@@ -101,7 +103,7 @@ def moved(candidate: Candidate, variant: CropVariant) -> Candidate:
 
 
 def turned(candidate: Candidate, radians: float) -> Candidate:
-    """Return the candidate with another roll, from -pi to pi. ``radians`` are added to its roll."""
+    """Return the candidate with ``radians`` added to its roll. The new roll is normalised to -pi to pi."""
     roll = candidate.roll + radians
     return replace(candidate, roll=float(np.arctan2(np.sin(roll), np.cos(roll))))
 
@@ -159,7 +161,7 @@ def box_around(landmarks: Points3) -> Box:
 
 
 def without_duplicates(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates, the highest score first, without those that overlap one with a higher score."""
+    """Return the best candidate of each face, the highest score first."""
     kept: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
         if not any(same_face(candidate.box, other.box) for other in kept):
@@ -168,7 +170,7 @@ def without_duplicates(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def same_face(first: Box, second: Box) -> bool:
-    """Whether two boxes show the same face, or one shows a part of the other's face."""
+    """Whether two boxes show the same face, or one box shows a part of the face in the other box."""
     smaller = min(first.width * first.height, second.width * second.height)
     return overlap(first, second) > _SAME_FACE_IOU or _intersection(first, second) > _PART_OF_FACE * smaller
 

@@ -33,44 +33,48 @@ from emulator.face.resampling import Part
 from emulator.face.types import Box, Image, Mask, Points3, check_image
 
 # Longest side of the detectors' input, in pixels. MediaPipe reduces the input to 192 x 192 or 128 x 128
-# pixels without a low-pass filter. Area averaging before that loses no detail and reduces aliasing.
+# pixels without a low-pass filter. Reducing the picture to this size first, by area averaging, loses no
+# detail and reduces aliasing.
 _DETECTION_SIDE: Final = 512
 
 # Scores of the full-range detector. Boxes from `_CLEAR_SCORE` on are faces unless the mesh model rejects
-# them. Boxes from `_FAINT_SCORE` on need a closer look: in groups, one small face in three scores that low.
+# them. Boxes from `_FAINT_SCORE` on need a closer look: in pictures of groups, a third of the small faces
+# score below `_CLEAR_SCORE`.
 _CLEAR_SCORE: Final = 0.6
 _FAINT_SCORE: Final = 0.03
 
-# Most faint boxes of a picture to look at.
+# Maximum number of faint boxes to examine in a picture.
 _MOST_FAINT: Final = 48
 
 # Minimum score for searches after the first. Pictures of a colour wheel and of coins score about 0.6. Faces
-# that the first search misses score 0.7 or more. In groups, where people hide each other, they score less.
+# that the first search misses score 0.7 or more. Faces in groups, where people hide each other, score less.
 _SECOND_SEARCH_SCORE: Final = 0.65
 _GROUP_SCORE: Final = 0.3
 
 # Sides of the tiles in the last searches, in eighths of the picture's sides.
 _TILE_EIGHTHS: Final = (5, 3)
 
-# A single face of at least this fraction of the picture's longest side is a portrait, in which the tiles are
-# not searched for others.
+# A picture is a portrait if its only face is at least this wide, as a fraction of the picture's longest side.
+# The tiles of a portrait are not searched for other faces.
 _PORTRAIT: Final = 0.2
 
 # Smallest side of a face in pixels. Smaller faces are not recognisable. At 7 pixels, noise looks like a face.
 _LEAST_SIDE: Final = 10.0
 
-# If the intersection over union of candidate and landmarks is smaller, the mesh model found another face.
+# If the box of the landmarks and the box of the candidate have a smaller intersection over union, the mesh
+# model found another face.
 _SAME_PLACE_IOU: Final = 0.2
 
-# The mesh model returns landmarks for heads in any orientation, also for those that are upside down. The
-# short-range detector finds upright heads only. In the upright crops of heads whose roll was right, it scored
-# 0.857 or more. In crops of heads that were upside down, it scored up to 0.76. Where the roll was wrong by
-# 40 to 50 degrees, it scored more, but reported a roll of 32 degrees or more in the crop.
+# The mesh model returns landmarks for heads in any orientation, even upside down. The short-range detector
+# finds upright heads only. In the upright crops of heads whose roll was right, it scored 0.857 or more. In
+# crops of heads that were upside down, it scored up to 0.76. In crops of heads whose roll was wrong by 40 to
+# 50 degrees, it scored more than that, but reported a roll of 32 degrees or more.
 _UPRIGHT_SCORE: Final = 0.9
 _UPRIGHT_ROLL: Final = np.radians(15.0)
 
-# Lowest score of the short-range detector, and the lowest scores that confirm doubtful candidates: faint
-# boxes, and boxes in tiles of a picture with other faces. An astronaut's spacesuit scores 0.72 in a tile.
+# Minimum scores of the short-range detector: for any box, for a faint candidate to count as a face, and for a
+# candidate in a tile to count as a face if another face was found before. An astronaut's spacesuit scores
+# 0.72 in a tile.
 _LOOK_SCORE: Final = 0.5
 _FAINT_CONFIRMED: Final = 0.7
 _TILE_CONFIRMED: Final = 0.75
@@ -117,12 +121,13 @@ class FaceDetector(Protocol):
 class MediaPipeDetector:
     """A FaceDetector that runs the models of the MediaPipe package on the CPU.
 
-    MediaPipe's full-range detector finds candidates. They can be as small as a sixteenth of the picture's
-    side, or smaller if their score is low. Each candidate is cropped upright. It is a face if the mesh model
-    finds a face in the crop, and if the short-range detector does not see another orientation. If there is no
-    face, the short-range detector, for close faces, searches the picture. If there is still no face, or if
-    there are several or only a small one, the full-range detector searches four tiles of the picture, and
-    then nine. Heads can be rolled by up to 60 degrees.
+    MediaPipe's full-range detector finds candidates. A face can be as small as a sixteenth of the picture's
+    side. Some smaller faces are found, too, because candidates with low scores are also examined. Each
+    candidate is cropped upright. It counts as a face if the mesh model finds a face in the crop, and the
+    short-range detector does not contradict the orientation of that face. If no face is found, the
+    short-range detector, which is made for close faces, searches the whole picture. If there is still no
+    face, or if there are several or only a small one, the full-range detector searches four tiles of the
+    picture, and then nine. Heads can be rolled by up to 60 degrees.
 
     The same picture always gives a bit-identical result, whatever pictures came before. Use an instance in
     one thread only. The constructor imports MediaPipe, which takes seconds.
@@ -158,7 +163,7 @@ class MediaPipeDetector:
             raise ValueError(f"crops must be 1 to {len(CROP_VARIANTS)}, not {crops}")
         if image.size == 0:
             return ()
-        # Includes heads that are rolled too far, so that no search takes them for something else.
+        # Includes heads that are rolled too far, so that later searches skip them, too.
         faces: list[Face] = []
         for candidates, lowest_score in self._searches(image, faces):
             for candidate in candidates:
@@ -189,9 +194,10 @@ class MediaPipeDetector:
         return mask
 
     def _searches(self, image: Image, faces: Sequence[Face]) -> Iterator[tuple[list[Candidate], float]]:
-        """Yield the candidates of each search, and the score that must confirm them.
+        """Yield the candidates of each search, and the minimum score at which a candidate counts as a face.
 
-        ``faces`` are those that were found up to then.
+        The score is the score of the short-range detector in the candidate's crop. The caller adds the faces
+        that it finds to ``faces`` during the iteration, because later searches depend on them.
         """
         whole = (0, 0, image.shape[1], image.shape[0])
         yield without_duplicates(_search(self._full_range, image, whole)), 0.0
@@ -211,13 +217,14 @@ class MediaPipeDetector:
     def _face(self, image: Image, candidate: Candidate, crops: int, lowest_score: float) -> Face | None:
         """Return the face at a candidate, or None if there is none.
 
-        ``lowest_score`` is the lowest score of the short-range detector at a face.
+        The candidate is rejected if its score by the short-range detector is below ``lowest_score``.
         """
         landmarks = self._landmarks(surroundings(image, candidate), candidate, PLAIN)
         if landmarks is None or overlap(box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
             return None
-        # Detect again in a crop around the landmarks, because they are more reliable than the detector's box.
-        # The new landmarks depend half as much on the position and the size of the face in the picture.
+        # Detect again in a crop around the landmarks, because the landmarks are more reliable than the
+        # detector's box. Compared with the first landmarks, the new ones depend half as much on the position
+        # and the size of the face in the picture.
         place = around(landmarks, candidate.score)
         part = surroundings(image, place)
         upright, score = self._upright(part, place)
@@ -228,14 +235,14 @@ class MediaPipeDetector:
         closer = self._mean_landmarks(part, upright, (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops])
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
-        # If the rolls differ, the head is oriented in a way that neither model knows.
+        # If the two models disagree about the roll, the head has an orientation that neither model knows.
         difference = turned(upright, -around(landmarks, score).roll).roll
         if min(box.width, box.height) < _LEAST_SIDE or abs(difference) > _UPRIGHT_ROLL:
             return None
         return Face(landmarks, box, candidate.score)
 
     def _upright(self, part: Part, place: Candidate) -> tuple[Candidate, float]:
-        """Return the candidate with its true roll, and the score of the short-range detector there.
+        """Return the candidate with its true roll, and the short-range detector's score for it.
 
         Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
         """
@@ -293,7 +300,7 @@ def _reduced(image: Image) -> Image:
 
 
 def _is_portrait(image: Image, faces: Sequence[Face]) -> bool:
-    """Whether there is one face, and it is not small."""
+    """Whether exactly one face was found, and this face is not small."""
     return len(faces) == 1 and faces[0].box.width >= _PORTRAIT * max(image.shape[:2])
 
 
@@ -321,6 +328,6 @@ def _search(model: BoxModel, image: Image, place: tuple[int, int, int, int]) -> 
 
 
 def _roll(found: FoundBox, width: float = 1.0, height: float = 1.0) -> float:
-    """Return the roll of the eye line in radians. The fractions of ``found`` are of a width and a height."""
+    """Return the roll of the eye line in radians. ``found`` has fractions of ``width`` and ``height``."""
     right_eye, left_eye = found.right_eye, found.left_eye
     return float(np.arctan2((left_eye[1] - right_eye[1]) * height, (left_eye[0] - right_eye[0]) * width))

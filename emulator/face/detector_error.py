@@ -1,4 +1,4 @@
-"""How a head's shape changes the detected landmarks, and the detector's errors, measured on synthetic faces.
+"""The detector's errors, and its response to the shape of a head, measured on synthetic faces.
 
 ``laboratory.observability`` measures both and writes ``emulator/face/data/detector_error.npz``.
 """
@@ -23,9 +23,9 @@ POSE_TERMS = 6
 _YAW_UNIT_DEG, _PITCH_UNIT_DEG = 30.0, 15.0
 
 # The faces detected in photographs of one person vary along each harmonic. The standard deviation in cm is
-# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. It was
-# measured on photographs of a few people. This variation is largest along x, and about as large as the
-# variation between people.
+# ``_WITHIN_CM * frequency ** -_WITHIN_EXPONENT``, times a factor for even or odd fields along x, y, z. The
+# numbers were measured on photographs of a few people. This variation is largest along x, and about as large
+# as the variation between people.
 _WITHIN_CM = 0.148
 _WITHIN_EXPONENT = 0.685
 _EVEN_WITHIN = (1.0, 0.75, 0.6)
@@ -46,7 +46,7 @@ class DetectorError:
     Attributes
     ----------
     directions : (L, 468, 3) float64
-        The directions in which detected landmarks vary, each even or odd under reflection.
+        The directions in which detected landmarks vary. Each is even or odd under reflection.
     bias : (6, L) float64
         Systematic error of the landmarks detected in synthetic faces, one row for each of ``pose_terms``.
         The canonical head comes from photographs, so this includes the difference between synthetic faces
@@ -111,8 +111,8 @@ def perspective_fields() -> NDArray[np.float64]:
     """Return the displacements (3, 468, 3), in cm, that the perspective of a near camera causes.
 
     A part of the face that is nearer to the camera by ``h`` appears larger by the fraction ``h / distance``.
-    The three fields are for the x, y and z components of the direction to the camera. Those of x and y are
-    multiplied by 0.35, the sine of a typical yaw or pitch of 20 degrees.
+    The three fields are for the x, y and z components of the direction to the camera. The fields of x and y
+    are multiplied by 0.35, the sine of a typical yaw or pitch of 20 degrees.
     """
     vertices = canonical_mesh().vertices
     directions = np.diag([0.35, 0.35, 1.0])

@@ -114,7 +114,7 @@ def _follow(
     reach_cm: float,
     held: Sequence[int] = (),
 ) -> NDArray[np.float64]:
-    """Return smooth weights (468,): 1 at ``landmarks``, 0 at ``held`` and beyond about ``reach_cm``."""
+    """Return smooth weights (468,): 1 at ``landmarks``, 0 at ``held`` and farther than about ``reach_cm``."""
     pins = np.zeros(len(mass))
     pins[[*landmarks, *held]] = 1e3
     target = np.zeros(len(mass))

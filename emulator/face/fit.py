@@ -43,9 +43,9 @@ _ALTERNATIONS = 3
 _NOISE_CM = 0.06
 
 # Photographs have errors that synthetic faces do not have. `_WITHIN_PERSON` is the scale of the
-# `within_person_fields`. `_LASTING` is the share of their covariance that is the same in all photographs of a
-# person. `_EXPRESSIONS` is the scale of the expression fields. Experiments on photographs and synthetic faces
-# gave these values.
+# `within_person_fields`. `_LASTING` is the share of the covariance of these fields that is the same in all
+# photographs of a person. `_EXPRESSIONS` is the scale of the expression fields. Experiments on photographs
+# and synthetic faces gave these values.
 _WITHIN_PERSON = 0.8
 _LASTING = 0.5
 _EXPRESSIONS = 0.1
@@ -58,21 +58,22 @@ _SMILE = 0.3
 # the measurements in a view are not independent.
 _TEMPER = 0.25
 
-# Over many faces, the recovered coefficients vary less than the true ones, and those of the finest modes
-# hardly vary. So each is divided by r ** `_WIDENING`, where r is the standard deviation of the recovered
-# coefficients divided by that of the true ones. With an exponent of 1, all would vary like the true ones, but
-# the finest would be only noise. With 0, the finest would be almost constant.
+# Over many faces, the recovered coefficients vary less than the true ones, and the coefficients of the finest
+# modes hardly vary. So each recovered coefficient is divided by r ** `_WIDENING`, where r is the standard
+# deviation of the recovered coefficient divided by the standard deviation of the true one. With an exponent
+# of 1, all coefficients would vary like the true ones, but the finest would be only noise. With 0, the finest
+# would be almost constant.
 _WIDENING = 0.6
 
-# Largest magnitude of a coefficient, in standard deviations. For one mode, one face in 16,000 exceeds it.
+# Largest magnitude of a coefficient, in standard deviations. In each mode, one face in 16,000 exceeds this.
 _FARTHEST = 4.0
 
 # Limits of `HeadFit.misfit`. A view is weighted by the inverse of its misfit.
 _LEAST_MISFIT, _MOST_MISFIT = 0.15, 10.0
 
-# From this misfit on, the landmarks are not those of a face. Photographs have a misfit of up to 1, synthetic
-# faces turned by 50 degrees up to 2.9. If the mesh model takes a head that is upside down for an upright one,
-# the misfit is 4 to 7 in photographs. The detector recognises most of these heads.
+# From this misfit on, the landmarks do not belong to an upright face. Photographs have a misfit of up to 1,
+# synthetic faces turned by 50 degrees up to 2.9. If the mesh model takes a head that is upside down for an
+# upright one, the misfit is 4 to 7 in photographs. The detector recognises most of these heads.
 _NO_FACE = 3.0
 
 
@@ -137,9 +138,10 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     doi:10.1214/aoms/1177703732). Then the coefficients are computed in closed form, as a posterior mean.
 
     The prior of the coefficients is N(0, 1). All errors of the landmarks are assumed to be normally
-    distributed, too. Their covariances were measured on synthetic people, separately for faces without and
-    with an expression. For each view, the two covariances are mixed in the ratio of their likelihoods. Some
-    errors are the same in all pictures of a person, so they do not decrease with more views.
+    distributed, too. Two covariances were measured on synthetic people: one on faces without expression, one
+    on faces with an expression. For each view, the two covariances are mixed in the ratio of their
+    likelihoods. Some errors are the same in all pictures of a person, so they do not decrease with more
+    views.
 
     Parameters
     ----------
@@ -322,7 +324,8 @@ def _sum_of_views(
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """Return the covariance (L, L) and the mean (L,) of the deviations of all views, weighted by precision.
 
-    ``errors`` has the covariance of each view. It is multiplied by the view's number in ``factors``.
+    ``errors`` has the covariance of each view. Each covariance is multiplied by the view's factor in
+    ``factors``.
     """
     if len(deviations) == 1:
         return errors[0], deviations[0]

@@ -42,7 +42,8 @@ class _Topology:
     """(108, 3). The vertices that continue the canonical head beyond the outline of the face."""
 
     follow: sparse.csr_array
-    """(108, 468). Maps the deviation of a face from the canonical head to that of the vertices around it."""
+    """(108, 468). Maps the deviation of a face from the canonical head to the deviation of the vertices
+    around the face."""
 
     subdivision: sparse.csr_array
     """(2265, 576). Loop's subdivision."""
@@ -61,12 +62,13 @@ def head_mesh(vertices: Points3) -> Mesh:
     """Return the head mesh (2265 vertices, 4456 triangles) of a face with ``vertices`` (468, 3).
 
     The first 468 vertices are the landmarks, accurate to a micrometre. The next 108 extend the face over the
-    forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The others
-    are on a Loop subdivision surface through the first 576. At lips, lids and nostrils, they are midpoints of
-    edges, because a smooth surface through closed lips intersects itself. Eyes and mouth are closed. The
-    texture layout has no seams, and no flipped or overlapping triangles.
+    forehead to the hairline, to the ears and below the jaw. They follow the outline of the face. The
+    remaining vertices are on a Loop subdivision surface through the first 576. At lips, lids and nostrils,
+    they are midpoints of edges instead, because a smooth surface through closed lips would intersect itself.
+    Eyes and mouth are closed. The texture layout has no seams, and no flipped or overlapping triangles.
 
-    If the triangles of ``vertices`` do not intersect, as after ``unfolded``, those of the head do not either.
+    If the triangles of ``vertices`` do not intersect, as after ``unfolded``, the triangles of the head do not
+    intersect either.
 
     If ``vertices`` are the landmarks of one view (``HeadFit.landmarks_cm``), the head has the shape and the
     expression in this view.
@@ -129,7 +131,7 @@ def _topology() -> _Topology:
     uv = between @ canonical.extended_uv
     for array in (triangles, uv):
         array.flags.writeable = False
-    # The surface passes from linear to smooth over the triangles around them.
+    # Around the lips, lids and nostrils, the surface passes from linear to smooth within one triangle.
     touching = np.zeros(count)
     touching[opening_vertices()] = 1.0
     flatness = between @ touching

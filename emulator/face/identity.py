@@ -19,8 +19,9 @@ IDENTITY_COUNT: Final = 80
 
 # Standard deviations, over photographed people, of the first 16 coefficients that `emulator.face.fit`
 # recovers. They were measured in 63 photographs of about 30 people. About four tenths of the differences
-# between the 16 values are chance, so they are reduced by this share. The finer modes keep their small
-# variation, because it is mostly noise. `python -m benchmarks.accuracy --photos FOLDER` measures them.
+# between the 16 values are chance, so the differences are reduced by this share. The finer modes keep their
+# small variation, because it is mostly noise. `python -m benchmarks.accuracy --photos FOLDER` measures the
+# standard deviations.
 _PHOTOGRAPHED: Final = (
     *(0.66, 0.59, 0.58, 0.63, 0.68, 0.60, 0.50, 0.80, 0.66, 0.69, 0.56, 0.61, 0.59, 0.65, 0.51, 0.69),
     *(0.62,) * (IDENTITY_COUNT - 16),
@@ -34,13 +35,14 @@ class IdentityModes:
     Attributes
     ----------
     modes : (80, 468, 3) float64
-        Orthonormal, smooth displacement fields, sorted from the largest variation of heads to the
-        smallest. Each is even or odd under left-right reflection. To first order, none of them moves,
-        turns or scales the head.
+        Orthonormal, smooth displacement fields, sorted from the largest variation of heads to the smallest.
+        Each is even or odd under left-right reflection. To first order, no mode moves, turns or scales the
+        head.
     deviations_cm : (80,) float64
         Displacement along each mode for a coefficient of 1, in centimetres.
     parities : (80,) float64
-        1 if the mirror image of a head has the same coefficient, -1 if it has the negative one.
+        1 if the mirror image of a head has the same coefficient, -1 if the mirror image has the negated
+        coefficient.
     """
 
     modes: NDArray[np.float64]

@@ -20,8 +20,8 @@ SURFACE_COUNT: Final = 468
 
 # Derivation (in laboratory.triangulation; a test repeats it): the triangles of the face form a disc. One
 # reflection maps the border of the disc, the face oval, onto itself and keeps the middle of the forehead
-# (landmark 10) in place. To find it, walk over the triangles from the forehead to both sides at once. The
-# irises have no triangles, so their mirror images are written by hand.
+# (landmark 10) in place. To find the mirror images, walk over the triangles from the forehead to both sides
+# at once. The irises have no triangles, so their mirror images are written by hand.
 # fmt: off
 MIRROR: Final[tuple[int, ...]] = (
     0, 1, 2, 248, 4, 5, 6, 249, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 250, 251, 252, 253, 254, 255,

@@ -1,9 +1,9 @@
 """The person in front of the background: how much of a reshape each place of the picture takes.
 
 A reshape moves the face, and hair, ears and neck with it. The background should stay. So the displacement
-field is multiplied by a share: 1 on the person, and 0 on the background. Between the new outline of the
-person and `_REACH` outside the old one, the share falls from 1 to 0. This strip of background is stretched
-where the person gets narrower, and compressed where the person gets wider.
+field is multiplied by a share: 1 on the person, and 0 on the background. From the new outline of the person
+to a distance of `_REACH` outside the old outline, the share falls from 1 to 0. This strip of background is
+stretched where the person gets narrower, and compressed where the person gets wider.
 
 The result is still one continuous map that does not fold. So hair keeps its soft edge, no edge appears
 twice, and a wrong mask does not leave a copy of anything.
@@ -32,41 +32,43 @@ Plane: TypeAlias = NDArray[np.float32]
 _SURROUNDINGS = 1.5
 
 # Distances from the outline of the face at which the field is examined, and the displacement in pixels below
-# which it does not matter.
+# which a motion does not matter.
 _RINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 _VISIBLE = 0.5
 
-# The distance outside the person from which the background stays.
+# Distance from the person beyond which the background does not move.
 _REACH = 0.08
 
 # The width of the strip around the outline that moves with the person, so that a soft edge is not stretched.
 _RIM = 0.006
 
-# How far the share is computed beyond the field, because doubt about the mask spreads.
+# Distance beyond the field up to which the share is computed, because doubt about the mask spreads.
 _MARGIN = 0.3
 
-# The smallest width of the strip in which the share falls, where a person who gets wider reaches beyond
-# `_REACH`.
+# Minimum width of the strip in which the share falls. It applies where a person becomes wider by about
+# `_REACH` or more.
 _LEAST_STRIP = 0.004
 
-# Pixels of the segmented part per u, at most: details of the outline are not finer in the model's mask.
+# Maximum number of pixels per u in the segmented part. The model's mask has no finer details.
 _WORKING_UNIT = 100.0
 
 # The side of the model's input, in pixels.
 _MODEL_SIDE = 256
 
-# The model's mask above this is a person. It is below 0.5, because thin hair is less certain.
+# A place belongs to a person if the model's mask is above this. The limit is below 0.5, because the mask is
+# low at thin hair.
 _PERSON = 0.3
 
 # Standard deviation of the blur that removes the steps of the distance from the outline.
 _OUTLINE_BLUR = 0.012
 
-# The mask is in doubt where it is between these values, over an area that is wider than twice the radius.
-# The whole field is used there and up to the margin. Over the fade, the share falls to its usual value.
+# The mask is in doubt in areas that are wider than twice the radius, and in which its values are between
+# these limits. There, and within the margin around, the share is 1. Over the distance of the fade, the share
+# falls to its usual value.
 _DOUBTFUL = (0.15, 0.85)
 _DOUBT_RADIUS, _DOUBT_MARGIN, _DOUBT_FADE = 0.05, 0.15, 0.15
 
-# If the mask contains less of the face than this, the segmentation failed.
+# If the mean of the mask over the face is lower than this, the segmentation failed.
 _LEAST_FACE = 0.5
 
 # The smallest Jacobian determinant. Where it is lower, the share is moved towards 1, the unchanged field.
@@ -165,8 +167,8 @@ def _outside(person: NDArray[np.bool_], unit: float) -> Plane:
 def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
     """Return the share (h, w) of the displacements ``moved`` (h, w, 2) that each working pixel takes.
 
-    ``outside`` is the distance to the person's outline. At the pixels' sources, it is the distance to the
-    outline of the reshaped person.
+    ``outside`` is the distance to the person's outline. Its value at a pixel's source is the pixel's distance
+    to the outline of the reshaped person.
     """
     rows, columns = outside.shape
     source = moved.copy()
@@ -183,13 +185,13 @@ def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
     strip = np.float32(_LEAST_STRIP * unit)
     room = np.maximum(np.float32(_REACH * unit) - outside, np.maximum(strip - to_person, 0.0))
     share: Plane = room / np.maximum(room + to_person, np.float32(1e-6))
-    # Far from both outlines, both terms are 0 on the person only if the person reaches there.
+    # On the reshaped person, the share is exactly 1.
     share[to_person == 0] = 1.0
     return share
 
 
 def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
-    """Return how little the mask can be trusted around each pixel, 0 to 1."""
+    """Return the doubt about the mask around each pixel, from 0 (no doubt) to 1."""
     low, high = _DOUBTFUL
     doubtful = ((person > low) & (person < high)) | ((face > 0) & (person <= _PERSON))
     wide = cv2.erode(doubtful.astype(np.uint8), _disc(_DOUBT_RADIUS * unit), borderValue=(0,))

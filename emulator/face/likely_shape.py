@@ -1,4 +1,4 @@
-"""The shape of a head that its landmarks make likely, and the shape that is delivered as OBJ."""
+"""The likely shape of a head with given landmarks, and the shape that is delivered as OBJ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _DETAIL = 0.1
 
 @dataclass(frozen=True, eq=False)
 class LikelyShape:
-    """What landmarks say about the shape of a head, measured by ``laboratory.people``. Read-only arrays.
+    """A regression from landmarks to the shape of a head, measured by ``laboratory.people``.
+
+    The arrays are read-only.
 
     Attributes
     ----------
@@ -60,8 +62,8 @@ def likely_shape() -> LikelyShape:
 def evidence(fits: Sequence[HeadFit]) -> NDArray[np.float64]:
     """Return the deviation (L,) of a person's landmarks from the canonical mesh, averaged over the views.
 
-    It is measured in the directions of ``DetectorError``, without the bias that changes with the pose. A view
-    with a high misfit counts less.
+    The deviation is measured in the L directions of ``DetectorError``, without the bias that changes with the
+    pose. A view with a high misfit counts less.
     """
     measured = detector_error()
     canonical = canonical_mesh().vertices
@@ -77,10 +79,10 @@ def evidence(fits: Sequence[HeadFit]) -> NDArray[np.float64]:
 def observed_shape(fits: Sequence[HeadFit]) -> Points3:
     """Return the vertices (468, 3), in cm, of the head as the views show it, with expression and detail.
 
-    The result is the likely shape plus a share of the detail, which is the difference between the landmarks
-    and the likely shape, perpendicular to the line of sight. The shape includes the expression, because
-    ``laboratory.people`` measures faces with and without expressions. Closed lips can cross; see
-    `emulator.face.unfolding.unfolded`.
+    The result is the likely shape plus a share of the detail. The detail is the difference between the
+    landmarks and the likely shape, measured perpendicular to the line of sight. The shape includes the
+    expression, because ``laboratory.people`` measures faces with and without expressions. Closed lips can
+    cross; see `emulator.face.unfolding.unfolded`.
     """
     model = likely_shape()
     likely = model.mean + np.tensordot(model.slopes @ evidence(fits), model.fields, axes=1)
@@ -90,7 +92,7 @@ def observed_shape(fits: Sequence[HeadFit]) -> Points3:
 
 
 def _detail(fit: HeadFit, likely: Points3) -> Points3:
-    """Return the detail (468, 3) in a view. Vertices that face away from the camera have little of it."""
+    """Return the detail (468, 3) in a view, reduced where the surface does not face the camera directly."""
     scale, rotation, translation = similarity_transform(fit.landmarks_cm, likely, landmark_weights())
     landmarks = scale * fit.landmarks_cm @ rotation.T + translation
     sight = rotation @ fit.camera.rotation[2]

@@ -68,7 +68,7 @@ node {
 class FoundBox:
     """A box that the detector takes for a face, in fractions of the picture's width and height.
 
-    ``right_eye`` and ``left_eye`` are the person's own. ``score`` is 0 to 1.
+    ``right_eye`` and ``left_eye`` are named from the person's point of view. ``score`` is 0 to 1.
     """
 
     left: float
@@ -84,7 +84,7 @@ class BoxModel:
     """MediaPipe's face detector. It reduces a picture to 192 x 192 pixels, or to 128 x 128 for close faces.
 
     The box of a full-range detector can be as small as a sixteenth of the picture's side. A close face fills
-    a fifth of it or more.
+    a fifth of the side or more.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ class MeshModel:
     Parameters
     ----------
     side : float
-        Side of the square in the middle of a crop that the model uses, as a fraction of the crop's side. It
-        must be 1.5 times as wide as the box of the face.
+        Side of the square in the middle of a crop that the model uses, as a fraction of the crop's side. The
+        square must be 1.5 times as wide as the box of the face.
     """
 
     def __init__(self, side: float) -> None:
@@ -127,9 +127,9 @@ class MeshModel:
         self._graph = _Graph(_MESH_GRAPH, {"with_attention": packet_creator.create_bool(refined)})
 
     def __call__(self, crop: Image) -> Points3 | None:
-        """Return landmarks (478, 3) as fractions of the side of a square, upright crop.
+        """Return the landmarks (478, 3) in a square, upright crop, or None if the crop shows no face.
 
-        Return None if the crop shows no face.
+        The landmarks are fractions of the crop's side.
         """
         found = self._graph.run(crop, place=self._place)
         return None if found is None else _read_landmarks(self._read(found))
@@ -173,7 +173,7 @@ class _Graph:
         self._graph.start_run(side_packets or {})
 
     def run(self, image: Image, **packets: Any) -> Any | None:
-        """Return the output for ``image``, or None if there is none. ``packets`` are the other inputs."""
+        """Return the output for ``image``, or None without an output. ``packets`` are the other inputs."""
         # MediaPipe requires increasing timestamps; their values do not matter.
         self._timestamp_us += 1
         self._found.clear()

@@ -23,11 +23,12 @@ def write_obj(
     Parameters
     ----------
     mesh : Mesh
-        Its positions are written unchanged, in the unit that they have.
+        Its positions are written unchanged, in their own unit.
     normals : (V, 3) float64
         One normal for each vertex.
     material_library, material : str
-        File name of the MTL file, in the same folder as the OBJ file, and the name of the material in it.
+        The name of the MTL file, which is in the folder of the OBJ file, and the name of the material in
+        the MTL file.
 
     Raises
     ------

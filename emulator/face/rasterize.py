@@ -1,4 +1,4 @@
-"""Triangle rasterisation: the nearest triangle at each pixel, and the barycentric weights there."""
+"""Triangle rasterisation: the nearest triangle at each pixel, and the pixel's barycentric weights."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Raster:
     Attributes
     ----------
     triangle_index : (H, W) int32
-        The nearest triangle that covers the pixel's centre; -1 if there is none.
+        The nearest triangle that covers the pixel's centre; -1 if no triangle does.
     barycentric : (H, W, 3) float32
-        The weights of that triangle's corners; 0 if there is none.
+        The weights of that triangle's corners; 0 if there is no triangle.
     depth : (H, W) float64
         The depth at the pixel's centre; infinite if there is no triangle.
     """
@@ -45,9 +45,9 @@ class Raster:
     def interpolate(self, values: NDArray[np.float64], triangles: Triangles) -> Floats:
         """Return ``values`` (N,) or (N, C) interpolated at each pixel: (H, W) or (H, W, C).
 
-        ``triangles`` (T, 3) are indices into ``values``, for the corners of the rasterised triangles: either
-        the rasterised triangles themselves or, for example, the mesh's ``uv_triangles``. The result is 0
-        where there is no triangle.
+        ``triangles`` (T, 3) has an index into ``values`` for each corner of the rasterised triangles. For
+        values of vertices, these are the rasterised triangles themselves; for texture coordinates, the mesh's
+        ``uv_triangles``. The result is 0 where there is no triangle.
         """
         height, width = self.triangle_index.shape
         result = np.zeros((height * width, *values.shape[1:]))
@@ -102,7 +102,8 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
     plane = _depth_planes(corners)
     start = plane[owner, 0] + plane[owner, 2] * (y - corners[owner, 0, 1])
     fragment_depth = start[span] + plane[triangle, 1] * (x - corners[triangle, 0, 0])
-    # The depth plane of a thin triangle can be so steep that rounding exceeds the range of its corners.
+    # The depth plane of a thin triangle can be so steep that rounding errors leave the range of the corners'
+    # depths.
     low, high = corners[:, :, 2].min(axis=1), corners[:, :, 2].max(axis=1)
     np.clip(fragment_depth, low[triangle], high[triangle], out=fragment_depth)
 
@@ -138,8 +139,8 @@ def _spans(corners: Floats, height: int, width: int) -> tuple[Integers, Integers
     left = np.full(len(owner), np.inf)
     right = np.full(len(owner), -np.inf)
     for a, b in ((0, 1), (1, 2), (2, 0)):
-        # Follow each edge downwards, so that both of its triangles compute bit-identical crossings.
-        # Otherwise there could be gaps between them.
+        # Follow each edge downwards, so that the two triangles that share it compute bit-identical crossings,
+        # without a gap between the triangles.
         swapped = (y_corner[:, a] > y_corner[:, b])[:, np.newaxis]
         upper = np.where(swapped, corners[:, b, :2], corners[:, a, :2])
         lower = np.where(swapped, corners[:, a, :2], corners[:, b, :2])

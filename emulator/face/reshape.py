@@ -6,8 +6,8 @@ the face. Lengths are in u, the distance between the outer eye corners (landmark
 tilted or turned head is reshaped in 3D, and the picture shows the projection. The displacements of all
 parameters are added, and one smooth field applies them in a single resampling.
 
-The vendor documents what each parameter does and in which direction, but not how far. This project
-chose the amounts: they are clearly visible, but look natural with one parameter at its limit.
+The vendor documents what each parameter does and in which direction, but not how far. This project chose the
+amounts: with one parameter at its limit, the change is clearly visible, but looks natural.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def _both(left: tuple[int, ...]) -> tuple[int, ...]:
 
 _EYES = LEFT_EYE + RIGHT_EYE
 _BROWS = LEFT_EYEBROW + RIGHT_EYEBROW
-# The ends of the brows towards the nose. The outer ends are left out, because they are near the outline of
-# the face. If they did not move, the outline of a turned head would have a dent there.
+# The ends of the brows towards the nose, which some motions keep still. The outer ends are left out, because
+# they are near the outline of the face. If they were kept still, too, the outline of a turned head would have
+# a dent there.
 _BROW_HEADS = _both((334, 296, 336, 282, 295, 285))
 _CHEEKBONES = _both((454, 323, 366, 352, 345, 447, 264, 372))
 _JAW_CORNERS = _both((361, 288, 397, 365, 435, 367, 364))
@@ -103,7 +104,8 @@ _LIP_BOTTOM = LOWER_LIP_OUTER[1:-1]
 _SEAM_TOP = (61, *UPPER_LIP_INNER, 291)
 _SEAM_BOTTOM = (61, *LOWER_LIP_INNER, 291)
 
-# Mirrored pairs, on bone and where expressions move the face least. They define the head's x axis.
+# Mirrored pairs of landmarks, on bone and in other places that expressions move least. They define the head's
+# x axis.
 _RIGID_LEFT = (263, 362, 356, 454, 251, 284, 332, 297, 338, 389, 323, 327, 358)
 _RIGID_RIGHT = _mirrored(_RIGID_LEFT)
 # The ends of the midline. They define the head's y axis.
@@ -137,7 +139,7 @@ class Motion:
         c is the mean of these landmarks.
     seam : bool
         If true, c is the point on the line through ``centre`` that has the x of the landmark. Only landmarks
-        on one side of this line move, and ``shift`` only says which side: it is not added.
+        on one side of this line move. ``shift`` points to this side, and is not added.
     side : {'both', 'left', 'right'}
         The side that moves, from the person's point of view. The weight rises from 0 on the midline
         to its full value at a distance of ``ramp``.
@@ -150,7 +152,8 @@ class Motion:
     turn_deg : float
         Angle of the turn in degrees, positive from x towards y.
     area : bool
-        Whether ``gain`` is the growth of an area. Lengths then grow by its square root.
+        Whether ``gain`` is the growth of an area. If so, lengths grow by the square root of the factor by
+        which the area grows.
     mouth : bool
         Whether the motion spares the teeth if the mouth is open; see `_sparing_teeth`.
     """
@@ -345,7 +348,8 @@ def head_frame(landmarks: Points3) -> HeadFrame:
     Raises
     ------
     ValueError
-        If the landmarks are not (478, 3) and finite, or do not define the axes (all in one place).
+        If the landmarks are not (478, 3) and finite, or do not define the axes, for example because all are
+        in one place.
     """
     _check_landmarks(landmarks)
     x = (landmarks[list(_RIGID_LEFT)] - landmarks[list(_RIGID_RIGHT)]).sum(axis=0)
@@ -366,10 +370,10 @@ def head_frame(landmarks: Points3) -> HeadFrame:
 def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
     """Return the positions (478, 3) of ``landmarks`` (478, 3) after reshaping; both in pixels.
 
-    The displacements of all parameters are added. Each is linear in its parameter, with two exceptions: the
-    eye sizes and ``lip_size`` are linear in the area, and ``eye_angle`` in the angle. A sum that is larger
-    than the displacement by any single parameter is compressed, so that the outline of the face does not
-    reach the eyes or the mouth.
+    The displacements of all parameters are added. Each displacement is linear in its parameter, with two
+    exceptions: for the eye sizes and ``lip_size``, the area is linear in the parameter; for ``eye_angle``,
+    the angle is. A sum that is longer than the longest displacement by a single parameter is shortened, so
+    that the outline of the face does not reach the eyes or the mouth.
 
     Raises
     ------
@@ -383,7 +387,10 @@ def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Po
 def _displacements(
     frame: HeadFrame, landmarks: Points3, parameters: ReshapeParameters
 ) -> tuple[Points3, Points3]:
-    """Return the displacements (478, 3) in pixels by the lip parameters, and before them by all others."""
+    """Return two arrays of displacements (478, 3), in pixels.
+
+    The first is by all parameters except those of the lips, the second by the lip parameters.
+    """
     points = frame.to_head(landmarks)
     elsewhere, lips = np.zeros_like(points), np.zeros_like(points)
     for field in fields(parameters):
@@ -446,8 +453,8 @@ def reshape_field(
 def _lip_motion(frame: HeadFrame, landmarks: Points3, target: Points3, lips: Points3) -> LocalMotion:
     """Return the motion by the lip parameters, which displace the landmarks by ``lips`` (478, 3) pixels.
 
-    It ends at the outline of the face. Points in the opening of the mouth move like the edges of the lips
-    above and below. The middle of an open mouth stays as it is, so that teeth are not stretched.
+    The motion ends at the outline of the face. Points in the opening of the mouth move like the edges of the
+    lips above and below. The middle of an open mouth stays as it is, so that teeth are not stretched.
     """
     upper, lower = list(UPPER_LIP_INNER[1:-1]), list(LOWER_LIP_INNER[1:-1])
 
@@ -507,12 +514,13 @@ _RADIUS = 0.8
 # The motion by the lip parameters ends at this distance inside the outline of the face, in u.
 _LIP_MARGIN = 0.02
 
-# Control points between the lips: their distances from the lower lip, as shares of the gap. There are none
-# where the gap is below `_PARTED` u.
+# Control points between the lips: their distances from the lower lip, as shares of the gap. Where the gap is
+# below `_PARTED` u, there are no control points.
 _BETWEEN_LIPS = (0.25, 0.5, 0.75)
 _PARTED = 0.03
 
-# Distance of the area that stays unchanged from the edges of the lips, as a share of the gap between them.
+# Distance between the edges of the lips and the unchanged area of the teeth, as a share of the gap between
+# the lips.
 _TEETH_INSET = 0.2
 
 # Rings of control points around the face oval: distance from the oval in u, fraction of the oval's
@@ -637,11 +645,11 @@ def _displacement(points: Points3, motion: Motion, amount: float) -> Points3:
 
 
 def _sparing_teeth(points: Points3, moved: Points3, growth: float | None) -> Points3:
-    """Return the displacements (478, 3) of the landmarks of an open mouth that stretch the teeth least.
+    """Return ``moved`` (478, 3) with smaller displacements at the teeth of an open mouth.
 
     The edges of the opening move only near the corners of the mouth, so that the lips slide over the teeth.
-    If the lips grow in area, by the share ``growth``, they become thicker, away from the opening, and the
-    mouth becomes only a little wider.
+    ``growth`` is the share by which the area of the lips grows, or None if the motion is not a growth. Lips
+    that grow become thicker on the side away from the opening, and the mouth becomes only a little wider.
     """
     free = _smoothstep((_aside(points) - _TEETH) / (1.0 - _TEETH))
     spared: Points3 = moved * (1.0 - _over_teeth() * (1.0 - free))[:, None]
@@ -670,14 +678,14 @@ def _area(ring: Points3) -> float:
 
 
 def _aside(points: Points3) -> NDArray[np.float64]:
-    """Return the distances (478,) of landmarks from the middle of the mouth: 1 at its corners."""
+    """Return the distances (478,) of landmarks from the middle of the mouth: 1 at the mouth's corners."""
     corners = points[[UPPER_LIP_OUTER[0], UPPER_LIP_OUTER[-1]], 0]
     half = max(abs(float(corners[1] - corners[0])) / 2, 1e-6)
     return np.asarray(np.abs(points[:, 0] - corners.mean()) / half)
 
 
 def _opening(points: Points3) -> float:
-    """Return how open the mouth of the landmarks (478, 3) in the head's frame is: 0 to 1."""
+    """Return how far the mouth is open, 0 to 1. ``points`` are landmarks (478, 3) in the head's frame."""
     upper, lower = list(UPPER_LIP_INNER[3:-3]), list(LOWER_LIP_INNER[3:-3])
     gap = np.linalg.norm(points[upper] - points[lower], axis=1).mean()
     return float(_smoothstep((gap - _OPENING[0]) / (_OPENING[1] - _OPENING[0])))
@@ -691,8 +699,8 @@ _OPENING = (0.02, 0.07)
 # to its corners.
 _TEETH = 0.6
 
-# Lips that grow in area around an open mouth: the part of the growth in width that remains, and the largest
-# change of their thickness, as a share.
+# For lips that grow in area around an open mouth: the part of the growth in width that remains, and the
+# largest relative change of the lips' thickness.
 _WIDENING = 0.5
 _MOST_THICKER = 0.6
 

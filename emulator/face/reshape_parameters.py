@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class ReshapeParameters:
-    """The parameters of a reshape, from -1 to 1; 0 changes nothing.
+    """The parameters of a reshape. The value 0 changes nothing.
 
-    ``cheekbones`` and ``jaw`` range from 0 to 1. Left and right are from the person's point of view.
-    Parameters without a side in their name act on both sides. The descriptions name the effect of negative
-    values first.
+    ``cheekbones`` and ``jaw`` range from 0 to 1, all other parameters from -1 to 1. Left and right are from
+    the person's point of view. Parameters without a side in their name act on both sides. The descriptions
+    name the effect of negative values first.
 
     Attributes
     ----------

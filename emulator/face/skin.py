@@ -66,8 +66,8 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
 
     Notes
     -----
-    With both at 0, the result is bit-identical to the input. Eyes, brows, lips and everything outside
-    the face are bit-identical at any strength. The guided filter (He 2010,
+    If ``strength`` and ``color_intensity`` are 0, the result is bit-identical to the input. Eyes, brows, lips
+    and everything outside the face are bit-identical at any strength. The guided filter (He 2010,
     doi:10.1007/978-3-642-15549-9_1), with the luminance as its own guide, preserves edges.
 
     Raises
@@ -112,9 +112,9 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
 def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None = None) -> Mask:
     """Return the skin mask (H, W) of the face at ``landmarks``: 0 for no skin, 1 for skin.
 
-    The mask is the face oval without eyes, brows, lips and nostrils, with soft edges, times the
-    similarity of each pixel's colour to the cheeks. Hair, beards, glasses and other things in front
-    of the face are left out if their colour differs from that of the cheeks.
+    The mask is the face oval without eyes, brows, lips and nostrils, with soft edges, times the similarity of
+    each pixel's colour to the cheeks. Hair, beards, glasses and other things in front of the face are left
+    out if their colour differs from the colour of the cheeks.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _plane(array: NDArray[Any]) -> Plane:
 
 
 def _region(landmarks: Points3, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the part with the face, or None if the face is outside."""
+    """Return left, top, width and height of the part with the face, or None if no face is in the picture."""
     oval = landmarks[list(FACE_OVAL), :2]
     # Morphological operations repeat the border pixels outwards. This is right where the picture's edge cuts
     # the face, but wrong at the edge of the face. So add a margin.

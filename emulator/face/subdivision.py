@@ -83,9 +83,10 @@ def passing_through(vertices: Points3, matrix: sparse.csr_array) -> Points3:
 
 
 def _edges(triangles: Triangles, count: int) -> tuple[Triangles, Triangles, Triangles]:
-    """Return the edges (E, 2) of the triangles and, for each of the 3 T corners, two numbers (3 T,).
+    """Return the edges (E, 2) of the triangles and, for each of the 3 T corners, an edge and a vertex.
 
-    They are the index of the edge that starts at the corner, and the vertex opposite to this edge.
+    The edge (3 T,) starts at the corner, and is given as an index. The vertex (3 T,) is opposite to this
+    edge.
     """
     starts = triangles.reshape(-1).astype(np.int64)
     ends = triangles[:, [1, 2, 0]].reshape(-1).astype(np.int64)

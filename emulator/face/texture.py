@@ -27,8 +27,9 @@ FACING_COSINE: Final = 0.5
 ``GRAZING_COSINE``."""
 
 NOSTRILS_COSINE: Final = 0.3
-"""How much lower both limits of the cosine are for nostrils. In a frontal photograph, the lower side of the
-nose hardly faces the camera. But the photograph shows skin and the dark nostrils there, and no background."""
+"""Amount by which both limits of the cosine are lower at nostrils. In a frontal photograph, the lower side
+of the nose hardly faces the camera. But the photograph shows skin and the dark nostrils there, and no
+background."""
 
 OUTLINE_FRACTION: Final = 0.04
 """Distance from the outline of the face, as a fraction of the face's size, within which a surface must face
@@ -96,8 +97,8 @@ class Texture:
     Attributes
     ----------
     image : (S, S, 3) uint8
-        RGB, row 0 at v = 1. It is also filled outside the chart, the area that the mesh's triangles
-        cover. So scaling the texture down does not mix in other colours at the edge.
+        RGB, row 0 at v = 1. The image is also filled outside the chart, which is the area that the mesh's
+        triangles cover. So scaling the texture down does not mix in other colours at the edge.
     mesh : Mesh
         The mesh that the texture belongs to.
     confidence : (G, G) float32
@@ -111,7 +112,7 @@ class Texture:
     @cached_property
     def coverage(self) -> Mask:
         """The coverage mask (S, S): 1 where the colour comes from a photograph, 0 where it was filled in."""
-        # Computed only on access, because the first one for a size takes ten times as long as later ones.
+        # Computed only on access, because the first mask of a size takes ten times as long as later masks.
         size = len(self.image)
         inside = _inside(size, self.mesh.uv.tobytes(), self.mesh.uv_triangles.tobytes())
         covered: Mask = _resized(self.confidence, size) * inside
@@ -135,7 +136,7 @@ class _Layout:
     """(G, G): True for texels in the chart."""
 
     charts: NDArray[np.float64]
-    """(T, 2, 2): for each triangle, the inverse of the matrix of two edges (columns) in the texture."""
+    """(T, 2, 2): for each triangle, the inverse of a matrix with two edges, in the texture, as columns."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Separation of lips, lids and nostrils that a fitted head pushes through each other."""
+"""Separation of lips, lids and nostrils that intersect in a fitted head."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RINGS = (LIPS_OUTER, RIGHT_EYE, LEFT_EYE)
 
 @dataclass(frozen=True, eq=False)
 class _Opening:
-    """Mouth, eye or nostrils: T triangles with N vertices, those that close it and those around it."""
+    """The T triangles that close and surround the mouth, an eye or the nostrils. They have N vertices."""
 
     vertices: NDArray[np.int64]
     """(N,). Indices of vertices of the canonical mesh."""
@@ -36,17 +36,17 @@ class _Opening:
     """(T, 3). The triangles, as indices into ``vertices``."""
 
     least: NDArray[np.float64]
-    """(T,). Smallest area of each triangle as seen from the front, doubled, in square centimetres."""
+    """(T,). The minimum area of each triangle as seen from the front, doubled, in square centimetres."""
 
 
 def unfolded(face: Points3) -> Points3:
     """Return the vertices (468, 3) of ``face``, with lips, lids and nostrils that do not intersect.
 
     Closed lips touch. So small errors of the landmarks push them through each other, and triangles at the
-    mouth flip. This function moves the vertices of lips, lids and nostrils along x and y, as little as possible, until
-    no triangle there is flipped as seen from the front. Then the surface is a graph over the frontal plane,
-    and such a surface has no self-intersection. The motion is the solution of a least distance problem (C. L.
-    Lawson and R. J. Hanson, "Solving least squares problems", 1974, chapter 23).
+    mouth flip. This function moves the vertices of lips, lids and nostrils along x and y, as little as
+    possible, until no triangle there is flipped as seen from the front. Then the surface has one depth for
+    each x and y, so it does not intersect itself. The motion is the solution of a least distance problem (C.
+    L. Lawson and R. J. Hanson, "Solving least squares problems", 1974, chapter 23).
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _areas(
 
 
 def _shortest_motion(slopes: NDArray[np.float64], missing: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the shortest x with ``slopes @ x >= missing``; if there is none, zeros."""
+    """Return the shortest x with ``slopes @ x >= missing``, or zeros if no x satisfies this."""
     # Scale the rows, so that all have the same size in the least squares problem.
     size = np.linalg.norm(slopes, axis=1)
     size[size == 0.0] = 1.0

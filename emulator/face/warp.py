@@ -56,10 +56,11 @@ _INVISIBLE = 0.01
 _LATTICE_PER_NODE = 2.5
 
 # A `LocalMotion` is unchanged where the distance to its outer limit is at least this share of the sum of the
-# distances to both limits.
+# distances to its inner and its outer limit.
 _FULL_SHARE = 0.6
 
-# The same for a field with a share, because the share changes faster than the field.
+# Steps of the lattice between two nodes of a field with a `Share`: more, because the share changes faster
+# than the field.
 _SHARED_LATTICE_PER_NODE = 4.0
 
 # Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
@@ -81,8 +82,8 @@ class DisplacementField:
     pitch : float
         The distance between nodes, in pixels.
     nodes : (rows, columns, 2) float64
-        Displacements (x, y) in pixels on a regular grid. Between the nodes the field is their
-        Catmull-Rom spline; outside the grid it is zero.
+        Displacements (x, y) in pixels on a regular grid. Between the nodes, the field is the Catmull-Rom
+        spline of the nodes. Outside the grid, the field is zero.
     """
 
     shape: tuple[int, int]
@@ -164,7 +165,7 @@ class Share:
         The distances between values along x and y, in pixels.
     values : (rows, columns) float32
         0 to 1, on a regular grid. Between the values, the share is interpolated linearly. Outside the grid,
-        it is that of the nearest value.
+        the share is the nearest value of the grid.
     """
 
     origin: tuple[float, float]
@@ -206,7 +207,7 @@ class Window:
     points : (N, 2) float64
         Pixels. The field is unchanged on their convex hull.
     begin, end : float
-        Distances from the hull, in pixels: the field fades from ``begin`` to 0 at ``end``.
+        Distances from the hull, in pixels. The field starts to fade at ``begin``, and is 0 from ``end`` on.
     protected : tuple of ProtectedArea
         Areas where the field is 0.
     """
@@ -235,19 +236,19 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class LocalMotion:
-    """A motion that is added to a field. It has control points of its own, and a limit that it cannot cross.
+    """A motion that is added to a field, with its own control points, inside a limited area.
 
     Attributes
     ----------
     dst : (M, 2) float64
         The control points in the output, in pixels.
     moved : (M, 2) float64
-        The displacements there, as the field stores them: from the output back to the input.
+        The displacements at these points, as the field stores them: from the output back to the input.
     stiffness : (M,) float64
         See `displacement_field`.
     inner, outer : (N, 2) float64
-        The motion is unchanged on the convex hull of ``inner``, and zero outside of that of ``outer``. In
-        between, it fades out.
+        The motion is unchanged on the convex hull of ``inner``, and zero outside the convex hull of
+        ``outer``. In between, it fades out.
     margin : float
         Distance in pixels inside the hull of ``outer`` at which the motion is zero already.
     still : ProtectedArea, optional
@@ -312,7 +313,7 @@ def displacement_field(
         the field passes through the control points exactly, and they must be distinct. A higher
         value spreads motion to neighbours, and flattens sharp motions most.
     limit : bool
-        Whether to scale the field down where it folds, and around these places, until its Jacobian
+        If true, the field is scaled down in and around places where it folds, so that its Jacobian
         determinant is above `MINIMUM_JACOBIAN` everywhere.
     window : Window, optional
         The area in which the field may be non-zero. By default, the field is not restricted.
@@ -321,8 +322,8 @@ def displacement_field(
 
     Notes
     -----
-    Where the field would need pixels from outside the picture, it fades towards that edge. So the
-    picture's edge stays in place.
+    Where the field would need pixels from outside the picture, it fades towards the edge of the picture. So
+    this edge stays in place.
 
     The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
 
@@ -371,7 +372,7 @@ def _kernel_grid(points: Points2, weights: Points2, x: Grid, y: Grid, radius: fl
 
 
 def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return the weights (N, 2) with which kernels at ``points`` (N, 2) add up to ``values`` (N, 2) there.
+    """Return the weights (N, 2) with which the kernels at ``points`` (N, 2) add up to ``values`` (N, 2).
 
     `kernel_sum` evaluates the sum. With a ``stiffness`` above 0, the sum is smoother and does not reach
     ``values`` exactly. ``stiffness`` is added to the diagonal of the system of equations.
@@ -505,8 +506,8 @@ def _sources(
 def _lattice(first: int, stop: int, step: int) -> Grid:
     """Return the centres, in pixels, of lattice steps that are ``step`` pixels long.
 
-    The steps are counted from pixel 0. The result has the step number ``first`` to the one after the step
-    that contains pixel ``stop - 1``.
+    Step 0 starts at pixel 0. The result begins with step ``first``, and ends with the step after the one that
+    contains pixel ``stop - 1``.
     """
     return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
 
@@ -580,8 +581,9 @@ def _trimmed(field: DisplacementField) -> DisplacementField:
 def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
     """Return factors (P,) that fall to 0 at edges where the field would need pixels outside the picture.
 
-    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). The factors fall over four
-    times the displacement at the edge. So they reduce the Jacobian determinant by only about a third.
+    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). The factors fall over a
+    distance of four times the displacement at the edge. This reduces the Jacobian determinant by only about a
+    third.
     """
     fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
     for to_edge, outward in (
@@ -604,9 +606,9 @@ def _smoothstep(t: Grid) -> Grid:
 
 
 def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
-    """Return the Catmull-Rom weights (N, nodes) of the nodes at N positions ``cells``, each 0 to nodes - 1.
+    """Return the weights (N, nodes) of the nodes in a Catmull-Rom spline, at N positions ``cells``.
 
-    The end nodes are repeated outwards.
+    A position is 0 to ``nodes - 1``. The end nodes are repeated outwards.
     """
     first = np.clip(np.floor(cells).astype(int), 0, nodes - 2)
     t = cells - first
@@ -660,7 +662,8 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
         if minimum_jacobian(field) >= _JACOBIAN_TARGET:
             return field
         factors = _unfolding_factors(field, _JACOBIAN_AIM)
-        # The minimum over a disc, then means over smaller boxes, are smooth and never above the factors.
+        # Take the minimum over a disc, and then means over smaller boxes. The result is smooth, and never
+        # above the factors.
         reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
         least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
         for _ in range(2):
@@ -671,7 +674,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
-    """Return each node's largest factor up to 1 that keeps the Jacobian around it at ``target`` or above."""
+    """Return each node's largest factor, up to 1, that keeps nearby Jacobians at ``target`` or above."""
     trace, determinant = _gradient_invariants(field)
     # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
     # divide by d, which may be 0.

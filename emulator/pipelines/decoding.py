@@ -81,8 +81,9 @@ _KEEPING_SIDES: Final = {UPRIGHT, 2, 3, 4}
 # Where Pillow keeps the XMP data of JPEG, WebP and TIFF, and of PNG.
 _XMP: Final = ("xmp", "XML:com.adobe.xmp")
 
-# Most memory for decoding a JPEG that is reduced: for its coefficients, and for the decoded pixels in Pillow
-# and in NumPy. With MediaPipe and everything that follows, a worker stays below 1 GB.
+# Maximum memory, in bytes, for decoding a JPEG that is reduced: for its coefficients, and for the decoded
+# pixels in Pillow and in NumPy. With this limit, a worker stays below 1 GB, including MediaPipe and the steps
+# after decoding.
 _MOST_BYTES: Final = 700_000_000
 _BYTES_PER_PIXEL: Final = 7
 
@@ -105,7 +106,7 @@ class Picture:
     width, height : int
         Size of the picture in the file, upright. ``image`` is smaller if the picture was reduced.
     reduction : int
-        1, 2, 4 or 8. Each pixel of ``image`` stands for a square of this side in the file.
+        1, 2, 4 or 8. Each pixel of ``image`` stands for ``reduction`` x ``reduction`` pixels of the file.
     """
 
     image: Image
@@ -116,7 +117,7 @@ class Picture:
     reduction: int = 1
 
     def in_srgb(self) -> Image:
-        """Return the pixels in sRGB. They are not copied if there is no profile."""
+        """Return the pixels in sRGB. Without a usable profile, return ``image`` itself."""
         if self.icc_profile is None:
             return self.image
         height, width = self.image.shape[:2]
@@ -156,7 +157,7 @@ class Original:
 def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     """Decode a picture to upright 8-bit RGB.
 
-    Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent ones are composited on
+    Grey, palette, 16-bit, CMYK and transparent pictures are converted. Transparent pictures are composited on
     white. The pixels are decompressed only after the format and the size are accepted. A JPEG with more
     pixels than ``rules.most_pixels`` is decoded at a half, a quarter or an eighth of its width and height.
 
@@ -219,7 +220,7 @@ def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
 
 
 def _check_size(width: int, height: int, rules: ImageRules) -> None:
-    """Raise an error if the picture has no pixels, or if its sides exceed the limits."""
+    """Raise an error if the picture has no pixels, or if a side is too long or too short."""
     if min(width, height) < 1:
         raise ImageUndecodable(f"its size is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:
@@ -263,12 +264,12 @@ def _opened(data: bytes) -> PillowImage.Image:
 
 
 def _reduce(opened: PillowImage.Image, data: bytes, most_pixels: int) -> int:
-    """Let the decoder reduce a JPEG with too many pixels. Return by how much: 1, 2, 4 or 8.
+    """Let the decoder reduce a JPEG with too many pixels. Return the factor: 1, 2, 4 or 8.
 
     Raises
     ------
     ImageTooLarge
-        If the picture cannot be reduced to ``most_pixels``, or if decoding takes too much memory anyway.
+        If the picture cannot be reduced to ``most_pixels``, or if decoding it would take too much memory.
     """
     width, height = opened.size
     if width * height <= most_pixels:
@@ -288,10 +289,11 @@ def _too_many_pixels(opened: PillowImage.Image, most_pixels: int) -> ImageTooLar
 
 
 def _coefficient_bytes(opened: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
-    """Return the memory in which libjpeg keeps all coefficients of a JPEG, in bytes.
+    """Return the number of bytes that libjpeg needs to keep the coefficients of a JPEG in memory.
 
     A JPEG with one scan is decoded row by row, so it needs hardly any memory. A progressive JPEG has several
-    scans. Before its pixels can be computed, all its coefficients must be in memory, also if it is reduced.
+    scans. All its coefficients must be in memory before the pixels can be computed, even if the picture is
+    reduced.
     """
     if _components_in_first_scan(data) == len(opened.layer) and not opened.info.get("progressive"):
         return 0
@@ -333,7 +335,8 @@ def read_exif(picture: PillowImage.Image) -> PillowImage.Exif:
     """Return the EXIF data of a loaded picture.
 
     Pillow takes the orientation from the XMP data if the EXIF data contain none. Browsers, OpenCV and
-    ImageMagick do not, because programs that turn the pixels often leave the XMP data as they are.
+    ImageMagick ignore the XMP data, because programs that turn the pixels often do not update them. So this
+    function ignores the XMP data, too.
     """
     for name in _XMP:
         picture.info.pop(name, None)

@@ -40,7 +40,7 @@ def encode_png_below(image: Image, limit: int) -> bytes:
     Raises
     ------
     ValueError
-        If even one pixel takes more bytes.
+        If even a PNG of one pixel has ``limit`` bytes or more.
     """
     data = encode_png(image)
     side = len(image)

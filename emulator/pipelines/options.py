@@ -37,8 +37,8 @@ class ImageRules:
     longest_side, shortest_side : int or None
         Inclusive limits of both sides, in pixels.
     most_pixels : int
-        Inclusive limit of width times height, which limits memory. JPEGs with more pixels are reduced, unless
-        the result must have their size.
+        Inclusive limit of width times height, which limits memory. A JPEG with more pixels is reduced if the
+        result can have another size. All other pictures with more pixels are rejected.
     """
 
     formats: frozenset[str]
@@ -99,7 +99,7 @@ class ReshapeOptions:
 class ReshapedPicture:
     """The encoded result and its format (``jpeg`` or ``png``).
 
-    ``total_ms`` is the duration of the pipeline; ``apply_ms`` is that of the reshaping alone.
+    ``total_ms`` is the duration of the pipeline; ``apply_ms`` is the duration of the reshaping alone.
     """
 
     data: bytes
@@ -128,7 +128,7 @@ class WavefrontOptions:
     texture_size : int
         Side of the texture in pixels.
     units_per_cm : float
-        Number of the OBJ's length units per centimetre.
+        Number of length units of the OBJ per centimetre.
     material_library, texture_name : str
         File names that the OBJ and the MTL refer to.
     """
@@ -142,7 +142,7 @@ class WavefrontOptions:
 
 @dataclass(frozen=True, eq=False)
 class Wavefront:
-    """A head as OBJ, MTL and JPEG, and the view of each picture, in the order of the pictures."""
+    """A head as OBJ, MTL and JPEG (the texture), and one view for each picture, in the same order."""
 
     obj: str
     mtl: str

@@ -72,8 +72,9 @@ def polar_angle(y: Singles, x: Singles) -> Singles:
     """Return the angles (N,) of the points (``x``, ``y``), in radians.
 
     The coordinates are copied to contiguous arrays to make the result reproducible. If an operand is a column
-    of a larger array, NumPy assumes that its memory extends past the end of that array. If the result is
-    allocated there, NumPy uses another code path, and some angles differ in the last bit.
+    of a larger array, NumPy assumes that the memory of this operand extends past the end of the array. If the
+    result is allocated in the memory behind the array, NumPy uses another code path, and some angles differ
+    in the last bit.
     """
     return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
 

@@ -134,7 +134,7 @@ def _with_open_jaw(face: Points3, moved: Points3, amount: float) -> Points3:
 
 
 def _with_closed_eyes(face: Points3, amount: float) -> Points3:
-    """Return the face with the upper lids lowered. The skin above them follows, less so the farther it is."""
+    """Return the face with the upper lids lowered. The skin above the lids follows, less with distance."""
     moved = face.copy()
     for upper, lower in ((LEFT_UPPER_LID, LEFT_LOWER_LID), (RIGHT_UPPER_LID, RIGHT_LOWER_LID)):
         down = face[list(lower)] + np.array([0.0, 0.0, 0.06]) - face[list(upper)]

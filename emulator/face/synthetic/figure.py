@@ -45,7 +45,7 @@ class Part:
 
     vertices: Points3
     triangles: Triangles
-    features: Floats  # (V, 5): position on the canonical head (3), 1 on the face (1), hollowness (1)
+    features: Floats  # (V, 5): x, y, z on the canonical head, 1 on the face or 0, hollowness
     material: Material
 
 
@@ -73,7 +73,7 @@ def figure(
 ) -> list[Part]:
     """Return all parts of the person, the head first.
 
-    ``resting_face`` are the landmarks (468, 3) in model space without the expression, ``face`` those with it.
+    ``resting_face`` and ``face`` are the landmarks (468, 3) in model space, without and with the expression.
     """
     skull = head(face, rotation, open_mouth=open_mouth)
     parts = [skull, *_neck_and_shoulders(person, resting_face, rotation)]
@@ -96,7 +96,7 @@ _STEPS_PER_CM: Final = 12.0
 
 
 def _skull_rings(face: Points3) -> Points3:
-    """Return the rings (9 * 36, 3) that close the head behind the face, then the rearmost vertex (1, 3)."""
+    """Return the vertices (9 * 36 + 1, 3) of the back of the head: nine rings, then the rearmost vertex."""
     oval = face[list(FACE_OVAL)]
     ears = face[list(EARS)].mean(axis=0)
     top = face[FOREHEAD_TOP]
@@ -204,7 +204,7 @@ def tube(centres: Points3, radii: Points2, around: int, power: float = 2.0) -> t
 
 
 def strip(rows: int, around: int, *, closed: bool = True) -> Triangles:
-    """Return the triangles between ``rows`` rings of ``around`` vertices, or between lines if not closed."""
+    """Return the triangles between ``rows`` rings (lines if not ``closed``) of ``around`` vertices."""
     ring = np.arange(around if closed else around - 1)
     following = (ring + 1) % around
     triangles: list[NDArray[np.int64]] = []
@@ -462,7 +462,7 @@ def _glasses(person: Person, face: Points3, rotation: Floats) -> Part:
 
 
 def _foremost(vertices: Points3, triangles: Triangles, places: Floats) -> Singles:
-    """Return the largest z, in centimetres, of a surface at ``places`` (H, W, 2), given as x and y.
+    """Return the largest z, in centimetres, of a surface at each x and y in ``places`` (H, W, 2).
 
     Outside the outline of the surface, the result is the nearest value inside.
     """

@@ -99,7 +99,7 @@ class _Painter:
 
 
 def _hair_field(resting: Points3, person: Person) -> Floats:
-    """Return how far, in cm, positions on the canonical head are behind the hairline; negative in front."""
+    """Return the distance of each position behind the hairline, in cm; negative in front of it."""
     face = canonical_mesh().vertices
     top, ear = face[FOREHEAD_TOP], face[EARS[0]]
     front = np.array([top[1] + 0.55, top[2]])

@@ -177,8 +177,8 @@ class Person:
 def draw_person(spec: SyntheticFaceSpec) -> Person:
     """Return the person with the attributes of ``spec``; the seed determines the others.
 
-    Setting an attribute does not change the random numbers for the others. So the others stay the same,
-    except those that depend on the attribute. For example, the hair type depends on the gender.
+    Setting an attribute does not change the random numbers for the others. So the other attributes stay the
+    same, unless they depend on this attribute. For example, the hair type depends on the gender.
     """
     rng = np.random.default_rng(spec.seed)
     shares = rng.random(24)

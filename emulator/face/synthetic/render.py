@@ -92,8 +92,8 @@ def render_face(spec: SyntheticFaceSpec) -> SyntheticFace:
 def render_shape(spec: SyntheticFaceSpec, face: Points3) -> SyntheticFace:
     """Render a person with ``face`` (468, 3), a face without expression, in centimetres in model space.
 
-    ``face`` replaces the shape in ``spec``. It does not have to be a combination of the identity modes,
-    because ``laboratory`` derives the modes from such faces.
+    ``face`` replaces the shape in ``spec``, and can be any shape. ``laboratory`` renders arbitrary shapes to
+    derive the identity modes from them.
     """
     return _rendered([spec], [draw_person(spec)], [face])[0]
 
