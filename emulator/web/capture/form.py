@@ -109,9 +109,9 @@ class FormBody:
             self._is_broken = True
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return the form as the journal shows it. A field that was sent several times has a list."""
+        """Return the form as the journal shows it. For a field that was sent several times, show a list."""
         if isinstance(self._parser, QuerystringParser) and not self._is_broken:
-            self._parser.finalize()  # no separator ends the last field
+            self._parser.finalize()  # the last field has no separator after it
         fields: dict[str, Any] = {}
         for part in self._parts:
             name, value = redaction.text(part.name), part.shown(redaction)
@@ -169,7 +169,7 @@ class FormBody:
 
 
 def _encoded_name(content: Content) -> str:
-    """Return the name of a field. If binary data was sent as the name, return its size and digest."""
+    """Return the name of a field. For a name of binary data, return the size and digest of the data."""
     # The limit may have split the last character.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

@@ -14,7 +14,7 @@ from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of images or videos. ``limit`` is the setting for their largest size."""
+    """Return the JSON schema of images or videos. ``limit`` names the setting that limits their size."""
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
