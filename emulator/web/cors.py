@@ -30,7 +30,7 @@ class Cors:
     origins : collection of str
         Further origins to trust, in addition to this machine; ``*`` for all.
     open_paths : sequence of str
-        Path prefixes that are open to all origins, as at the vendor.
+        Path prefixes that the vendor opens to all origins.
     expose : sequence of str
         Response headers that pages may read.
     """

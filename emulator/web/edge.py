@@ -1,4 +1,4 @@
-"""``Edge``, the middleware that answers in a vendor's format where no route answers."""
+"""``Edge``, the middleware that answers requests in a vendor's format if no route answers them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 
 
 class Edge:
-    """ASGI middleware that answers in the vendor's format where no route answers.
+    """ASGI middleware that answers requests in the vendor's format if no route answers them.
 
     - It refuses a request body that is too long, or that pauses for too long.
     - It logs unexpected exceptions, and answers them with an error. An exception handler would bypass the

@@ -28,9 +28,9 @@ DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body while the application reads it, in real seconds."""
 
 SLOWEST_BYTES = 500
-"""Smallest speed of a body, in bytes per second: a body may take one second for each of this number of bytes,
-plus the longest allowed pause. Without this limit, a client that sends single bytes could keep a connection
-busy for ever. Apache's ``RequestReadTimeout`` has the same default."""
+"""Smallest speed of a body, in bytes per second. A body may take as long as at this speed, plus the longest
+allowed pause. Without this limit, a client that sends single bytes could keep a connection busy for ever.
+Apache's ``RequestReadTimeout`` has the same default."""
 
 IDLE_SECONDS = 5.0
 """Real seconds to wait for the next part of a body that no route reads. Then the connection is closed."""

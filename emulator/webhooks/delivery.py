@@ -133,7 +133,7 @@ class Attempt:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint answered 410, which means that it wants no more webhooks."""
+        """Whether the endpoint answered 410, which means that the endpoint wants no more webhooks."""
         return self.status == 410
 
 

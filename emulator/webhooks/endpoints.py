@@ -126,7 +126,7 @@ class Endpoints(Stateful):
         ]
 
     def get(self, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint, or None."""
+        """Return an endpoint, or None if it does not exist."""
         return self._cache.get(endpoint_id)
 
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:

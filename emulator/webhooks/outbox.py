@@ -119,7 +119,7 @@ class Outbox(Stateful):
         return known
 
     async def find(self, delivery_id: str) -> Delivery | None:
-        """Return a delivery, or None."""
+        """Return a delivery, or None if it does not exist."""
         kept = await self._records.get(KIND, delivery_id)
         return None if kept is None else Delivery.from_document(kept.document)
 

@@ -31,9 +31,9 @@ async def key_of(authorization: str | None, world: World) -> str:
 
 
 async def authenticate(authorization: str | None, call: Call, world: World) -> str:
-    """Check the API key in an ``Authorization`` header, record it in ``call``, and return it.
+    """Check the API key in an ``Authorization`` header, record the key in ``call``, and return the key.
 
-    A key in the state ``no_balance`` is accepted here, because only operations that cost units refuse it.
+    A key in the state ``no_balance`` is accepted here, because only operations that create tasks refuse it.
 
     Raises
     ------

@@ -54,8 +54,8 @@ def compose(task: Task) -> Message:
 def sign_message(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
     """Return the headers of one attempt to send a message, with the signature.
 
-    ``sent_at`` is the time of the attempt, in seconds since the Unix epoch. ``signature`` says
-    whether a fault makes the signature wrong or omits it.
+    ``sent_at`` is the time of the attempt, in seconds since the Unix epoch. ``signature`` is the kind of
+    signature: a fault can request a wrong signature, or none.
     """
     headers = {
         "Content-Type": "application/json",

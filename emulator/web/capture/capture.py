@@ -53,11 +53,11 @@ class Body(Protocol):
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
 
 
 class PlainBody:
-    """A body of JSON, text or binary data. Its beginning and its ``Content-Type`` decide which."""
+    """A body of JSON, text or binary data. Its beginning and its ``Content-Type`` decide which it is."""
 
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
@@ -87,7 +87,7 @@ class PlainBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         return len(self._content.kept)
 
 

@@ -51,12 +51,12 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 
 
 def without_blobs(body: bytes) -> bytes:
-    """Return JSON in which long base64 strings are replaced by their descriptions."""
+    """Return the JSON text ``body``, with descriptions in place of long base64 strings."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
 
 
 def text_without_blobs(text: str) -> str:
-    """Return a text in which long base64 is replaced by its description."""
+    """Return ``text``, with descriptions in place of long base64."""
     return BARE_BLOB.sub(lambda found: json.dumps(decoded_blob(found[0].encode())), text)
 
 

@@ -24,10 +24,10 @@ from emulator.web.forms.parser import Event, MultipartError, MultipartParser, Pa
 from emulator.world.redaction import Redaction, mask
 
 FIELDS = 100
-"""Largest number of fields to keep."""
+"""Largest number of fields of a form to keep."""
 
 NAME_CHARACTERS = 200
-"""Largest number of characters to keep of the name of a field or a file."""
+"""Longest name of a field or a file to keep, in characters. Longer names are cut."""
 
 NAME_BYTES = 4 * NAME_CHARACTERS
 """Largest number of bytes that ``NAME_CHARACTERS`` characters have in UTF-8."""
@@ -59,7 +59,7 @@ class Part:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         named = (self.name, self.file_name or "", self.content_type or "")
         return len(self.content.kept) + sum(map(len, named))
 
@@ -126,7 +126,7 @@ class FormBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         held = self._parser.held_bytes if isinstance(self._parser, MultipartParser) else 0
         return held + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
 

@@ -222,9 +222,9 @@ class MultipartParser:
         return after.end() - 1
 
     def _find_boundary(self, data: bytes, at: int) -> tuple[int, re.Match[bytes] | None]:
-        """Return where the content ends, and a match of what follows the boundary there.
+        """Return the position where the content ends, and a match of the bytes after the boundary there.
 
-        If the boundary or what follows it has not fully arrived, the match is None.
+        The match is None if the boundary, or the end of its line, has not arrived.
         """
         boundary = self._line_end + self._dashes
         begin = data.find(boundary, at)

@@ -40,7 +40,10 @@ class Version:
         return {"ETag": f'"{self.tag}"', "Last-Modified": formatdate(self._second, usegmt=True)}
 
     def failed_precondition(self, headers: Mapping[str, str]) -> str | None:
-        """Return the name of the request header whose condition is not met. Return None if all are met."""
+        """Return the name of the request header whose condition is not met, or None.
+
+        None means that all conditions are met.
+        """
         if "if-match" in headers:
             return None if self._is_listed(headers["if-match"], strong=True) else "If-Match"
         limit = _seconds(headers.get("if-unmodified-since"))

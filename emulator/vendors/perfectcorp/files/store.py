@@ -35,7 +35,7 @@ PAYLOAD_HASH = "x-amz-content-sha256"
 """Header with the hash of the body."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Value of the header in place of a hash, because the body is not known when a URL is signed."""
+"""Value of ``PAYLOAD_HASH`` in place of a hash, because the body is not known when a URL is signed."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def sign(
 ) -> str:
     """Return a presigned URL that allows the request ``signed``.
 
-    The URL has the host and the port of ``request``, so that the same client can reach it. If the client
-    calls the vendor's own host over TLS, the URL has the host of the vendor's own store.
+    The URL has the host and the port of ``request``, so that the client can reach it. But if the client calls
+    the vendor's own host over TLS, the URL has the host of the vendor's own store.
     """
     url = request.url
     base_url = f"{request.base_url}{BUCKET}"

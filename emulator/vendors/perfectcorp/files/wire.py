@@ -87,7 +87,7 @@ class TypeHeader(Member):
 
 
 class UploadHeaders(Member):
-    """The headers of an upload. Both are strings, so that clients can send them unchanged."""
+    """The headers of an upload. Both values are strings, so that clients can send them unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")] = Field(
         description="Size of the file in bytes."

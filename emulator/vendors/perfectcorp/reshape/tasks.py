@@ -100,8 +100,8 @@ async def find_task(
     Raises
     ------
     VendorError
-        If the key has no such task, or the poll is later than the settings ``task_days``, ``task_timeout_s``
-        or ``unpolled_expiry_s`` allow.
+        If the key has no such task, or the task has exceeded a limit in the settings ``task_days``,
+        ``task_timeout_s`` or ``unpolled_expiry_s``.
     """
     await world.plans.before_poll(task_id, credential)
     task = await world.tasks.find(task_id, credential)
