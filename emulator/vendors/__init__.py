@@ -1,1 +1,1 @@
-"""The emulated vendors. Each has a package in this folder, which the emulator finds by itself."""
+"""The emulated vendors. The emulator finds all packages in this folder by itself; each is one vendor."""

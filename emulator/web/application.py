@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 def vendor_application(
     vendor: Vendor, world: World, settings: VendorSettings, origins: Collection[str] = ()
 ) -> FastAPI:
-    """Return an application that serves a vendor's operations, and answers other requests with its errors.
+    """Return an application that serves a vendor's operations, and answers all other requests with errors.
 
-    Web pages of ``origins`` may call the application. Its ``app.state`` has ``world`` and ``settings`` for
-    the routes. Like the real services, it serves no OpenAPI document, and does not redirect a path with a
-    trailing slash to one without.
+    If the vendor's dialect has ``open_paths``, web pages of ``origins`` may read all responses. The routes
+    find ``world`` and ``settings`` in ``app.state``. Like the real services, the application serves no
+    OpenAPI document, and does not redirect paths that end in a slash.
     """
     dialect = vendor.dialect
 

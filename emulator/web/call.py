@@ -36,15 +36,15 @@ class Call:
     contract : Contract
         Description of the API of the called vendor.
     operation : str or None
-        Name of the operation. None until the route is found, and for a path or method that is not served.
+        Name of the operation. None before ``identify``, and for a path or method that is not served.
     credential : str or None
         The caller's credential. None until it is known.
     injection : Injection or None
-        The fault of the call. None until it is decided, and if the call has no fault.
+        The fault of the call. None before ``identify``, and for a call without a fault.
     is_decided : bool
         Whether ``identify`` has decided which fault the call gets.
     body : bytes
-        Request body. It is only read if some fault rule has a condition on the body; otherwise it is empty.
+        Request body. It is empty unless a fault rule has a condition on the body.
     unknown_fault : UnknownFault or None
         Set if the client requested an unknown fault by header or credential.
     warnings : list of CallWarning
@@ -76,7 +76,7 @@ class Call:
         """Warn about query parameters that the operation does not have.
 
         Call this after ``identify``, which sets the operation. Routes that check the query themselves do not
-        need it.
+        need to call this.
         """
         operation = None if self.operation is None else self.contract.operations.get(self.operation)
         known = () if operation is None or operation.query is None else operation.query.model_fields
@@ -92,9 +92,10 @@ class Call:
         Raises
         ------
         VendorError
-            If the fault is an error of the vendor's catalogue.
+            If the fault is an error of the vendor's catalogue, but not an error of a task.
         Intercepted
-            If the fault replaces the response or ends the connection, so that the route must stop.
+            If the route must stop, because the fault is unknown, replaces the response, or ends the
+            connection before the call is processed.
         """
         if self.is_decided:
             return
@@ -124,7 +125,7 @@ class Call:
 
     def _called(self) -> str | None:
         """Return the name of the called operation, or None if the path or the method is not served."""
-        # Starlette also sets a route if the path matches, but not the method.
+        # Starlette sets the route even if only its path matches, and not its method.
         name = getattr(self.scope.get("route"), "name", None)
         operation = self.contract.operations.get(name or "")
         return name if operation is not None and self.scope["method"] in operation.methods else None

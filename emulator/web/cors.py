@@ -9,24 +9,28 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK_ORIGIN = r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
-"""Matches the origins of pages that this machine serves. ``null`` is none, because any site can have it."""
+"""Matches the origins of pages that this machine serves.
+
+It does not match the origin ``null``, because pages of any site can have this origin.
+"""
 
 
 class Cors:
     """ASGI middleware that lets web pages of other origins call a vendor.
 
-    Pages of this machine, and of the setting ``origins``, may read all responses, and may call from a public
-    network (``Access-Control-Request-Private-Network``). Other pages may only read responses below
-    ``open_paths``, and for them the emulator must not be on a private network.
+    Pages of this machine, and pages of ``origins``, may read all responses. If they come from a public
+    network, they may also call an emulator on a private network (``Access-Control-Request-Private-Network``).
+    Other pages may read only responses of paths below ``open_paths``, and may not call from a public network
+    into a private one.
 
     Parameters
     ----------
     app : ASGI application
         The vendor's application.
     origins : collection of str
-        Trusted origins besides those of this machine; ``*`` for all.
+        Further origins to trust, in addition to this machine; ``*`` for all.
     open_paths : sequence of str
-        Path prefixes that are open to all origins, as at the vendor.
+        Path prefixes that the vendor opens to all origins.
     expose : sequence of str
         Response headers that pages may read.
     """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import httpx
 
 Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
-"""A function from the text of a step to a context manager, which displays and times the step.
+"""A function that takes the text of a step, and returns a context manager that displays and times the step.
 
 The context manager yields a function. Call this function with the text of a result to display the result.
 """

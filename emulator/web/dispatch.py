@@ -31,9 +31,9 @@ Gate = Callable[[Scope], ASGIApp | None]
 class Dispatch:
     """ASGI middleware that passes each request to the vendor of its host or path prefix.
 
-    Each vendor has its own application, so that its 404, 405 and 500 responses have its format. A vendor's
-    host name reaches nothing but the vendor. All other requests go to the control API, if the gate does not
-    refuse them. Requests to the proxy for other hosts are refused, or passed on.
+    Each vendor has an application of its own, so that 404, 405 and 500 responses have the vendor's format.
+    Every request to a vendor's host name goes to this vendor. A request to the proxy for any other host is
+    refused, or passed on to the host. All remaining requests go to the control API, if the gate allows them.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ class Dispatch:
     body_seconds : float
         Longest pause in a request body, in real seconds.
     forward : ASGI application or None
-        Passes requests to the proxy on to other hosts; None to refuse them.
+        Passes a proxied request on to its host. None to refuse proxied requests for hosts that are not a
+        vendor's.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Dispatch:
         refusal = None if vendor is not None else self._refusal(scope)
         app: ASGIApp
         if vendor is not self._by_host.get(_tls_name(scope), vendor):
-            # Otherwise, a client that trusts a vendor's name could be made to reach something else.
+            # A client that has checked a vendor's name in the TLS certificate must not reach anything else.
             misdirected = CallWarning(WARNINGS["request-refused"].code, MISDIRECTED)
             self._record(exchange, scope, lambda: _Values(SERVER_VENDOR, warnings=[misdirected]))
             app = PlainTextResponse(f"{MISDIRECTED}\n", 421)
@@ -109,7 +110,7 @@ class Dispatch:
             app = self._gate(scope) or self._app
         else:
             app = self._applications[vendor.name]
-            # The store has a host of its own. Elsewhere, it is below a prefix.
+            # On a file store's own host, paths lack the prefix that they have on other hosts.
             scope["path"] = self._stores.get(host, "") + scope["path"]
         if vendor is not None:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
@@ -133,7 +134,7 @@ class Dispatch:
         return None
 
     def _refusal(self, scope: Scope) -> str | None:
-        """Return why the proxy refuses a request, or None if it does not."""
+        """Return why the proxy refuses a request, or None for all other requests."""
         proxied = scope.get("extensions", {}).get(PROXY)
         if proxied is None:
             return None
@@ -152,12 +153,15 @@ class Dispatch:
             await self._forward(scope, receive, noting)
 
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
-        """Record an exchange in the journal when it ends. ``values`` is called then."""
+        """When an exchange ends, call ``values``, and record the exchange in the journal."""
         if self._world.journal.is_on:
             exchange.record(Capture(scope), lambda capture: self._note(capture, values()))
 
     def _record_answered(self, scope: Scope, status: int, reason: str | None) -> None:
-        """Record a request that the server has answered itself, unless it is to the control API."""
+        """Record a request that the server has answered itself, or that was passed on to another host.
+
+        Requests to the control API are not recorded.
+        """
         vendor = self._vendor_of(scope, _host_of(scope))
         if not self._world.journal.is_on or (vendor is None and scope["path"].startswith(CONTROL)):
             return

@@ -1,4 +1,4 @@
-"""``Edge``, the middleware that answers in a vendor's format where no route answers."""
+"""``Edge``, the middleware that answers requests in a vendor's format if no route answers them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 
 
 class Edge:
-    """ASGI middleware that answers in the vendor's format where no route answers.
+    """ASGI middleware that answers requests in the vendor's format if no route answers them.
 
-    - While a request body is read, it refuses a body that is too long, or pauses for too long.
+    - It refuses a request body that is too long, or that pauses for too long.
     - It logs unexpected exceptions, and answers them with an error. An exception handler would bypass the
       vendor's own middleware.
-    - If no route has called ``identify``, it decides which fault the call gets, when the response begins. The
-      vendor's dialect guesses the credential. Without a guess, only rules for all credentials apply.
+    - If no route has called ``identify`` before the response begins, it decides which fault the call gets.
+      For this, the vendor's dialect guesses the credential. If there is no guess, only rules for all
+      credentials apply.
     - It sets ``Allow`` in every response with status 405.
     """
 
@@ -73,7 +74,7 @@ class Edge:
         here = [served for path, served in self._served if path.match(scope["path"])]
         send = _naming_methods(here, send)
         answer = _Answer(exchange, self._decide, scope, send)
-        # Several operations can have the same path. Then the method decides whose limit applies.
+        # Several operations can have the same path. The method decides which operation's limits apply.
         ours = (served for served in here if scope["method"] in served.methods)
         limit = next(ours, here[0] if here else self._unknown)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
@@ -97,7 +98,7 @@ class Edge:
             await answer.replacement(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> VendorError | None:
-        """Run the route, and return the error to send instead of its response, if there is one."""
+        """Run the route. Return the error to send instead of the route's response, or None."""
         try:
             await self._app(scope, receive, answer.send_if_read)
         except (BodyTooLarge, BodyTimedOut):
@@ -112,7 +113,7 @@ class Edge:
         return None
 
     async def _decide(self, scope: Scope) -> Response | None:
-        """Decide which fault a call gets. Return the response that the fault sends instead, or None."""
+        """Decide which fault a call gets. Return the response to send instead of the route's, or None."""
         call = scope["state"]["call"]
         if call.is_decided:
             return None
@@ -176,7 +177,7 @@ class _Answer:
         self.has_started = False
 
     async def send(self, message: Message) -> None:
-        """Send a message of the response. Send nothing if the fault has its own response, ``replacement``."""
+        """Send a message of the response. Send nothing if the fault has set a ``replacement``."""
         if message["type"] == "http.response.start":
             self.replacement = await self._decide(self._scope)
         if self.replacement is None:
@@ -184,6 +185,9 @@ class _Answer:
             await self._send(message)
 
     async def send_if_read(self, message: Message) -> None:
-        """Send a message of a route's response. Send nothing if the request body was too large or late."""
+        """Send a message of a route's response.
+
+        If the request body was too large or too slow before the response began, send nothing.
+        """
         if self.has_started or not (self._exchange.is_too_large or self._exchange.is_timed_out):
             await self.send(message)

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from starlette.types import Scope
 
 ON_STOP = "face_emulator.on_stop"
-"""Name of an ASGI scope extension. Its ``add`` registers a function, which is called at the shutdown."""
+"""Name of an ASGI scope extension. Its ``add`` registers a function to call when the shutdown begins."""
 
 
 def on_stop(scope: Scope, end: Callable[[], None]) -> None:
-    """Register ``end`` to be called when the server begins to shut down, if the server supports this."""
+    """Register ``end`` to be called when the server begins to shut down.
+
+    If the server does not support this, do nothing.
+    """
     callbacks = scope.get("extensions", {}).get(ON_STOP)
     if callbacks is not None:
         callbacks["add"](end)

@@ -19,17 +19,21 @@ DROPPERS = "face_emulator.droppers"
 """ASGI scope extension with the functions ``close`` and ``reset``, which end the connection."""
 
 PEEK_BYTES = 32 * 1024 * 1024
-"""Rules match at most this many bytes of a body, because they are read before the vendor limits the size."""
+"""Number of bytes of a body to read for fault rules.
+
+This limit is needed, because the bytes are read before the vendor's own limit on the body applies.
+"""
 
 DEFAULT_PAUSE_SECONDS = 30.0
-"""Longest pause in a body that the application reads, in real seconds."""
+"""Longest pause in a body while the application reads it, in real seconds."""
 
 SLOWEST_BYTES = 500
-"""Bytes per second that a body must have, over the time that it may pause. Otherwise, a client that sends a
-byte now and then would be read for ever. Apache's ``RequestReadTimeout`` has the same default."""
+"""Smallest speed of a body, in bytes per second. A body may take as long as at this speed, plus the longest
+allowed pause. Without this limit, a client that sends single bytes could keep a connection busy for ever.
+Apache's ``RequestReadTimeout`` has the same default."""
 
 IDLE_SECONDS = 5.0
-"""Real seconds to wait for more of a body that no route reads, before the connection is closed."""
+"""Real seconds to wait for the next part of a body that no route reads. Then the connection is closed."""
 
 
 class ConnectionDropped(Exception):
@@ -41,26 +45,27 @@ class BodyTooLarge(Exception):
 
 
 class BodyTimedOut(Exception):
-    """The body has paused for too long, or arrives too slowly. Raised to the application that reads it."""
+    """The body has paused for too long, or arrives too slowly. Raised while the application reads it."""
 
 
 class Exchange:
     """A request and its response.
 
-    Reading counts, limits and captures the request body. Sending applies the fault of the call and captures
-    the response. The last part of the response waits until the request body has been read, because closing
-    a connection while the client is still sending resets it, and the client loses the response.
+    ``receive`` counts, limits and captures the request body. ``send`` applies the fault of the call, and
+    captures the response. The last part of the response is sent after the request body has been read. If the
+    connection were closed earlier, it would be reset, and a client that is still sending would lose the
+    response.
 
     Attributes
     ----------
     call : Call or None
-        The call of a vendor; None for a request to the control API.
+        The call to a vendor; None for a request to the control API.
     pause_seconds : float
         Longest pause in the body while the application reads it, in real seconds.
     longest_body : int or None
         Number of bytes that the application may read; None for no limit.
     is_too_large : bool
-        Whether the application has tried to read more.
+        Whether the application has tried to read more than ``longest_body`` bytes.
     is_timed_out : bool
         Whether the body has paused for too long, or arrived too slowly, while the application read it.
     """
@@ -89,7 +94,10 @@ class Exchange:
         self.pause_seconds = pause_seconds
 
     def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
-        """Capture the exchange. ``finish`` is called once: before the response ends, or when ``run`` ends."""
+        """Capture the exchange, and call ``finish`` once, before the last part of the response is sent.
+
+        If the last part is never sent, ``finish`` is called when ``run`` ends.
+        """
         self._capture, self._finish = capture, finish
 
     async def run(self, app: ASGIApp) -> None:
@@ -140,7 +148,7 @@ class Exchange:
             await self._apply_fault(call.effect, message)
 
     async def peek_body(self) -> bytes:
-        """Return the part of the body that rules match. The application can still read the whole body."""
+        """Return the part of the body that fault rules see. The application can still read the whole body."""
         read = 0
         while read < PEEK_BYTES and self._has_more:
             try:
@@ -173,7 +181,10 @@ class Exchange:
             raise BodyTimedOut from None
 
     async def _take_within(self, seconds: float) -> Message:
-        """Wait for the next message, for ``seconds`` at most, or for less if the body's time ends earlier."""
+        """Wait at most ``seconds`` for the next message, and less if the whole body takes too long.
+
+        ``SLOWEST_BYTES`` says how long the whole body may take.
+        """
         clock = asyncio.get_running_loop()
         left = self.pause_seconds + self._arrived / SLOWEST_BYTES - self._waited_s
         begun = clock.time()
@@ -196,7 +207,7 @@ class Exchange:
         if capture is not None and capture.note_sent(message):
             if self._has_more and capture.wants_rest:
                 await self._drain()
-            # Do this before sending the last part, so that the client then finds the call in the journal.
+            # Do this before sending the last part: once the client has it, the call must be in the journal.
             self._note()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._has_more and _has_body(self._scope):
@@ -274,7 +285,7 @@ class Exchange:
             pass
 
     def _marked(self, message: Message) -> Message:
-        """Return the start of a response with the header that names the source of the fault."""
+        """Return the start of a response. If the call has a fault, add a header with the fault's source."""
         headers = list(message["headers"])
         if self.call is not None and self.call.injection is not None:
             headers.append((b"x-emulator-fault", self.call.injection.source.encode("latin-1", "replace")))
@@ -288,7 +299,7 @@ def exchange_of(scope: Scope) -> Exchange:
 
 
 def request_timeout() -> Response:
-    """Return the response of a server to a body that has paused for too long."""
+    """Return the response to a body that has paused for too long: a plain text with status 408."""
     return PlainTextResponse("Request Timeout\n", 408, {"connection": "close"})
 
 

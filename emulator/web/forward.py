@@ -14,7 +14,7 @@ from emulator.web.proxy import PROXY, foreign_address, split_authority
 HTTP_PORT = 80
 
 SECONDS = 60.0
-"""Real seconds to wait for another host: for its connection, and for each part of its response."""
+"""Timeout for another host, in real seconds: for the connection, and for each part of the response."""
 
 HOP_BY_HOP = frozenset(
     {
@@ -28,7 +28,10 @@ Headers = list[tuple[bytes, bytes]]
 
 
 async def forward(scope: Scope, receive: Receive, send: Send) -> None:
-    """Pass a request on to the host of its URL, and its response back. Neither is changed or kept."""
+    """Send a request on to the host in its URL, and send the response back to the client.
+
+    Only hop-by-hop headers are removed. Nothing is stored.
+    """
     # Imported on demand, because the import takes a third of a second.
     import httpx  # noqa: PLC0415 - see above
 
@@ -38,7 +41,7 @@ async def forward(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         address = await foreign_address(host, port or HTTP_PORT)
         url = httpx.URL(scheme="http", host=address, port=port, raw_path=path)
-        # The URL has no TLS, and loading the public roots takes long.
+        # Do not load the public root certificates: it takes long, and the URL has no TLS.
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=SECONDS) as client:  # noqa: S501 - see above
             names = {name for name, _ in scope["headers"]}
             has_body = bool(names & {b"content-length", b"transfer-encoding"})
@@ -64,7 +67,7 @@ class _Passed(StreamingResponse):
 
 
 def _passed_on(headers: Headers) -> Headers:
-    """Return the headers without those that are meant for the proxy alone."""
+    """Return the headers that a proxy passes on."""
     named = {
         token.strip().lower()
         for name, value in headers

@@ -25,8 +25,8 @@ REFERENCE = "#/components/schemas/{model}"
 class SettingValue:
     """Placeholder in a model's JSON schema. It stands for the value of a vendor's setting, plus ``add``.
 
-    Use it only in the ``json_schema_extra`` of models. In fields, Pydantic converts it to JSON before the
-    value is filled in.
+    Use the placeholder in the ``json_schema_extra`` of a model, not in that of a field: in a field, Pydantic
+    would convert the placeholder to JSON before the emulator replaces it with the value.
     """
 
     setting: str
@@ -34,7 +34,7 @@ class SettingValue:
 
 
 def describe(vendor: Vendor, settings: VendorSettings) -> Json:
-    """Return the OpenAPI document of a vendor's operations. Limits in it come from ``settings``."""
+    """Return the OpenAPI document of a vendor's operations. Limits in the document come from ``settings``."""
     schemas, components = _schemas(vendor.operations.values())
     paths: Json = {}
     for operation in vendor.operations.values():
@@ -65,10 +65,10 @@ def describe(vendor: Vendor, settings: VendorSettings) -> Json:
 
 
 def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
-    """Return the JSON schema of ``model``, the body of an error, limited to the error's own values.
+    """Return the JSON schema of the body of one error: the schema of ``model``, with fixed values.
 
-    ``texts`` has the values, by name of the member. A text with placeholders in braces becomes a regular
-    expression. Any other value becomes a constant.
+    ``texts`` has the fixed values, by name of the member. A text with placeholders in braces becomes a
+    regular expression. Any other value becomes a constant.
     """
     schema = model.model_json_schema(mode="serialization")
     properties = dict(schema["properties"])
@@ -81,7 +81,7 @@ def narrowed(model: type[BaseModel], **texts: str | int) -> Json:
 
 
 def pattern_of(text: str) -> str:
-    """Return a regular expression for an error's text. Any text matches a placeholder in braces."""
+    """Return a regular expression for an error's text. A placeholder in braces matches any text."""
     special = ".^$*+?()[]|\\/"
     escaped = "".join(f"\\{letter}" if letter in special else letter for letter in text)
     parts = escaped.split("{")
@@ -89,7 +89,7 @@ def pattern_of(text: str) -> str:
 
 
 class _Schemas(GenerateJsonSchema):
-    """A schema generator that omits the default null of members that can be absent but not null."""
+    """A schema generator. If a member can be absent but not null, its schema has no default."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema of a member with a default value."""

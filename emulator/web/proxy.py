@@ -6,19 +6,19 @@ import asyncio
 import ipaddress
 
 PROXY = "face_emulator.proxy"
-"""Extension of a request to the proxy: the ``authority`` that the client wants to reach, and the ``reason``
-why no tunnel to it was opened, or None."""
+"""Scope extension of a request to the proxy. ``authority`` is the host and port that the client wants to
+reach. ``reason`` says why the proxy opened no tunnel, or is None."""
 
 TLS_NAME = "face_emulator.tls_name"
-"""Extension with the ``name`` that the client asked for in its TLS handshake."""
+"""Scope extension with the ``name`` that the client asked for in its TLS handshake."""
 
 ANSWERED = "face_emulator.answered"
-"""Extension of a request that the server answers itself: the ``status`` of the response, and the ``reason``
-why the server refuses the request, or None. The application only records it."""
+"""Scope extension of a request that the server answers itself, and that the application only records.
+``status`` is the status of the response. ``reason`` says why the server refuses the request, or is None."""
 
 
 def not_served(authority: str) -> str:
-    """Return why the proxy refuses a host, and what lets it pass."""
+    """Return a message that says why the proxy refuses a host, and which setting allows the host."""
     return (
         f"the proxy serves the vendors' names only, not {authority}; "
         "FACE_EMULATOR_PROXY_OTHERS=true lets other hosts pass"
@@ -26,7 +26,10 @@ def not_served(authority: str) -> str:
 
 
 def split_authority(authority: str) -> tuple[str, int | None]:
-    """Return the host of ``host:port`` in lower case without brackets and final dot, and the port."""
+    """Return the host and the port of ``host:port``. Without a valid port, the port is None.
+
+    The host is in lower case, without brackets, and without a dot at the end.
+    """
     host, colon, port = authority.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():
         host, port = authority, ""
@@ -35,12 +38,14 @@ def split_authority(authority: str) -> tuple[str, int | None]:
 
 
 async def foreign_address(host: str, port: int) -> str:
-    """Return an address of ``host``.
+    """Return an IP address of ``host``, which must not be this machine.
+
+    Otherwise, clients could reach the control API through the proxy.
 
     Raises
     ------
     OSError
-        If ``host`` has no address, or is this machine, because the proxy must not reach the control API.
+        If ``host`` has no address, or is this machine.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     address = str(found[0][4][0])

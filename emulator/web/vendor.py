@@ -21,7 +21,7 @@ from emulator.world.operation import Operation
 from emulator.world.world import World
 
 LIFETIME = "lifetime"
-"""Annotation of a setting that is a lifetime, which a tester can override for a credential."""
+"""Annotation of settings that are lifetimes. A tester can override these settings for a credential."""
 
 
 class VendorSettings(BaseModel):
@@ -49,7 +49,7 @@ async def _nobody(_request: Request) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a vendor answers errors and requests that no route answers.
+    """How a vendor formats errors, and how it answers requests that no route answers.
 
     Attributes
     ----------
@@ -66,14 +66,14 @@ class Dialect:
     unknown_path, wrong_method : CatalogueEntry or None
         The errors for paths and methods that are not served; None for FastAPI's own responses.
     choose : (Request, VendorError) -> VendorError
-        Returns the error to answer instead of the given one, for vendors with different errors in front of
-        and in their services. By default, the given error.
+        Returns the error to send in place of the given one. For vendors whose errors depend on the part of
+        the service that answers. By default, returns the given error.
     guess_caller : async (Request) -> str or None
         Guesses the credential of a request that no route answers.
     open_paths : tuple of str
-        Prefixes of the paths whose responses web pages of all origins may read. If there are any, pages of
-        this machine and of the setting ``origins`` may read the responses of all paths. If there are none, no
-        page of another origin can read a response.
+        Path prefixes. Web pages of all origins may read responses of paths that begin with one of them. Pages
+        of this machine and of the setting ``origins`` may read the responses of all paths. If the tuple is
+        empty, no page of another origin can read any response.
     exposed_headers : tuple of str
         Response headers that web pages may read.
     """
@@ -133,11 +133,12 @@ class Vendor:
     settings_model : type of VendorSettings
         The model of the vendor's own settings.
     secrets : tuple of str
-        Names of further fields, members and query parameters with credentials or signatures, to be masked.
+        Names of further values to mask: fields, members and query parameters that contain credentials or
+        signatures.
     has_webhooks : bool
         Whether the vendor sends webhooks.
     security : mapping or None
-        OpenAPI security scheme, if the credential is in a header; None if it is in a field of the body.
+        OpenAPI security scheme, if the credential is in a header. None if the credential is in the body.
     install : (FastAPI, World, settings) -> None
         Adds to the application what the routes need: jobs, webhooks, counters, middleware.
     """
@@ -212,7 +213,7 @@ class Vendor:
 def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
     """Return the vendors of ``packages``.
 
-    A package has a variable ``vendor``, or each of its subpackages has one.
+    A package must have a variable ``vendor``, or each of its subpackages must have this variable.
 
     Raises
     ------

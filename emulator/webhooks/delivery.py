@@ -19,7 +19,7 @@ LONGEST_RETRY_AFTER_SECONDS = 86400.0
 
 
 Timestamps = Literal["machine", "clock"]
-"""Clock for the timestamps in signatures of webhooks: the machine's, or that of the credential.
+"""Clock for the timestamps in signatures of webhooks: the machine's clock, or the credential's clock.
 
 With ``clock``, an endpoint that checks timestamps must use the time of the credential's clock, too.
 """
@@ -42,7 +42,7 @@ class Endpoint:
     secret : str
         Signing secret, in the format of the vendor.
     timestamps : {'machine', 'clock'}
-        Clock for the timestamps in signatures: the machine's, or that of the credential.
+        Clock for the timestamps in signatures: the machine's clock, or the credential's clock.
     is_configured : bool
         Whether the endpoint comes from the settings.
     disabled : str or None
@@ -106,13 +106,13 @@ class Attempt:
     ms : int
         Duration in real milliseconds.
     status : int or None
-        Status of the response.
+        Status of the response; None if there was no response.
     error : str or None
         Why there was no response.
     retry_after : str or None
         ``Retry-After`` header of the response.
     injected : mapping or None
-        The fault that was applied, and in ``source`` what requested it.
+        The fault that was applied. Its member ``source`` says what requested the fault.
     is_replay : bool
         Whether a tester requested the attempt, outside the vendor's retry schedule.
     """
@@ -133,7 +133,7 @@ class Attempt:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint answered 410, which means that it wants no more webhooks."""
+        """Whether the endpoint answered 410, which means that the endpoint wants no more webhooks."""
         return self.status == 410
 
 
@@ -144,8 +144,8 @@ class Policy:
     Attributes
     ----------
     gaps_s : tuple of float
-        For each attempt, the seconds between the starts of the previous attempt and of this one. The first
-        number is not used.
+        For each attempt, the seconds from the start of the previous attempt to the start of this attempt. The
+        first number is not used.
     timeout_s : float
         Timeout of an attempt, in real seconds.
     most_endpoints : int
@@ -173,7 +173,7 @@ class Delivery:
     Attributes
     ----------
     id : str
-        Derived from the task and the endpoint, so that a task is announced only once to an endpoint.
+        Id, derived from the task and the endpoint, so that a task is announced only once to an endpoint.
     credential, vendor, task_id, endpoint_id, url : str
         The task that the webhook announces, and the endpoint that it is sent to.
     message : Message or None
@@ -239,9 +239,10 @@ def delivery_id(task_id: str, endpoint_id: str) -> str:
 def with_message(
     delivery: Delivery, message: Message, fault: WebhookFault, source: str | None, now: float, *, hold: bool
 ) -> Delivery:
-    """Return a delivery of the state ``prepared`` with its message and a new state, others unchanged.
+    """Add the message to a prepared delivery, set its new state, and return it.
 
-    The new state is lost if the fault says so, held if ``hold`` is true, and otherwise waiting.
+    The new state is ``lost`` if the fault loses the webhook. Otherwise, it is ``held`` if ``hold`` is true,
+    and ``waiting`` if not. A delivery that is not in the state ``prepared`` is returned unchanged.
     """
     if delivery.state is not DeliveryState.PREPARED:
         return delivery
@@ -251,9 +252,9 @@ def with_message(
 
 
 def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
-    """Return a delivery that a plan holds back as waiting. ``at`` replaces the time of its first attempt.
+    """Change a held delivery to the state ``waiting``, and return it.
 
-    Return a delivery in another state unchanged.
+    ``at`` replaces the time of the first attempt. A delivery in another state is returned unchanged.
     """
     if delivery.state is not DeliveryState.HELD:
         return delivery
@@ -261,9 +262,9 @@ def unheld(delivery: Delivery, at: float | None = None) -> Delivery:
 
 
 def lose(delivery: Delivery) -> Delivery:
-    """Mark a delivery that a plan holds back as lost, so that it is never sent.
+    """Change a held delivery to the state ``lost``, so that it is never sent, and return it.
 
-    Return a delivery in another state unchanged.
+    A delivery in another state is returned unchanged.
     """
     if delivery.state is not DeliveryState.HELD:
         return delivery
@@ -288,7 +289,7 @@ def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Deliv
 
 
 def fail(delivery: Delivery, reason: str) -> Delivery:
-    """Return ``delivery`` as failed. Return a delivery that has ended unchanged."""
+    """Change an unfinished delivery to the state ``failed``, and return it. Return others unchanged."""
     if delivery.state not in {DeliveryState.PREPARED, DeliveryState.HELD, DeliveryState.WAITING}:
         return delivery
     return replace(delivery, state=DeliveryState.FAILED, reason=reason)

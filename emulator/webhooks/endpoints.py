@@ -60,7 +60,8 @@ class Source:
     headers : (secret, Message, sent_at: int, Signature) -> mapping of str to str
         Returns the headers of a message, including the signature for the time ``sent_at``.
     announce_again : async (task_id) -> None
-        Announces the end of a finished task, in case the process was killed before it did so.
+        Announces the end of a finished task. Called after a restart, because the process may have been killed
+        before it announced the end.
     new_secret : (drawn: bytes) -> str
         Returns a secret that encodes 32 random bytes.
     check_secret : (str) -> None
@@ -114,7 +115,7 @@ class Endpoints(Stateful):
         await self._keep_configured()
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the endpoints of ``credential``, or all endpoints. Those from the settings remain."""
+        """Delete the endpoints of ``credential``, or of all credentials, except those from the settings."""
         await self._cache.forget(credential)
         await self._keep_configured()
 
@@ -125,7 +126,7 @@ class Endpoints(Stateful):
         ]
 
     def get(self, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint, or None."""
+        """Return an endpoint, or None if it does not exist."""
         return self._cache.get(endpoint_id)
 
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:
@@ -154,8 +155,8 @@ class Endpoints(Stateful):
         ------
         EndpointRefused
             If the vendor sends no webhooks, the URL or the secret is invalid, or the credential already has
-            the largest number of endpoints. Also if ``vendor`` is omitted, and the vendors' formats of
-            secrets have nothing in common.
+            the largest number of endpoints. Also if ``vendor`` and ``secret`` are both omitted, and no
+            generated secret is valid for all vendors.
         """
         if not self.sources:
             raise EndpointRefused(url, "no vendor has webhooks")

@@ -10,9 +10,10 @@ IN_FLIGHT = 8
 """Largest number of concurrent requests to one endpoint."""
 
 HEAD_START_SECONDS = 0.1
-"""Real seconds between sending a request and starting the next one, unless the response arrives earlier.
+"""Real seconds to wait after a request is sent, before the next request starts.
 
-Without this delay, an endpoint with several threads could handle two requests in the wrong order.
+Without this delay, an endpoint with several threads could handle two requests in the wrong order. The delay
+ends early if the response to the first request arrives.
 """
 
 

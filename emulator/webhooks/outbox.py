@@ -1,7 +1,7 @@
 """The outbox, which stores webhook deliveries and sends them when they are due.
 
-A delivery is recorded before the end of its task is recorded, and sent afterwards. So no webhook is lost if
-the process dies between the two, and no webhook announces an end that polls do not report yet. If the process
+First the delivery is recorded, then the end of its task, and then the webhook is sent. So no webhook is lost
+if the process dies in between, and no webhook announces an end that polls do not report yet. If the process
 dies during an attempt, the attempt is repeated with the same message id.
 """
 
@@ -98,7 +98,10 @@ class Outbox(Stateful):
                 self._spawn_held(delivery)  # the plan that held it back was lost on the restart
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the deliveries and endpoints of ``credential``, or all. Endpoints from the settings stay."""
+        """Delete the deliveries and endpoints of ``credential``, or of all credentials.
+
+        Endpoints from the settings remain.
+        """
         await self._background.cancel(credential)
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
@@ -116,7 +119,7 @@ class Outbox(Stateful):
         return known
 
     async def find(self, delivery_id: str) -> Delivery | None:
-        """Return a delivery, or None."""
+        """Return a delivery, or None if it does not exist."""
         kept = await self._records.get(KIND, delivery_id)
         return None if kept is None else Delivery.from_document(kept.document)
 
@@ -125,7 +128,7 @@ class Outbox(Stateful):
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """Record a delivery to each endpoint for the end of a task. Deliveries that exist do not change."""
+        """For the end of a task, record a delivery to each endpoint. Existing deliveries do not change."""
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
@@ -155,10 +158,10 @@ class Outbox(Stateful):
                 await self._send_prepared(prepared, message, fault, source, hold=hold)
 
     async def send(self, delivery_id: str) -> Delivery | None:
-        """Send a delivery now, and return it after the attempt. Return None if it was deleted.
+        """Send a delivery now, and return it after the attempt. Return None if the delivery was deleted.
 
-        A held delivery is retried as usual if the endpoint does not accept it. A delivery in another state
-        is sent once more, as by ``replay``.
+        A held delivery is retried as usual if the endpoint does not accept the webhook. A delivery in another
+        state is sent once more, as by ``replay``.
         """
         held = await self.find(delivery_id)
         if held is None or held.state is not DeliveryState.HELD:
@@ -173,20 +176,22 @@ class Outbox(Stateful):
         return await self.find(delivery_id)
 
     async def release_held(self, credential: str, task_id: str | None = None) -> None:
-        """Stop holding back the deliveries of ``credential``, or of one of its tasks.
+        """Release the held deliveries of ``credential``, or of only one of its tasks.
 
-        They are sent when their first attempt is due.
+        Each is sent when its first attempt is due.
         """
         for held in await self._held(credential, task_id):
             self._spawn_held(held)
 
     async def lose(self, credential: str, task_id: str) -> None:
-        """Mark the deliveries of a task that a plan holds back as lost, so that they are never sent."""
+        """Change the held deliveries of a task to the state ``lost``, so that they are never sent."""
         for held in await self._held(credential, task_id):
             await self._change(held.id, lose)
 
     async def replay(self, delivery_id: str) -> Delivery | None:
-        """Send a delivery again without faults. Return it after the attempt, or None if it was deleted.
+        """Send a delivery again without faults, and return it after the attempt.
+
+        Return None if the delivery was deleted.
 
         Raises
         ------
@@ -225,10 +230,10 @@ class Outbox(Stateful):
     def _spawn_held(
         self, held: Delivery, at: float | None = None, first: asyncio.Event | None = None
     ) -> asyncio.Task[None]:
-        """Stop holding back a delivery, and send it. Return the background task that does both.
+        """Start a background task that releases a held delivery and sends it, and return this task.
 
-        ``at`` replaces the time of the first attempt. ``first`` is set after the first attempt. Both steps
-        are in one background task, because the caller may be cancelled between them.
+        ``at`` replaces the time of the first attempt. ``first`` is set after the first attempt. One task does
+        both, because a cancelled caller could otherwise leave a released delivery that nothing sends.
         """
 
         async def send() -> None:
@@ -251,7 +256,7 @@ class Outbox(Stateful):
     async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
         """Make the attempts of a delivery. After an unexpected exception, mark the delivery as failed.
 
-        Otherwise it would stay unfinished, because nothing retries it.
+        If it were not marked, it would stay unfinished until a restart, because nothing retries it.
         """
         try:
             await self._deliver(waiting, first)
@@ -286,7 +291,10 @@ class Outbox(Stateful):
         return await self._change(delivery.id, lambda current: record(current, sent, policy))
 
     async def _send_copies(self, delivery: Delivery) -> list[Attempt]:
-        """Make the next attempt and its copies. Return [] if the endpoint was removed or disabled."""
+        """Make the next attempt and its copies, and return them.
+
+        Return an empty list if the endpoint was removed or disabled.
+        """
         scheduled = [attempt for attempt in delivery.attempts if not attempt.is_replay]
         number = scheduled[-1].number + 1 if scheduled else 1
         sent: list[Attempt] = []

@@ -48,8 +48,8 @@ class Sender(Protocol):
     ) -> Answer:
         """Post a webhook and return the response. Redirects are not followed.
 
-        ``timeout_s`` limits the time for request and response, in real seconds. ``on_sent`` is called when
-        the request is sent.
+        ``timeout_s`` limits the request and the response together, in real seconds. ``on_sent`` is called
+        when the request is sent.
 
         Raises
         ------

@@ -39,12 +39,12 @@ async def authenticate(fields: Fields, call: Call, world: World) -> str:
 async def admit(request: Request, fields: Fields, call: Call, world: World, known: Collection[str]) -> str:
     """Check the credential and the rate limit of a request, and return its ``api_key``.
 
-    The request gets an id. Fields that are not ``known`` cause warnings in the journal.
+    The request gets an id. Fields whose name is not in ``known`` cause warnings in the journal.
 
     Raises
     ------
     VendorError
-        If the credential is not valid, or makes more calls than the setting ``qps`` allows.
+        If the credential is not valid, or makes more calls per second than the setting ``qps`` allows.
     """
     api_key = await authenticate(fields, call, world)
     fields.warn(call, known)

@@ -1,8 +1,8 @@
 """The errors that all APIs of Face++ share.
 
 Three parts of the vendor's service return errors. A proxy refuses long requests with an HTML page. A
-gateway checks paths and keys; its error responses have only ``error_message``. The API behind the gateway
-adds ``request_id`` and ``time_used``.
+gateway checks paths and keys; its error responses have only ``error_message``. Error responses of the API
+behind the gateway also have ``request_id`` and ``time_used``.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Fields:
     async def flag(self, name: str) -> bool:
         """Return whether a field is 1. An absent field counts as 0.
 
-        Some clients send the field as a file. The content of this file is used if there is no text.
+        Some clients send the field as a file. The content of the file is used if the field has no text.
 
         Raises
         ------
@@ -98,10 +98,10 @@ class Fields:
         return number[1] == "1"
 
     def image(self, suffix: str = "") -> ImageField | None:
-        """Return an image field, or None if it is absent. A file is preferred to base64, and base64 to a URL.
+        """Return the field of an image, or None if the request does not have this image.
 
-        ``suffix`` selects the image: with ``_2``, the fields are ``image_file_2``, ``image_base64_2`` and
-        ``image_url_2``.
+        ``suffix`` selects the image. With ``_2``, return the first of ``image_file_2``, ``image_base64_2``
+        and ``image_url_2`` that the request has.
         """
         name = f"image_file{suffix}"
         file = self.file(name)
@@ -118,7 +118,7 @@ class Fields:
     def warn(self, call: Call, known: Collection[str]) -> None:
         """Add warnings to ``call`` about unknown fields, ignored images, and credentials in the query.
 
-        ``known`` are the names of the fields that the operation has.
+        ``known`` has the names of the operation's fields.
         """
         names = self.names()
         for name in names:
@@ -134,12 +134,12 @@ class Fields:
 
 
 async def read_image(field: ImageField, call: Call, world: World, settings: FacePlusPlusSettings) -> bytes:
-    """Return the bytes of an image. If the call has a fault that changes pictures, the bytes are changed.
+    """Return the bytes of an image. If the call has a fault for pictures, the fault has been applied.
 
     Raises
     ------
     VendorError
-        If the image cannot be downloaded or decoded, or is too large.
+        If the image cannot be downloaded, is not base64 in a base64 field, or is too large.
     """
     if isinstance(field.value, UploadFile):
         data = await field.value.read()

@@ -72,5 +72,5 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 
 
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
-    """Return a JSON response. ``separators`` is the argument of ``json.dumps``."""
+    """Return a JSON response. ``separators`` is passed to ``json.dumps``."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")

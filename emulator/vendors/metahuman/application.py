@@ -21,7 +21,7 @@ from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FORM_BYTES = 1024 * 1024
-"""Largest size of a form without its photo."""
+"""Largest size of a form without its photo, in bytes."""
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
@@ -30,7 +30,7 @@ def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Warn in ``call`` about ignored input: fields that are not ``known``, and all query parameters."""
+    """Add warnings to ``call`` about ignored input: all query parameters, and fields not in ``known``."""
     call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:

@@ -10,7 +10,7 @@ from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 @dataclass(frozen=True, kw_only=True)
 class MetaHumanEntry(CatalogueEntry):
-    """One error of MetaHuman SDK. ``code`` is the vendor's number; None for FastAPI's own errors."""
+    """One error of MetaHuman SDK. ``code`` is the vendor's number for it; None for FastAPI's own errors."""
 
     code: int | None = None
 
@@ -30,7 +30,7 @@ def refusal(
 
 
 FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
-"""The error for a photo, or any other request body, that is too long."""
+"""The error for a photo or a request body that is too long."""
 
 SHARED = ErrorCatalogue(
     [

@@ -29,7 +29,7 @@ BODY_BYTES = 1024 * 1024
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
-    """Register the jobs that perform tasks, the webhooks and the counters, and add the middleware."""
+    """Register the webhooks, the counters, and the jobs that perform tasks. Add the middleware."""
     spending = frozenset(each.name for each in reshape.operations if each.billing is not None)
     app.state.units = Units(world, settings, spending)
     announcer = announcer_of(world, settings)
@@ -68,7 +68,7 @@ async def _guess_caller(request: Request) -> str | None:
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:
-    """Return the store's error in place of ``error`` if the path is one of the store, otherwise ``error``."""
+    """For a path of the store, return the store's error in place of ``error``. Otherwise return ``error``."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error
@@ -90,8 +90,8 @@ DIALECT = Dialect(
     unknown_path=SHARED["NotFound"],
     wrong_method=SHARED["MethodNotAllowed"],
     choose=_as_store_error,
-    # Web pages of all origins use presigned URLs. They must not use the API: a page that guesses a key could
-    # read the pictures of that key.
+    # Web pages of all origins may use presigned URLs, but not the API: a page that guesses a key could
+    # otherwise read the pictures of this key.
     open_paths=(f"/{BUCKET}/",),
     exposed_headers=("Accept-Ranges", "Content-Range", "ETag", "x-request-id"),
     guess_caller=_guess_caller,

@@ -25,16 +25,17 @@ AnyPage = TypeVar("AnyPage", bound="Page")
 Entry = TypeVar("Entry")
 
 
-# In unpadded base64, three digits are four characters, two digits are three, and one digit is two.
+# In unpadded base64, three digits become four characters, two digits become three characters, and one digit
+# becomes two characters.
 _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
 """Regular expression for a page token, which is a number of up to 14 digits in base64."""
 
 MOST_DIGITS = 400
-"""Largest number of digits of an integer that is parsed exactly. The largest float has 309."""
+"""Largest number of digits of an integer that is parsed exactly. The largest float has 309 digits."""
 
 LONGEST: int = 10**MOST_DIGITS
-"""Value that replaces every longer integer."""
+"""Value that replaces every integer with more than ``MOST_DIGITS`` digits. The sign is kept."""
 
 
 class RequestBody(BaseModel):
@@ -78,7 +79,7 @@ class Page(RequestBody):
         return offset
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
-        """Return the entries of the page, and the token of the next page, or None on the last page."""
+        """Return the entries of the page, and the token of the next page (None on the last page)."""
         end = self.offset + self.page_size
         token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
         return entries[self.offset : end], token if end < len(entries) else None
@@ -131,7 +132,7 @@ async def read_document(request: Request) -> Any:
 
 
 def read_json(text: str) -> Any:
-    """Parse a JSON text. A number without a fractional part becomes an int, as JSON Schema defines.
+    """Parse a JSON text. Whole numbers, such as ``30.0``, become ints: for JSON Schema, they are integers.
 
     Raises
     ------
@@ -144,8 +145,8 @@ def read_json(text: str) -> Any:
 def _number(digits: str) -> int | float:
     """Parse a number of a JSON document. ``30.0`` and ``3e1`` are integers too.
 
-    An integer with more than ``MOST_DIGITS`` digits becomes ``LONGEST``: the exact value of a short text such
-    as ``1e999999999`` would take all memory.
+    An integer with more than ``MOST_DIGITS`` digits becomes ``LONGEST``. Otherwise a short text such as
+    ``1e999999999`` would become an int that takes all memory.
     """
     mantissa, _, exponent = digits.lower().partition("e")
     if not mantissa.strip("-0."):
@@ -181,7 +182,7 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
 
 
 def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
-    """Yield the members of ``document`` that the model of ``body`` does not have, such as ``global.x``."""
+    """Yield the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
     fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
     for member, given in document.items():
         value = getattr(body, fields[member]) if member in fields else None

@@ -1,4 +1,4 @@
-"""FastAPI dependencies that check the caller's API key and rate limit, and return its settings."""
+"""FastAPI dependencies that check the caller's API key and rate limit, and return the caller's settings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
 
 
 async def key_of(authorization: str | None, world: World) -> str:
-    """Return the API key in an ``Authorization`` header, or an empty text. The key is not checked.
+    """Return the API key in an ``Authorization`` header, or an empty text if the header has no key.
 
-    The bearer token in the header is the key itself, or an access token that was issued for a key.
+    The bearer token in the header is the key itself, or an access token that was issued for the key. The key
+    is not checked.
     """
     scheme, _, bearer = (authorization or "").partition(" ")
     bearer = bearer.strip() if scheme.lower() == "bearer" else ""
@@ -30,9 +31,9 @@ async def key_of(authorization: str | None, world: World) -> str:
 
 
 async def authenticate(authorization: str | None, call: Call, world: World) -> str:
-    """Check the API key in an ``Authorization`` header, record it in ``call``, and return it.
+    """Check the API key in an ``Authorization`` header, record the key in ``call``, and return the key.
 
-    A key in the state ``no_balance`` is accepted here, because only operations that cost units refuse it.
+    A key in the state ``no_balance`` is accepted here, because only operations that create tasks refuse it.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def check_rate(request: Request, api_key: str, world: World, settings: PerfectCo
         return
     moments = {
         _key_caller(api_key): world.clock.now(api_key),
-        # Each key can have its own clock, but keys can share an address: addresses use the default clock.
+        # Use the default clock for addresses, because keys with different clocks can share an address.
         f"address {request.client.host if request.client else ''}": world.clock.now(ALL_CREDENTIALS),
     }
     calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
@@ -118,7 +119,7 @@ CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
 def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
-    # A client can wait by the machine's clock or by the emulator's. Warn only if it is too fast by both.
+    # A client can wait by the machine's clock or by the emulator's. Warn only if both show too many polls.
     moments = (world.clock.now(api_key), machine_time())
     polls: tuple[SlidingWindow, ...] = request.app.state.polls
     allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]

@@ -1,7 +1,8 @@
 """The errors that all operations of Perfect Corp's API share.
 
 Three parts of the vendor's service return errors. The API returns JSON. The object store, which serves the
-presigned URLs, returns XML. The engine performs the tasks; a poll returns its errors in the status of a task.
+presigned URLs, returns XML. The engine performs the tasks; a poll returns the engine's error in the status of the
+task.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class PerfectCorpEntry(CatalogueEntry):
     layer : Layer
         The part of the service that returns the error.
     code : str
-        The code in the response body; empty if the body has none.
+        The code in the response body; empty if the body has no code.
     page_code : str
         For errors of the engine, the code in the table of the vendor's reference page.
     code_members : tuple of str
@@ -49,7 +50,7 @@ class PerfectCorpEntry(CatalogueEntry):
     details : mapping of str to str
         For errors of the store, further elements of the XML body. Like the text, they can have placeholders.
     headers : mapping of str to str
-        Additional response headers. They can have placeholders, too.
+        Additional response headers. Their values can have placeholders, too.
     """
 
     layer: Layer

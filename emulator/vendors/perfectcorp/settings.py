@@ -17,7 +17,7 @@ HOSTS = ("yce-api-01.makeupar.com", "yce-api-01.perfectcorp.com")
 """Host names of the API."""
 
 STANDARD_GAPS_S = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
-"""Waits before each attempt of a delivery, as Standard Webhooks suggests: 0 s, 5 s, 5 min, ... 24 h."""
+"""Seconds to wait before each attempt of a delivery, from Standard Webhooks: 0 s, 5 s, 5 min, ... 24 h."""
 
 
 WebhookTask = Literal["face-reshape", "face-reshape/pre-process"]

@@ -54,8 +54,8 @@ def compose(task: Task) -> Message:
 def sign_message(secret: str, message: Message, sent_at: int, signature: Signature) -> dict[str, str]:
     """Return the headers of one attempt to send a message, with the signature.
 
-    ``sent_at`` is the time of the attempt, in seconds since the Unix epoch. ``signature`` says
-    whether a fault makes the signature wrong or omits it.
+    ``sent_at`` is the time of the attempt, in seconds since the Unix epoch. ``signature`` is the kind of
+    signature: a fault can request a wrong signature, or none.
     """
     headers = {
         "Content-Type": "application/json",
@@ -73,7 +73,7 @@ def sign_message(secret: str, message: Message, sent_at: int, signature: Signatu
 
 
 def decode_secret(secret: str) -> bytes:
-    """Return the signing key in a secret, which is base64 with or without padding and prefix.
+    """Return the signing key in a secret. The secret is base64; it can lack the prefix and the padding.
 
     The function accepts every secret that the Standard Webhooks library accepts, and returns the same key.
 
@@ -99,7 +99,8 @@ def check_secret(secret: str) -> None:
 def new_secret(drawn: bytes) -> str:
     """Return a secret like the vendor's sample, made from 32 random bytes.
 
-    After the prefix, it has two numbers of 17 and 11 digits, separated by a colon, in unpadded base64.
+    After the prefix, the secret has a text in unpadded base64: two numbers of 17 and 11 digits, separated by
+    a colon.
     """
     first = 10**16 + int.from_bytes(drawn[:16], "big") % (9 * 10**16)
     second = 10**10 + int.from_bytes(drawn[16:32], "big") % (9 * 10**10)

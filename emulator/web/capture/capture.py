@@ -1,7 +1,7 @@
 """Capture of a call while its request is read and its response is sent.
 
-During the call, bytes are only counted and hashed, and forms are parsed. The journal entry is built later,
-on first access.
+During the call, the body is only counted, hashed and partly kept, and forms are parsed. The journal entry is
+built later, when it is first read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
 
 HEADER_BYTES = 8 * 1024
-"""Largest number of bytes to keep of the value of a request header."""
+"""Longest value of a request header to keep, in bytes. Longer values are cut."""
 
 SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
 """The members of a request's ASGI scope that are kept."""
@@ -53,11 +53,11 @@ class Body(Protocol):
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
 
 
 class PlainBody:
-    """A body of JSON, text or binary data. The beginning of the body decides which of them it is."""
+    """A body of JSON, text or binary data. Its beginning and its ``Content-Type`` decide which it is."""
 
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
@@ -87,7 +87,7 @@ class PlainBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         return len(self._content.kept)
 
 
@@ -130,7 +130,7 @@ class Capture:
     def __post_init__(self) -> None:
         # The scope refers to the whole application, which the journal would keep in memory.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
-        # Limit the headers, so that one call does not use the memory of all others.
+        # Cut long headers: the journal has a size limit, so a large call would push many others out of it.
         self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
 
     def note_received(self, message: Message) -> None:
@@ -150,7 +150,7 @@ class Capture:
 
     @property
     def wants_rest(self) -> bool:
-        """Whether the rest of the request body should be read, because the body is short enough to show."""
+        """Whether to read the rest of the request body: true if the whole body is short enough to show."""
         declared = _header(self.scope["headers"], b"content-length")
         return declared.isdecimal() and 0 < int(declared) <= JSON_BYTES
 
@@ -174,7 +174,7 @@ class Capture:
         return self.is_complete
 
     def close(self) -> int:
-        """Discard data that the journal does not keep. Return the approximate size of the rest in bytes."""
+        """Discard data that the journal does not keep. Return the approximate number of bytes kept."""
         self.duration_s = self.stopwatch.elapsed_s()
         if self._is_json:
             body = b"".join(self._json)
@@ -200,7 +200,7 @@ class Capture:
             return {"kind": "binary", **described}
         text = self.answer.kept.decode("utf-8", "replace")
         if self._is_json:
-            with contextlib.suppress(ValueError, RecursionError):  # a fault has cut it off: show it as text
+            with contextlib.suppress(ValueError, RecursionError):  # cut off by a fault: show it as text
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,

@@ -12,7 +12,10 @@ from urllib.parse import unquote_to_bytes
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
-"""Longest JSON body to show, in bytes. Pictures in a response do not count. Longer ones get a digest."""
+"""Longest JSON body to show, in bytes. Pictures in a response do not count.
+
+The journal shows only the size and the digest of a longer body.
+"""
 
 TEXT_BYTES = 4 * 1024
 """Longest form field or text to show, in bytes."""
@@ -35,7 +38,7 @@ def blob(data: bytes) -> dict[str, Any]:
 def decoded_blob(text: bytes) -> dict[str, Any]:
     """Return a description of base64 text: the size and digest of the decoded bytes."""
     plain = text.partition(b",")[2] if text.startswith(b"data:") else text
-    # Avoid copies, because the text is often megabytes long.
+    # The text is often megabytes long, so copy it only if necessary.
     if b"\\" in plain:
         plain = plain.replace(b"\\r", b"").replace(b"\\n", b"")
     if len(plain) % 4:
@@ -48,17 +51,17 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 
 
 def without_blobs(body: bytes) -> bytes:
-    """Return JSON in which long base64 strings are replaced by their descriptions."""
+    """Return the JSON text ``body``, with descriptions in place of long base64 strings."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
 
 
 def text_without_blobs(text: str) -> str:
-    """Return a text in which long base64 is replaced by its description."""
+    """Return ``text``, with descriptions in place of long base64."""
     return BARE_BLOB.sub(lambda found: json.dumps(decoded_blob(found[0].encode())), text)
 
 
 class Content:
-    """Text or bytes that arrive in chunks. Keeps the first ``limit`` bytes, and counts and hashes all."""
+    """Text or bytes that arrive in chunks. Counts and hashes all bytes, and keeps the first ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -108,7 +111,7 @@ class EncodedContent(Content):
 def is_binary(begin: bytes) -> bool:
     """Return whether a body is a picture or other binary data, judged only by its beginning."""
     begin = begin[:BEGIN_BYTES]
-    # A bitmap begins with two letters, as a text can. But zero bytes follow in a bitmap.
+    # A text can begin with the two letters of a bitmap, so recognize bitmaps by their zero bytes.
     return b"\0" in begin or picture_type(begin) not in {None, "image/bmp"}
 
 

@@ -24,10 +24,10 @@ from emulator.web.forms.parser import Event, MultipartError, MultipartParser, Pa
 from emulator.world.redaction import Redaction, mask
 
 FIELDS = 100
-"""Largest number of fields to keep."""
+"""Largest number of fields of a form to keep."""
 
 NAME_CHARACTERS = 200
-"""Largest number of characters to keep of the name of a field or a file."""
+"""Longest name of a field or a file to keep, in characters. Longer names are cut."""
 
 NAME_BYTES = 4 * NAME_CHARACTERS
 """Largest number of bytes that ``NAME_CHARACTERS`` characters have in UTF-8."""
@@ -59,7 +59,7 @@ class Part:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         named = (self.name, self.file_name or "", self.content_type or "")
         return len(self.content.kept) + sum(map(len, named))
 
@@ -109,9 +109,9 @@ class FormBody:
             self._is_broken = True
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
-        """Return the form as the journal shows it. A field that was sent several times has a list."""
+        """Return the form as the journal shows it. For a field that was sent several times, show a list."""
         if isinstance(self._parser, QuerystringParser) and not self._is_broken:
-            self._parser.finalize()  # no separator ends the last field
+            self._parser.finalize()  # the last field has no separator after it
         fields: dict[str, Any] = {}
         for part in self._parts:
             name, value = redaction.text(part.name), part.shown(redaction)
@@ -126,7 +126,7 @@ class FormBody:
 
     @property
     def kept_bytes(self) -> int:
-        """Number of bytes in memory."""
+        """Number of bytes that are kept in memory."""
         held = self._parser.held_bytes if isinstance(self._parser, MultipartParser) else 0
         return held + len(self._name.kept) + sum(part.kept_bytes for part in self._parts)
 
@@ -169,7 +169,7 @@ class FormBody:
 
 
 def _encoded_name(content: Content) -> str:
-    """Return the name of a field. If binary data was sent as the name, return its size and digest."""
+    """Return the name of a field. For a name of binary data, return the size and digest of the data."""
     # The limit may have split the last character.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

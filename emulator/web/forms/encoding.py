@@ -20,10 +20,10 @@ class Decoder(Protocol):
     """Decodes content that arrives in chunks."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the next chunk decodes to, as far as it is complete."""
+        """Decode the next chunk. Return the bytes that are complete, and hold back the rest."""
 
     def end(self) -> bytes:
-        """Return the rest, after the last chunk."""
+        """Return the bytes that were held back, after the last chunk."""
 
 
 class Identity:
@@ -34,7 +34,7 @@ class Identity:
         return chunk
 
     def end(self) -> bytes:
-        """Return nothing."""
+        """Return ``b""``, because nothing is held back."""
         return b""
 
 
@@ -46,7 +46,7 @@ class Base64:
         self._is_padded = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the next chunk decodes to, as far as it is complete."""
+        """Decode the next chunk. Return the bytes that are complete, and hold back the rest."""
         if self._is_padded:
             return b""
         data, padding, _ = chunk.partition(b"=")
@@ -57,7 +57,7 @@ class Base64:
         return binascii.a2b_base64(data[:whole])
 
     def end(self) -> bytes:
-        """Return the last one or two bytes. A single character is too short for a byte."""
+        """Return the last one or two bytes. If only a single character is left, return ``b""``."""
         return binascii.a2b_base64(self._held.ljust(4, b"=")) if len(self._held) > 1 else b""
 
 
@@ -68,7 +68,7 @@ class QuotedPrintable:
         self._held = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the next chunk decodes to, as far as it is complete."""
+        """Decode the next chunk. Return the bytes that are complete, and hold back the rest."""
         data = self._held + chunk
         begun = BEGUN_ESCAPE.search(data, max(0, len(data) - 2))
         whole = len(data) if begun is None else begun.start()

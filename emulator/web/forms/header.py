@@ -19,7 +19,7 @@ CODECS = frozenset(
         "utf_16", "utf_16_be", "utf_16_le", "utf_8", "utf_8_sig",
     }
 )  # fmt: skip
-"""Codecs that a client may name. Python has others that take quadratic time or decode no text."""
+"""Codecs that a client may name. Some of Python's other codecs take quadratic time, or do not yield text."""
 
 PARAMETER = re.compile(
     r"""[ \t]*;[ \t;]*(?P<name>[^=;"\s]*)[ \t]*(?:=[ \t]*(?:"""
@@ -32,7 +32,7 @@ PARAMETER = re.compile(
 """A parameter, with the semicolons before it."""
 
 PARAMETERS = 100
-"""Largest number of parameters to read of a header."""
+"""Largest number of parameters to read from a header."""
 
 SECTION = re.compile(r"(?P<name>[^*]+)(?:\*(?P<number>[0-9]{1,3}))?(?P<encoded>\*)?")
 """The name of a parameter: ``name``, ``name*``, ``name*0`` or ``name*0*``."""
@@ -50,7 +50,7 @@ class Header:
         The value before the first parameter, in lower case.
     parameters : mapping of str to str
         The parameters, with names in lower case. An extended parameter, such as ``filename*``, has the name
-        without the asterisk and takes precedence over the plain one.
+        without the asterisk here, and replaces the plain parameter of this name.
     extended : frozenset of str
         Names of the parameters that are extended.
     """
@@ -61,9 +61,11 @@ class Header:
 
 
 def parse_header(text: str, decode: Callable[[bytes], str] = lambda raw: raw.decode("latin-1")) -> Header:
-    """Return a header. ``text`` has a character for each byte, and ``decode`` decodes plain parameters.
+    r"""Return the header in ``text``, which has one character for each byte.
 
-    Quotes in a value can be escaped. Other backslashes are kept, because browsers do not escape them.
+    ``decode`` decodes the values of all parameters that are not extended. In a quoted value, ``\"`` stands
+    for a quote, and ``\\`` for a backslash. A backslash before any other character is kept, because browsers
+    do not escape backslashes.
     """
     kind = text.partition(";")[0]
     plain: dict[str, str] = {}
@@ -85,15 +87,15 @@ def parse_header(text: str, decode: Callable[[bytes], str] = lambda raw: raw.dec
 
 
 def codec(charset: str) -> str | None:
-    """Return the name of a charset's codec, or None if a client may not use it."""
-    # Not looked up in ``codecs``, which imports a module for each name and remembers unknown names.
+    """Return the name of a charset's codec, or None if the codec is not in ``CODECS``."""
+    # Do not use ``codecs.lookup``: it imports a module for each name, and keeps unknown names in memory.
     name = normalize_encoding(charset).lower()
     name = aliases.get(name, name)
     return name if name in CODECS else None
 
 
 def decoded(data: bytes, charsets: Iterable[str]) -> str | None:
-    """Return text in the first of ``charsets`` that fits, or None."""
+    """Decode ``data`` with the first of ``charsets`` that fits. Return None if none of them fits."""
     for charset in charsets:
         with contextlib.suppress(UnicodeDecodeError):
             return data.decode(charset)
@@ -101,7 +103,10 @@ def decoded(data: bytes, charsets: Iterable[str]) -> str | None:
 
 
 def _joined(sections: Mapping[int, tuple[bytes, bool]]) -> str:
-    """Return the value of an extended parameter from its sections, by number (RFC 2231, 3 and 4)."""
+    """Return the value of an extended parameter (RFC 2231, 3 and 4).
+
+    ``sections`` has, by number of the section, its bytes and whether they are percent-encoded.
+    """
     charset, joined = "", b""
     for number, (value, is_encoded) in sorted(sections.items()):
         if not is_encoded:

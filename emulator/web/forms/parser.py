@@ -1,6 +1,6 @@
-"""Parser of multipart/form-data, which gives the same result for chunks of any size.
+"""Parser of multipart/form-data. The sizes of the chunks do not change the result.
 
-It follows RFC 7578 and RFC 2046. In addition it accepts what many servers accept: line ends without a
+The parser follows RFC 7578 and RFC 2046. It also accepts what many servers accept: line ends without a
 carriage return, folded headers, extended parameters and content encodings.
 """
 
@@ -22,7 +22,7 @@ HEAD_BYTES = 16 * 1024
 """Largest size of all headers of a part, in bytes."""
 
 PADDING_BYTES = 256
-"""Largest number of spaces and tabs after a boundary. More would have to be held in memory."""
+"""Largest number of spaces and tabs after a boundary. The parser holds them in memory, so it limits them."""
 
 FOLD = re.compile(rb"\r?\n(?=[ \t])")
 """A line end inside a header."""
@@ -34,7 +34,7 @@ PERCENT = re.compile(rb"%(22|[01][0-9A-Fa-f])")
 """A quote or a control character in a name, percent-encoded as browsers and HTTPX do."""
 
 WINDOWS_FOLDER = re.compile(r"\A[A-Za-z]:\\(?:.*\\)?", re.DOTALL)
-"""The folder of a file, which Internet Explorer sends with the name."""
+"""The folder at the beginning of a file name. Internet Explorer sends names with their folder."""
 
 
 class MultipartError(Exception):
@@ -63,11 +63,11 @@ class PartHead:
     headers : sequence of (bytes, bytes)
         All headers, with names in lower case.
     charsets : sequence of str
-        Codecs to try on the part's text.
+        Codecs to try on the part's text, in this order.
     encoding : str
-        The encoding of the content, if the parser decodes it; otherwise empty.
+        The ``Content-Transfer-Encoding`` of the part, if the parser decodes it; otherwise empty.
     extended : sequence of str
-        Which of ``name`` and ``filename`` was sent as an extended parameter, such as ``filename*``.
+        Those of ``name`` and ``filename`` that were sent as extended parameters, such as ``filename*``.
     """
 
     name: str
@@ -100,8 +100,9 @@ class _State(Enum):
 class MultipartParser:
     """Parser of a multipart form that arrives in chunks.
 
-    It holds only the headers of one part, or what may be the beginning of a boundary. The line end of the
-    first boundary is that of all boundaries, because a picture can contain the other one.
+    The parser holds only the headers of one part, or bytes that may be the beginning of a boundary. Before a
+    boundary, it accepts only the kind of line end that follows the first boundary. If it accepted both kinds,
+    it would remove a carriage return at the end of a picture.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class MultipartParser:
         self._after = re.compile(rb"--|[ \t]{0,%d}(\r?\n)" % PADDING_BYTES)
         self._may_follow = re.compile(rb"(?:-|[ \t]{0,%d}\r?)\Z" % PADDING_BYTES)
         self._state = _State.PREAMBLE
-        # The first boundary begins a line, as if a line end preceded the body.
+        # A boundary must follow a line end. Begin with one, because the body can begin with the boundary.
         self._held = self._line_end = b"\n"
         self._skipped = 0
         self.has_bare_line_ends = False
@@ -146,7 +147,7 @@ class MultipartParser:
         return len(self._held)
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Parse the next chunk. A part is its head, its content in pieces, and ``PART_END``.
+        """Parse the next chunk. Yield, for each part, its head, the pieces of its content, and ``PART_END``.
 
         Raises
         ------
@@ -175,7 +176,7 @@ class MultipartParser:
     def _read_head(self, data: bytes, at: int) -> Generator[Event, None, int | None]:
         """Parse a head and return where it ends, or None if its end has not arrived.
 
-        A head begins with the line end of the boundary, because its headers can be missing.
+        ``at`` is the line end of the boundary. So even a head without headers ends with an empty line.
         """
         found = END_OF_HEAD.search(data, at)
         end = len(data) if found is None else found.start()
@@ -187,7 +188,7 @@ class MultipartParser:
         head = self._part_head(data[at + 1 : end])
         self._decoder = DECODERS.get(head.encoding, Identity)()
         self._state = _State.CONTENT
-        # Without content, the empty line is also the line end before the next boundary.
+        # If the part has no content, the empty line can also be the line end before the next boundary.
         self._skipped = len(self._line_end) if data.endswith(self._line_end, at, found.end()) else 0
         yield head
         return found.end() - self._skipped
@@ -195,7 +196,7 @@ class MultipartParser:
     def _read_content(self, data: bytes, at: int) -> Generator[Event, None, int | None]:
         """Parse content, or the preamble, up to the next boundary, and return the end of the boundary.
 
-        Return None if the boundary has not arrived.
+        Return None if the boundary has not arrived, or is the last one.
         """
         end, after = self._find_boundary(data, at)
         if self._state is _State.CONTENT:
@@ -221,7 +222,10 @@ class MultipartParser:
         return after.end() - 1
 
     def _find_boundary(self, data: bytes, at: int) -> tuple[int, re.Match[bytes] | None]:
-        """Return where the content ends, and what follows the boundary there, if both have arrived."""
+        """Return the position where the content ends, and a match of the bytes after the boundary there.
+
+        The match is None if the boundary, or the end of its line, has not arrived.
+        """
         boundary = self._line_end + self._dashes
         begin = data.find(boundary, at)
         while begin >= 0:
@@ -230,7 +234,8 @@ class MultipartParser:
             if after is not None or self._may_follow.match(data, end):
                 return begin, after
             begin = data.find(boundary, end)
-        # The boundary may have begun to arrive. Only its first byte is the beginning of a line end.
+        # A boundary may have arrived in part. Its first byte occurs only once in a boundary, so only the last
+        # such byte can begin one.
         begin = data.rfind(boundary[:1], max(at, len(data) - len(boundary) + 1))
         return (begin if begin >= 0 and boundary.startswith(data[begin:]) else len(data)), None
 
@@ -257,19 +262,19 @@ class MultipartParser:
         )
 
     def _decode(self, raw: bytes) -> str:
-        """Return the name of a field or a file. Bytes that are no text are read as Latin-1."""
+        """Return the name of a field or a file. A name that fits no charset is read as Latin-1."""
         raw = PERCENT.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
         text = decoded(raw, self._charsets)
         return raw.decode("latin-1") if text is None else text
 
 
 def is_multipart(content_type: str) -> bool:
-    """Return whether a ``Content-Type`` is that of a multipart form."""
+    """Return whether ``content_type`` is ``multipart/form-data``."""
     return parse_header(content_type).kind == "multipart/form-data"
 
 
 def _charsets(charset: str | None, others: Sequence[str]) -> Sequence[str]:
-    """Return the codecs to try: that of a charset, if it is known, and then ``others``."""
+    """Return the codecs to try: first the codec of ``charset``, if it is allowed, and then ``others``."""
     named = None if charset is None else codec(charset)
     return others if named is None else (named, *others)
 

@@ -54,7 +54,7 @@ class FormRequest(Request):
         )
 
     def _warn(self, parser: MultipartParser, heads: list[PartHead]) -> None:
-        """Warn about what many servers would read differently."""
+        """Warn about parts of the form that many servers would read differently."""
         call = call_of(self)
         if parser.has_bare_line_ends:
             call.warn("form-not-portable", "lines end in LF instead of CRLF")
@@ -79,7 +79,11 @@ class FormRoute(APIRoute):
 
 
 class _Form:
-    """The parts of a form that have arrived: their heads, and the names with their text or file."""
+    """The parts of a form that have arrived.
+
+    ``heads`` has the headers of each part. ``items`` has the name of each complete part, with its text or
+    file.
+    """
 
     def __init__(self, most_files: float, most_texts: float, longest_text: int) -> None:
         self.heads: list[PartHead] = []
@@ -104,7 +108,7 @@ class _Form:
             self._text += event
 
     def close(self) -> None:
-        """Close all files. It does not wait, because the request may have been cancelled."""
+        """Close all files. Nothing is awaited, because the request may have been cancelled."""
         for file in self._files:
             file.file.close()
 
@@ -117,7 +121,6 @@ class _Form:
             return
         if len(self._files) >= self._most_files:
             raise MultipartError("the form has too many files")
-        # The form closes it.
         file = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the form
         opened = cast("BinaryIO", file)
         headers = Headers(raw=list(head.headers))

@@ -15,13 +15,15 @@ from emulator.pipelines.options import View, Wavefront
 from emulator.vendors.faceplusplus.wire import Base64, Body, Milliseconds, RequestId, render
 
 MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
-"""The file names by which the files refer to each other (3D Face page, return values, note 2)."""
+"""Names of the material file, to which the mesh refers, and of the texture, to which the material file refers
+(3D Face page, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The unit of the OBJ is a millimetre. In the vendor's sample, a unit is 6.7 pixels, which fits a face."""
+"""The unit of the OBJ is a millimetre. This is a guess: in the vendor's sample, a unit is 6.7 pixels, which
+gives the face a plausible size."""
 
 DEPTH_DIVISOR = 11.0235
-"""In the vendor's sample, the third row of the matrix is divided by this number."""
+"""Divisor of the third row of the matrix, from the vendor's sample."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
 Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
@@ -102,12 +104,13 @@ def transfer_matrix(view: View) -> Matrix:
     """Return the (4, 4) matrix M that maps a vertex of the OBJ to its pixel in one picture.
 
     A vertex p in millimetres maps to ``(x, y, z, 1) = M (p, 1)``. x and y are in pixels from the centre of
-    the picture, x to the right and y up. From the top left corner, the position is ``u = width / 2 + x`` and
-    ``v = height / 2 - y``, where the centre of the first pixel is at (0.5, 0.5). A point with a larger z is
-    closer to the camera; z has no unit.
+    the picture, x to the right and y up. Counted from the top left corner, the position of the pixel is
+    ``u = width / 2 + x`` and ``v = height / 2 - y``, where the centre of the first pixel is at (0.5, 0.5). A
+    point with a larger z is closer to the camera; z has no unit.
 
     The convention comes from the vendor's sample: a weak perspective with scale s and rotation R. Rows 1 and
-    2 are those of s R, with a translation. Row 3 is that of s R, divided by 11.0235, without a translation.
+    2 of M are rows 1 and 2 of s R, with a translation in the last column. Row 3 of M is row 3 of s R divided
+    by 11.0235, without a translation.
     """
     camera: WeakPerspective = view.camera
     scale = camera.scale / MILLIMETRES_PER_CM
@@ -120,7 +123,7 @@ def transfer_matrix(view: View) -> Matrix:
 
 
 def float32_number(value: float) -> int | float:
-    """Return ``value`` with float32 precision, in the fewest digits, and as an int if it is whole."""
+    """Return ``value`` in float32 precision, with the fewest digits. A whole number becomes an int."""
     shortest = float(str(np.float32(value)))
     return int(shortest) if shortest.is_integer() else shortest
 

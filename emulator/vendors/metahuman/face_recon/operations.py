@@ -29,12 +29,12 @@ FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
 """Allowed formats of photos. The vendor's errors page lists all five, its method page only three."""
 
 TEXTURE_BYTES = 2_000_000
-"""Textures have fewer bytes than this, because the vendor's GLB constructor refuses larger ones."""
+"""Textures have fewer bytes than this. The vendor's GLB constructor refuses textures of 2 MB or more."""
 
 
 async def run_pipeline(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
     """Get the texture and the parameters of a head from a photo."""
-    # Parse the form here, because FastAPI refuses fields of more than 1 MB that are not files.
+    # Parse the form here: if FastAPI did it, text fields of more than 1 MB would be refused.
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         token, upload = form.get("token"), form.get("image_bytes")
         # Record the token before checking the form, so that the journal has the token of an invalid call too.

@@ -25,7 +25,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     if data is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    # The name of a texture is used only once, until a reset of its credential. So clients can cache it.
+    # The name of a texture is not used again before a reset of its credential. So clients can cache textures.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

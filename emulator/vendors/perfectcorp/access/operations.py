@@ -61,7 +61,7 @@ async def legacy_token(request: Request, call: CallDep, world: WorldDep) -> Resp
 
 
 def _caller_in(document: Any) -> str | None:
-    """Return the ``client_id`` of a JSON body, or None if there is none."""
+    """Return the ``client_id`` of a JSON body, or None if it is missing or invalid."""
     try:
         return _Caller.model_validate(document).client_id
     except ValidationError:

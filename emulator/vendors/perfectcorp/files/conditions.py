@@ -11,11 +11,11 @@ from email.utils import formatdate, parsedate_to_datetime
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<quoted>[^"]*)"|(?P<bare>[^\s,"]+)')
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>[0-9]*)[ \t]*-[ \t]*(?P<last>[0-9]*)[ \t]*", re.IGNORECASE)
 _MOST_DIGITS = 18
-"""Largest number of digits of a position that is parsed exactly. No object is that large."""
+"""Largest number of digits of a position that is parsed exactly. Larger positions are beyond any object."""
 
 
 class RangeUnsatisfiable(Exception):
-    """The range begins after the end of the object."""
+    """The object has none of the bytes in the range."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Version:
     tag : str
         The ``ETag`` without its quotes.
     modified_at : float
-        Time of the last change, in seconds since the Unix epoch. In HTTP headers, it is rounded down.
+        Time of the last change, in seconds since the Unix epoch. HTTP headers have it in whole seconds,
+        rounded down.
     """
 
     tag: str
@@ -39,7 +40,10 @@ class Version:
         return {"ETag": f'"{self.tag}"', "Last-Modified": formatdate(self._second, usegmt=True)}
 
     def failed_precondition(self, headers: Mapping[str, str]) -> str | None:
-        """Return the name of the request header with a condition that is not met, or None."""
+        """Return the name of the request header whose condition is not met, or None.
+
+        None means that all conditions are met.
+        """
         if "if-match" in headers:
             return None if self._is_listed(headers["if-match"], strong=True) else "If-Match"
         limit = _seconds(headers.get("if-unmodified-since"))

@@ -56,7 +56,7 @@ LEGACY_PATHS = {
     for version, needs_size in (("v1.0", False), ("v1.1", True))
     for slug in SLUGS
 }
-"""The v1 paths, and whether the registration of a file needs its size."""
+"""For each v1 path, whether the registration of a file must include the size of the file."""
 
 OBJECT_PATH = f"/{BUCKET}/{{key:path}}"
 
@@ -118,7 +118,7 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
     if contradicts(content_type, sent):
         call.warn("upload-content-type-mismatch", f"declared {content_type}, sent {picture_type(sent)}")
     data = await world.degraded(sent, call.picture_fault)
-    # The URL of a deleted file stays valid. Do not store such an upload, because no key could delete it.
+    # The URL of a deleted file stays valid. Do not store an upload to such a URL: no key could delete it.
     if credential is not None:
         await world.blobs.put(key, data, credential)
     return Response(headers={"ETag": f'"{_tag(data)}"'})
@@ -211,7 +211,7 @@ UPLOAD = Operation(
     request_types=("image/*", "video/*"),
     response_types=("application/octet-stream",),
     is_open=True,
-    # A URL signs Content-Length, except if the file was registered without a size.
+    # Only files that were registered without a size need this limit. For others, Content-Length is signed.
     longest_body=lambda settings: max(settings.file_bytes, settings.video_bytes),
     too_large=STORE["EntityTooLarge"].occur(),
     longest_pause_s=lambda settings: settings.upload_pause_s,
@@ -221,7 +221,7 @@ UPLOAD = Operation(
 
 DOWNLOAD = Operation(
     name="download",
-    # HEAD is served so that it gets the error of S3: a URL is signed for one method, here GET.
+    # HEAD is served only to return the same error as S3: the URL is signed for another method, GET.
     methods=("GET", "HEAD"),
     paths=(OBJECT_PATH,),
     endpoint=download,

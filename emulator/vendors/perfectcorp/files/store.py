@@ -35,7 +35,7 @@ PAYLOAD_HASH = "x-amz-content-sha256"
 """Header with the hash of the body."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Value in place of the hash, because the body is not known when a URL is signed."""
+"""Value of ``PAYLOAD_HASH`` in place of a hash, because the body is not known when a URL is signed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class StoredFile:
         Raises
         ------
         ValueError
-            If the object is not a file.
+            If the JSON object is not a valid file.
         """
         return _STORED_FILE.validate_python(document)
 
@@ -65,7 +65,7 @@ class Files(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """A function that checks a stored record, by the kind of the record."""
+        """The function that checks a stored record, by the kind of the record."""
         return {FILE: StoredFile.from_document}
 
 
@@ -98,7 +98,7 @@ def result_key(task_id: str, extension: str) -> str:
 
 
 async def finished_at(world: World, key: str) -> float | None:
-    """Return the time at which the task of a result ended, or None if ``key`` is not a result's key."""
+    """Return the time at which the task of a result ended, or None if ``key`` is not the key of a result."""
     folder, _, name = key.rpartition("/")
     task = await world.tasks.find(name.partition(".")[0]) if folder == RESULTS else None
     return None if task is None else task.finished_at
@@ -115,8 +115,8 @@ def sign(
 ) -> str:
     """Return a presigned URL that allows the request ``signed``.
 
-    The URL has the host and the port of ``request``, so that the same client can reach it. If the client
-    calls the vendor's own host over TLS, the URL has the host of the vendor's own store.
+    The URL has the host and the port of ``request``, so that the client can reach it. But if the client calls
+    the vendor's own host over TLS, the URL has the host of the vendor's own store.
     """
     url = request.url
     base_url = f"{request.base_url}{BUCKET}"
@@ -139,7 +139,8 @@ def check_signature(request: Request, call: Call, world: World, key: str) -> Non
     Raises
     ------
     VendorError
-        If the signature is missing, wrong or expired.
+        If the signature is missing or wrong, the URL has expired, or the request has an ``Authorization``
+        header.
     """
     if "authorization" in request.headers:
         raise STORE["TwoAuthMechanisms"].occur()
@@ -167,7 +168,7 @@ def check_signature(request: Request, call: Call, world: World, key: str) -> Non
 
 
 def _must_be_signed(name: str) -> bool:
-    """Return whether S3 refuses requests with this header if the presigned URL does not sign it."""
+    """Return whether S3 accepts this header only if the presigned URL signs it."""
     return name == "content-md5" or (name.startswith("x-amz-") and name != PAYLOAD_HASH)
 
 

@@ -14,7 +14,7 @@ from emulator.web.openapi import SettingValue
 
 
 def _file(kind: str, limit: str) -> Any:
-    """Return the JSON schema of images or videos. ``limit`` is the setting for their largest size."""
+    """Return the JSON schema of images or videos. ``limit`` names the setting that limits their size."""
     media_type = {"pattern": f"^{kind}/", "description": f"`{kind}/...` for {kind}s."}
     size = {
         "exclusiveMaximum": SettingValue(limit),
@@ -87,7 +87,7 @@ class TypeHeader(Member):
 
 
 class UploadHeaders(Member):
-    """The headers of an upload. Both are strings, so that clients can send them unchanged."""
+    """The headers of an upload. Both values are strings, so that clients can send them unchanged."""
 
     content_length: Annotated[str, Field(alias="Content-Length")] = Field(
         description="Size of the file in bytes."

@@ -1,4 +1,4 @@
-"""The errors of AI Face Reshape: those of its operations, and those of the engine that performs tasks."""
+"""The errors of the operations of AI Face Reshape, and of the engine that performs its tasks."""
 
 from __future__ import annotations
 

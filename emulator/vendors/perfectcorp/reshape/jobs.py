@@ -24,7 +24,7 @@ from emulator.world.world import World
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""Names of the kinds of task in the unit history. Both are guesses: the vendor's list has neither."""
+"""Names of the kinds of task in the unit history. Both names are guesses: the vendor's list has neither."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
@@ -42,14 +42,14 @@ class Engine:
     announcer: Announcer
 
     def jobs(self) -> dict[str, Job]:
-        """Return, by kind of task, the functions that perform a task, charge units and announce the end."""
+        """Return the job of each kind of task: the functions that perform, settle and announce a task."""
         return {
             kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
     async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Spend or refund a task's units, and prepare its webhooks."""
+        """Spend the task's units if it succeeded, or refund them if it failed. Then prepare its webhooks."""
         if outcome.error is None:
             await self.units.spend(task.credential, task.id)
         else:

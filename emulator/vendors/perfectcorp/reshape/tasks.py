@@ -58,7 +58,7 @@ async def new_task(
         "file_id": body.src_file_id,
         "object": key,
         "url": body.src_file_url,
-        # Omit features that were not sent: eye_size_left = 0 overrides eye_size only if it was sent.
+        # Store only features that were sent: an ``eye_size_left`` of 0 overrides ``eye_size`` if it was sent.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
     return Task(task_id, credential, kind, request, world.clock.now(credential))
@@ -72,12 +72,12 @@ async def start(
     units: Units,
     settings: PerfectCorpSettings,
 ) -> None:
-    """Reserve the units that ``operation`` costs, and store and start its task.
+    """Reserve the units that ``operation`` costs. Then store and start the task.
 
     Raises
     ------
     VendorError
-        If the key has too few units.
+        If the key has too few units, or the state ``no_balance``.
     """
     if task.request["file_id"] is not None and task.request["url"] is not None:
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
@@ -95,13 +95,13 @@ async def start(
 async def find_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, task_id: str
 ) -> Task:
-    """Poll a task, and return it with the state that the client sees. The real state can be another one.
+    """Poll a task. Return it with the state that the client sees, which can differ from the real state.
 
     Raises
     ------
     VendorError
-        If the key has no such task, or the poll is later than the settings ``task_days``, ``task_timeout_s``
-        or ``unpolled_expiry_s`` allow.
+        If the key has no such task, or the task has exceeded a limit in the settings ``task_days``,
+        ``task_timeout_s`` or ``unpolled_expiry_s``.
     """
     await world.plans.before_poll(task_id, credential)
     task = await world.tasks.find(task_id, credential)

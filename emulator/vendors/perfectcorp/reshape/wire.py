@@ -24,7 +24,8 @@ Optional = Annotated[Text | None, WithJsonSchema({"type": "string"})]
 """A member that can be absent, but not null."""
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
-"""Parameters for both sides. ``eye_size`` sets ``eye_size_left`` if the client does not send that."""
+"""Parameters for both sides. For example, ``eye_size_left`` gets the value of ``eye_size`` if the client does
+not send ``eye_size_left``."""
 
 
 def _without_default(schema: JsonDict) -> None:
@@ -53,9 +54,9 @@ class Source(RequestBody):
 class Features(RequestBody):
     """The reshape parameters. All are optional, and 0 changes nothing.
 
-    Left and right are those of the person. `eye_size` changes both eyes. If you also send `eye_size_left`,
-    the left eye gets that value instead, even the value 0. The same is true of `face_reshape` and
-    `chin_reshape`.
+    Left and right are the person's left and right. `eye_size` changes both eyes. If you also send
+    `eye_size_left`, the left eye gets that value instead, even if it is 0. `face_reshape` and `chin_reshape`
+    work in the same way.
     """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -146,8 +147,8 @@ class Features(RequestBody):
         """Return the parameters for the reshape function, with separate values for left and right.
 
         The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
-        that side is left unchanged". So a parameter of one side that was sent as 0 differs from one that was
-        not sent.
+        that side is left unchanged". So it makes a difference whether the client sends 0 for one side, or
+        omits the parameter of this side.
         """
         values: dict[str, float] = {}
         for name in self.model_fields_set:
@@ -276,7 +277,7 @@ def check_source(body: Mapping[str, Any]) -> None:
     Raises
     ------
     VendorError
-        If ``src_file_id`` and ``src_file_url`` are both absent, or one is null.
+        If ``src_file_id`` and ``src_file_url`` are both absent, or one of them is null.
     """
     names = ("src_file_url", "src_file_id")
     for name in names:

@@ -3,11 +3,11 @@
 Units are reserved when a task is created. If the task succeeds, they are spent; if it fails, they are
 refunded.
 
-A grant is an amount of units that a key received at one time. It has an expiry. A task uses the grant that
-expires first. If several expire at the same time, the task uses the oldest.
+A grant is an amount of units that a key received at one time, with an expiry. A task first uses the grant
+that expires first. If several grants expire at the same time, the task first uses the oldest of them.
 
-The record of a grant contains the reservations of its units. So one write refunds a reservation, and after a
-crash, another process can repeat this write.
+The record of a grant contains the reservations of its units. So a refund is a single write to each grant,
+which another process can repeat after a crash.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Grant:
         return _GRANT.validate_python(document)
 
     def reserve(self, task_id: str, amount: int) -> Grant | None:
-        """Return the grant with ``amount`` units reserved for a task, or None if it has fewer units."""
+        """Return the grant with ``amount`` units reserved for a task, or None if it has too few units."""
         if self.amount < amount:
             return None
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
@@ -149,16 +149,19 @@ class Units(Stateful):
         return {GRANT: Grant.from_document, CHARGE: self._check_charge}
 
     async def load(self) -> None:
-        """Refund the units of tasks that do not exist, because the process ended before it created them."""
+        """Refund units that are reserved for tasks that do not exist.
+
+        This happens if the process ends after it reserves the units, and before it creates the task.
+        """
         for record in await self.world.records.find(GRANT):
             for task_id in Grant.from_document(record.document).reserved:
                 if await self.world.tasks.find(task_id) is None:
                     await self.refund(record.credential, task_id)
 
     async def grants(self, credential: str) -> list[Grant]:
-        """Return a key's grants that have not expired. Tasks use them in this order.
+        """Return a key's grants that have not expired, in the order in which tasks use them.
 
-        A key without any grant first gets one, according to the settings ``units`` and ``units_days``.
+        A new key first gets a grant, according to the settings ``units`` and ``units_days``.
         """
         return [grant for _, grant in await self._unexpired(credential)]
 
@@ -170,7 +173,7 @@ class Units(Stateful):
         Raises
         ------
         UnitsInsufficient
-            If the key has fewer units. Then nothing is reserved.
+            If the key has fewer units than ``cost``. In this case, no units are reserved.
         """
         taken: list[Part] = []
         for record, grant in await self._unexpired(credential):
@@ -191,7 +194,7 @@ class Units(Stateful):
             await self.world.meter.void(VENDOR, charge.operation, credential, task_id)
             if not charge.refunded:
                 await self.world.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
-        # End the reservation last: as long as it exists, ``load`` repeats a refund that was interrupted.
+        # End the reservation last, because ``load`` completes a refund only if it finds the reservation.
         await self._end_reservation(credential, _refunding(task_id))
 
     async def spend(self, credential: str, task_id: str) -> None:

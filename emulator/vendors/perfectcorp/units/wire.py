@@ -22,7 +22,7 @@ class HistoryPage(Page):
 
 
 class CostPage(Page):
-    """The query parameters that select a page of the prices, with 1 to 20 features."""
+    """The query parameters that select a page of the prices. A page has 1 to 20 features."""
 
     page_size: Annotated[int, Field(ge=1, le=20)] = Field(
         default=20, description="Largest number of features in the page."
