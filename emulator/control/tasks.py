@@ -1,4 +1,4 @@
-"""Routes for asynchronous tasks, and for their progression, which decides when they appear finished."""
+"""Routes for asynchronous tasks, and for the progression, which decides when tasks appear finished."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
         """Set the progression of new tasks.
 
-        The progression decides when a task appears finished to the client. Existing tasks keep theirs.
+        The progression decides when a task appears finished to the client. The progression
+        of existing tasks does not change.
         """
         await tasks.progressions.put(credential, credential, progression)
         return progression
