@@ -81,7 +81,7 @@ def create_app(
     Parameters
     ----------
     settings : Settings, optional
-        Settings to use instead of those in the environment.
+        Settings to use instead of the settings in the environment.
     clock : Clock, optional
         Clock to use instead of the one that the settings define.
     workers : WorkerPool, optional

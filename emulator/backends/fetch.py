@@ -32,7 +32,7 @@ class Fetcher(Protocol):
         """Return the first ``limit + 1`` bytes of the body at ``url``, or the whole body if it is shorter.
 
         A result of ``limit + 1`` bytes means that the body is longer than ``limit``. The whole download may
-        take ``timeout_s`` seconds.
+        take at most ``timeout_s`` seconds.
 
         Raises
         ------

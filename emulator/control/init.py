@@ -44,7 +44,7 @@ class Scripts:
         Raises
         ------
         InitFailed
-            If the exit status of the script is not 0. The whole process group of the script is then killed.
+            If the exit status of the script is not 0. In this case, its process group is killed.
         """
         # Not a pipe, because a pipe would stay open until all processes that the script has started exit.
         with tempfile.TemporaryFile() as output:

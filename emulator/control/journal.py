@@ -82,7 +82,7 @@ class Expectation(BaseModel):
 
 
 class _CallNumber(IntegerConvertor):
-    """The number of a call in a path. At most 18 digits exclude numbers that Python refuses to parse."""
+    """The number of a call in a path: up to 18 digits, because Python refuses to parse very long numbers."""
 
     regex = "[1-9][0-9]{0,17}"
 

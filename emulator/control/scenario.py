@@ -165,8 +165,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     ) -> LoadedScenario:
         """Load a scenario from a file.
 
-        The request body is the content of a TOML or YAML file. Apart from that, this call does the
-        same as `POST /_emulator/scenarios`.
+        The request body is the content of a TOML or YAML file. Apart from that, this call does the same as
+        `POST /_emulator/scenarios`.
         """
         scenario = _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)

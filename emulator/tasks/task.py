@@ -184,7 +184,7 @@ def start(task: Task, now: float) -> Task:
 
 
 def hold(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` as held: its work is done with ``outcome``, but it still appears running.
+    """Return ``task`` as held: its work is done with ``outcome``, but the task still appears running.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The emulator's state, which a tester controls and inspects. This package does not depend on vendors or HTTP."""
+"""The emulator's state, which a tester controls and inspects. The code is independent of vendors and HTTP."""

@@ -139,7 +139,7 @@ class VendorError(Exception):
         self.text = entry.text.format(**places)
 
     def overridden(self, override: ErrorOverride | None) -> VendorError:
-        """Return the error with the status and text of ``override``, filled with the same ``places``."""
+        """Return the error with the status and text of ``override``, and with the same ``places``."""
         if override is None:
             return self
         changes = {name: value for name, value in override.model_dump().items() if value is not None}

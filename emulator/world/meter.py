@@ -46,8 +46,8 @@ PriceTable = Mapping[str, Price]
 class Usage:
     """The counts of one operation and one credential.
 
-    A call that creates a task is first authorized. At the end of the task, the call is either billed or
-    voided, which means that it costs nothing.
+    A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
+    voided call costs nothing.
 
     Attributes
     ----------

@@ -56,7 +56,7 @@ class World:
 
     @property
     def stateful(self) -> tuple[Stateful, ...]:
-        """All objects that keep state, in the order in which they are loaded and deleted.
+        """All objects that keep state, in the order in which their state is loaded and deleted.
 
         Clocks come first, because the other objects need the time. Webhooks come last, because loading them
         sends the webhooks that are due, and sending depends on all other state.

@@ -120,7 +120,7 @@ class WorkerPool:
         raise WorkerLost("a worker process died while loading the face core") from cause
 
     def close(self, *, kill: bool = False) -> None:
-        """Stop the workers. With ``kill``, kill them; otherwise wait for their current work."""
+        """Stop the workers: kill them if ``kill`` is true, or else let them finish their current work."""
         with self._lock:
             self._is_closed = True
         self._executor.shutdown(wait=True, kill_workers=kill)

@@ -14,7 +14,7 @@ class Record:
     Attributes
     ----------
     key, credential : str
-        Key of the document, and the credential that it belongs to.
+        Key of the document, and the credential that the document belongs to.
     document : mapping
         A JSON object.
     serial : int

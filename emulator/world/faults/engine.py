@@ -81,7 +81,7 @@ class ImpossibleFault(UnknownFault):
 
 
 class ImpossibleMatch(UnknownFault):
-    """A rule for webhooks has conditions on request headers or bodies, which only calls of clients have.
+    """A rule for webhooks has conditions on headers or bodies, which work only for calls of clients.
 
     ``known`` has the operations that clients call.
     """
