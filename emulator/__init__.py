@@ -14,8 +14,8 @@ __all__ = ["Settings", "__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on demand: commands and worker processes import this package too, but they need no web framework,
-    # and reading the version is slow.
+    # Import these on demand. Commands and worker processes import this package too, but need no web
+    # framework, and reading the version is slow.
     match name:
         case "__version__":
             from emulator.version import VERSION  # noqa: PLC0415 - on demand, see above

@@ -74,14 +74,14 @@ def create_app(
 ) -> FastAPI:
     """Return the emulator as an ASGI application.
 
-    The server must run the ASGI lifespan of the application, which opens the database and starts the workers.
-    The lifespan raises StoreUnreadable if the content of the data folder cannot be used.
-    ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that they share.
+    The server must run the application's ASGI lifespan. The lifespan opens the database and starts the
+    workers. It raises StoreUnreadable if the content of the data folder cannot be used.
+    ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that the vendors share.
 
     Parameters
     ----------
     settings : Settings, optional
-        Settings to use instead of those in the environment.
+        Settings to use instead of the settings in the environment.
     clock : Clock, optional
         Clock to use instead of the one that the settings define.
     workers : WorkerPool, optional
@@ -95,9 +95,10 @@ def create_app(
     ScenarioUnreadable
         If a scenario in the settings does not exist, or its file is invalid.
     UnknownFault
-        If a fault rule in such a scenario names something unknown, such as an error.
+        If a fault rule in such a scenario names an unknown vendor, operation, error or effect, or can never
+        fire.
     LifetimeRefused
-        If such a scenario sets an unknown lifetime of files, tasks or the like, or an invalid value.
+        If such a scenario sets a lifetime that does not exist, or sets a lifetime to an invalid value.
     """
     settings = settings or Settings()
     vendors = discover_vendors(settings.vendor_packages)
@@ -202,7 +203,10 @@ def _remove(folder: Path) -> None:
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
-    """Open the database and the blob storage. Closing ``stack`` closes them and the connections."""
+    """Open the database and the blob storage.
+
+    Closing ``stack`` closes the database and the fetcher, and deletes a temporary data folder.
+    """
     if adapters.is_temporary:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
@@ -256,7 +260,7 @@ def _world(
 
 
 def _adapter_descriptions(settings: Settings) -> dict[str, str]:
-    """Return how and where the database, the blobs and the queue run, for the health check."""
+    """Return descriptions of the database, the blob storage and the queue, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
     return {
         "records": f"SQLite in {folder}",

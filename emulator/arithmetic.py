@@ -1,9 +1,9 @@
 """Environment variables that make numpy round identically on all x86-64 processors with AVX2.
 
-For each function, numpy and OpenBLAS have several implementations. When they are loaded, they choose the
-fastest one for the processor. The results of two implementations can differ in the last bit, and this changes
-single pixels of a rendered picture. Several threads in OpenBLAS have the same effect, because they add
-numbers in a varying order.
+numpy and OpenBLAS have several implementations of each function. When such a library is loaded, it chooses
+the implementations that are fastest on the processor. The results of two implementations can differ in the
+last bit, and this changes single pixels of a rendered picture. With several threads, OpenBLAS adds numbers in
+a varying order, which can change the last bit, too.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ https://numpy.org/doc/stable/reference/simd/build-options.html
 
 
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return the environment variables that make numpy and OpenBLAS give the same results on all processors.
+    """Return environment variables that make numpy and OpenBLAS round alike on all processors with AVX2.
 
     Set the variables before numpy is loaded. They select one thread and disable the instruction sets beyond
-    AVX2. If the processor has no AVX2, or its flags are unknown, they only select one thread, so results can
-    differ.
+    AVX2. If the processor has no AVX2, or its flags are unknown, the variables only select one thread, and
+    results can differ between processors.
 
     Parameters
     ----------
@@ -50,8 +50,9 @@ def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
         cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
     found = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     flags = frozenset(found[1].split()) if found else frozenset()
-    # One thread is also faster: each worker has a core, and with small matrices, two threads wait for each
-    # other. On two busy cores, a reshape of 1024 x 1024 pixels took 116 ms with two threads, 56 ms with one.
+    # One thread is also faster: the workers keep all cores busy, and with small matrices, two threads wait
+    # for each other. On two busy cores, a reshape of 1024 x 1024 pixels took 116 ms with two threads, and
+    # 56 ms with one.
     variables = {"OPENBLAS_NUM_THREADS": "1"}
     if "avx2" not in flags:
         return variables

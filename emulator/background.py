@@ -31,7 +31,7 @@ class Background:
         return task
 
     async def cancel(self, credential: str | None = None) -> None:
-        """Cancel the work for ``credential``, or all work if it is None. Wait until it has ended."""
+        """Cancel the work for ``credential``, or all work if it is None. Wait until this work has ended."""
         cancelled = [task for task, each in self._running.items() if credential in {None, each}]
         for task in cancelled:
             task.cancel()

@@ -11,14 +11,14 @@ from emulator.arithmetic import arithmetic_variables
 from emulator.commands.group import CommandGroup, LazyCommands
 
 INTERRUPTED = 130
-"""Exit code after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
+"""Exit code after Ctrl+C, as in shells: 128 plus the number of SIGINT, which is 2."""
 
 
 class Program(CommandGroup):
     """The group of all commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Ctrl+C ends it with the exit code of a shell instead of Click's."""
+        """Run the command. After Ctrl+C, exit with ``INTERRUPTED`` instead of Click's exit code."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -62,7 +62,7 @@ class Program(CommandGroup):
 @click.version_option(package_name="face-api-emulator", prog_name="face-emulator")
 def app() -> None:
     """Emulate three face-AI web APIs on this machine."""
-    # Set before numpy is loaded, so that results are the same on all processors.
+    # Set the variables before numpy is loaded, so that results are the same on all processors with AVX2.
     os.environ.update(arithmetic_variables())
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 ALL_CREDENTIALS = ""
-"""Value of a credential that stands for all credentials. A setting for it is the default of all."""
+"""The empty credential, which stands for all credentials. A value that is set for it is the default."""
 
 
 def machine_time() -> float:
@@ -31,7 +31,7 @@ class Setting:
     offset_s : float
         Seconds that a running clock is ahead of the machine's clock.
     frozen_at : float or None
-        Time at which the clock is frozen, in seconds since the Unix epoch. None if it runs.
+        Time at which the clock is frozen, in seconds since the Unix epoch. None if the clock runs.
     """
 
     offset_s: float = 0.0
@@ -56,7 +56,8 @@ class Clock:
     Parameters
     ----------
     frozen_at : float or None
-        Time at which the default clock is frozen at startup. With None, it shows the machine's time.
+        Time at which the default clock is frozen at startup. With None, the default clock shows the machine's
+        time.
     """
 
     def __init__(self, frozen_at: float | None = None) -> None:
@@ -69,7 +70,7 @@ class Clock:
         return self.setting(credential).now()
 
     def setting(self, credential: str = ALL_CREDENTIALS) -> Setting:
-        """Return the state of the clock that ``credential`` uses: its own, or else the default clock."""
+        """Return the state of the clock of ``credential`` or, if it has none, of the default clock."""
         return self._settings.get(credential) or self._settings.get(ALL_CREDENTIALS, self._initial)
 
     def settings(self) -> dict[str, Setting]:
@@ -131,7 +132,7 @@ class Clock:
             self._waiting.discard(entry)
 
     def describe(self) -> str:
-        """Return the state of the default clock in a few words. The server prints them when it starts."""
+        """Return the state of the default clock in a few words, which the server prints at startup."""
         setting = self.setting()
         if setting.frozen_at is not None:
             return f"frozen at {datetime.fromtimestamp(setting.frozen_at, UTC).isoformat()}"
@@ -145,7 +146,7 @@ class Clock:
 
 
 class Stopwatch:
-    """Elapsed real time, for durations in responses. It does not depend on the emulator's clock."""
+    """A stopwatch of real time, for durations in responses. The emulator's clock does not affect it."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

@@ -38,7 +38,7 @@ class Progress:
     def step(self, vendor: str, what: str) -> Iterator[Callable[[str], None]]:
         """Display a step while the ``with`` block runs, and measure its duration.
 
-        The block passes what it made, as text, to the yielded function.
+        The block describes its results by passing texts to the yielded function.
         """
         made: list[str] = []
         started = time.perf_counter()
@@ -61,9 +61,9 @@ class Progress:
 
 
 def run_demo(photo: Path | None, folder: Path, *, as_json: bool = False) -> None:
-    """Send ``photo`` to all emulated APIs, write the results to ``folder``, and print a table, or JSON.
+    """Send ``photo`` to all emulated APIs, write the results to ``folder``, and print the finished steps.
 
-    With None, a sample picture of a synthetic face is sent.
+    If ``photo`` is None, send a sample picture of a synthetic face. Print a table or, with ``as_json``, JSON.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def run_demo(photo: Path | None, folder: Path, *, as_json: bool = False) -> None
 
 
 def _read_photo(photo: Path | None, progress: Progress) -> bytes:
-    """Return the photo or, with None, the sample picture. Return it as JPEG, which all vendors accept."""
+    """Return ``photo``, or the sample picture if it is None, as a JPEG, which all vendors accept."""
     with progress.step("demo", f"read {photo.name if photo else 'the sample'}") as made:
         data = photo.read_bytes() if photo else sample_photo()
         try:

@@ -2,8 +2,8 @@
 
 An id depends on the seed, the credential, the kind of id, and the number of ids of this kind that were
 drawn for the credential before. So the same calls with the same credential always get the same ids, even
-after a reset of the credential, and regardless of other credentials. If the credential is not known yet, ""
-is used instead.
+after a reset of the credential, and regardless of other credentials. An id that is drawn before the
+credential is known uses "" as the credential.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ class SeededIds:
     seed : int
         The same seed gives the same ids.
     count_up : async (name: str, credential: str) -> int
-        Atomically increments the counter of a name and a credential, and returns its value: 1, 2, 3 ... The
-        counters are in the database, so that several servers with the same database never draw the same id.
+        Atomically increments the counter with this name and credential, and returns the new value: 1, 2,
+        3 ... The counters are in the database, so that several servers with the same database never draw the
+        same id.
     """
 
     def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:

@@ -16,7 +16,7 @@ from emulator.world.credentials import CredentialState
 
 
 class VendorPackages(BaseSettings):
-    """The setting ``vendor_packages``, in its own class to be readable even if other settings are invalid."""
+    """The setting ``vendor_packages``. It has its own class, to be readable if other settings are invalid."""
 
     model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
 
@@ -30,7 +30,7 @@ class VendorPackages(BaseSettings):
 class Settings(VendorPackages):
     """Settings of the emulator. Each is read from the environment variable ``FACE_EMULATOR_<NAME>``.
 
-    ``vendors`` has the settings of each vendor. They have variables such as
+    ``vendors`` has the settings of each vendor. A vendor's setting is read from a variable such as
     ``FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE``.
     """
 

@@ -15,13 +15,13 @@ from emulator.web.vendor import Vendor
 PREFIX = "FACE_EMULATOR_"
 
 FOR_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}CREDENTIAL", f"{PREFIX}WEBHOOK_SECRET"})
-"""Variables that clients read, not the server. The server does not warn if they are set."""
+"""Variables that only clients read. The server does not warn about them."""
 
 NESTED = frozenset({"CREDENTIALS", "PROGRESSION", "VENDORS"})
-"""Settings whose members have variables too, such as ``FACE_EMULATOR_PROGRESSION__MODE``."""
+"""Settings with members. Each member has its own variable, such as ``FACE_EMULATOR_PROGRESSION__MODE``."""
 
 OPTIONS: Mapping[str, str] = {f"{PREFIX}HOST": "--host", f"{PREFIX}PORT": "--port"}
-"""Variables that look like settings, each with the option of ``face-emulator serve`` to use instead."""
+"""Variables that look like settings. Each has the option of ``face-emulator serve`` to use instead."""
 
 
 def variables(vendors: Sequence[Vendor]) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def unknown_variables(environment: Iterable[str], vendors: Sequence[Vendor]) -> 
     """Return a warning for each variable that looks like a setting but is not one.
 
     Such a variable is not an error, because it is not always a typo. For example, if a service is named
-    face-emulator, Kubernetes sets ``FACE_EMULATOR_PORT`` and others in every container.
+    face-emulator, Kubernetes sets ``FACE_EMULATOR_PORT`` and similar variables in every container.
     """
     known = variables(vendors)
     sentences = []
@@ -74,7 +74,7 @@ def refusals(error: ValidationError | SettingsError, vendors: Sequence[Vendor]) 
                 each["input"], str | int | float
             ):
                 said += f", not {str(each['input'])!r}"
-            # If several types are allowed, the location also contains a description of the type. Omit it.
+            # If several types are allowed, the location also has a part that describes the type. Omit it.
             said = ": ".join([*(part for part in place if re.fullmatch(r"\w+", part)), said])
         sentences.setdefault(variable, []).append(said)
     return [

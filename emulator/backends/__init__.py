@@ -1,5 +1,5 @@
 """Storage for records (JSON documents) and blobs (bytes), and the work queue.
 
-Each is a protocol with one implementation, its adapter. Only :mod:`emulator.app` imports the adapters. All
-other modules use the protocols.
+Each of the three has a protocol, and an adapter that implements the protocol. Only :mod:`emulator.app`
+imports the adapters. All other modules use the protocols.
 """

@@ -29,10 +29,10 @@ class Fetcher(Protocol):
     """A downloader of pictures."""
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, but at most ``limit + 1`` bytes of it.
+        """Return the first ``limit + 1`` bytes of the body at ``url``, or the whole body if it is shorter.
 
-        If more than ``limit`` bytes are returned, the body is too long. ``timeout_s`` limits the duration of
-        the whole download, in seconds.
+        A result of ``limit + 1`` bytes means that the body is longer than ``limit``. The whole download may
+        take at most ``timeout_s`` seconds.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class HttpFetcher:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, url: str, *, limit: int, timeout_s: float) -> bytes:
-        """Return the body at ``url``, but at most ``limit + 1`` bytes of it."""
+        """Return the first ``limit + 1`` bytes of the body at ``url``, or the whole body if it is shorter."""
         # Imported on demand, because the import takes a third of a second.
         import httpx  # noqa: PLC0415 - see above
 

@@ -74,8 +74,8 @@ class Manifest:
 async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulator: str) -> Manifest:
     """Write a snapshot to ``file`` and return its manifest.
 
-    The records are copied at one point in time. The blobs are read afterwards, so a blob that a record refers
-    to is included, except if it is deleted in between. The same state gives the same file.
+    The records are copied at one point in time. The blobs are read afterwards. So every blob that a record
+    refers to is included, except a blob that is deleted in the meantime. The same state gives the same file.
     """
     counts = {Document: 0, Counter: 0}
     stored: list[BlobKey] = []
@@ -101,7 +101,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot, after its content was checked.
+    """A snapshot whose content was checked.
 
     Attributes
     ----------
@@ -115,14 +115,14 @@ class Snapshot:
     manifest: Manifest
 
     async def restore(self, records: Records, blobs: Blobs) -> None:
-        """Replace all records with those of the snapshot, and add its blobs. After an error, undo both.
+        """Replace all records with the snapshot's records, and write its blobs. After an error, undo both.
 
         First, the blobs are written. Then the records are replaced atomically. If one of the steps raises an
         exception, the previous blobs are written back.
 
         If the process is killed before the records are replaced, the previous records remain, but some of
-        their blobs may be overwritten. To repair that, restore the snapshot again. Do the same if a previous
-        blob could not be written back, which the log reports.
+        their blobs may be overwritten. In this case, restore the snapshot again. Also do this if the log
+        reports that a previous blob could not be written back.
         """
         with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
             undone = _Undo(blobs, former, frozenset(await blobs.keys()))
@@ -168,7 +168,7 @@ class _Undo:
         await self._blobs.put(found.key, data, found.credential)
 
     async def undo(self) -> None:
-        """Write the previous blobs back, and log those that cannot be written."""
+        """Delete the added blobs, write the replaced blobs back, and log the blobs that cannot be written."""
         # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
             with contextlib.suppress(OSError):
@@ -241,7 +241,7 @@ def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
         members = [MANIFEST, ENTRIES, KEYS, *(BLOB.format(number) for number in range(len(keys)))]
         if sorted(archive.namelist()) != sorted(members):
             raise SnapshotInvalid("blobs are missing, or the zip file contains unknown files")
-        # A stored blob cannot be larger than the file. A compressed one could expand to any size.
+        # An uncompressed blob cannot be larger than the file. A compressed blob could expand to any size.
         if any(archive.getinfo(member).compress_type != zipfile.ZIP_STORED for member in members[3:]):
             raise SnapshotInvalid("a blob is compressed")
     return manifest

@@ -26,5 +26,5 @@ class Stateful:
     async def forget(self, credential: str | None) -> None:
         """Delete the state of ``credential``, or all state if it is None.
 
-        The documents in the database may be deleted already.
+        The caller may have already deleted the documents in the database.
         """

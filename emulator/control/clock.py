@@ -31,9 +31,9 @@ def _within_reach(moment: float | datetime) -> float | datetime:
 
 
 Seconds = Annotated[float, Field(strict=True)]
-"""A number; booleans and text are not converted."""
+"""A number. Booleans and text are refused."""
 
-# Numbers come first, because pydantic would read a large number as a date in milliseconds.
+# ``Seconds`` comes first: for ``datetime``, pydantic would read a large number as milliseconds.
 Moment = Annotated[Seconds | datetime, AfterValidator(_within_reach)]
 """Seconds since the Unix epoch, or ISO 8601 text, in UTC unless it has a zone."""
 

@@ -50,8 +50,8 @@ def costs_router(world: World) -> APIRouter:
     async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
         """Return the cost of all billed calls.
 
-        The prices come from the emulator's setting `prices`, which each vendor has. Calls that created a task
-        are included while the task runs, and removed if the task fails.
+        The prices come from the emulator's settings: each vendor has a setting `prices`. A call that creates
+        a task is included while the task runs. If the task fails, the call is removed.
         """
         costs = world.meter.costs(credential, since_start=since_start)
         return Costs(

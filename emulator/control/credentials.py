@@ -31,7 +31,7 @@ def credentials_router(world: World) -> APIRouter:
         """List all credentials that have a state.
 
         A state is set with this API, with a scenario or in the settings. A credential without a state is
-        valid, except if the setting `strict` is on.
+        refused if the setting `strict` is true, and valid otherwise.
         """
         listed = await world.credentials.list()
         return [ListedCredential(credential=key, state=state) for key, state in listed.items()]

@@ -26,7 +26,7 @@ def faces_router(world: World) -> APIRouter:
     router = APIRouter(prefix="/faces", tags=["faces"])
 
     async def names() -> dict[str, str]:
-        # A worker has the names. This process does not load the code that draws faces.
+        # Get the names from a worker, because this process does not load the code that draws faces.
         return await world.queue.run(LIST_TEST_FACES)
 
     @router.get("")

@@ -40,7 +40,7 @@ class ControlGate:
         return None if stranger is None else JSONResponse({"error": stranger}, 403)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return why a request may come from a foreign web page, or None if it cannot.
+        """Return the reason why a request may come from a foreign web page, or None if it cannot.
 
         A page in a browser on this machine can send requests to a loopback address. Such requests have a
         foreign ``Origin`` or, after DNS rebinding, the page's own domain as ``Host``.
@@ -54,7 +54,7 @@ class ControlGate:
         return None
 
     def _reason(self, server: tuple[str, int | None] | None) -> str | None:
-        """Return why the control API is not served at the address ``server``, or None if it is."""
+        """Return why the control API is not served at the address ``server``, or None if it is served."""
         if self._mode == "off":
             return "the control API is off; set FACE_EMULATOR_CONTROL=on to serve it"
         if self._port is not None:
@@ -76,10 +76,10 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(host: str) -> bool:
-    """Return whether a request with this ``Host`` cannot come from a web page through DNS rebinding.
+    """Return whether the value of ``Host`` excludes DNS rebinding, which needs a public domain name.
 
-    This holds for IP addresses, for ``localhost`` and its subdomains, and for names without a dot, because
-    only a local network resolves them.
+    IP addresses, ``localhost`` and its subdomains are not public domain names. Names without a dot are not
+    either, because only a local network resolves them. A request without ``Host`` is not from a web page.
     """
     if not host:
         return True  # not a browser, because browsers always send a Host

@@ -1,6 +1,6 @@
 """Export of calls as an HTTP archive (HAR 1.2), a JSON format that browsers and proxies can open.
 
-The format is specified at http://www.softwareishard.com/blog/har-12-spec/ . As it requires, the names of
+The format is specified at http://www.softwareishard.com/blog/har-12-spec/ . It requires that the names of
 additional members start with an underscore.
 """
 
@@ -67,7 +67,7 @@ def _request(entry: Entry) -> dict[str, Any]:
 
 def _post_data(sent: dict[str, Any], mime_type: str) -> dict[str, Any]:
     if "fields" not in sent:
-        # The format requires text. If the journal did not keep the body, use the description of the body.
+        # HAR requires text. If the journal did not keep the body, use the journal's description of the body.
         text = sent.get("text") or json.dumps(sent.get("json", sent), ensure_ascii=False)
         return {"mimeType": mime_type, "text": text}
     params = []

@@ -17,7 +17,7 @@ from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}
 OUTPUT_BYTES = 2000
-"""Number of bytes from the end of a failed script's output that the error message quotes."""
+"""Number of bytes that the error message quotes from the end of a failed script's output."""
 
 
 class InitFailed(Exception):
@@ -33,7 +33,7 @@ class InitFailed(Exception):
 
 
 class Scripts:
-    """Runs scripts, each in its own process group, and ends the processes that they leave running."""
+    """Runs scripts, each in its own process group, and ends the processes that the scripts leave running."""
 
     def __init__(self) -> None:
         self._left: set[int] = set()
@@ -44,9 +44,9 @@ class Scripts:
         Raises
         ------
         InitFailed
-            If the exit status of the script is not 0. The whole process group of the script is then killed.
+            If the exit status of the script is not 0. In this case, its process group is killed.
         """
-        # Not a pipe: it would stay open until every process that the script has started exits.
+        # Not a pipe, because a pipe would stay open until all processes that the script has started exit.
         with tempfile.TemporaryFile() as output:
             process = await asyncio.create_subprocess_exec(
                 *INTERPRETERS[path.suffix],
@@ -79,7 +79,7 @@ class Scripts:
 async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
     """Run the hooks of a folder one after the other, sorted by name, and return their paths.
 
-    Scenarios are loaded for all credentials. Scripts get the emulator's URL as ``FACE_EMULATOR_URL``. They
+    Scenarios are loaded for all credentials. Scripts get the emulator's URL in ``FACE_EMULATOR_URL``. They
     can call the emulator, although it is not ready yet. Other files in the folder are ignored.
 
     Raises

@@ -82,7 +82,7 @@ class Expectation(BaseModel):
 
 
 class _CallNumber(IntegerConvertor):
-    """The number of a call in a path. It has at most 18 digits, as Python refuses to parse long numbers."""
+    """The number of a call in a path: up to 18 digits, because Python refuses to parse very long numbers."""
 
     regex = "[1-9][0-9]{0,17}"
 
@@ -176,12 +176,13 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
     ) -> AsyncGenerator[ServerSentEvent]:
         """Stream recorded calls as server-sent events.
 
-        Each call is sent when it ends, as `event: call` with its number as `id`. To resume a stream, send the
-        header `Last-Event-ID`.
+        Each call is sent when it ends, as `event: call`. The `id` of the event is the number of the call. To
+        resume a stream, send the header `Last-Event-ID`.
 
         `event: gap` means that the emulator deleted recorded calls before the client read them. `missed` in
-        its data says how many. `event: restart` means that the server was restarted, and numbers its calls
-        from 1 again. `last` in its data is the number of the newest call. All calls since the restart follow.
+        the event's data says how many calls were deleted. `event: restart` means that the server was
+        restarted, and numbers its calls from 1 again. `last` in the event's data is the number of the newest
+        call. All calls since the restart follow.
         """
         after = journal.last if wanted.after is None else wanted.after
         has_restarted = False

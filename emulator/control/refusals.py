@@ -34,7 +34,7 @@ class HTTPValidationError(BaseModel):
 
 
 class ControlApplication(FastAPI):
-    """The FastAPI application of the control API. Its OpenAPI document describes its own 422 responses."""
+    """The FastAPI application of the control API, with its own 422 responses in its OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document.
@@ -55,8 +55,8 @@ class ControlApplication(FastAPI):
 def _describe_responses(operation: dict[str, Any]) -> None:
     """Correct the schemas that FastAPI writes for the responses of an operation.
 
-    It describes streams of events with ``itemSchema``, which OpenAPI 3.1 does not have. It also gives lists
-    and objects titles that only repeat the name of the function, such as ``Response List Tasks``.
+    FastAPI describes streams of events with ``itemSchema``, which OpenAPI 3.1 does not have. FastAPI also
+    gives lists and objects titles that only repeat the name of the function, such as ``Response List Tasks``.
     """
     for response in operation["responses"].values():
         for media in response.get("content", {}).values():
@@ -75,7 +75,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # Leave out the input, because JSON may not be able to represent it (NaN, bytes that are not text).
+        # Leave out the input, because JSON cannot represent some inputs (NaN, bytes that are not text).
         detail = [
             {"loc": [_printable(step) for step in each["loc"]], "msg": each["msg"], "type": each["type"]}
             for each in error.errors()
@@ -92,7 +92,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
 
 def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
-    """Return a 422 in FastAPI's format (``detail``), plus ``error``, which all errors of this API have."""
+    """Return a 422 with FastAPI's ``detail``, and with ``error``, which all errors of this API have."""
     detail = detail or [{"loc": ["body"], "msg": reason, "type": "value_error"}]
     return JSONResponse(
         {

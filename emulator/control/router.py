@@ -33,7 +33,7 @@ def control_router(
     progress: Progress,
     runs: dict[str, str],
 ) -> APIRouter:
-    """Return all routes below ``/_emulator``. ``runs`` says how and where each part of the storage runs."""
+    """Return all routes below ``/_emulator``. ``runs`` describes the database, the blobs and the queue."""
     router = APIRouter(prefix="/_emulator")
     routers = [
         credentials_router(world),
@@ -62,5 +62,6 @@ def _describe_routes(router: APIRouter) -> None:
         if isinstance(route, APIRoute):
             first, _, rest = (inspect.getdoc(route.endpoint) or "").partition("\n")
             route.summary = first.removesuffix(".")
-            # FastAPI would replace an empty description with the docstring. It removes the blank later.
+            # FastAPI would replace an empty description with the docstring. So use a blank, which FastAPI
+            # removes later.
             route.description = rest.strip() or " "

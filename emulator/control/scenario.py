@@ -1,4 +1,4 @@
-"""Loading of scenarios, and its routes."""
+"""Functions and routes that load scenarios and remove their rules."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def load_scenario(
 ) -> LoadedScenario:
     """Load a scenario for one credential, or for all, and return the rules that it added.
 
-    If the scenario was loaded before, the new rules replace the rules from then. If this raises, nothing has
+    If the scenario was loaded before, the new rules replace its earlier rules. If this raises, nothing has
     changed.
 
     Raises
@@ -158,14 +158,14 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         """
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
-    # Not below /scenarios: the name of a scenario can be any text, also one with a slash.
+    # Not ``POST /scenarios/{file_name}``, which would be the same route as ``load_shipped``.
     @router.post("/scenario-files/{file_name}", openapi_extra=TEXT_BODY)
     async def load_file(
         file_name: FileName, request: Request, credential: OneCredential = None
     ) -> LoadedScenario:
         """Load a scenario from a file.
 
-        The request body is the content of a TOML or YAML file. Apart from that, it does the same as
+        The request body is the content of a TOML or YAML file. Apart from that, this call does the same as
         `POST /_emulator/scenarios`.
         """
         scenario = _uploaded(file_name, await request.body())
@@ -175,8 +175,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 
-        The other settings from the scenario stay: when tasks appear finished, lifetimes, and states of
-        credentials.
+        The settings that the scenario changed keep their values: when tasks appear finished, lifetimes, and
+        states of credentials.
         """
         if not await unload_scenario(world, name, credential):
             raise HTTPException(

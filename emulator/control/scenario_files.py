@@ -73,7 +73,7 @@ AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 def shipped_scenarios(vendors: Sequence[Vendor]) -> Mapping[str, Scenario]:
     """Return the built-in scenarios, by name.
 
-    A vendor can have a folder ``scenarios`` with parts that apply only to this vendor. Such a file adds rules
+    A vendor can have a folder ``scenarios``. A file in this folder applies only to this vendor. It adds rules
     and settings to the built-in scenario of the same name, or defines a new scenario.
 
     Raises

@@ -96,7 +96,7 @@ async def _load(world: World) -> None:
     """Replace the state in memory with the state in the restored database."""
     for each in world.stateful:
         # ``load`` replaces all state that is stored in the database. Clear only the other state here, because
-        # ``forget`` would also delete what was restored.
+        # ``forget`` would also delete the restored documents.
         if not each.checks:
             await each.forget(None)
     await world.load()

@@ -1,4 +1,4 @@
-"""Routes for asynchronous tasks, and for their progression, which decides when they appear finished."""
+"""Routes for asynchronous tasks, and for the progression, which decides when tasks appear finished."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
         """Set the progression of new tasks.
 
-        The progression decides when a task appears finished to the client. Existing tasks keep theirs.
+        The progression decides when a task appears finished to the client. The progression of existing tasks
+        does not change.
         """
         await tasks.progressions.put(credential, credential, progression)
         return progression
@@ -130,8 +131,8 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def finish_task(task_id: TaskId, body: Ending | None = None) -> ListedTask:
         """Let a task end.
 
-        If the work of the task is done, the task ends at once. Otherwise it ends when the work is done, and
-        the response has the task as it is now. The progression no longer matters.
+        If the work of the task is done, the task ends at once. Otherwise, the task ends when the work is
+        done, and the response has the unfinished task. The progression no longer matters.
         """
         error = None if body is None else body.error
         if error is not None and error not in errors:

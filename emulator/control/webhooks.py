@@ -1,4 +1,4 @@
-"""Routes for webhooks: their endpoints, their deliveries, and plans, which fix when they are sent."""
+"""Routes for webhooks: endpoints, deliveries, and plans, which fix when webhooks are sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.world.text import Text
 from emulator.world.world import World
 
 PREFIX = re.compile("[a-z]{1,8}_")
-"""Prefix of a secret, such as ``whsec_``. Match it only at the start, as base64 can have underscores, too."""
+"""Prefix of a secret, such as ``whsec_``. Match only at the start: base64 can have underscores, too."""
 
 OneCredential = Annotated[
     CredentialText, Query(description="Credential whose tasks and webhooks follow the plan.")
@@ -142,7 +142,7 @@ class TaskSteps(BaseModel):
 
 
 class PlanDescription(BaseModel):
-    """A plan, and the recorded events of the tasks."""
+    """A plan, and the recorded events of the credential's tasks."""
 
     plan: Plan = Field(description="The plan.")
     tasks: list[TaskSteps] = Field(
@@ -290,7 +290,7 @@ def _plan_router(plans: Plans) -> APIRouter:
 
 
 def mask(secret: str) -> str:
-    """Return the prefix of a secret, three dots, and the last four characters of a long secret."""
+    """Return the prefix of a secret, three dots and, if the secret is long, its last four characters."""
     begin = PREFIX.match(secret)
     prefix = "" if begin is None else begin[0]
     rest = secret.removeprefix(prefix)

@@ -131,11 +131,11 @@ def world_router(
     async def certificate_file(
         file: Annotated[CertificateFile, PathParameter(description="Name of the file.")],
     ) -> FileResponse:
-        """Return certificates that clients trust.
+        """Return certificates that clients must trust.
 
-        Clients on other machines need them to call the vendors' own names over TLS. `ca.pem` has the
-        emulator's own root. The others also have the public roots: `bundle.pem` in PEM, and `truststore.p12`
-        for Java with the password `changeit`.
+        Clients on other machines need these certificates to call the vendors' own host names over TLS.
+        `ca.pem` has the emulator's own root certificate. The other files also have the public root
+        certificates: `bundle.pem` in PEM, and `truststore.p12` for Java with the password `changeit`.
         """
         if progress.tls is None:
             raise HTTPException(404, "TLS is off; start the emulator with `serve --tls`")

@@ -1,4 +1,4 @@
-"""Jobs, which perform the tasks of one kind, and faults of tasks."""
+"""Jobs, each of which performs the tasks of one kind, and faults of tasks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Job:
     Attributes
     ----------
     perform : async (Task) -> Outcome
-        Does the work. Returns an expected error as an outcome, and does not raise it.
+        Does the work. An expected error is returned as an outcome, not raised.
     unexpected_error : str
         Name of the error in the vendor's catalogue that a task fails with if ``perform`` raises an exception.
     settle : async (Task, Outcome) -> None
         Applies the side effects of the outcome, such as costs, before the end of the task is recorded. Must
-        be idempotent, because it runs again if the process dies before the end is recorded.
+        be idempotent, because ``settle`` runs again if the process dies before the end is recorded.
     announce : async (Task) -> None or None
         Announces the end of the task after the end is recorded.
     """
@@ -43,7 +43,7 @@ class TaskFault:
     error : str or None
         Name of the error that the task fails with.
     announcement : mapping or None
-        Fault of the webhooks that announce the end of the task, as JSON. The job's ``announce`` applies it.
+        Fault, as JSON, of the webhooks that announce the end of the task. The job's ``announce`` applies it.
     """
 
     is_stuck: bool = False

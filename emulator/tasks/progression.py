@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Mode(StrEnum):
     """When a task appears finished to the client.
 
-    In every mode, the work must be done first. So in the mode ``immediate``, the response to the creation
-    waits for the work.
+    In every mode, the work must be done first. So in the mode ``immediate``, the response to the call that
+    creates the task waits until the work is done.
     """
 
     REAL = "real"

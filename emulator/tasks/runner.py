@@ -82,7 +82,7 @@ class TaskRunner(Stateful):
         await self._leave_plans(None)
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the progression for new tasks of ``credential``, or all progressions. Keep the tasks."""
+        """Delete the progression of ``credential``, or all progressions if it is None. Keep the tasks."""
         await self.progressions.forget(credential)
 
     async def start(self) -> None:
@@ -122,13 +122,16 @@ class TaskRunner(Stateful):
     def progression(self, credential: str) -> Progression:
         """Return the progression of new tasks of ``credential``.
 
-        A credential without its own progression has the default that a tester set, or else that of the
-        settings.
+        A credential without its own progression has the default progression: the one that a tester has set
+        or, if there is none, the one in the settings.
         """
         return self.progressions.get(credential) or self.progressions.get(ALL_CREDENTIALS) or self._default
 
     async def leave_plans(self, credential: str, task_id: str | None = None) -> None:
-        """Let the tasks of ``credential``, or one of them, follow their progression instead of a plan."""
+        """Let tasks follow their progression instead of a plan.
+
+        These are all tasks of ``credential`` or, with ``task_id``, only that task.
+        """
         if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
             await self.resume(credential)
 
@@ -143,8 +146,8 @@ class TaskRunner(Stateful):
     async def create(self, task: Task, fault: TaskFault | None = None) -> None:
         """Record a new task and enqueue it.
 
-        If the progression of the task is ``immediate``, wait until its work is done. A task that follows a
-        plan does not end before ``release`` is called.
+        If the progression is ``immediate`` and the task follows no plan, wait until its work is done. A task
+        that follows a plan ends only after ``release`` is called.
 
         Raises
         ------
@@ -178,7 +181,7 @@ class TaskRunner(Stateful):
         return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
 
     async def perform(self, task_id: str) -> None:
-        """Do the work of a task, unless it is done, in progress or paused, or the task was deleted."""
+        """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
         record = await self._records.get(KIND, task_id)
         if record is None or Task.from_document(record.document).is_performed:
             return
@@ -196,7 +199,7 @@ class TaskRunner(Stateful):
     async def _perform(self, record: Record) -> None:
         running = await self._begin(record)
         if running is None:
-            return  # another process performs it, or it was deleted
+            return  # another process performs the task, or the task was deleted
         job = self._jobs[running.kind]
         if running.forced_error is not None:
             outcome = Outcome(error=running.forced_error)
@@ -213,9 +216,9 @@ class TaskRunner(Stateful):
             self._performed.notify_all()
 
     async def _begin(self, record: Record) -> Task | None:
-        """Record that a task has started, and return it.
+        """Record that a task has started, and return the running task.
 
-        Return None if the state of the task has changed since ``record`` was read.
+        Return None if the task was deleted, or its state has changed, since ``record`` was read.
         """
         before = Task.from_document(record.document)
         found: Record | None = record
@@ -226,15 +229,15 @@ class TaskRunner(Stateful):
             running = start(task, self._clock.now(task.credential))
             if await self._records.replace(KIND, found, running.to_document()):
                 return running
-            # It was changed concurrently, for example by a poll: retry.
+            # The task was changed concurrently, for example by a poll: retry.
             found = await self._records.get(KIND, record.key)
         return None
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return a task as a polling client sees it. If the task is due to end, end it first.
 
-        If ``counts`` is true, the poll is counted. With the progression ``after_polls``, every poll is
-        counted.
+        The poll is counted if ``counts`` is true, or if the task is unfinished and has the progression
+        ``after_polls``.
         """
         now = self._clock.now(task.credential)
         if task.is_finished and not counts:
@@ -250,10 +253,10 @@ class TaskRunner(Stateful):
         return task
 
     async def release(self, task_id: str, error: str | None = None) -> Task | None:
-        """Let a task end when its work is done, and return it. Return None if it was deleted.
+        """Let a task end as soon as its work is done. Return the task, or None if it was deleted.
 
-        This replaces the progression or the plan that would decide when the task ends. If the work is already
-        done, the task ends at once. Otherwise, the running task is returned without waiting. With
+        The progression and the plan of the task no longer apply. If the work is already done, end the task
+        before returning it. Otherwise, return the unfinished task without waiting for the work. With
         ``error``, the task fails with this error. A finished task does not change.
         """
         async with self._lock(task_id):
@@ -272,9 +275,10 @@ class TaskRunner(Stateful):
         await self._records.delete(KIND, task.id)
 
     async def _end_now(self, task: Task) -> Task | None:
-        """End a task when its work is already done. Return the task, or None if it was deleted.
+        """End a task whose work is done. Return the task, or None if it was deleted.
 
-        The end is recorded in the background, so that ``paused`` can cancel it, even if a poll caused it.
+        The end is recorded in the background, so that ``paused`` can cancel the recording, even during a
+        poll.
         """
         ending = self._background.start(task.credential, self._end(task.id))
         await asyncio.wait({ending})
@@ -283,7 +287,7 @@ class TaskRunner(Stateful):
         return await self.find(task.id)
 
     async def _end(self, task_id: str) -> None:
-        """Record and announce the end of a task that is held, which means that its work is done."""
+        """Record and announce the end of a held task. Do nothing if the task is not held, or is paused."""
         async with self._lock(task_id):
             held = await self.find(task_id)
             if held is None or held.held is None or self._is_paused(held.credential):
@@ -299,7 +303,7 @@ class TaskRunner(Stateful):
                 await job.announce(task)
 
     def _is_due(self, task: Task) -> bool:
-        """Return whether the progression lets a task whose work is done appear finished now."""
+        """Return whether the progression lets a task appear finished now, if its work is done."""
         return task.is_due(self._clock.now(task.credential))
 
     def _is_paused(self, credential: str) -> bool:
@@ -348,7 +352,7 @@ class TaskRunner(Stateful):
 
     async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""
-        # ``replace`` fails if the task was changed concurrently. Then try again.
+        # ``replace`` fails if the task was changed concurrently. In this case, try again.
         while (record := await self._records.get(KIND, task_id)) is not None:
             before = Task.from_document(record.document)
             after = change(before)

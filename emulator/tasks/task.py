@@ -36,7 +36,7 @@ class TaskEvent(StrEnum):
 
 TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.QUEUED, TaskEvent.STARTED): TaskState.RUNNING,
-    # If a process dies, its tasks stay running. They are started again.
+    # If a process dies, its tasks keep the state ``running``. The next process starts them again.
     (TaskState.RUNNING, TaskEvent.STARTED): TaskState.RUNNING,
     (TaskState.RUNNING, TaskEvent.HELD): TaskState.HELD,
     (TaskState.HELD, TaskEvent.SUCCEEDED): TaskState.SUCCEEDED,
@@ -89,13 +89,14 @@ class Task:
     request : mapping
         Input of the job, as JSON.
     created_at : float
-        Seconds since the Unix epoch, by the clock of the credential, like ``started_at`` and ``finished_at``.
+        When the task was created, in seconds since the Unix epoch, by the credential's clock. All other times
+        of the task have the same unit and clock.
     progression : Progression
         When the task appears finished to the client.
     forced_error : str or None
-        Name of the error that the task fails with, whatever the outcome of the work; None for the outcome.
+        Name of an error that replaces the outcome of the work; None to keep the outcome.
     announcement_fault : mapping or None
-        Fault of the webhooks that announce the end of the task, as JSON. The job's ``announce`` applies it.
+        Fault, as JSON, of the webhooks that announce the end of the task. The job's ``announce`` applies it.
     state : TaskState
         State of the task.
     held : Outcome or None
@@ -105,7 +106,8 @@ class Task:
     error : str or None
         Name of the error in the vendor's catalogue, if the task has failed.
     polls : int
-        Number of polls. Polls are counted only if the vendor's API or the progression depends on them.
+        Number of counted polls. Polls are counted only if the vendor's API or the progression depends on
+        them.
     polled_at : float or None
         Time of the last counted poll.
     follows_plan : bool
@@ -145,7 +147,10 @@ class Task:
         TIMES.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
-        """Return whether the progression lets the task appear finished at ``now``, if its work is done."""
+        """Return whether the progression lets the task appear finished at ``now``, if its work is done.
+
+        A task that follows a plan is never due.
+        """
         return not self.follows_plan and self.progression.is_due(
             polls=self.polls, elapsed_s=now - self.created_at
         )
@@ -179,7 +184,7 @@ def start(task: Task, now: float) -> Task:
 
 
 def hold(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` as held: its work is done with ``outcome``, but it still appears running.
+    """Return ``task`` as held: its work is done with ``outcome``, but the task still appears running.
 
     Raises
     ------
@@ -190,7 +195,10 @@ def hold(task: Task, outcome: Outcome) -> Task:
 
 
 def hold_once(task: Task, outcome: Outcome) -> Task:
-    """Return ``task`` as held with ``outcome`` or its forced error. A task that is done does not change."""
+    """Return ``task`` as held with its forced error or, if it has none, with ``outcome``.
+
+    A task whose work is already done is returned unchanged.
+    """
     if task.is_performed:
         return task
     return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
@@ -199,7 +207,7 @@ def hold_once(task: Task, outcome: Outcome) -> Task:
 def released(task: Task, error: str | None = None) -> Task:
     """Return ``task`` without its progression and plan, so that it ends when its work is done.
 
-    If ``error`` is given, the task fails with it. A finished task is returned unchanged.
+    If ``error`` is given, this error replaces the outcome of the work. A finished task is returned unchanged.
     """
     if task.is_finished:
         return task
@@ -238,7 +246,7 @@ def step(state: TaskState, event: TaskEvent) -> TaskState:
     Raises
     ------
     IllegalTransition
-        If the event is not allowed in that state.
+        If the event is not allowed in ``state``.
     """
     try:
         return TRANSITIONS[state, event]

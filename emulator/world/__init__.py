@@ -1,1 +1,1 @@
-"""The emulator's state, which a tester controls and inspects. It is independent of vendors and of HTTP."""
+"""The emulator's state, which a tester controls and inspects. The code is independent of vendors and HTTP."""

@@ -54,7 +54,7 @@ class Announcer:
             await webhooks.release_held(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:
-        """Announce the end of a finished task, in case the process was killed before it did so."""
+        """Announce the end of a finished task again, because a killed process may not have announced it."""
         task = await self.world.tasks.find(task_id)
         if task is not None and task.is_finished:
             await self.announce(task)

@@ -39,7 +39,7 @@ class Clocks(Stateful):
         return self._cache.checks
 
     async def load(self) -> None:
-        """Set each clock to its stored setting, and reset the clocks that have none."""
+        """Set every clock with a stored setting to that setting, and reset all other clocks."""
         await self._cache.load()
         self._clock.forget()
         for credential, entry in self._cache.items().items():

@@ -1,4 +1,4 @@
-"""Locks that prevent a reset while an object is created: after its id is drawn, before it is stored."""
+"""Locks that prevent a reset between drawing the id of a new object and storing the object."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Creations:
 
     @asynccontextmanager
     async def stopped(self, credential: str | None) -> AsyncIterator[None]:
-        """Block new creations for a credential, or for all if it is None. Wait for those in progress."""
+        """Block new creations while the context is open. First wait for the creations in progress.
+
+        This applies to ``credential``, or to all credentials if it is None.
+        """
         self._stopped.append(credential)
         try:
             while self._is_under_way(credential):

@@ -23,7 +23,7 @@ class Mark(StrEnum):
 
 
 ONLY_BY_FAULT = "Only as an injected fault"
-"""Start of the ``when`` text of an error that occurs only if a fault rule injects it."""
+"""Start of the ``when`` text of an error that occurs only as an injected fault."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class CatalogueEntry:
     causes : tuple of exception types
         Exceptions of the emulator's code that are answered with this error.
     of_task : bool
-        Whether it is an error that a task ends with. Only polls of that task return it.
+        Whether a task ends with this error, so that only polls of the task return it.
     example : mapping
-        Example values for the placeholders in ``text``. An injected error uses them.
+        Example values for the placeholders in ``text``. An injected error uses these values.
     is_natural : bool
-        Whether a client can cause the error. If not, the vendor documents the error, but the emulator
-        returns it only if a fault rule injects it.
+        Whether a client can cause the error. If false, the vendor documents the error, but the emulator
+        returns it only as an injected fault.
     methods : tuple of str
-        HTTP methods of the requests that cause it, if these are not the methods of the operation.
+        HTTP methods of the requests that cause the error; empty if these are the operation's methods.
     """
 
     name: str
@@ -139,7 +139,7 @@ class VendorError(Exception):
         self.text = entry.text.format(**places)
 
     def overridden(self, override: ErrorOverride | None) -> VendorError:
-        """Return the error with the override's status and text. The text can use the same placeholders."""
+        """Return the error with the status and text of ``override``, and with the same ``places``."""
         if override is None:
             return self
         changes = {name: value for name, value in override.model_dump().items() if value is not None}
@@ -152,8 +152,8 @@ class VendorError(Exception):
 class ErrorCatalogue(Generic[E_co]):
     """The errors of one or more operations. Finds an error by its name, or by the exception that causes it.
 
-    ``shared | own`` combines two catalogues. Operations with different catalogues can return different errors
-    for the same exception.
+    ``shared | own`` combines two catalogues. Operations can have different catalogues, so that the same
+    exception causes different errors.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "lifetimes"
 
 Lifetime = int | float | None
-"""A number of seconds or days. The name of the lifetime ends in the unit of time. None means no expiry."""
+"""A number of seconds or days. The unit is at the end of the lifetime's name. None means no expiry."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -23,7 +23,7 @@ _DOCUMENT = TypeAdapter(dict[str, Lifetime])
 
 
 class LifetimeRefused(Exception):
-    """There is no lifetime with the given vendor and name, or its value is invalid."""
+    """A lifetime does not exist, or its value is invalid."""
 
     def __init__(self, vendor: str, reason: str) -> None:
         super().__init__(vendor, reason)
@@ -79,7 +79,7 @@ class Lifetimes(Stateful):
         Raises
         ------
         LifetimeRefused
-            If one does not exist, or its value is invalid.
+            If a lifetime does not exist, or its value is invalid.
         """
         return {vendor: self._check(vendor, mine) for vendor, mine in wanted.items()}
 
@@ -89,7 +89,7 @@ class Lifetimes(Stateful):
         Raises
         ------
         LifetimeRefused
-            If one does not exist, or its value is invalid. No lifetime is set then.
+            If a lifetime does not exist, or its value is invalid. In this case, no lifetime is set.
         """
         for vendor, mine in self.check(wanted).items():
             key = _key(vendor, credential)
@@ -105,7 +105,7 @@ class Lifetimes(Stateful):
         await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the lifetimes of ``credential``, or all lifetimes, so that the defaults apply again."""
+        """Remove the lifetimes that were set for ``credential``, or all lifetimes if it is None."""
         await self._cache.forget(credential)
 
     def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:

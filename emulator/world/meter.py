@@ -25,7 +25,7 @@ UNIT = "unit"
 
 
 def _amount(value: object) -> object:
-    """Convert a float to text, because a Decimal made from the float 0.1 has digits of its rounding error."""
+    """Convert a float to text, because ``Decimal(0.1)`` has the digits of the float's rounding error."""
     return str(value) if isinstance(value, float) else value
 
 
@@ -46,8 +46,8 @@ PriceTable = Mapping[str, Price]
 class Usage:
     """The counts of one operation and one credential.
 
-    A call that creates a task is first authorized. At the end of the task, the call is either billed or
-    voided, which means that it costs nothing.
+    A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
+    voided call costs nothing.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Usage:
 
     @property
     def all_units(self) -> int:
-        """Number of units of the billed calls plus those of the authorized calls."""
+        """Number of units of all billed and authorized calls."""
         return self.units + sum(self.authorized.values())
 
 
@@ -105,7 +105,7 @@ class Cost:
     vendor, operation : str
         Names of the vendor and the operation.
     calls, units : int
-        Number of billed calls and units.
+        Number of billed and authorized calls, and of their units.
     amounts : mapping of str to Decimal
         Cost by currency; empty if the settings have no price.
     """
@@ -143,7 +143,7 @@ class Meter(Stateful):
     async def authorize(
         self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
     ) -> None:
-        """Count a call that a later ``capture`` bills, or a later ``void`` removes from the counts.
+        """Count an authorized call. Later, ``capture`` bills it, or ``void`` removes it from the counts.
 
         ``item`` is what the call created, such as a task id. A repeated item is counted once. ``capture``
         and ``void`` do nothing for an item that is not authorized.

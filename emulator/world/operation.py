@@ -51,7 +51,7 @@ class Example:
     files : mapping of str to str
         File fields of the form, each with the test face to send (see ``face-emulator faces``).
     needs : str or None
-        The operation to call first; its response contains the URL to call.
+        Name of the operation to call first. Its response contains the URL for the example request.
     """
 
     path: str | None = None
@@ -67,7 +67,7 @@ class Example:
 class Answer:
     """A kind of response that is neither a success nor an error of the vendor's catalogue.
 
-    ``when`` says when it is sent. ``model`` is the pydantic model of its body, or None.
+    ``when`` says when the response is sent. ``model`` is the pydantic model of the response body, or None.
     """
 
     when: str
@@ -101,8 +101,7 @@ class Operation:
     path_parameters : mapping of str to str
         Descriptions of the parameters in ``paths``, by name.
     query, request : type of pydantic model or None
-        Models of the query parameters, and of the members or fields of the request body. Their fields have
-        descriptions.
+        Models of the query parameters and of the request body. Each field of a model has a description.
     request_types : tuple of str
         The media types of the request body.
     response : type or None
@@ -184,5 +183,5 @@ class Contract(Protocol):
 
 
 def callable_names(contract: Contract) -> Sequence[str]:
-    """Return the names that a rule can use as its operation, with ``webhook`` if the vendor sends any."""
+    """Return the names that a rule can use as its operation, with ``webhook`` if the vendor has webhooks."""
     return (*contract.operations, *([WEBHOOK] if contract.has_webhooks else []))

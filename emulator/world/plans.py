@@ -40,7 +40,7 @@ class When(StrEnum):
     BEFORE_CREATION = "before_creation"
     """Before the response to the call that creates the task. The client does not know the task's id yet."""
     BEFORE_END = "before_end"
-    """After the last poll that reports a running task, and before the first that reports a finished task."""
+    """After the last poll that reports a running task, before the first poll that reports a finished task."""
     AFTER_END = "after_end"
     """After the first poll that reports a finished task."""
 
@@ -129,7 +129,7 @@ class _Run:
     before_creation: asyncio.Event = field(default_factory=asyncio.Event)
     before_end: asyncio.Event = field(default_factory=asyncio.Event)
     after_end: asyncio.Event = field(default_factory=asyncio.Event)
-    """Each of these three events is set when the webhooks of the point with this name are sent."""
+    """Set when the webhooks of ``When.AFTER_END`` are sent. The two events above are set likewise."""
 
     def release(self) -> None:
         """Wake every call that waits for this run."""
@@ -143,7 +143,7 @@ class Plans(Stateful):
     Parameters
     ----------
     tasks, webhooks
-        The runner whose tasks the plans end, and the outbox whose webhooks they send.
+        The runner of the tasks that plans end, and the outbox of the webhooks that plans send.
     """
 
     def __init__(self, tasks: TaskRunner, webhooks: Outbox) -> None:
@@ -154,7 +154,10 @@ class Plans(Stateful):
         self._background = Background("a task could not follow its plan")
 
     async def put(self, credential: str, plan: Plan) -> None:
-        """Set the plan for new tasks of ``credential``, and delete its recorded steps."""
+        """Set the plan for new tasks of ``credential``.
+
+        First remove the credential's previous plan, and delete the steps that were recorded for it.
+        """
         await self.leave(credential)
         self._plans[credential] = plan
 
@@ -194,7 +197,7 @@ class Plans(Stateful):
         return run is not None and not run.plan.is_recording_only
 
     async def create_task(self, task: Task, fault: TaskFault) -> None:
-        """Create a task. If its credential has a plan that does more than record, it follows the plan."""
+        """Create a task. It follows the plan of its credential, if the plan does more than record events."""
         plan = self._plans.get(task.credential)
         follows_plan = plan is not None and not plan.is_recording_only
         await self._tasks.create(replace(task, follows_plan=follows_plan), fault)
@@ -231,7 +234,7 @@ class Plans(Stateful):
         run.arrived.clear()
 
     async def note_poll(self, task: Task) -> None:
-        """Record a poll and whether it reported the end. ``task`` is the task as the client sees it."""
+        """Record a poll that returned ``task``, and whether the task was finished."""
         run = self._runs.get(task.id)
         if run is None:
             return
@@ -284,7 +287,7 @@ class Plans(Stateful):
         return Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
 
     async def _pause(self, run: _Run) -> None:
-        """Wait ``pause_s`` seconds, so that the last response reaches the client. A poll ends the wait."""
+        """Wait ``pause_s`` seconds or until a poll arrives, so that the last response reaches the client."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(run.plan.pause_s):
                 await run.arrived.wait()

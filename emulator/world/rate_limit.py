@@ -11,10 +11,10 @@ from emulator.backends.stateful import Stateful
 class SlidingWindow(Stateful):
     """A limit of ``limit`` calls per caller in any period of ``seconds``.
 
-    Refused calls do not count. If the clock is set back, calls with a later time no longer count.
+    Refused calls do not count. If the clock is set back, counted calls with a later time no longer count.
 
-    A caller is a text: the result of ``caller_of`` for a credential or, for limits that also count IP
-    addresses, another text.
+    A caller is any text, for example an IP address. ``caller_of`` returns the caller for a credential, so
+    that a reset of the credential can delete the caller's calls.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SlidingWindow(Stateful):
             self._calls.pop(self._caller_of(credential), None)
 
     def allows(self, caller: str, now: float) -> bool:
-        """Return whether a call at ``now`` is within the limit. If it is, count it."""
+        """Return whether a call at ``now`` is within the limit. If so, count the call."""
         room = self.has_room(caller, now)
         if room:
             self.count(caller, now)

@@ -17,11 +17,11 @@ HEADERS = frozenset(
 """Headers that contain credentials, for all vendors."""
 
 SHORTEST = 6
-"""Length of the shortest credential to search for in text. Shorter ones would match other text too often."""
+"""Length of the shortest credential that is masked in text. Shorter ones would match other text too often."""
 
 
 DEEPEST = 100
-"""Largest nesting depth of a JSON document in the journal, below the limits of JSON parsers and encoders."""
+"""Largest nesting depth of a JSON document in the journal. JSON parsers and encoders support more levels."""
 
 
 class TooDeep(ValueError):
@@ -29,7 +29,7 @@ class TooDeep(ValueError):
 
 
 def mask(secret: str) -> str:
-    """Return text that stands for a secret: the first characters of a long secret, and a digest."""
+    """Return text to show instead of a secret: a digest, and the first characters if the secret is long."""
     shown = secret[:3] if len(secret) >= 2 * SHORTEST else ""
     digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{shown}…#{digest[:8]}"
@@ -123,7 +123,7 @@ def _in_literals(names: str) -> re.Pattern[str]:
 
 def _masked_literal(found: re.Match[str]) -> str:
     if found["text"] is None:
-        # Quoted, because the mask of a number would otherwise break the JSON.
+        # Quote the mask, because a mask without quotes in place of a number would break the JSON.
         return f"{found['before']}{found['named']}{mask(found['bare'])}{found['named']}"
     return f"{found['before']}{found['quote']}{mask(found['text'])}"
 

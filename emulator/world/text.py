@@ -14,7 +14,7 @@ def encodable(text: str) -> str:
     Raises
     ------
     ValueError
-        If it contains half of a surrogate pair, which JSON allows but UTF-8 does not.
+        If ``text`` contains half of a surrogate pair, which JSON allows but UTF-8 does not.
     """
     text.encode()
     return text
@@ -31,7 +31,7 @@ def compilable(pattern: str) -> str:
     Raises
     ------
     ValueError
-        If it is invalid, nested too deeply, or has a repeat count that is too high.
+        If ``pattern`` is invalid, nested too deeply, or has a repeat count that is too high.
     """
     try:
         re.compile(pattern)

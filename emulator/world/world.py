@@ -56,10 +56,10 @@ class World:
 
     @property
     def stateful(self) -> tuple[Stateful, ...]:
-        """All objects that keep state, in the order in which they are loaded and deleted.
+        """All objects that keep state, in the order in which their state is loaded and deleted.
 
-        Clocks come first, because the others need the time. Webhooks come last, because loading them sends
-        the webhooks that are due, and these depend on all other state.
+        Clocks come first, because the other objects need the time. Webhooks come last, because loading them
+        sends the webhooks that are due, and sending depends on all other state.
         """
         return (
             self.clocks,
@@ -90,7 +90,7 @@ class World:
             await each.forget(credential)
 
     async def reset(self, credential: str | None) -> None:
-        """Delete all documents, counters, blobs and state in memory, or only those of ``credential``.
+        """Delete the documents, counters, blobs and state in memory of ``credential``, or all if it is None.
 
         Tasks in progress are cancelled and write nothing afterwards. The counters of ids restart, so the same
         calls get the same ids again.

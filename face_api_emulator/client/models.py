@@ -274,8 +274,8 @@ class Mode(StrEnum):
     """
     When a task appears finished to the client.
 
-    In every mode, the work must be done first. So in the mode ``immediate``, the response to the creation
-    waits for the work.
+    In every mode, the work must be done first. So in the mode ``immediate``, the response to the call that
+    creates the task waits until the work is done.
     """
 
     REAL = "real"
@@ -897,7 +897,7 @@ class Plan:
 @dataclass(frozen=True, kw_only=True)
 class PlanDescription:
     """
-    A plan, and the recorded events of the tasks.
+    A plan, and the recorded events of the credential's tasks.
     """
 
     plan: Plan

@@ -25,9 +25,10 @@ NAME = re.compile(r"[0-9a-f]{64}")
 class FolderBlobs:
     """Blobs as files in a folder.
 
-    The name of a file is the hash of its key. A key therefore cannot refer to a file outside the folder, and
-    keys that differ only in case have different files on every file system. The first line of a file contains
-    the key and the credential as JSON. So the key, the credential and the bytes change in one atomic write.
+    The name of a file is the hash of the blob's key. A key therefore cannot refer to a file outside the
+    folder, and keys that differ only in case have different files on every file system. The first line of a
+    file contains the key and the credential as JSON. So the key, the credential and the bytes change in one
+    atomic write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,11 +36,11 @@ class FolderBlobs:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Delete the incomplete files of killed processes. Must be called before every other method."""
+        """Create the folder, and delete incomplete files that killed processes left. Must be called first."""
         await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under the key."""
+        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
         # A thread cannot be cancelled, so ``forget`` must know which writes are still running.
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))

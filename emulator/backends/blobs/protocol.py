@@ -21,7 +21,7 @@ class Blobs(Protocol):
     """
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
-        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under the key."""
+        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
@@ -41,5 +41,5 @@ class Blobs(Protocol):
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs whose write is not finished, because the caller of ``put`` was cancelled.
+        This includes blobs that are still being written after the caller of ``put`` was cancelled.
         """

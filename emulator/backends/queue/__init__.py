@@ -1,4 +1,4 @@
-"""The queue of tasks, and the worker processes that run pipelines, which compute the results."""
+"""The queue of tasks, and the worker processes, which run pipelines to compute the results."""
 
 from emulator.backends.queue.protocol import Pipeline, WorkerLost, WorkQueue
 

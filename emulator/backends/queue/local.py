@@ -14,7 +14,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 64
-"""Largest number of concurrent tasks. It exceeds the number of workers, because tasks wait for downloads."""
+"""Largest number of concurrent tasks. A task needs no worker while it waits for a download."""
 
 
 class LocalWorkers:
@@ -55,7 +55,7 @@ class LocalWorkers:
         await asyncio.shield(self._warming)
 
     async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task. It is performed at least once."""
+        """Enqueue a task. The task is performed at least once."""
         await self._tasks.put(task_id)
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,9 +1,9 @@
 """A pool of worker processes on this machine, which several queues can share.
 
-The workers are processes instead of threads for three reasons. Python code in a pipeline holds the
-interpreter lock, and would delay polls. Loading MediaPipe holds that lock for seconds. A picture that crashes
-a worker, for example because memory runs out, does not crash the server. benchmarks/workers.py measures the
-delay of polls.
+The workers are processes instead of threads for three reasons. In a thread, the Python code of a pipeline
+would hold the interpreter lock and delay polls. Loading MediaPipe would even hold the lock for seconds. A
+picture that crashes a worker process, for example because memory runs out, does not crash the server.
+benchmarks/workers.py measures the delay of polls.
 
 The pool uses loky, because worker processes of the standard library import the main module again. With loky,
 the emulator can start in a notebook, from standard input, or in a script without a main guard.
@@ -28,7 +28,7 @@ from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
 logger = logging.getLogger(__name__)
 
 PARENT_CHECK_SECONDS = 0.5
-"""Seconds between the checks of a worker whether its server is still running."""
+"""Seconds between two checks in which a worker tests whether its server is still running."""
 
 STOPPED = "the workers are stopped"
 
@@ -37,7 +37,7 @@ _NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
 
 
 class WorkerPool:
-    """A pool of worker processes, each of which loads the code and the models for faces. It is thread-safe.
+    """A thread-safe pool of worker processes, each of which loads the code and the models for faces.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class WorkerPool:
     def replace(self, broken: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
         """Replace an executor that broke because one of its workers died.
 
-        Do nothing if another call has already replaced it.
+        Do nothing if another call has already replaced the executor.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class WorkerPool:
         raise WorkerLost("a worker process died while loading the face core") from cause
 
     def close(self, *, kill: bool = False) -> None:
-        """Stop the workers. With ``kill``, kill them; otherwise wait for their current work."""
+        """Stop the workers: kill them if ``kill`` is true, or else let them finish their current work."""
         with self._lock:
             self._is_closed = True
         self._executor.shutdown(wait=True, kill_workers=kill)
@@ -135,7 +135,7 @@ class WorkerPool:
 
 
 def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
-    # Start this first, because the server may be killed during the warm-up, which takes seconds.
+    # Start this thread first, because the server may be killed during the warm-up, which takes seconds.
     threading.Thread(target=_exit_with_server, args=(server, every_s), daemon=True).start()
     # Ctrl-C is sent to the whole process group, but only the server may stop the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -145,8 +145,8 @@ def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> N
 def _exit_with_server(server: int, every_s: float) -> None:
     """Exit this process when the server is gone.
 
-    When the server dies, the id of this process's parent changes. A pipe to the server would not show this,
-    because it stays open: every worker holds both of its ends.
+    When the server dies, the id of this process's parent changes. A pipe to the server would not show that
+    the server has died: every worker holds both ends of the pipe, so the pipe would stay open.
     """
     while os.getppid() == server:
         time.sleep(every_s)

@@ -1,4 +1,4 @@
-"""The protocol of the queue of tasks and its workers."""
+"""The protocol of the work queue and its workers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Pipeline(Generic[P, R]):
-    """The name of a module-level function that a worker runs. Its arguments and its result are picklable.
+    """The name of a module-level function that a worker runs. Arguments and result must be picklable.
 
     The function is imported only in the worker, which may be another process or machine. If the server
-    imported the code for faces (``emulator.face``), it would take three times as long to start.
+    imported the code for faces (``emulator.face``), the server would take three times as long to start.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ class WorkQueue(Protocol):
         Raises
         ------
         WorkerLost
-            If a worker cannot load it.
+            If a worker cannot load the face core.
         """
 
     async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task. It is performed at least once."""
+        """Enqueue a task. The task is performed at least once."""
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker, and return its result.
@@ -64,7 +64,8 @@ class WorkQueue(Protocol):
         Raises
         ------
         WorkerLost
-            If a worker died twice during the same work, for example because memory ran out.
+            If a worker died twice during the same work, for example because memory ran out, or if the workers
+            are stopped.
         Exception
             Any exception that the pipeline raises.
         """

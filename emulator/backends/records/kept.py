@@ -55,7 +55,7 @@ class RecordCache(Stateful, Generic[T]):
     async def load(self) -> None:
         """Read all values from the database, at startup and after a restore.
 
-        A value that is put or deleted during the load stays as it was put or deleted.
+        Changes that ``put`` and ``delete`` make during the load are kept.
         """
         changed: dict[str, Entry[T] | None] = {}
         self._changed.append(changed)
@@ -81,7 +81,7 @@ class RecordCache(Stateful, Generic[T]):
         return dict(self._entries)
 
     async def put(self, key: str, credential: str, value: T) -> None:
-        """Store a value, and replace any existing value under the key."""
+        """Store a value, and replace any existing value under ``key``."""
         entry = Entry(credential, value)
         self._entries[key] = entry
         self._note(key, entry)

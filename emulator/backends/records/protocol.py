@@ -1,4 +1,4 @@
-"""The protocol of the database, which has documents and counters."""
+"""The protocol of a database for documents and counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Record:
     Attributes
     ----------
     key, credential : str
-        Key of the document, and the credential that it belongs to.
+        Key of the document, and the credential that the document belongs to.
     document : mapping
         A JSON object.
     serial : int
@@ -64,9 +64,9 @@ class StoreUnreadable(Exception):
 class Records(Protocol):
     """A database for documents of several kinds, and for counters.
 
-    A document is a JSON object. Each document or counter belongs to a credential, or to none (""). Two
-    documents of the same kind have different keys, whatever their credentials. Two counters of the same
-    credential have different names. Every call is atomic.
+    A document is a JSON object. Each document or counter belongs to a credential, or to none (""). A key is
+    unique among all documents of a kind, across credentials. A name is unique among the counters of a
+    credential. Every call is atomic.
     """
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Records(Protocol):
         """
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any existing document under the key."""
+        """Store a document, and replace any existing document of the same kind and key."""
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
@@ -87,11 +87,11 @@ class Records(Protocol):
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
         """Store ``document`` instead of ``record``, and return whether this succeeded.
 
-        It fails if the stored document was changed or deleted since ``record`` was read.
+        This fails if the stored document was changed or deleted since ``record`` was read.
         """
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind, for one credential or all. The oldest is first."""
+        """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
@@ -100,7 +100,7 @@ class Records(Protocol):
         """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the documents and counters of ``credential``, or all. Deleted counters restart at 1."""
+        """Delete the documents and counters of ``credential``, or all if None. Counters restart at 1."""
 
     def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
@@ -108,12 +108,12 @@ class Records(Protocol):
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed.
 
-        The entries are read one by one in another thread, so they do not have to fit into memory.
+        ``entries`` is iterated in another thread. The entries together do not have to fit into memory.
 
         Raises
         ------
         KeyError
-            If two documents have the same kind and key, or two counters the same credential and name.
+            If two documents have the same kind and key, or two counters have the same credential and name.
         """
 
     async def close(self) -> None:

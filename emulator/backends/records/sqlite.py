@@ -1,4 +1,4 @@
-"""The database for records in one SQLite file."""
+"""A database for documents and counters in one SQLite file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMAT = 1
 """Version of the tables, which is stored as the ``user_version`` of the file. A new file has version 0."""
 
 LOCK_TIMEOUT_SECONDS = 120
-"""Seconds that a statement waits for the lock of the file, which a restore holds until it is complete."""
+"""Seconds that a statement waits for the file's lock. A restore holds the lock until the restore ends."""
 
 COLUMNS = "key, credential, document, position, version"
 
@@ -37,9 +37,9 @@ COLUMNS = "key, credential, document, position, version"
 class SqliteRecords:
     """Documents and counters in an SQLite file.
 
-    All statements run in a single thread of aiosqlite. Each method runs one statement or script that commits
-    itself, so calls cannot interleave. Only ``export`` and ``restore`` use a separate connection, and run in
-    one transaction each.
+    ``export`` and ``restore`` each use a separate connection and one transaction. All other statements run in
+    a single thread of aiosqlite. Each other method runs one statement or script that commits itself, so calls
+    cannot interleave.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,7 +96,7 @@ class SqliteRecords:
             raise KeyError(key) from error
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any existing document under the key."""
+        """Store a document, and replace any existing document of the same kind and key."""
         await self._connection.execute(
             "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
@@ -122,7 +122,7 @@ class SqliteRecords:
         return cursor.rowcount == 1
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind, for one credential or all. The oldest is first."""
+        """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
         rows = await self._connection.execute_fetchall(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
@@ -145,7 +145,7 @@ class SqliteRecords:
         return int(next(iter(rows))[0])
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the documents and counters of ``credential``, or all."""
+        """Delete the documents and counters of ``credential``, or all if it is None."""
         # One script, so that no other statement can run in between. Scripts do not support parameters, so
         # write the credential in hexadecimal digits, which cannot contain SQL.
         whose = "credential" if credential is None else f"CAST(x'{credential.encode().hex()}' AS TEXT)"
@@ -174,7 +174,7 @@ class SqliteRecords:
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
-        # Wait for earlier statements. A statement still runs after its caller is cancelled.
+        # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
         await self._connection.execute_fetchall("SELECT 1")
         await anyio.to_thread.run_sync(_restore, self._path, entries)
 

@@ -94,7 +94,8 @@ EXCLUSIVE: Sequence[tuple[Sequence[str], Sequence[str], str]] = (
 )
 """Members of an effect that exclude each other.
 
-Each item has two tuples and a reason. No member of the first tuple can be combined with one of the second.
+Each item has two tuples and a reason. A member of the first tuple cannot be combined with a member of
+the second tuple.
 """
 
 
@@ -198,7 +199,7 @@ PRESETS: Mapping[str, Effect] = {
     "picture-blurred": Effect(picture=PictureFault(blur=12.0)),
     "picture-truncated": Effect(picture=PictureFault(truncate=0.5)),
 }
-"""Effects with a name, which a rule can use instead of the name of an error."""
+"""Effects by name. A rule can use such a name instead of the name of an error."""
 
 
 def named(value: object) -> object:

@@ -2,8 +2,8 @@
 
 The engine decides once per call: when the call's credential is known, or at the latest when the response
 begins. A fault that the client requests by header or reserved credential takes precedence. Otherwise, the
-engine tries the rules for the call's credential, and then those for all credentials, oldest first. Only the
-first rule that fires applies.
+engine tries the rules for the call's credential, and then the rules for all credentials. In each of the two
+groups, it tries the oldest rule first. Only the first rule that fires applies.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class UnknownFault(Exception):
 
 
 class ImpossibleFault(UnknownFault):
-    """A rule's effect cannot happen at the operation or vendor that the rule names.
+    """A rule's effect cannot happen at any operation that the rule can match.
 
-    ``where`` is that operation or vendor; empty if the rule names neither. ``known`` has the operations where
-    the effect can happen.
+    ``where`` is the operation that the rule names or, if it names none, the vendor. ``where`` is empty if the
+    rule names neither. ``known`` has the operations where the effect can happen.
     """
 
     def __init__(self, where: str, known: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class ImpossibleFault(UnknownFault):
 
 
 class ImpossibleMatch(UnknownFault):
-    """A rule for webhooks has conditions on request headers or bodies, which only calls of clients have.
+    """A rule for webhooks has conditions on headers or bodies, which work only for calls of clients.
 
     ``known`` has the operations that clients call.
     """
@@ -95,7 +95,7 @@ class ImpossibleMatch(UnknownFault):
 
 
 class Faults(Stateful):
-    """All fault rules. Decides which rule applies to a call or webhook.
+    """The rules of all credentials, and the decision which rule applies to a call or webhook.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Faults(Stateful):
         await self._cache.load()
 
     def rules(self, credential: str | None = None) -> dict[str, ActiveRule]:
-        """Return the rules that can still fire, by id: those of ``credential``, or all if it is None."""
+        """Return the rules of ``credential``, or of all credentials, that can still fire, by id."""
         return {
             key: entry.value
             for key, entry in self._cache.items().items()
@@ -151,7 +151,10 @@ class Faults(Stateful):
         await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of ``credential``, and its call counts in other rules; with None, all rules."""
+        """Remove the rules of ``credential``, and its call counts in other rules.
+
+        If ``credential`` is None, remove all rules.
+        """
         await self.remove_all(credential)
         for rule_id in self._cache.items():
             active = self._cache.get(rule_id)
@@ -167,8 +170,7 @@ class Faults(Stateful):
         UnknownFault
             If the vendor, operation or error that the rule names does not exist.
         ImpossibleFault
-            If the effect cannot happen at the rule's operation or, if the rule names no operation, at any
-            operation of its vendor.
+            If the effect cannot happen at any operation that the rule can match.
         ImpossibleMatch
             If the rule is for webhooks and has conditions on request headers or bodies.
         """
@@ -226,7 +228,7 @@ class Faults(Stateful):
                 default.append(rule_id)
             elif entry.credential == target.credential:
                 own.append(rule_id)
-        # A call counts for every rule that matches it, not only for the one that fires.
+        # A call counts for every rule that matches it, not only for the rule that fires.
         for rule_id in (*own, *default):
             found = await self._try(rule_id, target, may_fire=injection is None)
             injection = injection or found
@@ -289,16 +291,17 @@ def is_reserved(credential: str | None) -> bool:
 
 
 def _can_answer(error: str, contract: Contract, operation: Operation | None) -> bool:
-    """Return whether ``operation``, or each operation if it is None, can return ``error``."""
+    """Return whether ``operation`` can return ``error`` or, if it is None, whether all operations can."""
     if operation is None:
         return all(error in each.errors for each in contract.operations.values())
     return error in operation.errors
 
 
 def _is_refused_before(effect: Effect, contract: Contract) -> bool:
-    """Return whether the error of ``effect`` refuses the call before its other parts can happen.
+    """Return whether ``effect`` combines an error of the call with a fault of the task or of the picture.
 
-    The other parts are a fault of the task and a fault of the picture, which a refused call never gets to.
+    Such an effect cannot happen as a whole: a call that is refused with an error creates no task and reads no
+    picture.
     """
     error = None if effect.error is None else contract.errors.get(effect.error)
     if error is None or error.of_task:

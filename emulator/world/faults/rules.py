@@ -15,7 +15,10 @@ from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text
 
 MOST_CREDENTIALS = 1000
-"""Number of credentials for which a rule counts calls. If there are more, the least recent is forgotten."""
+"""Largest number of credentials for which a rule counts calls.
+
+Above this number, the rule forgets the credential that has not made a matching call for the longest time.
+"""
 
 
 class Match(Data):
@@ -65,7 +68,7 @@ class Match(Data):
         return bool(self.headers) or self.body_contains is not None
 
     def covers(self, target: FaultTarget) -> bool:
-        """Return whether ``target`` matches, apart from its credential and the number of the call."""
+        """Return whether ``target`` meets the conditions on vendor, operation, headers and body."""
         return (
             self.vendor in {None, target.vendor}
             and self.operation in {None, target.operation}
@@ -142,9 +145,9 @@ class ActiveRule:
     def chance(self, credential: str, *, purpose: int) -> float:
         """Return a pseudorandom number from 0 to 1 for the last counted call of ``credential``.
 
-        ``purpose`` is what the number decides: 0 is whether the rule fires, 1 is the latency.
+        ``purpose`` says what the number decides: 0 for whether the rule fires, 1 for the latency.
         """
-        # It must not depend on the position among the other rules, which is arbitrary.
+        # The number must not depend on the rule's position among all rules, because that is arbitrary.
         return chance(str(self.rule.match.seed), credential, self.seen[credential], purpose)
 
     def count_call(self, credential: str, *, may_fire: bool) -> tuple[ActiveRule, bool]:
@@ -165,7 +168,7 @@ class ActiveRule:
 
 @dataclass(frozen=True)
 class FaultTarget:
-    """A call or a webhook, as far as fault rules compare it.
+    """The parts of a call or webhook that fault rules compare.
 
     Attributes
     ----------
@@ -178,7 +181,7 @@ class FaultTarget:
     headers : mapping
         Request headers, with names in lower case.
     body : bytes
-        Request body. It is only read if some rule has a condition on the body; otherwise it is empty.
+        Request body. If no rule has a condition on the body, the body is not read, and this is empty.
     """
 
     vendor: str

@@ -12,7 +12,7 @@ PROXY_VENDOR = "proxy"
 """The ``vendor`` of a request to the proxy for a host that the emulator does not serve."""
 
 SERVER_VENDOR = "server"
-"""The ``vendor`` of a request that the server has refused, if its vendor is unknown."""
+"""The ``vendor`` of a request that the server refused and that belongs to no vendor."""
 
 
 class RecordedCall(BaseModel):

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 KIND = "journal"
 
 FLUSH_SECONDS = 1.0
-"""Seconds until a new call is written to the database. A ``kill -9`` loses the calls of this period."""
+"""Seconds until a new call is written to the database. A ``kill -9`` loses unwritten calls."""
 
 CHUNK = 100
 """Largest number of calls in one record of the database."""
@@ -38,8 +38,8 @@ CHUNK = 100
 class _Chunk:
     """The content of one record of the database.
 
-    ``last`` is the number of the last recorded call. ``overrun`` is the number of the last call that was
-    deleted because of a limit.
+    ``last`` is the number of the newest call at the time of writing. ``overrun`` is the number of the last
+    call that was deleted because of a limit.
     """
 
     last: int
@@ -54,7 +54,7 @@ CALLS = TypeAdapter(_Chunk)
 class Gap:
     """Calls that were deleted before a reader of the stream received them.
 
-    ``missed`` is how many they are. ``last`` is the number of the last one.
+    ``missed`` counts the deleted calls. ``last`` is the call number of the last deleted call.
     """
 
     missed: int
@@ -94,7 +94,7 @@ class Journal(Stateful):
         self._last_dropped = 0
         self._written = 0
         self._chunks: deque[tuple[str, int]] = deque()
-        # Keys of records to delete. Some may not exist, because a write failed.
+        # Keys of records to delete. Some of the records may not exist, because their write failed.
         self._stale: set[str] = set()
         self._readers: set[asyncio.Event] = set()
         self._dirty = asyncio.Event()
@@ -120,8 +120,9 @@ class Journal(Stateful):
     async def load(self) -> None:
         """Read the calls from the database, at startup and after a restore.
 
-        New calls get numbers above all earlier ones, because readers of the stream wait for higher numbers.
-        A call that is recorded during the load is numbered after all calls that were read.
+        Readers of the stream wait for numbers above the last one that they have read. So new calls get
+        numbers above all numbers that were in use before the load. A call that is recorded during the load
+        is renumbered to follow the loaded calls.
         """
         if self._is_paused:
             await self._load()
@@ -149,7 +150,7 @@ class Journal(Stateful):
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._recorded:
-            # Records are deleted only as a whole, so the journal may have some of the deleted calls again.
+            # Records are deleted only as a whole, so some calls that were deleted from memory may be back.
             overrun = min(overrun, self._recorded[0].number - 1)
         self._last_dropped = max(self._last_dropped, overrun)
         self._last = max(self._last, counted, *(record.document["last"] for record in records))
@@ -170,7 +171,7 @@ class Journal(Stateful):
                 self._is_paused = False
 
     def start(self) -> None:
-        """Start to write calls to the database in the background, if they survive a restart."""
+        """If calls must survive a restart, start writing them to the database in the background."""
         if self._survives and self._writer is None:
             self._writer = asyncio.create_task(self._write_on())
 
@@ -187,7 +188,7 @@ class Journal(Stateful):
             logger.exception("the last calls could not be written, and are lost")
 
     def note(self, credential: str | None, held_bytes: int, build: Callable[[int, Setting], Entry]) -> None:
-        """Record a finished call. ``build`` creates the entry when it is first read."""
+        """Record a finished call. ``build`` creates the journal entry on first access."""
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
         self._append(LazyCall(number, credential, held_bytes, lambda number: build(number, setting)))
@@ -217,7 +218,7 @@ class Journal(Stateful):
             )
             self._held_bytes = sum(call.held_bytes for call in self._recorded)
             if self._survives:
-                # Rewrite all remaining calls, now or at the next flush.
+                # Write all remaining calls to new records, now or, after an error, at the next flush.
                 self._stale.update(key for key, _ in self._chunks)
                 self._chunks.clear()
                 self._written = 0
@@ -229,13 +230,13 @@ class Journal(Stateful):
 
         If too few calls match, the verdict has the calls that come closest to matching.
         """
-        # Filter by credential first, so that the closest calls are not those of another test.
+        # Filter by credential first, so that the closest calls are not calls of another test.
         return verdict(self.entries(CallMatch(credential=match.credential)), match, at_least, at_most)
 
     async def follow(
         self, match: CallMatch, after: int, is_over: Callable[[], bool] = lambda: False
     ) -> AsyncGenerator[Entry | Gap]:
-        """Yield the matching calls with numbers above ``after``, old and new, until ``is_over`` is true.
+        """Yield the matching calls with numbers above ``after``, old and new, until ``is_over()``.
 
         Calls are not queued for slow readers. Yield a ``Gap`` if calls are deleted before they are read.
         """
@@ -260,7 +261,7 @@ class Journal(Stateful):
             self._readers.discard(news)
 
     def wake(self) -> None:
-        """Wake the readers of the stream. They then look for new calls and call ``is_over``."""
+        """Wake the readers of the stream, so that they check for new calls and call ``is_over``."""
         for reader in self._readers:
             reader.set()
 
@@ -293,7 +294,7 @@ class Journal(Stateful):
                 failures = 0
 
     async def flush(self) -> None:
-        """Write new calls to the database, and delete the records of calls that are no longer in memory.
+        """Write new calls to the database, and delete records whose calls are no longer in memory.
 
         After an error or a cancellation, the next flush writes the rest, without duplicates.
         """
@@ -323,8 +324,9 @@ class Journal(Stateful):
             "overrun": self._last_dropped,
             "calls": [call.entry.to_document() for call in calls],
         }
-        # It is unknown whether a failed write has created the record. The next flush writes the calls again,
-        # together with newer ones and under another key, and deletes this record.
+        # A write that fails may still have created the record. The next flush writes the calls again,
+        # together with newer calls. If the newer calls change the key, the next flush also deletes this
+        # record.
         self._stale.add(key)
         # A record can have calls of several credentials, so it belongs to none of them.
         await self._records.put(KIND, key, ALL_CREDENTIALS, document)

@@ -239,7 +239,7 @@ def _failure(condition: str, expected: Any, actual: Any) -> Failure:
 
 
 def _differences(wanted: Any, got: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the path, expected value and actual value of each difference. ``got`` may have more members."""
+    """Yield path, expected value and actual value of each difference. ``got`` may have extra members."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for name, member in wanted.items():
             if name in got:
