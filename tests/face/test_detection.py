@@ -132,21 +132,21 @@ def rotated(image: Image, clockwise_deg: float) -> Image:
 
 def portraits() -> list[Image]:
     drawn = [
-        render_face(SyntheticFaceSpec(seed=seed, yaw=yaw, width=320, height=320)).image
-        for seed, yaw in ((80_000, 0), (80_004, 25), (80_057, -20), (80_131, 10), (80_066, 0))
+        render_face(SyntheticFaceSpec(seed=seed, yaw=yaw, width=256, height=256)).image
+        for seed, yaw in ((80_004, 25), (80_057, -20), (80_131, 10), (80_066, 0))
     ]
     astronaut = np.asarray(data.astronaut()[:300, 80:380], np.uint8)  # type: ignore[no-untyped-call]
     return [astronaut, *drawn]
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(5))
 def test_heads_are_found_up_to_a_roll_of_60_degrees_and_never_with_a_wrong_roll(
     detector: MediaPipeDetector, number: int
 ) -> None:
     """The mesh model alone would find upside down faces, too, and take them for upright ones."""
     image = portraits()[number]
     (upright,) = detector.detect(image)
-    for angle_deg in range(0, 360, 15):
+    for angle_deg in range(0, 360, 24):
         expected = (roll_deg(upright) + angle_deg + 180) % 360 - 180
         found = detector.detect(rotated(image, angle_deg))
         if abs(expected) < 50:
@@ -198,8 +198,8 @@ def group(seed: int, count: int, widths: tuple[float, float]) -> list[SyntheticF
                     yaw=float(rng.uniform(-30, 30)),
                     pitch=float(rng.uniform(-10, 10)),
                     roll=float(rng.uniform(-20, 20)),
-                    width=720,
-                    height=720,
+                    width=480,
+                    height=480,
                     face_fraction=size,
                     center=(left + size / 2, 0.12 + 0.7 * row / max(1, len(rows) - 1) + rng.uniform(0, 0.03)),
                 )
