@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 WATCH_SECONDS = 1.0
-"""Real seconds between two looks at the process of ``--until-process``."""
+"""Real seconds between two checks of the process of ``--until-process``."""
 
 TLS_PORT = 3469
 """Port for ``--tls`` without a port."""
@@ -181,7 +181,7 @@ async def _announce_json(listening: Listening) -> None:
 
 
 def _watch(process: int) -> None:
-    """Stop this process like Ctrl+C when another process has ended."""
+    """When the process with the id ``process`` has ended, stop this process in the same way as Ctrl+C."""
 
     def wait() -> None:
         while True:

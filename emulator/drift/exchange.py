@@ -78,7 +78,7 @@ class Side:
     pace : Pace
         Rate limit of the calls.
     credential : mapping of str to str, optional
-        Values of the credential's placeholders, instead of those in each sample.
+        Values for the placeholders of the credential. They replace the values in each sample.
     """
 
     name: str

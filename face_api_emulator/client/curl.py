@@ -74,7 +74,7 @@ def _part(value: Any) -> str:
 
 
 def _unmasked(text: str, credential: str | None) -> str:
-    """Replace each masked secret that has the digest of the credential by the credential."""
+    """Replace each masked secret by the credential if the digests are equal, and else by ``SECRET``."""
     digest = hashlib.sha256((credential or "").encode()).hexdigest()[:8]
 
     def secret(found: re.Match[str]) -> str:
