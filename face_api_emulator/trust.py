@@ -123,7 +123,7 @@ def environment(
 
 
 def public_roots(*more: Path) -> list[bytes]:
-    """Return the roots that the system trusts, in DER, or else the roots in one of the files ``more``."""
+    """Return the roots that the system trusts, in DER, or else those in the first of ``more`` with any."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # These are SSL_CERT_FILE or OpenSSL's default, and the stores of Windows.
     context.load_default_certs()
@@ -140,7 +140,7 @@ def public_roots(*more: Path) -> list[bytes]:
 
 
 def local_bundle(root: bytes) -> bytes:
-    """Return the system's roots and ``root``, all in PEM, or an empty text if the system has no roots."""
+    """Return the system's roots and ``root``, all in PEM, or empty bytes if the system has no roots."""
     found = public_roots()
     return b"".join([*(ssl.DER_cert_to_PEM_cert(each).encode() for each in found), root]) if found else b""
 

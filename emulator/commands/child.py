@@ -24,10 +24,10 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def open_standard_files() -> None:
-    """Open ``/dev/null`` in place of stdin, stdout and stderr if they are closed.
+    """Open ``/dev/null`` in place of each of stdin, stdout and stderr that is closed.
 
-    If stdout stays closed, the next file or socket that is opened gets its number, and a child process writes
-    its output there. Libraries that flush ``sys.stdout`` fail.
+    If stdout stayed closed, the next file or socket would get its number, and a child process would write to
+    that file. Libraries that flush ``sys.stdout`` would fail.
     """
     for name, number in STANDARD_FILES.items():
         try:

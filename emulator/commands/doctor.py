@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from face_api_emulator.client.models import Health
 
 CONNECT_SECONDS = 5.0
-"""Longest time for a connection, in seconds."""
+"""Seconds to wait for a connection."""
 
 SKEW_SECONDS = 60.0
 """Smallest difference between two clocks, in seconds, at which signatures and certificates can fail."""

@@ -29,7 +29,7 @@ class Correction:
     error : str, optional
         Name of the emulator's error to change, if such a change corrects the difference.
     override : ErrorOverride
-        The new status or text of that error.
+        The new status or text of ``error``.
     """
 
     advice: str
@@ -113,7 +113,7 @@ class Corrector:
         return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
-        """Return how to correct the error ``entry``. ``found`` is its text in the emulated response."""
+        """Return how to correct the error ``entry``. ``found`` is the text of ``entry`` in the response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
             override = ErrorOverride(status=difference.expected)

@@ -48,7 +48,7 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128"
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=197)
-"""Below 200 days, the limit for leaves of public authorities. Apple's clients limit others to 825 days."""
+"""Below 200 days, the limit for leaves of public authorities. Apple limits all other leaves to 825 days."""
 SKEW = timedelta(days=1)
 """How long a certificate is already valid when it is created, for clients whose clock is behind."""
 RENEW_AUTHORITY_BEFORE = timedelta(days=30)
@@ -226,7 +226,7 @@ def _is_constrained(certificate: x509.Certificate) -> bool:
 
 
 def _fault(authority: Authority, needed: Collection[str], now: float) -> str | None:
-    """Return why clients would not accept the leaves of an authority, or soon will not."""
+    """Return why clients refuse the leaves of an authority, now or within 30 days. None if they do not."""
     missing = sorted(name for name in needed if not authority.permits(name))
     if missing:
         return f"does not permit {', '.join(missing)}"

@@ -119,7 +119,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what the calls of this run would have cost, if any of them was billed."""
+    """Print what the calls of this run would have cost, if any call was billed."""
     given: str | None = config.getoption("--face-emulator-url")
     running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
     before = config.stash[_SHARED].costs()
@@ -186,7 +186,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
 
 @pytest.fixture
 def face_emulator_credential(request: pytest.FixtureRequest) -> str:
-    """Return the credential of the test. Override this fixture if the code under test has a credential."""
+    """Return the credential of the test. Override this fixture if the tested code has its own credential."""
     return _generated(request.node)
 
 

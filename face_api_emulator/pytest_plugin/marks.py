@@ -30,7 +30,7 @@ class Conditions:
     warnings_are_errors : bool
         Fail if a request has a warning.
     max_units : int or None
-        Fail if the calls cost more than this number of a vendor's units.
+        Fail if the calls cost more than this number of units.
     max_cost : str or None
         Fail if the calls cost more than this amount, such as ``"0.10 USD"``.
     """

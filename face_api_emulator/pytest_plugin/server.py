@@ -45,7 +45,7 @@ STARTERS = {
     "--env FACE_EMULATOR_CONTROL=on --add-host host.docker.internal:host-gateway "
     "{image} face-emulator serve --host 0.0.0.0 --port {port} --tls={tls_port}",
 }
-"""Commands that start an emulator of this version where the server is not installed."""
+"""Commands that start an emulator outside of this environment. ``uvx`` gets this version of the emulator."""
 
 MISSING = (
     "the emulator is not installed in this environment, which has only its client: install "

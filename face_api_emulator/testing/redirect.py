@@ -163,11 +163,11 @@ class _Route:
         return self._key.plain if port == PLAIN_PORT else self._key.tls
 
     def context(self, given: ssl.SSLContext) -> ssl.SSLContext:
-        """Return a context like the client's that only trusts the emulator's authority.
+        """Return a context like ``given`` that trusts only the emulator's authority.
 
-        The context is new, because an authority cannot be removed again from the client's context. It has
-        neither ALPN nor a client certificate: they cannot be read from the client's context, and the emulator
-        does not need them.
+        It is a new context, because an authority that is added to ``given`` could not be removed again. ALPN
+        and client certificates are not copied: a context does not reveal them, and the emulator does not need
+        them.
         """
         context: ssl.SSLContext = SSL_CONTEXT(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
