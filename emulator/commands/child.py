@@ -148,7 +148,7 @@ class _Terminal:
         """Stop this process too after the signal ``number`` stopped the command. Later, continue both."""
         if self._file is None:
             return  # without a terminal, another process has stopped the command alone
-        # The command may have used the terminal too early, before it got the terminal. Then just continue it.
+        # The command may have used the terminal before getting it. In this case, only continue the command.
         was_early = number in {signal.SIGTTIN, signal.SIGTTOU} and os.tcgetpgrp(self._file) == self._group
         if not was_early:
             self._move(self._group, os.getpgrp())

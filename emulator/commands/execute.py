@@ -250,7 +250,7 @@ def _settings(options: _Options) -> Settings:
     """
     from emulator.settings import Settings
 
-    # ``exec`` needs the control API. It is safe, because only this machine reaches the emulator.
+    # ``exec`` needs the control API, and only this machine can reach the emulator that it starts.
     given: dict[str, Any] = {"control": "auto"}
     if options.data_dir is not None:
         given["data_dir"] = options.data_dir
@@ -291,7 +291,7 @@ def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> st
             f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
-    # The journal of an emulator that ran before may have dropped calls of other clients, which do not count.
+    # If the emulator already ran, its journal may have dropped calls of other clients, which do not count.
     dropped = calls[0].number - 1 if calls and is_own else 0
     if dropped:
         lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")

@@ -84,8 +84,8 @@ def serve(
 
     The command prints the URL of each vendor's API, and `Ready.` when the emulator is ready. Settings are
     environment variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost when the
-    emulator stops. If the address is not a loopback address, the control API is off unless
-    FACE_EMULATOR_CONTROL is on.
+    emulator stops. If the address is not a loopback address, the control API is off by default. To turn it
+    on, set FACE_EMULATOR_CONTROL to on.
     """
     require_server("serve")
     import asyncio

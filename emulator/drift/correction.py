@@ -138,7 +138,7 @@ class Corrector:
     def _matching_errors(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
         """Yield the errors whose status, code and text match a response.
 
-        If several match, only those with the longest literal text are yielded, as the most specific ones.
+        If several errors match, only the most specific are yielded: those with the longest literal text.
         """
         strings = list(_strings(answer["body"]))
         found_errors = []

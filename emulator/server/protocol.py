@@ -54,8 +54,8 @@ class Protocol(HttpToolsProtocol):
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
       responses to earlier requests. Without a target, the application refuses the request.
     - The extension ``DROPPERS`` has functions that close the connection without a response. With ``ON_STOP``,
-      a response registers a callback that runs when the server stops. Streams need it, because they do not
-      end by themselves.
+      a response registers a callback that runs when the server stops. Streams need this callback, because
+      they do not end by themselves.
     """
 
     relay: Relay
@@ -195,7 +195,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, though uvicorn does not say so
+        cycle: Any = self.cycle  # None before the first request; the type in uvicorn omits this
         return cycle is not None and not cycle.response_complete
 
     def _note_absolute(self) -> None:

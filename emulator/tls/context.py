@@ -75,7 +75,7 @@ def leaf_context(authority: Authority, leaf: Leaf) -> LeafContext:
     context = LeafContext(ssl.PROTOCOL_TLS_SERVER)
     _limit(context)
     # ssl can only read keys from files. The key in the file is encrypted with a password that is never
-    # written, so the file is useless if the process is killed before it is deleted.
+    # written, so a file that a killed process leaves behind is useless.
     password = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory(prefix="face-api-emulator-") as folder:
         file = Path(folder, "leaf.pem")

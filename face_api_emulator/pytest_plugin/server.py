@@ -84,7 +84,7 @@ class SharedServer:
     owner : int
         Process id of pytest's main process. The emulator stops when that process has ended.
     start : str
-        ``auto``, the name of one of ``STARTERS``, or a command with the same placeholders as those.
+        ``auto``, the name of one of ``STARTERS``, or another command with the same placeholders.
     image : str
         Container image for ``docker``.
     """

@@ -165,9 +165,9 @@ class _Route:
     def context(self, given: ssl.SSLContext) -> ssl.SSLContext:
         """Return a context like ``given`` that trusts only the emulator's authority.
 
-        It is a new context, because an authority that is added to ``given`` could not be removed again. ALPN
-        and client certificates are not copied: a context does not reveal them, and the emulator does not need
-        them.
+        The result is a new context, because an authority that is added to ``given`` could not be removed
+        again. ALPN and client certificates are not copied: a context does not reveal them, and the emulator
+        does not need them.
         """
         context: ssl.SSLContext = SSL_CONTEXT(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
