@@ -21,7 +21,7 @@ def commands() -> str:
 
 
 def _leaves(group: click.Group, context: click.Context) -> Iterator[click.Context]:
-    """Yield the context of each command, which has its name and inherits settings of the groups."""
+    """Yield a context for each command. It has the command's name, and inherits settings of the groups."""
     for name, command in group.commands.items():
         below = click.Context(command, parent=context, info_name=name)
         if isinstance(command, click.Group):

@@ -180,7 +180,7 @@ def _template(path: str) -> str:
 
 
 def _of_other_paths(operation: Operation, document: Any, known: Container[str]) -> list[Member]:
-    """Return the parameters that only the other paths of an operation have. They are not ``known``."""
+    """Return the parameters of an operation's paths after the first, except those in ``known``."""
     found: dict[str, Member] = {}
     for path in operation.paths[1:]:
         described = document["paths"][_template(path)][operation.method.lower()]

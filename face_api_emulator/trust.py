@@ -1,4 +1,4 @@
-"""Files and environment variables that make clients trust the authority and use the proxy.
+"""Files and variables that make clients trust the emulator's certificate authority and use its proxy.
 
 This module needs no third-party package, because processes without the emulator use it too.
 """
@@ -33,7 +33,9 @@ SYSTEM_BUNDLES = tuple(
         ),
     )
 )
-"""Where systems keep the public roots. OpenSSL does not know the place if it was built for another system."""
+"""Files of the public roots in different systems. An OpenSSL that was built for another system does not find
+them.
+"""
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 LOOPBACK_HOSTS_OF_JAVA = ("localhost", "127.*", "[::1]")
@@ -46,9 +48,9 @@ class TrustFiles:
     Attributes
     ----------
     ca : Path
-        Our root alone, for variables that add to the roots of a client.
+        The emulator's root certificate alone, for variables that add to the roots of a client.
     bundle : Path
-        The public roots and ours, for variables that replace the roots of a client.
+        The public roots and the emulator's root, for variables that replace the roots of a client.
     trust_store : Path
         The same as ``bundle``, as PKCS12 for Java.
     php : Path
@@ -72,7 +74,7 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment variables that make a child process trust the authority and use the proxy.
 
-    They override variables of the parent. Lists are extended, and keep what the parent has.
+    They override variables of the parent. Variables with a list extend the list of the parent.
 
     Parameters
     ----------
@@ -81,8 +83,9 @@ def environment(
     names : collection of str
         The emulated host names.
     proxy : str or None
-        URL of the proxy that connects these names to the emulator, such as ``http://127.0.0.1:3468``. None if
-        the names already resolve to the emulator. Then the child uses no proxy of the parent for them.
+        URL of the proxy that connects these names to the emulator, such as ``http://127.0.0.1:3468``. With
+        None, the names must already resolve to the emulator, and the child does not use the parent's proxy
+        for them.
     parent : mapping
         The parent's environment.
     """
@@ -104,7 +107,7 @@ def environment(
         # These select configuration.
         "PHP_INI_SCAN_DIR": _php_scan_dir(files.php, parent),  # PHP: its curl extension and its streams
         "JAVA_TOOL_OPTIONS": _java_options(files, exempt, proxy, parent),  # every Java virtual machine
-        # Hosts that are not proxied. Most clients read one spelling, and not all the same.
+        # Hosts that are not proxied. Most clients read only one of the two spellings.
         "NO_PROXY": ",".join(exempt),
         "no_proxy": ",".join(exempt),
     }
@@ -120,7 +123,7 @@ def environment(
 
 
 def public_roots(*more: Path) -> list[bytes]:
-    """Return the roots that the system trusts, in DER, or else the roots in one of the files ``more``."""
+    """Return the roots that the system trusts, in DER, or else those in the first of ``more`` with any."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # These are SSL_CERT_FILE or OpenSSL's default, and the stores of Windows.
     context.load_default_certs()
@@ -137,14 +140,14 @@ def public_roots(*more: Path) -> list[bytes]:
 
 
 def local_bundle(root: bytes) -> bytes:
-    """Return the system's roots and ``root``, all in PEM. It is empty if the system has none."""
+    """Return the system's roots and ``root``, all in PEM, or empty bytes if the system has no roots."""
     found = public_roots()
     return b"".join([*(ssl.DER_cert_to_PEM_cert(each).encode() for each in found), root]) if found else b""
 
 
 def php_ini(bundle: Path) -> bytes:
     """Return an ini file that makes PHP trust the certificates in ``bundle``."""
-    # In single quotes, PHP takes a value literally. It has no escape for them.
+    # PHP takes a value in single quotes literally, and has no escape for a single quote.
     quote = '"' if "'" in str(bundle) else "'"
     value = f"{quote}{bundle}{quote}"
     return f"openssl.cafile = {value}\ncurl.cainfo = {value}\n".encode()
@@ -156,7 +159,7 @@ def normalized(name: str) -> str:
 
 
 def _php_scan_dir(folder: Path, parent: Mapping[str, str]) -> str:
-    """Return the parent's folders and ours. An empty folder in the list stands for PHP's default."""
+    """Return the parent's folders and ``folder``. An empty entry in the list stands for PHP's default."""
     value = parent.get("PHP_INI_SCAN_DIR")
     if value == "":
         return str(folder)  # the parent has switched PHP's default off
@@ -213,10 +216,11 @@ def _java_patterns(exempt: Iterable[str]) -> Iterator[str]:
 def _exempt(
     parent: Mapping[str, str], names: Collection[str], own: Sequence[str], *, proxied: bool
 ) -> list[str]:
-    """Return the hosts that are not proxied: the loopback addresses, the emulator's own, and the parent's.
+    """Return the hosts that are not proxied: the loopback addresses, ``own``, and the parent's entries.
 
-    If the emulated names are proxied, entries that would exempt one of them are left out. A common one is
-    ``.amazonaws.com``, with which uploads would go to the real service.
+    If the emulated names are proxied, entries of the parent that would exempt one of these names are left
+    out. For example, with the common entry ``.amazonaws.com``, uploads would go to the real service. If the
+    emulated names are not proxied, they are returned too.
     """
     emulated = sorted({normalized(name) for name in names})
     entries = [
@@ -233,12 +237,12 @@ def _exempt(
 
 
 def _domain(entry: str) -> str:
-    """Return the host of an entry of NO_PROXY, without wildcard and port. It is empty for all hosts."""
+    """Return the host of an entry of NO_PROXY, without wildcard and port, or an empty text for ``*``."""
     host = entry.partition(":")[0] if entry.count(":") == 1 else entry.strip("[]")
     return normalized(host).removeprefix("*").removeprefix(".")
 
 
 def _covers(entry: str, name: str) -> bool:
-    """Return whether an entry of NO_PROXY exempts ``name``. Clients differ, so the widest meaning counts."""
+    """Return whether an entry of NO_PROXY exempts ``name`` for at least one kind of client."""
     domain = _domain(entry)
     return not domain or name == domain or name.endswith(f".{domain}")

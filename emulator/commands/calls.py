@@ -59,7 +59,7 @@ def list_calls(
 @credential_filter_option
 @url_option
 def listen(*, as_json: bool, credential: str | None, url: str) -> None:
-    """Print calls as they come, until Ctrl+C. `calls list --follow` can filter them."""
+    """Print calls as they come, until Ctrl+C. To filter the calls, use `calls list --follow`."""
     with connected(url, credential) as client, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"listening at {url}; stop with Ctrl+C", err=True)
         for call in client.follow():

@@ -1,4 +1,4 @@
-"""A command in a process group of its own, which gets the signals and the terminal of this process."""
+"""Runs a command in a process group of its own, and gives this group the signals and the terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""Exit codes of a shell for a command that does not exist, or that is not executable."""
+"""Exit codes that shells use if a command does not exist, or is not executable."""
 
 GRACE_SECONDS = 10.0
-"""Real seconds from a signal to the end of the command, before it is killed."""
+"""Real seconds that the command has to end after a signal, before it is killed."""
 
 STDIN = 0
 STANDARD_FILES = {"stdin": STDIN, "stdout": 1, "stderr": 2}
@@ -24,16 +24,16 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def open_standard_files() -> None:
-    """Open ``/dev/null`` as stdin, stdout and stderr if they are closed.
+    """Open ``/dev/null`` in place of each of stdin, stdout and stderr that is closed.
 
-    Otherwise, the next file or socket takes their place, a child process reads or writes it, and libraries
-    that flush ``sys.stdout`` fail.
+    If stdout stayed closed, the next file or socket would get its number, and a child process would write to
+    that file. Libraries that flush ``sys.stdout`` would fail.
     """
     for name, number in STANDARD_FILES.items():
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # the new file gets the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == STDIN else "w", closefd=False))
 
@@ -51,12 +51,12 @@ class CannotStart(Exception):
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command, and return its exit code; 128 and the signal's number if a signal ended it.
+    """Run a command. Return its exit code, or 128 plus the number of the signal that ended it.
 
     No shell is involved. The command is the leader of a new process group. SIGINT, SIGTERM, SIGHUP and
     SIGQUIT are passed on to the group, which is killed if the command has not ended ``GRACE_SECONDS`` later.
     Processes that the command leaves behind in its group are ended too. If Ctrl+Z stops the command, this
-    process stops with it, and the shell can continue both.
+    process stops too, and the shell can continue both.
 
     Raises
     ------
@@ -80,20 +80,20 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 class _Group:
-    """The process group of the command. Signals that come before it exists are sent when it starts."""
+    """The process group of the command. Signals that arrive before it exists are sent when it starts."""
 
     def __init__(self) -> None:
         self._id: int | None = None
         self._early: list[int] = []
 
     def start(self, group: int) -> None:
-        """Send what has come so far."""
+        """Set the id of the group, and send the signals that have arrived so far."""
         self._id = group
         for number in self._early:
             self.signal(number)
 
     def signal(self, number: int) -> None:
-        """Send a signal, and kill the group if it has not ended ``GRACE_SECONDS`` later."""
+        """Send a signal to the group. Kill the group if the command still runs ``GRACE_SECONDS`` later."""
         if self._id is None:
             self._early.append(number)
             return
@@ -121,10 +121,10 @@ def _passing_signals() -> Iterator[_Group]:
 
 
 class _Terminal:
-    """The terminal of this process, if it has one. The command's group gets it while the command runs.
+    """The terminal of this process, if there is one. The command's group gets it while the command runs.
 
-    So the command can read from it, and gets Ctrl+C and Ctrl+Z. If this process runs in the background,
-    it does not give the terminal to the command, because the shell would lose it.
+    The command can then read from the terminal, and gets Ctrl+C and Ctrl+Z. If this process runs in the
+    background, the shell keeps the terminal.
     """
 
     def __init__(self, group: int) -> None:
@@ -135,7 +135,7 @@ class _Terminal:
             self._file = STDIN
 
     def __enter__(self) -> Self:
-        # A background process that sets the foreground group gets this signal, which would stop it.
+        # A background process that sets the foreground group gets SIGTTOU, which would stop the process.
         self._handler = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         self._move(os.getpgrp(), self._group)
         return self
@@ -145,26 +145,26 @@ class _Terminal:
         signal.signal(signal.SIGTTOU, self._handler)
 
     def stop(self, number: int) -> None:
-        """Stop this process too, because the signal ``number`` has stopped the command, and go on with it."""
+        """Stop this process too after the signal ``number`` stopped the command. Later, continue both."""
         if self._file is None:
-            return  # somebody stopped the command alone
-        # The command may have read before it got the terminal.
+            return  # without a terminal, another process has stopped the command alone
+        # The command may have used the terminal before getting it. In this case, only continue the command.
         was_early = number in {signal.SIGTTIN, signal.SIGTTOU} and os.tcgetpgrp(self._file) == self._group
         if not was_early:
             self._move(self._group, os.getpgrp())
-            os.kill(0, signal.SIGTSTP)  # the shell sees it, and continues this group later
+            os.kill(0, signal.SIGTSTP)  # the shell notices the stop, and continues this group later
             self._move(os.getpgrp(), self._group)
         _signal_group(self._group, signal.SIGCONT)
 
     def _move(self, giver: int, taker: int) -> None:
-        """Give the terminal to a group, if ``giver`` has it."""
+        """Give the terminal to the group ``taker`` if the group ``giver`` has it."""
         with contextlib.suppress(OSError):  # the command has ended already
             if self._file is not None and os.tcgetpgrp(self._file) == giver:
                 os.tcsetpgrp(self._file, taker)
 
 
 def _wait(process: int, terminal: _Terminal) -> int:
-    """Wait for the end of the command, and return its code; negative if a signal ended it."""
+    """Wait for the command to end. Return its exit code; if a signal ended it, minus the signal's number."""
     while True:
         _, status = os.waitpid(process, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
@@ -173,7 +173,7 @@ def _wait(process: int, terminal: _Terminal) -> int:
 
 
 def _end_group(group: int) -> None:
-    """End what is left of a process group: ask first, then kill."""
+    """End the remaining processes of a group: first with SIGTERM, after ``GRACE_SECONDS`` with SIGKILL."""
     if not _signal_group(group, signal.SIGTERM):
         return
     until = time.monotonic() + GRACE_SECONDS

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from face_api_emulator.client.models import Health
 
 CONNECT_SECONDS = 5.0
-"""Longest time for a connection, in seconds."""
+"""Seconds to wait for a connection."""
 
 SKEW_SECONDS = 60.0
-"""Difference between two clocks from which signatures and certificates can fail."""
+"""Smallest difference between two clocks, in seconds, at which signatures and certificates can fail."""
 
 MEMORY_BYTES = 1_500_000_000
 """Free memory that one server with one worker needs while it processes large pictures."""
@@ -55,7 +55,7 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @url_option
 def doctor(*, as_json: bool, url: str) -> None:
-    """Check this machine, the running emulator, and whether clients reach it. Change nothing.
+    """Check this machine and the emulator, and whether clients reach the emulator. Change nothing.
 
     The vendors' names are checked as a client in this environment would reach them, so run the command
     where your client runs, for example as `face-emulator exec -- face-emulator doctor`. The command never
@@ -102,7 +102,7 @@ def _findings(url: str) -> Iterator[Finding]:
 
 
 def _names(health: Health) -> list[str]:
-    """Return the host names of the vendors: those of a TLS listener, or of this environment's packages."""
+    """Return the vendors' host names: those that the emulator serves by TLS, or else all known names."""
     if health.tls is not None:
         return health.tls.names
     if not has_server():
@@ -205,7 +205,7 @@ def _clock(url: str) -> Finding:
 
 
 def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | None = None) -> Finding:
-    """Check that a client in this environment reaches the emulator at a vendor's name, and trusts it."""
+    """Check that clients in this environment reach and trust the emulator at a vendor's name."""
     import ssl
 
     check = f"https://{name}"
@@ -228,9 +228,10 @@ def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | Non
 
 
 def _connect(name: str) -> socket.socket | str:
-    """Connect to port 443 of a name by the proxy of the environment, or return why that is not possible.
+    """Connect to port 443 of a name, or return why that is not possible.
 
-    It does not connect to addresses of other networks, so that it never reaches a real vendor.
+    The connection goes through the proxy of the environment, if there is one. Without a proxy, public
+    addresses are refused, so that the command never reaches a real vendor.
     """
     import urllib.request
 
@@ -272,7 +273,7 @@ def healthcheck(*, url: str, as_json: bool) -> None:
     """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
     import urllib.request
 
-    # Not by the proxy of the environment, as all commands that call the emulator.
+    # Ignore the proxy of the environment, like all commands that call the emulator.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from face_api_emulator.client.models import Costs, RecordedCall
 
 OWN_FAILURE = 125
-"""Exit code if the emulator itself fails, as container tools have it."""
+"""Exit code if the emulator itself fails. Container tools use the same code for their own failures."""
 
 START_SECONDS = 120.0
 """Real seconds in which the emulator must be ready."""
@@ -39,7 +39,7 @@ HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 class FailOn(StrEnum):
-    """What makes a successful command fail."""
+    """What makes ``exec`` fail although the command succeeded."""
 
     WARNINGS = "warnings"
     FAILURES = "failures"
@@ -111,9 +111,9 @@ def execute(
 
     No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
     Unmodified clients reach the emulator, because environment variables select it as the proxy for the
-    vendors' names, and make clients trust its certificates. Clients that ignore these variables
-    (fetch of Node before 24, streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that
-    of the command. It is 125 if the emulator fails, 126 if the command is not executable, and 127 if it does
+    vendors' names, and make clients trust its certificates. Clients that ignore these variables (fetch of
+    Node before 24, streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the
+    command, or 125 if the emulator fails, 126 if the command is not executable, and 127 if the command does
     not exist.
     """
     if sys.platform == "win32":
@@ -163,7 +163,8 @@ def _check(options: _Options) -> None:
     Raises
     ------
     CallFailed
-        If an option applies only to an emulator that is started, or the folder of the HAR file is missing.
+        If ``--url`` is given with an option for an emulator that ``exec`` starts, or the folder of the HAR
+        file does not exist.
     """
     if options.url is not None:
         given = {"--port": options.port, "--data-dir": options.data_dir, "--sealed": options.is_sealed}
@@ -231,7 +232,7 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
             options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
             _say(f"wrote {options.har}")
     except (ControlError, OSError) as error:
-        # The exit code of a command that failed says more.
+        # If the command failed too, its exit code is more useful.
         _say(str(error))
         return code or OWN_FAILURE
     if options.keep:
@@ -240,7 +241,7 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
 
 
 def _settings(options: _Options) -> Settings:
-    """Return the settings of the environment, with those that options override.
+    """Return the settings from the environment, with the values that options override.
 
     Raises
     ------
@@ -249,7 +250,7 @@ def _settings(options: _Options) -> Settings:
     """
     from emulator.settings import Settings
 
-    # The command needs the control API, and only this machine reaches the emulator.
+    # ``exec`` needs the control API, and only this machine can reach the emulator that it starts.
     given: dict[str, Any] = {"control": "auto"}
     if options.data_dir is not None:
         given["data_dir"] = options.data_dir
@@ -290,7 +291,7 @@ def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> st
             f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
-    # A running emulator may have forgotten calls of others.
+    # If the emulator already ran, its journal may have dropped calls of other clients, which do not count.
     dropped = calls[0].number - 1 if calls and is_own else 0
     if dropped:
         lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")
@@ -306,14 +307,14 @@ def _is_failure(call: RecordedCall) -> bool:
 
 
 def _verdict(calls: Sequence[RecordedCall], fail_on: Sequence[FailOn]) -> int:
-    """Return the exit code of a command that has succeeded."""
+    """Return the exit code of ``exec`` after the command has succeeded."""
     has_warnings = FailOn.WARNINGS in fail_on and any(call.warnings for call in calls)
     has_failures = FailOn.FAILURES in fail_on and any(map(_is_failure, calls))
     return int(has_warnings or has_failures)
 
 
 class _Signalled(BaseException):
-    """A signal that ends the emulator. It is no Exception, so that nothing handles it by mistake."""
+    """A signal that ends the emulator. As a ``BaseException``, it is not caught by ``except Exception``."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

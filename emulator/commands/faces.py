@@ -12,7 +12,7 @@ from emulator.commands.failure import failed, require_server, stopped
 from emulator.commands.output import json_option, print_json, working
 
 STRENGTHS = ("smile", "open_mouth", "closed_eyes", "raised_brows")
-"""Options with a strength of the expression, in the order of the fields of ``Expression``."""
+"""Options that set the strength of an expression, in the order of the fields of ``Expression``."""
 
 
 @click.command()

@@ -33,7 +33,7 @@ def require_server(what: str, code: int = 1) -> None:
 def stopped(error: Exception, code: int = 1) -> Exit:
     """Print an error to stderr, and return the exception to raise.
 
-    The message names an invalid setting by its environment variable.
+    If a setting is invalid, the message names the environment variable of the setting.
     """
     from pydantic import ValidationError
     from pydantic_settings import SettingsError

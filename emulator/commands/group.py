@@ -12,7 +12,7 @@ import click
 
 
 class LazyCommands(UserDict[str, Any]):
-    """The commands of a group by name. Each is imported when it is looked up.
+    """The commands of a group by name. A command is imported when it is looked up.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LazyCommands(UserDict[str, Any]):
 class CommandGroup(click.Group):
     """A group that lists its commands in the order of their definition, each with its whole first paragraph.
 
-    Click sorts the commands, and cuts long descriptions.
+    A group of Click itself sorts the commands, and cuts long descriptions.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - an argument of Click

@@ -1,4 +1,4 @@
-"""Linux namespaces, in which the vendors' names are this machine and nothing else is reachable."""
+"""Linux namespaces in which the vendors' names lead to this machine, and no other machine is reachable."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class SealRefused(Exception):
 
 
 def seal(names: Collection[str]) -> None:
-    """Move this process into namespaces of its own, in which ``names`` are 127.0.0.1.
+    """Move this process into namespaces of its own, in which ``names`` resolve to 127.0.0.1.
 
-    Nothing outside of the process and its children can be reached, and they can listen on all ports. The
-    process must have one thread, and keeps its user.
+    The process and its children can reach only each other, and can listen on all ports. The process must have
+    only one thread. Its user stays the same.
 
     Raises
     ------
     SealRefused
-        If the system does not allow it.
+        If the system does not allow the namespaces.
     """
     if sys.platform != "linux":
         raise SealRefused("--sealed needs Linux; without it, environment variables redirect most clients")
@@ -61,7 +61,7 @@ def _replace_hosts(libc: ctypes.CDLL, names: Collection[str]) -> None:
         hosts.write("\n".join(lines) + "\n")
         hosts.flush()
         os.chmod(hosts.name, 0o644)  # noqa: PTH101 - the open file's name
-        _mount(libc, hosts.name, "/etc/hosts", MS_BIND)  # it keeps the file after it is deleted
+        _mount(libc, hosts.name, "/etc/hosts", MS_BIND)  # the mount keeps the file after its deletion
 
 
 def _bring_up_loopback() -> None:
@@ -77,7 +77,7 @@ def _mount(libc: ctypes.CDLL, source: str, target: str, flags: int) -> None:
 
 
 def _remedy() -> str:
-    """Return what allows user namespaces on this system."""
+    """Return advice on how to allow user namespaces on this system."""
     if _says(APPARMOR, "1"):
         return "run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or leave --sealed out"
     if _says(USERNS_CLONE, "0"):

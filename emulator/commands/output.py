@@ -28,7 +28,7 @@ always_json_option = click.option(
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show what the block does, on a terminal, while it runs. stdout stays free for the output."""
+    """Show ``what`` while the block runs, on stderr, and only if it is a terminal."""
     terminal = sys.stderr
     is_shown = terminal.isatty()
     if is_shown:

@@ -52,7 +52,7 @@ def load_scenario(*, name: str, credential: str | None, url: str, as_json: bool)
     The command adds the fault rules, and sets the progression, lifetimes and states of credentials.
     """
     with connected(url, credential) as client:
-        # The server finds a built-in scenario by name, because it may have other vendors than this process.
+        # The server looks up built-in scenarios, because its vendors may differ from those of this process.
         loaded = client.load_scenario(Path(name) if name.endswith(FILES) else name)
         print_one(loaded, lambda found: f"{found.name}: {len(found.rules)} rules", as_json=as_json)
 

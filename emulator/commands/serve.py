@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 WATCH_SECONDS = 1.0
-"""Real seconds between two looks at the process of ``--until-process``."""
+"""Real seconds between two checks of the process of ``--until-process``."""
 
 TLS_PORT = 3469
 """Port for ``--tls`` without a port."""
@@ -84,8 +84,8 @@ def serve(
 
     The command prints the URL of each vendor's API, and `Ready.` when the emulator is ready. Settings are
     environment variables, such as FACE_EMULATOR_SEED. Without a data folder, all state is lost when the
-    emulator stops. If the address is not a loopback address, the control API is off unless
-    FACE_EMULATOR_CONTROL is on.
+    emulator stops. If the address is not a loopback address, the control API is off by default. To turn it
+    on, set FACE_EMULATOR_CONTROL to on.
     """
     require_server("serve")
     import asyncio
@@ -181,7 +181,7 @@ async def _announce_json(listening: Listening) -> None:
 
 
 def _watch(process: int) -> None:
-    """Stop this process like Ctrl+C when another process has ended."""
+    """When the process with the id ``process`` has ended, stop this process in the same way as Ctrl+C."""
 
     def wait() -> None:
         while True:

@@ -28,7 +28,7 @@ def health(*, url: str) -> None:
 
 
 NOT_READY = 124
-"""Exit code of ``wait`` at its timeout, as that of the command ``timeout``."""
+"""Exit code of ``wait`` at its timeout. The command ``timeout`` uses the same code."""
 
 
 @click.command()

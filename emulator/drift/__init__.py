@@ -1,1 +1,1 @@
-"""Golden samples, which are stored requests, and the comparison of a real service with the emulator."""
+"""Comparison of a real service with the emulator, by means of stored requests, the golden samples."""

@@ -1,4 +1,4 @@
-"""``face-emulator drift``, which compares a real service with an emulator that it starts itself."""
+"""``face-emulator drift``, which starts an emulator, and compares a real service with it."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class DriftOptions:
     report : Path, optional
         File to write the findings to, as JSON.
     pace_seconds : float, optional
-        Seconds between two calls to the real service. The default is ``POLITE_SECONDS``. For a service on
-        this machine, it is 0.
+        Seconds between two calls to the real service. None means ``POLITE_SECONDS``, or 0 for a service on
+        this machine.
     timeout_seconds : float
         Seconds to wait for each response of the real service.
     """
@@ -156,7 +156,7 @@ def _private_emulator(settings: Settings) -> Iterator[Side]:
 
 
 def _settings() -> Settings:
-    """Return the user's settings with the states of the samples' credentials, one worker, no data folder."""
+    """Return the user's settings, with states for the samples' credentials, one worker and no data folder."""
     given = Settings()
     return given.model_copy(
         update={

@@ -49,7 +49,7 @@ IGNORED_HEADERS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference between a response and the expected one.
+    """One difference between a response and the expected response.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Difference:
     place : str
         Where in the response the difference is, such as ``body.data.task_id``.
     expected, found : object
-        The expected and the actual value at that place; None if there is none.
+        The expected and the actual value at that place; None if a response has no value there.
     """
 
     what: str

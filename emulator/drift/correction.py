@@ -27,9 +27,9 @@ class Correction:
     advice : str
         What to do, as a sentence.
     error : str, optional
-        Name of the emulator's error to change, if this corrects the difference.
+        Name of the emulator's error to change, if such a change corrects the difference.
     override : ErrorOverride
-        The new status or text of that error.
+        The new status or text of ``error``.
     """
 
     advice: str
@@ -84,7 +84,7 @@ class Corrector:
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the variable of the setting ``errors`` with all overrides, or None if none is new."""
+        """Return the variable of the setting ``errors`` with all overrides, or None without new overrides."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
             said = correction.override.model_dump(exclude_none=True)
@@ -113,7 +113,7 @@ class Corrector:
         return self._vendor.package.replace(".", "/")
 
     def _reword(self, difference: Difference, entry: CatalogueEntry, found: re.Match[str]) -> Correction:
-        """Return how to correct the error ``entry``. ``found`` is its text in the emulated response."""
+        """Return how to correct the error ``entry``. ``found`` is the text of ``entry`` in the response."""
         known = f"{entry.name} is {entry.mark}: {entry.source}"
         if difference.what == "status":
             override = ErrorOverride(status=difference.expected)
@@ -127,7 +127,8 @@ class Corrector:
             # The text is part of a longer text with markup, so the exact new text is unknown.
             return Correction(f"set {self._variable('errors')}; {known}")
         if is_pattern(difference.expected) or not _literal(entry.text):
-            # The exact text is unknown, or the code builds the text, and one text would be wrong elsewhere.
+            # The exact text is unknown, or the code builds it, so that one fixed text would be wrong in other
+            # responses.
             return Correction(f"change the text of {entry.name} in {self._folder}; {known}")
         text = difference.expected.replace("{", "{{").replace("}", "}}")
         for place, value in found.groupdict().items():
@@ -137,7 +138,7 @@ class Corrector:
     def _matching_errors(self, answer: Mapping[str, Any]) -> Iterator[tuple[CatalogueEntry, re.Match[str]]]:
         """Yield the errors whose status, code and text match a response.
 
-        If several match, only those with the longest literal text are yielded, as the most specific ones.
+        If several errors match, only the most specific are yielded: those with the longest literal text.
         """
         strings = list(_strings(answer["body"]))
         found_errors = []

@@ -78,7 +78,7 @@ class Side:
     pace : Pace
         Rate limit of the calls.
     credential : mapping of str to str, optional
-        Values of the credential's placeholders, instead of those in each sample.
+        Values for the placeholders of the credential. They replace the values in each sample.
     """
 
     name: str
@@ -141,7 +141,7 @@ def _last_answer(step: Step, names: Mapping[str, Any], side: Side) -> tuple[Mapp
         calls += 1
         if not step.waits or not _says(answer, step.waits) or time.monotonic() > deadline:
             return answer, calls
-        # The emulator has no rate limit. Without this pause, the loop would keep it busy.
+        # The emulator has no rate limit. Without this pause, the loop would keep the emulator busy.
         time.sleep(0.02)
 
 

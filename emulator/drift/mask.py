@@ -17,9 +17,9 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""Limit of the codes in error responses. Numbers from 0 to below it are not masked there."""
+"""In error responses, numbers from 0 to below this limit count as error codes, and are not masked."""
 SHORTEST_VECTOR: Final = 4
-"""Length from which a list of numbers is masked as a whole. The items of a shorter list are masked."""
+"""Length from which a list of numbers is masked as a whole. In a shorter list, each item is masked."""
 SHORTEST_SECRET: Final = 8
 """Length from which a secret is masked inside words, too. A shorter one is masked only as a whole word."""
 
@@ -70,7 +70,9 @@ _CLASSES: Final[tuple[_Class, ...]] = (
     ),
     (re.compile(r"\d{9,}"), lambda found: rf"\d{{{len(found)}}}"),
 )
-"""Expressions for random or personal text. The function of each returns an expression for such text."""
+"""Expressions that find random or personal text, each with a function. For the found text, the function
+returns an expression that matches all similar texts.
+"""
 
 
 def file_pattern(data: bytes) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Mask:
         return {**answer, "body": self._value(answer["body"], "body", answer["status"], varies=False)}
 
     def difference(self, difference: Difference, status: int) -> Difference:
-        """Return a difference with its value ``found`` masked. ``status`` is the status of that response."""
+        """Return a difference with ``found`` masked. ``status`` is the status of the emulator's response."""
         if difference.what not in VALUES:
             return difference
         found = self._value(difference.found, difference.place, status, varies=False)
@@ -175,7 +177,7 @@ class Mask:
 
 
 def _scalar(value: Any, status: int) -> Any:
-    """Return a pattern for a number. Return the code of an error, a boolean and null unchanged."""
+    """Return a pattern for a number. Error codes, booleans and null are returned unchanged."""
     if value is None or isinstance(value, bool) or value == status:
         return value
     # Counts and measurements are private, but the codes of errors belong to the vendor's API.

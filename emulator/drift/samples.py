@@ -78,11 +78,11 @@ class Step(BaseModel):
     waits : mapping of str to value, ``while`` in the file
         The request is repeated as long as the response has these values, by place in the response.
     keep : mapping of str to str
-        Values of the response that later requests need: from the name of the placeholder to the place.
+        Places in the response that have values for later requests, by the name of the placeholder.
     varies : sequence of str
         Places in the response where values depend on the account, or on what is detected in a picture.
     settings : mapping of str to str
-        From a place in the response to the name of the setting that determines the value there.
+        Names of the settings that determine values in the response, by place in the response.
     response : mapping
         The expected ``status``, ``type``, ``headers`` and ``body``. Patterns stand for values that vary; see
         ``emulator.drift.comparison``.
@@ -123,7 +123,7 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _knows_its_places(self) -> Self:
-        """Raise ValueError if a placeholder has no value, from the credential or from an earlier step."""
+        """Raise ValueError if neither the credential nor an earlier step has the value of a placeholder."""
         known = set(self.credential)
         for step in self.steps:
             unknown = set(_PLACE.findall(step.request.model_dump_json())) - known
@@ -173,8 +173,8 @@ def write_sample(folder: Path, name: str, sample: Sample) -> Path:
 def picture(name: str) -> bytes:
     """Return the bytes of a picture that samples send. The faces in it are synthetic.
 
-    The pictures are similar to the test faces of ``face-emulator faces``. They are stored as files, because
-    ids and signatures in the samples depend on the length of a picture, which must never change.
+    The pictures are similar to the test faces of ``face-emulator faces``. They are stored as files, and must
+    never change, because ids and signatures in the samples depend on the length of a picture.
 
     Raises
     ------

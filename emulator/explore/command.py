@@ -23,7 +23,7 @@ from emulator.server import running_server
 from emulator.world.plans import Step
 
 WARM_UP_SECONDS = 120
-"""Longest time to wait for the emulator, which loads the face core at its start, in seconds."""
+"""Seconds to wait until the emulator is ready. It loads the face core at its start."""
 
 LAST_LINES = 15
 """Number of lines to show from the end of a failed client's output."""
@@ -70,14 +70,14 @@ def explore_plans(
 ) -> list[Result]:
     """Run the client with all orders and print the results. Return the results in which the client failed.
 
-    The shortest order is first. ``url`` is the address of a running emulator. With None, one is started.
-
-    With ``as_json``, one JSON document is printed to stdout in the end, and the rest to stderr.
+    The shortest order is tried first. ``url`` is the address of a running emulator. With None, one is
+    started. With ``as_json``, one JSON document is printed to stdout at the end, and everything else to
+    stderr.
 
     Raises
     ------
     CannotExplore
-        If the emulator is not available, or without a plan the client creates no task or no webhook is sent.
+        If the emulator is not available, or if the run without a plan creates no task or causes no webhook.
     """
     console = console or Console(stderr=as_json)
     with contextlib.ExitStack() as stack:
@@ -115,7 +115,7 @@ def explore_plans(
 
 
 def _explore(runs: _Runs, asked: Exploration, console: Console) -> Iterator[Result]:
-    """Yield the result of each order. Skip orders that are equal to an earlier one for this client."""
+    """Yield the result of each order. Skip orders that repeat an earlier order for this client."""
     most = asked.most_polls
     for plan in plans(asked.most_polls)[: asked.limit]:
         if plan.running_polls > most:
@@ -175,15 +175,15 @@ class _Runs:
         return {"FACE_EMULATOR_WEBHOOK_SECRET": answer.json()["secret"]}
 
     def _remove(self, params: Mapping[str, str]) -> None:
-        # Remove the endpoints before the plan. Otherwise the webhooks that the plan held back would be sent,
-        # and reach the next run.
+        # Remove the endpoints first. If the plan were removed first, the webhooks that it holds would be
+        # sent, and would reach the next run.
         for endpoint in self.client.get("/_emulator/webhooks/endpoints", params=params).json():
             self.client.delete(f"/_emulator/webhooks/endpoints/{endpoint['id']}")
         self.client.delete("/_emulator/webhooks/plan", params=params)
 
 
 def _execute(options: Exploration, environment: Mapping[str, str], output: IO[bytes]) -> str | None:
-    """Run the command of the client. Return how it failed, or None if it succeeded."""
+    """Run the command of the client. Return how the client failed, or None if the client succeeded."""
     with subprocess.Popen(  # noqa: S603 - the user's own command
         options.command,
         env=environment,
@@ -233,7 +233,7 @@ def _why_nothing(plain: Result) -> str:
 
 
 def _spell_result(result: Result) -> str:
-    """Return the line about a run: its result, its order, and the recorded steps if they differ."""
+    """Return the line about a run: result, order, recorded steps that differ from the order, and failure."""
     row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
     if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"

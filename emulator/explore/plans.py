@@ -20,7 +20,7 @@ PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_CREATION, When.AFTER_END),
     (When.BEFORE_CREATION, When.BEFORE_CREATION),
 )
-"""All combinations of the points at which up to two webhooks are sent. The most common are first."""
+"""All combinations of points at which up to two webhooks are sent, with the most common cases first."""
 
 WORDS: Mapping[Step, str] = {
     Step.CREATED: "created",
@@ -66,7 +66,7 @@ class Result:
     tasks : tuple of tuple of Step
         Recorded steps of each task.
     failure : str or None
-        How the client failed, such as its exit status. None if it succeeded.
+        How the client failed, such as its exit status. None if the client succeeded.
     elapsed_s : float
         Duration in seconds.
     deliveries : int
@@ -112,7 +112,7 @@ def spell(steps: Sequence[Step]) -> str:
 
 
 def documents(results: Sequence[Result]) -> list[dict[str, object]]:
-    """Return the runs as JSON objects. The first is the one without a plan, so its ``order`` is null."""
+    """Return the runs as JSON objects. For the run without a plan, ``order`` is null."""
     return [
         {
             "order": None if result.plan is None else [step.value for step in result.plan.steps],

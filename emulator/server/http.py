@@ -27,7 +27,7 @@ server would more often close a connection while a client with a connection pool
 
 
 def make_server(app: FastAPI, plan: Plan) -> Server:
-    """Return the server of an application, which can be started."""
+    """Return a server for an application. The server is not started yet."""
     # The command line configures logging; an emulator inside a test must not print.
     config = uvicorn.Config(
         _Opening(_ForwardedHeaders(app)),
@@ -68,8 +68,9 @@ class _Opening:
 class _ForwardedHeaders:
     """ASGI middleware that applies the headers that proxies add.
 
-    Requests from all addresses are trusted, because in a container they come from the bridge's address. With
-    several proxies in a row, ``X-Forwarded-Proto`` is a list. Its first member is the client's scheme.
+    The headers are trusted from all addresses, because in a container, requests of a proxy come from the
+    address of the bridge. With several proxies in a row, ``X-Forwarded-Proto`` is a list. The first member of
+    the list is the client's scheme.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -89,8 +90,8 @@ class _ForwardedHeaders:
 class Server(uvicorn.Server):
     """A uvicorn server that raises the error of a failed startup instead of exiting the process.
 
-    Its shutdown also cancels the init hooks and ends their scripts, because after a signal, the process exits
-    as soon as the server has stopped.
+    Its shutdown also cancels the init hooks and ends their scripts. After a signal, the process exits as soon
+    as the server has stopped, so the scripts cannot be ended later.
     """
 
     def __init__(self, config: uvicorn.Config, tls: Sequence[socket], context: ssl.SSLContext | None) -> None:

@@ -41,7 +41,7 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
     """Return sockets that listen on ``port`` of every address of ``hosts``.
 
     A name such as ``localhost`` can have an IPv4 and an IPv6 address. ``::`` also accepts IPv4 if the system
-    allows it. If ``port`` is 0, the first socket gets a free port, and the others the same.
+    allows it. If ``port`` is 0, the first socket gets a free port, and the other sockets get the same port.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
 
 
 def base_url(bound: socket.socket, scheme: str = "http") -> str:
-    """Return the URL of a listening socket. A socket of all addresses has that of the loopback address."""
+    """Return the URL of a listening socket. If it listens on all addresses, return the loopback URL."""
     host, port = bound.getsockname()[:2]
     return f"{scheme}://{_bracketed(reachable(host))}:{port}"
 
@@ -81,7 +81,7 @@ def _addresses(host: str, port: int) -> list[Address]:
 
 
 def _distinct(addresses: Sequence[Address]) -> list[Address]:
-    """Return the addresses without those that another one includes, such as 127.0.0.1 beside 0.0.0.0."""
+    """Return the addresses that no other address includes. For example, 0.0.0.0 includes 127.0.0.1."""
     has_all_of_ipv6 = (socket.AF_INET6, "::") in addresses
     has_all_of_ipv4 = (socket.AF_INET, "0.0.0.0") in addresses  # noqa: S104 - compared, not bound
     is_dual = has_all_of_ipv6 and socket.has_dualstack_ipv6()
@@ -102,8 +102,8 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise AddressInUse(host, port) from error
         raise AddressUnusable(host, port, error.strerror or str(error)) from error
-    # Connections inherit this option. A response's head and body are two writes. Without the option, the
-    # second waits for the client's delayed acknowledgement of the first: 40 ms per call.
+    # Connections inherit this option from the socket. A response's head and body are two writes. Without the
+    # option, the second write waits for the client's delayed acknowledgement of the first, which takes 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return bound
 

@@ -29,11 +29,11 @@ class Listening:
     Attributes
     ----------
     app : FastAPI
-        Its application.
+        Application of the server.
     base_url : str
-        Its base URL.
+        Base URL of the server.
     control_url : str or None
-        Base URL of the control API; None if it is off.
+        Base URL of the control API; None if the control API is off.
     tls_url : str or None
         Base URL over TLS; None if TLS is off.
     ca_file : Path or None
@@ -58,7 +58,7 @@ class Trust:
     @classmethod
     def open(cls, settings: Settings, vendors: Sequence[Vendor]) -> Trust:
         """Open the certificate authority, or make it at the first start, and write the trust files."""
-        # Loading cryptography takes longer than the rest of the server.
+        # Loading cryptography takes longer than loading the rest of the server.
         from emulator.tls.authority import open_authority  # noqa: PLC0415 - on demand, see above
         from emulator.tls.context import server_context  # noqa: PLC0415 - on demand, see above
         from emulator.tls.trust import write_trust_files  # noqa: PLC0415 - on demand, see above
@@ -71,7 +71,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a server is started with: the settings, and the sockets that listen already."""
+    """What a server needs to start: its settings, its listening sockets, and what it needs for TLS."""
 
     settings: Settings
     plain: list[socket]
@@ -88,7 +88,7 @@ class Plan:
         tls_port: int | None,
         stack: contextlib.ExitStack,
     ) -> Plan:
-        """Listen on all addresses. ``stack`` closes the sockets."""
+        """Return a plan with sockets that listen on all ``hosts``. ``stack`` closes the sockets."""
         vendors = discover_vendors(settings.vendor_packages)
         trust = None if tls_port is None else Trust.open(settings, vendors)
         plain = _bind(hosts, port, stack)
@@ -100,7 +100,7 @@ class Plan:
         return cls(settings, plain, control, tls, trust)
 
     def application(self, workers: WorkerPool | None = None) -> FastAPI:
-        """Return the application, whose health check describes TLS."""
+        """Return the application. If TLS is on, the application's health check describes the TLS listener."""
         app = create_app(self.settings, workers=workers)
         if self.trust is not None:
             app.state.progress.tls = Tls(
@@ -120,7 +120,7 @@ class Plan:
 
     @property
     def relay(self) -> Relay:
-        """The tunnels of the proxy, which end at the first TLS listener."""
+        """The relay of the proxy. Tunnels to vendors' names end at the first TLS listener."""
         host, port = self.tls[0].getsockname()[:2] if self.tls else ("", 0)
         return Relay(
             () if self.trust is None else self.trust.names,
@@ -130,7 +130,7 @@ class Plan:
 
 
 def tls_folder(settings: Settings) -> Path:
-    """Return the folder of the certificate authority: in the data folder, or else one per user."""
+    """Return the authority's folder. It is in the data folder or, without one, in a folder of the user."""
     if settings.data_dir is not None:
         return settings.data_dir / "tls"
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"

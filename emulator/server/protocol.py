@@ -36,7 +36,7 @@ TLS_BEGIN = b"\x16\x03"
 BEGINS_TLS = "this port serves plain HTTP, and the request begins like TLS; write http:// or use the TLS port"
 
 SHOWN_BYTES = 8 * 1024
-"""Number of bytes of a refused request's URL to record."""
+"""Largest number of bytes to record of a refused request's URL."""
 
 LINGER_SECONDS = 2.0
 """Real seconds for which the rest of a refused request is read. Closing the connection while the client still
@@ -47,14 +47,15 @@ class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits, without upgrades, and with two ASGI extensions.
 
     - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
-      that is malformed with 400. These responses come after those of earlier requests, and the application
-      records them (``ANSWERED``).
+      that is malformed with 400. These responses come after the responses to earlier requests. The extension
+      ``ANSWERED`` makes the application record them.
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
-    - ``CONNECT`` opens a tunnel if ``relay`` has a target for it, after the responses of earlier requests.
-      Otherwise the application refuses it.
-    - ``DROPPERS`` closes a connection without a response. ``ON_STOP`` registers callbacks that run when the
-      server stops, because some responses, such as streams, would otherwise never end.
+    - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
+      responses to earlier requests. Without a target, the application refuses the request.
+    - The extension ``DROPPERS`` has functions that close the connection without a response. With ``ON_STOP``,
+      a response registers a callback that runs when the server stops. Streams need this callback, because
+      they do not end by themselves.
     """
 
     relay: Relay
@@ -129,14 +130,14 @@ class Protocol(HttpToolsProtocol):
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             return
         if self.parser.should_upgrade():
-            return  # ``_feed`` goes on with it
+            return  # ``_feed`` handles the request
         if not self.url.startswith((b"/", b"*")):
             self._note_absolute()
-        super().on_headers_complete()  # it raises an error if the URL is malformed
+        super().on_headers_complete()  # raises an error if the URL is malformed
         self._end_head()
 
     def on_body(self, body: bytes) -> None:
-        """Pass a part of the body on."""
+        """Pass a part of the body on to the application."""
         if self._refusal is None and not self.parser.should_upgrade():
             super().on_body(body)
 
@@ -149,7 +150,7 @@ class Protocol(HttpToolsProtocol):
             self._head_bytes = 0
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or with what has waited for the last response."""
+        """Go on with the next request, or call the function that waits for the last response."""
         super().on_response_complete()
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
@@ -194,7 +195,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, though uvicorn does not say so
+        cycle: Any = self.cycle  # None before the first request; the type in uvicorn omits this
         return cycle is not None and not cycle.response_complete
 
     def _note_absolute(self) -> None:
@@ -214,7 +215,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"][PROXY] = {"authority": authority.decode("latin-1"), "reason": reason}
 
     def _connect(self, early: bytes) -> None:
-        """Open a tunnel, or let the application refuse it."""
+        """Open a tunnel, or let the application refuse the request."""
         self._end_head()
         target = self.relay.target(self.url.decode("latin-1"))
         self._note_authority(self.url, None if isinstance(target, Target) else target)
@@ -230,7 +231,7 @@ class Protocol(HttpToolsProtocol):
     def _open(self, target: Target) -> None:
         self._unset_keepalive_if_required()
         self.connections.discard(self)
-        # The calls in a tunnel to a vendor are in the journal themselves.
+        # A tunnel to a vendor is not recorded, because the journal has the calls inside the tunnel.
         note = functools.partial(self._note, None) if target.is_foreign else None
         self.relay.open(self.transport, target, bytes(self._early or b""), self.connections, note)
 
@@ -244,7 +245,8 @@ class Protocol(HttpToolsProtocol):
     def _head_timed_out(self) -> None:
         self._head_timer = None
         if self._is_answering:
-            # The client has begun its next request early. Its time begins after the response.
+            # The client may have begun its next request early. The time limit of that request starts after
+            # the response.
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
         elif self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
@@ -268,14 +270,15 @@ class Protocol(HttpToolsProtocol):
         elif self.pipeline or cycle.response_started:
             self.transport.close()
         else:
-            # The application waits for the rest of the body. For it, the client has disconnected.
+            # The application waits for the rest of the body. Tell the application that the client has
+            # disconnected.
             self._refusal = HTTPStatus.BAD_REQUEST
             cycle.disconnected = True
             cycle.message_event.set()
             self._write_refusal("the body of the request is malformed")
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        """Answer with an error after earlier requests, ignore what follows, and close the connection."""
+        """Ignore further data. After the responses to earlier requests, answer with an error, and close."""
         self._refusal = status
         self._stop_head_timer()
         self._when_answered(functools.partial(self._answer_refusal, reason))
@@ -287,7 +290,7 @@ class Protocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     async def _record_refusal(self, reason: str) -> None:
-        """Record the refused request, then answer it, so that the client finds it in the journal."""
+        """Record the refused request, then answer. The client then finds the request in the journal."""
         if self._refusal is not None:
             await self._note(reason, self._refusal)
         self._write_refusal(reason)

@@ -14,15 +14,15 @@ CONNECT_SECONDS = 20.0
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-"""The response for another host that cannot be reached. The vendors' names are always reachable."""
+"""The response if the target of a tunnel cannot be reached. This cannot happen for the vendors' names."""
 
 
 Note = Callable[[HTTPStatus], Awaitable[None]]
-"""Records the status with which a tunnel was answered."""
+"""Records the status of the response to a ``CONNECT`` request."""
 
 
 class Target(NamedTuple):
-    """Where a tunnel leads, and whether that is another host."""
+    """The address where a tunnel ends. ``is_foreign`` is true if this is not the emulator."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class Target(NamedTuple):
 
 
 class Connection(Protocol):
-    """A connection that the server ends when it stops."""
+    """A connection that is ended when the server stops."""
 
     def shutdown(self) -> None:
         """End the connection."""
@@ -44,7 +44,7 @@ class Relay:
     names : collection of str
         Host names of the vendors. Tunnels to them end at ``tls``.
     tls : (str, int) or None
-        Address of the emulator's own TLS listener; None if there is none.
+        Address of the emulator's own TLS listener; None if TLS is off.
     is_open : bool
         Whether tunnels to other hosts are opened.
     """
@@ -82,8 +82,9 @@ class Relay:
     ) -> None:
         """Pass everything on between the client at ``transport`` and ``target``.
 
-        ``early`` is what the client has sent after its request. The tunnel adds itself to ``connections``.
-        ``note`` is called before the client gets the response.
+        ``early`` has the bytes that the client has already sent after its request. Both ends of the tunnel
+        add themselves to ``connections``. ``note`` is called with the response's status before the response
+        is sent.
         """
         transport.pause_reading()
         opening = asyncio.create_task(self._open(transport, target, early, connections, note))
@@ -122,7 +123,7 @@ class Relay:
 
 
 class Pipe(asyncio.Protocol):
-    """One end of a tunnel. What it receives is written to the other end, no faster than that end reads."""
+    """One end of a tunnel. It writes what it receives to the other end, as fast as the other end can send."""
 
     def __init__(self, connections: set[Any]) -> None:
         self._connections = connections
@@ -138,28 +139,28 @@ class Pipe(asyncio.Protocol):
         return None if self._other is None else self._other.transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start."""
+        """Add this end to the open connections."""
         self.transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Pass data on."""
+        """Pass data on to the other end."""
         if self._opposite is not None:
             self._opposite.write(data)
 
     def eof_received(self) -> bool:
-        """Pass the end of the data on. The other direction stays open."""
+        """Pass the end of the data on to the other end. The opposite direction stays open."""
         if self._opposite is not None:
             self._opposite.write_eof()
         return True
 
     def pause_writing(self) -> None:
-        """Read no more from the other end until this one has sent what it has."""
+        """Stop reading from the other end until this end has sent its data."""
         if self._opposite is not None:
             self._opposite.pause_reading()
 
     def resume_writing(self) -> None:
-        """Read from the opposite connection again, because this one can take data again."""
+        """Read from the other end again, because this end has sent its data."""
         if self._opposite is not None:
             self._opposite.resume_reading()
 

@@ -1,9 +1,9 @@
-"""The certificate authority. It can only sign for the names that the emulator serves.
+"""The certificate authority. Clients accept its certificates only for the names that the emulator serves.
 
 A self-signed root signs one intermediate, and the root's private key is then discarded without being written.
 The intermediate signs the leaves. Its critical name constraints permit only the emulated names, ``localhost``
-and the loopback addresses. The constraints are on the intermediate because Java ignores those of a root (RFC
-5280, section 6.1, takes only a name and a key from a trust anchor).
+and the loopback addresses. The root has no constraints, because Java ignores constraints of a root. RFC 5280,
+section 6.1, takes only a name and a key from a trust anchor.
 
 The folder contains::
 
@@ -48,17 +48,17 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("::1/128"
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=197)
-"""Below 200 days, the limit for public authorities. Apple's clients also limit private ones, to 825 days."""
+"""Below 200 days, the limit for leaves of public authorities. Apple limits all other leaves to 825 days."""
 SKEW = timedelta(days=1)
-"""How long before its creation a certificate becomes valid, for clients with a clock that is behind."""
+"""How long a certificate is already valid when it is created, for clients whose clock is behind."""
 RENEW_AUTHORITY_BEFORE = timedelta(days=30)
 RENEW_LEAF_AFTER = 0.8
-"""Part of a leaf's life after which it is replaced."""
+"""Fraction of a leaf's life after which the leaf is replaced."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A server's certificate with its private key. Neither is ever stored in a file as it is."""
+    """A server's certificate with its private key. The key is never written to a file without encryption."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -91,7 +91,7 @@ class Authority:
 
     @property
     def names(self) -> frozenset[str]:
-        """Host names that the intermediate permits. Each also permits its subdomains."""
+        """Host names that the intermediate permits. The subdomains of these names are permitted too."""
         permitted = self.intermediate.extensions.get_extension_for_class(x509.NameConstraints).value
         return frozenset(
             name.value for name in permitted.permitted_subtrees or () if isinstance(name, x509.DNSName)
@@ -103,7 +103,7 @@ class Authority:
         return any(asked == permitted or asked.endswith(f".{permitted}") for permitted in self.names)
 
     def issue(self, name: str, now: float) -> Leaf:
-        """Return a new leaf for ``name``. That of ``localhost`` is also valid for the loopback addresses.
+        """Return a new leaf for ``name``. A leaf for ``localhost`` is also valid for the loopback addresses.
 
         This function signs for any name. Clients refuse the leaf if the authority does not permit the name.
         """
@@ -127,7 +127,7 @@ class Authority:
 
 
 def open_authority(folder: Path, names: Collection[str], now: float) -> Authority:
-    """Return the authority in ``folder``. Make one if there is none, or if it no longer fits.
+    """Return the authority in ``folder``. Make a new one if there is none, or if the old one no longer fits.
 
     An authority no longer fits if it does not permit one of ``names``, or expires within 30 days. The new one
     also permits the names of the old one, so that two emulators with different vendors can share a folder.
@@ -141,7 +141,7 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
     names : collection of str
         Host names that the authority must permit. ``localhost`` is always permitted.
     now : float
-        The machine's time, in seconds since the Unix epoch. Not the emulator's: clients check
+        The machine's time, in seconds since the Unix epoch. Not the emulator's time, because clients check
         certificates by their own clock.
 
     Raises
@@ -172,7 +172,7 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
 
 
 def _load(folder: Path) -> Authority | None:
-    """Return the stored authority, or None if there is none or its creation was interrupted."""
+    """Return the stored authority, or None if no complete authority is stored."""
     if not (folder / CA).exists():
         return None
     root = _read_certificate(folder / CA)
@@ -226,7 +226,7 @@ def _is_constrained(certificate: x509.Certificate) -> bool:
 
 
 def _fault(authority: Authority, needed: Collection[str], now: float) -> str | None:
-    """Return why clients would not accept the leaves of an authority, or soon will not."""
+    """Return why clients refuse the leaves of an authority, now or within 30 days. None if they do not."""
     missing = sorted(name for name in needed if not authority.permits(name))
     if missing:
         return f"does not permit {', '.join(missing)}"
@@ -240,7 +240,7 @@ def _fault(authority: Authority, needed: Collection[str], now: float) -> str | N
 
 
 def _make(folder: Path, names: Collection[str], now: float) -> Authority:
-    """Return a new authority. The root's key is gone when this function returns."""
+    """Return a new authority. The root's private key is discarded."""
     begin = moment(now) - SKEW
     end = begin + AUTHORITY_LIFE
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -257,7 +257,7 @@ def _make(folder: Path, names: Collection[str], now: float) -> Authority:
         .sign(root_key, hashes.SHA256())
     )
     permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in sorted(names)]
-    # Without a constraint on addresses, the intermediate could sign for all of them.
+    # Without a constraint on addresses, the intermediate could sign for all addresses.
     permitted += [x509.IPAddress(network) for network in LOOPBACK]
     intermediate = (
         begun_certificate(f"intermediate {serial}", root.subject, begin, end, key)
@@ -272,7 +272,7 @@ def _make(folder: Path, names: Collection[str], now: float) -> Authority:
 
 
 def _store(authority: Authority) -> None:
-    """Write the files of an authority. If the process dies before the end, there is none."""
+    """Write the files of an authority. If the process dies while writing, no authority counts as stored."""
     folder = authority.folder
     (folder / CA).unlink(missing_ok=True)
     key = authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

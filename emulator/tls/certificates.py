@@ -16,7 +16,8 @@ def begun_certificate(
 ) -> x509.CertificateBuilder:
     """Return a builder for a certificate, which is self-signed if ``issuer`` is None.
 
-    The common name is no host name, because some clients compare it with the host, and its length is limited.
+    The common name is not a host name. Some clients would compare it with the host, and long host names do
+    not fit.
     """
     subject = x509.Name(
         [

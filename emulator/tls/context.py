@@ -15,7 +15,7 @@ from emulator.tls.authority import LOCALHOST, LOOPBACK, Authority, Leaf
 from face_api_emulator.trust import normalized
 
 ADDRESSES = frozenset(str(network.network_address) for network in LOOPBACK)
-"""Addresses that clients may send as a name. The standard forbids it, but PHP's streams do it."""
+"""Addresses that clients may send as a name. The standard forbids this, but PHP's streams do it."""
 
 
 def server_context(
@@ -23,10 +23,11 @@ def server_context(
 ) -> ssl.SSLContext:
     """Return a context for the server side of HTTP/1.1 over TLS 1.2 and 1.3.
 
-    The leaf of a name is made when a client first asks for the name, and again after 80 % of its life. A
-    client that sends no name, or the address itself, connects by address, and gets the leaf of ``localhost``.
-    For a name that is not served, the handshake ends with the alert ``unrecognized_name``. The transports of
-    asyncio and uvloop close the connection without sending the alert.
+    The leaf of a name is made when a client first asks for the name, and is replaced after 80 % of its life.
+    A client that connects by address sends no name, or sends the address as the name. This client gets the
+    leaf of ``localhost``. For a name that is not served, the handshake ends with the alert
+    ``unrecognized_name``. The transports of asyncio and uvloop close the connection without sending the
+    alert.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def leaf_context(authority: Authority, leaf: Leaf) -> LeafContext:
     context = LeafContext(ssl.PROTOCOL_TLS_SERVER)
     _limit(context)
     # ssl can only read keys from files. The key in the file is encrypted with a password that is never
-    # written, so the file is useless if the process is killed before it is deleted.
+    # written, so a file that a killed process leaves behind is useless.
     password = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory(prefix="face-api-emulator-") as folder:
         file = Path(folder, "leaf.pem")
@@ -96,7 +97,7 @@ def _limit(context: ssl.SSLContext) -> None:
 
 
 class _Leaves:
-    """The contexts of names, with their leaves. Several threads can use them."""
+    """The TLS contexts of the names, each with a leaf. Several threads can use this object."""
 
     def __init__(self, authority: Authority, clock: Callable[[], float]) -> None:
         self._authority = authority

@@ -24,7 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of ``folder``. The operating system releases it if the process dies."""
     with (folder / LOCK).open("ab") as file:
         if sys.platform == "win32":
-            # It gives up after ten seconds.
+            # After ten seconds without the lock, this raises an OSError.
             msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -37,7 +37,7 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     Two processes must not replace the same file at the same time.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.unlink(missing_ok=True)  # a killed process has left it, perhaps with another mode
+    unfinished.unlink(missing_ok=True)  # a killed process may have left this file, with another mode
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     with os.fdopen(handle, "wb") as file:
         file.write(content)

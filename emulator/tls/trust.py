@@ -39,8 +39,8 @@ class AuthorityReplaced(AuthorityUnusable):
 def write_trust_files(authority: Authority, folder: Path | None = None) -> TrustFiles:
     """Write the files for clients, and return their paths.
 
-    By default, the files are beside the authority's. Give another ``folder`` if clients run as users who
-    cannot open the authority's folder.
+    By default, the files are in the authority's folder. Give another ``folder`` if clients run as users who
+    cannot open that folder.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def write_trust_files(authority: Authority, folder: Path | None = None) -> Trust
     root = authority.root.public_bytes(Encoding.DER)
     public = [each for each in public_roots(Path(certifi.where())) if each != root]
     files.php.mkdir(parents=True, exist_ok=True)
-    # The lock, because several processes can start at once.
+    # Several processes can start at once.
     with locked(authority.folder):
         pem = authority.root.public_bytes(Encoding.PEM)
         stored = authority.folder / CA

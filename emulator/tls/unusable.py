@@ -1,4 +1,4 @@
-"""The error of a certificate authority, in a module that does not load cryptography."""
+"""The error of an unusable certificate authority. This module does not load cryptography, which is slow."""
 
 from __future__ import annotations
 

@@ -72,8 +72,9 @@ class Connection:
     def __init__(self, base_url: str = "http://127.0.0.1:3468", credential: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self.credential = credential
-        # A pool ignores the proxies of the environment. Without retries, it reports every error at once. It
-        # opens a connection for each thread, and warns if it cannot keep them all.
+        # ``PoolManager`` ignores the proxy variables of the environment. ``retries=False`` reports every
+        # error at once. Each thread needs a connection, and the pool warns if there are more than
+        # ``maxsize``.
         self._http = urllib3.PoolManager(timeout=60, retries=False, maxsize=256)
 
     def __enter__(self) -> Self:
@@ -145,7 +146,7 @@ class Connection:
         ControlError
             If the response is an error.
         EmulatorUnreachable
-            If there is no response, or it ends early.
+            If there is no response, or the response ends early.
         """
         if not self.base_url.startswith(("http://", "https://")):
             raise EmulatorUnreachable(self.base_url, "it does not begin with http:// or https://")
@@ -165,7 +166,7 @@ class Connection:
                     raise ControlError(answer.status, _detail(answer, self.base_url))
                 yield answer
             finally:
-                answer.close()  # also the connection, unless the whole body was read
+                answer.close()  # also closes the connection, unless the whole body was read
         except urllib3.exceptions.HTTPError as error:
             raise EmulatorUnreachable(self.base_url, _reason(error)) from error
 
@@ -177,7 +178,7 @@ def segment(text: str) -> str:
 
 
 def _texts(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters as the control API reads them, without those that are None."""
+    """Return the parameters that are not None, with booleans in the form that the control API reads."""
     return {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in params.items()

@@ -1,4 +1,4 @@
-"""The costs of the calls between two readings."""
+"""The difference between two readings of the costs, and costs as lines of text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from face_api_emulator.client.models import Costs, OperationCost
 def difference(before: Costs | None, after: Costs) -> Costs:
     """Return the costs of the calls between two readings of ``Client.costs(since_start=True)``.
 
-    Without ``before``, all costs of ``after`` count. Operations without calls and units are left out.
+    Without ``before``, all costs of ``after`` count. Operations that have neither calls nor units are left
+    out.
     """
     earlier = {(cost.vendor, cost.operation): cost for cost in (before.operations if before else ())}
     operations, totals = [], defaultdict[str, Decimal](Decimal)

@@ -63,7 +63,7 @@ def _body(sent: Mapping[str, Any]) -> list[str]:
 
 
 def _fields(sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and value of each field; a field that was sent twice has a list of values."""
+    """Yield the name and value of each field. A field with several values is yielded once for each value."""
     for name, given in sent["fields"].items():
         for value in given if isinstance(given, list) else [given]:
             yield name, value
@@ -74,7 +74,7 @@ def _part(value: Any) -> str:
 
 
 def _unmasked(text: str, credential: str | None) -> str:
-    """Replace each masked secret that has the digest of the credential by the credential."""
+    """Replace each masked secret by the credential if the digests are equal, and else by ``SECRET``."""
     digest = hashlib.sha256((credential or "").encode()).hexdigest()[:8]
 
     def secret(found: re.Match[str]) -> str:

@@ -42,8 +42,8 @@ class Faults(Connection):
     ) -> ListedRule:
         """Add a fault rule, and return it with its id.
 
-        ``effect`` is the name of an error, the name of an effect, or the members of an effect. The keywords
-        ``match`` are the members of ``match`` in ``POST /_emulator/faults``. The default of
+        ``effect`` is the name of an error or of an effect, or a mapping with the members of an effect. The
+        keywords ``match`` are the members of ``match`` in ``POST /_emulator/faults``. The default of
         ``match["credential"]`` is the client's credential.
         """
         if self.credential is not None:
@@ -61,7 +61,7 @@ class Faults(Connection):
         try:
             yield rule
         finally:
-            with contextlib.suppress(ControlError):  # the rule is already removed
+            with contextlib.suppress(ControlError):  # the rule may already be removed
                 self.remove_fault(rule.id)
 
     def faults(self) -> list[ListedRule]:

@@ -18,7 +18,7 @@ class Journal(Connection):
         params: dict[str, Any] = {"limit": 1000, **self._mine(), **match}
         page = self._read(RecordedCalls, "GET", "/calls", params=params)
         found = page.calls
-        # With a limit of the caller, one page is enough.
+        # If the caller sets a limit, one page is enough.
         while page.next_after is not None and "limit" not in match:
             page = self._read(RecordedCalls, "GET", "/calls", params={**params, "after": page.next_after})
             found += page.calls
@@ -31,9 +31,9 @@ class Journal(Connection):
     def follow(self, **match: Any) -> Iterator[RecordedCall]:
         """Yield each matching call when it ends, until the emulator stops.
 
-        The keywords are the filters of ``GET /_emulator/calls/stream``. With ``after``, recorded
-        calls are yielded first, if their number is higher than ``after``. Calls that the journal deleted
-        before they could be read are missing.
+        The keywords are the filters of ``GET /_emulator/calls/stream``. With ``after``, the recorded calls
+        with a higher number than ``after`` are yielded first. Calls that the journal deletes before the
+        client reads them are missing.
         """
         params = {**self._mine(), **match}
         with self._sent("GET", "/calls/stream", params, timeout=None) as answer:
@@ -61,7 +61,7 @@ class Journal(Connection):
         at_most: int | None = None,
         **match: Any,
     ) -> Verdict:
-        """Check how many calls match. Without a number, at least 1 must. Return the verdict.
+        """Check how many calls match, and return the verdict. Without a number, at least 1 call must match.
 
         ``count`` is the exact number. The keywords ``match`` are the fields of ``VerifyMatch``. If too few
         calls match, the verdict has the calls that come closest to matching.
@@ -82,7 +82,8 @@ class Journal(Connection):
     def costs(self, *, since_start: bool = False) -> Costs:
         """Return the cost of the credential's calls, or of all calls.
 
-        With ``since_start``, count all calls since the start of the server, and ignore resets.
+        With ``since_start``, return the cost of all calls since the start of the server, including calls
+        before a reset.
         """
         return self._read(Costs, "GET", "/costs", params={**self._mine(), "since_start": since_start})
 

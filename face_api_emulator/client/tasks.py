@@ -61,6 +61,7 @@ class Tasks(Connection):
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
         """Let a task end when its work is done, with its own result or with ``error``. Return the task.
 
-        If the work is already done, the task ends at once. Otherwise this does not wait for the end.
+        If the work is already done, the task ends at once. If the work still runs, this method returns before
+        the task ends.
         """
         return self._read(ListedTask, "POST", f"/tasks/{segment(task_id)}/finish", body={"error": error})

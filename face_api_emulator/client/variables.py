@@ -18,18 +18,19 @@ from face_api_emulator.trust import (
 )
 
 CREDENTIAL = "face-emulator"
-"""Credential of a process that has none."""
+"""Credential in the variables. Processes with these variables share it."""
 
 
 def variables_of(
     client: Client, url: str, parent: Mapping[str, str], *, has_proxy: bool = True
 ) -> dict[str, str]:
-    """Return the variables for an emulator at ``url``. They override those of ``parent``.
+    """Return the variables with which a process reaches the emulator at ``url``.
 
-    ``FACE_EMULATOR_URL`` is the URL of the client. Each vendor has a ``<VENDOR>_URL`` and one variable for
-    each part of its credential. With TLS, there are also the variables of trust, and those of the proxy if
-    ``has_proxy``. If this machine does not have the emulator's certificates, copies are stored in the
-    user's cache.
+    They override variables of the same name in ``parent``, the environment of the caller.
+    ``FACE_EMULATOR_URL`` is the base URL of ``client``. Each vendor has a ``<VENDOR>_URL`` and one variable
+    for each part of its credential. If the emulator serves TLS, there are also the variables that make
+    clients trust it. With ``has_proxy``, these variables also select it as proxy. If this machine does not
+    have the emulator's certificates, copies are stored in the user's cache.
     """
     health = client.health()
     variables = {"FACE_EMULATOR_URL": client.base_url}
@@ -44,7 +45,10 @@ def variables_of(
 
 
 def trusted(client: Client, folder: Path) -> TrustFiles:
-    """Return the emulator's files for clients: those in ``folder``, or copies in the user's cache."""
+    """Return the emulator's files for clients.
+
+    If ``folder`` does not have these files, they are copied from the emulator to the user's cache.
+    """
     root = client.certificates("ca.pem")
     files = trust_files(folder)
     if files.ca.is_file() and files.ca.read_bytes() == root and files.bundle.is_file():
@@ -64,7 +68,7 @@ def _cache() -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file at once, because other processes may read it."""
+    """Replace a file atomically, because other processes may read it."""
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_bytes(content)
     part.replace(path)

@@ -52,8 +52,8 @@ class Webhooks(Connection):
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:
         """Set a plan, which fixes the order of polls and webhooks for the credential's new tasks.
 
-        ``polls`` is the number of polls that return a running task. ``webhooks`` has the point at which each
-        webhook is sent, as a value of ``When``.
+        ``polls`` is the number of polls that return a running task. ``webhooks`` has one value of ``When``
+        for each webhook to send.
         """
         self._call("PUT", "/webhooks/plan", body={"polls": polls, "webhooks": list(webhooks)}, scoped=True)
 

@@ -79,7 +79,7 @@ class World(Connection):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot. Return what it contains, and which version wrote it."""
+        """Replace all state with a snapshot. Return the contents and the version of the snapshot."""
         with (
             file.open("rb") as opened,
             self._sent("PUT", "/snapshot", body=opened, content_type=ZIP) as answer,
@@ -87,7 +87,7 @@ class World(Connection):
             return self._parsed(Restored, self._document(answer))
 
     def certificates(self, name: str = "ca.pem") -> bytes:
-        """Return a file of certificates: ``ca.pem``, ``bundle.pem`` or ``truststore.p12``."""
+        """Return the content of the file ``ca.pem``, ``bundle.pem`` or ``truststore.p12``."""
         with self._sent("GET", f"/certificates/{segment(name)}") as answer:
             return answer.read()
 
@@ -113,5 +113,5 @@ class World(Connection):
         self._call("PUT", "/credentials", body={"credential": credential, "state": state})
 
     def unlist_credential(self, credential: str) -> None:
-        """Remove the state of a credential. If the settings have a state for it, that state applies again."""
+        """Remove the state of a credential. A state from the settings, if there is one, applies again."""
         self._call("DELETE", f"/credentials/{segment(credential)}")

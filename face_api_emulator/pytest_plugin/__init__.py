@@ -31,11 +31,12 @@ TITLE = "face-api-emulator: what this run would have cost"
 HTTP_PORT = 80
 
 _SHARED = pytest.StashKey[SharedServer]()
-# Their types would import modules that most runs do not need: ``Costs``, ``FaceEmulator`` and ``Seal``.
+# These keep a ``FaceEmulator`` and a ``Seal``. The types are ``Any``, because most runs do not need their
+# modules.
 _EMULATOR = pytest.StashKey[Any]()
 _SEAL = pytest.StashKey[Any]()
 
-# The options of the main process that its worker processes (xdist) need.
+# Names of the values that the main process passes to its worker processes (xdist).
 _FOLDER, _OWNER, _WORKER = "face_emulator_folder", "face_emulator_owner", "face_emulator_worker"
 
 
@@ -118,7 +119,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what the calls of this run would have cost, if any of them was billed."""
+    """Print what the calls of this run would have cost, if any call was billed."""
     given: str | None = config.getoption("--face-emulator-url")
     running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
     before = config.stash[_SHARED].costs()
@@ -140,7 +141,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _costs(base_url: str) -> Costs | None:
     """Return the costs since the start of an emulator, or None if its control API cannot be reached.
 
-    Resets of credentials do not change them.
+    A reset of a credential does not change these costs.
     """
     from face_api_emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
 
@@ -152,13 +153,13 @@ def _costs(base_url: str) -> Costs | None:
 
 
 def _fail(reason: str) -> NoReturn:
-    """Fail with a reason alone, without a traceback and without the errors that led to it."""
+    """Fail the test with only this reason: without a traceback and without earlier exceptions."""
     raise pytest.fail.Exception(reason, pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
 def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
-    """Return the emulator of the run: the one at ``--face-emulator-url``, or a new one for all processes."""
+    """Return the emulator at ``--face-emulator-url``, or one that is started and shared by the whole run."""
     config = request.config
     given: str | None = config.getoption("--face-emulator-url")
     shared = config.stash[_SHARED]
@@ -185,7 +186,7 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
 
 @pytest.fixture
 def face_emulator_credential(request: pytest.FixtureRequest) -> str:
-    """Return the credential of the test. Override this fixture if the code under test has its own."""
+    """Return the credential of the test. Override this fixture if the tested code has its own credential."""
     return _generated(request.node)
 
 
@@ -211,7 +212,7 @@ def face_emulator(
             _fail(f"{error}\n{request.config.stash[_SHARED].output()}".rstrip())
         request.node.stash[_EMULATOR] = emulator
         yield emulator
-        with contextlib.suppress(EmulatorUnreachable):  # the test may have stopped it
+        with contextlib.suppress(EmulatorUnreachable):  # the test may have stopped the emulator
             emulator.reset()
 
 
@@ -257,7 +258,7 @@ def face_emulator_faults(face_emulator: FaceEmulator) -> Callable[..., Any]:
 def face_emulator_webhooks(
     request: pytest.FixtureRequest, face_emulator: FaceEmulator
 ) -> Iterator[WebhookSink]:
-    """Yield a receiver of the webhooks for the test's tasks. It verifies their signatures."""
+    """Yield a receiver that gets the webhooks for the test's tasks, and verifies their signatures."""
     from face_api_emulator.pytest_plugin.webhooks import WebhookSink  # noqa: PLC0415 - on demand
 
     sink = WebhookSink(request.config.getini("face_emulator_webhook_host"))
@@ -275,7 +276,7 @@ def _face_emulator_mark(request: pytest.FixtureRequest) -> Iterator[None]:
         conditions = Conditions.of(request.node)
     except pytest.UsageError as error:
         _fail(str(error))
-    # The setting of the ini file does not start an emulator for every test.
+    # The mark starts an emulator. The setting in the ini file does not, because it applies to every test.
     has_mark = any(mark.kwargs.get("warnings_are_errors") for mark in request.node.iter_markers(MARK))
     if conditions.needs_emulator or (has_mark and conditions.warnings_are_errors):
         request.getfixturevalue("face_emulator")
@@ -331,9 +332,9 @@ def _add_journal(item: pytest.Item, report: pytest.TestReport, emulator: FaceEmu
     from face_api_emulator.pytest_plugin.report import TITLE as JOURNAL  # noqa: PLC0415 - on demand
     from face_api_emulator.pytest_plugin.report import journal_lines, keep_evidence  # noqa: PLC0415 - on demand
 
-    # The test may have stopped the emulator. Its own failure must be reported all the same.
+    # The test may have stopped the emulator. The failure of the test must be reported even then.
     with contextlib.suppress(ControlError, EmulatorUnreachable):
-        # A credential that the plugin has not generated may be a real key.
+        # A credential that the plugin has not generated may be a real key, and is not printed.
         is_generated = emulator.credential == _generated(item)
         shown = emulator.credential if is_generated else None
         lines = list(journal_lines(emulator, emulator.calls(), emulator.faults(), emulator.unmet, shown))

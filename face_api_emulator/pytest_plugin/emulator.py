@@ -1,4 +1,4 @@
-"""The emulator as one test sees it: with a credential, and thereby a state, of its own."""
+"""The client that a test uses for the emulator. Each test has its own credential, and so its own state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FaceEmulator(Client):
 
     Send ``credential`` as the key of every vendor: as `api_key` to Face++, as `token` to MetaHuman SDK and as
     the bearer token to Perfect Corp. The calls, tasks, faults, time, webhooks and costs of the test are then
-    its own.
+    separate from those of other tests.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class FaceEmulator(Client):
     def environment(self) -> dict[str, str]:
         """Return environment variables with which a child process reaches the emulator.
 
-        They are those of ``face-emulator env``, with the credential of the test.
+        The variables are the same as those of ``face-emulator env``, but with the credential of the test.
         """
         variables = variables_of(self, self.base_url, os.environ)
         return {name: self.credential if value == CREDENTIAL else value for name, value in variables.items()}
 
     def verify(self, **wanted: Any) -> Verdict:
-        """Check how many calls match; see ``Client.verify``. If the test fails, the verdict is printed."""
+        """Check how many calls match, as ``Client.verify``. If the test fails, failed checks are printed."""
         verdict = super().verify(**wanted)
         if not verdict.ok:
             self.unmet.append(verdict)

@@ -9,7 +9,7 @@ from face_api_emulator.client import Client
 
 
 class TestFaces(Mapping[str, bytes]):
-    """The content of the JPEG file of each test face, by name."""
+    """A mapping from the name of each test face to the content of its JPEG file."""
 
     __test__ = False
 

@@ -30,7 +30,7 @@ class Conditions:
     warnings_are_errors : bool
         Fail if a request has a warning.
     max_units : int or None
-        Fail if the calls cost more than this number of a vendor's units.
+        Fail if the calls cost more than this number of units.
     max_cost : str or None
         Fail if the calls cost more than this amount, such as ``"0.10 USD"``.
     """
@@ -44,12 +44,12 @@ class Conditions:
 
     @classmethod
     def of(cls, item: pytest.Item) -> Conditions:
-        """Return the conditions of a test. The closest mark wins, for each argument.
+        """Return the conditions of a test. For each argument, the mark that is closest to the test wins.
 
         Raises
         ------
         pytest.UsageError
-            If a mark has arguments that do not exist.
+            If a mark has unknown arguments, or an invalid ``max_cost``.
         """
         arguments = {
             "sealed": item.config.getini("face_emulator_sealed"),
@@ -72,16 +72,16 @@ class Conditions:
 
     @property
     def needs_emulator(self) -> bool:
-        """Whether the test needs the emulator, even if it uses no fixture of it."""
+        """Whether the conditions need an emulator, even if the test uses no fixture of this plugin."""
         return self.redirect or self.max_units is not None or self.max_cost is not None
 
     @property
     def has_limits(self) -> bool:
-        """Whether the calls of the test can break the conditions."""
+        """Whether a condition limits what the calls of the test may do."""
         return self.warnings_are_errors or self.max_units is not None or self.max_cost is not None
 
     def broken(self, calls: Sequence[RecordedCall], costs: Costs) -> list[str]:
-        """Return why the calls of the test break its conditions; empty if they do not."""
+        """Return the reasons why the calls of the test break its conditions, if any."""
         reasons = []
         if self.warnings_are_errors:
             reasons += [

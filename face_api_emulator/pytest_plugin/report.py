@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TITLE = "face-api-emulator: calls of this test"
 
 MOST_CALLS = 50
-"""Number of calls to print."""
+"""Largest number of calls to print."""
 
 
 def journal_lines(
@@ -25,7 +25,7 @@ def journal_lines(
     unmet: Sequence[Verdict],
     credential: str | None,
 ) -> Iterator[str]:
-    """Yield a line for each call, its warnings in full, and a command that repeats the last call.
+    """Yield lines about the calls, rules and failed verifications, and a command that repeats the last call.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def journal_lines(
 
 
 def keep_evidence(client: Client, folder: Path, test: str) -> list[Path]:
-    """Write the calls of a test as HAR, and a snapshot of the emulator, and return the files."""
+    """Write the calls of a test as HAR, and a snapshot of the emulator. Return the paths of both files."""
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", test).strip("_")[-150:]
     har, snapshot = folder / f"{name}.har", folder / f"{name}.snapshot.zip"
@@ -90,7 +90,7 @@ def _line(call: RecordedCall) -> str:
 
 
 def _reason(call: RecordedCall) -> str:
-    """Return the body of an error response on one line, shortened."""
+    """Return the shortened body of an error response on one line, or an empty text for other responses."""
     if call.status is None or call.status < 400 or not call.answer:
         return ""
     found = call.answer.get("json", call.answer.get("text", ""))

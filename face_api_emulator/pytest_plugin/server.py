@@ -1,4 +1,4 @@
-"""The emulator of a run of pytest: one that is given, or one that is started for all processes of the run."""
+"""The emulator of a run of pytest, which all processes of the run share."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from face_api_emulator.client.models import Costs
 
 START_SECONDS = 180.0
-"""Real seconds in which an emulator that was started must be ready. It may have to be downloaded first."""
+"""Real seconds from the start of an emulator until it must be ready. This can include its download."""
 
 STOP_SECONDS = 10.0
-"""Real seconds from the signal to stop, before the emulator is killed."""
+"""Real seconds that the emulator has to stop after SIGTERM, before it is killed."""
 
 STATE, PROCESS, LOG, COSTS = "server.json", "process", "server.log", "costs.json"
 
 OWN_SETTINGS = ("FACE_EMULATOR_CONTROL", "FACE_EMULATOR_CONTROL_PORT", "FACE_EMULATOR_DATA_DIR")
-"""Variables that an emulator for tests does not get: tests need the control API, and keep no state."""
+"""Variables that are not passed on to the emulator. Tests need the control API, and must not use a data
+folder.
+"""
 
 LAST_LINES = 40
 """Number of lines to show from the end of the emulator's output."""
@@ -43,7 +45,7 @@ STARTERS = {
     "--env FACE_EMULATOR_CONTROL=on --add-host host.docker.internal:host-gateway "
     "{image} face-emulator serve --host 0.0.0.0 --port {port} --tls={tls_port}",
 }
-"""Commands that start an emulator of this version where the server is not installed."""
+"""Commands that start an emulator outside of this environment. ``uvx`` gets this version of the emulator."""
 
 MISSING = (
     "the emulator is not installed in this environment, which has only its client: install "
@@ -70,16 +72,19 @@ class FaceEmulatorServer:
 
 
 class SharedServer:
-    """An emulator that the first process that needs it starts, and the main process of pytest stops.
+    """An emulator that all processes of a run share. The first process that needs one starts it.
+
+    The main process of pytest stops the emulator.
 
     Parameters
     ----------
     folder : Path or None
-        Folder that all processes of the run share. With None, it is made when it is needed.
+        Folder that all processes of the run share. With None, a temporary folder is created when it is
+        needed.
     owner : int
         Process id of pytest's main process. The emulator stops when that process has ended.
     start : str
-        ``auto``, the name of one of ``STARTERS``, or a command with their placeholders.
+        ``auto``, the name of one of ``STARTERS``, or another command with the same placeholders.
     image : str
         Container image for ``docker``.
     """
@@ -120,7 +125,7 @@ class SharedServer:
         return found
 
     def keep_costs(self, read: Callable[[], Costs | None]) -> None:
-        """Keep the costs from before the run. The first process that needs the emulator reads them."""
+        """Store the costs from before the run, as returned by ``read``. Only the first call stores them."""
         file = self.folder / COSTS
         with _locked(self.folder / "lock"):
             if not file.exists():
@@ -148,7 +153,7 @@ class SharedServer:
             file.unlink()
 
     def output(self) -> str:
-        """Return the last lines that the emulator printed, without those about calls of the control API."""
+        """Return the last lines of the emulator's output, without lines about calls of the control API."""
         file = self.folder / LOG
         lines = file.read_text(errors="replace").splitlines() if file.exists() else []
         return "\n".join([line for line in lines if "/_emulator/" not in line][-LAST_LINES:])
@@ -178,7 +183,7 @@ class SharedServer:
                 )
             except OSError as error:
                 raise CannotStart(f"cannot run {command[0]}: {error.strerror}") from error
-        # If this process is interrupted, the main process ends the emulator.
+        # The main process reads this file to end the emulator, even if this process is interrupted.
         (self.folder / PROCESS).write_text(str(process.pid))
         server = FaceEmulatorServer(f"http://127.0.0.1:{port}")
         with Client(server.base_url) as client:
@@ -189,7 +194,8 @@ class SharedServer:
                     reason = "ended" if process.returncode is not None else "was not ready in time"
                     raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{self.output()}")
                 time.sleep(0.02)
-        # Another process may end it. Popen would warn here that it still runs.
+        # Another process may end the emulator. Without a return code, Popen would warn that the emulator
+        # still runs.
         process.returncode = 0
         return server
 
@@ -199,7 +205,8 @@ class SharedServer:
 
             if not has_server():
                 raise CannotStart(MISSING)
-            # The folder of the tests may have modules of the same names as those of the emulator.
+            # With ``-P``, modules in the folder of the tests cannot hide the emulator's modules of the same
+            # names.
             own = [sys.executable, "-P", "-m", "emulator", "serve", "--port", str(port), f"--tls={tls_port}"]
             return [*own, "--until-process", str(self._owner)]
         from importlib.metadata import version  # noqa: PLC0415 - as above
@@ -239,7 +246,7 @@ def _free_ports(count: int) -> Sequence[int]:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes: a file that only one of them can create. It works on every system."""
+    """Hold a lock between processes: a file that only one process can create. This works on every system."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -256,7 +263,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _end(process: int) -> None:
-    """Stop a process and its children: ask first, then kill."""
+    """Stop a process and its children with SIGTERM. If they do not stop in time, kill them."""
     if sys.platform == "win32":
         with contextlib.suppress(OSError):
             os.kill(process, signal.SIGTERM)  # ends it at once
@@ -278,7 +285,7 @@ def _end(process: int) -> None:
 
 def _is_alive(process: int) -> bool:
     with contextlib.suppress(ChildProcessError):
-        # If it is a child of this process, it stays a zombie until it is waited for.
+        # A child of this process stays a zombie until ``waitpid`` is called.
         os.waitpid(process, os.WNOHANG)
     try:
         os.kill(process, 0)

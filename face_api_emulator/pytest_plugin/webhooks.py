@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 WAIT_SECONDS = 10.0
-"""Default of the real seconds to wait for a webhook."""
+"""Default number of real seconds to wait for webhooks."""
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -86,7 +86,8 @@ class WebhookSink:
             def log_message(self, *_: object) -> None:
                 """Do not print the requests."""
 
-        # Under another name, the emulator is not on the loopback interface, such as in a container.
+        # With another host name, the emulator runs elsewhere, such as in a container, and cannot reach the
+        # loopback interface of this machine.
         address = host if host in LOOPBACK else ""
         self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
@@ -111,12 +112,13 @@ class WebhookSink:
         *,
         accept: Callable[[Webhook], bool] = lambda _: True,
     ) -> list[Webhook]:
-        """Wait for ``count`` webhooks that ``accept`` returns true for, and return all of these.
+        """Wait until ``accept`` is true for ``count`` webhooks, and return all webhooks for which it is true.
 
         Raises
         ------
         AssertionError
-            If too few arrive within ``timeout_s`` real seconds, or a signature is invalid.
+            If too few webhooks arrive within ``timeout_s`` real seconds, or one of them has an invalid
+            signature.
         """
         with self._arrived:
             self._arrived.wait_for(lambda: len(list(filter(accept, self.received))) >= count, timeout_s)
@@ -143,7 +145,7 @@ class WebhookSink:
             return self._answers.pop(0) if self._answers else 200
 
     def _is_signed(self, headers: dict[str, str], body: bytes) -> bool:
-        """Return whether a header ``webhook-signature`` has the signature of Standard Webhooks."""
+        """Return whether the header ``webhook-signature`` has a valid signature of Standard Webhooks."""
         signed = f"{headers.get('webhook-id')}.{headers.get('webhook-timestamp')}.".encode() + body
         digest = base64.b64encode(hmac.digest(self._secret, signed, hashlib.sha256)).decode()
         given = headers.get("webhook-signature", "").split()

@@ -1,4 +1,4 @@
-"""Closing of the connections that a process has."""
+"""Functions that close connections of this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from face_api_emulator.testing.interception.hosts import INTERNET, normalized
 from face_api_emulator.testing.interception.protocols import Address
 
 Close = Callable[[Any, frozenset[str]], None]
-"""Closes a connection if it leads to one of some names."""
+"""Closes a connection, the first argument, if its host is one of the names in the second argument."""
 
 # On Windows, sockets are not files.
 _duplicate: Callable[[int], int] = getattr(socket, "dup", os.dup)
@@ -26,7 +26,8 @@ _duplicate: Callable[[int], int] = getattr(socket, "dup", os.dup)
 
 def shut_down(sock: Any) -> None:
     """End a connection, so that its owner finds it closed. The owner still has to close the socket."""
-    # Not the socket's own method, because TLS sockets would lose their state, and uvloop's cannot do it.
+    # Shut down a duplicate: ``shutdown`` of a TLS socket would delete its TLS state, and the sockets of
+    # uvloop do not support ``shutdown``.
     with (
         contextlib.suppress(OSError, ValueError),
         socket.socket(fileno=_duplicate(sock.fileno())) as same,
@@ -37,14 +38,15 @@ def shut_down(sock: Any) -> None:
 def abort(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
     """Abort an asynchronous connection, in the thread of its loop.
 
-    A pool notices this at once. It would only notice the end of the connection when the loop has run.
+    A connection pool notices at once that a transport is aborted. It would notice the end of the socket alone
+    only after the loop has run.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None:
         shut_down(sock)
     if loop is None or loop.is_closed():
         return
-    # The loop can be closed meanwhile.
+    # Another thread can close the loop meanwhile.
     with contextlib.suppress(RuntimeError):
         if loop.is_running() and not _is_here(loop):
             loop.call_soon_threadsafe(transport.abort)
@@ -61,10 +63,10 @@ def _is_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def close_earlier(names: frozenset[str], emulator: frozenset[Address]) -> None:
-    """Close the connections that this process already has to some hosts.
+    """Close the connections that this process already has to the hosts in ``names``.
 
-    No library lists its connections, so this looks at all objects. That takes some milliseconds, and is only
-    done if the process has connections other than those to the emulator's addresses.
+    No library lists its connections, so this searches all Python objects, which takes some milliseconds. The
+    search is skipped if all connections of the process lead to the addresses in ``emulator``.
     """
     if not _has_connections(emulator):
         return
@@ -76,7 +78,7 @@ def close_earlier(names: frozenset[str], emulator: frozenset[Address]) -> None:
 
 
 def _has_connections(known: frozenset[Address]) -> bool:
-    """Return whether the process has TCP connections, except with the emulator itself."""
+    """Return whether the process has TCP connections to or from addresses that are not ``known``."""
     try:
         descriptors = [path.name for path in Path("/dev/fd").iterdir()]
     except OSError:
@@ -123,7 +125,7 @@ def _close_http(connection: http.client.HTTPConnection, names: frozenset[str]) -
     hosts = {normalized(connection.host), normalized(getattr(connection, "_tunnel_host", None))}
     if connection.sock is not None and hosts & names:
         shut_down(connection.sock)
-        # It connects again for the next request.
+        # The object connects again for the next request.
         connection.close()
 
 

@@ -1,4 +1,4 @@
-"""The variables of the environment that list the hosts without a proxy."""
+"""The environment variables that list the hosts for which no proxy is used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_PROXY = ("no_proxy", "NO_PROXY")
 
 @contextlib.contextmanager
 def without_proxies(names: Iterable[str]) -> Iterator[None]:
-    """Add names to the variables that list the hosts without a proxy."""
+    """In the block, add ``names`` to the hosts for which no proxy is used."""
     added = ",".join(sorted(names))
     befores: dict[str, str | None] = {}
     for variable in NO_PROXY:
@@ -38,7 +38,7 @@ def _joined(before: str | None, added: str) -> str:
 
 
 def _removed(now: str | None, added: str) -> str | None:
-    """Return the list without the names that were added, and None for an empty list."""
+    """Return the list without the names that were added, or None if no names are left."""
     if now is None or f",{added}," not in f",{now},":
         return now
     return f",{now},".replace(f",{added},", ",", 1).strip(",") or None

@@ -10,8 +10,8 @@ It does not work for
 - TLS by pyOpenSSL, rustls or BoringSSL, which urllib3 and niquests can use instead of ``ssl``,
 - clients that pin the vendor's certificate by its fingerprint,
 - truststore on macOS and Windows, which asks the system whether a certificate is valid,
-- proxies that the code gives to urllib3, requests, aiohttp or niquests as an argument. The variables of the
-  environment are covered, and so are all proxies of httpx,
+- proxies that the code gives to urllib3, requests, aiohttp or niquests as an argument. Proxies in environment
+  variables are bypassed, and so are all proxies of httpx,
 - name servers that the code gives to niquests, which then does not ask the system.
 """
 
@@ -52,8 +52,9 @@ def redirected(hosts: Iterable[str], *, plain: Address, tls: Address, ca: str) -
     without TLS can only be recognised if they belong to http.client, requests or urllib3. At the end, all
     redirected connections are closed.
 
-    Several threads can redirect at once, and blocks can be nested. The block that began last decides about a
-    name. Blocks with equal arguments share their connections, which are closed when the last block ends.
+    Several threads can redirect at once, and blocks can be nested. If several blocks redirect the same name,
+    the block that began last applies. Blocks with equal arguments share their connections, which are closed
+    when the last block ends.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class _Key:
 
 
 class _Redirect:
-    """A redirect, and how many blocks use it."""
+    """A redirect. ``users`` is the number of blocks that use it."""
 
     def __init__(self, key: _Key) -> None:
         self.users = 0
@@ -112,7 +113,7 @@ class _Redirect:
         self._stack = contextlib.ExitStack()
 
     def begin(self) -> None:
-        """Redirect from now on."""
+        """Start redirecting."""
         self._stack.callback(self.close, self._key.names)
         self._stack.enter_context(redirecting(self))
         self._stack.enter_context(without_proxies(self._key.names))
@@ -148,7 +149,7 @@ _active: dict[_Key, _Redirect] = {}
 
 
 class _Route:
-    """The way from one name to the emulator, and the connections that took it."""
+    """The route of one name to the emulator, and the connections that were made by this route."""
 
     def __init__(self, key: _Key) -> None:
         self._key = key
@@ -162,10 +163,11 @@ class _Route:
         return self._key.plain if port == PLAIN_PORT else self._key.tls
 
     def context(self, given: ssl.SSLContext) -> ssl.SSLContext:
-        """Return a context like the client's that only trusts the emulator's authority.
+        """Return a context like ``given`` that trusts only the emulator's authority.
 
-        Adding the authority to the client's context could not be undone. The new context has no ALPN and no
-        client certificate, because contexts do not reveal theirs. The emulator needs neither.
+        The result is a new context, because an authority that is added to ``given`` could not be removed
+        again. ALPN and client certificates are not copied: a context does not reveal them, and the emulator
+        does not need them.
         """
         context: ssl.SSLContext = SSL_CONTEXT(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -220,7 +222,7 @@ class _Route:
 
 
 def _resolved(address: Address) -> Address:
-    """Return an address with an IP address in place of a name, if possible of IPv4."""
+    """Return an address with its host name resolved, to an IPv4 address if possible."""
     found = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
     best = min(found, key=lambda each: each[0] != socket.AF_INET)
     return str(best[4][0]), address[1]

@@ -1,10 +1,10 @@
 """Block connections of this process to other machines.
 
-The check is an audit hook of Python, because Python calls it for every connection and lookup of
-``_socket``, also through functions that a library has imported or saved before. A hook cannot be removed:
-it is added when a seal is first used, and does nothing while there is none. Audit hooks alone are not
-enough. ``connect`` looks up a name before it calls them, uvloop never calls them, and asyncio looks up
-names in a thread, where the caller is unknown. The patches of ``interception`` cover these cases.
+The check is an audit hook of Python. Python calls the hook for every connection and lookup of ``_socket``,
+even through functions that a library has imported or saved before. A hook cannot be removed, so it is added
+for the first seal, and does nothing while there is no seal. The hook alone is not enough: ``connect`` looks
+up a name before it calls the hook, uvloop never calls the hook, and asyncio looks up names in a thread, where
+the caller is unknown. The patches of ``interception`` cover these cases.
 
 The seal does not see child processes, libraries in C that connect by themselves, connections that are already
 open, and datagrams that uvloop sends from a socket without a fixed destination.
@@ -62,7 +62,7 @@ class Sealed(OSError):
     Attributes
     ----------
     attempt : Attempt
-        What it tried to reach.
+        What the process tried to reach.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -110,9 +110,9 @@ class Seal:
 def sealed(allowed: Iterable[str] = ()) -> Iterator[Seal]:
     """Block all connections of this process to other machines, for the duration of the block.
 
-    Lookups of names, TCP connections and datagrams raise ``Sealed``, an ``OSError``. The process may reach
-    the loopback interface, Unix sockets, names that ``redirected`` redirects, and ``allowed``, and may look
-    up the machine's own name. In nested blocks, it may only reach what all of them allow.
+    TCP connections, datagrams and lookups of names raise ``Sealed``, an ``OSError``. The process may reach
+    the loopback interface, Unix sockets, names that ``redirected`` redirects, and ``allowed``. It may also
+    look up the machine's own name. In nested blocks, the process may reach only what all the blocks allow.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def sealed(allowed: Iterable[str] = ()) -> Iterator[Seal]:
     Yields
     ------
     Seal
-        The recorded attempts.
+        The seal, which records the attempts.
 
     Raises
     ------
@@ -163,7 +163,10 @@ class _Allowed:
             self._names.add((normalized(host), port))
 
     def name(self, host: str, port: int | None) -> bool:
-        """Return whether the process may look up a name. Without a port, any port of the name is enough."""
+        """Return whether the process may look up a name.
+
+        Without ``port``, it may look up the name if at least one port of the name is allowed.
+        """
         name = normalized(host)
         if name.endswith(".localhost"):
             return True
@@ -178,7 +181,7 @@ class _Allowed:
             return any(address in network and _matches(allowed, port) for network, allowed in self._networks)
 
     def learn(self, host: str, addresses: Sequence[str]) -> None:
-        """Allow the addresses of an allowed name, for the ports of the name."""
+        """If a name is allowed, allow its addresses too, for the same ports."""
         name = normalized(host)
         ports = [port for each, port in self._names if each == name]
         with self._lock:
@@ -192,7 +195,7 @@ def _matches(allowed: int | None, port: int | None) -> bool:
 
 
 def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return an address. IPv4 addresses that are written as IPv6 become IPv4."""
+    """Parse an address. An IPv4-mapped IPv6 address becomes an IPv4 address."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -202,7 +205,7 @@ def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return address if mapped is None else mapped
 
 
-# Where the code tried it
+# The place of an attempt in the code
 
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - compared with file names of code
 _LIBRARIES = tuple(
@@ -216,7 +219,7 @@ _STANDARD = tuple(
 
 
 def _where() -> str:
-    """Return the line that runs now, of the code under test if it is on the stack, or else of a library."""
+    """Return the innermost line on the stack that belongs to the code under test, or else to a library."""
     library = None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way that does not read source files
     while frame is not None:
@@ -245,7 +248,7 @@ def _add_hook() -> None:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    """Check an event. The functions do nothing while there is no seal."""
+    """Check an audit event. ``check_connect`` and ``check_lookup`` do nothing while there is no seal."""
     if event[:7] != "socket.":
         return
     if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:

@@ -12,7 +12,7 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def _from_module(base: type, module: str, default: _Class) -> _Class:
-    """Return the standard library's subclass of ``base``, also if another package has replaced it."""
+    """Return the standard library's subclass of ``base``, even if another package has replaced it there."""
     classes: list[type] = base.__subclasses__()
     for each in classes:
         if each.__module__ == module and each.__name__ == default.__name__:

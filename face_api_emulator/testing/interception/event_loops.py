@@ -78,7 +78,7 @@ def _create_connection(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _open(loop: asyncio.AbstractEventLoop, route: Route, port: int) -> socket.socket:
-    """Connect to the emulator."""
+    """Return a socket that is connected to the emulator."""
     address = route.address(port)
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -11,7 +11,7 @@ INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 def host_text(host: object) -> str:
-    """Return a host as text, and an empty text for no host."""
+    """Return a host as text, or an empty text if there is no host."""
     return bytes(host).decode("ascii", "replace") if isinstance(host, bytes | bytearray) else str(host or "")
 
 
@@ -21,7 +21,7 @@ def normalized(host: object) -> str:
 
 
 def port_number(port: object) -> int | None:
-    """Return the number of a port or of a service such as ``https``, and None if it is unknown."""
+    """Return the number of a port or of a service such as ``https``. Return None for an unknown service."""
     with contextlib.suppress(TypeError, ValueError):
         return int(cast("Any", port))
     if isinstance(port, str):

@@ -13,7 +13,7 @@ Imported = Callable[[ModuleType], None]
 
 
 class ImportHook(importlib.abc.MetaPathFinder):
-    """Calls ``imported`` with each of some modules, after its import."""
+    """Calls ``imported`` with each module of ``names`` after the import of the module."""
 
     def __init__(self, names: Container[str], imported: Imported) -> None:
         self._names = names
@@ -22,7 +22,7 @@ class ImportHook(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the module's spec, with a loader that also calls the function."""
+        """Return the module's spec, with a loader that also calls ``imported``."""
         if fullname not in self._names:
             return None
         for finder in sys.meta_path:
@@ -35,7 +35,7 @@ class ImportHook(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.Loader):
-    """The loader of a module, which also calls a function with the module."""
+    """A loader that loads a module with another loader, and then calls ``imported`` with the module."""
 
     def __init__(self, loader: Any, imported: Imported) -> None:
         self._loader = loader
@@ -52,7 +52,7 @@ class _Loader(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module, and call the function."""
+        """Execute the module, and call ``imported``."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

@@ -43,7 +43,7 @@ def redirecting(redirector: Redirector) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Let ``watcher`` check all names and addresses that are not redirected."""
+    """In the block, let ``watcher`` check all names and addresses that are not redirected."""
     with registry.lock:
         registry.add_watcher(watcher)
         _update()
@@ -56,7 +56,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def _update() -> None:
-    """Install or undo the patches, depending on whether they are in use."""
+    """Install the patches if a redirector or a watcher is in use. If none is, undo the patches."""
     if not registry.is_used():
         with contextlib.suppress(ValueError):
             sys.meta_path.remove(_HOOK)
@@ -66,11 +66,11 @@ def _update() -> None:
         _install(socket_replacements())
         _install(tls_replacements())
         _install(asyncio_replacements())
-        # The hook comes first, so that no library is imported between the two steps.
+        # Add the hook first, so that it patches libraries that other threads import during the loop.
         sys.meta_path.insert(0, _HOOK)
         for name in LIBRARIES:
             module = sys.modules.get(name)
-            # While another thread imports a module, the module does not have its classes yet.
+            # A module that another thread is importing does not have its classes yet.
             if module is not None and not getattr(module.__spec__, "_initializing", False):
                 _patch_library(module)
 

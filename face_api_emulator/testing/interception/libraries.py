@@ -36,7 +36,8 @@ def _resolve_host(original: Callable[..., Any]) -> Callable[..., Any]:
     async def resolve_host(self: Any, host: str, port: int, *arguments: Any, **options: Any) -> Any:
         found = find_route(host)
         if found is None:
-            # Only names, because the connection itself is checked later, and fails with a better error.
+            # Check only names here. The connection to an address is checked later, and fails with a better
+            # error.
             if not is_address(host):
                 check_lookup(host, port)
             return await original(self, host, port, *arguments, **options)
@@ -59,7 +60,7 @@ def _create_pooled(direct: Callable[..., Any], original: Callable[..., Any]) -> 
     def create_connection(self: Any, origin: Any) -> Any:
         if find_route(origin.host) is None:
             return original(self, origin)
-        # A copy of the pool, which only gives its settings to the connection.
+        # The copy of the pool only provides settings for the connection.
         pool = copy.copy(self)
         pool._proxy = None  # noqa: SLF001 - the attribute of httpcore's pools
         return direct(pool, origin)

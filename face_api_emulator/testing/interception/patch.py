@@ -1,4 +1,4 @@
-"""Replacement of attributes of modules and classes, which can be undone."""
+"""Replacements of attributes of modules and classes. A replacement can be undone."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 Make = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Returns the function that replaces the original one."""
+"""Takes the original function, and returns the function that replaces it."""
 
 Replacement = tuple[Any, str, Make]
-"""A module or class, the name of its attribute, and what replaces it."""
+"""A module or class, the name of its attribute, and the function that makes the replacement."""
 
 _MISSING = object()
 
 
 class Patch:
-    """A replaced attribute. ``undo`` does nothing if other code has replaced it since."""
+    """A replaced attribute. ``undo`` does nothing if other code has replaced the attribute since."""
 
     def __init__(self, owner: Any, name: str, make: Make) -> None:
         self._owner, self._name = owner, name

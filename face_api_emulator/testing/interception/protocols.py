@@ -15,16 +15,16 @@ class Route(Protocol):
     """Where the connections to a redirected name go."""
 
     def address(self, port: int) -> Address:
-        """Return the address and port to connect to, for a port of the name."""
+        """Return the emulator's address and port for connections to ``port`` of the name."""
 
     def context(self, given: ssl.SSLContext) -> ssl.SSLContext:
         """Return the TLS context to use in place of the client's."""
 
     def add(self, sock: socket.socket) -> None:
-        """Remember a connection, to end it with the redirect."""
+        """Remember a connection, so that it is closed when the redirect ends."""
 
     def add_transport(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
-        """Remember the transport of a connection, to end it with the redirect."""
+        """Remember the transport of a connection, so that it is closed when the redirect ends."""
 
     def has(self, sock: socket.socket) -> bool:
         """Return whether the connection was remembered."""
@@ -53,4 +53,4 @@ class Watcher(Protocol):
         """Raise an ``OSError`` if the process may not reach the address or name."""
 
     def found(self, host: str, addresses: Sequence[str]) -> None:
-        """Learn the addresses of a name that was looked up."""
+        """Receive the addresses of a name that was looked up."""

@@ -1,4 +1,4 @@
-"""The redirectors and watchers that are in use, and the questions that the patches ask them."""
+"""The redirectors and watchers that are in use, and the functions through which the patches use them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _watchers: tuple[Watcher, ...] = ()
 
 
 def add_redirector(redirector: Redirector) -> None:
-    """Ask ``redirector`` for routes, before those that were added earlier."""
+    """From now on, ask ``redirector`` for routes before the redirectors that were added earlier."""
     global _redirectors  # noqa: PLW0603 - the patches are global as well
     _redirectors = (redirector, *_redirectors)
 
 
 def remove_redirector(redirector: Redirector) -> None:
-    """Ask ``redirector`` no longer."""
+    """Stop asking ``redirector`` for routes."""
     global _redirectors  # noqa: PLW0603 - the patches are global as well
     _redirectors = tuple(each for each in _redirectors if each is not redirector)
 
 
 def add_watcher(watcher: Watcher) -> None:
-    """Let ``watcher`` check all names and addresses that are not redirected."""
+    """From now on, let ``watcher`` check all names and addresses that are not redirected."""
     global _watchers  # noqa: PLW0603 - the patches are global as well
     _watchers = (*_watchers, watcher)
 
 
 def remove_watcher(watcher: Watcher) -> None:
-    """Ask ``watcher`` no longer."""
+    """Stop asking ``watcher``."""
     global _watchers  # noqa: PLW0603 - the patches are global as well
     _watchers = tuple(each for each in _watchers if each is not watcher)
 
@@ -47,7 +47,7 @@ def is_used() -> bool:
 
 
 def find_route(host: object) -> tuple[str, Route] | None:
-    """Return the redirected name and its route, for a name or for the address that stands for it."""
+    """Return the redirected name and its route. ``host`` is the name or the address that stands for it."""
     if not _redirectors:
         return None
     name = normalized(host)
@@ -64,7 +64,7 @@ def route_of_connection(name: object, sock: socket.socket) -> Route | None:
     found = find_route(name)
     if found is not None:
         return found[1]
-    # The client sends another name, or none.
+    # The client may send another server name, or none.
     for redirector in _redirectors:
         for route in redirector.routes():
             if route.has(sock):
@@ -73,13 +73,13 @@ def route_of_connection(name: object, sock: socket.socket) -> Route | None:
 
 
 def check_lookup(host: object, port: object) -> None:
-    """Ask all watchers whether the process may look up a name, unless it is redirected."""
+    """Ask all watchers whether the process may look up a name, unless the name is redirected."""
     if _watchers and find_route(host) is None:
         _ask(lambda watcher: watcher.lookup(host_text(host), port_number(port)))
 
 
 def check_connect(address: object) -> None:
-    """Ask all watchers whether the process may reach an address, unless it is the emulator's."""
+    """Ask all watchers whether the process may reach an address, unless it is an address of the emulator."""
     if not _watchers or not isinstance(address, tuple) or len(address) < 2:
         return
     host, port = host_text(address[0]), port_number(address[1])
@@ -110,7 +110,7 @@ def report_found(host: object, addresses: Sequence[str]) -> None:
 
 
 def _ask(check: Callable[[Watcher], None]) -> None:
-    """Ask all watchers, so that each can record an attempt, and raise the first error."""
+    """Call ``check`` for all watchers, so that each can record an attempt. Then raise the first error."""
     errors = []
     for watcher in _watchers:
         try:

@@ -42,7 +42,8 @@ def destination(sock: socket.socket, address: Any) -> Any:
     if found is None:
         check_connect(address)
         return address
-    # This includes datagrams. No server receives them, so clients of HTTP/3 use TCP instead.
+    # This is also done for datagram sockets. Nothing receives their datagrams, so HTTP/3 clients fall back to
+    # TCP.
     host, port = found[1].address(port_number(address[1]) or 0)
     found[1].add(sock)
     if sock.family == socket.AF_INET6 and ":" not in host:
@@ -109,7 +110,7 @@ def _gethostbyname_ex(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _getnameinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     def getnameinfo(address: Any, flags: int) -> Any:
-        # With this flag, the call formats the address, and asks no name server.
+        # With this flag, ``getnameinfo`` only formats the address, and asks no name server.
         if not flags & socket.NI_NUMERICHOST:
             check_connect(address)
         return original(address, flags)

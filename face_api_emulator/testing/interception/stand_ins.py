@@ -10,12 +10,14 @@ from face_api_emulator.testing.interception.protocols import Route
 
 FIRST_4 = ipaddress.IPv4Address("127.77.0.1")
 FIRST_6 = ipaddress.IPv6Address("100::1")
-"""These addresses are for discarding, see RFC 6666."""
+"""The first address of the prefix that RFC 6666 reserves for packets to discard."""
 
 _lock = threading.RLock()
 
 _names: list[str] = []
-"""Names that have ever been redirected. The index determines the address, so cached addresses stay valid."""
+"""All names that were ever redirected. The index of a name determines its address. Names are never removed,
+so that addresses in the caches of clients stay valid.
+"""
 
 
 def stand_in(name: str, route: Route, family: int) -> str:
@@ -32,7 +34,7 @@ def stand_in(name: str, route: Route, family: int) -> str:
 
 
 def name_of(address: str) -> str | None:
-    """Return the name for which an address stands."""
+    """Return the name for which an address stands, if any."""
     try:
         parsed = ipaddress.ip_address(address.removeprefix("::ffff:"))
     except ValueError:

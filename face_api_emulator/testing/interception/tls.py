@@ -32,7 +32,7 @@ def _wrap_socket(original: Callable[..., Any]) -> Callable[..., Any]:
         if route is None:
             context = self
         else:
-            # A session belongs to the client's context, and to the vendor's server.
+            # The client's session is valid only with the client's own context and the vendor's server.
             context, session = route.context(self), None
         arguments = (
             sock,
