@@ -24,9 +24,9 @@ VARIABLE = "_FACE_EMULATOR_COMPLETE"
 def completion(context: click.Context, *, shell: str) -> None:
     """Print a script with which a shell completes commands, options and values.
 
-    In bash, load the script with `eval "$(face-emulator completion bash)"`, and in fish with `face-emulator
-    completion fish | source`. For zsh, replace `bash` by `zsh`. Add the line to the start-up file of your
-    shell.
+    In bash, load the script with `eval "$(face-emulator completion bash)"`. For zsh, replace `bash` by
+    `zsh`. In fish, load the script with `face-emulator completion fish | source`. Add the line to the
+    start-up file of your shell.
     """
     from click.shell_completion import get_completion_class
 

@@ -79,7 +79,7 @@ class World(Connection):
                 written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
-        """Replace all state with a snapshot. Return the contents and the version of the snapshot."""
+        """Replace all state with a snapshot. Return its contents, and the emulator version that wrote it."""
         with (
             file.open("rb") as opened,
             self._sent("PUT", "/snapshot", body=opened, content_type=ZIP) as answer,
