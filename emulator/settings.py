@@ -108,8 +108,8 @@ class Settings(VendorPackages):
         description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
         "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so. Pages of all "
-        "origins may read the paths that the real API opens to them. If it opens none, as that of MetaHuman "
-        "SDK, no page can read a response.",
+        "origins may read the paths that the real API opens to them. MetaHuman SDK's API opens none, so this "
+        "setting has no effect on it, and no page can read its responses.",
     )
     proxy_others: bool = Field(
         default=False,

@@ -105,7 +105,8 @@ def verify_calls(
 ) -> None:
     """Check the number of calls that match a filter.
 
-    If the number is wrong, the command prints the closest call, and the exit code is 1.
+    If the number is wrong, the exit code is 1. If too few calls match, the command also prints the call that
+    comes closest.
     """
     with connected(url, credential) as client:
         wanted = json.loads(match)

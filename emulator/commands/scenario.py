@@ -9,7 +9,6 @@ import click
 from emulator.commands.connection import (
     connected,
     credential_filter_option,
-    credential_option,
     url_option,
 )
 from emulator.commands.group import CommandGroup
@@ -43,7 +42,11 @@ def show_scenario(*, name: str, url: str) -> None:
 
 @group.command("load")
 @click.argument("name", help="Name of a built-in scenario, or path of a `.toml` or `.yaml` file.")
-@credential_option
+@click.option(
+    "--credential",
+    "-c",
+    help="Load the scenario for this credential only; omit it to load it for all credentials.",
+)
 @url_option
 @json_option
 def load_scenario(*, name: str, credential: str | None, url: str, as_json: bool) -> None:

@@ -137,7 +137,9 @@ def lifetimes(
 @click.command()
 @click.option("--forget", is_flag=True, help="Reset the costs to zero.")
 @click.option(
-    "--since-start", is_flag=True, help="Count all costs since the start of the server, and ignore resets."
+    "--since-start",
+    is_flag=True,
+    help="Count all costs since the start of the server, including those before a reset.",
 )
 @json_option
 @credential_filter_option

@@ -134,7 +134,8 @@ class MediaPipeDetector:
     """
 
     def __init__(self) -> None:
-        # Two models, because MediaPipe moves a box towards all boxes that overlap it, also towards faint ones.
+        # Two models, because MediaPipe moves each box towards all boxes that overlap it, also towards faint
+        # ones.
         self._full_range = BoxModel("FullRange", _CLEAR_SCORE)
         self._faint_range = BoxModel("FullRange", _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)

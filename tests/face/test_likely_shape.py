@@ -19,7 +19,6 @@ from emulator.face.landmarks import (
 from emulator.face.likely_shape import evidence, likely_shape, observed_shape
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.types import Points3
-from emulator.face.unfolding import unfolded
 
 MIRRORED = list(MIRROR[:SURFACE_COUNT])
 
