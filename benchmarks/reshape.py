@@ -20,15 +20,18 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
+from emulator.face.background import person_share
 from emulator.face.detection import MediaPipeDetector
+from emulator.face.displacement import minimum_jacobian
 from emulator.face.fit import fit_head
-from emulator.face.layers import person_share
-from emulator.face.reshape import LIP_PARAMETERS, head_frame, reshape_field
+from emulator.face.head_frame import head_frame
+from emulator.face.motions import LIP_PARAMETERS
+from emulator.face.reshape import reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.skin import smooth_skin
 from emulator.face.synthetic import Background, Expression, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
-from emulator.face.warp import minimum_jacobian, warp_image
+from emulator.face.warp import warp_image
 from emulator.pipelines.decoding import decode_picture
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import ImageRules, ReshapeOptions

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.face.displacement import DisplacementField
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.synthetic.render import render_backdrop
 from emulator.face.types import Image, Points3
-from emulator.face.warp import DisplacementField, Share, warp_image
+from emulator.face.warp import Share, warp_image
 
 LINE_DISTANCE = 0.1
 """Distance of the line from the person, in u, the distance between the outer eye corners."""

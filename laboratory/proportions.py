@@ -16,6 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.face.background import person_share
+from emulator.face.displacement import DisplacementField, minimum_jacobian
+from emulator.face.head_frame import HeadFrame, head_frame
 from emulator.face.landmarks import (
     FACE_OVAL,
     LEFT_EYE,
@@ -29,11 +32,10 @@ from emulator.face.landmarks import (
     RIGHT_IRIS,
     SURFACE_COUNT,
 )
-from emulator.face.layers import person_share
-from emulator.face.reshape import HeadFrame, head_frame, reshape_field
+from emulator.face.reshape import reshape_field
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Image, Mask, Points3, check_image, check_points
-from emulator.face.warp import DisplacementField, minimum_jacobian, warp_image
+from emulator.face.warp import warp_image
 
 FEATURES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -176,7 +178,7 @@ def measured_effect(
 ) -> Effect:
     """Measure the effect of parameter ``name`` at ``value`` on the pixels of ``image`` (H, W, 3).
 
-    With ``segment``, the background stays; see `emulator.face.layers.person_share`.
+    With ``segment``, the background stays; see `emulator.face.background.person_share`.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Finding:
 def doctor(*, as_json: bool, url: str) -> None:
     """Check this machine and the emulator, and whether clients reach the emulator. Change nothing.
 
-    The vendors' names are checked as a client in this environment would reach them, so run the command
+    The command connects to the vendors' host names as a client in this environment would, so run it
     where your client runs, for example as `face-emulator exec -- face-emulator doctor`. The command never
     connects to a real vendor. The exit code is 1 if a check fails.
     """

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from emulator.face.appearance import Attributes, Color, Gender, HairLength, HairTexture
 from emulator.face.canonical import canonical_mesh
 from emulator.face.fit import fit_head
+from emulator.face.head_frame import HeadFrame, head_frame
 from emulator.face.landmarks import (
     CHIN_TIP,
     FACE_OVAL,
@@ -47,7 +48,6 @@ from emulator.face.landmarks import (
     UPPER_LIP_OUTER,
 )
 from emulator.face.resampling import part_for
-from emulator.face.reshape import HeadFrame, head_frame
 from emulator.face.skin import skin_mask
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 

@@ -95,8 +95,8 @@ class HeadFit:
         The landmarks in model space. They include the expression, and detail that the coefficients cannot
         express.
     misfit : float
-        How little the landmarks look like a face; about 1 is usual. If there are several views, those with a
-        lower misfit have more weight.
+        How far the landmarks are from those of a usual face: about 1 is usual, and more is worse. If there
+        are several views, those with a lower misfit have more weight.
     """
 
     identity_coefficients: NDArray[np.float64]

@@ -99,7 +99,7 @@ def _shortest_motion(slopes: NDArray[np.float64], missing: NDArray[np.float64]) 
 
 
 def opening_vertices() -> NDArray[np.int64]:
-    """Return the vertices of the canonical mesh on lips, lids and nostrils, and between them."""
+    """Return the vertices of lips, lids and nostrils, and those inside these openings."""
     return np.concatenate(_regions())
 
 

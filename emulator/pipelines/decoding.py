@@ -391,7 +391,7 @@ def _space(profile: bytes) -> str:
 def _converted(
     bands: Iterable[tuple[slice, PillowImage.Image]], shape: tuple[int, int], mode: str, profile: bytes
 ) -> Image | None:
-    """Convert the bands of a picture to sRGB. Return None if the profile cannot be used."""
+    """Convert a picture, given as strips of rows, to sRGB. Return None if the profile cannot be used."""
     image = np.empty((*shape, 3), np.uint8)
     try:
         transform = ImageCms.buildTransform(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from emulator.clock import Stopwatch
+from emulator.face.background import person_share
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
 from emulator.face.fit import fit_head
-from emulator.face.layers import person_share
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_skin
 from emulator.face.types import Image

@@ -61,7 +61,7 @@ class Exchange:
     call : Call or None
         The call to a vendor; None for a request to the control API.
     pause_seconds : float
-        Longest pause in the body while the application reads it, in real seconds.
+        Longest allowed pause in the body while the application reads it, in real seconds.
     longest_body : int or None
         Number of bytes that the application may read; None for no limit.
     is_too_large : bool

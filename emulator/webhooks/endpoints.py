@@ -106,7 +106,7 @@ class Endpoints(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored endpoints."""
+        """The check of stored endpoints, by the name of the table."""
         return self._cache.checks
 
     async def load(self) -> None:

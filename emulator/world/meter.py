@@ -87,7 +87,7 @@ class Usage:
 
     @property
     def all_calls(self) -> int:
-        """Number of billed calls plus number of authorized calls."""
+        """Number of billed calls, plus number of calls that are authorized but not yet billed."""
         return self.calls + len(self.authorized)
 
     @property

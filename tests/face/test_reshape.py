@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detection import MediaPipeDetector
+from emulator.face.displacement import MINIMUM_JACOBIAN, DisplacementField, minimum_jacobian
+from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import (
     FACE_OVAL,
     LIPS_INNER,
@@ -22,18 +24,12 @@ from emulator.face.landmarks import (
     UPPER_LIP_INNER,
     mirrored_landmarks,
 )
-from emulator.face.reshape import (
-    LIP_PARAMETERS,
-    MOTIONS,
-    displaced_landmarks,
-    head_frame,
-    reshape,
-    reshape_field,
-)
+from emulator.face.motions import LIP_PARAMETERS, MOTIONS
+from emulator.face.reshape import displaced_landmarks, reshape, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
-from emulator.face.warp import MINIMUM_JACOBIAN, DisplacementField, minimum_jacobian, warp_image
+from emulator.face.warp import warp_image
 from laboratory.proportions import PROPORTIONS, REACH, outline_motion, teeth_stretch
 
 NAMES = tuple(field.name for field in fields(ReshapeParameters))

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from emulator.face.displacement import displacement_field
 from emulator.face.synthetic import SyntheticFaceSpec
 from emulator.face.synthetic.render import render_backdrop
-from emulator.face.warp import Share, displacement_field
+from emulator.face.warp import Share
 from laboratory.background import LINE_DISTANCE, drawn_person, line_motion
 
 UNIT = 100.0

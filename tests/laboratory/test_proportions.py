@@ -9,11 +9,13 @@ import pytest
 import skimage.data
 
 from emulator.face.detection import MediaPipeDetector
-from emulator.face.reshape import head_frame, reshape_field
+from emulator.face.displacement import MINIMUM_JACOBIAN
+from emulator.face.head_frame import head_frame
+from emulator.face.reshape import reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
-from emulator.face.warp import MINIMUM_JACOBIAN, warp_image
+from emulator.face.warp import warp_image
 from laboratory.proportions import (
     PROPORTIONS,
     carried_landmarks,

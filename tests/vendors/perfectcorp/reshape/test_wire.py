@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
-from emulator.face.reshape import displaced_landmarks, head_frame
+from emulator.face.reshape import displaced_landmarks
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Points3

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.face.displacement import DisplacementField
+from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.reshape import head_frame
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
-from emulator.face.warp import DisplacementField, Share
+from emulator.face.warp import Share
 
 Plane: TypeAlias = NDArray[np.float32]
 

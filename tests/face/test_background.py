@@ -10,14 +10,16 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
+from emulator.face.background import person_share
 from emulator.face.detection import MediaPipeDetector
+from emulator.face.displacement import DisplacementField
+from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.layers import person_share
-from emulator.face.reshape import displaced_landmarks, head_frame, reshape_field
+from emulator.face.reshape import displaced_landmarks, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import Background, HairType, SyntheticFaceSpec
 from emulator.face.types import Image, Mask, Points3
-from emulator.face.warp import DisplacementField, Share, warp_cutout, warp_image
+from emulator.face.warp import Share, warp_cutout, warp_image
 from laboratory.background import drawn_person, line_motion
 
 NAMES = tuple(field.name for field in fields(ReshapeParameters))

@@ -1,0 +1,534 @@
+"""Smooth displacement fields that interpolate the displacements of control points.
+
+A field interpolates the displacements of its control points with a kernel that is zero beyond a radius: the
+product of Wendland's one-dimensional C2 function along x and along y. Reasons for this kernel:
+
+- Moving least squares (Schaefer 2006, doi:10.1145/1141911.1141920) and thin-plate splines
+  (Bookstein 1989) are global: a moved chin also shifts the far corners of the picture slightly. This
+  field is exactly zero beyond the kernel's radius, so the picture is bit-identical there.
+- A product of positive definite functions is positive definite. So one Cholesky solve interpolates
+  any set of distinct control points.
+- On a grid, the field is a product of two thin matrices, which is cheap for hundreds of control
+  points.
+
+Convention: pixels, x right, y down. A field is a *backward* map: the output at pixel p is the
+input at p + displacement(p).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import coo_array, csr_array
+
+from emulator.face.types import Points2, check_points
+
+Grid: TypeAlias = NDArray[np.float64]
+
+MINIMUM_JACOBIAN = 0.1
+"""Lower limit of the Jacobian determinant in the fields that ``displacement_field`` returns by default. So
+the fields never fold, and never enlarge an area by more than a factor of 10."""
+
+# The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
+# cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
+# changes the determinant.
+_JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
+_LIMITING_ROUNDS = 8
+
+# The distance around a fold within which the field is scaled down, in kernel radii.
+_LIMIT_REACH = 0.2
+
+# Smaller displacements, in pixels, count as zero, because resampling has steps of 1/32 pixel.
+INVISIBLE = 0.01
+
+# Nodes of the coarse grid per kernel radius: enough to approximate the kernel with an error of 2e-4.
+_NODES_PER_RADIUS = 25
+
+# A `LocalMotion` is unchanged where the distance to its outer limit is at least this share of the sum of the
+# distances to its inner and its outer limit.
+_FULL_SHARE = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class DisplacementField:
+    """The displacements that warp a picture: the output at pixel p is the input at p + displacement(p).
+
+    The displacements are smooth, and zero outside a rectangle.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the picture.
+    origin : (float, float)
+        x and y of the first node, in pixels. The grid may extend beyond the picture.
+    pitch : float
+        The distance between nodes, in pixels.
+    nodes : (rows, columns, 2) float64
+        Displacements (x, y) in pixels on a regular grid. Between the nodes, the field is the Catmull-Rom
+        spline of the nodes. Outside the grid, the field is zero.
+    """
+
+    shape: tuple[int, int]
+    origin: tuple[float, float]
+    pitch: float
+    nodes: Grid
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether no pixel moves."""
+        return not self.nodes.any()
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """The rows and the columns of the picture that the grid covers."""
+        covered = []
+        for axis in (1, 0):
+            first = self.origin[axis]
+            last = first + (self.nodes.shape[1 - axis] - 1) * self.pitch
+            start = max(int(np.ceil(first)), 0)
+            covered.append(slice(start, max(min(int(np.floor(last)) + 1, self.shape[1 - axis]), start)))
+        return covered[0], covered[1]
+
+    def scaled(self, factor: float) -> DisplacementField:
+        """Return this field with every displacement multiplied by ``factor``."""
+        return DisplacementField(self.shape, self.origin, self.pitch, self.nodes * factor)
+
+    def at(self, points: Points2) -> Points2:
+        """Return the displacements (N, 2) at ``points`` (N, 2).
+
+        Raises
+        ------
+        ValueError
+            If ``points`` is not (N, 2) and finite.
+        """
+        check_points(points, 2)
+        rows, columns = self.nodes.shape[:2]
+        cells = (points - self.origin) / self.pitch
+        inside = ((cells >= 0) & (cells <= (columns - 1, rows - 1))).all(axis=1)
+        displacements = np.zeros((len(points), 2))
+        if inside.any():
+            by_row = _spline_matrix(cells[inside, 1], rows)
+            by_column = _spline_matrix(cells[inside, 0], columns).toarray()
+            in_rows = (by_row @ self.nodes.reshape(rows, -1)).reshape(-1, columns, 2)
+            displacements[inside] = (in_rows * by_column[:, :, None]).sum(axis=1)
+        return displacements
+
+    def dense(self) -> NDArray[np.float32]:
+        """Return the displacements (H, W, 2) of every pixel of the picture."""
+        displacements = np.zeros((*self.shape, 2), dtype=np.float32)
+        rows, columns = self.pixels
+        x, y = (np.arange(part.start, part.stop, dtype=np.float64) for part in (columns, rows))
+        displacements[rows, columns] = self.sampled(x, y)
+        return displacements
+
+    def sampled(self, x: Grid, y: Grid) -> NDArray[np.float32]:
+        """Return the displacements (len(y), len(x), 2) at columns ``x`` and rows ``y``, in pixels."""
+        rows, columns = self.nodes.shape[:2]
+        cells_x = np.clip((x - self.origin[0]) / self.pitch, 0, columns - 1)
+        cells_y = np.clip((y - self.origin[1]) / self.pitch, 0, rows - 1)
+        by_column = _spline_matrix(cells_x, columns).astype(np.float32)
+        by_row = _spline_matrix(cells_y, rows).astype(np.float32)
+        # Columns first, then rows, so that the rows of pixels are contiguous in memory.
+        across = self.nodes.transpose(1, 0, 2).reshape(columns, -1).astype(np.float32)
+        wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
+        dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(rows, -1)
+        return dense.reshape(len(y), len(x), 2)
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectedArea:
+    """An area that a field must not move: the convex hull of ``points`` (M, 2), in pixels.
+
+    Outside the hull, the field rises from 0 to its full value within ``rise`` pixels.
+    """
+
+    points: Points2
+    rise: float
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The area in which a field may be non-zero: in and around a convex hull, except in protected areas.
+
+    Attributes
+    ----------
+    points : (N, 2) float64
+        Pixels. The field is unchanged on their convex hull.
+    begin, end : float
+        Distances from the hull, in pixels. The field starts to fade at ``begin``, and is 0 from ``end`` on.
+    protected : tuple of ProtectedArea
+        Areas where the field is 0.
+    """
+
+    points: Points2
+    begin: float
+    end: float
+    protected: tuple[ProtectedArea, ...] = ()
+
+    def factors(self, origin: Points2, pitch: float, shape: tuple[int, ...]) -> Grid:
+        """Return the factors, 0 to 1, by which the nodes of a field are multiplied.
+
+        The nodes are a grid of ``shape`` with steps of ``pitch`` pixels. ``origin`` is the position of the
+        first node.
+        """
+
+        def outside(points: Points2) -> Grid:
+            return _distance_to_hull((points - origin) / pitch, shape) * pitch
+
+        factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
+        for area in self.protected:
+            # Start two nodes further out, because the spline depends on nodes up to two cells away.
+            factors *= _smoothstep((outside(area.points) - 2.0 * pitch) / area.rise)
+        return factors
+
+
+@dataclass(frozen=True, eq=False)
+class LocalMotion:
+    """A motion that is added to a field, with its own control points, inside a limited area.
+
+    Attributes
+    ----------
+    dst : (M, 2) float64
+        The control points in the output, in pixels.
+    moved : (M, 2) float64
+        The displacements at these points, as the field stores them: from the output back to the input.
+    stiffness : (M,) float64
+        See `displacement_field`.
+    inner, outer : (N, 2) float64
+        The motion is unchanged on the convex hull of ``inner``, and zero outside the convex hull of
+        ``outer``. In between, it fades out.
+    margin : float
+        Distance in pixels inside the hull of ``outer`` at which the motion is zero already.
+    still : ProtectedArea, optional
+        An area that the motion must not change.
+    stillness : float
+        0 to 1: how much of the motion ``still`` removes.
+    """
+
+    dst: Points2
+    moved: Points2
+    stiffness: Grid
+    inner: Points2
+    outer: Points2
+    margin: float
+    still: ProtectedArea | None = None
+    stillness: float = 1.0
+
+    def nodes(self, x: Grid, y: Grid, radius: float) -> Grid:
+        """Return the displacements (rows, columns, 2) at a grid with columns ``x`` and rows ``y``."""
+        weights = kernel_weights(self.dst, self.moved, radius, self.stiffness)
+        return _kernel_grid(self.dst, weights, x, y, radius) * self._fade(x, y)[:, :, None]
+
+    def _fade(self, x: Grid, y: Grid) -> Grid:
+        origin, pitch, shape = np.array([x[0], y[0]]), x[1] - x[0], (len(y), len(x))
+        inside = np.zeros(shape, np.uint8)
+        corners = np.rint((self.outer - origin) / pitch * 16).astype(np.int32)
+        cv2.fillConvexPoly(inside, cv2.convexHull(corners), (1,), cv2.LINE_8, 4)
+        to_outer = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pitch - self.margin
+        to_inner = _distance_to_hull((self.inner - origin) / pitch, shape) * pitch
+        share = to_outer / np.maximum(to_outer + to_inner, 1e-9)
+        fade = _smoothstep(np.where(to_outer > 0.0, share / _FULL_SHARE, 0.0))
+        if self.still is not None:
+            away = _distance_to_hull((self.still.points - origin) / pitch, shape) * pitch
+            fade *= 1.0 - self.stillness * (1.0 - _smoothstep(away / self.still.rise))
+        return fade
+
+
+def displacement_field(
+    src: Points2,
+    dst: Points2,
+    shape: tuple[int, int],
+    *,
+    radius: float,
+    stiffness: float | Grid = 0.0,
+    limit: bool = True,
+    window: Window | None = None,
+    local: LocalMotion | None = None,
+) -> DisplacementField:
+    """Return a smooth field that moves the picture's content from ``src`` to ``dst``.
+
+    Parameters
+    ----------
+    src, dst : (N, 2) float64
+        The control points in the input and in the output. A point with equal ``src`` and ``dst``
+        keeps its surroundings in place.
+    shape : (int, int)
+        Rows and columns of the picture.
+    radius : float
+        The distance in pixels, along x and along y, beyond which a control point has no influence.
+    stiffness : float or (N,) float64
+        The weight of smoothness against exactness: one value, or one for each control point. At 0,
+        the field passes through the control points exactly, and they must be distinct. A higher
+        value spreads motion to neighbours, and flattens sharp motions most.
+    limit : bool
+        If true, the field is scaled down in and around places where it folds, so that its Jacobian
+        determinant is above `MINIMUM_JACOBIAN` everywhere.
+    window : Window, optional
+        The area in which the field may be non-zero. By default, the field is not restricted.
+    local : LocalMotion, optional
+        A motion to add.
+
+    Notes
+    -----
+    Where the field would need pixels from outside the picture, it fades towards the edge of the picture. So
+    this edge stays in place.
+
+    The kernel is Wendland's phi(1,1) (1995, doi:10.1007/BF02123482) along each axis.
+
+    Raises
+    ------
+    ValueError
+        If ``src`` and ``dst`` are not finite, (N, 2) and of equal shape, or the radius is not
+        positive.
+    """
+    check_points(src, 2, "src")
+    check_points(dst, 2, "dst")
+    if src.shape != dst.shape:
+        raise ValueError(f"src and dst must have the same shape, not {src.shape} and {dst.shape}")
+    if not radius > 0:
+        raise ValueError(f"radius must be positive, not {radius}")
+    moved = src - dst
+    if local is None and not moved.any():
+        return _zero_field(shape)
+
+    pitch = max(1.0, radius / _NODES_PER_RADIUS)
+    low = np.maximum(dst.min(axis=0) - radius, -pitch)
+    high = np.minimum(dst.max(axis=0) + radius, (shape[1] - 1 + pitch, shape[0] - 1 + pitch))
+    columns, rows = (np.ceil((high - low) / pitch).astype(int) + 1).tolist()
+    if columns < 2 or rows < 2:
+        return _zero_field(shape)
+    x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
+    nodes = np.zeros((rows, columns, 2))
+    if moved.any():
+        weights = kernel_weights(dst, moved, radius, stiffness)
+        nodes += _kernel_grid(dst, weights, x, y, radius)
+    if local is not None:
+        nodes += local.nodes(x, y, radius)
+    nodes[:, :, 0] *= _edge_fade(x, shape[1] - 1, nodes[:, :, 0])
+    nodes[:, :, 1] *= _edge_fade(y, shape[0] - 1, nodes[:, :, 1].T)[:, None]
+
+    if window is not None:
+        nodes *= window.factors(low, pitch, nodes.shape[:2])[:, :, None]
+    field = _trimmed(DisplacementField(shape, (float(low[0]), float(low[1])), pitch, nodes))
+    return _unfolded(field) if limit else field
+
+
+def _kernel_grid(points: Points2, weights: Points2, x: Grid, y: Grid, radius: float) -> Grid:
+    """Return the sum (len(y), len(x), 2) of the weighted kernels at ``points``, on a grid."""
+    along_x, along_y = _wendland(x, points[:, 0], radius), _wendland(y, points[:, 1], radius)
+    return np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
+
+
+def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
+    """Return the weights (N, 2) with which the kernels at ``points`` (N, 2) add up to ``values`` (N, 2).
+
+    `kernel_sum` evaluates the sum. With a ``stiffness`` above 0, the sum is smoother and does not reach
+    ``values`` exactly. ``stiffness`` is added to the diagonal of the system of equations.
+
+    Raises
+    ------
+    ValueError
+        If two points coincide and ``stiffness`` is 0.
+    """
+    system = _kernel_matrix(points, points, radius)
+    # Adding 1e-10 has no visible effect, but keeps the system positive definite despite rounding.
+    system[np.diag_indices_from(system)] += stiffness + 1e-10
+    try:
+        weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
+    except np.linalg.LinAlgError as error:
+        raise ValueError("control points coincide: set stiffness above 0") from error
+    return weights
+
+
+def kernel_sum(points: Points2, weights: Points2, radius: float, query: Points2) -> Points2:
+    """Return the sum (M, 2) of the weighted kernels at ``points``, evaluated at ``query`` (M, 2)."""
+    field: Points2 = _kernel_matrix(query, points, radius) @ weights
+    return field
+
+
+def minimum_jacobian(field: DisplacementField) -> float:
+    """Return the smallest Jacobian determinant of the map p -> p + displacement(p).
+
+    The determinant is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
+    determinant of an unchanged picture; 0 or less means a fold.
+    """
+    if field.is_zero:
+        return 1.0
+    trace, determinant = _gradient_invariants(field)
+    return float(min(1.0, (1.0 + trace + determinant).min()))
+
+
+def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
+    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis.
+
+    With r = distance / ``radius``, the kernel is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
+    """
+    distance = np.subtract.outer(first / radius, second / radius)
+    np.abs(distance, out=distance)
+    np.minimum(distance, 1.0, out=distance)
+    inner = 1.0 - distance
+    distance *= 3.0
+    distance += 1.0
+    for _ in range(3):
+        distance *= inner
+    return distance
+
+
+def _kernel_matrix(query: Points2, points: Points2, radius: float) -> Grid:
+    matrix = _wendland(query[:, 0], points[:, 0], radius)
+    matrix *= _wendland(query[:, 1], points[:, 1], radius)
+    return matrix
+
+
+def is_moving(displacements: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask (rows, columns): True where the displacement (rows, columns, 2) is visible."""
+    x, y = displacements[:, :, 0], displacements[:, :, 1]
+    return np.asarray(np.maximum(np.abs(x), np.abs(y)) > INVISIBLE)
+
+
+def _zero_field(shape: tuple[int, int]) -> DisplacementField:
+    return DisplacementField(shape, (0.0, 0.0), 1.0, np.zeros((2, 2, 2)))
+
+
+def _trimmed(field: DisplacementField) -> DisplacementField:
+    """Return the field with its grid cut to the area of visible displacements."""
+    seen = is_moving(field.nodes)
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if len(rows) == 0:
+        return _zero_field(field.shape)
+    top, left = max(int(rows[0]) - 1, 0), max(int(columns[0]) - 1, 0)
+    kept = field.nodes[top : int(rows[-1]) + 2, left : int(columns[-1]) + 2]
+    origin = field.origin[0] + left * field.pitch, field.origin[1] + top * field.pitch
+    return DisplacementField(field.shape, origin, field.pitch, np.ascontiguousarray(kept))
+
+
+def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
+    """Return factors (P,) that fall to 0 at edges where the field would need pixels outside the picture.
+
+    ``displacement`` (Q, P) is the field's component along ``positions`` (P,). The factors fall over a
+    distance of four times the displacement at the edge. This reduces the Jacobian determinant by only about a
+    third.
+    """
+    fade, pitch = np.ones(len(positions)), positions[1] - positions[0]
+    for to_edge, outward in (
+        (positions, -displacement.min(axis=0)),
+        (last - positions, displacement.max(axis=0)),
+    ):
+        edge = int(np.argmin(np.abs(to_edge)))
+        if abs(to_edge[edge]) > pitch or outward[edge] <= INVISIBLE:
+            continue
+        band = 4.0 * outward[edge]
+        # The field may be larger inside the band than at the edge, so widen the band once.
+        band = max(band, 4.0 * float(outward[to_edge <= band].max(initial=0.0)))
+        fade *= _smoothstep(to_edge / band)
+    return fade
+
+
+def _smoothstep(t: Grid) -> Grid:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
+    """Return the weights (N, nodes) of the nodes in a Catmull-Rom spline, at N positions ``cells``.
+
+    A position is 0 to ``nodes - 1``. The end nodes are repeated outwards.
+    """
+    first = np.clip(np.floor(cells).astype(int), 0, nodes - 2)
+    t = cells - first
+    taps = (
+        t * (-1 + t * (2 - t)) / 2,
+        (2 + t * t * (-5 + 3 * t)) / 2,
+        t * (1 + t * (4 - 3 * t)) / 2,
+        t * t * (-1 + t) / 2,
+    )
+    columns = np.clip(first + np.arange(-1, 3)[:, None], 0, nodes - 1)
+    rows = np.broadcast_to(np.arange(len(cells)), columns.shape)
+    # The sparse constructor sums the weights of repeated end nodes.
+    return coo_array((np.stack(taps).ravel(), (rows.ravel(), columns.ravel())), (len(cells), nodes)).tocsr()
+
+
+def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
+    """Return trace and determinant (4, rows, columns) of the displacement's gradient.
+
+    The four entries of a node are at the node, half a cell to the right, half a cell below, and half a cell
+    to the right and below. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
+    """
+    planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
+    traces, determinants = [], []
+    for below in (0, 1):
+        for beside in (0, 1):
+            (xx, xy), (yx, yy) = (
+                (
+                    _filtered(plane, _SLOPE[beside], _VALUE[below]),
+                    _filtered(plane, _VALUE[beside], _SLOPE[below]),
+                )
+                for plane in planes
+            )
+            traces.append(xx + yy)
+            determinants.append(xx * yy - xy * yx)
+    return np.stack(traces), np.stack(determinants)
+
+
+# The weights of _spline_matrix at a node and halfway to the next one.
+_VALUE = (np.array([0.0, 1.0, 0.0, 0.0]), np.array([-1.0, 9.0, 9.0, -1.0]) / 16)
+_SLOPE = (np.array([-0.5, 0.0, 0.5, 0.0]), np.array([0.125, -1.375, 1.375, -0.125]))
+
+
+def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
+    filtered = cv2.sepFilter2D(plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(filtered, np.float64)
+
+
+def _unfolded(field: DisplacementField) -> DisplacementField:
+    """Return the field, scaled down where it would fold, and with a smooth transition around these places."""
+    for _ in range(_LIMITING_ROUNDS):
+        if minimum_jacobian(field) >= _JACOBIAN_TARGET:
+            return field
+        factors = _unfolding_factors(field, _JACOBIAN_AIM)
+        # Take the minimum over a disc, and then means over smaller boxes. The result is smooth, and never
+        # above the factors.
+        reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
+        least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
+        for _ in range(2):
+            least = cv2.blur(least, (2 * reach + 1, 2 * reach + 1), borderType=cv2.BORDER_REPLICATE)
+        nodes = field.nodes * np.asarray(least, np.float64)[:, :, None]
+        field = DisplacementField(field.shape, field.origin, field.pitch, nodes)
+    return field.scaled(float(_unfolding_factors(field, _JACOBIAN_TARGET).min()))
+
+
+def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
+    """Return each node's largest factor, up to 1, that keeps nearby Jacobians at ``target`` or above."""
+    trace, determinant = _gradient_invariants(field)
+    # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
+    # divide by d, which may be 0.
+    room = 1.0 - target
+    discriminant = trace * trace - 4.0 * determinant * room
+    denominator = -trace + np.sqrt(np.maximum(discriminant, 0.0))
+    crosses = (discriminant >= 0) & (denominator > 2.0 * room)
+    factors = np.where(crosses, 2.0 * room / np.where(crosses, denominator, 1.0), 1.0)
+    # The points half a cell above and to the left are stored with the previous nodes.
+    nearest = cv2.erode(np.ascontiguousarray(factors.min(axis=0)), np.ones((3, 3), np.uint8))
+    return np.asarray(nearest, np.float64)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    offsets = np.arange(-radius, radius + 1)
+    return (np.hypot(offsets, offsets[:, None]) <= radius).astype(np.uint8)
+
+
+def _distance_to_hull(points: Points2, shape: tuple[int, ...]) -> Grid:
+    """Return the distance of each grid cell (rows, columns) to the convex hull of ``points``, in cells."""
+    outside = np.ones(shape[:2], np.uint8)
+    fraction_bits = 4
+    corners = np.rint(points * 2**fraction_bits).astype(np.int32)
+    cv2.fillConvexPoly(outside, cv2.convexHull(corners), (0,), cv2.LINE_8, fraction_bits)
+    if outside.all():
+        # The hull is outside the grid.
+        return np.full(shape[:2], np.inf)
+    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float64)
