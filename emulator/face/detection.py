@@ -260,7 +260,7 @@ class MediaPipeDetector:
         return (place if abs(roll) <= _UPRIGHT_ROLL else turned(place, roll)), score
 
     def _look(self, crop: Image) -> FoundBox | None:
-        """Return the box with the highest score that the short-range detector finds in the middle of a crop."""
+        """Return the box with the highest score of the short-range detector in the middle of a crop."""
         near = [
             box
             for box in self._short_range(crop)

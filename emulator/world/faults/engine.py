@@ -194,7 +194,7 @@ class Faults(Stateful):
             raise ImpossibleFault(rule.match.operation, possible)
 
     def _places_of(self, rule: FaultRule, vendor: str | None) -> list[str]:
-        """Return the operations of ``vendor``, or of all vendors, where every part of the effect can happen."""
+        """Return the operations of ``vendor``, or of all, where every part of the effect can happen."""
         return [
             operation
             for name, contract in self._contracts.items()
