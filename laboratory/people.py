@@ -59,7 +59,7 @@ _RANK = 30
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The evidence that is detected in pictures of one look, and the true shapes.
+    """The evidence that is detected in pictures from one renderer, and the true shapes.
 
     Attributes
     ----------

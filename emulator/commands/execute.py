@@ -241,7 +241,7 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
 
 
 def _settings(options: _Options) -> Settings:
-    """Return the settings from the environment, with the values that options override.
+    """Return the settings from the environment, overridden by the options.
 
     Raises
     ------

@@ -55,8 +55,9 @@ class ControlApplication(FastAPI):
 def _describe_responses(operation: dict[str, Any]) -> None:
     """Correct the schemas that FastAPI writes for the responses of an operation.
 
-    FastAPI describes streams of events with ``itemSchema``, which OpenAPI 3.1 does not have. FastAPI also
-    gives lists and objects titles that only repeat the name of the function, such as ``Response List Tasks``.
+    FastAPI describes streams of events with ``itemSchema``, which OpenAPI 3.1 does not have. The
+    schemas of lists and objects also have titles that only repeat the name of the function, such as
+    ``Response List Tasks``.
     """
     for response in operation["responses"].values():
         for media in response.get("content", {}).values():

@@ -58,8 +58,8 @@ def loop_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array
 def midpoint_subdivision(triangles: Triangles, count: int) -> tuple[sparse.csr_array, Triangles]:
     """Return a subdivision as ``loop_subdivision`` does, but without smoothing.
 
-    Old vertices stay in place, and new vertices are the midpoints of edges. So triangles stay flat, as
-    a texture layout requires.
+    Old vertices stay in place, and new vertices are the midpoints of edges. So the four new triangles cover
+    exactly the old one, as a texture layout requires.
     """
     halves, middle, _ = _edges(triangles, count)
     new = count + np.arange(len(halves))

@@ -16,8 +16,8 @@ def begun_certificate(
 ) -> x509.CertificateBuilder:
     """Return a builder for a certificate, which is self-signed if ``issuer`` is None.
 
-    The common name is not a host name. Some clients would compare it with the host, and long host names do
-    not fit.
+    The common name is not a host name, because some clients would then compare only this name with the host,
+    and because long host names do not fit.
     """
     subject = x509.Name(
         [

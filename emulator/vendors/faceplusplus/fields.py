@@ -134,7 +134,7 @@ class Fields:
 
 
 async def read_image(field: ImageField, call: Call, world: World, settings: FacePlusPlusSettings) -> bytes:
-    """Return the bytes of an image. If the call has a fault for pictures, the fault has been applied.
+    """Return the bytes of an image, changed by the call's fault for pictures, if it has one.
 
     Raises
     ------

@@ -261,7 +261,7 @@ class Journal(Stateful):
             self._readers.discard(news)
 
     def wake(self) -> None:
-        """Wake the readers of the stream, so that they check for new calls and call ``is_over``."""
+        """Wake the readers of the stream, so that they run ``is_over`` and look for new calls."""
         for reader in self._readers:
             reader.set()
 

@@ -40,7 +40,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A registered file: the key of its object, and the time of the registration."""
+    """A registered file: the key under which its bytes are stored, and the time of the registration."""
 
     object: str
     created_at: float
