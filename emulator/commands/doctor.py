@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from face_api_emulator.client.models import Health
 
 CONNECT_SECONDS = 5.0
-"""Seconds to wait for a connection."""
+"""Seconds to wait for a connection, or for a response of the emulator."""
 
 SKEW_SECONDS = 60.0
 """Smallest difference between two clocks, in seconds, at which signatures and certificates can fail."""
@@ -156,8 +156,19 @@ def _models() -> Finding:
 
 
 def _emulator(url: str) -> tuple[Health | None, Finding]:
+    from urllib.error import HTTPError
+
     from face_api_emulator.client import Client, ControlError, EmulatorUnreachable
 
+    try:
+        # The client waits for a response for a minute. Another server on the port may never answer.
+        with _open_ready(url):
+            pass
+    except HTTPError:
+        pass  # it answers
+    except (OSError, ValueError) as error:
+        remedy = "start it with `face-emulator serve`, or check --url"
+        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({error})", remedy)
     try:
         with Client(url) as client:
             health = client.health()
@@ -271,12 +282,8 @@ def _connect_directly(name: str) -> socket.socket | str:
 @json_option
 def healthcheck(*, url: str, as_json: bool) -> None:
     """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
-    import urllib.request
-
-    # Ignore the proxy of the environment, like all commands that call the emulator.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS):
+        with _open_ready(url):
             if as_json:
                 print_json({"ready": True})
     except (OSError, ValueError) as error:
@@ -284,3 +291,15 @@ def healthcheck(*, url: str, as_json: bool) -> None:
             print_json({"ready": False})
         click.echo(f"face-emulator: {url} is not ready: {error}", err=True)
         raise Exit(1) from error
+
+
+def _open_ready(url: str) -> AbstractContextManager[object]:
+    """Request the readiness of the emulator, and wait for at most ``CONNECT_SECONDS``."""
+    import urllib.request
+
+    # Ignore the proxy of the environment, like all commands that call the emulator.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answer: AbstractContextManager[object] = opener.open(
+        f"{url.rstrip('/')}/_emulator/ready", timeout=CONNECT_SECONDS
+    )
+    return answer
