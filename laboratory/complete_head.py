@@ -306,8 +306,8 @@ def face_units(
 ) -> dict[str, Points3]:
     """Return the displacements (V, 3) of each face unit, in centimetres.
 
-    Units of the two sides are made mirror images of each other, which they are up to a millimetre. Those of an
-    eye also move vertices inside the head that are far from it. These displacements are left out.
+    Units of the two sides are made mirror images of each other, which they are up to a millimetre. Those of
+    an eye also move vertices inside the head that are far from it. These displacements are left out.
     """
     fields = {}
     for path in sorted(folder.glob("*.target")):
