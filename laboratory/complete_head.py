@@ -52,7 +52,7 @@ _LIPS_CM, _SECTION_CM, _FINE, _FACING, _FRONT = 0.9, 0.03, 12, 0.2, 0.1
 _OVERLAP_CM = 0.02
 # The distance of the inner lips of a closed mouth in ``emulator.face.likely_shape``.
 _CLOSED_CM = 0.03
-# The face units of an eye fade out between these distances from the eyeball's centre.
+# Blinks and looks fade out between these distances from the eyeball's centre.
 _AROUND_EYE_CM = (2.8, 3.8)
 UNIT_STEP_CM = 0.001
 """The displacements of face units are stored as multiples of this."""
@@ -306,8 +306,8 @@ def face_units(
 ) -> dict[str, Points3]:
     """Return the displacements (V, 3) of each face unit, in centimetres.
 
-    Units of the two sides are made mirror images of each other, which they are up to a millimetre. Those of
-    an eye also move vertices inside the head that are far from it. These displacements are left out.
+    Units of the two sides are made mirror images of each other, which they are up to a millimetre. Blinks
+    and looks also move vertices inside the head, far from the eye. These displacements are left out.
     """
     fields = {}
     for path in sorted(folder.glob("*.target")):
@@ -316,7 +316,7 @@ def face_units(
         own = people.number[numbers[:, 0].astype(int)]
         field = np.zeros_like(vertices)
         field[own[own >= 0]] = numbers[own >= 0, 1:] * _CM_PER_DM
-        if path.stem.startswith("eye"):
+        if path.stem.startswith(("eyeBlink", "eyeLook")):
             side = 2 if path.stem.endswith("Left") else 1
             centre = vertices[people.ends[side - 1] : people.ends[side]].mean(axis=0)
             away = np.linalg.norm(vertices - centre, axis=1)
