@@ -111,7 +111,7 @@ def coefficients(vertices: Points3) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If the shape is wrong.
+        If ``vertices`` is not (468, 3).
     """
     canonical = canonical_data().mesh
     if vertices.shape != canonical.vertices.shape:

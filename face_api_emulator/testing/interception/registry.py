@@ -97,7 +97,7 @@ def check_target(host: object, port: object) -> None:
 
 
 def refuse_datagrams(host: object) -> None:
-    """Raise an error if a name, or the address that stands for it, is redirected."""
+    """Raise an error if ``host`` is a redirected name, or the placeholder address of one."""
     found = find_route(host)
     if found is not None:
         raise ConnectionRefusedError(f"{found[0]} is redirected to an emulator, which only supports TCP")
