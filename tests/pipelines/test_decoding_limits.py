@@ -107,7 +107,7 @@ print((peak() - before) // 1024)
     ("width", "height", "options", "result"),
     [
         (8000, 7500, {}, "2"),
-        (20_000, 20_000, {}, "4"),
+        (16_000, 13_000, {}, "4"),
         (8000, 7500, {"progressive": True}, "2"),
         (12_000, 12_000, {"progressive": True, "subsampling": 0}, "refused"),
     ],
