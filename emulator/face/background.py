@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.face.displacement import DisplacementField
+from emulator.face.displacement import DisplacementField, disc, smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
@@ -195,12 +195,13 @@ def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
     """Return the doubt about the mask around each pixel, from 0 (no doubt) to 1."""
     low, high = _DOUBTFUL
     doubtful = ((person > low) & (person < high)) | ((face > 0) & (person <= _PERSON))
-    wide = cv2.erode(doubtful.astype(np.uint8), _disc(_DOUBT_RADIUS * unit), borderValue=(0,))
+    wide = cv2.erode(doubtful.astype(np.uint8), disc(max(1, round(_DOUBT_RADIUS * unit))), borderValue=(0,))
     if not wide.any():
         return np.zeros(person.shape, np.float32)
     away = cv2.distanceTransform(1 - wide, cv2.DIST_L2, cv2.DIST_MASK_5) / unit
-    t = np.clip((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
+    return smoothstep(
+        np.asarray((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE, np.float32)
+    )
 
 
 def _unfolded(share: Plane, moved: Plane) -> Plane:
@@ -229,9 +230,3 @@ def _jacobian(share: Plane, moved: Plane) -> Plane:
 def _slopes(plane: Plane) -> tuple[Plane, Plane]:
     across, down = plane[:, 1:] - plane[:, :-1], plane[1:] - plane[:-1]
     return (across[1:] + across[:-1]) / 2, (down[:, 1:] + down[:, :-1]) / 2
-
-
-def _disc(radius: float) -> NDArray[np.uint8]:
-    reach = max(1, round(radius))
-    offsets = np.arange(-reach, reach + 1)
-    return (np.hypot(offsets, offsets[:, None]) <= reach + 0.3).astype(np.uint8)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from importlib import resources
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.mesh import Mesh
+from emulator.face.stored import stored_arrays
 from emulator.face.types import Points2, Points3, Triangles
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class Region(IntEnum):
@@ -68,29 +65,19 @@ class CanonicalData:
 @cache
 def canonical_data() -> CanonicalData:
     """Return the stored canonical head. The first call reads the file."""
-    with (
-        resources.files("emulator.face").joinpath("data/canonical_mesh.npz").open("rb") as stream,
-        np.load(stream, allow_pickle=False) as stored,
-    ):
-        triangles = _read_only(stored["triangles"].astype(np.int32))
-        extended_uv = _read_only(stored["uv"].astype(np.float64))
-        mesh = Mesh(
-            _read_only(stored["vertices"].astype(np.float64)),
-            triangles,
-            extended_uv[: len(stored["vertices"])],
-            triangles,
-        )
-        return CanonicalData(
-            mesh,
-            _read_only(stored["regions"].astype(np.uint8)),
-            _read_only(stored["mouth_opening"].astype(np.float64)),
-            _read_only(stored["harmonics"].astype(np.float64)),
-            _read_only(stored["frequencies"].astype(np.float64)),
-            _read_only(stored["deviation_law"].astype(np.float64)),
-            _read_only(stored["extension"].astype(np.float64)),
-            _read_only(stored["extension_triangles"].astype(np.int32)),
-            extended_uv,
-        )
+    stored = stored_arrays("canonical_mesh")
+    vertices, triangles, extended_uv = stored["vertices"], stored["triangles"], stored["uv"]
+    return CanonicalData(
+        Mesh(vertices, triangles, extended_uv[: len(vertices)], triangles),
+        stored["regions"],
+        stored["mouth_opening"],
+        stored["harmonics"],
+        stored["frequencies"],
+        stored["deviation_law"],
+        stored["extension"],
+        stored["extension_triangles"],
+        extended_uv,
+    )
 
 
 def canonical_mesh() -> Mesh:
@@ -111,8 +98,3 @@ def region_triangles(region: Region) -> NDArray[np.bool_]:
     """Return a mask (T,) of the canonical mesh's triangles that cover ``region``."""
     covered: NDArray[np.bool_] = canonical_data().regions == region
     return covered
-
-
-def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    array.flags.writeable = False
-    return array

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +31,11 @@ from emulator.face.landmarks import (
     UPPER_LIP_INNER,
     UPPER_LIP_OUTER,
 )
+from emulator.face.laplacian import cotangent_weights
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.pose import similarity_transform
+from emulator.face.stored import stored_arrays
 from emulator.face.types import Matrix, Points3, Triangles, check_points
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 PARTS: Final = ("skin", "right_eye", "left_eye", "upper_teeth", "lower_teeth", "tongue")
 """The parts, in the order of their vertices and triangles. Left and right are the person's own."""
@@ -233,34 +232,24 @@ def complete_head(face: Points3) -> CompleteHead:
 @cache
 def complete_head_data() -> CompleteHeadData:
     """Return the stored head. The first call reads the file."""
-    with (
-        resources.files("emulator.face").joinpath("data/complete_head.npz").open("rb") as stream,
-        np.load(stream, allow_pickle=False) as stored,
-    ):
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = stored_arrays("complete_head")
     part_vertices, part_triangles = (
         dict(zip(PARTS, _slices(arrays[f"part_{name}"]), strict=True)) for name in ("vertices", "triangles")
     )
-    moving = _read_only(arrays["unit_vertices"].astype(np.int32))
-    displacements = _read_only(arrays["unit_offsets"] * _UNIT_STEP_CM)
+    displacements = arrays["unit_offsets"] * _UNIT_STEP_CM
+    displacements.flags.writeable = False
     units = {
-        str(name): FaceUnit(moving[rows], displacements[rows])
+        str(name): FaceUnit(arrays["unit_vertices"][rows], displacements[rows])
         for name, rows in zip(arrays["unit_names"], _slices(arrays["unit_counts"]), strict=True)
     }
-    mesh = Mesh(
-        _read_only(arrays["vertices"].astype(np.float64)),
-        _read_only(arrays["triangles"].astype(np.int32)),
-        _read_only(arrays["uv"].astype(np.float64)),
-        _read_only(arrays["uv_triangles"].astype(np.int32)),
-    )
     return CompleteHeadData(
-        mesh,
-        _read_only(arrays["mirror"].astype(np.int32)),
+        Mesh(arrays["vertices"], arrays["triangles"], arrays["uv"], arrays["uv_triangles"]),
+        arrays["mirror"],
         MappingProxyType(part_vertices),
         MappingProxyType(part_triangles),
-        _read_only(arrays["corners"].astype(np.int32)),
-        _read_only(arrays["weights"].astype(np.float64)),
-        _read_only(arrays["offsets"].astype(np.float64)),
+        arrays["corners"],
+        arrays["weights"],
+        arrays["offsets"],
         MappingProxyType(units),
     )
 
@@ -303,21 +292,9 @@ def _skin() -> _Skin:
 
 
 def _laplacian(vertices: Points3, triangles: Triangles) -> tuple[sparse.csr_array, NDArray[np.float64]]:
-    """Return the Laplacian (V, V), and the area (V,) of each vertex in cm2.
-
-    The edges have cotangent weights, clipped to positive values, as in ``emulator.face.expression``.
-    """
-    count = len(vertices)
-    matrix, area = sparse.csr_array((count, count)), np.zeros(count)
-    for corner in range(3):
-        a, b, c = triangles[:, [corner, (corner + 1) % 3, (corner + 2) % 3]].T
-        one, other = vertices[a] - vertices[c], vertices[b] - vertices[c]
-        twice_area = np.linalg.norm(np.cross(one, other), axis=1)
-        weight = np.clip((one * other).sum(axis=1) / np.maximum(twice_area, 1e-9) / 2, 0.02, 5.0)
-        matrix = matrix + sparse.csr_array(sparse.coo_array((weight, (a, b)), shape=(count, count)))
-        np.add.at(area, a, twice_area / 6)
-    weights = matrix + matrix.T
-    degree: NDArray[np.float64] = np.asarray(weights.sum(axis=1)).reshape(-1)
+    """Return the Laplacian (V, V), and the area (V,) of each vertex in cm2."""
+    weights, area = cotangent_weights(vertices, triangles)
+    degree: NDArray[np.float64] = np.asarray(weights.sum(axis=1), np.float64).reshape(-1)
     return sparse.csr_array(sparse.diags_array(degree) - weights), np.maximum(area, _LEAST_AREA_CM2)
 
 
@@ -441,12 +418,7 @@ def _move_teeth(vertices: Points3, face: Points3, residual: Points3, joint: NDAr
         vertices[moved] = (vertices[moved] - joint) @ turn.T + joint
 
 
-def _slices(counts: NDArray[np.int16]) -> list[slice]:
+def _slices(counts: NDArray[np.int32]) -> list[slice]:
     """Return consecutive slices with the given lengths."""
     ends = np.cumsum(counts, dtype=np.int64).tolist()
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-
-
-def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    array.flags.writeable = False
-    return array

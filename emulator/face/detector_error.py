@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.canonical import canonical_data, canonical_mesh
 from emulator.face.landmarks import MIRROR, SURFACE_COUNT
+from emulator.face.stored import stored_arrays
 from emulator.face.types import Matrix
 
 POSE_TERMS = 6
@@ -70,16 +70,7 @@ class DetectorError:
 @cache
 def detector_error() -> DetectorError:
     """Return the measured errors. The first call reads the file."""
-    with (
-        resources.files("emulator.face").joinpath("data/detector_error.npz").open("rb") as stream,
-        np.load(stream, allow_pickle=False) as stored,
-    ):
-        found = DetectorError(
-            **{field.name: stored[field.name].astype(np.float64) for field in fields(DetectorError)}
-        )
-    for field in fields(DetectorError):
-        getattr(found, field.name).flags.writeable = False
-    return found
+    return DetectorError(**stored_arrays("detector_error"))
 
 
 def pose_terms(yaw_deg: NDArray[np.float64], pitch_deg: NDArray[np.float64]) -> NDArray[np.float64]:

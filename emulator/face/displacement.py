@@ -18,7 +18,7 @@ input at p + displacement(p).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from scipy.sparse import coo_array, csr_array
 from emulator.face.types import Points2, check_points
 
 Grid: TypeAlias = NDArray[np.float64]
+_Real = TypeVar("_Real", bound=np.floating[Any])
 
 MINIMUM_JACOBIAN = 0.1
 """Lower limit of the Jacobian determinant in the fields that ``displacement_field`` returns by default. So
@@ -180,10 +181,10 @@ class Window:
         def outside(points: Points2) -> Grid:
             return _distance_to_hull((points - origin) / pitch, shape) * pitch
 
-        factors = _smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
+        factors = smoothstep((self.end - outside(self.points)) / (self.end - self.begin))
         for area in self.protected:
             # Start two nodes further out, because the spline depends on nodes up to two cells away.
-            factors *= _smoothstep((outside(area.points) - 2.0 * pitch) / area.rise)
+            factors *= smoothstep((outside(area.points) - 2.0 * pitch) / area.rise)
         return factors
 
 
@@ -232,10 +233,10 @@ class LocalMotion:
         to_outer = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pitch - self.margin
         to_inner = _distance_to_hull((self.inner - origin) / pitch, shape) * pitch
         share = to_outer / np.maximum(to_outer + to_inner, 1e-9)
-        fade = _smoothstep(np.where(to_outer > 0.0, share / _FULL_SHARE, 0.0))
+        fade = smoothstep(np.where(to_outer > 0.0, share / _FULL_SHARE, 0.0))
         if self.still is not None:
             away = _distance_to_hull((self.still.points - origin) / pitch, shape) * pitch
-            fade *= 1.0 - self.stillness * (1.0 - _smoothstep(away / self.still.rise))
+            fade *= 1.0 - self.stillness * (1.0 - smoothstep(away / self.still.rise))
         return fade
 
 
@@ -425,13 +426,15 @@ def _edge_fade(positions: Grid, last: int, displacement: Grid) -> Grid:
         band = 4.0 * outward[edge]
         # The field may be larger inside the band than at the edge, so widen the band once.
         band = max(band, 4.0 * float(outward[to_edge <= band].max(initial=0.0)))
-        fade *= _smoothstep(to_edge / band)
+        fade *= smoothstep(to_edge / band)
     return fade
 
 
-def _smoothstep(t: Grid) -> Grid:
+def smoothstep(t: NDArray[_Real]) -> NDArray[_Real]:
+    """Return 0 up to 0, 1 from 1 on, and a smooth rise in between."""
     t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    step: NDArray[_Real] = t * t * (3.0 - 2.0 * t)
+    return step
 
 
 def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
@@ -494,7 +497,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
         # Take the minimum over a disc, and then means over smaller boxes. The result is smooth, and never
         # above the factors.
         reach = max(1, round(_LIMIT_REACH * _NODES_PER_RADIUS / 2))
-        least = cv2.erode(factors, _disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
+        least = cv2.erode(factors, disc(2 * reach), borderType=cv2.BORDER_REPLICATE)
         for _ in range(2):
             least = cv2.blur(least, (2 * reach + 1, 2 * reach + 1), borderType=cv2.BORDER_REPLICATE)
         nodes = field.nodes * np.asarray(least, np.float64)[:, :, None]
@@ -517,7 +520,8 @@ def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
     return np.asarray(nearest, np.float64)
 
 
-def _disc(radius: int) -> NDArray[np.uint8]:
+def disc(radius: int) -> NDArray[np.uint8]:
+    """Return a disc of ones (2 * radius + 1, 2 * radius + 1), for morphological operations."""
     offsets = np.arange(-radius, radius + 1)
     return (np.hypot(offsets, offsets[:, None]) <= radius).astype(np.uint8)
 

@@ -27,6 +27,7 @@ from emulator.face.landmarks import (
     UPPER_LIP_INNER,
     UPPER_LIP_OUTER,
 )
+from emulator.face.laplacian import cotangent_weights
 from emulator.face.types import Matrix, Points3
 
 
@@ -126,23 +127,11 @@ def _follow(
 def _bending() -> tuple[Matrix, NDArray[np.float64]]:
     """Return the bending energy (468, 468) of the skin, in 1/cm2, and the area (468,) of each vertex, in cm2.
 
-    The triangles of the eyes and the mouth are left out, so that the lips can move apart. The edges have
-    cotangent weights (U. Pinkall and K. Polthier 1993, doi:10.1080/10586458.1993.10504266), clipped to
-    positive values.
+    The triangles of the eyes and the mouth are left out, so that the lips can move apart.
     """
     canonical = canonical_data()
-    vertices = canonical.mesh.vertices
     triangles = canonical.mesh.triangles[canonical.regions == Region.SKIN]
-    count = len(vertices)
-    laplacian, mass = np.zeros((count, count)), np.zeros(count)
-    for corner in range(3):
-        a, b, c = triangles[:, [corner, (corner + 1) % 3, (corner + 2) % 3]].T
-        one, other = vertices[a] - vertices[c], vertices[b] - vertices[c]
-        twice_area = np.linalg.norm(np.cross(one, other), axis=1)
-        weight = np.clip((one * other).sum(axis=1) / np.maximum(twice_area, 1e-9) / 2, 0.02, 5.0)
-        np.add.at(laplacian, (a, b), -weight)
-        np.add.at(laplacian, (b, a), -weight)
-        np.add.at(mass, a, twice_area / 6)
-    np.fill_diagonal(laplacian, 0.0)
+    weights, mass = cotangent_weights(canonical.mesh.vertices, triangles)
+    laplacian: Matrix = -weights.toarray()
     np.fill_diagonal(laplacian, -laplacian.sum(axis=1))
     return laplacian @ (laplacian / mass[:, None]), mass

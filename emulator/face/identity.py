@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from emulator.face.canonical import canonical_data
 from emulator.face.landmarks import MIRROR
 from emulator.face.mesh import Mesh
+from emulator.face.stored import stored_arrays
 from emulator.face.types import Points3
 
 IDENTITY_COUNT: Final = 80
@@ -58,19 +58,11 @@ def identity_modes() -> IdentityModes:
     (B. Vallet and B. Levy 2008, doi:10.1111/j.1467-8659.2008.01122.x), orthogonal to the first 16.
     ``laboratory.observability`` chooses the modes.
     """
-    with (
-        resources.files("emulator.face").joinpath("data/identity_modes.npz").open("rb") as stream,
-        np.load(stream, allow_pickle=False) as stored,
-    ):
-        fields = stored["modes"].astype(np.float64)
-        deviations = stored["deviations_cm"].astype(np.float64)
-        parities = stored["parities"].astype(np.float64)
+    stored = stored_arrays("identity_modes")
     # The file has single precision, so make the modes orthonormal in double precision.
-    modes = orthonormal(fields, parities)
-    found = IdentityModes(modes, deviations, parities)
-    for array in (found.modes, found.deviations_cm, found.parities):
-        array.flags.writeable = False
-    return found
+    modes = orthonormal(stored["modes"], stored["parities"])
+    modes.flags.writeable = False
+    return IdentityModes(modes, stored["deviations_cm"], stored["parities"])
 
 
 def mesh(identity_coefficients: NDArray[np.float64]) -> Mesh:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from emulator.face.detector_error import detector_error, pose_terms
 from emulator.face.fit import HeadFit, landmark_weights
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import similarity_transform
+from emulator.face.stored import stored_arrays
 from emulator.face.types import Matrix, Points3
 
 # Share of the detail that is added to the likely shape. Most of the detail is the detector's error. With a
@@ -47,16 +47,7 @@ class LikelyShape:
 @cache
 def likely_shape() -> LikelyShape:
     """Return the measured regression. The first call reads the file."""
-    with (
-        resources.files("emulator.face").joinpath("data/likely_shape.npz").open("rb") as stream,
-        np.load(stream, allow_pickle=False) as stored,
-    ):
-        found = LikelyShape(
-            **{field.name: stored[field.name].astype(np.float64) for field in fields(LikelyShape)}
-        )
-    for field in fields(LikelyShape):
-        getattr(found, field.name).flags.writeable = False
-    return found
+    return LikelyShape(**stored_arrays("likely_shape"))
 
 
 def evidence(fits: Sequence[HeadFit]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from emulator.face.displacement import (
     ProtectedArea,
     Window,
     displacement_field,
+    smoothstep,
 )
 from emulator.face.head_frame import MIDLINE_BOTTOM, MIDLINE_TOP, HeadFrame, check_landmarks, head_frame
 from emulator.face.landmarks import (
@@ -257,7 +258,7 @@ def _stiffness(landmarks: Points3) -> NDArray[np.float64]:
     flipped = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     towards_camera = vertex_normals(flipped, canonical_mesh().triangles)[:, 2]
     low, high = _FACING
-    hidden = 1.0 - _smoothstep((towards_camera - low) / (high - low))
+    hidden = 1.0 - smoothstep((towards_camera - low) / (high - low))
     stiffness = np.full(LANDMARK_COUNT, _STIFFNESS)
     stiffness[:SURFACE_COUNT] *= (_HIDDEN_STIFFNESS / _STIFFNESS) ** hidden
     return stiffness
@@ -325,7 +326,7 @@ def _sparing_teeth(points: Points3, moved: Points3, growth: float | None) -> Poi
     ``growth`` is the share by which the area of the lips grows, or None if the motion is not a growth. Lips
     that grow become thicker on the side away from the opening, and the mouth becomes only a little wider.
     """
-    free = _smoothstep((_aside(points) - _TEETH) / (1.0 - _TEETH))
+    free = smoothstep((_aside(points) - _TEETH) / (1.0 - _TEETH))
     spared: Points3 = moved * (1.0 - _over_teeth() * (1.0 - free))[:, None]
     if growth is None:
         return spared
@@ -362,7 +363,7 @@ def _opening(points: Points3) -> float:
     """Return how far the mouth is open, 0 to 1. ``points`` are landmarks (478, 3) in the head's frame."""
     upper, lower = list(UPPER_LIP_INNER[3:-3]), list(LOWER_LIP_INNER[3:-3])
     gap = np.linalg.norm(points[upper] - points[lower], axis=1).mean()
-    return float(_smoothstep((gap - _OPENING[0]) / (_OPENING[1] - _OPENING[0])))
+    return float(smoothstep((gap - _OPENING[0]) / (_OPENING[1] - _OPENING[0])))
 
 
 # Mean gap between the inner edges of the lips, in u: a mouth counts as closed below the first, and as open
@@ -420,10 +421,10 @@ def _weights(motion: Motion) -> NDArray[np.float64]:
     if motion.still:
         to_still = _distance(points, motion.still) + motion.give
         closeness = np.minimum(closeness, to_still / np.maximum(to_still + to_core, 1e-9))
-    weights = _smoothstep(closeness)
+    weights = smoothstep(closeness)
     if motion.side != "both":
         sideways = points[:, 0] if motion.side == "left" else -points[:, 0]
-        weights = weights * _smoothstep(sideways / motion.ramp)
+        weights = weights * smoothstep(sideways / motion.ramp)
     weights.flags.writeable = False
     return weights
 
@@ -432,9 +433,3 @@ def _distance(points: NDArray[np.float64], group: tuple[int, ...]) -> NDArray[np
     """Return the distance (478,) of each point to the nearest landmark of a group."""
     nearest: NDArray[np.float64] = cdist(points[list(group)], points).min(axis=0)
     return nearest
-
-
-def _smoothstep(t: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(t, 0.0, 1.0)
-    step: NDArray[np.float64] = t * t * (3.0 - 2.0 * t)
-    return step
