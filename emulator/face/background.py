@@ -46,9 +46,10 @@ _RIM = 0.006
 # Distance beyond the field up to which the share is computed, because doubt about the mask spreads.
 _MARGIN = 0.3
 
-# Minimum width of the strip in which the share falls. It applies where a person becomes wider by about
-# `_REACH` or more.
-_LEAST_STRIP = 0.004
+# Minimum width of the strip in which the share falls, in working pixels. It applies where a person becomes
+# wider by about `_REACH` or more. A narrower strip would be a jump, which folds. A wider one moves more of
+# the background.
+_LEAST_STRIP = 1.2
 
 # Maximum number of pixels per u in the segmented part. The model's mask has no finer details.
 _WORKING_UNIT = 100.0
@@ -74,7 +75,12 @@ _LEAST_FACE = 0.5
 
 # The smallest Jacobian determinant. Where it is lower, the share is moved towards 1, the unchanged field.
 _LEAST_JACOBIAN = 0.15
-_UNFOLDING_ROUNDS = 6
+_ROUNDING = 1e-6
+_UNFOLDING_ROUNDS = 8
+
+# Distance from a fold within which the share is moved, in working pixels. It must be as large as the largest
+# displacement of a working pixel, because the share changes there.
+_RELIEF_RADIUS = 8
 
 
 def person_share(
@@ -103,9 +109,12 @@ def person_share(
     Raises
     ------
     ValueError
-        If ``image`` is not an `Image`.
+        If ``image`` is not an `Image`, if ``field`` is for another size, or if the landmarks do not define
+        the axes of a head.
     """
     check_image(image)
+    if image.shape[:2] != field.shape:
+        raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
     frame_unit = head_frame(landmarks).unit
     oval = landmarks[list(FACE_OVAL), :2]
     rows, columns = field.pixels
@@ -183,7 +192,7 @@ def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
         borderMode=cv2.BORDER_REPLICATE,
     )
     to_person = np.maximum(to_person - np.float32(_RIM * unit), 0.0)
-    strip = np.float32(_LEAST_STRIP * unit)
+    strip = np.float32(_LEAST_STRIP)
     room = np.maximum(np.float32(_REACH * unit) - outside, np.maximum(strip - to_person, 0.0))
     share: Plane = room / np.maximum(room + to_person, np.float32(1e-6))
     # On the reshaped person, the share is exactly 1.
@@ -205,28 +214,38 @@ def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
 
 
 def _unfolded(share: Plane, moved: Plane) -> Plane:
-    """Return the share, moved towards 1 around places where the shared displacements would fold."""
+    """Return the share, moved towards 1 around places where the shared displacements would fold.
+
+    If they still fold after the last round, the share is 1 everywhere.
+    """
+    whole = np.ones_like(share)
+    # The field itself may be a little below the limit between the points at which it was checked.
+    least = min(_LEAST_JACOBIAN, float(_jacobian(whole, moved).min()) - _ROUNDING)
     for _ in range(_UNFOLDING_ROUNDS):
-        folds = _jacobian(share, moved) < _LEAST_JACOBIAN
+        folds = _jacobian(share, moved) < least
         if not folds.any():
             return share
         relief = np.zeros(share.shape, np.float32)
         relief[:-1, :-1] = folds
-        spread = cv2.GaussianBlur(cv2.dilate(relief, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
-        share = share + (1.0 - share) * np.asarray(spread, np.float32)
-    folds = _jacobian(share, moved) < _LEAST_JACOBIAN
-    return np.ones_like(share) if folds.any() else share
+        relief = np.asarray(cv2.dilate(relief, disc(_RELIEF_RADIUS)), np.float32)
+        relief = np.asarray(cv2.GaussianBlur(relief, (0, 0), _RELIEF_RADIUS / 2), np.float32)
+        share = share + (1.0 - share) * relief
+    return whole if (_jacobian(share, moved) < least).any() else share
 
 
 def _jacobian(share: Plane, moved: Plane) -> Plane:
-    """Return the Jacobian determinants (h - 1, w - 1) between the pixels, after the shared displacements."""
+    """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
+
+    They are those of the shared displacements, interpolated linearly between the pixels. The determinant of
+    such a cell is smallest at one of its corners.
+    """
     u, v = share * moved[:, :, 0], share * moved[:, :, 1]
-    ux, uy = _slopes(u)
-    vx, vy = _slopes(v)
-    jacobian: Plane = (1.0 + ux) * (1.0 + vy) - uy * vx
-    return jacobian
-
-
-def _slopes(plane: Plane) -> tuple[Plane, Plane]:
-    across, down = plane[:, 1:] - plane[:, :-1], plane[1:] - plane[:-1]
-    return (across[1:] + across[:-1]) / 2, (down[:, 1:] + down[:, :-1]) / 2
+    ux, vx = np.diff(u, axis=1), np.diff(v, axis=1)
+    uy, vy = np.diff(u, axis=0), np.diff(v, axis=0)
+    corners = [
+        (1.0 + ux[row]) * (1.0 + vy[:, column]) - uy[:, column] * vx[row]
+        for row in (slice(None, -1), slice(1, None))
+        for column in (slice(None, -1), slice(1, None))
+    ]
+    smallest: Plane = np.minimum.reduce(corners)
+    return smallest

@@ -17,7 +17,7 @@ from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.reshape import displaced_landmarks, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
-from emulator.face.synthetic import Background, HairType, SyntheticFaceSpec
+from emulator.face.synthetic import Background, HairType, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Mask, Points3
 from emulator.face.warp import Share, warp_cutout, warp_image
 from laboratory.background import drawn_person, line_motion
@@ -88,10 +88,11 @@ def test_a_line_beside_the_head_stays(
         kept = line_motion(
             person, landmarks, unit, field, person_share(image, landmarks, field, detector.segment_person)
         )
-        # A wider face comes close to the line, and the outline of the mask is not exact.
+        # A wider face comes close to the line, the outline of the mask is not exact, and the strip in which the
+        # share falls must not be so narrow that it folds.
         widens = end > 0 and name.startswith(("face_", "chin_"))
         assert kept.pixels.max() < (1.8 if widens else 0.6), (name, end)
-        assert (kept.pixels > 0.5).mean() < (0.08 if widens else 0.01), (name, end)
+        assert (kept.pixels > 0.5).mean() < (0.12 if widens else 0.01), (name, end)
 
 
 def test_the_person_moves_as_without_a_share(
@@ -111,15 +112,40 @@ def test_the_person_moves_as_without_a_share(
         assert share.sampled(below[:1], below[1:]) == pytest.approx(1.0)
 
 
+def smallest_jacobian(moved: NDArray[np.float64]) -> float:
+    """Return the smallest Jacobian determinant of displacements (H, W, 2), at any corner of any cell."""
+    across, down = np.diff(moved, axis=1), np.diff(moved, axis=0)
+    return min(
+        float(((1 + u[..., 0]) * (1 + v[..., 1]) - u[..., 1] * v[..., 0]).min())
+        for u in (across[:-1], across[1:])
+        for v in (down[:, :-1], down[:, 1:])
+    )
+
+
 @pytest.mark.parametrize("values", [SMALLEST, LARGEST, *NARROWER, {"face_width": 1.0}])
 def test_nothing_folds(
     image: Image, landmarks: Points3, detector: MediaPipeDetector, values: dict[str, float]
 ) -> None:
     field = field_of(image, landmarks, values)
     moved = displacement(field, share_of(image, landmarks, field, detector)).astype(np.float64)
-    across, down = np.diff(moved, axis=1)[:-1], np.diff(moved, axis=0)[:, :-1]
-    jacobian = (1 + across[..., 0]) * (1 + down[..., 1]) - across[..., 1] * down[..., 0]
-    assert jacobian.min() > 0.05
+    assert smallest_jacobian(moved) > 0.0
+
+
+@pytest.mark.parametrize("seed", [40, 41, 43])
+def test_no_combination_folds_or_moves_all_of_the_background(detector: MediaPipeDetector, seed: int) -> None:
+    picture = render_face(SyntheticFaceSpec(seed=seed, width=400, height=400)).image
+    face = detector.detect(picture)[0].landmarks
+    rng = np.random.default_rng(seed)
+    for number in range(8):
+        values = {
+            name: float(rng.choice(ends) if number % 2 else rng.uniform(*ends))
+            for name in NAMES
+            for ends in [(0.0, 1.0) if name in ONE_SIDED else (-1.0, 1.0)]
+        }
+        field = field_of(picture, face, values)
+        share = share_of(picture, face, field, detector)
+        assert share.values.min() == 0.0
+        assert smallest_jacobian(displacement(field, share).astype(np.float64)) > 0.0
 
 
 def test_pixels_without_a_share_are_the_inputs(
@@ -149,6 +175,14 @@ def test_fields_that_end_inside_the_face_need_no_segmentation(image: Image, land
     for name in ("nose_tip", "nose_bridge_width", "lip_peak", "eye_angle"):
         assert person_share(image, landmarks, field_of(image, landmarks, {name: 1.0}), refuse) is None
     assert person_share(image, landmarks, field_of(image, landmarks, {}), refuse) is None
+
+
+def test_a_field_for_another_picture_is_refused(
+    image: Image, landmarks: Points3, detector: MediaPipeDetector
+) -> None:
+    field = field_of(image, landmarks, LARGEST)
+    with pytest.raises(ValueError, match="the field is for"):
+        person_share(image[1:], landmarks, field, detector.segment_person)
 
 
 def test_a_mask_without_the_face_changes_nothing(image: Image, landmarks: Points3) -> None:

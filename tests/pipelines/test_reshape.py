@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from PIL import Image as PillowImage
 from PIL.JpegImagePlugin import JpegImageFile
 
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
+from emulator.face.head_frame import head_frame
 from emulator.face.reshape_parameters import ReshapeParameters
+from emulator.face.synthetic import SyntheticFaceSpec
 from emulator.face.types import Box
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import decode_original, decode_picture
@@ -19,6 +22,7 @@ from emulator.pipelines.detect import detect_faces
 from emulator.pipelines.encoding import encode_jpeg, encode_like, encode_png
 from emulator.pipelines.options import ImageRules, ReshapeOptions
 from emulator.pipelines.reshape import reshape_picture
+from laboratory.background import drawn_person
 
 RULES = ImageRules(frozenset({"jpeg", "png"}), longest_side=4096)
 OPTIONS = ReshapeOptions(
@@ -78,6 +82,24 @@ def test_a_png_is_unchanged_outside_the_face(portrait: NDArray[np.uint8]) -> Non
     assert far.mean() > 0.1
     assert np.array_equal(result[far], portrait[far])
     assert (result != portrait)[~far].any(axis=1).mean() > 0.3
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+def test_the_background_beside_the_head_stays(*, opaque: bool) -> None:
+    image, person = drawn_person(
+        SyntheticFaceSpec(seed=40, hair_type="short_straight", width=480, height=480)
+    )
+    u = head_frame(detector().detect(image)[0].landmarks).unit
+    away = cv2.distanceTransform((~person).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    beside = (away > 0.12 * u) & (away < 0.4 * u)
+    alpha = np.full(image.shape[:2], 255 if opaque else 200, np.uint8)
+    pixels = image if opaque else np.dstack([image, alpha])
+    options = replace(
+        OPTIONS, parameters=ReshapeParameters(face_width=-1.0), smoothing=0.0, color_evening=0.0
+    )
+    result = stored(reshape_picture(encoded(pixels, "PNG"), options).data)
+    assert (result != pixels).any(axis=2)[person].mean() > 0.2
+    assert (result != pixels).any(axis=2)[beside].mean() < 0.002
 
 
 def test_transparency_is_kept_and_moves_with_the_pixels(portrait: NDArray[np.uint8]) -> None:
