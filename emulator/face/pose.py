@@ -130,10 +130,14 @@ class WeakPerspective:
     rotation: Matrix
     translation: NDArray[np.float64]
 
-    def enlarged(self, factor: int) -> WeakPerspective:
-        """Return the camera for a picture that is ``factor`` times as wide and as high."""
-        # Pixel centres are at integers, so the corner of the picture is at -0.5.
-        return WeakPerspective(self.scale * factor, self.rotation, (self.translation + 0.5) * factor - 0.5)
+    def enlarged(self, factor: int, corner: tuple[int, int] = (0, 0)) -> WeakPerspective:
+        """Return the camera for the picture that begins at ``corner`` and was reduced by ``factor``.
+
+        ``corner`` holds x and y in the larger picture, in pixels.
+        """
+        # Pixel centres are at integers, so the corner of a picture is at -0.5.
+        translation = (self.translation + 0.5) * factor + np.array(corner) - 0.5
+        return WeakPerspective(self.scale * factor, self.rotation, translation)
 
     def project(self, vertices: Points3) -> Points3:
         """Project ``vertices`` (V, 3), in centimetres in model space, to the picture.

@@ -36,10 +36,11 @@ class Box:
     width: float
     height: float
 
-    def enlarged(self, factor: int) -> Box:
-        """Return the box in a picture that is ``factor`` times as wide and as high."""
-        # Pixel centres are at integers, so the corner of the picture is at -0.5.
-        left, top = (self.left + 0.5) * factor - 0.5, (self.top + 0.5) * factor - 0.5
+    def enlarged(self, factor: int, corner: tuple[int, int] = (0, 0)) -> Box:
+        """Return the box in a picture of which this one begins at ``corner`` and is reduced by ``factor``."""
+        # Pixel centres are at integers, so the corner of a picture is at -0.5.
+        left = (self.left + 0.5) * factor + corner[0] - 0.5
+        top = (self.top + 0.5) * factor + corner[1] - 0.5
         return Box(left, top, self.width * factor, self.height * factor)
 
 

@@ -78,6 +78,10 @@ _UNDOING: Final = {
 _KEEPING_SIDES: Final = {UPRIGHT, 2, 3, 4}
 """The orientations in which width and height are not swapped."""
 
+# The orientations in which x or y of the upright picture runs against the stored columns or rows.
+_MIRRORED_X: Final = {2, 3, 6, 7}
+_MIRRORED_Y: Final = {3, 4, 7, 8}
+
 # Where Pillow keeps the XMP data of JPEG, WebP and TIFF, and of PNG.
 _XMP: Final = ("xmp", "XML:com.adobe.xmp")
 
@@ -107,6 +111,9 @@ class Picture:
         Size of the picture in the file, upright. ``image`` is smaller if the picture was reduced.
     reduction : int
         1, 2, 4 or 8. Each pixel of ``image`` stands for ``reduction`` x ``reduction`` pixels of the file.
+    corner : (int, int)
+        x and y in the file, in pixels, of the corner of ``image``. They are 0, or up to -7 if the picture is
+        reduced and turned.
     """
 
     image: Image
@@ -115,6 +122,7 @@ class Picture:
     width: int
     height: int
     reduction: int = 1
+    corner: tuple[int, int] = (0, 0)
 
     def in_srgb(self) -> Image:
         """Return the pixels in sRGB. Without a usable profile, return ``image`` itself."""
@@ -167,12 +175,17 @@ def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     """
     opened = _accepted(data, rules)
     size = opened.size
-    reduction = _reduce(opened, data, rules.most_pixels)
     with _damage_reported():
+        reduction = _reduce(opened, data, rules.most_pixels)
         opened.load()
         image, icc_profile = _rgb(_upright(opened), opened.info.get("icc_profile"))
-    width, height = size if _orientation(opened) in _KEEPING_SIDES else size[::-1]
-    return Picture(image, FORMATS[opened.format or ""], icc_profile, width, height, reduction)
+        orientation = _orientation(opened)
+    width, height = size if orientation in _KEEPING_SIDES else size[::-1]
+    # The last stored column and row can stand for fewer pixels than the others. If the picture is turned,
+    # they can be the first ones, and begin outside the picture.
+    beyond = width - reduction * image.shape[1], height - reduction * image.shape[0]
+    corner = beyond[0] * (orientation in _MIRRORED_X), beyond[1] * (orientation in _MIRRORED_Y)
+    return Picture(image, FORMATS[opened.format or ""], icc_profile, width, height, reduction, corner)
 
 
 def decode_original(data: bytes, rules: ImageRules) -> Original:
@@ -279,7 +292,10 @@ def _reduce(opened: PillowImage.Image, data: bytes, most_pixels: int) -> int:
     free = _MOST_BYTES - _coefficient_bytes(opened, data)
     decoded = min(most_pixels, free // _BYTES_PER_PIXEL)
     factor = next((one for one in (2, 4, 8) if -(-width // one) * -(-height // one) <= decoded), None)
-    if factor is None or opened.draft(opened.mode, (width // factor, height // factor)) is None:
+    # Pillow does not reduce a side to less than one pixel.
+    if factor is None or min(width, height) < factor:
+        raise _too_many_pixels(opened, most_pixels)
+    if opened.draft(opened.mode, (width // factor, height // factor)) is None:
         raise _too_many_pixels(opened, most_pixels)
     return factor
 
@@ -336,7 +352,7 @@ def read_exif(picture: PillowImage.Image) -> PillowImage.Exif:
 
     Pillow takes the orientation from the XMP data if the EXIF data contain none. Browsers, OpenCV and
     ImageMagick ignore the XMP data, because programs that turn the pixels often do not update them. So this
-    function ignores the XMP data, too.
+    function deletes the XMP data from ``picture.info`` first.
     """
     for name in _XMP:
         picture.info.pop(name, None)

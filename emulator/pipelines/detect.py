@@ -23,4 +23,4 @@ def detect_faces(data: bytes, rules: ImageRules) -> tuple[Box, ...]:
     faces = detector().detect(picture.image)
     if not faces:
         raise NoFaceFound
-    return tuple(face.box.enlarged(picture.reduction) for face in faces)
+    return tuple(face.box.enlarged(picture.reduction, picture.corner) for face in faces)

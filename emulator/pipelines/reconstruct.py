@@ -60,7 +60,11 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
         mtl=write_mtl(MATERIAL, options.texture_name),
         texture=encode_jpeg(texture),
         views=tuple(
-            View(camera_on(fit, shape).enlarged(picture.reduction), picture.width, picture.height)
+            View(
+                camera_on(fit, shape).enlarged(picture.reduction, picture.corner),
+                picture.width,
+                picture.height,
+            )
             for fit, (picture, _) in zip(fits, observations, strict=True)
         ),
     )

@@ -88,8 +88,8 @@ def test_a_line_beside_the_head_stays(
         kept = line_motion(
             person, landmarks, unit, field, person_share(image, landmarks, field, detector.segment_person)
         )
-        # A wider face comes close to the line, the outline of the mask is not exact, and the strip in which the
-        # share falls must not be so narrow that it folds.
+        # A wider face comes close to the line, the outline of the mask is not exact, and the strip in which
+        # the share falls must not be so narrow that it folds.
         widens = end > 0 and name.startswith(("face_", "chin_"))
         assert kept.pixels.max() < (1.8 if widens else 0.6), (name, end)
         assert (kept.pixels > 0.5).mean() < (0.12 if widens else 0.01), (name, end)

@@ -19,6 +19,7 @@ from emulator.face.errors import (
     ImageError,
     ImageTooLarge,
     ImageTooSmall,
+    ImageUndecodable,
 )
 from emulator.pipelines.decoding import decode_original, decode_picture
 from emulator.pipelines.encoding import encode_png
@@ -64,6 +65,43 @@ def test_a_jpeg_with_too_many_pixels_is_reduced(
                 for image in (picture.image, whole.image)
             )
             assert np.abs(one - other).max() <= 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_squares_of_a_reduced_jpeg_begin_at_its_corner(orientation: int) -> None:
+    """The last stored column and row stand for fewer pixels than the others."""
+    ramps = np.zeros((97, 161, 3), np.uint8)
+    ramps[:, :, 0] = np.arange(161)[np.newaxis]
+    ramps[:, :, 1] = 2 * np.arange(97)[:, np.newaxis]
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    data = saved(PillowImage.fromarray(ramps), "JPEG", exif=exif, quality=98, subsampling=0)
+    whole = decode_picture(data, ANY).image.astype(float)
+    picture = decode_picture(data, replace(ANY, most_pixels=400))
+    # Without the pixels that stand for a part of a square.
+    left, top = (int(side < 0) for side in picture.corner)
+    rows, columns = whole.shape[0] // 8, whole.shape[1] // 8
+    reduced = picture.image[top : top + rows, left : left + columns]
+    x, y = picture.corner[0] + 8 * left, picture.corner[1] + 8 * top
+    squares = whole[y : y + 8 * rows, x : x + 8 * columns].reshape(rows, 8, columns, 8, 3).mean(axis=(1, 3))
+    assert np.abs(reduced - squares)[..., :2].max() < 3
+
+
+def test_a_side_is_not_reduced_to_less_than_one_pixel() -> None:
+    data = saved(PillowImage.new("RGB", (3000, 1), (90, 120, 60)), "JPEG")
+    with pytest.raises(ImageTooLarge):
+        decode_picture(data, replace(ANY, most_pixels=500))
+
+
+@pytest.mark.parametrize("start", [b"\xff\xc0", b"\xff\xc2"])
+@pytest.mark.parametrize("components", [b"", b"\x01\x00\x00", b"\x01\x00\x00\x02\x00\x01\x03\x00\x01"])
+@pytest.mark.parametrize("side", [90, 9000])
+def test_a_jpeg_header_without_samples_is_damage(start: bytes, components: bytes, side: int) -> None:
+    frame = struct.pack(">BHHB", 8, side, side, len(components) // 3) + components
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    data = b"\xff\xd8" + start + struct.pack(">H", len(frame) + 2) + frame + scan + b"\xff\xd9"
+    with pytest.raises(ImageUndecodable):
+        decode_picture(data, ANY)
 
 
 def test_a_picture_that_cannot_be_reduced_enough_is_refused() -> None:
