@@ -35,6 +35,9 @@ def stopped(error: Exception, code: int = 1) -> Exit:
 
     If a setting is invalid, the message names the environment variable of the setting.
     """
+    if not has_server():
+        # Only the emulator reads settings, and pydantic is one of its dependencies.
+        return failed(str(error), code=code)
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 

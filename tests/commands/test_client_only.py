@@ -92,6 +92,14 @@ def test_the_other_commands_work(arguments: list[str], server: Listening) -> Non
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
 
 
+def test_a_refusal_by_the_emulator_is_reported_by_exec(server: Listening) -> None:
+    ran = client_only("exec", "--url", server.base_url, "--scenario", "nope", "--", "true")
+    assert (ran.returncode, ran.stdout) == (125, "")
+    assert ran.stderr.startswith("face-emulator: ")
+    assert "nope" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_doctor_says_that_only_the_client_is_installed(server: Listening) -> None:
     ran = client_only("doctor", "--url", server.base_url)
     assert ran.stdout.startswith("warn  package: only the client is installed -> to run an emulator here")
