@@ -103,7 +103,8 @@ class Connection:
         """Convert JSON to an object of type ``kind``. Members that ``kind`` does not have are ignored."""
         try:
             return _CONVERTER.structure(document, kind)
-        except (BaseValidationError, KeyError, TypeError, ValueError) as error:
+        except (BaseValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
+            # cattrs raises AttributeError if JSON has a list in place of an object.
             raise EmulatorUnreachable(self.base_url, f"another server or version: {error!r}") from error
 
     def _call(

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.server import Listening
 from face_api_emulator.client import Client, ControlError, EmulatorUnreachable
-from face_api_emulator.client.models import CredentialState, Restored
+from face_api_emulator.client.models import Costs, CredentialState, Restored
 
 
 def test_a_refused_connection_is_reported_with_the_remedy() -> None:
@@ -46,6 +46,23 @@ def test_a_server_that_is_no_emulator_is_reported(receivers: Callable[[], object
             client.freeze()
         with pytest.raises(ControlError, match="HTTP 501"):
             client.health()
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        (Costs, {"operations": [], "totals": [], "unpriced": []}),
+        (Costs, {"operations": [1], "totals": {}, "unpriced": []}),
+        (Costs, {"operations": 1, "totals": {}, "unpriced": []}),
+        (Restored, {"emulator": "1", "documents": "many", "counters": 1, "blobs": 1}),
+        (Restored, []),
+        (Restored, "text"),
+        (Restored, None),
+    ],
+)
+def test_json_of_another_shape_is_another_server(kind: type[object], document: object) -> None:
+    with Client() as client, pytest.raises(EmulatorUnreachable, match="another server or version"):
+        client._parsed(kind, document)  # noqa: SLF001 - no emulator answers such JSON
 
 
 def test_members_that_this_version_does_not_know_are_ignored() -> None:
