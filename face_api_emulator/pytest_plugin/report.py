@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,9 @@ def journal_lines(
 def keep_evidence(client: Client, folder: Path, test: str) -> list[Path]:
     """Write the calls of a test as HAR, and a snapshot of the emulator. Return the paths of both files."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", test).strip("_")[-150:]
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", test).strip("_")[-150:]
+    # Different tests can have the same readable name.
+    name = f"{readable}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
     har, snapshot = folder / f"{name}.har", folder / f"{name}.snapshot.zip"
     har.write_text(json.dumps(client.har(), indent=1) + "\n")
     client.save_snapshot(snapshot)

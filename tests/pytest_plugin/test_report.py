@@ -6,11 +6,14 @@ import json
 import re
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 from pytester_runs import CREDIT, run
 
 from emulator.server import Listening
+from face_api_emulator.client import Client
+from face_api_emulator.pytest_plugin.report import keep_evidence
 
 pytest_plugins = ["pytester"]
 
@@ -43,7 +46,7 @@ def test_passes(face_emulator):
             r"verification failed: expected at least 1 call, but 0 matched",
             r" +call \d+: status is \"200\", expected \"429\"",
             r"repeat call \d+: curl -X GET .*",
-            r"kept: kept/.*test_fails.har, kept/.*test_fails.snapshot.zip",
+            r"kept: kept/.*test_fails-[0-9a-f]{8}.har, kept/.*test_fails-[0-9a-f]{8}.snapshot.zip",
         ]
     )
     har, snapshot = sorted((pytester.path / "kept").iterdir())
@@ -53,6 +56,16 @@ def test_passes(face_emulator):
     assert command is not None
     again = subprocess.run(["sh", "-c", f"{command[1]} -s"], capture_output=True, text=True, check=True)  # noqa: S603, S607 - our own
     assert json.loads(again.stdout)["error_code"] == "InvalidTaskId"
+
+
+@pytest.mark.parametrize("others", [("t.py::test[a/b]", "t.py::test[a b]"), ("a" * 200, "b" + "a" * 200)])
+def test_evidence_of_two_tests_has_two_names(
+    server: Listening, tmp_path: Path, others: tuple[str, str]
+) -> None:
+    with Client(server.base_url, "sk-evidence") as client:
+        kept = [path for test in others for path in keep_evidence(client, tmp_path, test)]
+    assert sorted(tmp_path.iterdir()) == sorted(set(kept))
+    assert len(set(kept)) == 4
 
 
 def test_a_failure_is_reported_also_if_the_emulator_has_gone(pytester: pytest.Pytester) -> None:
