@@ -65,7 +65,14 @@ class Journal(Connection):
 
         ``count`` is the exact number. The keywords ``match`` are the fields of ``VerifyMatch``. If too few
         calls match, the verdict has the calls that come closest to matching.
+
+        Raises
+        ------
+        ValueError
+            If ``count`` is given together with ``at_least`` or ``at_most``.
         """
+        if count is not None and not at_least is at_most is None:
+            raise ValueError("`count` is an exact number: omit `at_least` and `at_most`, or omit `count`")
         wanted: Any = {"at_least": at_least or 0, "at_most": at_most}
         if count is not None:
             wanted = count

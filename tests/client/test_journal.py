@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
@@ -35,3 +36,12 @@ def test_a_verification_without_a_number_expects_a_call(server: Listening) -> No
         assert client.verify(at_most=0).ok
         assert client.verify(count=0).ok
         assert not client.verify(at_least=1, at_most=2).ok
+
+
+@pytest.mark.parametrize("bounds", [{"at_least": 0}, {"at_most": 5}, {"at_least": 1, "at_most": 5}])
+def test_an_exact_number_and_a_range_are_refused_together(bounds: dict[str, int]) -> None:
+    with (
+        Client("http://127.0.0.1:9") as client,
+        pytest.raises(ValueError, match="`count` is an exact number"),
+    ):
+        client.verify(count=2, **bounds)
