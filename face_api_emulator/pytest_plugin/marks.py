@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,7 +50,7 @@ class Conditions:
         Raises
         ------
         pytest.UsageError
-            If a mark has unknown arguments, or an invalid ``max_cost``.
+            If a mark has unknown arguments, or an invalid ``max_units`` or ``max_cost``.
         """
         arguments = {
             "sealed": item.config.getini("face_emulator_sealed"),
@@ -66,6 +67,9 @@ class Conditions:
             raise pytest.UsageError(
                 f"{item.nodeid}: the mark {MARK} has only the arguments {known}"
             ) from error
+        units = arguments.get("max_units")
+        if not (units is None or type(units) is int):
+            raise pytest.UsageError(f"{item.nodeid}: max_units must be a whole number, not {units!r}")
         if conditions.max_cost is not None:
             _money(conditions.max_cost)
         return conditions
@@ -97,16 +101,20 @@ class Conditions:
             spent = Decimal(costs.totals.get(currency, "0"))
             if spent > limit:
                 reasons.append(f"the calls cost {spent:f} {currency}, and the test may cost {self.max_cost}")
+            reasons += [
+                f"the calls cost {amount} {other}, and max_cost is an amount of {currency}"
+                for other, amount in costs.totals.items()
+                if other != currency and Decimal(amount) > 0
+            ]
             if costs.unpriced:
                 unpriced = ", ".join(costs.unpriced)
                 reasons.append(f"max_cost needs prices; the setting `prices` has none for {unpriced}")
         return reasons
 
 
-def _money(text: str) -> tuple[Decimal, str]:
+def _money(text: object) -> tuple[Decimal, str]:
     """Return the amount and the currency of ``"0.10 USD"``."""
-    amount, _, currency = text.partition(" ")
-    try:
-        return Decimal(amount), currency
-    except InvalidOperation:
-        raise pytest.UsageError(f"max_cost must look like '0.10 USD', not {text!r}") from None
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ([A-Z]{3})", str(text))
+    if found is None:
+        raise pytest.UsageError(f"max_cost must look like '0.10 USD', not {text!r}")
+    return Decimal(found[1]), found[2]

@@ -8,6 +8,7 @@ from pytester_runs import WEBHOOK, run
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
+from face_api_emulator.client.models import Costs
 from face_api_emulator.pytest_plugin.marks import Conditions
 
 pytest_plugins = ["pytester"]
@@ -97,6 +98,53 @@ def test_a_wrong_mark_is_reported(
     result = run(pytester, server)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([reason])
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        *("0.10", "0.10 usd", "0.10  USD", " 0.10 USD", "0.10 USD ", "0.10 USD\n", "USD 0.10", "NaN USD"),
+        *("Infinity USD", "-1 USD", "1e3 USD", ".1 USD", "0.10 DOLLARS", "", 0.1, 1, True),
+    ],
+)
+def test_an_amount_of_another_form_is_refused(pytester: pytest.Pytester, limit: object) -> None:
+    """Otherwise a limit could never fail."""
+    items = pytester.getitems(
+        f"import pytest\n@pytest.mark.face_emulator(max_cost={limit!r})\ndef test_it(): pass"
+    )
+    with pytest.raises(pytest.UsageError, match=r"max_cost must look like '0\.10 USD', not "):
+        Conditions.of(items[0])
+
+
+@pytest.mark.parametrize("limit", ["1", 0.5, True, [1]])
+def test_a_number_of_units_of_another_type_is_refused(pytester: pytest.Pytester, limit: object) -> None:
+    items = pytester.getitems(
+        f"import pytest\n@pytest.mark.face_emulator(max_units={limit!r})\ndef test_it(): pass"
+    )
+    with pytest.raises(pytest.UsageError, match="max_units must be a whole number, not "):
+        Conditions.of(items[0])
+
+
+@pytest.mark.parametrize(
+    ("totals", "reasons"),
+    [
+        ({}, []),
+        ({"USD": "0.10"}, []),
+        ({"USD": "0.11"}, ["the calls cost 0.11 USD, and the test may cost 0.10 USD"]),
+        ({"EUR": "0.01"}, ["the calls cost 0.01 EUR, and max_cost is an amount of USD"]),
+        ({"EUR": "0"}, []),
+        (
+            {"USD": "9", "EUR": "0.01"},
+            [
+                "the calls cost 9 USD, and the test may cost 0.10 USD",
+                "the calls cost 0.01 EUR, and max_cost is an amount of USD",
+            ],
+        ),
+    ],
+)
+def test_a_limit_counts_every_currency(totals: dict[str, str], reasons: list[str]) -> None:
+    costs = Costs(operations=[], totals=totals, unpriced=[])
+    assert Conditions(max_cost="0.10 USD").broken([], costs) == reasons
 
 
 def test_the_closest_mark_wins_for_each_argument(pytester: pytest.Pytester) -> None:
