@@ -163,16 +163,19 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
     config = request.config
     given: str | None = config.getoption("--face-emulator-url")
     shared = config.stash[_SHARED]
-    if given is None:
-        try:
-            server = shared.open()
-        except CannotStart as error:
-            _fail(str(error))
+    try:
+        server = shared.open() if given is None else _given_server(given)
         shared.keep_costs(lambda: _costs(server.base_url))
-        return server
+    except CannotStart as error:
+        _fail(str(error))
+    return server
+
+
+def _given_server(url: str) -> FaceEmulatorServer:
+    """Return the emulator at ``--face-emulator-url``."""
     from face_api_emulator.client import Client, ControlError, EmulatorUnreachable  # noqa: PLC0415 - on demand
 
-    server = FaceEmulatorServer(given.rstrip("/"))
+    server = FaceEmulatorServer(url.rstrip("/"))
     try:
         with Client(server.base_url) as client:
             client.health()
@@ -180,7 +183,6 @@ def face_emulator_server(request: pytest.FixtureRequest) -> FaceEmulatorServer:
         _fail(f"{error}, or omit --face-emulator-url")
     except ControlError:  # the control API is off or has a port of its own
         pass
-    shared.keep_costs(lambda: _costs(server.base_url))
     return server
 
 

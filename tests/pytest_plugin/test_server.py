@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from pytester_runs import CREDIT, PAYING
+from pytester_runs import CREDIT, PAYING, run
 
+from emulator.server import Listening
 from face_api_emulator.pytest_plugin import TITLE
 
 pytest_plugins = ["pytester"]
@@ -123,6 +124,27 @@ def test_an_unreachable_emulator_is_reported_with_the_remedy(pytester: pytest.Py
         ["no emulator answers at http://127.0.0.1:1 (*); run *, or omit --face-emulator-url"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_costs_that_cannot_be_kept_are_reported_without_a_traceback(
+    pytester: pytest.Pytester, server: Listening
+) -> None:
+    pytester.makepyfile("def test_looks(face_emulator_server): pass")
+    pytester.makeconftest(
+        """
+        from face_api_emulator.pytest_plugin.server import CannotStart, SharedServer
+
+        def keep_costs(*_):
+            raise CannotStart("another process holds the lock")
+
+        SharedServer.keep_costs = keep_costs
+        """
+    )
+    result = run(pytester, server)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["another process holds the lock"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*CannotStart*")
 
 
 def test_a_start_that_fails_is_reported_with_the_command_and_its_output(pytester: pytest.Pytester) -> None:
