@@ -225,9 +225,13 @@ def _where() -> str:
     while frame is not None:
         file = frame.f_code.co_filename
         place = f"{file}:{frame.f_lineno} in {frame.f_code.co_name}"
-        if file.startswith(_LIBRARIES):
+        # The folder of libraries can contain this package, and the standard library's folder contains that of
+        # libraries.
+        if file.startswith((_OWN, "<")):
+            pass
+        elif file.startswith(_LIBRARIES):
             library = library or place
-        elif not file.startswith((_OWN, "<", *_STANDARD)):
+        elif not file.startswith(_STANDARD):
             return place
         frame = frame.f_back
     return library or f"thread {threading.current_thread().name}"

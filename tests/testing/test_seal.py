@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from redirect_clients import ASYNCHRONOUS, LOOPS, SYNCHRONOUS
 from redirect_peers import needs_ipv6
 from seal_targets import ADDRESS, ADDRESS_6, OUTSIDE, is_caused_by_the_seal, targets
 
+from face_api_emulator.testing import seal as seal_module
 from face_api_emulator.testing.seal import Attempt, Sealed, sealed
 
 SAVED = (socket.getaddrinfo, socket.create_connection, _socket.socket.connect)
@@ -208,6 +210,24 @@ def test_ignored_exceptions_and_other_threads_are_recorded() -> None:
         thread.join()
     assert targets(seal) == [f"{ADDRESS}:443"]
     assert seal.attempts[0].where.endswith(" in ask")
+
+
+def test_a_library_is_named_for_its_own_thread_also_if_this_package_is_a_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        seal_module, "_LIBRARIES", (f"{Path(seal_module.__file__).parents[2]}/", f"{tmp_path}/")
+    )
+    library = tmp_path / "library.py"
+    code = compile(
+        "import socket\ntry: socket.create_connection(target)\nexcept OSError: pass", library, "exec"
+    )
+    with sealed() as seal:
+        # The thread has no frame of a test. Its first frames belong to the standard library.
+        thread = threading.Thread(target=exec, args=(code, {"target": (ADDRESS, 443)}))
+        thread.start()
+        thread.join()
+    assert [attempt.where for attempt in seal.attempts] == [f"{library}:2 in <module>"]
 
 
 def test_nothing_is_blocked_afterwards() -> None:
