@@ -7,6 +7,8 @@ import ipaddress
 import socket
 from typing import Any, cast
 
+from face_api_emulator import trust
+
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -16,8 +18,8 @@ def host_text(host: object) -> str:
 
 
 def normalized(host: object) -> str:
-    """Return a host name as text in lower case, without the final dot."""
-    return host_text(host).lower().removesuffix(".") if isinstance(host, str | bytes | bytearray) else ""
+    """Return a host name as text in lower case and without a trailing dot; empty if it is not a name."""
+    return trust.normalized(host_text(host)) if isinstance(host, str | bytes | bytearray) else ""
 
 
 def port_number(port: object) -> int | None:
