@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import httpcore
+import httpcore2
 import uvloop
 from aiohttp.connector import TCPConnector
 
@@ -22,7 +23,12 @@ PATCHED: tuple[tuple[Any, str], ...] = (
     *((asyncio.BaseEventLoop, name) for name in ("create_connection", "getaddrinfo")),
     *((uvloop.Loop, name) for name in ("create_connection", "getaddrinfo", "create_datagram_endpoint")),
     (TCPConnector, "_resolve_host"),
-    *((each, "create_connection") for each in (httpcore.HTTPProxy, httpcore.AsyncHTTPProxy)),
+    *(
+        (getattr(module, prefix + name), "create_connection")
+        for module in (httpcore, httpcore2)
+        for prefix in ("", "Async")
+        for name in ("HTTPProxy", "SOCKSProxy", "ConnectionPool")
+    ),
 )
 
 
