@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import ssl
 import urllib.request
@@ -119,14 +120,9 @@ def with_urllib3(trust: Trust) -> Iterator[Get]:
 
 
 @contextlib.contextmanager
-def with_httpx(trust: Trust) -> Iterator[Get]:
-    with httpx.Client(verify=True if trust is None else _context(trust), timeout=SECONDS) as client:
-        yield lambda url: client.get(url).text
-
-
-@contextlib.contextmanager
-def with_httpx2(trust: Trust) -> Iterator[Get]:
-    with httpx2.Client(verify=True if trust is None else _context(trust), timeout=SECONDS) as client:
+def with_httpx(module: Any, trust: Trust) -> Iterator[Get]:
+    """Connect with ``httpx`` or ``httpx2``."""
+    with module.Client(verify=True if trust is None else _context(trust), timeout=SECONDS) as client:
         yield lambda url: client.get(url).text
 
 
@@ -135,31 +131,20 @@ SYNCHRONOUS: dict[str, Callable[[Trust], contextlib.AbstractContextManager[Get]]
     "http.client": with_http_client,
     "requests": with_requests,
     "urllib3": with_urllib3,
-    "httpx": with_httpx,
-    "httpx2": with_httpx2,
+    "httpx": functools.partial(with_httpx, httpx),
+    "httpx2": functools.partial(with_httpx, httpx2),
 }
 
 
 @contextlib.asynccontextmanager
-async def with_async_httpx(trust: Trust) -> Any:
-    async with httpx.AsyncClient(
+async def with_async_httpx(module: Any, trust: Trust) -> Any:
+    """Connect with ``httpx`` or ``httpx2``."""
+    async with module.AsyncClient(
         verify=True if trust is None else _context(trust), timeout=SECONDS
     ) as client:
 
         async def get(url: str) -> str:
             # The pools of asynchronous clients must notice the end of a connection before they send a body.
-            return (await client.post(url, content=b"body")).text
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def with_async_httpx2(trust: Trust) -> Any:
-    async with httpx2.AsyncClient(
-        verify=True if trust is None else _context(trust), timeout=SECONDS
-    ) as client:
-
-        async def get(url: str) -> str:
             return (await client.post(url, content=b"body")).text
 
         yield get
@@ -228,8 +213,8 @@ async def with_anyio(trust: Trust) -> Any:
 
 
 ASYNCHRONOUS: dict[str, Callable[[Trust], contextlib.AbstractAsyncContextManager[AsyncGet]]] = {
-    "httpx": with_async_httpx,
-    "httpx2": with_async_httpx2,
+    "httpx": functools.partial(with_async_httpx, httpx),
+    "httpx2": functools.partial(with_async_httpx, httpx2),
     "aiohttp": with_aiohttp,
     "asyncio": with_streams,
     "anyio": with_anyio,
