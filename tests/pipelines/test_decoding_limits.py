@@ -7,8 +7,10 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from emulator.face.errors import (
     ImageTooSmall,
     ImageUndecodable,
 )
-from emulator.pipelines.decoding import decode_original, decode_picture
+from emulator.pipelines.decoding import _opened, _reduce, decode_original, decode_picture
 from emulator.pipelines.encoding import encode_png
 from emulator.pipelines.options import ImageRules
 
@@ -166,6 +168,49 @@ def test_a_huge_jpeg_takes_little_memory(
 def jpeg_header(width: int, height: int) -> bytes:
     frame = struct.pack(">BHHB", 8, height, width, 3) + b"\x01\x11\x00\x02\x11\x01\x03\x11\x01"
     return b"\xff\xd8\xff\xc0" + struct.pack(">H", len(frame) + 2) + frame + b"\xff\xd9"
+
+
+def jpeg_start(
+    width: int, height: int, samplings: Sequence[tuple[int, int]], *, in_scan: int, progressive: bool = False
+) -> bytes:
+    """Return the beginning of a JPEG, up to its first scan, which has ``in_scan`` components."""
+    components = [
+        bytes([number, across * 16 + down, 0]) for number, (across, down) in enumerate(samplings, 1)
+    ]
+    frame = struct.pack(">BHHB", 8, height, width, len(components)) + b"".join(components)
+    scan = bytes([in_scan, *(byte for number in range(1, in_scan + 1) for byte in (number, 0)), 0, 63, 0])
+    segments = ((b"\xff\xc2" if progressive else b"\xff\xc0", frame), (b"\xff\xda", scan))
+    return b"\xff\xd8" + b"".join(
+        marker + struct.pack(">H", len(content) + 2) + content for marker, content in segments
+    )
+
+
+@pytest.mark.parametrize(
+    ("samplings", "megapixels"),
+    [
+        ([(1, 1)] * 4, 86),
+        ([(1, 1)] * 3, 114),
+        ([(2, 1), (1, 1), (1, 1)], 170),
+        ([(2, 2), (1, 1), (1, 1)], 224),
+        ([(1, 1)], 331),
+    ],
+    ids=["CMYK", "4:4:4", "4:2:2", "4:2:0", "grey"],
+)
+def test_a_jpeg_with_several_scans_has_a_limit_by_its_components(
+    samplings: Sequence[tuple[int, int]], megapixels: int
+) -> None:
+    def factor(size: int, **scans: Any) -> int:
+        data = jpeg_start(size * 100, 10_000, samplings, **scans)
+        return _reduce(_opened(data), data, 50_000_000)
+
+    whole = len(samplings)
+    several = [{"in_scan": whole, "progressive": True}] + [{"in_scan": 1}] * (whole > 1)
+    for scans in several:
+        assert factor(megapixels, **scans) in {2, 4, 8}
+        with pytest.raises(ImageTooLarge):
+            factor(megapixels + 2, **scans)
+    # The decoder does not keep the coefficients of a single scan.
+    assert factor(350, in_scan=whole) == 4
 
 
 def bomb(name: str) -> bytes:

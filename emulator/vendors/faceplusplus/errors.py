@@ -109,7 +109,7 @@ GATEWAY = ErrorCatalogue(
         gateway(
             "AUTHENTICATION_ERROR", 401, "AUTHENTICATION_ERROR",
             "The key has the state `expired` or `other_region`, or the setting `strict` is on and neither `api_key` nor `api_key:api_secret` has a state.",
-            Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed",
+            Mark.CONFIRMED, f"{PAGE}, common errors; the other region is observed; expired and unknown keys are a guess",
             (CredentialUnknown, CredentialExpired, CredentialOfOtherRegion),
         ),
         gateway(

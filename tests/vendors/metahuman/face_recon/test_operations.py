@@ -66,9 +66,7 @@ def test_there_are_80_coefficients_with_float32_precision(result: dict[str, Any]
     assert 0.5 < coefficient < 1.5
 
 
-def test_the_numbers_are_in_standard_deviations_of_photographed_people(
-    face_jpeg: bytes, result: dict[str, Any]
-) -> None:
+def test_the_numbers_are_standardized_identity_coefficients(face_jpeg: bytes, result: dict[str, Any]) -> None:
     with PillowImage.open(io.BytesIO(face_jpeg)) as opened:
         face = detector().detect(np.asarray(opened.convert("RGB")), crops=CROPS)[0]
     numbers = standardized(fit_head(face.landmarks).identity_coefficients)
