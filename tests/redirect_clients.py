@@ -145,7 +145,7 @@ async def with_async_httpx(module: Any, trust: Trust) -> Any:
 
         async def get(url: str) -> str:
             # The pools of asynchronous clients must notice the end of a connection before they send a body.
-            return (await client.post(url, content=b"body")).text
+            return str((await client.post(url, content=b"body")).text)
 
         yield get
 

@@ -202,7 +202,7 @@ def _running(options: _Options) -> Iterator[tuple[Client, str]]:
     from face_api_emulator.client import Client
 
     with Client(options.url or "") as client:
-        client.health()
+        _check_journal(options, is_on=client.health().journal is not None)
         for name in options.scenarios:
             client.load_scenario(Path(name) if name.endswith(FILES) else name)
         yield client, client.base_url
@@ -221,13 +221,16 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
     if options.print_env:
         for name, value in variables.items():
             click.echo(f"{name}={value}", err=True)
-    last = 0 if options.url is None else _last_number(client)
+    before = client.health().journal
+    last = before.last if before else 0
     costs = client.costs(since_start=True)
     code = run(command, {**os.environ, **variables})
     try:
         calls = client.calls(after=last)
         spent = difference(costs, client.costs(since_start=True))
-        _say(_summary(calls, spent, is_own=options.url is None))
+        journal = client.health().journal
+        dropped = max(0, journal.last_dropped - last) if journal else 0
+        _say(_summary(calls, spent, dropped, is_recorded=journal is not None))
         if options.har is not None:
             options.har.write_text(json.dumps(client.har(after=last), indent=1) + "\n")
             _say(f"wrote {options.har}")
@@ -237,7 +240,7 @@ def _run(command: Sequence[str], client: Client, base_url: str, options: _Option
         return code or OWN_FAILURE
     if options.keep:
         _keep(base_url)
-    return code or _verdict(calls, options.fail_on)
+    return code or _verdict(calls, options.fail_on, dropped)
 
 
 def _settings(options: _Options) -> Settings:
@@ -257,9 +260,14 @@ def _settings(options: _Options) -> Settings:
     if options.scenarios:
         given["scenarios"] = tuple(options.scenarios)
     settings = Settings(**given)
-    if (options.fail_on or options.har is not None) and not settings.journal_calls:
-        raise CallFailed("--fail-on and --har need the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
+    _check_journal(options, is_on=settings.journal_calls > 0)
     return settings
+
+
+def _check_journal(options: _Options, *, is_on: bool) -> None:
+    """Raise CallFailed if an option needs the journal, but the journal is off."""
+    if (options.fail_on or options.har is not None) and not is_on:
+        raise CallFailed("--fail-on and --har need the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
 
 
 def _seal(settings: Settings) -> None:
@@ -270,13 +278,7 @@ def _seal(settings: Settings) -> None:
     seal([name for vendor in vendors for name in (*vendor.hosts, *vendor.stores)])
 
 
-def _last_number(client: Client) -> int:
-    """Return the number of the last call in the journal; 0 if there is none."""
-    found = client.calls(last=1)
-    return found[-1].number if found else 0
-
-
-def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> str:
+def _summary(calls: Sequence[RecordedCall], costs: Costs, dropped: int, *, is_recorded: bool) -> str:
     counts = [
         _counted(len(calls), "call"),
         f"{sum(map(_is_failure, calls))} failed",
@@ -291,10 +293,13 @@ def _summary(calls: Sequence[RecordedCall], costs: Costs, *, is_own: bool) -> st
             f"call {call.number}, {call.method} {call.target}: {warning['code']}: {warning['detail']}"
             for warning in call.warnings
         ]
-    # If the emulator already ran, its journal may have dropped calls of other clients, which do not count.
-    dropped = calls[0].number - 1 if calls and is_own else 0
     if dropped:
-        lines.append(f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS")
+        lines.append(
+            f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS or "
+            "FACE_EMULATOR_JOURNAL_BYTES"
+        )
+    if not is_recorded:
+        lines.append("the calls were not counted, because FACE_EMULATOR_JOURNAL_CALLS is 0")
     return "\nface-emulator: ".join(lines)
 
 
@@ -306,11 +311,16 @@ def _is_failure(call: RecordedCall) -> bool:
     return call.status is None or call.status >= 400
 
 
-def _verdict(calls: Sequence[RecordedCall], fail_on: Sequence[FailOn]) -> int:
-    """Return the exit code of ``exec`` after the command has succeeded."""
+def _verdict(calls: Sequence[RecordedCall], fail_on: Sequence[FailOn], dropped: int) -> int:
+    """Return the exit code of ``exec`` after the command has succeeded.
+
+    If the journal dropped calls, ``exec`` cannot know that no call had a warning or failed.
+    """
     has_warnings = FailOn.WARNINGS in fail_on and any(call.warnings for call in calls)
     has_failures = FailOn.FAILURES in fail_on and any(map(_is_failure, calls))
-    return int(has_warnings or has_failures)
+    if has_warnings or has_failures:
+        return 1
+    return OWN_FAILURE if fail_on and dropped else 0
 
 
 class _Signalled(BaseException):

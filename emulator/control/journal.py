@@ -117,13 +117,15 @@ def journal_router(world: World, version: str) -> APIRouter:
         """
         await journal.forget(credential)
 
-    @router.post("/calls/verify")
+    @router.post("/calls/verify", responses={409: {"description": "The journal is off."}})
     async def verify_calls(expectation: Expectation) -> Verdict:
         """Check that the expected number of calls match.
 
         If too few calls match, the response has the calls that come closest to matching, and the conditions
         that these calls do not meet.
         """
+        if not journal.is_on:
+            raise HTTPException(409, "calls cannot be verified, because FACE_EMULATOR_JOURNAL_CALLS is 0")
         count = expectation.count
         if isinstance(count, int):
             count = Count(at_least=count, at_most=count)

@@ -35,6 +35,16 @@ class Tls(BaseModel):
     names: list[str] = Field(description="Host names of the vendors.")
 
 
+class JournalState(BaseModel):
+    """The journal, which records calls."""
+
+    last: int = Field(description="Number of the newest call, even if it was deleted; 0 if there is none.")
+    last_dropped: int = Field(
+        description="Number of the newest call that was deleted because of a limit of the journal; 0 if "
+        "there is none."
+    )
+
+
 class Health(BaseModel):
     """Version and vendors of the emulator, and where it keeps its state."""
 
@@ -51,6 +61,7 @@ class Health(BaseModel):
         description="How and where the emulator keeps its database (`records`), its files (`blobs`) and its "
         "`queue` of tasks."
     )
+    journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
 
 
@@ -99,6 +110,7 @@ def world_router(
 
         The server answers this request even before the emulator is ready.
         """
+        journal = world.journal
         return Health(
             status="ok",
             version=version,
@@ -106,6 +118,9 @@ def world_router(
             credentials={vendor.name: list(vendor.credential) for vendor in vendors},
             capabilities=sorted({"world", *(str(tag) for each in routers for tag in each.tags)}),
             runs=runs,
+            journal=JournalState(last=journal.last, last_dropped=journal.last_dropped)
+            if journal.is_on
+            else None,
             tls=progress.tls,
         )
 

@@ -183,6 +183,22 @@ class InBand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JournalState:
+    """
+    The journal, which records calls.
+    """
+
+    last: int
+    """
+    Number of the newest call, even if it was deleted; 0 if there is none.
+    """
+    last_dropped: int
+    """
+    Number of the newest call that was deleted because of a limit of the journal; 0 if there is none.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListedCredential:
     """
     A credential and its state.
@@ -809,6 +825,10 @@ class Health:
     runs: dict[str, str]
     """
     How and where the emulator keeps its database (`records`), its files (`blobs`) and its `queue` of tasks.
+    """
+    journal: JournalState | None
+    """
+    The journal; null if it is off.
     """
     tls: Tls | None = None
     """

@@ -312,7 +312,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if emulator is not None:
         conditions = Conditions.of(item)
         if conditions.has_limits:
-            reasons += conditions.broken(emulator.calls(), emulator.costs())
+            calls = emulator.calls()
+            reasons += conditions.broken(calls, emulator.costs())
+            if conditions.warnings_are_errors and not calls and emulator.health().journal is None:
+                reasons.append("warnings_are_errors needs the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0")
     if reasons:
         _fail("\n".join(reasons))
 

@@ -19,6 +19,7 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
     runs = health.pop("runs")
     assert runs["records"] == "SQLite in a temporary folder"
     assert runs.keys() == {"records", "blobs", "queue"}
+    assert health.pop("journal").keys() == {"last", "last_dropped"}
     assert health == {
         "status": "ok",
         "version": emulator.__version__,

@@ -179,3 +179,20 @@ def test_warnings_are_errors_also_without_a_fixture(pytester: pytest.Pytester, s
     result = run(pytester, server)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["call *, POST /s2s/v2.0/file/face-reshape: deprecated-path: *"])
+
+
+def test_warnings_as_errors_need_the_journal(pytester: pytest.Pytester, workers: WorkerPool) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.face_emulator(warnings_are_errors=True)
+        def test_it(face_emulator): pass
+        """
+    )
+    with running_server(Settings(journal_calls=0), workers=workers) as server:
+        result = run(pytester, server)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["warnings_are_errors needs the journal, but FACE_EMULATOR_JOURNAL_CALLS is 0"]
+    )

@@ -113,6 +113,11 @@ class Journal(Stateful):
         return self._last
 
     @property
+    def last_dropped(self) -> int:
+        """The number of the newest call that was deleted because of a limit, or 0."""
+        return self._last_dropped
+
+    @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored calls."""
         return {KIND: CALLS.validate_python}
