@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.face.errors import FaceError
+from emulator.face.errors import FaceError, ImageEmpty, ImageError, NoFaceFound
+from emulator.world.credentials import CredentialOfOtherRegion, CredentialRefused, CredentialUnknown
 from emulator.world.error_catalogue import CatalogueEntry, ErrorCatalogue, Mark
 
 
@@ -32,6 +33,15 @@ def refusal(
 FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
 """The error for a photo or a request body that is too long."""
 
+UNREGISTERED_TOKEN = refusal(
+    "UNREGISTERED_TOKEN",
+    0,
+    "unregistered token",
+    "The token has the state `other_region`, or the setting `strict` is on and the token has no state.",
+    (CredentialUnknown, CredentialOfOtherRegion),
+)
+"""The error for an unknown token."""
+
 SHARED = ErrorCatalogue(
     [
         MetaHumanEntry(
@@ -41,3 +51,22 @@ SHARED = ErrorCatalogue(
         ),
     ]
 )  # fmt: skip
+"""The error that every operation can return."""
+
+PHOTO = SHARED | ErrorCatalogue(
+    [
+        UNREGISTERED_TOKEN,
+        refusal(
+            "FAIL_AUTHORIZATION", 1, "fail authorization", "The token has the state `revoked`, `expired`, `restricted` or `no_balance`.",
+            (CredentialRefused,),
+        ),
+        FILE_TOO_LARGE,
+        refusal("FACE_NOT_FOUND", 4, "face not found", "No face is found in the photo.", (NoFaceFound,)),
+        refusal(
+            "FILE_CORRUPTED", 5, "file corrupted", "The photo cannot be decoded, or its format is not supported.",
+            (ImageError,),
+        ),
+        refusal("EMPTY_IMAGE", 6, "empty input image", "The photo is an empty file.", (ImageEmpty,)),
+    ]
+)  # fmt: skip
+"""Errors of the operations that receive a token and a photo."""

@@ -9,7 +9,7 @@ from emulator.face.errors import FaceError
 from emulator.pipelines.options import DESCRIBE_HEAD, DescriptionOptions, ImageRules
 from emulator.vendors.metahuman.application import FORM_BYTES, warn_of_dropped
 from emulator.vendors.metahuman.auth import authenticate
-from emulator.vendors.metahuman.face_recon.errors import ERRORS
+from emulator.vendors.metahuman.errors import PHOTO
 from emulator.vendors.metahuman.face_recon.wire import (
     RunPipelineFields,
     RunPipelineResult,
@@ -42,7 +42,7 @@ async def run_pipeline(request: Request, call: CallDep, world: WorldDep, setting
             await call.identify(token)
         if not isinstance(token, str) or not token or not isinstance(upload, UploadFile):
             return render_invalid(invalid_fields(token, upload))
-        credential = await authenticate(token, call, world.credentials, ERRORS)
+        credential = await authenticate(token, call, world.credentials, PHOTO)
         warn_of_dropped(form, RunPipelineFields.model_fields, call)
         photo = await upload.read(settings.image_bytes)
         file_name = upload.filename
@@ -50,13 +50,13 @@ async def run_pipeline(request: Request, call: CallDep, world: WorldDep, setting
             said = f"image_bytes: declared {upload.content_type}, sent {picture_type(photo)}"
             call.warn("upload-content-type-mismatch", said)
     if len(photo) >= settings.image_bytes:
-        raise ERRORS["FILE_TOO_LARGE"].occur()
+        raise PHOTO["FILE_TOO_LARGE"].occur()
     photo = await world.degraded(photo, call.picture_fault)
     options = DescriptionOptions(ImageRules(FORMATS), settings.texture_size, TEXTURE_BYTES, settings.gender)
     try:
         head = await world.queue.run(DESCRIBE_HEAD, photo, options)
     except FaceError as error:
-        raise ERRORS.for_cause(error).occur() from error
+        raise PHOTO.for_cause(error).occur() from error
     async with world.creations.of(credential):
         name = texture_name(file_name, await world.ids.draw(credential, "metahuman/texture", 8))
         await put_file(world, name, head.texture, credential)
@@ -71,7 +71,7 @@ RUN_PIPELINE = Operation(
     endpoint=run_pipeline,
     takes_picture=True,
     billing=Billing(),
-    errors=ERRORS,
+    errors=PHOTO,
     request=RunPipelineFields,
     request_types=(MULTIPART,),
     response=RunPipelineResult,
