@@ -147,8 +147,8 @@ def _paths() -> dict[Feature, _Path]:
     top = _hairline(109)
     outer, inner = _between(70, 46), _between(107, 55)
     upper, lower = RIGHT_EYEBROW_UPPER, RIGHT_EYEBROW_LOWER
-    # The landmarks beside the nose differ in their distance to the camera. These differ little from one to the
-    # next, so that the curve stays smooth if the head turns.
+    # The landmarks beside the nose differ in their distance to the camera. These differ little from each to
+    # the next, so that the curve stays smooth if the head turns.
     nose = (
         *(_one(193), _one(188), _between(174, 114), _one(217), _between(198, 126)),
         *map(_one, (209, 102, 98, 97, 141)),

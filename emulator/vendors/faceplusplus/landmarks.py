@@ -21,7 +21,7 @@ Side = Literal["left", "right"]
 SIDES: Final[tuple[Side, Side]] = ("left", "right")
 
 Place = int | tuple[Feature, float] | Literal["left_pupil", "right_pupil", "left_eye", "right_eye"]
-"""Where a landmark is: a landmark of the face mesh, a position on a curve, a pupil, or the middle of an eye."""
+"""A landmark of the face mesh, a position on a curve, a pupil, or the middle of an eye."""
 
 Point = tuple[int, int]
 """x and y in pixels."""
@@ -40,7 +40,7 @@ def person_side(side: Side, curve: str) -> Feature:
 
 
 def _index(side: Side, right: int) -> int:
-    """Return a landmark of the face mesh at a side of the picture. ``right`` is that of the person's right."""
+    """Return a landmark of the face mesh at a side of the picture. ``right`` is on the person's right."""
     return right if side == "left" else MIRROR[right]
 
 
