@@ -12,10 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
-from emulator.face.appearance import Attributes, Gender
+from emulator.face.appearance import Attributes, FaceState, Gender
 from emulator.face.pose import WeakPerspective
 from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.face.types import Box
+from emulator.face.types import Box, Points3
 
 MOST_PIXELS = 50_000_000
 """Default limit of the number of pixels of a picture. Photographs have up to 50 million pixels.
@@ -192,12 +192,70 @@ class HeadDescription:
     attributes: Attributes
 
 
+@dataclass(frozen=True)
+class LocateOptions:
+    """Options of ``LOCATE_FACES``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    shortest_face : float
+        Faces whose box has a shorter side are left out, in pixels.
+    shortest_fraction : float
+        Faces whose box has a shorter side are left out, as a fraction of the shorter side of the picture.
+    described : int or None
+        Number of faces, the largest first, that get a state and attributes; None for all.
+    region : Box or None
+        The part of the picture to search, in pixels. None for the whole picture.
+    """
+
+    rules: ImageRules
+    shortest_face: float
+    shortest_fraction: float
+    described: int | None = 0
+    region: Box | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LocatedFace:
+    """A face in a picture.
+
+    Attributes
+    ----------
+    landmarks : (478, 3) float64
+        In pixels of the picture, as in `emulator.face.detection.Face`.
+    box : Box
+        Bounding box of the landmarks.
+    state : FaceState or None
+    attributes : Attributes or None
+        None for faces that are not described.
+    """
+
+    landmarks: Points3
+    box: Box
+    state: FaceState | None = None
+    attributes: Attributes | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LocatedFaces:
+    """Result of ``LOCATE_FACES``: the size of the picture in pixels, and its faces, the largest first."""
+
+    width: int
+    height: int
+    faces: tuple[LocatedFace, ...]
+
+
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
 DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
 LIST_TEST_FACES: Pipeline[[], dict[str, str]] = Pipeline("emulator.pipelines.faces.list_test_faces")
 DETECT_FACES: Pipeline[[bytes, ImageRules], tuple[Box, ...]] = Pipeline(
     "emulator.pipelines.detect.detect_faces"
+)
+LOCATE_FACES: Pipeline[[bytes, LocateOptions], LocatedFaces] = Pipeline(
+    "emulator.pipelines.detect.locate_faces"
 )
 RESHAPE_PICTURE: Pipeline[[bytes, ReshapeOptions], ReshapedPicture] = Pipeline(
     "emulator.pipelines.reshape.reshape_picture"

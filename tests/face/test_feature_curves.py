@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from canonical_landmarks import IRIS_CM, canonical_landmarks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -27,7 +28,6 @@ from emulator.face.landmarks import (
     RIGHT_EYEBROW,
     mirrored_landmarks,
 )
-from tests.canonical_landmarks import IRIS_CM, canonical_landmarks
 
 EYE_DISTANCE = 6.3
 """Distance of the pupils of the canonical head, in centimetres."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request, Response
 
 from emulator.vendors.faceplusplus.errors import GATEWAY, FacePlusPlusEntry, Layer
+from emulator.vendors.faceplusplus.face_tokens import FaceTokens
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.vendors.faceplusplus.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
@@ -16,7 +17,8 @@ from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Add a counter of calls, if the setting ``qps`` limits the calls per second."""
+    """Register the face tokens, and a counter of calls if the setting ``qps`` limits the calls per second."""
+    world.add(FaceTokens())
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)

@@ -71,8 +71,9 @@ def api(
     causes: tuple[type[Exception], ...] = (),
     *,
     is_natural: bool = True,
+    param: str = "image_file_1",
 ) -> FacePlusPlusEntry:
-    """Return an error of an API."""
+    """Return an error of an API. ``param`` is the name of a field, for an injected error."""
     return FacePlusPlusEntry(
         name,
         status,
@@ -81,7 +82,7 @@ def api(
         mark,
         source,
         causes,
-        example={"param": "image_file_1"},
+        example={"param": param},
         is_natural=is_natural,
         layer=Layer.API,
     )
@@ -140,11 +141,11 @@ GATEWAY = ErrorCatalogue(
 ARGUMENTS = ErrorCatalogue(
     [
         api(
-            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "`image_file_1`, `image_base64_1` and `image_url_1` are all missing.",
-            Mark.GUESS, f"{PAGE}, common errors; the three fields in the text are by analogy with other endpoints",
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "A field is missing: a photo, or the field that the text names.",
+            Mark.CONFIRMED, f"{PAGE}, common errors; the three fields of a photo in the text are by analogy with the page of Detect",
         ),
         api(
-            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "`texture` or `mtl` is neither 0 nor 1.",
+            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "The field that the text names has a value that is not allowed.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         api(
@@ -163,7 +164,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "IMAGE_ERROR_UNSUPPORTED_FORMAT", 400, "IMAGE_ERROR_UNSUPPORTED_FORMAT: {param}",
-            "The image cannot be decoded, or is not a JPEG.",
+            "The image cannot be decoded, or its format is not allowed.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
@@ -172,7 +173,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "INVALID_IMAGE_SIZE", 400, "INVALID_IMAGE_SIZE: {param}",
-            "A side of the image is shorter than 200 or longer than 4096 pixels.",
+            "A side of the image is shorter or longer than the operation allows.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (ImageTooLarge, ImageTooSmall),
         ),
     ]

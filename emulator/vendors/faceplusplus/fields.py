@@ -81,21 +81,34 @@ class Fields:
     async def flag(self, name: str) -> bool:
         """Return whether a field is 1. An absent field counts as 0.
 
-        Some clients send the field as a file. The content of the file is used if the field has no text.
-
         Raises
         ------
         VendorError
             If the field is neither 0 nor 1.
         """
+        return await self.integer(name, 0, 1, default=0) == 1
+
+    async def integer(self, name: str, least: int, most: int, *, default: int) -> int:
+        """Return the whole number in a field. An absent field counts as ``default``.
+
+        Some clients send numbers as files. The content of the file is used if the field has no text.
+
+        Raises
+        ------
+        VendorError
+            If the field is not a whole number from ``least`` to ``most``.
+        """
         value = self.text(name)
         file = self.file(name)
         if value is None and file is not None:
             value = (await file.read()).decode("latin-1")
-        number = re.fullmatch(r"\s*[+-]?0*([01])\s*", value or "0", re.ASCII)
-        if number is None:
+        if value is None:
+            return default
+        found = re.fullmatch(r"\s*([+-]?0*\d{1,9})\s*", value, re.ASCII)
+        number = None if found is None else int(found[1])
+        if number is None or not least <= number <= most:
             raise ARGUMENTS["BAD_ARGUMENTS"].occur(param=name)
-        return number[1] == "1"
+        return number
 
     def image(self, suffix: str = "") -> ImageField | None:
         """Return the field of an image, or None if the request does not have this image.

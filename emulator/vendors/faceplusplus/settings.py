@@ -8,7 +8,7 @@ from fastapi import Depends
 from pydantic import Field
 
 from emulator.web.call import settings_of
-from emulator.web.vendor import VendorSettings
+from emulator.web.vendor import LIFETIME, VendorSettings
 
 
 class FacePlusPlusSettings(VendorSettings):
@@ -33,6 +33,17 @@ class FacePlusPlusSettings(VendorSettings):
         default=5.0,
         gt=0,
         description="Seconds to wait for the download of a photo from a URL.",
+    )
+    key_kind: Literal["standard", "free"] = Field(
+        default="standard",
+        description="Kind of all keys. A `free` key cannot use the fields `calculate_all` and "
+        "`face_rectangle` of `detect`.",
+    )
+    shortest_detect_side: int = Field(
+        default=48, ge=1, description="Shortest allowed side of a photo for `detect`, in pixels."
+    )
+    face_token_hours: Annotated[float, LIFETIME] = Field(
+        default=72.0, gt=0, description="Hours until a face token expires, by the emulator's clock."
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, cast
 
+import numpy as np
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from emulator.face.pose import Pose
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
 from emulator.web.openapi import narrowed
 from emulator.world.error_catalogue import VendorError
@@ -16,6 +19,10 @@ from emulator.world.error_catalogue import VendorError
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]
 Milliseconds = Annotated[int, Field(ge=0)]
+ImageId = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9+/]{22}==$"})]
+
+Score = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
+"""A number from 0 to 100. Responses have three decimals of it, even if they are zeros."""
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """Header that lets web pages of all origins read responses. The vendor's browser SDK needs it."""
@@ -30,6 +37,32 @@ class Body(BaseModel):
     """Base class of response models. The members of a response are in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Rectangle(Body):
+    """The box of a face. It is a square, unless the border of the photo cuts it off."""
+
+    top: int = Field(description="Y of the upper side, in pixels.")
+    left: int = Field(description="X of the left side, in pixels.")
+    width: int = Field(ge=1, description="Width in pixels.")
+    height: int = Field(ge=1, description="Height in pixels.")
+
+
+class Point(Body):
+    """A place in the photo."""
+
+    x: int = Field(description="X in pixels, to the right.")
+    y: int = Field(description="Y in pixels, downwards.")
+
+
+class HeadPose(Body):
+    """The orientation of a head, in degrees."""
+
+    pitch_angle: float = Field(description="Positive if the head looks up.")
+    roll_angle: float = Field(
+        description="Positive if the top of the head is turned to the right of the photo."
+    )
+    yaw_angle: float = Field(description="Positive if the nose points to the right of the photo.")
 
 
 class GatewayError(Body):
@@ -74,3 +107,45 @@ def error_schema(entry: FacePlusPlusEntry) -> tuple[str, dict[str, Any]]:
 def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (", ", ": ")) -> Response:
     """Return a JSON response. ``separators`` is passed to ``json.dumps``."""
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")
+
+
+def render_compact(body: Mapping[str, Any]) -> Response:
+    """Return a successful JSON response without spaces and with a line end, as the newer APIs write it."""
+    return Response(compact_json(body) + "\n", 200, ANY_ORIGIN, "application/json")
+
+
+def compact_json(value: Any) -> str:
+    """Return ``value`` as JSON without spaces. A Decimal keeps all its decimals."""
+    match value:
+        case Decimal():
+            return str(value)
+        case Mapping():
+            return (
+                "{" + ",".join(f"{json.dumps(name)}:{compact_json(one)}" for name, one in value.items()) + "}"
+            )
+        case list():
+            return "[" + ",".join(map(compact_json, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+def score(value: float) -> Decimal:
+    """Return a `Score`: ``value``, limited to 0 to 100 and rounded to three decimals."""
+    return Decimal(min(max(value, 0.0), 100.0)).quantize(Decimal("0.001"))
+
+
+def shares(weights: Mapping[str, float]) -> dict[str, Decimal]:
+    """Return scores that are proportional to ``weights``, and whose sum is exactly 100.
+
+    The largest one makes up for the rounding of the others.
+    """
+    total = sum(weights.values())
+    found = {name: score(100.0 * weight / total) for name, weight in weights.items()}
+    found[max(weights, key=weights.__getitem__)] += Decimal(100) - sum(found.values(), Decimal(0))
+    return found
+
+
+def head_pose(pose: Pose) -> HeadPose:
+    """Return the angles of a head. They have float32 precision, as in logged responses."""
+    pitch, roll, yaw = (float(str(np.float32(angle))) for angle in (pose.pitch, pose.roll, pose.yaw))
+    return HeadPose(pitch_angle=pitch, roll_angle=roll, yaw_angle=yaw)

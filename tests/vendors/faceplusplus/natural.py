@@ -29,6 +29,12 @@ def post(
     return (client or world.client).post(URL, data=fields, files=files)
 
 
+def free(world: Any) -> Any:
+    fields = {"api_key": world.key, "api_secret": "s", "calculate_all": "1"}
+    files = {"image_file": ("a.jpg", b"x", "image/jpeg")}
+    return world.strict.post("/facepp/v3/detect", data=fields, files=files)
+
+
 def listed(world: Any, state: str) -> Any:
     world.control.list_credential(world.key, state)
     return post(world)
@@ -73,6 +79,7 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
     "INVALID_IMAGE_SIZE": partial(post, file=jpeg(199, 400)),
     "NO_FACE_FOUND": partial(face, name="no-face"),
     "MULTIPLE_FACE_FOUND": partial(face, name="two-faces"),
+    "INSUFFICIENT_PERMISSION": free,
     "INTERNAL_ERROR": defect,
 }
 
@@ -106,11 +113,14 @@ LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("/facepp/nothing", {}),
 )
 
-STRICT: Mapping[str, Any] = {"qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05}
+STRICT: Mapping[str, Any] = {
+    "qps": 1, "image_bytes": 1000, "download_timeout_s": 0.05, "key_kind": "free",
+}  # fmt: skip
 
 SETTINGS: Mapping[str, Any] = {
     "errors": {"API_NOT_FOUND": {"status": 418, "text": "no"}},
     "prices": {"3dface": {"amount": "0.02", "currency": "EUR"}},
     "texture_size": 512, "shortest_side": 10, "longest_side": 5000, "image_bytes": 1234,
     "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
+    "key_kind": "free", "shortest_detect_side": 20, "face_token_hours": 1.5,
 }  # fmt: skip

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from canonical_landmarks import canonical_landmarks
 
 from emulator.face.landmarks import mirrored_landmarks
 from emulator.vendors.faceplusplus.landmarks import NAMES_83, NAMES_106, landmarks_83, landmarks_106
-from tests.canonical_landmarks import canonical_landmarks
 
 LANDMARKS = canonical_landmarks(scale=100.0, origin=(1000.0, 1200.0))
 ON_83, ON_106 = landmarks_83(LANDMARKS), landmarks_106(LANDMARKS)

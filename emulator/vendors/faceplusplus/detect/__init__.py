@@ -1,0 +1,1 @@
+"""The API Detect, which finds faces, and returns their landmarks and attributes."""

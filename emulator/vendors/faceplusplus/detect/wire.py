@@ -1,0 +1,222 @@
+"""Request and response models of Detect."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from emulator.vendors.faceplusplus.wire import (
+    Base64,
+    Body,
+    HeadPose,
+    ImageId,
+    Milliseconds,
+    Point,
+    Rectangle,
+    RequestId,
+    Score,
+)
+
+Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class DetectFields(BaseModel):
+    """The documented fields of a request, and two that only an older page has."""
+
+    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
+    api_secret: Annotated[str, Field(min_length=1)] = Field(
+        description="API secret that belongs to `api_key`."
+    )
+    image_file: Image = Field(
+        default="", description="Photo: a JPEG or PNG of at most 2 MiB, sides of 48 to 4096 pixels."
+    )
+    image_base64: Base64 = Field(
+        default="", description="Photo as base64 text. Ignored if `image_file` is sent."
+    )
+    image_url: str = Field(
+        default="", description="URL of the photo. Ignored if `image_file` or `image_base64` is sent."
+    )
+    return_landmark: Annotated[int, Field(json_schema_extra={"enum": [0, 1, 2], "default": 0})] = Field(
+        default=0, description="`1` to get 83 landmarks, `2` to get 106, `0` to get none."
+    )
+    return_attributes: str = Field(
+        default="none",
+        description="Attributes to return, separated by commas: `gender`, `age`, `smiling`, `headpose`, "
+        "`facequality`, `blur`, `eyestatus`, `emotion`, `beauty`, `mouthstatus`, `eyegaze`, `skinstatus`, "
+        "`ethnicity`, or `none`.",
+    )
+    calculate_all: Flag = Field(
+        default=0,
+        description="`1` to get the landmarks and attributes of all faces, `0` to get those of the five "
+        "largest faces.",
+    )
+    face_rectangle: str = Field(
+        default="",
+        description="Part of the photo to search: top, left, width and height in pixels, such as "
+        "`70,80,100,100`.",
+    )
+    beauty_score_min: Percent = Field(default=0, description="Least score for beauty.")
+    beauty_score_max: Percent = Field(default=100, description="Largest score for beauty.")
+
+
+class Gender(Body):
+    """Gender."""
+
+    value: Literal["Male", "Female"] = Field(description="A guess from the photo.")
+
+
+class Age(Body):
+    """Age."""
+
+    value: Annotated[int, Field(ge=0)] = Field(description="Years. Made up.")
+
+
+class Scored(Body):
+    """A score and the threshold that the vendor recommends for it."""
+
+    value: Score = Field(description="Score.")
+    threshold: Score = Field(description="Recommended threshold.")
+
+
+class Blur(Body):
+    """Blur. All three scores are equal."""
+
+    blurness: Scored = Field(description="Blur: 0 for a sharp face, above the threshold for a blurred one.")
+    motionblur: Scored = Field(description="The same score.")
+    gaussianblur: Scored = Field(description="The same score.")
+
+
+class Eye(Body):
+    """How probable each state of an eye is. The sum is 100."""
+
+    occlusion: Score = Field(description="Something covers the eye. Always 0.")
+    no_glass_eye_open: Score = Field(description="Open, without glasses.")
+    normal_glass_eye_close: Score = Field(description="Closed, with glasses.")
+    normal_glass_eye_open: Score = Field(description="Open, with glasses.")
+    dark_glasses: Score = Field(description="Behind dark glasses.")
+    no_glass_eye_close: Score = Field(description="Closed, without glasses.")
+
+
+class Eyes(Body):
+    """The states of both eyes. Left is the left of the photo."""
+
+    left_eye_status: Eye = Field(description="State of the eye at the left of the photo.")
+    right_eye_status: Eye = Field(description="State of the eye at the right of the photo.")
+
+
+class Emotion(Body):
+    """How probable each emotion is, made up from the smile and the mouth. The sum is 100."""
+
+    anger: Score = Field(description="Anger.")
+    disgust: Score = Field(description="Disgust.")
+    fear: Score = Field(description="Fear.")
+    happiness: Score = Field(description="Happiness. It follows the smile.")
+    neutral: Score = Field(description="No emotion.")
+    sadness: Score = Field(description="Sadness.")
+    surprise: Score = Field(description="Surprise. It follows an open mouth without a smile.")
+
+
+class Beauty(Body):
+    """Beauty. Made up."""
+
+    male_score: Score = Field(description="Score for beauty in the view of men.")
+    female_score: Score = Field(description="Score for beauty in the view of women.")
+
+
+class Mouth(Body):
+    """How probable each state of the mouth is. The sum is 100."""
+
+    surgical_mask_or_respirator: Score = Field(description="Something like a mask covers the mouth.")
+    other_occlusion: Score = Field(description="Something else covers the mouth. Always 0.")
+    close: Score = Field(description="Closed.")
+    open: Score = Field(description="Open.")
+
+
+Unit = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
+"""A number from -1 to 1, with three decimals."""
+
+
+class Gaze(Body):
+    """The gaze of one eye."""
+
+    position_x_coordinate: Unit = Field(
+        description="X of the pupil between the corners of the eye: 0 at the left of the photo, 1 at the "
+        "right."
+    )
+    position_y_coordinate: Unit = Field(
+        description="Y of the pupil between the lids: 0 at the upper lid, 1 at the lower one."
+    )
+    vector_x_component: Unit = Field(description="Direction: right in the photo.")
+    vector_y_component: Unit = Field(description="Direction: down in the photo.")
+    vector_z_component: Unit = Field(description="Direction: away from the camera.")
+
+
+class Gazes(Body):
+    """The gaze of both eyes. Left is the left of the photo."""
+
+    left_eye_gaze: Gaze = Field(description="Gaze of the eye at the left of the photo.")
+    right_eye_gaze: Gaze = Field(description="Gaze of the eye at the right of the photo.")
+
+
+class Skin(Body):
+    """The condition of the skin. Made up."""
+
+    health: Score = Field(description="Health of the skin.")
+    stain: Score = Field(description="Stains.")
+    acne: Score = Field(description="Acne.")
+    dark_circle: Score = Field(description="Dark circles below the eyes.")
+
+
+class Ethnicity(Body):
+    """Ethnicity."""
+
+    value: str = Field(description="Always empty.")
+
+
+class Attributes(Body):
+    """The requested attributes of a face."""
+
+    gender: Gender | None = Field(default=None, description="If `gender` is requested.")
+    age: Age | None = Field(default=None, description="If `age` is requested.")
+    smile: Scored | None = Field(default=None, description="If `smiling` is requested.")
+    headpose: HeadPose | None = Field(default=None, description="If `headpose` is requested.")
+    facequality: Scored | None = Field(default=None, description="If `facequality` is requested.")
+    blur: Blur | None = Field(default=None, description="If `blur` is requested.")
+    eyestatus: Eyes | None = Field(default=None, description="If `eyestatus` is requested.")
+    emotion: Emotion | None = Field(default=None, description="If `emotion` is requested.")
+    beauty: Beauty | None = Field(default=None, description="If `beauty` is requested.")
+    mouthstatus: Mouth | None = Field(default=None, description="If `mouthstatus` is requested.")
+    eyegaze: Gazes | None = Field(default=None, description="If `eyegaze` is requested.")
+    skinstatus: Skin | None = Field(default=None, description="If `skinstatus` is requested.")
+    ethnicity: Ethnicity | None = Field(default=None, description="If `ethnicity` is requested.")
+
+
+class Face(Body):
+    """A face."""
+
+    face_token: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] = Field(
+        description="Id of the face for other operations."
+    )
+    face_rectangle: Rectangle = Field(
+        description="Box of the face. If the request has a `face_rectangle`, the response has the same one."
+    )
+    landmark: dict[str, Point] | None = Field(
+        default=None, description="Landmarks by name, if `return_landmark` is 1 or 2."
+    )
+    attributes: Attributes | None = Field(
+        default=None, description="Attributes, if `return_attributes` requests any."
+    )
+
+
+class DetectResult(Body):
+    """A successful response. A photo can show nobody."""
+
+    request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
+    time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
+    faces: list[Face] = Field(description="The faces, the largest first.")
+    image_id: ImageId = Field(description="Id of the photo. The same photo has the same id.")
+    face_num: Annotated[int, Field(ge=0)] = Field(description="Number of faces.")
