@@ -76,9 +76,9 @@ Knot = tuple[tuple[int, float], ...]
 """A point of a curve: landmarks with their weights, which add up to 1."""
 
 # How far the hairline is above the top of the face oval, as a fraction of the distance between the landmarks
-# 9 (between the brows) and 10 (the top of the oval). It ends at the temples. With 0.5, the forehead is as
-# long as the nose on the canonical head. In five photographs, the hairline was at 0.5 to 0.75.
-_HAIRLINE: Final = {10: 0.5, 109: 0.48, 67: 0.41, 103: 0.28, 54: 0.14, 21: 0.05}
+# 9 (between the brows) and 10 (the top of the oval). It falls to 0 at the temples. In three photographs, the
+# hairline is at 0.6 to 0.75; people in synthetic pictures have a lower one.
+_HAIRLINE: Final = {10: 0.65, 109: 0.62, 67: 0.53, 103: 0.36, 54: 0.18, 21: 0.06}
 
 # Landmarks next to the lids of the right eye, in the order of RIGHT_UPPER_LID and RIGHT_LOWER_LID.
 _AROUND_UPPER_LID: Final = (130, 247, 30, 29, 27, 28, 56, 190, 243)

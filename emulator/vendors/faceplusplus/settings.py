@@ -45,6 +45,12 @@ class FacePlusPlusSettings(VendorSettings):
     face_token_hours: Annotated[float, LIFETIME] = Field(
         default=72.0, gt=0, description="Hours until a face token expires, by the emulator's clock."
     )
+    shortest_dense_side: int = Field(
+        default=100, ge=1, description="Shortest allowed side of a photo for `thousandlandmark`, in pixels."
+    )
+    shortest_dense_face: int = Field(
+        default=100, ge=1, description="Shortest side of a face that `thousandlandmark` finds, in pixels."
+    )
 
 
 SettingsDep = Annotated[FacePlusPlusSettings, Depends(settings_of)]

@@ -35,6 +35,11 @@ def free(world: Any) -> Any:
     return world.strict.post("/facepp/v3/detect", data=fields, files=files)
 
 
+def unknown_token(world: Any) -> Any:
+    fields = {"api_key": world.key, "api_secret": "s", "face_token": "0" * 32, "return_landmark": "all"}
+    return world.client.post("/facepp/v1/face/thousandlandmark", data=fields)
+
+
 def listed(world: Any, state: str) -> Any:
     world.control.list_credential(world.key, state)
     return post(world)
@@ -80,6 +85,7 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
     "NO_FACE_FOUND": partial(face, name="no-face"),
     "MULTIPLE_FACE_FOUND": partial(face, name="two-faces"),
     "INSUFFICIENT_PERMISSION": free,
+    "INVALID_FACE_TOKEN": unknown_token,
     "INTERNAL_ERROR": defect,
 }
 
@@ -123,4 +129,5 @@ SETTINGS: Mapping[str, Any] = {
     "texture_size": 512, "shortest_side": 10, "longest_side": 5000, "image_bytes": 1234,
     "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
     "key_kind": "free", "shortest_detect_side": 20, "face_token_hours": 1.5,
+    "shortest_dense_side": 30, "shortest_dense_face": 40,
 }  # fmt: skip

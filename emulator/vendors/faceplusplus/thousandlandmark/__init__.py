@@ -1,0 +1,1 @@
+"""The API Dense Facial Landmarks, which returns about a thousand points of the largest face."""
