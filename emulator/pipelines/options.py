@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
 from emulator.face.appearance import Attributes, FaceState, Gender
-from emulator.face.pose import WeakPerspective
+from emulator.face.pose import Pose, WeakPerspective
+from emulator.face.proportions import Proportions
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.types import Box, Points3
 
@@ -247,6 +248,52 @@ class LocatedFaces:
     faces: tuple[LocatedFace, ...]
 
 
+@dataclass(frozen=True)
+class MeasureOptions:
+    """Options of ``MEASURE_FACE``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    shortest_face : float
+        Faces whose box has a shorter side are left out, in pixels.
+    shortest_fraction : float
+        Faces whose box has a shorter side are left out, as a fraction of the shorter side of the picture.
+    straighten : bool
+        Whether to return the picture turned around the face until the head is upright.
+    """
+
+    rules: ImageRules
+    shortest_face: float
+    shortest_fraction: float
+    straighten: bool
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFace:
+    """Result of ``MEASURE_FACE``: the largest face in a picture of ``width`` x ``height`` pixels.
+
+    Attributes
+    ----------
+    width, height : int
+    landmarks : (478, 3) float64
+        In pixels of the picture, as in `emulator.face.detection.Face`.
+    pose : Pose
+    proportions : Proportions
+    straightened : bytes or None
+        The picture as a JPEG of the same size, turned around the face until the head is upright, and black
+        where it shows nothing.
+    """
+
+    width: int
+    height: int
+    landmarks: Points3
+    pose: Pose
+    proportions: Proportions
+    straightened: bytes | None
+
+
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
 DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
@@ -265,4 +312,7 @@ RECONSTRUCT_WAVEFRONT: Pipeline[[Sequence[bytes], WavefrontOptions], Wavefront] 
 )
 DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline(
     "emulator.pipelines.reconstruct.describe_head"
+)
+MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
+    "emulator.pipelines.measure.measure_largest_face"
 )

@@ -3,6 +3,7 @@
 from emulator.vendors.faceplusplus.application import DIALECT, install
 from emulator.vendors.faceplusplus.detect.operations import api as detect
 from emulator.vendors.faceplusplus.face3d.operations import api as face3d
+from emulator.vendors.faceplusplus.facialfeatures.operations import api as facialfeatures
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.vendors.faceplusplus.thousandlandmark.operations import api as thousandlandmark
 from emulator.web.vendor import Vendor
@@ -13,7 +14,7 @@ vendor = Vendor(
     hosts=("api-us.faceplusplus.com", "api-cn.faceplusplus.com"),
     prefixes=("/facepp",),
     credential=("api_key", "api_secret"),
-    apis=(face3d, detect, thousandlandmark),
+    apis=(face3d, detect, thousandlandmark, facialfeatures),
     dialect=DIALECT,
     settings_model=FacePlusPlusSettings,
     install=install,

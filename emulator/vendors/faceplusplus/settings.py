@@ -51,6 +51,9 @@ class FacePlusPlusSettings(VendorSettings):
     shortest_dense_face: int = Field(
         default=100, ge=1, description="Shortest side of a face that `thousandlandmark` finds, in pixels."
     )
+    shortest_features_side: int = Field(
+        default=48, ge=1, description="Shortest allowed side of a photo for `facialfeatures`, in pixels."
+    )
 
 
 SettingsDep = Annotated[FacePlusPlusSettings, Depends(settings_of)]

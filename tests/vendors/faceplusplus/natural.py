@@ -130,4 +130,5 @@ SETTINGS: Mapping[str, Any] = {
     "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
     "key_kind": "free", "shortest_detect_side": 20, "face_token_hours": 1.5,
     "shortest_dense_side": 30, "shortest_dense_face": 40,
+    "shortest_features_side": 50,
 }  # fmt: skip
