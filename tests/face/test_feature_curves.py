@@ -55,7 +55,7 @@ def distance_to_line(points: NDArray[np.float64], line: NDArray[np.float64]) -> 
 
 
 @given(noise, st.floats(0.01, 100), st.floats(-3.2, 3.2), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_curves_move_with_the_face(
     landmarks: NDArray[np.float64], scale: float, angle: float, x: float, y: float
 ) -> None:
@@ -68,7 +68,7 @@ def test_the_curves_move_with_the_face(
 
 
 @given(noise)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_mirror_image_has_the_mirrored_curves(landmarks: NDArray[np.float64]) -> None:
     width = 401
     before, after = FeatureCurves(landmarks), FeatureCurves(mirrored_landmarks(landmarks, width))
@@ -82,7 +82,7 @@ def test_the_mirror_image_has_the_mirrored_curves(landmarks: NDArray[np.float64]
 
 
 @given(noise, st.sampled_from(Feature), st.integers(2, 145))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_samples_are_on_the_curve_at_equal_distances(
     landmarks: NDArray[np.float64], feature: Feature, count: int
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from canonical_landmarks import IRIS_CM, canonical_landmarks
 from numpy.typing import NDArray
 
 from emulator.face.feature_curves import Feature, FeatureCurves
@@ -15,7 +16,6 @@ from emulator.face.landmarks import (
     mirrored_landmarks,
 )
 from emulator.vendors.faceplusplus.dense_landmarks import GROUPS, Group, dense_landmarks
-from tests.canonical_landmarks import IRIS_CM, canonical_landmarks
 
 SCALE = 60.0
 LANDMARKS = canonical_landmarks(scale=SCALE, origin=(600.0, 700.0))

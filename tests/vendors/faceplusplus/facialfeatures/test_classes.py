@@ -5,6 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from canonical_landmarks import canonical_landmarks
 
 from emulator.face.fit import fit_head
 from emulator.face.identity import mesh
@@ -14,7 +15,6 @@ from emulator.face.proportions import Proportions
 from emulator.vendors.faceplusplus.facialfeatures import classes
 from emulator.vendors.faceplusplus.facialfeatures.classes import RATIOS
 from emulator.vendors.faceplusplus.facialfeatures.wire import features
-from tests.canonical_landmarks import canonical_landmarks
 
 CANONICAL = canonical_landmarks(1.0, (0.0, 0.0))
 
