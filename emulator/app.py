@@ -24,6 +24,7 @@ from emulator.backends.fetch import HttpFetcher
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
+from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
@@ -52,6 +53,7 @@ from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans import Plans
+from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
 logger = logging.getLogger(__name__)
@@ -223,7 +225,7 @@ def _world(
     vendors: Sequence[Vendor],
     vendor_settings: Mapping[str, VendorSettings],
 ) -> World:
-    records = adapters.records
+    records = CachedRecords(adapters.records)
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
     webhooks = Outbox(records, clock, ids, HttpSender())
@@ -231,6 +233,7 @@ def _world(
         clock=clock,
         clocks=Clocks(clock, records),
         ids=ids,
+        request_ids=RequestIds(ids),
         credentials=Credentials(
             records,
             settings.credentials,

@@ -32,8 +32,15 @@ class SeededIds:
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
         """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""
-        nth = await self._count_up(f"ids/{kind}", credential)
-        return self._derive(f"{kind}\0{credential}\0{nth}", length)
+        return self.nth(credential, kind, await self.count_up(credential, kind), length)
+
+    async def count_up(self, credential: str, kind: str) -> int:
+        """Return the number of the next id of ``kind`` for ``credential``: 1, 2, 3 ..."""
+        return await self._count_up(f"ids/{kind}", credential)
+
+    def nth(self, credential: str, kind: str, number: int, length: int) -> bytes:
+        """Return ``length`` bytes: the id of ``kind`` for ``credential`` with this number."""
+        return self._derive(f"{kind}\0{credential}\0{number}", length)
 
     async def draw_uuid4(self, credential: str, kind: str) -> uuid.UUID:
         """Return a version-4 UUID: the next id of ``kind`` for ``credential``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,9 @@ from emulator.server.plan import Listening, Plan
 from emulator.settings import Settings
 
 __all__ = ["Listening", "running_server", "serve"]
+
+COLLECT_AFTER = 20_000
+"""Number of new objects after which the garbage collector looks for unused cycles."""
 
 
 async def serve(
@@ -63,6 +67,7 @@ async def serve(
         server = make_server(app, plan)
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
+        _relieve_garbage_collector()
         listening = plan.listening(app)
         announcing = asyncio.create_task(_begin(listening, plan.settings, server.scripts, on_listening))
         server.beginning = announcing
@@ -140,6 +145,17 @@ async def _begin(
         listening.app.state.progress.hooks_run = True
     if on_listening is not None:
         await on_listening(listening)
+
+
+def _relieve_garbage_collector() -> None:
+    """Let the garbage collector ignore what the start has created, and run less often.
+
+    Modules and models live as long as the process, but every full collection would visit them. That took a
+    seventh of the time of a poll.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

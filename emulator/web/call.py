@@ -160,17 +160,22 @@ def call_of(request: Request) -> Call:
     return call
 
 
-def _world_of(request: Request) -> World:
+# Dependencies are coroutine functions, because FastAPI runs all other functions in a thread.
+async def _call_of(request: Request) -> Call:
+    return call_of(request)
+
+
+async def _world_of(request: Request) -> World:
     world: World = request.app.state.world
     return world
 
 
-def settings_of(request: Request) -> Any:
+async def settings_of(request: Request) -> Any:
     """Return the settings of the called vendor, an instance of the vendor's ``settings_model``."""
     return request.app.state.settings
 
 
-CallDep = Annotated[Call, Depends(call_of)]
+CallDep = Annotated[Call, Depends(_call_of)]
 """The call that the route answers."""
 
 WorldDep = Annotated[World, Depends(_world_of)]

@@ -24,6 +24,7 @@ from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
 from emulator.world.plans import Plans
+from emulator.world.request_ids import RequestIds
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class World:
     clock: Clock
     clocks: Clocks
     ids: SeededIds
+    request_ids: RequestIds
     credentials: Credentials
     records: Records
     blobs: Blobs
@@ -58,10 +60,11 @@ class World:
     def stateful(self) -> tuple[Stateful, ...]:
         """All objects that keep state, in the order in which their state is loaded and deleted.
 
-        Clocks come first, because the other objects need the time. Webhooks come last, because loading them
-        sends the webhooks that are due, and sending depends on all other state.
+        Request ids and clocks come first, because the other objects need them. Webhooks come last, because
+        loading them sends the webhooks that are due, and sending depends on all other state.
         """
         return (
+            self.request_ids,
             self.clocks,
             self.credentials,
             self.faults,

@@ -13,23 +13,23 @@ from typing import TypeVar
 import pytest
 
 from emulator.backends.records import Counter, Document, Records, StoreUnreadable
+from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 
 R = TypeVar("R")
 Use = Callable[[Callable[[Records], Awaitable[R]]], R]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "cached"])
 def use(request: pytest.FixtureRequest, tmp_path: Path) -> Use[object]:
     """Return a function that opens an adapter, runs a coroutine function with it, and closes it."""
-    assert request.param == "sqlite"
 
     def run(scenario: Callable[[Records], Awaitable[object]]) -> object:
         async def opened() -> object:
             records = SqliteRecords(tmp_path / "deep" / "records.sqlite3")
             await records.open()
             try:
-                return await scenario(records)
+                return await scenario(CachedRecords(records) if request.param == "cached" else records)
             finally:
                 await records.close()
 

@@ -7,7 +7,6 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.ids import SeededIds
 from emulator.vendors.perfectcorp.caller import key_of, rate_windows
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
@@ -22,6 +21,7 @@ from emulator.vendors.perfectcorp.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
 from emulator.world.error_catalogue import VendorError
 from emulator.world.rate_limit import SlidingWindow
+from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
@@ -38,13 +38,13 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     app.state.windows = rate_windows()
     app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
     world.add(app.state.units, Files(), *app.state.windows, *app.state.polls)
-    app.add_middleware(RequestIds, ids=world.ids)
+    app.add_middleware(NumberedResponses, ids=world.request_ids)
 
 
-class RequestIds:
+class NumberedResponses:
     """ASGI middleware that adds an ``x-request-id`` of 18 digits to every response."""
 
-    def __init__(self, app: ASGIApp, ids: SeededIds) -> None:
+    def __init__(self, app: ASGIApp, ids: RequestIds) -> None:
         self._app = app
         self._ids = ids
 

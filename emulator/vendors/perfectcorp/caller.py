@@ -108,7 +108,7 @@ LegacyCallerDep = Annotated[str, Depends(_legacy_caller)]
 """The checked API key of a call to a v1 path, where an invalid key gets ``InvalidAccessToken``."""
 
 
-def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
+async def _settings_of(api_key: CallerDep, world: WorldDep, settings: SettingsDep) -> PerfectCorpSettings:
     return world.lifetimes.of(VENDOR, api_key, settings)
 
 
@@ -116,7 +116,7 @@ CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
 """The settings of Perfect Corp, with the lifetimes (such as ``url_seconds``) that are set for the caller."""
 
 
-def _poller(
+async def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
     # A client can wait by the machine's clock or by the emulator's. Warn only if both show too many polls.

@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 
 from emulator.web.call import call_of
+from emulator.web.dependencies import in_order
 from emulator.web.forms.parser import MultipartError, MultipartParser, PartEnd, PartHead, is_multipart
 
 SPOOL_BYTES = 1024 * 1024
@@ -70,7 +71,7 @@ class FormRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the function that answers a request."""
-        answer = super().get_route_handler()
+        answer = in_order(self.dependant) or super().get_route_handler()
 
         async def answer_form(request: Request) -> Response:
             return await answer(FormRequest(request.scope, request.receive))

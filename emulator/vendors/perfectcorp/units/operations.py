@@ -27,7 +27,7 @@ from emulator.web.vendor import Api
 from emulator.world.operation import Example, Operation
 
 
-def _units_of(request: Request) -> Units:
+async def _units_of(request: Request) -> Units:
     units: Units = request.app.state.units
     return units
 

@@ -1,0 +1,101 @@
+"""Calling a route's endpoint with its dependencies, without FastAPI's work for each request.
+
+FastAPI walks through the tree of dependencies for every request, and visits a dependency as often as others
+need it. That takes longer than a poll itself. The tree does not change, so it can be made a list once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A function to call.
+
+    Attributes
+    ----------
+    call : async callable
+    request : str or None
+        Name of the parameter that gets the request.
+    path : tuple of str
+        Names of the parameters that get a part of the path.
+    results : tuple of (str, int)
+        Names of the parameters that get the result of another step, with the number of the step.
+    """
+
+    call: Callable[..., Awaitable[Any]]
+    request: str | None
+    path: tuple[str, ...]
+    results: tuple[tuple[str, int], ...]
+
+
+def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Any]] | None:
+    """Return a function that calls an endpoint for a request, after each of its dependencies once.
+
+    The order is FastAPI's. Return None if the endpoint or a dependency needs more of FastAPI than the
+    request, texts of the path and other dependencies: these are called by FastAPI itself.
+    """
+    steps: list[_Step] = []
+    if _add(endpoint, steps, {}) is None:
+        return None
+    before, last = steps[:-1], steps[-1]
+
+    async def answer(request: Request) -> Any:
+        found: list[Any] = []
+        for step in before:
+            found.append(await step.call(**_arguments(step, request, found)))
+        return await last.call(**_arguments(last, request, found))
+
+    return answer
+
+
+def _arguments(step: _Step, request: Request, found: list[Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {name: found[number] for name, number in step.results}
+    if step.request is not None:
+        arguments[step.request] = request
+    for name in step.path:
+        arguments[name] = request.path_params[name]
+    return arguments
+
+
+def _add(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int | None:
+    """Add the steps of a dependency, and return the number of its own. Return None if it needs more."""
+    if dependant.call in known:
+        return known[dependant.call]
+    results: list[tuple[str, int]] = []
+    for needed in dependant.dependencies:
+        number = _add(needed, steps, known)
+        if number is None or needed.name is None:
+            return None
+        results.append((needed.name, number))
+    if dependant.call is None or _needs_more(dependant):
+        return None
+    path = tuple(field.name for field in dependant.path_params)
+    steps.append(_Step(dependant.call, dependant.request_param_name, path, tuple(results)))
+    known[dependant.call] = len(steps) - 1
+    return len(steps) - 1
+
+
+def _needs_more(dependant: Dependant) -> bool:
+    return bool(
+        not inspect.iscoroutinefunction(dependant.call)
+        or not dependant.use_cache
+        or dependant.query_params
+        or dependant.header_params
+        or dependant.cookie_params
+        or dependant.body_params
+        or dependant.websocket_param_name
+        or dependant.http_connection_param_name
+        or dependant.response_param_name
+        or dependant.background_tasks_param_name
+        or dependant.security_scopes_param_name
+        or dependant.own_oauth_scopes
+        or any(field.field_info.annotation is not str for field in dependant.path_params)
+    )

@@ -1,0 +1,48 @@
+"""Ids of requests, which are drawn for every call and never stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from emulator.backends.stateful import Stateful
+from emulator.ids import SeededIds
+
+BLOCK: Final = 1000
+"""Number of ids that are reserved at once."""
+
+
+class RequestIds(Stateful):
+    """Source of reproducible ids of requests.
+
+    The numbers of the ids are reserved in blocks, so that not every call changes the database. After a
+    restart, the rest of the last block is left out.
+    """
+
+    def __init__(self, ids: SeededIds) -> None:
+        self._ids = ids
+        self._reserved: dict[tuple[str, str], tuple[int, int]] = {}
+        self._reserving = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Drop the reserved ids, because the counters may have changed."""
+        self._reserved.clear()
+
+    async def forget(self, credential: str | None) -> None:
+        """Drop the reserved ids of ``credential``, or all if it is None."""
+        for key in [key for key in self._reserved if credential in {None, key[0]}]:
+            del self._reserved[key]
+
+    async def draw(self, credential: str, kind: str, length: int) -> bytes:
+        """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""
+        while True:
+            reserved = self._reserved.get((credential, kind), (0, 0))
+            used, last = reserved
+            if used < last:
+                self._reserved[credential, kind] = used + 1, last
+                return self._ids.nth(credential, kind, used + 1, length)
+            async with self._reserving:
+                # Another call may have reserved a block in the meantime.
+                if self._reserved.get((credential, kind), (0, 0)) == reserved:
+                    block = await self._ids.count_up(credential, kind)
+                    self._reserved[credential, kind] = BLOCK * (block - 1), BLOCK * block
