@@ -64,7 +64,7 @@ class Feature(StrEnum):
     LOWER_LIP_LOWER = "lower_lip_lower"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Iris:
     """An iris: its centre (2,) and its radius."""
 
@@ -77,7 +77,7 @@ Knot = tuple[tuple[int, float], ...]
 
 # How far the hairline is above the top of the face oval, as a fraction of the distance between the landmarks
 # 9 (between the brows) and 10 (the top of the oval). It falls to 0 at the temples. In three photographs, the
-# hairline is at 0.6 to 0.75; people in synthetic pictures have a lower one.
+# hairline is at 0.6 to 0.8; people in synthetic pictures have a lower one.
 _HAIRLINE: Final = {10: 0.65, 109: 0.62, 67: 0.53, 103: 0.36, 54: 0.18, 21: 0.06}
 
 # Landmarks next to the lids of the right eye, in the order of RIGHT_UPPER_LID and RIGHT_LOWER_LID.

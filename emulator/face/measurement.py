@@ -28,7 +28,7 @@ _LIP_MIDDLES: Final = (0, 13, 14, 17)
 _NEAR_INNER_CORNER: Final = 0.12
 
 
-def measure_face(landmarks: Points3, fit: HeadFit) -> Proportions:
+def measure_proportions(landmarks: Points3, fit: HeadFit) -> Proportions:
     """Measure the face with ``landmarks`` (478, 3), in pixels. ``fit`` is the head fitted to them."""
     points = upright(landmarks, fit) / fit.camera.scale
     curves = FeatureCurves(points)

@@ -8,7 +8,7 @@ import numpy as np
 from emulator.face.detection import Face
 from emulator.face.errors import NoFaceFound
 from emulator.face.fit import fit_head
-from emulator.face.measurement import measure_face
+from emulator.face.measurement import measure_proportions
 from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import decode_picture
@@ -16,7 +16,7 @@ from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import MeasuredFace, MeasureOptions
 
 
-def measure_largest_face(data: bytes, options: MeasureOptions) -> MeasuredFace:
+def measure_face(data: bytes, options: MeasureOptions) -> MeasuredFace:
     """Measure the largest face in a picture.
 
     Raises
@@ -43,7 +43,7 @@ def measure_largest_face(data: bytes, options: MeasureOptions) -> MeasuredFace:
         height=picture.height,
         landmarks=landmarks,
         pose=fit.pose,
-        proportions=measure_face(face.landmarks, fit),
+        proportions=measure_proportions(face.landmarks, fit),
         straightened=encode_jpeg(_straightened(image, face, fit.pose.roll)) if options.straighten else None,
     )
 

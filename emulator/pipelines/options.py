@@ -314,5 +314,5 @@ DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline
     "emulator.pipelines.reconstruct.describe_head"
 )
 MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
-    "emulator.pipelines.measure.measure_largest_face"
+    "emulator.pipelines.measure.measure_face"
 )

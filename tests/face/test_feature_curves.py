@@ -131,6 +131,20 @@ def test_the_landmarks_of_a_feature_are_on_its_curves(
     assert nearest.max() < 1e-9
 
 
+@given(noise, st.sampled_from(Feature))
+@settings(max_examples=50, deadline=None)
+def test_a_curve_stays_near_the_lines_between_its_points(
+    landmarks: NDArray[np.float64], feature: Feature
+) -> None:
+    """A centripetal spline leaves a chord by less than half its length, and does not turn back."""
+    line = FeatureCurves(landmarks[:, :2]).polyline(feature)
+    for start in range(0, len(line) - 1, STEPS):
+        piece = line[start : start + STEPS + 1]
+        chord = float(np.linalg.norm(piece[-1] - piece[0]))
+        assert distance_to_line(piece, piece[[0, -1]]).max() < 0.5 * chord
+        assert np.linalg.norm(np.diff(piece, axis=0), axis=1).sum() < 1.6 * chord
+
+
 def test_the_ends_of_the_curves_are_the_documented_ones() -> None:
     curves = FeatureCurves(LANDMARKS)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emulator.face.fit import HeadFit, fit_head
 from emulator.face.landmarks import CHIN_TIP, mirrored_landmarks
-from emulator.face.measurement import measure_face, upright
+from emulator.face.measurement import measure_proportions, upright
 from emulator.face.proportions import Proportions
 
 SCALE = 20.0
@@ -41,21 +41,21 @@ def test_size_place_and_roll_of_the_face_do_not_matter(
     seed: int, scale: float, roll: float, shift: float
 ) -> None:
     landmarks = noisy(seed)
-    before = measure_face(landmarks, fit_like())
+    before = measure_proportions(landmarks, fit_like())
     angle = np.radians(roll)
     # A positive roll is clockwise in the picture.
     turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     moved = landmarks * scale
     moved[:, :2] = landmarks[:, :2] @ turn + (shift, -shift)
-    after = measure_face(moved, fit_like(SCALE * scale, roll))
+    after = measure_proportions(moved, fit_like(SCALE * scale, roll))
     np.testing.assert_allclose(astuple(after), astuple(before), rtol=1e-6, atol=1e-6)
 
 
 @given(st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_the_mirror_image_swaps_the_sides(seed: int) -> None:
-    before = measure_face(noisy(seed), fit_like())
-    after = measure_face(mirrored_landmarks(noisy(seed), 401), fit_like())
+    before = measure_proportions(noisy(seed), fit_like())
+    after = measure_proportions(mirrored_landmarks(noisy(seed), 401), fit_like())
     for field in fields(Proportions):
         other = field.name
         if other.startswith(("right_", "left_")):
@@ -65,7 +65,7 @@ def test_the_mirror_image_swaps_the_sides(seed: int) -> None:
 
 
 def test_lengths_are_in_centimetres_and_add_up() -> None:
-    face = measure_face(LANDMARKS, fit_like())
+    face = measure_proportions(LANDMARKS, fit_like())
     # The pupils of the canonical head are 6.3 cm apart.
     eye = (face.right_eye_width + face.left_eye_width) / 2
     assert face.inner_eye_distance + eye == pytest.approx(6.3, abs=0.25)
@@ -85,11 +85,11 @@ def moved(indices: list[int], by: tuple[float, float]) -> Proportions:
     """Return the proportions with some landmarks moved by centimetres, x right and y down."""
     landmarks = LANDMARKS.copy()
     landmarks[indices, :2] += SCALE * np.array(by)
-    return measure_face(landmarks, fit_like())
+    return measure_proportions(landmarks, fit_like())
 
 
 def test_each_measurement_follows_its_landmarks() -> None:
-    face = measure_face(LANDMARKS, fit_like())
+    face = measure_proportions(LANDMARKS, fit_like())
     smile = moved([61, 291], (0.0, -0.5))
     assert smile.mouth_corner_angle < face.mouth_corner_angle - 5
     chin = moved([CHIN_TIP], (0.0, 0.5))

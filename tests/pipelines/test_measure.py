@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from emulator.face.errors import NoFaceFound
 from emulator.face.fit import fit_head
 from emulator.pipelines.core import detector
-from emulator.pipelines.measure import measure_largest_face
+from emulator.pipelines.measure import measure_face
 from emulator.pipelines.options import ImageRules, MeasureOptions
 
 FACES = Path(__file__).parents[2] / "fixtures" / "faces"
@@ -26,7 +26,7 @@ def photo(name: str) -> bytes:
 
 
 def test_the_straightened_picture_has_the_same_size_and_an_upright_head() -> None:
-    found = measure_largest_face(photo("tilted-40"), options(straighten=True))
+    found = measure_face(photo("tilted-40"), options(straighten=True))
     assert found.pose.roll == pytest.approx(40.0, abs=4.0)
     assert found.straightened is not None
     with PillowImage.open(io.BytesIO(found.straightened)) as opened:
@@ -43,9 +43,9 @@ def test_the_straightened_picture_has_the_same_size_and_an_upright_head() -> Non
 
 
 def test_a_reduced_picture_gives_the_same_measurements() -> None:
-    whole = measure_largest_face(photo("ok-frontal"), options())
+    whole = measure_face(photo("ok-frontal"), options())
     few = ImageRules(frozenset({"jpeg"}), most_pixels=whole.width * whole.height // 3)
-    reduced = measure_largest_face(photo("ok-frontal"), options(rules=few))
+    reduced = measure_face(photo("ok-frontal"), options(rules=few))
     assert (reduced.width, reduced.height) == (whole.width, whole.height)
     assert np.abs(reduced.landmarks - whole.landmarks)[:, :2].mean() < 1.5
     assert reduced.proportions.face_height == pytest.approx(whole.proportions.face_height, rel=0.03)
@@ -54,12 +54,12 @@ def test_a_reduced_picture_gives_the_same_measurements() -> None:
 
 def test_a_face_that_is_too_small_is_nobody() -> None:
     with pytest.raises(NoFaceFound):
-        measure_largest_face(photo("ok-frontal"), options(shortest=500.0))
+        measure_face(photo("ok-frontal"), options(shortest=500.0))
     with pytest.raises(NoFaceFound):
-        measure_largest_face(photo("no-face"), options())
+        measure_face(photo("no-face"), options())
 
 
 def test_the_same_picture_gives_the_same_result() -> None:
-    one, other = (measure_largest_face(photo("ok-left"), options(straighten=True)) for _ in range(2))
+    one, other = (measure_face(photo("ok-left"), options(straighten=True)) for _ in range(2))
     assert one.proportions == other.proportions
     assert one.straightened == other.straightened

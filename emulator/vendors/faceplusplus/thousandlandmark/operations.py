@@ -58,6 +58,8 @@ async def thousandlandmark(
         groups = _groups(fields)
         found: _Found | None
         if token is not None:
+            if image is not None:
+                call.warn("field-dropped", f"{image.name} is ignored because face_token was sent")
             found = await _by_token(token, api_key, world, settings)
         elif image is not None:
             found = await _in_photo(image, call, world, settings)

@@ -10,7 +10,7 @@ from canonical_landmarks import canonical_landmarks
 from emulator.face.fit import fit_head
 from emulator.face.identity import mesh
 from emulator.face.landmarks import SURFACE_COUNT
-from emulator.face.measurement import measure_face
+from emulator.face.measurement import measure_proportions
 from emulator.face.proportions import Proportions
 from emulator.vendors.faceplusplus.facialfeatures import classes
 from emulator.vendors.faceplusplus.facialfeatures.classes import RATIOS
@@ -155,7 +155,7 @@ def people() -> list[Proportions]:
     for _ in range(300):
         landmarks = CANONICAL.copy()
         landmarks[:SURFACE_COUNT] = mesh(rng.normal(size=80)).vertices * (1.0, -1.0, -1.0)
-        found.append(measure_face(landmarks, fit))
+        found.append(measure_proportions(landmarks, fit))
     return found
 
 

@@ -99,9 +99,12 @@ def token(client: httpx.Client) -> str:
 def test_a_face_token_gives_the_same_points_and_wins_over_a_photo(
     client: httpx.Client, token: str, everything: Any
 ) -> None:
-    for name in (None, "no-face"):
+    ignored = {"code": "field-dropped", "detail": "image_file is ignored because face_token was sent"}
+    for name, warnings in ((None, []), ("no-face", [ignored])):
         answer = post(client, {**ALL, "face_token": token}, name)
         assert answer.json()["face"] == everything.json()["face"]
+        calls = client.get("/_emulator/calls", params={"credential": KEYS["api_key"]}).json()["calls"]
+        assert calls[-1]["warnings"] == warnings
 
 
 def test_an_expired_token_and_that_of_another_key_are_unknown(
