@@ -60,6 +60,9 @@ _LARGEST_BLINK = 1.5
 
 _LEAST_AREA_CM2 = 1e-4
 
+# Smallest size of a face, as a fraction of MakeHuman's average. Below it, only rounding errors are left.
+_LEAST_SCALE = 1e-6
+
 # The stored displacements of face units are multiples of this.
 _UNIT_STEP_CM = 0.001
 
@@ -207,7 +210,7 @@ def complete_head(face: Points3) -> CompleteHead:
     Raises
     ------
     ValueError
-        If the shape is wrong, or a coordinate is not finite.
+        If the shape is wrong, a coordinate is not finite, or all vertices are in one place.
     """
     check_points(face, 3, "face")
     if len(face) != SURFACE_COUNT:
@@ -215,6 +218,8 @@ def complete_head(face: Points3) -> CompleteHead:
     data = complete_head_data()
     resting = data.places(data.mesh.vertices)
     scale, rotation, translation = similarity_transform(resting, face, landmark_weights())
+    if scale < _LEAST_SCALE:
+        raise ValueError("face must not have all vertices in one place")
     vertices: Points3 = scale * data.mesh.vertices @ rotation.T + translation
     residual = _with_lips_apart(face) - (scale * resting @ rotation.T + translation)
     skin = _skin()
@@ -369,7 +374,10 @@ def _eye_shift(
 
 
 def _blinks(head: CompleteHead) -> Mapping[str, float]:
-    """Return the factors of the two blinks: by the median of the lids' pairs of landmarks."""
+    """Return the factors of the two blinks: by the median of the lids' pairs of landmarks.
+
+    Pairs that a blink would not close are left out. If no pair is left, the factor is 1.
+    """
     data = complete_head_data()
     places = head.landmarks()
     factors = {}
@@ -381,7 +389,9 @@ def _blinks(head: CompleteHead) -> Mapping[str, float]:
         closing = ((closed - head.mesh.vertices)[data.corners] * data.weights[:, :, None]).sum(axis=1)
         gap = places[list(upper), 1] - places[list(lower), 1]
         speed = closing[list(lower), 1] - closing[list(upper), 1]
-        factors[name] = float(np.clip(np.median(gap / speed), 0.0, _LARGEST_BLINK))
+        closes = speed > 0.0
+        factor = float(np.median(gap[closes] / speed[closes])) if closes.any() else 1.0
+        factors[name] = float(np.clip(factor, 0.0, _LARGEST_BLINK))
     return MappingProxyType(factors)
 
 
