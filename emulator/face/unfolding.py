@@ -21,7 +21,7 @@ from emulator.face.types import Points3, check_points
 _LEAST_AREA, _ACCEPTED_AREA = 0.1, 0.05
 
 # Each round treats the areas as linear functions of the motion. They are not quite linear, so there can be
-# further rounds. In pictures of 240 synthetic people, no head needed more than two.
+# further rounds. Heads from pictures rarely need more than two.
 _ROUNDS = 10
 
 _RINGS = (LIPS_OUTER, RIGHT_EYE, LEFT_EYE)
