@@ -201,6 +201,7 @@ class MediaPipeDetector:
         """
         whole = (0, 0, image.shape[1], image.shape[0])
         yield without_duplicates(_search(self._full_range, image, whole)), 0.0
+        # Also in a portrait, because the box of a small face beside a large one is often faint.
         yield without_duplicates(_search(self._faint_range, image, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
         if not faces:
             yield _above(_SECOND_SEARCH_SCORE, _search(self._short_range, image, whole)), 0.0

@@ -51,7 +51,7 @@ def unfolded(face: Points3) -> Points3:
     L. Lawson and R. J. Hanson, "Solving least squares problems", 1974, chapter 23).
 
     Some triangles stay flipped in faces that are far from any person's, because no small motion unfolds all
-    of them. That was not seen in faces from pictures.
+    of them. This was not seen in faces from pictures.
 
     Parameters
     ----------
