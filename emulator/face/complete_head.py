@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
+from emulator.face.expression import JAW_JOINT_CM
 from emulator.face.fit import landmark_weights
 from emulator.face.landmarks import (
     CHIN,
@@ -63,11 +64,8 @@ _LEAST_AREA_CM2 = 1e-4
 # Smallest size of a face, as a fraction of MakeHuman's average. Below it, only rounding errors are left.
 _LEAST_SCALE = 1e-6
 
-# The stored displacements of face units are multiples of this.
-_UNIT_STEP_CM = 0.001
-
-# The joint of the jaw, as in ``emulator.face.expression``.
-_JAW_JOINT_CM = np.array([0.0, -1.0, -0.5])
+UNIT_STEP_CM: Final = 0.001
+"""The stored displacements of face units are multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +226,7 @@ def complete_head(face: Points3) -> CompleteHead:
     for eye in _eyes():
         part = data.part_vertices[eye.part]
         vertices[part] += _eye_shift(eye, vertices, scale, rotation, translation, follow)
-    joint = scale * rotation @ _JAW_JOINT_CM + translation
+    joint = scale * rotation @ np.array(JAW_JOINT_CM) + translation
     _move_teeth(vertices, face, residual, joint)
     head = CompleteHead(data.mesh.with_vertices(vertices), scale, rotation, {})
     return replace(head, blinks=_blinks(head))
@@ -241,7 +239,7 @@ def complete_head_data() -> CompleteHeadData:
     part_vertices, part_triangles = (
         dict(zip(PARTS, _slices(arrays[f"part_{name}"]), strict=True)) for name in ("vertices", "triangles")
     )
-    displacements = arrays["unit_offsets"] * _UNIT_STEP_CM
+    displacements = arrays["unit_offsets"] * UNIT_STEP_CM
     displacements.flags.writeable = False
     units = {
         str(name): FaceUnit(arrays["unit_vertices"][rows], displacements[rows])
