@@ -82,7 +82,7 @@ class BaseMesh(NamedTuple):
 
 
 class Kinds:
-    """A part of MakeHuman's base mesh, for the mean people of all races, genders and ages.
+    """A part of MakeHuman's base mesh, shaped by race, gender, age and weight.
 
     Positions are in centimetres, with the face around the origin.
 
