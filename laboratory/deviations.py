@@ -22,11 +22,15 @@ def unmoved(deviations: Floats) -> Floats:
     return rest
 
 
+def mirror_image(faces: Points3) -> Points3:
+    """Return the mirror images of faces or displacements (..., 468, 3)."""
+    image: Points3 = faces[..., list(MIRROR[:SURFACE_COUNT]), :] * (-1.0, 1.0, 1.0)
+    return image
+
+
 def mirror_images(deviations: Floats) -> Floats:
     """Return the mirror images of deviations (N, 1404)."""
-    image = deviations.reshape(-1, SURFACE_COUNT, 3)[:, list(MIRROR[:SURFACE_COUNT])] * (-1.0, 1.0, 1.0)
-    flat: Floats = image.reshape(len(deviations), -1)
-    return flat
+    return mirror_image(deviations.reshape(-1, SURFACE_COUNT, 3)).reshape(len(deviations), -1)
 
 
 def half(deviations: Floats, parity: float) -> Floats:

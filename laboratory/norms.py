@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from emulator.face.canonical import canonical_mesh
-from emulator.face.landmarks import MIRROR, SURFACE_COUNT
 from emulator.face.pose import similarity_transform
 from emulator.face.types import Points3
-from laboratory.deviations import Floats
+from laboratory.deviations import Floats, mirror_image
 from laboratory.heads import symmetrised, with_lips_touching
 from laboratory.makehuman import MakeHuman
 from laboratory.registration import SurfacePoints
@@ -79,12 +78,6 @@ def aligned(face: Points3) -> Points3:
     scale, rotation, translation = similarity_transform(face, canonical_mesh().vertices)
     moved: Points3 = scale * face @ rotation.T + translation
     return moved
-
-
-def mirror_image(face: Points3) -> Points3:
-    """Return the mirror image of a face (468, 3)."""
-    image: Points3 = face[list(MIRROR[:SURFACE_COUNT])] * (-1.0, 1.0, 1.0)
-    return image
 
 
 def _slopes(face: Points3, fields: Floats, step: float = 0.01) -> Floats:

@@ -38,9 +38,9 @@ from emulator.face.synthetic.expression import expressed
 from emulator.face.synthetic.person import draw_person
 from emulator.face.types import Image, Points3
 from laboratory import DATA
-from laboratory.deviations import Floats
+from laboratory.deviations import Floats, mirror_image
 from laboratory.makehuman import MakeHuman
-from laboratory.norms import aligned, mean_head, mirror_image
+from laboratory.norms import aligned, mean_head
 from laboratory.portraits import Paint, in_perspective, portrait
 from laboratory.registration import SurfacePoints, registered
 

@@ -214,7 +214,8 @@ def teeth_stretch(field: DisplacementField, landmarks: Points3) -> float:
     """Return how much ``field`` stretches or compresses the middle of the mouth's opening.
 
     The result is the mean, over points between the lips, of the largest relative change of a length in any
-    direction. It is 0 if teeth only slide, and NaN if the lips are closed.
+    direction. It is 0 if teeth only slide, and NaN if the lips are closed. ``landmarks`` (478, 3) are in
+    pixels, before the reshape.
     """
     corners = landmarks[[LIPS_INNER[0], LIPS_INNER[10]], :2]
     middle, half = corners.mean(axis=0), float(np.linalg.norm(corners[1] - corners[0])) / 2
@@ -232,6 +233,7 @@ def outline_motion(field: DisplacementField, landmarks: Points3) -> float:
     """Return the largest motion, in u, of the outline of the face and of places up to 0.2 u around it.
 
     The outline is the convex hull of the landmarks, which is also the visible outline of a turned head.
+    ``landmarks`` (478, 3) are in pixels, before the reshape.
     """
     unit = head_frame(landmarks).unit
     hull = cv2.convexHull(landmarks[:SURFACE_COUNT, :2].astype(np.float32))[:, 0].astype(np.float64)

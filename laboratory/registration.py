@@ -24,6 +24,7 @@ from emulator.face.mesh import vertex_normals
 from emulator.face.pose import similarity_transform
 from emulator.face.types import Points3, Triangles
 from laboratory.deviations import Floats
+from laboratory.harmonics import graph_laplacian
 
 _SAMPLES = 80_000
 _NEIGHBOURS = 1500
@@ -129,8 +130,7 @@ class _Surface:
 
 def _bending(triangles: Triangles) -> sparse.csr_array:
     """Return the matrix (V, V) of the squared graph Laplacian."""
-    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    adjacent = sparse.coo_array((np.ones(len(ends)), ends.T), shape=(SURFACE_COUNT, SURFACE_COUNT)).tocsr()
-    adjacent = ((adjacent + adjacent.T) > 0).astype(np.float64)
-    laplacian = sparse.eye_array(SURFACE_COUNT) - sparse.diags_array(1 / adjacent.sum(axis=1)) @ adjacent
+    whole = graph_laplacian(triangles, SURFACE_COUNT)
+    # Divided by the number of neighbours, so that a vertex is compared with their mean.
+    laplacian = sparse.csr_array(whole / np.diag(whole)[:, None])
     return sparse.csr_array(laplacian.T @ laplacian)

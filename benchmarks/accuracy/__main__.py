@@ -19,13 +19,14 @@ from benchmarks.accuracy.detection import detection_table, determinism_table
 from benchmarks.accuracy.people import say
 from benchmarks.accuracy.recognition import people_table, perspective_table, photo_table, stability_table
 from benchmarks.accuracy.search import group_table, roll_table
-from benchmarks.accuracy.shape import matrix_table, shape_table, views_table
+from benchmarks.accuracy.shape import matrix_table, shape_table, unfolding_table, views_table
 from emulator.pipelines.core import silenced_stderr
 
 TABLES: dict[str, Callable[[Sequence[int]], None]] = {
     "cost": cost_table,
     "shape": shape_table,
     "views": views_table,
+    "unfolding": unfolding_table,
     "people": people_table,
     "matrix": matrix_table,
     "stability": stability_table,

@@ -78,6 +78,43 @@ def photo_table(folder: Path) -> None:
         names.append(path.parent.name)
     say("Same person or another: photographs (the largest face of each)")
     _recognition(found, names)
+    coefficients = np.array([fit.identity_coefficients for fit in found])
+    measured, chance, units = photographed_deviations(coefficients, len(set(names)))
+    say("Standard deviations of the first 16 coefficients, before and after the removal of chance")
+    for name, values in (("measured", measured), (f"{chance:.0%} nearer to the mean", units[:16])):
+        say(f"{name:>26} {' '.join(f'{each:.2f}' for each in values)}")
+
+
+def photographed_deviations(coefficients: Floats, people: int) -> tuple[Floats, float, Floats]:
+    """Return the standard deviations from which `identity.standardized` takes its units.
+
+    The standard deviations that are measured with few people differ by chance. The variance of a standard
+    deviation s over n people is s² / (2 (n - 1)). Its share of the variance between the 16 standard
+    deviations is chance, so the 16 are moved towards their mean by this share. The mean is the unit of the
+    other 64 coefficients.
+
+    Parameters
+    ----------
+    coefficients : (N, 80) float64
+        Those that are fitted to N photographs.
+    people : int
+        Number of people in the photographs, at least 2.
+
+    Returns
+    -------
+    measured : (16,) float64
+        The standard deviations of the first 16 coefficients.
+    chance : float
+        The share of their differences that is chance, 0 to 1.
+    units : (80,) float64
+    """
+    measured: Floats = coefficients[:, :16].std(axis=0)
+    mean = measured.mean()
+    expected = mean**2 / (2 * (people - 1))
+    chance = float(min(1.0, expected / max(measured.var(ddof=1), 1e-12)))
+    units = np.full(coefficients.shape[1], mean)
+    units[:16] = measured + chance * (mean - measured)
+    return measured, chance, units
 
 
 def _recognition(fits: Sequence[HeadFit], names: Sequence[str]) -> None:

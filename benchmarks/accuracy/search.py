@@ -64,17 +64,41 @@ def group_table(groups: Sequence[int]) -> None:
     """Print how many people in groups are found, how many are found twice, and how many boxes show nobody."""
     say("Groups: people in rows, yaw -30..30, roll -20..20, neighbours touch or overlap")
     for count, widths in ((6, (0.1, 0.18)), (8, (0.05, 0.25)), (12, (0.05, 0.2)), (20, (0.05, 0.14))):
-        found_count = doubles = nobody = 0
-        for number in groups:
-            people = render_people(_group(number, count, widths))
-            boxes = [face.box for face in detector().detect(people[0].image)]
-            shown = [sum(overlap(box, person.box) > 0.4 for box in boxes) for person in people]
-            found_count += sum(times > 0 for times in shown)
-            doubles += sum(max(0, times - 1) for times in shown)
-            nobody += sum(all(overlap(box, person.box) <= 0.4 for person in people) for box in boxes)
         name = f"{count} people, {widths[0]:.0%} to {widths[1]:.0%}"
-        shown_count = f"{found_count} of {count * len(groups)}"
-        say(f"{name:>26} {shown_count:>14} {doubles:>3} twice {nobody:>3} nobody")
+        _count(name, [_group(number, count, widths) for number in groups])
+    pairs = [_pair(number, place) for number in groups for place in range(5)]
+    _count("16% before the cheek of 45%", pairs)
+
+
+def _count(name: str, pictures: Sequence[Sequence[SyntheticFaceSpec]]) -> None:
+    """Print a row of the table of groups."""
+    found_count = doubles = nobody = 0
+    for specs in pictures:
+        people = render_people(specs)
+        boxes = [face.box for face in detector().detect(people[0].image)]
+        shown = [sum(overlap(box, person.box) > 0.4 for box in boxes) for person in people]
+        found_count += sum(times > 0 for times in shown)
+        doubles += sum(max(0, times - 1) for times in shown)
+        nobody += sum(all(overlap(box, person.box) <= 0.4 for person in people) for box in boxes)
+    shown_count = f"{found_count} of {sum(map(len, pictures))}"
+    say(f"{name:>27} {shown_count:>14} {doubles:>3} twice {nobody:>3} nobody")
+
+
+def _pair(seed: int, place: int) -> list[SyntheticFaceSpec]:
+    """Return a small person in front of the cheek or the jaw of a large one. There are five places."""
+    rng = np.random.default_rng([seed, 2])
+    right, down = ((0.2, 0.2), (0.22, 0.2), (0.2, 0.24), (0.24, 0.18), (-0.22, 0.2))[place]
+    large, small = (FIRST_SEED + int(number) for number in rng.integers(1_000_000, size=2))
+    return [
+        SyntheticFaceSpec(
+            seed=large, width=640, height=640, face_fraction=0.45, center=(0.45, 0.4),
+            hair_type="short_straight",
+        ),
+        SyntheticFaceSpec(
+            seed=small, width=640, height=640, face_fraction=0.16, center=(0.45 + right, 0.4 + down),
+            hair_type="bald",
+        ),
+    ]  # fmt: skip
 
 
 def _group(seed: int, count: int, widths: tuple[float, float]) -> list[SyntheticFaceSpec]:

@@ -6,13 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.accuracy.people import JPEG, Floats, eye_distance, observe, say, shape_error_mm, true_shape
+from benchmarks.accuracy.people import (
+    JPEG,
+    MILLIMETRES,
+    Floats,
+    eye_distance,
+    observe,
+    say,
+    shape_error_mm,
+    true_shape,
+)
 from emulator.face import identity
 from emulator.face.canonical import canonical_mesh
-from emulator.face.fit import fit_views
+from emulator.face.fit import fit_head, fit_views
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.likely_shape import observed_shape
-from emulator.face.unfolding import unfolded
+from emulator.face.types import Points3, Triangles
+from emulator.face.unfolding import opening_vertices, unfolded
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.pipelines.options import WavefrontOptions
 from emulator.pipelines.reconstruct import reconstruct_wavefront
@@ -104,6 +114,38 @@ def views_table(people: Sequence[int]) -> None:
             f"{name:>12} one {first.mean():.2f}   three {all_three.mean():.2f}   by {gain.mean():.2f} less "
             f"(standard error {gain.std() / np.sqrt(len(gain)):.2f}), for {(gain > 0).mean():.0%} of people"
         )
+
+
+def unfolding_table(people: Sequence[int]) -> None:
+    """Print how far lips, lids and nostrils move until no triangle is flipped, and how many stay flipped."""
+    triangles = canonical_mesh().triangles
+    near = triangles[np.isin(triangles, opening_vertices()).any(axis=1)]
+    motions, before, after = [], 0, 0
+    for person in people:
+        rng = np.random.default_rng([person, 6])
+        for yaw in rng.uniform(-30, 30, 4):
+            landmarks = observe(person, float(yaw), with_expression=True).landmarks
+            if landmarks is None:
+                continue
+            shape = observed_shape([fit_head(landmarks)])
+            free = unfolded(shape)
+            motions.append(MILLIMETRES * float(np.linalg.norm(free - shape, axis=1).max()))
+            before += _flipped(shape, near)
+            after += _flipped(free, near)
+    say(
+        "Unfolding of heads from one picture: yaw -30..30, half of the people with each part of an expression"
+    )
+    say(
+        f"{len(motions)} heads, {before} with flipped triangles before and {after} after; largest motion of "
+        f"a vertex: median {np.median(motions):.2f} mm, at most {max(motions):.2f} mm"
+    )
+
+
+def _flipped(shape: Points3, triangles: Triangles) -> bool:
+    """Return whether a triangle is flipped as seen from the front."""
+    corners = shape[triangles][:, :, :2]
+    one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return bool((one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0] <= 0.0).any())
 
 
 def matrix_table(people: Sequence[int]) -> None:

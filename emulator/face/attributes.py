@@ -455,7 +455,8 @@ def _gender_guess(crop: _Crop, head: Points3, length: HairLength, hair_share: fl
     In the average female face, the brows are higher above the eyes, the jaw is narrower and the lips are
     fuller (Farkas 1994, Anthropometry of the Head and Face), and the hair is usually longer and fuller. A
     beard is evidence for a man. Individuals overlap widely, so this is only a plausible guess. The weights
-    and limits were chosen on 360 pictures of 60 synthetic people, and on a handful of photographs.
+    and limits were chosen by hand on 360 pictures of 60 synthetic people, not those of the benchmarks, and on
+    a handful of photographs. The repository has no program that repeats the choice.
 
     The shape is taken from the fitted head. Between pictures of one person with different poses and
     expressions, the fitted head changes less than the landmarks. ``hair_share`` depends on how much of the

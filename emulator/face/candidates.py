@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
+from emulator.face.landmarks import FACE_OVAL, LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
 from emulator.face.resampling import Part, part_for
 from emulator.face.types import Box, Image, Matrix, Points3
 
@@ -17,7 +17,7 @@ CROP_SIDE: Final = 256
 """Side of a crop in pixels."""
 
 CROP_BOXES: Final = 2.0
-"""Side of a crop in widths of the candidate's box.
+"""Side of a crop in widths of the place's box.
 
 MediaPipe's face mesh model, which finds the landmarks, uses 192 x 192 pixels that are 1.5 boxes wide. So the
 crop contains every pixel that the model needs.
@@ -26,19 +26,26 @@ crop contains every pixel that the model needs.
 # Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
 _SAME_FACE_IOU: Final = 0.4
 
-# If a larger fraction of a box is inside the box of a face, the box shows a part of that face.
+# The box of a part of a face has a larger fraction of its area than this inside the box of that face.
 _PART_OF_FACE: Final = 0.75
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A possible face: its box, the roll of its eye line, and its score.
+class Place:
+    """Where a face may be: a box, and the roll of the eye line.
 
     ``roll`` is in radians, positive clockwise as seen by the viewer.
     """
 
     box: Box
     roll: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place that a detector found, with the detector's score."""
+
+    place: Place
     score: float
 
 
@@ -74,8 +81,8 @@ pairs, so that mirroring the picture mirrors the mean.
 _VARIANTS_REACH: Final = 0.05
 
 
-def around(landmarks: Points3, score: float) -> Candidate:
-    """Return a candidate for landmarks (478, 3): a square box, and the roll of the eye line.
+def around(landmarks: Points3) -> Place:
+    """Return the place of landmarks (478, 3): a square box, and the roll of the eye line.
 
     The square has the size and position of a detector's box, because the mesh model expects such a box. A
     detector's box is slightly smaller than the extent of the landmarks, and its centre is lower, because the
@@ -89,23 +96,23 @@ def around(landmarks: Points3, score: float) -> Candidate:
     extent = float((high - low).max())
     centre = turn @ ((low + high) / 2 + (0.0, 0.033 * extent))
     side = 0.91 * extent
-    return Candidate(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll, score)
+    return Place(Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side), roll)
 
 
-def moved(candidate: Candidate, variant: CropVariant) -> Candidate:
-    """Return the candidate moved, scaled and rolled by ``variant``."""
-    box = candidate.box
-    shift = turn_matrix(candidate.roll) @ np.array([variant.right, variant.down]) * box.width
+def moved(place: Place, variant: CropVariant) -> Place:
+    """Return the place moved, scaled and rolled by ``variant``."""
+    box = place.box
+    shift = turn_matrix(place.roll) @ np.array([variant.right, variant.down]) * box.width
     side = box.width * variant.size
     left = box.left + float(shift[0]) - (side - box.width) / 2
     top = box.top + float(shift[1]) - (side - box.width) / 2
-    return Candidate(Box(left, top, side, side), candidate.roll + variant.roll, candidate.score)
+    return Place(Box(left, top, side, side), place.roll + variant.roll)
 
 
-def turned(candidate: Candidate, radians: float) -> Candidate:
-    """Return the candidate with ``radians`` added to its roll. The new roll is normalised to -pi to pi."""
-    roll = candidate.roll + radians
-    return replace(candidate, roll=float(np.arctan2(np.sin(roll), np.cos(roll))))
+def turned(place: Place, radians: float) -> Place:
+    """Return the place with ``radians`` added to its roll. The new roll is normalised to -pi to pi."""
+    roll = place.roll + radians
+    return replace(place, roll=float(np.arctan2(np.sin(roll), np.cos(roll))))
 
 
 def turn_matrix(roll: float) -> Matrix:
@@ -114,22 +121,22 @@ def turn_matrix(roll: float) -> Matrix:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def _to_image(candidate: Candidate) -> Matrix:
-    """Return the matrix (2, 3) that maps (x, y, 1) in the candidate's upright crop to the picture."""
-    box = candidate.box
+def _to_image(place: Place) -> Matrix:
+    """Return the matrix (2, 3) that maps (x, y, 1) in the upright crop of a place to the picture."""
+    box = place.box
     side = max(box.width, box.height, 1.0) * CROP_BOXES
     centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
-    linear = turn_matrix(candidate.roll) * (side / CROP_SIDE)
+    linear = turn_matrix(place.roll) * (side / CROP_SIDE)
     return np.column_stack([linear, centre - linear @ np.full(2, (CROP_SIDE - 1) / 2)])
 
 
-def surroundings(image: Image, candidate: Candidate) -> Part:
-    """Return the part of the picture that contains all crops of a candidate."""
-    return part_for(image, _to_image(candidate), CROP_SIDE, CROP_SIDE, _VARIANTS_REACH)
+def surroundings(image: Image, place: Place) -> Part:
+    """Return the part of the picture that contains all crops of a place."""
+    return part_for(image, _to_image(place), CROP_SIDE, CROP_SIDE, _VARIANTS_REACH)
 
 
-def upright_crop(part: Part, candidate: Candidate) -> tuple[Image, Matrix]:
-    """Return a square crop with the candidate upright, and the map from the crop to the picture.
+def upright_crop(part: Part, place: Place) -> tuple[Image, Matrix]:
+    """Return a square crop with the face at a place upright, and the map from the crop to the picture.
 
     Outside the picture, the crop repeats the picture's edge.
 
@@ -139,7 +146,7 @@ def upright_crop(part: Part, candidate: Candidate) -> tuple[Image, Matrix]:
     to_image : (2, 3) float64
         Maps (x, y, 1) in the crop to (x, y) in the picture.
     """
-    to_image = _to_image(candidate)
+    to_image = _to_image(place)
     return part.sample(to_image, CROP_SIDE, CROP_SIDE, cv2.BORDER_REPLICATE), to_image
 
 
@@ -163,16 +170,29 @@ def box_around(landmarks: Points3) -> Box:
 def without_duplicates(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return the best candidate of each face, the highest score first."""
     kept: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda one: (-one.score, one.box.left, one.box.top)):
-        if not any(same_face(candidate.box, other.box) for other in kept):
+    for candidate in sorted(candidates, key=lambda one: (-one.score, one.place.box.left, one.place.box.top)):
+        if not any(same_place(candidate.place.box, other.place.box) for other in kept):
             kept.append(candidate)
     return kept
 
 
-def same_face(first: Box, second: Box) -> bool:
-    """Whether two boxes show the same face, or one box shows a part of the face in the other box."""
-    smaller = min(first.width * first.height, second.width * second.height)
-    return overlap(first, second) > _SAME_FACE_IOU or _intersection(first, second) > _PART_OF_FACE * smaller
+def same_place(first: Box, second: Box) -> bool:
+    """Whether two boxes overlap so much that they show the same face."""
+    return overlap(first, second) > _SAME_FACE_IOU
+
+
+def shows_part(box: Box, landmarks: Points3) -> bool:
+    """Whether ``box`` shows a part of the larger face with ``landmarks`` (478, 3).
+
+    Most of the box is then inside the box of the face, and its centre is inside the outline of the face. The
+    box of a small face before the chin or the cheek of a large face can also be inside the box of the large
+    face. But its centre is outside the outline.
+    """
+    if _intersection(box, box_around(landmarks)) <= _PART_OF_FACE * box.width * box.height:
+        return False
+    centre = box.left + box.width / 2, box.top + box.height / 2
+    outline = np.asarray(landmarks[list(FACE_OVAL), :2], np.float32)
+    return cv2.pointPolygonTest(outline, centre, measureDist=False) > 0
 
 
 def overlap(first: Box, second: Box) -> float:

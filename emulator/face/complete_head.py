@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
+from emulator.face.expression import JAW_JOINT_CM
 from emulator.face.fit import landmark_weights
 from emulator.face.landmarks import (
     CHIN,
@@ -60,11 +61,11 @@ _LARGEST_BLINK = 1.5
 
 _LEAST_AREA_CM2 = 1e-4
 
-# The stored displacements of face units are multiples of this.
-_UNIT_STEP_CM = 0.001
+# Smallest size of a face, as a fraction of MakeHuman's average. Below it, only rounding errors are left.
+_LEAST_SCALE = 1e-6
 
-# The joint of the jaw, as in ``emulator.face.expression``.
-_JAW_JOINT_CM = np.array([0.0, -1.0, -0.5])
+UNIT_STEP_CM: Final = 0.001
+"""The stored displacements of face units are multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +208,7 @@ def complete_head(face: Points3) -> CompleteHead:
     Raises
     ------
     ValueError
-        If the shape is wrong, or a coordinate is not finite.
+        If the shape is wrong, a coordinate is not finite, or all vertices are in one place.
     """
     check_points(face, 3, "face")
     if len(face) != SURFACE_COUNT:
@@ -215,6 +216,8 @@ def complete_head(face: Points3) -> CompleteHead:
     data = complete_head_data()
     resting = data.places(data.mesh.vertices)
     scale, rotation, translation = similarity_transform(resting, face, landmark_weights())
+    if scale < _LEAST_SCALE:
+        raise ValueError("face must not have all vertices in one place")
     vertices: Points3 = scale * data.mesh.vertices @ rotation.T + translation
     residual = _with_lips_apart(face) - (scale * resting @ rotation.T + translation)
     skin = _skin()
@@ -223,7 +226,7 @@ def complete_head(face: Points3) -> CompleteHead:
     for eye in _eyes():
         part = data.part_vertices[eye.part]
         vertices[part] += _eye_shift(eye, vertices, scale, rotation, translation, follow)
-    joint = scale * rotation @ _JAW_JOINT_CM + translation
+    joint = scale * rotation @ np.array(JAW_JOINT_CM) + translation
     _move_teeth(vertices, face, residual, joint)
     head = CompleteHead(data.mesh.with_vertices(vertices), scale, rotation, {})
     return replace(head, blinks=_blinks(head))
@@ -236,7 +239,7 @@ def complete_head_data() -> CompleteHeadData:
     part_vertices, part_triangles = (
         dict(zip(PARTS, _slices(arrays[f"part_{name}"]), strict=True)) for name in ("vertices", "triangles")
     )
-    displacements = arrays["unit_offsets"] * _UNIT_STEP_CM
+    displacements = arrays["unit_offsets"] * UNIT_STEP_CM
     displacements.flags.writeable = False
     units = {
         str(name): FaceUnit(arrays["unit_vertices"][rows], displacements[rows])
@@ -369,7 +372,10 @@ def _eye_shift(
 
 
 def _blinks(head: CompleteHead) -> Mapping[str, float]:
-    """Return the factors of the two blinks: by the median of the lids' pairs of landmarks."""
+    """Return the factors of the two blinks: by the median of the lids' pairs of landmarks.
+
+    Pairs that a blink would not close are left out. If no pair is left, the factor is 1.
+    """
     data = complete_head_data()
     places = head.landmarks()
     factors = {}
@@ -381,7 +387,9 @@ def _blinks(head: CompleteHead) -> Mapping[str, float]:
         closing = ((closed - head.mesh.vertices)[data.corners] * data.weights[:, :, None]).sum(axis=1)
         gap = places[list(upper), 1] - places[list(lower), 1]
         speed = closing[list(lower), 1] - closing[list(upper), 1]
-        factors[name] = float(np.clip(np.median(gap / speed), 0.0, _LARGEST_BLINK))
+        closes = speed > 0.0
+        factor = float(np.median(gap[closes] / speed[closes])) if closes.any() else 1.0
+        factors[name] = float(np.clip(factor, 0.0, _LARGEST_BLINK))
     return MappingProxyType(factors)
 
 

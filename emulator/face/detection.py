@@ -15,12 +15,14 @@ from emulator.face.candidates import (
     PLAIN,
     Candidate,
     CropVariant,
+    Place,
     around,
     box_around,
     in_image,
     moved,
     overlap,
-    same_face,
+    same_place,
+    shows_part,
     surroundings,
     tiles,
     turned,
@@ -95,13 +97,10 @@ class Face:
         centre of the head. So the tip of the nose has the smallest z.
     box : Box
         Bounding box of the landmarks.
-    score : float
-        The detector's confidence, 0 to 1.
     """
 
     landmarks: Points3
     box: Box
-    score: float
 
 
 class FaceDetector(Protocol):
@@ -168,13 +167,13 @@ class MediaPipeDetector:
         faces: list[Face] = []
         for candidates, lowest_score in self._searches(image, faces):
             for candidate in candidates:
-                if any(same_face(candidate.box, face.box) for face in faces):
+                if any(same_place(candidate.place.box, face.box) for face in faces):
                     continue
-                face = self._face(image, candidate, crops, lowest_score)
-                if face is not None and not any(same_face(face.box, other.box) for other in faces):
+                face = self._face(image, candidate.place, crops, lowest_score)
+                if face is not None and not any(_same_face(face, other) for other in faces):
                     faces.append(face)
         faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
-        return tuple(face for face in faces if abs(around(face.landmarks, face.score).roll) <= _MOST_ROLL)
+        return tuple(face for face in faces if abs(around(face.landmarks).roll) <= _MOST_ROLL)
 
     def segment_person(self, image: Image) -> Mask:
         """Return the mask (H, W) float32 of people, 0 to 1.
@@ -202,31 +201,32 @@ class MediaPipeDetector:
         """
         whole = (0, 0, image.shape[1], image.shape[0])
         yield without_duplicates(_search(self._full_range, image, whole)), 0.0
+        # Also in a portrait, because the box of a small face beside a large one is often faint.
         yield without_duplicates(_search(self._faint_range, image, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
         if not faces:
             yield _above(_SECOND_SEARCH_SCORE, _search(self._short_range, image, whole)), 0.0
         for eighths in _TILE_EIGHTHS:
             if _is_portrait(image, faces):
                 return
-            places = tiles(image.shape[0], image.shape[1], eighths)
-            found = [one for place in places for one in _search(self._faint_range, image, place)]
+            parts = tiles(image.shape[0], image.shape[1], eighths)
+            found = [one for tile in parts for one in _search(self._faint_range, image, tile)]
             if faces:
                 yield _above(_GROUP_SCORE, found), _TILE_CONFIRMED
             else:
                 yield _above(_SECOND_SEARCH_SCORE, found), _LOOK_SCORE
 
-    def _face(self, image: Image, candidate: Candidate, crops: int, lowest_score: float) -> Face | None:
-        """Return the face at a candidate, or None if there is none.
+    def _face(self, image: Image, found: Place, crops: int, lowest_score: float) -> Face | None:
+        """Return the face at a candidate's place, or None if there is none.
 
         The candidate is rejected if its score by the short-range detector is below ``lowest_score``.
         """
-        landmarks = self._landmarks(surroundings(image, candidate), candidate, PLAIN)
-        if landmarks is None or overlap(box_around(landmarks), candidate.box) <= _SAME_PLACE_IOU:
+        landmarks = self._landmarks(surroundings(image, found), found, PLAIN)
+        if landmarks is None or overlap(box_around(landmarks), found.box) <= _SAME_PLACE_IOU:
             return None
         # Detect again in a crop around the landmarks, because the landmarks are more reliable than the
         # detector's box. Compared with the first landmarks, the new ones depend half as much on the position
         # and the size of the face in the picture.
-        place = around(landmarks, candidate.score)
+        place = around(landmarks)
         part = surroundings(image, place)
         upright, score = self._upright(part, place)
         if score < lowest_score:
@@ -237,13 +237,13 @@ class MediaPipeDetector:
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
         # If the two models disagree about the roll, the head has an orientation that neither model knows.
-        difference = turned(upright, -around(landmarks, score).roll).roll
+        difference = turned(upright, -around(landmarks).roll).roll
         if min(box.width, box.height) < _LEAST_SIDE or abs(difference) > _UPRIGHT_ROLL:
             return None
-        return Face(landmarks, box, candidate.score)
+        return Face(landmarks, box)
 
-    def _upright(self, part: Part, place: Candidate) -> tuple[Candidate, float]:
-        """Return the candidate with its true roll, and the short-range detector's score for it.
+    def _upright(self, part: Part, place: Place) -> tuple[Place, float]:
+        """Return the place with the face's true roll, and the short-range detector's score for it.
 
         Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
         """
@@ -268,14 +268,12 @@ class MediaPipeDetector:
         ]
         return max(near, key=lambda box: box.score, default=None)
 
-    def _mean_landmarks(
-        self, part: Part, place: Candidate, variants: Sequence[CropVariant]
-    ) -> Points3 | None:
+    def _mean_landmarks(self, part: Part, place: Place, variants: Sequence[CropVariant]) -> Points3 | None:
         """Return the mean of the landmarks (478, 3) over crops, or None if no crop has a face."""
         seen = [found for variant in variants if (found := self._landmarks(part, place, variant)) is not None]
         return np.mean(seen, axis=0) if seen else None
 
-    def _landmarks(self, part: Part, place: Candidate, variant: CropVariant) -> Points3 | None:
+    def _landmarks(self, part: Part, place: Place, variant: CropVariant) -> Points3 | None:
         """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
         crop, to_image = upright_crop(part, moved(place, variant))
         normalised = self._mesh_model(np.ascontiguousarray(crop[:, ::-1]) if variant.mirrored else crop)
@@ -300,6 +298,12 @@ def _reduced(image: Image) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _same_face(first: Face, second: Face) -> bool:
+    """Whether two faces are the same, or the smaller one is a part of the larger one."""
+    small, large = sorted((first, second), key=lambda face: face.box.width * face.box.height)
+    return same_place(small.box, large.box) or shows_part(small.box, large.landmarks)
+
+
 def _is_portrait(image: Image, faces: Sequence[Face]) -> bool:
     """Whether exactly one face was found, and this face is not small."""
     return len(faces) == 1 and faces[0].box.width >= _PORTRAIT * max(image.shape[:2])
@@ -310,18 +314,20 @@ def _above(score: float, candidates: Iterable[Candidate]) -> list[Candidate]:
     return without_duplicates([candidate for candidate in candidates if candidate.score >= score])
 
 
-def _search(model: BoxModel, image: Image, place: tuple[int, int, int, int]) -> list[Candidate]:
-    """Return the candidates in a part of a picture, in pixels of the whole picture."""
-    left, top, width, height = place
+def _search(model: BoxModel, image: Image, tile: tuple[int, int, int, int]) -> list[Candidate]:
+    """Return the candidates in a tile of a picture, in pixels of the whole picture."""
+    left, top, width, height = tile
     return [
         Candidate(
-            Box(
-                left + found.left * width - 0.5,
-                top + found.top * height - 0.5,
-                found.width * width,
-                found.height * height,
+            Place(
+                Box(
+                    left + found.left * width - 0.5,
+                    top + found.top * height - 0.5,
+                    found.width * width,
+                    found.height * height,
+                ),
+                _roll(found, width, height),
             ),
-            _roll(found, width, height),
             found.score,
         )
         for found in model(_reduced(image[top : top + height, left : left + width]))

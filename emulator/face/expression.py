@@ -72,8 +72,9 @@ _MIDDLE: Final = (
 _JAW: Final = (*LOWER_LIP_INNER[1:-1], *LOWER_LIP_OUTER[1:-1], *CHIN)
 _ABOVE_JAW: Final = (*UPPER_LIP_INNER[1:-1], *UPPER_LIP_OUTER[1:-1], *NOSE, *RIGID)
 
-# The joint of the jaw is in front of the ears and slightly below them.
-_JAW_JOINT_CM = (0.0, -1.0, -0.5)
+JAW_JOINT_CM: Final = (0.0, -1.0, -0.5)
+"""The joint of the jaw in model space. It is in front of the ears and slightly below them."""
+
 _JAW_DROP_RAD = 0.1
 _JAW_MOVES_CM = ((0.3, 0.0, 0.0), (0.0, 0.0, 0.25))
 
@@ -98,7 +99,7 @@ def expression_fields() -> NDArray[np.float64]:
         if action in _BOTH_SIDES:
             fields += [follow[mirror, None] * np.array(move) * (-1.0, 1.0, 1.0) for move in action.moves_cm]
     jaw = _follow(stiffness, mass, _JAW, 2.5, held=_ABOVE_JAW)[:, None]
-    arm = vertices - _JAW_JOINT_CM
+    arm = vertices - JAW_JOINT_CM
     drop = np.stack([np.zeros(len(arm)), -arm[:, 2], arm[:, 1]], axis=1) * _JAW_DROP_RAD
     fields.append(jaw * drop)
     fields += [jaw * np.array(move) for move in _JAW_MOVES_CM]

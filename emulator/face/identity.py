@@ -18,10 +18,11 @@ from emulator.face.types import Points3
 IDENTITY_COUNT: Final = 80
 
 # Standard deviations, over photographed people, of the first 16 coefficients that `emulator.face.fit`
-# recovers. They were measured in 63 photographs of about 30 people. About four tenths of the differences
-# between the 16 values are chance, so the differences are reduced by this share. The finer modes keep their
-# small variation, because it is mostly noise. `python -m benchmarks.accuracy --photos FOLDER` measures the
-# standard deviations.
+# recovers. They were measured in 63 photographs of about 30 people, which are not in the repository. With so
+# few people, about four tenths of the differences between the 16 values are chance, so the differences are
+# reduced by this share. The finer modes keep their small variation, because it is mostly noise.
+# `python -m benchmarks.accuracy --photos FOLDER` prints the standard deviations for other photographs, before
+# and after this step.
 _PHOTOGRAPHED: Final = (
     *(0.66, 0.59, 0.58, 0.63, 0.68, 0.60, 0.50, 0.80, 0.66, 0.69, 0.56, 0.61, 0.59, 0.65, 0.51, 0.69),
     *(0.62,) * (IDENTITY_COUNT - 16),

@@ -26,7 +26,9 @@ _DETAIL = 0.1
 class LikelyShape:
     """A regression from landmarks to the shape of a head, measured by ``laboratory.people``.
 
-    The arrays are read-only.
+    A new measurement gives the same mean. Its slopes and fields differ slightly from the stored ones, which
+    were measured with other seeds, and partly with an earlier registration of the landmarks. The arrays are
+    read-only.
 
     Attributes
     ----------

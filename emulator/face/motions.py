@@ -116,7 +116,7 @@ class Motion:
         Whether ``gain`` is the growth of an area. If so, lengths grow by the square root of the factor by
         which the area grows.
     mouth : bool
-        Whether the motion spares the teeth if the mouth is open; see `_sparing_teeth`.
+        Whether the motion spares the teeth of an open mouth, so that the lips slide over them.
     """
 
     core: tuple[int, ...]

@@ -26,7 +26,7 @@ from emulator.face.displacement import (
     displacement_field,
     smoothstep,
 )
-from emulator.face.head_frame import MIDLINE_BOTTOM, MIDLINE_TOP, HeadFrame, check_landmarks, head_frame
+from emulator.face.head_frame import MIDLINE_BOTTOM, MIDLINE_TOP, HeadFrame, head_frame
 from emulator.face.landmarks import (
     FACE_OVAL,
     LANDMARK_COUNT,
@@ -44,8 +44,7 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import vertex_normals
 from emulator.face.motions import LIP_PARAMETERS, MOTIONS, OVAL_LEFT, OVAL_RIGHT, Motion
 from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.face.types import Image, Points3, check_image
-from emulator.face.warp import warp_image
+from emulator.face.types import Points3
 
 
 def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
@@ -165,27 +164,6 @@ def _lip_motion(frame: HeadFrame, landmarks: Points3, target: Points3, lips: Poi
         still=still,
         stillness=opening,
     )
-
-
-def reshape(
-    image: Image, landmarks: Points3, parameters: ReshapeParameters, others: Sequence[Points3] = ()
-) -> Image:
-    """Return ``image`` (H, W, 3) with the face at ``landmarks`` (478, 3) reshaped, at the same size.
-
-    If all parameters are zero, the result is a bit-identical copy. ``others`` are the landmarks of
-    other faces in the picture, which stay unchanged.
-
-    Raises
-    ------
-    ValueError
-        If ``image`` is not an `Image`, or the landmarks are not (478, 3) and finite.
-    """
-    check_image(image)
-    check_landmarks(landmarks)
-    if parameters.is_zero:
-        return image.copy()
-    field = reshape_field(landmarks, parameters, (image.shape[0], image.shape[1]), others)
-    return warp_image(image, field)
 
 
 # A landmark's radius of influence, in u. It spans the cheek and the forehead, where landmarks are

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from emulator.face.displacement import smoothstep
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.rasterize import rasterize, uv_to_pixels
 from emulator.face.types import Image, Mask, Points2, Points3, Triangles, check_image, check_points
@@ -563,5 +564,4 @@ def pull_push(values: Singles, weight: Mask) -> Singles:
 
 def _smoothstep(values: Singles, low: float, high: float) -> Singles:
     """Return 0 up to ``low``, 1 from ``high`` on, and a smooth rise in between."""
-    t = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    return _singles(t * t * (3.0 - 2.0 * t))
+    return smoothstep((values - np.float32(low)) / np.float32(high - low))

@@ -348,11 +348,11 @@ def _orientation(picture: PillowImage.Image) -> int:
 
 
 def read_exif(picture: PillowImage.Image) -> PillowImage.Exif:
-    """Return the EXIF data of a loaded picture.
+    """Return the EXIF data of a loaded picture, and delete its XMP data.
 
     Pillow takes the orientation from the XMP data if the EXIF data contain none. Browsers, OpenCV and
     ImageMagick ignore the XMP data, because programs that turn the pixels often do not update them. So this
-    function deletes the XMP data from ``picture.info`` first.
+    function first deletes them from ``picture.info``.
     """
     for name in _XMP:
         picture.info.pop(name, None)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 
 
@@ -36,22 +36,24 @@ class _Step:
     results: tuple[tuple[str, int], ...]
 
 
-def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Any]] | None:
+def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Response]] | None:
     """Return a function that calls an endpoint for a request, after each of its dependencies once.
 
-    The order is FastAPI's. Return None if the endpoint or a dependency needs more of FastAPI than the
-    request, texts of the path and other dependencies: these are called by FastAPI itself.
+    The order is FastAPI's. Return None if FastAPI itself must call the endpoint: because it does not return a
+    Response, or because it or a dependency needs more than the request, texts of the path and other
+    dependencies.
     """
     steps: list[_Step] = []
-    if _add(endpoint, steps, {}) is None:
+    if not _returns_response(endpoint.call) or _add(endpoint, steps, {}) is None:
         return None
     before, last = steps[:-1], steps[-1]
 
-    async def answer(request: Request) -> Any:
+    async def answer(request: Request) -> Response:
         found: list[Any] = []
         for step in before:
             found.append(await step.call(**_arguments(step, request, found)))
-        return await last.call(**_arguments(last, request, found))
+        response: Response = await last.call(**_arguments(last, request, found))
+        return response
 
     return answer
 
@@ -81,6 +83,11 @@ def _add(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int
     steps.append(_Step(dependant.call, dependant.request_param_name, path, tuple(results)))
     known[dependant.call] = len(steps) - 1
     return len(steps) - 1
+
+
+def _returns_response(endpoint: Callable[..., Any] | None) -> bool:
+    returned = get_type_hints(endpoint).get("return") if endpoint is not None else None
+    return isinstance(returned, type) and issubclass(returned, Response)
 
 
 def _needs_more(dependant: Dependant) -> bool:

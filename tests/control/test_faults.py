@@ -108,7 +108,7 @@ def test_a_fault_expires_by_the_clock_of_its_credential(server: Listening, me: C
             {"effect": "slow", "vendor": "x"},
             "there is no vendor named x; there are faceplusplus, metahuman, perfectcorp",
         ),
-        ({"effect": "slow", "operation": "x"}, "there is no operation named x; there are 3dface, token"),
+        ({"effect": "slow", "operation": "x"}, "there is no operation named x; there are 3dface, "),
         (
             {"effect": "error_no_face", "vendor": "metahuman"},
             "there is no error or effect named error_no_face",

@@ -1,47 +1,24 @@
 from __future__ import annotations
 
 import httpx
+from vendor_data import VENDORS
 
 
 def test_the_operations_of_every_vendor_are_listed(client: httpx.Client) -> None:
-    assert client.get("/_emulator/operations").json() == {
-        "faceplusplus": {
-            "operations": ["3dface"],
-            "creating_tasks": [],
-            "taking_pictures": ["3dface"],
-            "billed": ["3dface"],
-        },
-        "metahuman": {
-            "operations": ["token", "run_pipeline", "static"],
-            "creating_tasks": [],
-            "taking_pictures": ["run_pipeline"],
-            "billed": ["run_pipeline"],
-        },
-        "perfectcorp": {
-            "operations": [
-                "create_file",
-                "create_file_v1",
-                "upload",
-                "download",
-                "create_reshape",
-                "check_reshape",
-                "create_pre_process",
-                "check_pre_process",
-                "delete_task",
-                "legacy_token",
-                "credit",
-                "credit_history",
-                "feature_cost",
-                "webhook",
-            ],
-            "creating_tasks": ["create_reshape", "create_pre_process"],
-            "taking_pictures": ["upload"],
-            "billed": ["create_reshape", "create_pre_process"],
-        },
-        "example_vendor": {
-            "operations": ["count", "create_crop", "check_crop", "webhook"],
-            "creating_tasks": ["create_crop"],
-            "taking_pictures": ["count"],
-            "billed": ["count", "create_crop"],
-        },
+    listed = client.get("/_emulator/operations").json()
+    assert list(listed) == list(VENDORS)
+    for name, vendor in VENDORS.items():
+        webhook = ["webhook"] if vendor.has_webhooks else []
+        assert listed[name]["operations"] == [*vendor.operations, *webhook]
+    assert listed["faceplusplus"]["creating_tasks"] == []
+    assert listed["metahuman"]["taking_pictures"][0] == "run_pipeline"
+    assert listed["metahuman"]["billed"][0] == "run_pipeline"
+    assert listed["perfectcorp"]["creating_tasks"] == ["create_reshape", "create_pre_process"]
+    assert listed["perfectcorp"]["taking_pictures"] == ["upload"]
+    assert listed["perfectcorp"]["billed"] == ["create_reshape", "create_pre_process"]
+    assert listed["example_vendor"] == {
+        "operations": ["count", "create_crop", "check_crop", "webhook"],
+        "creating_tasks": ["create_crop"],
+        "taking_pictures": ["count"],
+        "billed": ["count", "create_crop"],
     }

@@ -336,3 +336,23 @@ def test_the_file_is_small() -> None:
 def test_other_faces_are_refused(face: Points3) -> None:
     with pytest.raises(ValueError, match="face"):
         complete_head(face)
+
+
+@pytest.mark.parametrize("place_cm", [0.0, 1.7])
+def test_a_face_in_one_place_is_refused(place_cm: float) -> None:
+    with pytest.raises(ValueError, match="one place"):
+        complete_head(np.full((SURFACE_COUNT, 3), place_cm))
+
+
+@pytest.mark.parametrize("name", ["a line", "flat", "upside down"])
+@pytest.mark.filterwarnings("error")
+def test_a_face_that_no_blink_can_close_keeps_the_stored_blink(name: str) -> None:
+    face = {
+        "a line": np.outer(np.arange(float(SURFACE_COUNT)), [0.02, 0.006, 0.002]),
+        "flat": mean_face() * (0.0, 1.0, 1.0),
+        "upside down": mean_face() * (-1.0, -1.0, 1.0),
+    }[name]
+    head = complete_head(face)
+    assert np.isfinite(head.mesh.vertices).all()
+    if name != "flat":
+        assert dict(head.blinks) == {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 import cv2
@@ -25,7 +25,7 @@ from emulator.face.landmarks import (
     mirrored_landmarks,
 )
 from emulator.face.motions import LIP_PARAMETERS, MOTIONS
-from emulator.face.reshape import displaced_landmarks, reshape, reshape_field
+from emulator.face.reshape import displaced_landmarks, reshape_field
 from emulator.face.reshape_parameters import ONE_SIDED, ReshapeParameters
 from emulator.face.synthetic import Expression, SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Points3
@@ -53,6 +53,13 @@ def landmarks(image: Image) -> Points3:
 
 def size(image: Image) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
+
+
+def reshape(
+    image: Image, landmarks: Points3, parameters: ReshapeParameters, others: Sequence[Points3] = ()
+) -> Image:
+    """Return ``image`` with the whole displacement field applied, also in the background."""
+    return warp_image(image, reshape_field(landmarks, parameters, size(image), others))
 
 
 # The smooth field flattens such a sharp motion in the picture, so the landmarks move farther.

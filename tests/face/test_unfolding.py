@@ -151,3 +151,26 @@ def test_the_input_stays_unchanged() -> None:
     before = face.copy()
     unfolded(face)
     np.testing.assert_array_equal(face, before)
+
+
+@pytest.mark.parametrize("face", [np.zeros((467, 3)), np.zeros((468, 2)), np.full((468, 3), np.nan)])
+def test_other_faces_are_refused(face: Points3) -> None:
+    with pytest.raises(ValueError, match="face"):
+        unfolded(face)
+
+
+def test_a_face_that_no_motion_unfolds_is_returned_without_more_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds = 0
+
+    def no_motion(slopes: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal rounds
+        rounds += 1
+        return np.zeros(slopes.shape[1])
+
+    monkeypatch.setattr("emulator.face.unfolding._shortest_motion", no_motion)
+    face = canonical_mesh().vertices * (-1.0, 1.0, 1.0)
+    np.testing.assert_array_equal(unfolded(face), face)
+    # One for each of the mouth, the two eyes and the nostrils.
+    assert rounds == 4

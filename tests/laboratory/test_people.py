@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from emulator.face.canonical import canonical_mesh
@@ -11,8 +9,8 @@ from emulator.face.identity import IDENTITY_COUNT, mesh
 from emulator.face.landmarks import SURFACE_COUNT
 from emulator.face.likely_shape import likely_shape
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
-from laboratory.makehuman import Slider, _read_obj
-from laboratory.norms import PUBLISHED, aligned, mirror_image, proportions
+from laboratory.deviations import mirror_image
+from laboratory.norms import PUBLISHED, aligned, proportions
 from laboratory.people import Seen, regression
 from laboratory.portraits import in_perspective
 from laboratory.registration import registered
@@ -71,22 +69,3 @@ def test_a_near_camera_sees_what_a_far_one_sees_of_the_distorted_head() -> None:
     )
     x, y, z = (vertices @ rotation.T).T
     np.testing.assert_allclose(seen[:, :2], np.stack([x, -y], axis=1) * (distance / (distance - z))[:, None])
-
-
-def test_a_slider_adds_one_field_or_the_other() -> None:
-    slider = Slider("nose", np.ones((2, 3)), np.full((2, 3), 5.0))
-    np.testing.assert_array_equal(slider.moved(0.5), np.full((2, 3), 0.5))
-    np.testing.assert_array_equal(slider.moved(-0.5), np.full((2, 3), 2.5))
-
-
-def test_an_obj_file_is_read_by_groups(tmp_path: Path) -> None:
-    path = tmp_path / "base.obj"
-    path.write_text(
-        "# CC0\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\ng body\nf 1/1 2/2 3/3 4/4\ng eye\nf 4 3 2 1\n"
-    )
-    vertices, groups = _read_obj(path)
-    assert vertices.shape == (4, 3)
-    assert {name: quads.tolist() for name, quads in groups.items()} == {
-        "body": [[0, 1, 2, 3]],
-        "eye": [[3, 2, 1, 0]],
-    }

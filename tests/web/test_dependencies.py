@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from vendor_data import VENDORS
 
@@ -31,36 +33,48 @@ async def endpoint(
     request: Request,
     later: Annotated[str, Depends(second)],
     again: Annotated[str, Depends(first)],
-) -> list[str]:
+) -> JSONResponse:
     CALLED.append("endpoint")
-    return [name, request.method, later, again]
+    return JSONResponse([name, request.method, later, again])
 
 
 async def stopping() -> None:
     raise LookupError
 
 
-async def stopped(_stop: Annotated[None, Depends(stopping)], _first: Annotated[str, Depends(first)]) -> None:
+async def stopped(
+    _stop: Annotated[None, Depends(stopping)], _first: Annotated[str, Depends(first)]
+) -> Response:
     CALLED.append("stopped")
+    return Response()
 
 
-async def with_query(number: Annotated[int, Query()] = 3) -> int:
-    return number
+async def with_query(_number: Annotated[int, Query()] = 3) -> Response:
+    return Response()
 
 
-async def of_query(_number: Annotated[int, Depends(with_query)]) -> None: ...
+async def of_query(_number: Annotated[Response, Depends(with_query)]) -> Response:
+    return Response()
 
 
-async def with_number(name: int) -> None: ...
+async def with_number(name: int) -> Response:
+    return Response(str(name))
 
 
-async def without_cache(_first: Annotated[str, Depends(first, use_cache=False)]) -> None: ...
+async def without_cache(_first: Annotated[str, Depends(first, use_cache=False)]) -> Response:
+    return Response()
 
 
-def in_a_thread() -> None: ...
+def in_a_thread() -> Response:
+    return Response()
 
 
-async def of_thread(_nothing: Annotated[None, Depends(in_a_thread)]) -> None: ...
+async def of_thread(_nothing: Annotated[Response, Depends(in_a_thread)]) -> Response:
+    return Response()
+
+
+async def without_response(_first: Annotated[str, Depends(first)]) -> dict[str, str]:
+    return {}
 
 
 def route(function: Any, path: str = "/{name}") -> APIRoute:
@@ -87,7 +101,7 @@ async def _awaited(value: Any) -> Any:
 
 def test_each_dependency_is_called_once_in_order() -> None:
     CALLED.clear()
-    assert call(endpoint) == ["me", "GET", "second first /me", "first /me"]
+    assert json.loads(call(endpoint).body) == ["me", "GET", "second first /me", "first /me"]
     assert CALLED == ["first", "second", "endpoint"]
 
 
@@ -99,7 +113,8 @@ def test_an_exception_of_a_dependency_ends_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [of_query, with_query, with_number, without_cache, of_thread, in_a_thread]
+    "function",
+    [of_query, with_query, with_number, without_cache, of_thread, in_a_thread, without_response],
 )
 def test_what_needs_more_is_left_to_fastapi(function: Any) -> None:
     path = "/{name}" if function is with_number else "/"

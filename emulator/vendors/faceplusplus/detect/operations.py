@@ -181,7 +181,7 @@ DETECT = Operation(
             "api_key": "{api_key}",
             "api_secret": "{api_secret}",
             "return_landmark": "1",
-            "return_attributes": "gender,age,smiling,headpose",
+            "return_attributes": ",".join(ATTRIBUTES),
         },
         files={"image_file": "ok-frontal"},
     ),
