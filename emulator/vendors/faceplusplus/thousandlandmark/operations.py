@@ -128,7 +128,7 @@ THOUSANDLANDMARK = Operation(
     request_types=(MULTIPART, URLENCODED),
     response=ThousandLandmarkResult,
     example=Example(
-        form={"api_key": "{api_key}", "api_secret": "{api_secret}", "return_landmark": "all"},
+        form={"api_key": "{api_key}", "api_secret": "{api_secret}", "return_landmark": "left_eye,mouse"},
         files={"image_file": "ok-frontal"},
     ),
 )
