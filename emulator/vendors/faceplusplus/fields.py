@@ -88,14 +88,32 @@ class Fields:
         VendorError
             If the field is neither 0 nor 1.
         """
-        value = self.text(name)
-        file = self.file(name)
-        if value is None and file is not None:
-            value = (await file.read()).decode("latin-1")
-        number = re.fullmatch(r"\s*[+-]?0*([01])\s*", value or "0", re.ASCII)
+        number = re.fullmatch(r"\s*[+-]?0*([01])\s*", await self._value(name) or "0", re.ASCII)
         if number is None:
             raise ARGUMENTS["BAD_ARGUMENTS"].occur(param=name)
         return number[1] == "1"
+
+    async def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """Return the whole number in a field, or ``default`` if the field is absent.
+
+        Raises
+        ------
+        VendorError
+            If the field is not a whole number from ``least`` to ``most``.
+        """
+        value = await self._value(name)
+        if value is None:
+            return default
+        # The number of digits is limited, because ``int`` refuses very long numbers.
+        number = re.fullmatch(r"\s*([+-]?)0*(\d{1,9})\s*", value, re.ASCII)
+        if number is None or not least <= (found := int(number[1] + number[2])) <= most:
+            raise ARGUMENTS["BAD_ARGUMENTS"].occur(param=name)
+        return found
+
+    async def _value(self, name: str) -> str | None:
+        """Return a field's text, or the content of its file if it has no text, or None if it is absent."""
+        value, file = self.text(name), self.file(name)
+        return (await file.read()).decode("latin-1") if value is None and file is not None else value
 
     def image(self, suffix: str = "") -> ImageField | None:
         """Return the field of an image, or None if the request does not have this image.

@@ -34,6 +34,11 @@ class FacePlusPlusSettings(VendorSettings):
         gt=0,
         description="Seconds to wait for the download of a photo from a URL.",
     )
+    beautify_body_bytes: int = Field(
+        default=5 * 512 * 1024,
+        ge=1,
+        description="Largest request body of Beautify, in bytes.",
+    )
 
 
 SettingsDep = Annotated[FacePlusPlusSettings, Depends(settings_of)]

@@ -1,0 +1,85 @@
+"""Beautification of the people in a picture: their skin, their eyebrows and the shape of their faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from emulator.face.attributes import has_glasses
+from emulator.face.background import person_share
+from emulator.face.beauty_parameters import BeautyParameters
+from emulator.face.eyebrows import remove_eyebrows
+from emulator.face.reshape import reshape_field
+from emulator.face.skin import smooth_skin
+from emulator.face.types import Image, Mask, Points3
+from emulator.face.warp import warp_image
+from emulator.face.whitening import person_skin, whiten
+
+# How much of `smooth_skin` the parameter ``smoothing`` uses. More would remove the pores, and the colour of
+# the cheeks.
+_SMOOTHING, _EVENING = 0.85, 0.4
+
+
+def beautify(
+    image: Image, faces: Sequence[Points3], parameters: BeautyParameters, segment: Callable[[Image], Mask]
+) -> Image:
+    """Return ``image`` (H, W, 3) with all ``faces`` beautified, at the same size.
+
+    Without a face, only the whitening applies, to the whole picture. Eyebrows of people with glasses are not
+    removed, because parts of the frame would be removed with them.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    faces : sequence of (478, 3) float64
+        Landmarks of the faces, in pixels.
+    parameters : BeautyParameters
+        If all are 0, the result is a bit-identical copy.
+    segment : callable
+        Returns the mask (H, W) of people in a picture, 0 to 1; see `FaceDetector.segment_person`.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is not an `Image`, or landmarks are not (478, 3) and finite, or define no head.
+    """
+    if not faces:
+        return whiten(image, parameters.whitening, None)
+    # The landmarks belong to the input, so the colours change before the shape does.
+    result = _smoothed(image, faces, parameters.smoothing)
+    if parameters.remove_eyebrows:
+        for landmarks in faces:
+            if not has_glasses(image, landmarks):
+                result = remove_eyebrows(result, landmarks, parameters.remove_eyebrows)
+    if parameters.whitening:
+        result = whiten(result, parameters.whitening, person_skin(result, faces, segment))
+    return _reshaped(result, image, faces, parameters, segment)
+
+
+def _smoothed(image: Image, faces: Sequence[Points3], smoothing: float) -> Image:
+    """Return a copy of ``image`` with smoother skin."""
+    result = image.copy()
+    for landmarks in faces if smoothing else ():
+        result = smooth_skin(result, landmarks, _SMOOTHING * smoothing, _EVENING * smoothing)
+    return result
+
+
+def _reshaped(
+    image: Image,
+    original: Image,
+    faces: Sequence[Points3],
+    parameters: BeautyParameters,
+    segment: Callable[[Image], Mask],
+) -> Image:
+    """Return ``image`` with the shape of all faces changed. ``original`` is the picture with its own colours.
+
+    Each face has its own field, and the fields are applied one after the other: the sum of two fields could
+    fold where they overlap. A field is zero on the other faces, so no face is resampled twice.
+    """
+    shape = parameters.shape
+    if shape.is_zero:
+        return image
+    for index, landmarks in enumerate(faces):
+        others = [*faces[:index], *faces[index + 1 :]]
+        field = reshape_field(landmarks, shape, (image.shape[0], image.shape[1]), others)
+        image = warp_image(image, field, person_share(original, landmarks, field, segment))
+    return image
