@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from emulator.face.attributes import has_glasses
 from emulator.face.background import person_share
 from emulator.face.beauty_parameters import BeautyParameters
 from emulator.face.eyebrows import remove_eyebrows
+from emulator.face.person_skin import person_skin, united
 from emulator.face.reshape import reshape_field
-from emulator.face.skin import smooth_skin
+from emulator.face.skin import smooth_within
 from emulator.face.types import Image, Mask, Points3
 from emulator.face.warp import warp_image
-from emulator.face.whitening import person_skin, whiten
+from emulator.face.whitening import whiten
 
-# How much of `smooth_skin` the parameter ``smoothing`` uses. More would remove the pores, and the colour of
+# How much of `smooth_within` the parameter ``smoothing`` uses. More would remove the pores, and the colour of
 # the cheeks.
 _SMOOTHING, _EVENING = 0.85, 0.4
 
@@ -45,21 +48,32 @@ def beautify(
     if not faces:
         return whiten(image, parameters.whitening, None)
     # The landmarks belong to the input, so the colours change before the shape does.
-    result = _smoothed(image, faces, parameters.smoothing)
+    result = _smoothed(image, faces, parameters.smoothing, segment)
     if parameters.remove_eyebrows:
         for landmarks in faces:
             if not has_glasses(image, landmarks):
                 result = remove_eyebrows(result, landmarks, parameters.remove_eyebrows)
     if parameters.whitening:
-        result = whiten(result, parameters.whitening, person_skin(result, faces, segment))
+        skin = [person_skin(result, landmarks, segment, features=True) for landmarks in faces]
+        result = whiten(result, parameters.whitening, united(skin, image.shape))
     return _reshaped(result, image, faces, parameters, segment)
 
 
-def _smoothed(image: Image, faces: Sequence[Points3], smoothing: float) -> Image:
+def _smoothed(
+    image: Image, faces: Sequence[Points3], smoothing: float, segment: Callable[[Image], Mask]
+) -> Image:
     """Return a copy of ``image`` with smoother skin."""
     result = image.copy()
     for landmarks in faces if smoothing else ():
-        result = smooth_skin(result, landmarks, _SMOOTHING * smoothing, _EVENING * smoothing)
+        skin = person_skin(image, landmarks, segment, features=False)
+        if skin is not None:
+            result[skin.rows, skin.columns] = smooth_within(
+                np.ascontiguousarray(result[skin.rows, skin.columns]),
+                skin.mask,
+                landmarks - (skin.columns.start, skin.rows.start, 0.0),
+                _SMOOTHING * smoothing,
+                _EVENING * smoothing,
+            )
     return result
 
 
