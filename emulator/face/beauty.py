@@ -10,6 +10,7 @@ from emulator.face.attributes import has_glasses
 from emulator.face.background import person_share
 from emulator.face.beauty_parameters import BeautyParameters
 from emulator.face.eyebrows import remove_eyebrows
+from emulator.face.head_frame import head_frame
 from emulator.face.person_skin import person_skin, united
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_within
@@ -20,6 +21,10 @@ from emulator.face.whitening import whiten
 # How much of `smooth_within` the parameter ``smoothing`` uses. More would remove the pores, and the colour of
 # the cheeks.
 _SMOOTHING, _EVENING = 0.85, 0.4
+
+# Angles between the direction of the face and the camera, in degrees: from the first to the second, the
+# change of the shape falls from all to nothing.
+_TURN_DEG = (25.0, 42.0)
 
 
 def beautify(
@@ -89,11 +94,22 @@ def _reshaped(
     Each face has its own field, and the fields are applied one after the other: the sum of two fields could
     fold where they overlap. A field is zero on the other faces, so no face is resampled twice.
     """
-    shape = parameters.shape
-    if shape.is_zero:
-        return image
     for index, landmarks in enumerate(faces):
+        shape = parameters.shape(_towards_camera(landmarks))
+        if shape.is_zero:
+            continue
         others = [*faces[:index], *faces[index + 1 :]]
         field = reshape_field(landmarks, shape, (image.shape[0], image.shape[1]), others)
         image = warp_image(image, field, person_share(original, landmarks, field, segment))
     return image
+
+
+def _towards_camera(landmarks: Points3) -> float:
+    """Return the share of the reshape for a head: 1 from the front, and 0 if it is turned far.
+
+    In a turned head, the outline on the far side is close to the nose, and would become uneven.
+    """
+    # z points away from the camera, and the head's z axis out of the face.
+    turn_deg = float(np.degrees(np.arccos(np.clip(-head_frame(landmarks).axes[2, 2], -1.0, 1.0))))
+    begin, end = _TURN_DEG
+    return float(np.clip((end - turn_deg) / (end - begin), 0.0, 1.0))

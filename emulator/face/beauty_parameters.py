@@ -51,20 +51,19 @@ class BeautyParameters:
         """Whether all parameters are 0."""
         return not any(getattr(self, field.name) for field in fields(self))
 
-    @property
-    def shape(self) -> ReshapeParameters:
-        """The reshape that the three parameters of the shape stand for."""
+    def shape(self, share: float = 1.0) -> ReshapeParameters:
+        """Return the reshape that stands for ``share`` (0 to 1) of the three parameters of the shape."""
+        thin, small, eyes = share * self.thin_face, share * self.shrink_face, share * self.enlarge_eyes
         # Together, both motions of the outline would reach the features, so each moves less.
-        outline = 1.0 - _LESS_TOGETHER * self.thin_face * self.shrink_face
-        thin, small = outline * self.thin_face, outline * self.shrink_face
+        outline = 1.0 - _LESS_TOGETHER * thin * small
         return ReshapeParameters(
-            face_width=-_WIDTH * thin,
-            jaw=_JAW * thin,
-            face_reshape_left=-_SIZE * small,
-            face_reshape_right=-_SIZE * small,
-            chin_length=-_CHIN * small,
-            eye_size_left=self.enlarge_eyes,
-            eye_size_right=self.enlarge_eyes,
+            face_width=-_WIDTH * outline * thin,
+            jaw=_JAW * outline * thin,
+            face_reshape_left=-_SIZE * outline * small,
+            face_reshape_right=-_SIZE * outline * small,
+            chin_length=-_CHIN * outline * small,
+            eye_size_left=eyes,
+            eye_size_right=eyes,
         )
 
 

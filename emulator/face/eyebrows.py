@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from scipy.sparse.linalg import spsolve
 from emulator.face.displacement import smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import (
+    FACE_OVAL,
     LEFT_EYE,
     LEFT_EYEBROW_LOWER,
     LEFT_EYEBROW_UPPER,
@@ -36,6 +39,9 @@ _AROUND = 0.22
 # Maximum number of pixels per u in the reduced picture, for which the colours of the skin are computed.
 _WORKING_UNIT = 100.0
 
+# Minimum number of pixels per u in the picture for which the skin mask is computed.
+_LEAST_UNIT = 100.0
+
 # The weight of the colours of the picture, against the smoothness of the new colours.
 _FIDELITY = 4.0
 
@@ -53,7 +59,7 @@ _MOST_TEXTURE = 2.5
 _SEED = 1
 
 # Mean of the skin mask around an eyebrow: below the first number, hair or a hat covers it, and it stays.
-_COVERED = (0.25, 0.5)
+_COVERED = (0.12, 0.3)
 
 
 def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
@@ -73,7 +79,7 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
     if strength == 0:
         return changed
     unit = head_frame(landmarks).unit
-    skin = skin_mask(image, landmarks)
+    skin = _skin(image, landmarks, unit)
     sample = _sample(image, skin, landmarks, unit)
     noise = np.random.default_rng(_SEED)
     for upper, lower, eye in (
@@ -84,9 +90,9 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
         place = _place(brow, (_BEYOND + _FEATHER + _AROUND) * unit, image.shape[:2])
         if place is None:
             continue
-        mask, known = _masks(
-            skin[place], brow - _corner(place), landmarks[list(eye), :2] - _corner(place), unit
-        )
+        oval = landmarks[list(FACE_OVAL), :2]
+        rings = tuple(ring - _corner(place) for ring in (brow, landmarks[list(eye), :2], oval))
+        mask, known = _masks(skin[place], rings, unit)
         part = changed[place].astype(np.float32)
         new = _colors(part, known, unit) + _texture(sample, part.shape[:2], noise)
         part += strength * mask[:, :, None] * (new - part)
@@ -94,14 +100,38 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
     return changed
 
 
-def _masks(skin: Mask, brow: Points2, eye: Points2, unit: float) -> tuple[Mask, Mask]:
+def _skin(image: Image, landmarks: Points3, unit: float) -> Mask:
+    """Return the skin mask (H, W) of a face.
+
+    The soft edges of `skin_mask` are a few pixels wide, and cover all the skin around the eyebrows of a small
+    face. So the mask of a small face is computed in an enlarged picture.
+    """
+    if unit >= _LEAST_UNIT:
+        return skin_mask(image, landmarks)
+    skin = np.zeros(image.shape[:2], np.float32)
+    place = _place(landmarks[:, :2], unit / 2, image.shape[:2])
+    if place is not None:
+        factor = _LEAST_UNIT / unit
+        enlarged = cv2.resize(image[place], None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        height, width = skin[place].shape
+        factors = np.array([enlarged.shape[1] / width, enlarged.shape[0] / height, factor])
+        points = (landmarks - (*_corner(place), 0.0) + 0.5) * factors - 0.5
+        mask = skin_mask(np.asarray(enlarged, np.uint8), points)
+        skin[place] = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    return skin
+
+
+def _masks(skin: Mask, rings: Sequence[Points2], unit: float) -> tuple[Mask, Mask]:
     """Return two masks (H, W): the share of new skin in the result, and where the colours of skin are known.
 
-    ``brow`` and ``eye`` are the rings (N, 2) around the eyebrow and the eye. If hair or a hat covers the skin
+    ``rings`` are the points (N, 2) around the eyebrow, the eye and the face. If hair or a hat covers the skin
     around the eyebrow, the first mask is 0.
     """
+    brow, eye, oval = rings
     to_brow, to_eye = _distance(skin.shape, brow) / unit, _distance(skin.shape, eye) / unit
     mask = smoothstep((_BEYOND + _FEATHER - to_brow) / _FEATHER) * smoothstep((to_eye - _FROM_EYE) / _FEATHER)
+    # The far eyebrow of a turned head is at the outline of the face.
+    mask *= smoothstep(1.0 - _distance(skin.shape, oval) / unit / _FEATHER)
     known = np.where(mask > 0.0, 0.0, skin).astype(np.float32)
     near = (mask == 0.0) & (to_brow < _BEYOND + _FEATHER + _AROUND) & (to_eye > _FROM_EYE + _FEATHER)
     low, high = _COVERED
@@ -165,7 +195,7 @@ def _laplacian(rows: int, columns: int) -> sparse.csr_array:
 
 
 def _texture(
-    sample: NDArray[np.float64] | None, shape: tuple[int, ...], generator: np.random.Generator
+    sample: NDArray[np.float32] | None, shape: tuple[int, ...], generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """Return texture (H, W, 3) like a ``sample``, with a mean of 0.
 
@@ -175,12 +205,14 @@ def _texture(
     if sample is None:
         return np.zeros((*shape, 3), np.float32)
     height, width = sample.shape[:2]
-    noise = generator.standard_normal((shape[0] + height - 1, shape[1] + width - 1))
-    texture = fftconvolve(noise[:, :, None], sample, mode="valid", axes=(0, 1))
-    return np.asarray(texture / np.sqrt(height * width), np.float32)
+    noise = generator.standard_normal((shape[0] + height - 1, shape[1] + width - 1), np.float32)
+    # One channel at a time, in single precision, to bound the memory for pictures of 4096 pixels.
+    kernels = np.split(sample / np.float32((height * width) ** 0.5), 3, axis=2)
+    channels = [fftconvolve(noise, kernel[:, :, 0], mode="valid") for kernel in kernels]
+    return np.asarray(np.stack(channels, axis=-1), np.float32)
 
 
-def _sample(image: Image, skin: Mask, landmarks: Points3, unit: float) -> NDArray[np.float64] | None:
+def _sample(image: Image, skin: Mask, landmarks: Points3, unit: float) -> NDArray[np.float32] | None:
     """Return a sample (S, S, 3) of the texture of the skin, with a mean of 0, or None if there is no skin."""
     most, found = 0.0, None
     for index in _SAMPLES:
@@ -197,8 +229,7 @@ def _sample(image: Image, skin: Mask, landmarks: Points3, unit: float) -> NDArra
     part, weight = image[found].astype(np.float32), skin[found][:, :, None]
     sigma = max(_TEXTURE_SIGMA * unit, 0.8)
     weighted = np.asarray(cv2.GaussianBlur(np.concatenate([part * weight, weight], axis=2), (0, 0), sigma))
-    detail = (part - weighted[:, :, :3] / np.maximum(weighted[:, :, 3:], 1e-3)).astype(np.float64) * weight
+    detail = (part - weighted[:, :, :3] / np.maximum(weighted[:, :, 3:], 1e-3)) * weight
     limit = _MOST_TEXTURE * 1.4826 * np.median(np.abs(detail), axis=(0, 1))
     detail = np.clip(detail, -limit, limit)
-    sample: NDArray[np.float64] = detail - detail.mean(axis=(0, 1))
-    return sample
+    return np.asarray(detail - detail.mean(axis=(0, 1)), np.float32)

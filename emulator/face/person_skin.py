@@ -23,7 +23,7 @@ from emulator.face.types import Image, Mask, Points3, check_image
 
 # The part of the picture in which skin is searched: distances from the outline of the face to the left and
 # right, up and down, in heights of the face. Over the distance of the fade, the mask falls to 0.
-_ASIDE, _ABOVE, _BELOW, _FADE = 1.6, 0.5, 2.2, 0.4
+_ASIDE, _ABOVE, _BELOW, _FADE = 1.2, 0.5, 2.2, 0.4
 
 # Height of the face in the reduced picture for which the mask is computed, in pixels.
 _WORKING_HEIGHT = 160.0
@@ -36,11 +36,14 @@ _MODEL_SIDE = 256
 
 # Tolerances of luminance and chrominance, 0 to 1, within which a colour counts as the skin of this person.
 # Necks are in the shadow of the head, so the tolerance of luminance is large. Ears are redder than faces.
-_LEAST_TOLERANCE = (0.30, 0.045, 0.035)
+_LEAST_TOLERANCE = (0.30, 0.035, 0.03)
 
 # Limits of the model's mask: above the second number, a place belongs to a person. Below the first, it does
 # not.
 _PERSON = (0.45, 0.8)
+
+# Minimum of the mask inside a region of skin.
+_REGION = 0.4
 
 # Radius in working pixels, and the variance of luminance, for the filter that aligns the mask with edges.
 _EDGE_RADIUS, _EDGE_VARIANCE = 2, 0.01**2
@@ -131,7 +134,7 @@ def _skin(part: Image, landmarks: Points3, segment: Callable[[Image], Mask], *, 
     likely *= _nearness(size, points, face_height * scale)
     if not features:
         likely *= _without_features(size, points)
-    mask = np.maximum(face, likely)
+    mask = np.maximum(face, likely * _connected(likely, face))
     return _aligned(mask, small, part)
 
 
@@ -156,6 +159,19 @@ def _person(small: Image, segment: Callable[[Image], Mask]) -> Mask:
     mask = cv2.resize(segment(np.asarray(reduced, np.uint8)), small.shape[1::-1])
     low, high = _PERSON
     return smoothstep((np.asarray(mask, np.float32) - np.float32(low)) / np.float32(high - low))
+
+
+def _connected(likely: Mask, face: Mask) -> Mask:
+    """Return 1 in the regions of skin that touch the face, such as the neck, and 0 elsewhere.
+
+    Clothes and other people with the colour of the skin often do not touch it.
+    """
+    count, labels = cv2.connectedComponents((likely > _REGION).astype(np.uint8))
+    touches = np.zeros(count, np.float32)
+    touches[np.unique(labels[face > _REGION])] = 1.0
+    touches[0] = 0.0
+    # The soft edges of a region are part of it.
+    return np.asarray(cv2.blur(cv2.dilate(touches[labels], np.ones((5, 5), np.uint8)), (3, 3)), np.float32)
 
 
 def _without_features(size: tuple[int, int], points: Points3) -> Mask:
