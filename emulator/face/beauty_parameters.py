@@ -69,4 +69,4 @@ class BeautyParameters:
 
 # How much of the reshape parameters a thinner and a smaller face have.
 _WIDTH, _JAW, _SIZE, _CHIN = 0.75, 0.3, 0.9, 0.6
-_LESS_TOGETHER = 0.35
+_LESS_TOGETHER = 0.28

@@ -12,7 +12,7 @@ from scipy.signal import fftconvolve
 from scipy.sparse.linalg import spsolve
 
 from emulator.face.displacement import smoothstep
-from emulator.face.head_frame import head_frame
+from emulator.face.head_frame import HeadFrame, head_frame
 from emulator.face.landmarks import (
     FACE_OVAL,
     LEFT_EYE,
@@ -58,8 +58,10 @@ _MOST_TEXTURE = 2.5
 # Seed of the noise from which texture is made.
 _SEED = 1
 
-# Mean of the skin mask around an eyebrow: below the first number, hair or a hat covers it, and it stays.
-_COVERED = (0.12, 0.3)
+# Mean of the skin mask up to this distance above an eyebrow. Below the first number, hair or a hat covers the
+# eyebrow, and it stays.
+_ABOVE = 0.1
+_COVERED = (0.15, 0.3)
 
 
 def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
@@ -78,7 +80,8 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
     changed = image.copy()
     if strength == 0:
         return changed
-    unit = head_frame(landmarks).unit
+    frame = head_frame(landmarks)
+    unit = frame.unit
     skin = _skin(image, landmarks, unit)
     sample = _sample(image, skin, landmarks, unit)
     noise = np.random.default_rng(_SEED)
@@ -92,7 +95,7 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
             continue
         oval = landmarks[list(FACE_OVAL), :2]
         rings = tuple(ring - _corner(place) for ring in (brow, landmarks[list(eye), :2], oval))
-        mask, known = _masks(skin[place], rings, unit)
+        mask, known = _masks(skin[place], rings, frame)
         part = changed[place].astype(np.float32)
         new = _colors(part, known, unit) + _texture(sample, part.shape[:2], noise)
         part += strength * mask[:, :, None] * (new - part)
@@ -121,19 +124,22 @@ def _skin(image: Image, landmarks: Points3, unit: float) -> Mask:
     return skin
 
 
-def _masks(skin: Mask, rings: Sequence[Points2], unit: float) -> tuple[Mask, Mask]:
+def _masks(skin: Mask, rings: Sequence[Points2], frame: HeadFrame) -> tuple[Mask, Mask]:
     """Return two masks (H, W): the share of new skin in the result, and where the colours of skin are known.
 
     ``rings`` are the points (N, 2) around the eyebrow, the eye and the face. If hair or a hat covers the skin
-    around the eyebrow, the first mask is 0.
+    above the eyebrow, the first mask is 0.
     """
-    brow, eye, oval = rings
+    (brow, eye, oval), unit = rings, frame.unit
     to_brow, to_eye = _distance(skin.shape, brow) / unit, _distance(skin.shape, eye) / unit
     mask = smoothstep((_BEYOND + _FEATHER - to_brow) / _FEATHER) * smoothstep((to_eye - _FROM_EYE) / _FEATHER)
     # The far eyebrow of a turned head is at the outline of the face.
     mask *= smoothstep(1.0 - _distance(skin.shape, oval) / unit / _FEATHER)
     known = np.where(mask > 0.0, 0.0, skin).astype(np.float32)
-    near = (mask == 0.0) & (to_brow < _BEYOND + _FEATHER + _AROUND) & (to_eye > _FROM_EYE + _FEATHER)
+    down, across = np.indices(skin.shape)
+    up = frame.to_picture(np.array([[0.0, 1.0, 0.0]]))[0, :2] / unit**2
+    height = (across - brow[:, 0].mean()) * up[0] + (down - brow[:, 1].mean()) * up[1]
+    near = (mask == 0.0) & (to_brow < _BEYOND + _FEATHER + _ABOVE) & (height > 0.0)
     low, high = _COVERED
     share = float(known[near].mean()) if near.any() else 0.0
     return np.asarray(mask * smoothstep(np.array((share - low) / (high - low))), np.float32), known

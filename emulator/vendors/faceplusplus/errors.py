@@ -90,7 +90,7 @@ def api(
 GATEWAY = ErrorCatalogue(
     [
         FacePlusPlusEntry(
-            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MiB.",
+            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body is larger than the operation allows.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the HTML page is observed", layer=Layer.PROXY,
         ),
         gateway(
@@ -140,11 +140,11 @@ GATEWAY = ErrorCatalogue(
 ARGUMENTS = ErrorCatalogue(
     [
         api(
-            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "`image_file_1`, `image_base64_1` and `image_url_1` are all missing.",
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "All three fields of the only or the first image are missing.",
             Mark.GUESS, f"{PAGE}, common errors; the three fields in the text are by analogy with other endpoints",
         ),
         api(
-            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "`texture` or `mtl` is neither 0 nor 1.",
+            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "A field has a value that is not allowed, such as a flag that is neither 0 nor 1.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         api(
@@ -163,7 +163,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "IMAGE_ERROR_UNSUPPORTED_FORMAT", 400, "IMAGE_ERROR_UNSUPPORTED_FORMAT: {param}",
-            "The image cannot be decoded, or is not a JPEG.",
+            "The image cannot be decoded, or has a format that the operation does not accept.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
@@ -172,7 +172,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "INVALID_IMAGE_SIZE", 400, "INVALID_IMAGE_SIZE: {param}",
-            "A side of the image is shorter than 200 or longer than 4096 pixels.",
+            "A side of the image is shorter or longer than the operation allows.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", (ImageTooLarge, ImageTooSmall),
         ),
     ]
