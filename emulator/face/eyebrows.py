@@ -30,6 +30,15 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image
 # How far hairs of an eyebrow are from its landmarks, and the distance from the eye at which skin stays.
 _BEYOND, _FROM_EYE = 0.075, 0.045
 
+# How far the new skin extends beyond the outline of the landmarks. The far eyebrow of a turned head is there.
+_OUTSIDE = 0.04
+
+# Up to this distance from its landmarks, the whole eyebrow is replaced. From twice the distance on, places
+# that are brighter than the new skin stay: none of a place up to the first difference in grey levels, and all
+# of it from the second one on.
+_CORE = 0.015
+_LIGHT = (8.0, 26.0)
+
 # Width of the soft edge of the new skin.
 _FEATHER = 0.035
 
@@ -97,7 +106,9 @@ def remove_eyebrows(image: Image, landmarks: Points3, strength: float) -> Image:
         rings = tuple(ring - _corner(place) for ring in (brow, landmarks[list(eye), :2], oval))
         mask, known = _masks(skin[place], rings, frame)
         part = changed[place].astype(np.float32)
-        new = _colors(part, known, unit) + _texture(sample, part.shape[:2], noise)
+        colors = _colors(part, known, unit)
+        mask *= _not_brighter(part, colors, _distance(skin[place].shape, rings[0]) / unit)
+        new = colors + _texture(sample, part.shape[:2], noise)
         part += strength * mask[:, :, None] * (new - part)
         changed[place] = np.clip(np.rint(part), 0, 255).astype(np.uint8)
     return changed
@@ -133,8 +144,7 @@ def _masks(skin: Mask, rings: Sequence[Points2], frame: HeadFrame) -> tuple[Mask
     (brow, eye, oval), unit = rings, frame.unit
     to_brow, to_eye = _distance(skin.shape, brow) / unit, _distance(skin.shape, eye) / unit
     mask = smoothstep((_BEYOND + _FEATHER - to_brow) / _FEATHER) * smoothstep((to_eye - _FROM_EYE) / _FEATHER)
-    # The far eyebrow of a turned head is at the outline of the face.
-    mask *= smoothstep(1.0 - _distance(skin.shape, oval) / unit / _FEATHER)
+    mask *= smoothstep((_OUTSIDE + _FEATHER - _distance(skin.shape, oval) / unit) / _FEATHER)
     known = np.where(mask > 0.0, 0.0, skin).astype(np.float32)
     down, across = np.indices(skin.shape)
     up = frame.to_picture(np.array([[0.0, 1.0, 0.0]]))[0, :2] / unit**2
@@ -143,6 +153,20 @@ def _masks(skin: Mask, rings: Sequence[Points2], frame: HeadFrame) -> tuple[Mask
     low, high = _COVERED
     share = float(known[near].mean()) if near.any() else 0.0
     return np.asarray(mask * smoothstep(np.array((share - low) / (high - low))), np.float32), known
+
+
+def _not_brighter(
+    part: NDArray[np.float32], colors: NDArray[np.float32], to_brow: NDArray[np.float32]
+) -> Mask:
+    """Return 0 where ``part`` (H, W, 3) is brighter than ``colors`` (H, W, 3) beside the eyebrow, else 1.
+
+    Hairs are darker than skin. Brighter places are something else, such as a lit temple.
+    """
+    brighter = (part - colors).mean(axis=2, dtype=np.float32)
+    low, high = np.float32(_LIGHT[0]), np.float32(_LIGHT[1])
+    beside = smoothstep((to_brow - _CORE) / _CORE)
+    kept: Mask = beside * smoothstep((brighter - low) / (high - low))
+    return np.float32(1.0) - kept
 
 
 def _corner(place: tuple[slice, slice]) -> tuple[int, int]:

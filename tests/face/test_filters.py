@@ -82,15 +82,16 @@ def test_warmth_moves_red_and_blue_apart(ramp: Image) -> None:
     assert blue > 3.0
 
 
-@pytest.mark.parametrize("name", ["brightness", "contrast"])
+@pytest.mark.parametrize("is_contrast", [False, True], ids=["brightness", "contrast"])
 @pytest.mark.parametrize("amount", [-0.6, 0.6])
-def test_a_tone_curve_keeps_black_white_and_the_order(name: str, amount: float) -> None:
+def test_a_tone_curve_keeps_black_white_and_the_order(amount: float, *, is_contrast: bool) -> None:
     grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-    curve = apply_filter(grey, ColorFilter(**{name: amount}))[0, :, 0].astype(int)
+    recipe = ColorFilter(contrast=amount) if is_contrast else ColorFilter(brightness=amount)
+    curve = apply_filter(grey, recipe)[0, :, 0].astype(int)
     assert (curve[0], curve[255]) == (0, 255)
     assert (np.diff(curve) >= 0).all()
     # A brightness acts most in the middle; a contrast moves dark and bright colours in opposite directions.
-    assert np.sign(curve[64] - 64) == (np.sign(amount) if name == "brightness" else -np.sign(amount))
+    assert np.sign(curve[64] - 64) == (-np.sign(amount) if is_contrast else np.sign(amount))
     assert np.sign(curve[192] - 192) == np.sign(amount)
 
 

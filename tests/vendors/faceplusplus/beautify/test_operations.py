@@ -171,7 +171,7 @@ def test_all_ways_to_send_a_photo_give_the_same_result(
 def test_a_parameter_can_be_a_file_part(
     client: httpx.Client, call: Callable[..., httpx.Response], small_face: bytes
 ) -> None:
-    files = {"image_file": small_face, **{name: (name, b"0") for name in NO_STRENGTH}}
+    files = {"image_file": ("a.png", small_face), **{name: (name, b"0") for name in NO_STRENGTH}}
     answer = client.post(V2, data=KEYS, files=files)
     assert answer.json()["result"] == call(V2, NO_STRENGTH).json()["result"]
 
