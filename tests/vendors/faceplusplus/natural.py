@@ -113,4 +113,5 @@ SETTINGS: Mapping[str, Any] = {
     "prices": {"3dface": {"amount": "0.02", "currency": "EUR"}},
     "texture_size": 512, "shortest_side": 10, "longest_side": 5000, "image_bytes": 1234,
     "body_bytes": 2345, "absent_members": "null", "qps": 3, "download_timeout_s": 0.5,
+    "beautify_body_bytes": 3456,
 }  # fmt: skip
