@@ -33,9 +33,9 @@ _BEYOND, _FROM_EYE = 0.075, 0.045
 # How far the new skin extends beyond the outline of the landmarks. The far eyebrow of a turned head is there.
 _OUTSIDE = 0.04
 
-# Up to this distance from its landmarks, the whole eyebrow is replaced. From twice the distance on, places
-# that are brighter than the new skin stay: none of a place up to the first difference in grey levels, and all
-# of it from the second one on.
+# The whole eyebrow is replaced up to this distance from its landmarks. From twice the distance on, places
+# that are brighter than the new skin stay, because hairs are darker. The second line has differences in
+# grey levels: up to the first, a place is replaced, and from the second on, it stays.
 _CORE = 0.015
 _LIGHT = (8.0, 26.0)
 

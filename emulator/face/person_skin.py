@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from emulator.face.displacement import smoothstep
 from emulator.face.landmarks import (
     FACE_OVAL,
+    FOREHEAD,
+    LEFT_CHEEK,
     LEFT_EYE,
     LEFT_EYEBROW,
     LIPS_OUTER,
+    RIGHT_CHEEK,
     RIGHT_EYE,
     RIGHT_EYEBROW,
 )
@@ -42,8 +45,11 @@ _LEAST_TOLERANCE = (0.30, 0.035, 0.03)
 # not.
 _PERSON = (0.45, 0.8)
 
-# Minimum of the mask inside a region of skin.
-_REGION = 0.4
+# Minimum of the mask where the colour of the skin is taken, and inside a region of skin.
+_SURE, _REGION = 0.8, 0.4
+
+# Minimum difference of the red and the blue chrominance of skin, 0 to 1.
+_LEAST_REDNESS = 0.015
 
 # Radius in working pixels, and the variance of luminance, for the filter that aligns the mask with edges.
 _EDGE_RADIUS, _EDGE_VARIANCE = 2, 0.01**2
@@ -129,8 +135,16 @@ def _skin(part: Image, landmarks: Points3, segment: Callable[[Image], Mask], *, 
     small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     factors = np.array([size[0] / width, size[1] / height, scale])
     points = (landmarks + 0.5) * factors - 0.5
-    face = skin_mask(small, points)
-    likely = _likelihood(small, face) * _person(small, segment)
+    covered = _cheeks_are_covered(small, points)
+    # Without cheeks, `skin_mask` does not compare colours.
+    face = skin_mask(small, points, np.zeros(len(points), np.bool_) if covered else None)
+    samples = face > _SURE
+    if covered:
+        samples &= _filled(size, points, FOREHEAD)
+    likely = _likelihood(small, samples)
+    if covered:
+        face *= likely
+    likely *= _person(small, segment)
     likely *= _nearness(size, points, face_height * scale)
     if not features:
         likely *= _without_features(size, points)
@@ -138,12 +152,29 @@ def _skin(part: Image, landmarks: Points3, segment: Callable[[Image], Mask], *, 
     return _aligned(mask, small, part)
 
 
-def _likelihood(small: Image, face: Mask) -> Mask:
-    """Return how similar each place (H, W) is to the colour of the skin of the face, 0 to 1."""
+def _cheeks_are_covered(small: Image, points: Points3) -> bool:
+    """Return whether something covers the cheeks that does not have the colour of skin."""
+    colors = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), np.float32) / np.float32(255.0)
+    redness = []
+    for place in (LEFT_CHEEK, RIGHT_CHEEK, FOREHEAD):
+        shown = colors[_filled((small.shape[1], small.shape[0]), points, place)]
+        redness.append(float(np.median(shown[:, 1] - shown[:, 2])) if len(shown) else 0.0)
+    return max(redness[:2]) < _LEAST_REDNESS < redness[2] / 2
+
+
+def _filled(size: tuple[int, int], points: Points3, ring: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask (H, W): True in the convex hull of landmarks."""
+    plane = np.zeros(size[::-1], np.uint8)
+    cv2.fillConvexPoly(plane, cv2.convexHull(np.rint(points[list(ring), :2]).astype(np.int32)), (1,))
+    return plane.astype(np.bool_)
+
+
+def _likelihood(small: Image, places: NDArray[np.bool_]) -> Mask:
+    """Return how similar each place (H, W) is to the colours at some ``places`` (H, W), 0 to 1."""
     colors = cv2.cvtColor(small.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2YCrCb)
-    samples = np.asarray(colors, np.float32)[face > 0.8]
+    samples = np.asarray(colors, np.float32)[places]
     if len(samples) < 10:
-        return np.zeros(face.shape, np.float32)
+        return np.zeros(places.shape, np.float32)
     middle = np.median(samples, axis=0)
     spread = 1.4826 * np.median(np.abs(samples - middle), axis=0)
     tolerance = np.maximum(3.0 * spread, _LEAST_TOLERANCE)
@@ -178,8 +209,7 @@ def _without_features(size: tuple[int, int], points: Points3) -> Mask:
     """Return 0 at the eyes, the lips and the eyebrows, and 1 elsewhere."""
     features = np.ones(size[::-1], np.uint8)
     for ring in (LEFT_EYE, RIGHT_EYE, LIPS_OUTER, LEFT_EYEBROW, RIGHT_EYEBROW):
-        corners = np.rint(points[list(ring), :2]).astype(np.int32)
-        cv2.fillConvexPoly(features, cv2.convexHull(corners), (0,))
+        features[_filled(size, points, ring)] = 0
     height = float(np.ptp(points[list(FACE_OVAL), 1]))
     away = cv2.distanceTransform(features, cv2.DIST_L2, cv2.DIST_MASK_5) / max(height, 1.0)
     return smoothstep((np.asarray(away, np.float32) - np.float32(_MARGIN)) / np.float32(_SOFT))

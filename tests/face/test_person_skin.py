@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,10 @@ from emulator.face.landmarks import CHIN_TIP, FACE_OVAL, LEFT_EYE, LEFT_EYEBROW,
 from emulator.face.person_skin import person_skin, united
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
 from emulator.face.types import Image, Mask, Points3
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.options import ImageRules
+
+FACES = Path(__file__).parent.parent.parent / "fixtures" / "faces"
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +100,14 @@ def test_a_face_outside_the_picture_has_no_skin(
     part = person_skin(image, away, detector.segment_person, features=True)
     assert part is None
     assert not united([part], image.shape).any()
+
+
+def test_a_medical_mask_is_no_skin(detector: MediaPipeDetector) -> None:
+    rules = ImageRules(frozenset({"jpeg"}))
+    image = decode_picture((FACES / "covered-mouth.jpg").read_bytes(), rules).image
+    image = np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    landmarks = detector.detect(image)[0].landmarks
+    mask = united([person_skin(image, landmarks, detector.segment_person, features=True)], image.shape)
+    assert near(mask, landmarks, 151) > 0.9
+    for covered in (50, 280, 0, 17):
+        assert near(mask, landmarks, covered) < 0.1
