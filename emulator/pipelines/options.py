@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
 from emulator.face.appearance import Attributes, FaceState, Gender
+from emulator.face.beauty_parameters import BeautyParameters
+from emulator.face.color_filter import ColorFilter
 from emulator.face.pose import Pose, WeakPerspective
 from emulator.face.proportions import Proportions
 from emulator.face.reshape_parameters import ReshapeParameters
@@ -107,6 +109,25 @@ class ReshapedPicture:
     format: str
     total_ms: int
     apply_ms: int
+
+
+@dataclass(frozen=True)
+class BeautifyOptions:
+    """Options of ``BEAUTIFY_PICTURE``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    parameters : BeautyParameters
+        Changes of the skin, the eyebrows and the shape of all faces.
+    color_filter : ColorFilter
+        The filter that changes the colours of the whole picture.
+    """
+
+    rules: ImageRules
+    parameters: BeautyParameters
+    color_filter: ColorFilter
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,6 +327,9 @@ LOCATE_FACES: Pipeline[[bytes, LocateOptions], LocatedFaces] = Pipeline(
 )
 RESHAPE_PICTURE: Pipeline[[bytes, ReshapeOptions], ReshapedPicture] = Pipeline(
     "emulator.pipelines.reshape.reshape_picture"
+)
+BEAUTIFY_PICTURE: Pipeline[[bytes, BeautifyOptions], bytes] = Pipeline(
+    "emulator.pipelines.beautify.beautify_picture"
 )
 RECONSTRUCT_WAVEFRONT: Pipeline[[Sequence[bytes], WavefrontOptions], Wavefront] = Pipeline(
     "emulator.pipelines.reconstruct.reconstruct_wavefront"
