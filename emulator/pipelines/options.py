@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -192,6 +192,28 @@ class HeadDescription:
     attributes: Attributes
 
 
+HairMode: TypeAlias = Literal["card", "volume"]
+
+
+@dataclass(frozen=True)
+class HairOptions:
+    """Options of ``RECONSTRUCT_HAIR``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    mode : {'card', 'volume'}
+        'card' for strips with a texture of strands, 'volume' for one closed surface of one colour.
+    color : tuple of 3 int or None
+        Red, green and blue in sRGB, 0 to 255. If None, the colour is estimated from the picture.
+    """
+
+    rules: ImageRules
+    mode: HairMode
+    color: tuple[int, int, int] | None = None
+
+
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
 DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
@@ -208,3 +230,4 @@ RECONSTRUCT_WAVEFRONT: Pipeline[[Sequence[bytes], WavefrontOptions], Wavefront] 
 DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline(
     "emulator.pipelines.reconstruct.describe_head"
 )
+RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline("emulator.pipelines.hair.reconstruct_hair")

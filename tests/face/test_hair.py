@@ -169,9 +169,9 @@ def test_each_card_uses_one_column_of_the_texture() -> None:
 
 def test_the_first_column_of_the_texture_is_dense_and_the_others_have_gaps() -> None:
     texture = strand_texture()
-    opaque = np.split(texture[32:160, :, 1] >= 128, COLUMNS, axis=1)
+    opaque = np.split(texture[64:320, :, 1] >= 128, COLUMNS, axis=1)
     shares = [part[:, 4:-4].mean() for part in opaque]
     assert shares[0] > 0.95
     assert all(0.4 < share < 0.95 for share in shares[1:])
     # The tips are thinner than the middle.
-    assert (texture[-8:, :, 1] >= 128).mean() < 0.2
+    assert (texture[-16:, :, 1] >= 128).mean() < 0.2

@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-COLUMNS: Final = 5
+COLUMNS: Final = 4
 """Number of columns. The first is dense, for the cards that cover the scalp; the others have gaps."""
 
-_WIDTH, _HEIGHT = 48, 256
+# Together, the columns have the width of a power of two, as some renderers require.
+_WIDTH, _HEIGHT = 64, 512
 _SEED = 5
 
 # Greys are multiples of this, so that the file is small.
@@ -26,7 +27,7 @@ def strand_texture() -> NDArray[np.uint8]:
     """
     random = np.random.default_rng(_SEED)
     columns = [_column(random, 64, dense=True)]
-    columns += [_column(random, strands, dense=False) for strands in (30, 26, 22, 18)]
+    columns += [_column(random, strands, dense=False) for strands in (30, 25, 20)]
     texture = np.concatenate(columns, axis=1)
     texture.flags.writeable = False
     return texture
