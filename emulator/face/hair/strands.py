@@ -223,7 +223,7 @@ def _lengths(style: HairStyle, roots: Points3, noise: Floats, *, is_cover: bool)
         # Long enough for all; `_resampled` ends the strands where they are tied.
         return np.full(len(roots), 1.35 * float(np.linalg.norm(roots - _TIE, axis=1).max()))
     else:
-        # The tips are at about the same height, 20 cm below the eyes' corners.
+        # The tips are at about the same height, 12 cm below the chin.
         usual = height + 21.0 + 0.28 * np.hypot(roots[:, 0], roots[:, 2] + 4.0)
     return usual * (1.0 + 0.07 * noise)
 

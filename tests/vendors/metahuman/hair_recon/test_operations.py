@@ -107,7 +107,7 @@ def test_the_type_of_the_hair_decides_its_length(client: httpx.Client, cards: by
         (primitive,) = document["meshes"][0]["primitives"]
         lowest.append(document["accessors"][primitive["attributes"]["POSITION"]]["min"][1])
     short, long = lowest
-    # Metres below the eyes. The chin is about 9 cm below them.
+    # In metres above the origin. The chin is about 9 cm below it.
     assert short > -0.09
     assert long < -0.15
 
@@ -158,6 +158,22 @@ def test_the_token_is_checked_before_the_other_fields(client: httpx.Client) -> N
     client.put("/_emulator/credentials", json={"credential": "hairless", "state": "revoked"})
     response = post(client, b"", token="hairless", mode="cards")  # noqa: S106 - not a real token
     assert response.json() == {"error": {"code": 1, "message": "fail authorization"}}
+
+
+def test_a_fault_causes_the_failure_that_the_emulator_does_not_have(client: httpx.Client) -> None:
+    files = {"image_bytes": ("a.jpg", b"")}
+    response = client.post(
+        URL, data={"token": "t"}, files=files, headers={"X-Emulator-Fault": "GLB_WRITE_ERROR"}
+    )
+    assert response.status_code == 422
+    assert response.json() == {"error": {"code": 2, "message": "glb model write error"}}
+
+
+def test_an_unknown_token_is_refused(workers: WorkerPool) -> None:
+    with TestClient(create_app(Settings(strict=True), workers=workers)) as client:
+        response = post(client, b"", mode="cards")
+    assert response.status_code == 422
+    assert response.json() == {"error": {"code": 0, "message": "unregistered token"}}
 
 
 def test_missing_and_wrong_fields_are_answered_as_fastapi_does(client: httpx.Client) -> None:
