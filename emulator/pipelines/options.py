@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -214,6 +214,28 @@ class HeadDescription:
     attributes: Attributes
 
 
+HairMode: TypeAlias = Literal["card", "volume"]
+
+
+@dataclass(frozen=True)
+class HairOptions:
+    """Options of ``RECONSTRUCT_HAIR``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    mode : {'card', 'volume'}
+        'card' for strips with a texture of strands, 'volume' for one closed surface of one colour.
+    color : tuple of 3 int or None
+        Red, green and blue in sRGB, 0 to 255. If None, the colour is estimated from the picture.
+    """
+
+    rules: ImageRules
+    mode: HairMode
+    color: tuple[int, int, int] | None = None
+
+
 @dataclass(frozen=True)
 class LocateOptions:
     """Options of ``LOCATE_FACES``.
@@ -340,3 +362,4 @@ DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline
 MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
     "emulator.pipelines.measure.measure_face"
 )
+RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline("emulator.pipelines.hair.reconstruct_hair")
