@@ -67,7 +67,7 @@ class BeautifyV2Fields(_Photo):
     filter_type: str = Field(
         default="",
         description="Name of a colour filter for the whole photo. No filter by default.",
-        json_schema_extra={"enum": ["", *FILTERS]},
+        json_schema_extra={"enum": list(FILTERS)},
     )
 
 
