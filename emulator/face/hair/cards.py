@@ -23,7 +23,7 @@ _STRANDS: Final = {"short": (560, 9), "long": (310, 19), "ponytail": (300, 12)}
 _TAIL: Final = (110, 14)
 
 # Least distances of the vertices from the skin, from the border of the face, and from the ears.
-_OFF_SKIN_CM, _OFF_FACE_CM, _OFF_EAR_CM = 0.04, 0.05, 0.15
+_OFF_SKIN_CM, _OFF_FACE_CM, _OFF_EAR_CM = 0.08, 0.05, 0.15
 
 _CARD_SEED = 20
 

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
 from emulator.settings import Settings
+from emulator.vendors.metahuman.hair_recon.wire import parse_color
 
 URL = "/hair_recon/run_pipeline"
 LONG_HAIR = Path(__file__).parents[4] / "fixtures" / "faces" / "long-hair.jpg"
@@ -77,7 +78,6 @@ def test_cards_are_the_default_and_have_a_texture(
     start = 28 + struct.unpack_from("<I", cards, 12)[0] + view["byteOffset"]
     with PillowImage.open(io.BytesIO(cards[start : start + view["byteLength"]])) as texture:
         assert (texture.format, texture.mode) == ("PNG", "LA")
-    assert made(client, face_jpeg, mode="card") == cards
     assert made(client, face_jpeg, mode="", hair_color="") == cards
 
 
@@ -95,9 +95,13 @@ def test_a_volume_has_one_colour_and_no_texture(
 
 
 def test_hair_color_replaces_the_colour_of_the_photo(client: httpx.Client, face_jpeg: bytes) -> None:
-    one, other = (made(client, face_jpeg, mode="volume", hair_color=color) for color in ("#FF8000", "ff8000"))
-    assert one == other
-    assert base_color(one) == pytest.approx(linear("ff8000"), abs=1e-6)
+    model = made(client, face_jpeg, mode="volume", hair_color="#FF8000")
+    assert base_color(model) == pytest.approx(linear("ff8000"), abs=1e-6)
+
+
+@pytest.mark.parametrize("text", ["#ff8000", "ff8000", "#FF8000", "Ff8000"])
+def test_a_colour_can_have_a_number_sign_and_upper_case(text: str) -> None:
+    assert parse_color(text) == (255, 128, 0)
 
 
 def test_the_type_of_the_hair_decides_its_length(client: httpx.Client, cards: bytes) -> None:
@@ -119,7 +123,6 @@ def test_the_same_face_as_in_face_reconstruction_is_chosen(
     described = client.post("/face_recon/run_pipeline", data={"token": "t"}, files=files).json()["result"]
     model = made(client, two_faces_jpeg, mode="volume")
     assert base_color(model) == pytest.approx(linear(described["hair"]["color"]), abs=1e-6)
-    assert made(client, two_faces_jpeg, mode="volume") == model
 
 
 MODE, COLOR = (7, "wrong hair mode"), (8, "wrong hex string format")
