@@ -49,7 +49,7 @@ _NEAR_CM = 0.35
 # Points are moved to distances with this precision.
 _PRECISE_CM = 0.002
 
-# Distances are at most this.
+# All distances above this are reported as this.
 _FAR_CM = 4.0
 
 _ROOT_CANDIDATES = 9000
@@ -127,8 +127,8 @@ class Scalp:
     def distance(self, points: Points3, *, ears: bool = True) -> tuple[NDArray[np.float64], Points3]:
         """Return the signed distances (N,) of points (N, 3) from the skin, and its normals (N, 3) there.
 
-        The distance is negative inside the head. It is an approximation. Without ``ears``, the ears are
-        ignored.
+        The distance is negative inside the head. It is an approximation, and 4 for all points that are
+        farther than 4 cm from the skin. Without ``ears``, the ears are ignored.
         """
         return (self._whole if ears else self._bare).distance(points)
 
