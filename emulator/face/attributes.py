@@ -171,6 +171,19 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     )
 
 
+def has_glasses(image: Image, landmarks: Points3) -> bool:
+    """Return whether the person with ``landmarks`` (478, 3) in ``image`` (H, W, 3) wears glasses.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is not an `Image`, or ``landmarks`` are not (478, 3) and finite.
+    """
+    check_image(image)
+    everything = np.ones(image.shape[:2], np.float32)
+    return _has_glasses(_upright_crop(image, landmarks, everything, head_frame(landmarks)))
+
+
 def blink_correction(landmarks: Points3) -> float:
     """Return how wide the eyes are open, 0.9 to 1.1: 1 at a typical opening of the lids.
 

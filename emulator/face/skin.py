@@ -89,7 +89,40 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
     part = np.ascontiguousarray(image[top : top + height, left : left + width])
     small, points, unit = _reduced(part, landmarks[:, :2] - (left, top))
     mask = _skin_mask(small, points, unit)
+    smoothed[top : top + height, left : left + width] = _smoothed(
+        part, small, mask, unit, strength, color_intensity
+    )
+    return smoothed
 
+
+def smooth_within(
+    image: Image, mask: Mask, landmarks: Points3, strength: float, color_intensity: float
+) -> Image:
+    """Smooth the skin where ``mask`` (H, W) is above 0, like `smooth_skin` does.
+
+    ``landmarks`` (478, 3) are those of the face to which the skin belongs. They define the size of blemishes.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is not an `Image`, or ``landmarks`` are not (478, 3) and finite.
+    """
+    check_image(image)
+    check_points(landmarks, 3, "landmarks")
+    small, _, unit = _reduced(image, landmarks[:, :2])
+    reduced = cv2.resize(mask, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return _smoothed(image, small, np.asarray(reduced, np.float32), unit, strength, color_intensity)
+
+
+def _smoothed(
+    part: Image,
+    small: NDArray[np.float32],
+    mask: Plane,
+    unit: float,
+    strength: float,
+    color_intensity: float,
+) -> Image:
+    """Return ``part`` of a picture, smoothed where the ``mask`` of its reduced copy ``small`` is above 0."""
     colors = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), np.float32)
     change = np.zeros_like(colors)
     if strength > 0:
@@ -102,11 +135,9 @@ def smooth_skin(image: Image, landmarks: Points3, strength: float, color_intensi
         change[:, :, 1:] = (even - colors[:, :, 1:]) * weight[:, :, None]
     # The conversion from YCrCb to RGB is linear, so it can convert differences.
     difference = cv2.transform(change, _TO_RGB)
-    target = smoothed[top : top + height, left : left + width]
     if difference.shape[:2] != part.shape[:2]:
-        difference = cv2.resize(difference, (width, height), interpolation=cv2.INTER_LINEAR)
-    target[:] = cv2.add(part, difference, dtype=cv2.CV_8U)
-    return smoothed
+        difference = cv2.resize(difference, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(part, difference, dtype=cv2.CV_8U), np.uint8)
 
 
 def skin_mask(image: Image, landmarks: Points3, seen: NDArray[np.bool_] | None = None) -> Mask:

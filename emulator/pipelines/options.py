@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
 from emulator.face.appearance import Attributes, FaceState, Gender
+from emulator.face.beauty_parameters import BeautyParameters
+from emulator.face.color_filter import ColorFilter
 from emulator.face.pose import Pose, WeakPerspective
 from emulator.face.proportions import Proportions
 from emulator.face.reshape_parameters import ReshapeParameters
@@ -109,6 +111,25 @@ class ReshapedPicture:
     apply_ms: int
 
 
+@dataclass(frozen=True)
+class BeautifyOptions:
+    """Options of ``BEAUTIFY_PICTURE``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    parameters : BeautyParameters
+        Changes of the skin, the eyebrows and the shape of all faces.
+    color_filter : ColorFilter
+        The filter that changes the colours of the whole picture.
+    """
+
+    rules: ImageRules
+    parameters: BeautyParameters
+    color_filter: ColorFilter
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """The camera of one picture of the head, and the size of the picture in pixels."""
@@ -191,6 +212,28 @@ class HeadDescription:
     texture: bytes
     numbers: tuple[float, ...]
     attributes: Attributes
+
+
+HairMode: TypeAlias = Literal["card", "volume"]
+
+
+@dataclass(frozen=True)
+class HairOptions:
+    """Options of ``RECONSTRUCT_HAIR``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted pictures.
+    mode : {'card', 'volume'}
+        'card' for strips with a texture of strands, 'volume' for one closed surface of one colour.
+    color : tuple of 3 int or None
+        Red, green and blue in sRGB, 0 to 255. If None, the colour is estimated from the picture.
+    """
+
+    rules: ImageRules
+    mode: HairMode
+    color: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -307,6 +350,9 @@ LOCATE_FACES: Pipeline[[bytes, LocateOptions], LocatedFaces] = Pipeline(
 RESHAPE_PICTURE: Pipeline[[bytes, ReshapeOptions], ReshapedPicture] = Pipeline(
     "emulator.pipelines.reshape.reshape_picture"
 )
+BEAUTIFY_PICTURE: Pipeline[[bytes, BeautifyOptions], bytes] = Pipeline(
+    "emulator.pipelines.beautify.beautify_picture"
+)
 RECONSTRUCT_WAVEFRONT: Pipeline[[Sequence[bytes], WavefrontOptions], Wavefront] = Pipeline(
     "emulator.pipelines.reconstruct.reconstruct_wavefront"
 )
@@ -316,3 +362,4 @@ DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline
 MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
     "emulator.pipelines.measure.measure_face"
 )
+RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline("emulator.pipelines.hair.reconstruct_hair")

@@ -16,7 +16,7 @@ from emulator.face.likely_shape import observed_shape
 from emulator.face.mesh import Mesh, vertex_normals
 from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
-from emulator.face.types import Image
+from emulator.face.types import Image, Points3
 from emulator.face.unfolding import unfolded
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import Picture, decode_picture
@@ -71,7 +71,27 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
 
 
 def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
-    """Describe one head in a picture.
+    """Describe one head in a picture, the one that `choose_head` chooses.
+
+    Raises
+    ------
+    ImageError
+        If the picture cannot be decoded or is not accepted.
+    NoFaceFound
+        If there is no face.
+    """
+    image, landmarks, fit = choose_head(photo, options.rules)
+    texture = _bake(head_mesh(unfolded(fit.mesh.vertices)), [image], [fit], options.texture_size)
+    attributes = face_attributes(image, landmarks, detector().segment_person(image))
+    return HeadDescription(
+        texture=encode_png_below(texture, options.texture_bytes),
+        numbers=tuple(map(float, standardized(fit.identity_coefficients))),
+        attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
+    )
+
+
+def choose_head(photo: bytes, rules: ImageRules) -> tuple[Image, Points3, HeadFit]:
+    """Return a picture, and the landmarks (478, 3) and the fit of one head in it.
 
     If there are several faces, a hash of the picture's bytes selects one, so that the choice is reproducible.
 
@@ -82,22 +102,16 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     NoFaceFound
         If there is no face.
     """
-    image = decode_picture(photo, options.rules).in_srgb()
+    image = decode_picture(photo, rules).in_srgb()
     faces = detector().detect(image, crops=CROPS)
     if not faces:
         raise NoFaceFound
     chosen = int.from_bytes(hashlib.sha256(photo).digest()[:8], "big") % len(faces)
-    face = faces[chosen]
-    fit = fit_head(face.landmarks)
+    landmarks = faces[chosen].landmarks
+    fit = fit_head(landmarks)
     if not fit.is_of_a_face:
         raise NoFaceFound
-    texture = _bake(head_mesh(unfolded(fit.mesh.vertices)), [image], [fit], options.texture_size)
-    attributes = face_attributes(image, face.landmarks, detector().segment_person(image))
-    return HeadDescription(
-        texture=encode_png_below(texture, options.texture_bytes),
-        numbers=tuple(map(float, standardized(fit.identity_coefficients))),
-        attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
-    )
+    return image, landmarks, fit
 
 
 def _observe(position: int, data: bytes, rules: ImageRules) -> tuple[Picture, Face]:

@@ -8,10 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emulator.face.beauty_parameters import BeautyParameters
+from emulator.face.color_filter import ColorFilter
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec, render_face
+from emulator.pipelines.beautify import beautify_picture
 from emulator.pipelines.encoding import encode_jpeg
-from emulator.pipelines.options import DescriptionOptions, ImageRules, ReshapeOptions, WavefrontOptions
+from emulator.pipelines.options import (
+    BeautifyOptions,
+    DescriptionOptions,
+    ImageRules,
+    ReshapeOptions,
+    WavefrontOptions,
+)
 from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
 from emulator.pipelines.reshape import reshape_picture
 
@@ -72,5 +81,7 @@ def test_no_inexact_function_gets_a_column_of_a_larger_array(watched: Watched) -
     describe_head(data, DescriptionOptions(RULES, 64, 2_000_000))
     parameters = ReshapeParameters(face_width=-1.0, eye_size_left=1.0)
     reshape_picture(data, ReshapeOptions(RULES, 0, parameters, 0.5, 0.5, 0.05, 30.0))
+    everything = BeautyParameters(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    beautify_picture(data, BeautifyOptions(RULES, everything, ColorFilter(0.5, 0.5, 0.5, vignette=0.5)))
     assert watched.called >= {"arctan2", "exp", "log2", "sin"}
     assert watched.found == []

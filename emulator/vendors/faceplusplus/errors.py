@@ -91,7 +91,7 @@ def api(
 GATEWAY = ErrorCatalogue(
     [
         FacePlusPlusEntry(
-            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body has more than 2 MiB.",
+            "REQUEST_ENTITY_TOO_LARGE", 413, "413 Request Entity Too Large", "The request body is larger than the operation allows.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the HTML page is observed", layer=Layer.PROXY,
         ),
         gateway(

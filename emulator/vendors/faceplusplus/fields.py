@@ -104,8 +104,9 @@ class Fields:
             value = (await file.read()).decode("latin-1")
         if value is None:
             return default
-        found = re.fullmatch(r"\s*([+-]?0*\d{1,9})\s*", value, re.ASCII)
-        number = None if found is None else int(found[1])
+        # The number of digits is limited, because ``int`` refuses very long numbers.
+        found = re.fullmatch(r"\s*([+-]?)0*(\d{1,9})\s*", value, re.ASCII)
+        number = None if found is None else int(found[1] + found[2])
         if number is None or not least <= number <= most:
             raise ARGUMENTS["BAD_ARGUMENTS"].occur(param=name)
         return number

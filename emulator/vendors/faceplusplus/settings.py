@@ -54,6 +54,11 @@ class FacePlusPlusSettings(VendorSettings):
     shortest_features_side: int = Field(
         default=48, ge=1, description="Shortest allowed side of a photo for `facialfeatures`, in pixels."
     )
+    beautify_body_bytes: int = Field(
+        default=5 * 512 * 1024,
+        ge=1,
+        description="Largest request body of Beautify, in bytes.",
+    )
 
 
 SettingsDep = Annotated[FacePlusPlusSettings, Depends(settings_of)]

@@ -2,6 +2,7 @@
 
 from emulator.vendors.metahuman.application import DIALECT, install
 from emulator.vendors.metahuman.face_recon.operations import api as face_recon
+from emulator.vendors.metahuman.hair_recon.operations import api as hair_recon
 from emulator.vendors.metahuman.settings import MetaHumanSettings
 from emulator.vendors.metahuman.static.operations import api as static
 from emulator.vendors.metahuman.token.operations import api as token
@@ -13,7 +14,7 @@ vendor = Vendor(
     hosts=("api.metahumansdk.io",),
     prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
     credential=("token",),
-    apis=(token, face_recon, static),
+    apis=(token, face_recon, static, hair_recon),
     dialect=DIALECT,
     settings_model=MetaHumanSettings,
     install=install,

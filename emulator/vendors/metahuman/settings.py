@@ -28,6 +28,10 @@ class MetaHumanSettings(VendorSettings):
     image_bytes: int = Field(
         default=10 * 1024 * 1024, ge=1, description="Photos must have fewer bytes than this."
     )
+    hair_response: Literal["glb", "url"] = Field(
+        default="glb",
+        description="Response of the hair reconstruction: the GLB file, or JSON with the file's path.",
+    )
 
 
 SettingsDep = Annotated[MetaHumanSettings, Depends(settings_of)]

@@ -131,4 +131,5 @@ SETTINGS: Mapping[str, Any] = {
     "key_kind": "free", "shortest_detect_side": 20, "face_token_hours": 1.5,
     "shortest_dense_side": 30, "shortest_dense_face": 40,
     "shortest_features_side": 50,
+    "beautify_body_bytes": 3456,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import httpx
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import FormData, QueryParams, UploadFile
 
 from emulator.vendors.faceplusplus.fields import Fields, decode_base64
+from emulator.world.error_catalogue import VendorError
 
 URL = "/facepp/v1/3dface"
 
@@ -52,3 +54,19 @@ def test_the_first_value_that_is_not_empty_is_used(
     body: list[tuple[str, UploadFile | str]], query: str, text: str | None
 ) -> None:
     assert Fields(FormData(body), QueryParams(query)).text("a") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("100", 100), (" 7 ", 7), ("+7", 7), ("007", 7), ("-0", 0), ("", 50), (None, 50)],
+)
+def test_an_integer_is_read_with_its_default(text: str | None, number: int) -> None:
+    fields = Fields(FormData([] if text is None else [("a", text)]), QueryParams())
+    assert asyncio.run(fields.integer("a", 0, 100, default=50)) == number
+
+
+@pytest.mark.parametrize("text", ["-1", "101", "1.0", "1e1", "0x1", "ten", "1 0", "٣", " ", "9" * 5000])
+def test_what_is_no_integer_in_the_range_is_refused(text: str) -> None:
+    fields = Fields(FormData([("a", text)]), QueryParams())
+    with pytest.raises(VendorError, match="BAD_ARGUMENTS: a"):
+        asyncio.run(fields.integer("a", 0, 100, default=50))

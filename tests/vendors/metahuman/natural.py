@@ -9,11 +9,17 @@ from typing import Any
 from emulator.vendors.metahuman.face_recon import operations
 
 URL = "/face_recon/run_pipeline"
+HAIR_URL = "/hair_recon/run_pipeline"
 
 
 def post(world: Any, photo: bytes = b"", *, client: Any = None, **headers: str) -> Any:
     files = {"image_bytes": ("a.jpg", photo)}
     return (client or world.client).post(URL, data={"token": world.key}, files=files, headers=headers)
+
+
+def post_hair(world: Any, **fields: str) -> Any:
+    files = {"image_bytes": ("a.jpg", b"")}
+    return world.client.post(HAIR_URL, data={"token": world.key, **fields}, files=files)
 
 
 def listed(world: Any, state: str) -> Any:
@@ -34,6 +40,8 @@ NATURAL: Mapping[str, Callable[[Any], Any]] = {
     "FILE_CORRUPTED": partial(post, photo=b"no picture"),
     "EMPTY_IMAGE": post,
     "INTERNAL_ERROR": defect,
+    "WRONG_HAIR_MODE": partial(post_hair, mode="cards"),
+    "WRONG_HEX": partial(post_hair, hair_color="#12345"),
 }
 
 
@@ -65,6 +73,7 @@ PICTURE_FAULTS: Mapping[str, str] = {
 LAYERS: Sequence[tuple[str, Mapping[str, Any]]] = (
     (URL, {"data": {"token": "t"}, "files": {"image_bytes": b""}}),
     (URL, {"content": bytes(12_000_000)}),
+    (HAIR_URL, {"data": {"token": "t", "mode": "cards"}, "files": {"image_bytes": b""}}),
 )
 
 STRICT: Mapping[str, Any] = {}
@@ -72,5 +81,5 @@ STRICT: Mapping[str, Any] = {}
 SETTINGS: Mapping[str, Any] = {
     "errors": {"FILE_TOO_LARGE": {"status": 418, "text": "no"}},
     "prices": {"run_pipeline": {"amount": "0.02", "currency": "EUR"}},
-    "texture_size": 512, "gender": "female", "image_bytes": 1234,
+    "texture_size": 512, "gender": "female", "image_bytes": 1234, "hair_response": "url",
 }  # fmt: skip

@@ -1,33 +1,20 @@
-"""Request and response models of face reconstruction."""
+"""Response models of face reconstruction."""
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emulator.face.appearance import Attributes
 from emulator.pipelines.options import HeadDescription
 from emulator.vendors.metahuman.static.operations import FOLDER
-from emulator.vendors.metahuman.wire import Body, missing_field, wrong_field
+from emulator.vendors.metahuman.wire import Body
 
 Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
-
-
-class RunPipelineFields(BaseModel):
-    """The fields of a request."""
-
-    token: Annotated[str, Field(min_length=1)] = Field(
-        description="Token of the caller, from `POST /auth/token`."
-    )
-    image_bytes: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})] = (
-        Field(description="Photo of a face: a JPEG, PNG, HEIC, BMP or WebP file of less than 10 MiB.")
-    )
 
 
 class Face(Body):
@@ -78,12 +65,6 @@ class RunPipelineResult(Body):
     result: Head = Field(description="Texture and parameters of the head.")
 
 
-def texture_name(file_name: str | None, number: bytes) -> str:
-    """Return the name of a texture file: the upload's name without its extension, and a unique number."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(file_name or "").stem)[:64].strip("_")
-    return f"{stem or 'input_image'}_{number.hex()}_texture.png"
-
-
 def render_success(head: HeadDescription, name: str) -> Response:
     """Return a successful response. Its numbers have float32 precision, as in the vendor's sample."""
     attributes = head.attributes
@@ -101,21 +82,6 @@ def render_success(head: HeadDescription, name: str) -> Response:
         gender="Female" if attributes.gender == "female" else "Male",
     )
     return JSONResponse(RunPipelineResult(result=found).model_dump())
-
-
-def invalid_fields(token: object, upload: object) -> list[dict[str, Any]]:
-    """Return a description of each missing or wrong field of a request, in FastAPI's format."""
-    found = []
-    if token is None or token == "":
-        found.append(missing_field("token"))
-    elif not isinstance(token, str):
-        found.append(wrong_field("token", "str type expected", "type_error.str"))
-    if upload is None:
-        found.append(missing_field("image_bytes"))
-    elif isinstance(upload, str):
-        message = "Expected UploadFile, received: <class 'str'>"
-        found.append(wrong_field("image_bytes", message, "value_error"))
-    return found
 
 
 def _accessories(attributes: Attributes) -> list[str]:

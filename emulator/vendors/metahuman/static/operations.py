@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import PurePath
 
 from fastapi import HTTPException, Request, Response
 
@@ -17,19 +19,29 @@ FOLDER = "/static"
 """Path under which static files are served. They are also served under ``/face_recon/static``."""
 
 
+_TYPES = {".png": "image/png", ".glb": "model/gltf-binary"}
+"""Media type for each ending of a file's name."""
+
+
 async def static(request: Request, call: CallDep, world: WorldDep, name: str) -> Response:
-    """Download a texture."""
+    """Download a texture or a model."""
     await call.identify(await credential_of_file(world, name))
     call.warn_of_parameters()
     data = await world.blobs.get(_key(name))
     if data is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    # The name of a texture is not used again before a reset of its credential. So clients can cache textures.
+    # The name of a file is not used again before a reset of its credential. So clients can cache files.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type="image/png")
+    return Response(data, headers=headers, media_type=_TYPES[PurePath(name).suffix])
+
+
+def unique_name(upload_name: str | None, number: bytes, ending: str) -> str:
+    """Return the name of a file: the upload's name without its extension, a unique number, and an ending."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(upload_name or "").stem)[:64].strip("_")
+    return f"{stem or 'input_image'}_{number.hex()}_{ending}"
 
 
 async def put_file(world: World, name: str, data: bytes, credential: str) -> None:
@@ -52,8 +64,8 @@ STATIC = Operation(
     paths=(f"{FOLDER}/{{name}}", f"/face_recon{FOLDER}/{{name}}"),
     endpoint=static,
     errors=SHARED,
-    path_parameters={"name": "Name of the texture file, from `textureUrl`."},
-    response_types=("image/png",),
+    path_parameters={"name": "Name of the file, from `textureUrl` or `modelUrl`."},
+    response_types=tuple(_TYPES.values()),
     other_answers={
         304: Answer("The `If-None-Match` header names the current `ETag` of the file."),
         404: Answer("The file does not exist.", Detail),
