@@ -8,7 +8,7 @@ of view. A curve of the left side is the mirror image of the curve of the right 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.landmarks import (
+    LEFT_EYE_OUTER_CORNER,
     LEFT_IRIS,
     LOWER_LIP_INNER,
     LOWER_LIP_OUTER,
     MIRROR,
+    RIGHT_EYE_OUTER_CORNER,
     RIGHT_EYEBROW_LOWER,
     RIGHT_EYEBROW_UPPER,
     RIGHT_IRIS,
@@ -34,6 +36,8 @@ from emulator.face.landmarks import (
 
 STEPS: Final = 12
 """Number of chords between two points of a curve, from which its length is computed."""
+
+_PLANE: Final = 2
 
 
 class Feature(StrEnum):
@@ -88,6 +92,32 @@ _RIGHT_OUTLINE: Final = (127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 15
 _RIGHT_HAIRLINE: Final = (234, 127, 162, 21, 54, 103, 67, 109, 10)
 _NOSE_MIDLINE: Final = (8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 164)
 _RIGHT_NOSTRIL: Final = (79, 166, 75, 60, 20, 238)
+
+
+# Landmarks at the height of each landmark of the right outline and hairline, from the outline inward. If the
+# head turns to its right, they are further to the right in the picture than the outline.
+_BESIDE: Final = {
+    54: (104, 69),
+    21: (71, 63, 52),
+    162: (139, 156, 46),
+    127: (34, 143, 35),
+    234: (227, 123, 118),
+    93: (137, 205),
+    132: (177, 213, 207),
+    58: (214, 212),
+    172: (135, 210),
+    136: (169, 211, 194),
+    150: (170, 32, 208),
+    149: (140, 171),
+    176: (171,),
+}
+
+_OUTLINES: Final = (
+    Feature.RIGHT_OUTLINE,
+    Feature.LEFT_OUTLINE,
+    Feature.RIGHT_HAIRLINE,
+    Feature.LEFT_HAIRLINE,
+)
 
 
 @dataclass(frozen=True)
@@ -200,11 +230,20 @@ class _Layout:
         For each piece of a curve: the point before it, its two ends, and the point after it.
     pieces : dict
         Rows of ``segments`` that belong to each curve.
+    outline : (R,) int64
+        The rows of ``weights`` that are on the outline or the hairline.
+    beside : (R, M) int64
+        Landmarks at the height of each of them. Landmarks may be repeated.
+    outward : (R,) float64
+        1 on the right side of the face, -1 on the left.
     """
 
     weights: NDArray[np.float64]
     segments: NDArray[np.int64]
     pieces: dict[Feature, slice]
+    outline: NDArray[np.int64]
+    beside: NDArray[np.int64]
+    outward: NDArray[np.float64]
 
 
 @cache
@@ -212,16 +251,39 @@ def _layout() -> _Layout:
     rows: list[Knot] = []
     segments: list[tuple[int, int, int, int]] = []
     pieces = {}
+    outline: list[tuple[int, tuple[int, ...], float]] = []
     for feature, path in _paths().items():
         first, begin = len(rows), len(segments)
         rows.extend(path.closed_knots())
+        if feature in _OUTLINES:
+            outline.extend(_reaches(rows, first))
         segments.extend((at, at + 1, at + 2, at + 3) for at in range(first, len(rows) - 3))
         pieces[feature] = slice(begin, len(segments))
     weights = np.zeros((len(rows), SURFACE_COUNT))
     for row, knot in enumerate(rows):
         for index, weight in knot:
             weights[row, index] += weight
-    return _Layout(weights, np.array(segments), pieces)
+    most = max(len(beside) for _, beside, _ in outline)
+    return _Layout(
+        weights,
+        np.array(segments),
+        pieces,
+        np.array([row for row, _, _ in outline]),
+        np.array([beside + beside[:1] * (most - len(beside)) for _, beside, _ in outline]),
+        np.array([outward for _, _, outward in outline]),
+    )
+
+
+def _reaches(rows: Sequence[Knot], first: int) -> Iterator[tuple[int, tuple[int, ...], float]]:
+    """Yield the points of a curve from ``first`` on that have landmarks beside them, these, and the side."""
+    for row in range(first, len(rows)):
+        for index, _ in rows[row]:
+            if index in _BESIDE:
+                yield row, _BESIDE[index], 1.0
+                break
+            if MIRROR[index] in _BESIDE:
+                yield row, tuple(MIRROR[one] for one in _BESIDE[MIRROR[index]]), -1.0
+                break
 
 
 class FeatureCurves:
@@ -232,8 +294,9 @@ class FeatureCurves:
     Parameters
     ----------
     landmarks : (N, D) float64
-        All 478 landmarks, or the 468 of the surface, in two or three dimensions. Use two columns to get
-        points at equal distances in the picture.
+        All 478 landmarks, or the 468 of the surface, in two or three dimensions. With two, points are at
+        equal distances in the picture, and the outline of a turned head is its silhouette: on the hidden
+        side, other landmarks are further out than those of the outline.
 
     Raises
     ------
@@ -246,7 +309,10 @@ class FeatureCurves:
             raise ValueError(f"landmarks must be ({SURFACE_COUNT} or more, D), not {landmarks.shape}")
         layout = _layout()
         self._pieces = layout.pieces
-        self._dense = _catmull_rom((layout.weights @ landmarks[:SURFACE_COUNT])[layout.segments])
+        knots = layout.weights @ landmarks[:SURFACE_COUNT]
+        if landmarks.shape[1] == _PLANE:
+            _move_to_silhouette(knots, landmarks, layout)
+        self._dense = _catmull_rom(knots[layout.segments])
 
     def polyline(self, feature: Feature) -> NDArray[np.float64]:
         """Return close points (M, D) along a curve. Every ``STEPS``-th of them is a point of the curve."""
@@ -296,6 +362,15 @@ def nostrils(landmarks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     right = list(_RIGHT_NOSTRIL)
     left = [MIRROR[index] for index in right]
     return landmarks[right].mean(axis=0), landmarks[left].mean(axis=0)
+
+
+def _move_to_silhouette(knots: NDArray[np.float64], landmarks: NDArray[np.float64], layout: _Layout) -> None:
+    """Move the points of the outline outward, as far as the landmarks beside them, parallel to the eyes."""
+    right = landmarks[RIGHT_EYE_OUTER_CORNER] - landmarks[LEFT_EYE_OUTER_CORNER]
+    right = right / max(float(np.hypot(*right)), np.finfo(np.float64).tiny)
+    reach = (layout.outward[:, None] * (landmarks @ right)[layout.beside]).max(axis=1)
+    missing = np.maximum(reach - layout.outward * (knots[layout.outline] @ right), 0.0)
+    knots[layout.outline] += (layout.outward * missing)[:, None] * right
 
 
 def _catmull_rom(controls: NDArray[np.float64]) -> NDArray[np.float64]:

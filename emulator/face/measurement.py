@@ -15,6 +15,7 @@ from emulator.face.types import Points2, Points3
 
 # Landmarks of the right half of the outline.
 _TEMPLE: Final = 21
+_CHEEKS: Final = (127, 234, 93, 132)
 _JAW_CORNER: Final = 172
 _BELOW_EAR: Final = 93
 _CHIN_SIDE: Final = 149
@@ -47,13 +48,12 @@ def measure_proportions(landmarks: Points3, fit: HeadFit) -> Proportions:
     brows = float(np.mean([half.brow_head[1] for half in halves]))
     base, chin = points[_NOSE_BASE], points[CHIN_TIP]
     lips = points[list(_LIP_MIDDLES), 1]
-    outline = np.concatenate([curves.polyline(Feature.RIGHT_OUTLINE), curves.polyline(Feature.LEFT_OUTLINE)])
     return Proportions(
         forehead=brows - hairline,
         midface=float(base[1]) - brows,
         lower_face=float(chin[1] - base[1]),
         temple_width=width(_TEMPLE),
-        cheek_width=float(np.ptp(outline[:, 0])),
+        cheek_width=max(map(width, _CHEEKS)),
         jaw_width=width(_JAW_CORNER),
         right_jaw_angle=right.jaw_angle,
         left_jaw_angle=left.jaw_angle,

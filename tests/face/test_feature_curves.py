@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from canonical_landmarks import IRIS_CM, canonical_landmarks
@@ -21,6 +22,7 @@ from emulator.face.landmarks import (
     LIPS_INNER,
     LIPS_OUTER,
     MIRROR,
+    NOSE,
     NOSE_TIP,
     RIGHT_EYE,
     RIGHT_EYE_INNER_CORNER,
@@ -32,7 +34,8 @@ from emulator.face.landmarks import (
 EYE_DISTANCE = 6.3
 """Distance of the pupils of the canonical head, in centimetres."""
 
-LANDMARKS = canonical_landmarks()
+SCALE = 20.0
+LANDMARKS = canonical_landmarks(SCALE)
 FLAT = LANDMARKS[:, :2]
 
 noise = st.integers(0, 2**32 - 1).map(
@@ -163,6 +166,27 @@ def test_the_ends_of_the_curves_are_the_documented_ones() -> None:
             np.testing.assert_allclose(ends(Feature[f"{side}_{lid}_LID"]), LANDMARKS[[outer, inner]])
     for edge in ("UPPER_LIP_UPPER", "UPPER_LIP_LOWER", "LOWER_LIP_UPPER", "LOWER_LIP_LOWER"):
         np.testing.assert_allclose(ends(Feature[edge]), LANDMARKS[[61, 291]])
+
+
+@pytest.mark.parametrize("yaw", [-50.0, -30.0, -15.0, 15.0, 30.0, 50.0])
+def test_the_outline_of_a_turned_head_is_its_silhouette(yaw: float) -> None:
+    angle = np.radians(yaw)
+    turned = LANDMARKS.copy()
+    turned[:, 0] = np.cos(angle) * LANDMARKS[:, 0] - np.sin(angle) * LANDMARKS[:, 2]
+    curves = FeatureCurves(turned[:, :2])
+    loop = np.concatenate(
+        [
+            curves.polyline(Feature.RIGHT_HAIRLINE)[STEPS:],
+            curves.polyline(Feature.LEFT_HAIRLINE)[:STEPS:-1],
+            curves.polyline(Feature.LEFT_OUTLINE),
+            curves.polyline(Feature.RIGHT_OUTLINE)[::-1],
+        ]
+    ).astype(np.float32)
+    # The nose and the lips can be in front of the silhouette.
+    others = sorted(set(range(468)) - {*NOSE, *LIPS_OUTER, *LIPS_INNER})
+    outside = [-cv2.pointPolygonTest(loop, (x, y), measureDist=True) for x, y in turned[others, :2].tolist()]
+    assert np.mean(np.array(outside) > 0.1 * SCALE) < 0.02
+    assert max(outside) < 0.35 * SCALE
 
 
 def test_a_ring_turns_at_the_given_point() -> None:

@@ -1,9 +1,9 @@
 """The classes of a face and its parts, with all their limits.
 
-The vendor does not publish the limits. These are guesses, chosen so that every class occurs in two samples:
-1500 random heads of the emulator's model of photographed people, and 80 rendered people (the ledger has the
-shares). They also agree with a published response, except that it calls a lower face with a ratio of 0.36
-long: the emulator's lower faces are larger, because its hairline is an estimate.
+The vendor does not publish the limits. These are guesses. Every class occurs among 1500 random heads of the
+emulator's model of photographed people, and most among 90 rendered people; the ledger has the shares. The
+limits also agree with a published response, except that it calls a lower face with a ratio of 0.36 long: the
+emulator's lower faces are larger, because its hairline is an estimate.
 """
 
 from __future__ import annotations
