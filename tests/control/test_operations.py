@@ -6,10 +6,10 @@ import httpx
 def test_the_operations_of_every_vendor_are_listed(client: httpx.Client) -> None:
     assert client.get("/_emulator/operations").json() == {
         "faceplusplus": {
-            "operations": ["3dface"],
+            "operations": ["3dface", "beautify_v1", "beautify_v2"],
             "creating_tasks": [],
-            "taking_pictures": ["3dface"],
-            "billed": ["3dface"],
+            "taking_pictures": ["3dface", "beautify_v1", "beautify_v2"],
+            "billed": ["3dface", "beautify_v1", "beautify_v2"],
         },
         "metahuman": {
             "operations": ["token", "run_pipeline", "static"],
