@@ -20,6 +20,8 @@ FILES = {
     "example.json",
     "face.mtl",
     "face.obj",
+    "head.glb",
+    "head.png",
     "metahuman.json",
     "reshaped.jpg",
     "tex.jpg",
@@ -47,6 +49,10 @@ def test_the_demo_writes_the_results_of_all_vendors(
     assert mesh.visual.material.image.size == (1024, 1024)
     assert json.loads((folder / "example.json").read_text()) == {"faces": 1}
     assert len(json.loads((folder / "metahuman.json").read_text())["result"]["face"]["blendShapes"]) == 80
+    head = trimesh.load_scene(folder / "head.glb")
+    assert sum(len(part.vertices) for part in head.geometry.values()) == 5255
+    with PillowImage.open(folder / "head.png") as picture:
+        assert picture.size == (1280, 320)
     with (
         PillowImage.open(folder / "reshaped.jpg") as after,
         PillowImage.open(folder / "before-after.jpg") as both,

@@ -14,6 +14,8 @@
     ├── FaceIndexOutOfRange(index, count)
     ├── FaceTooSmall(fraction, limit)
     ├── FaceAngleTooLarge(angle_deg, limit_deg)
+    ├── NotGlb()
+    ├── GlbUnreadable(reason)
     └── RefusedImage(position, reason)
 
 The exceptions contain no HTTP status and no vendor-specific text. The error catalogue of a vendor maps them
@@ -152,3 +154,21 @@ class RefusedImage(FaceError):
 
     def __str__(self) -> str:
         return f"image {self.position}: {self.reason}"
+
+
+class NotGlb(FaceError):
+    """The bytes are not a GLB file."""
+
+    def __str__(self) -> str:
+        return "the file is not a GLB"
+
+
+class GlbUnreadable(FaceError):
+    """The GLB file is damaged, or refers to something that it does not contain."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the GLB cannot be read: {self.reason}"

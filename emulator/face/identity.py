@@ -95,6 +95,20 @@ def standardized(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float
     return numbers
 
 
+def from_standardized(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients (80,) of ``standardized`` numbers (80,). This is its inverse.
+
+    Raises
+    ------
+    ValueError
+        If there are not 80 numbers.
+    """
+    if numbers.shape != (IDENTITY_COUNT,):
+        raise ValueError(f"numbers must be ({IDENTITY_COUNT},), not {numbers.shape}")
+    found: NDArray[np.float64] = numbers * np.array(_PHOTOGRAPHED)
+    return found
+
+
 def coefficients(vertices: Points3) -> NDArray[np.float64]:
     """Return the coefficients (80,) of the head that is closest to ``vertices`` (468, 3).
 

@@ -337,6 +337,34 @@ class MeasuredFace:
     straightened: bytes | None
 
 
+@dataclass(frozen=True, eq=False)
+class AvatarOptions:
+    """Options of ``ASSEMBLE_AVATAR``.
+
+    Attributes
+    ----------
+    rules : ImageRules
+        Accepted textures.
+    texture : bytes
+        The texture of the skin. A PNG or a JPEG is embedded as it is, other formats become PNG.
+    numbers : tuple of 80 float
+        Shape of the head, as in `HeadDescription`.
+    skin_color : tuple of 3 int
+        Red, green and blue in sRGB, 0 to 255. Materials of models with the word ``skin`` get this colour.
+    models : tuple of bytes
+        GLB files to merge with the head.
+    has_face_units : bool
+        Whether the head has the 52 face units as morph targets.
+    """
+
+    rules: ImageRules
+    texture: bytes
+    numbers: tuple[float, ...]
+    skin_color: tuple[int, int, int]
+    models: tuple[bytes, ...]
+    has_face_units: bool
+
+
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
 DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
@@ -363,3 +391,5 @@ MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
     "emulator.pipelines.measure.measure_face"
 )
 RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline("emulator.pipelines.hair.reconstruct_hair")
+CHECK_GLB: Pipeline[[bytes], None] = Pipeline("emulator.pipelines.assemble.check_glb")
+ASSEMBLE_AVATAR: Pipeline[[AvatarOptions], bytes] = Pipeline("emulator.pipelines.assemble.assemble_avatar")

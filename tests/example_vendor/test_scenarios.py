@@ -37,6 +37,7 @@ def test_every_vendor_adds_its_rules_in_a_fixed_order() -> None:
     out = [
         ("faceplusplus", "INSUFFICIENT_BALANCE", None),
         ("metahuman", "FAIL_AUTHORIZATION", None),
+        ("metahuman", "AUTHORIZATION_FAIL", None),
         ("perfectcorp", "CreditInsufficiency", None),
     ]
     assert rules_of("out-of-credits", without_example=True) == out

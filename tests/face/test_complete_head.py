@@ -7,7 +7,6 @@ from importlib import resources
 import cv2
 import numpy as np
 import pytest
-from crossings import crossing_triangles
 from numpy.typing import NDArray
 
 from emulator.face.complete_head import (
@@ -35,6 +34,7 @@ from emulator.face.types import Points2, Points3, Triangles
 from emulator.face.unfolding import unfolded
 from emulator.pipelines.core import detector
 from emulator.pipelines.reconstruct import CROPS
+from laboratory.crossings import crossing_triangles
 
 # fmt: off
 ARKIT_NAMES = (

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crossings import crossing_triangles
 from numpy.typing import NDArray
 
 from emulator.face import identity
@@ -19,6 +18,7 @@ from emulator.face.types import Points3
 from emulator.face.unfolding import opening_vertices, unfolded
 from emulator.pipelines.core import detector
 from emulator.pipelines.reconstruct import CROPS
+from laboratory.crossings import crossing_triangles
 
 
 def crossings(face: Points3) -> int:

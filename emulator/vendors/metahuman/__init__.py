@@ -1,12 +1,24 @@
 """The emulated vendor MetaHuman SDK. Each of its APIs has a package of its own."""
 
-from emulator.vendors.metahuman.application import DIALECT, install
+from fastapi import FastAPI
+
+from emulator.vendors.metahuman import application
+from emulator.vendors.metahuman.application import DIALECT
 from emulator.vendors.metahuman.face_recon.operations import api as face_recon
+from emulator.vendors.metahuman.glb_const.operations import api as glb_const
+from emulator.vendors.metahuman.glb_const.store import Schemas
 from emulator.vendors.metahuman.hair_recon.operations import api as hair_recon
 from emulator.vendors.metahuman.settings import MetaHumanSettings
 from emulator.vendors.metahuman.static.operations import api as static
 from emulator.vendors.metahuman.token.operations import api as token
 from emulator.web.vendor import Vendor
+from emulator.world.world import World
+
+
+def _install(app: FastAPI, world: World, settings: MetaHumanSettings) -> None:
+    application.install(app, world, settings)
+    world.add(Schemas())
+
 
 vendor = Vendor(
     package=__name__,
@@ -14,8 +26,8 @@ vendor = Vendor(
     hosts=("api.metahumansdk.io",),
     prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
     credential=("token",),
-    apis=(token, face_recon, static, hair_recon),
+    apis=(token, face_recon, static, hair_recon, glb_const),
     dialect=DIALECT,
     settings_model=MetaHumanSettings,
-    install=install,
+    install=_install,
 )

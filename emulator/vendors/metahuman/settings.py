@@ -32,6 +32,25 @@ class MetaHumanSettings(VendorSettings):
         default="glb",
         description="Response of the hair reconstruction: the GLB file, or JSON with the file's path.",
     )
+    head_uv_bytes: int = Field(
+        default=2 * 1024 * 1024,
+        ge=1,
+        description="Textures for the GLB constructor must have fewer bytes than this.",
+    )
+    custom_model_bytes: int = Field(
+        default=50 * 1024 * 1024, ge=1, description="Each custom model must have fewer bytes than this."
+    )
+    model_bytes: int = Field(
+        default=50 * 1024 * 1024,
+        ge=1,
+        description="Models of a schema must have fewer bytes than this. The vendor documents no limit.",
+    )
+    assemble_bytes: int = Field(
+        default=200 * 1024 * 1024,
+        ge=1,
+        description="Longest request for assembling, in bytes, with all custom models. The vendor documents "
+        "no limit.",
+    )
 
 
 SettingsDep = Annotated[MetaHumanSettings, Depends(settings_of)]
