@@ -65,6 +65,10 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
         (
             "faceplusplus",
             {
+                "facialfeatures-nobody": [
+                    (0, "status", "status", 412, 400),
+                    (0, "value", "body.error_message", "NO FACE in image_file", "NO_FACE_FOUND: image_file"),
+                ],
                 "no-face": [
                     (0, "status", "status", 412, 400),
                     (
