@@ -28,9 +28,9 @@ class MetaHumanSettings(VendorSettings):
     image_bytes: int = Field(
         default=10 * 1024 * 1024, ge=1, description="Photos must have fewer bytes than this."
     )
-    hair_response: Literal["glb", "url"] = Field(
+    model_response: Literal["glb", "url"] = Field(
         default="glb",
-        description="Response of the hair reconstruction: the GLB file, or JSON with the file's path.",
+        description="Response of `run_hair_pipeline` and `assemble`: the GLB file, or JSON with its path.",
     )
     head_uv_bytes: int = Field(
         default=2 * 1024 * 1024,

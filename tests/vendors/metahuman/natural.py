@@ -134,6 +134,6 @@ STRICT: Mapping[str, Any] = {}
 SETTINGS: Mapping[str, Any] = {
     "errors": {"FILE_TOO_LARGE": {"status": 418, "text": "no"}},
     "prices": {"run_pipeline": {"amount": "0.02", "currency": "EUR"}},
-    "texture_size": 512, "gender": "female", "image_bytes": 1234, "hair_response": "url",
+    "texture_size": 512, "gender": "female", "image_bytes": 1234, "model_response": "url",
     "head_uv_bytes": 1235, "custom_model_bytes": 1236, "model_bytes": 1237, "assemble_bytes": 1238,
 }  # fmt: skip

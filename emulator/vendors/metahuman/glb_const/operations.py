@@ -36,6 +36,7 @@ from emulator.vendors.metahuman.glb_const.wire import (
     read_models,
     read_schema,
 )
+from emulator.vendors.metahuman.models import GLB, MODEL_ANSWER, render_model
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import Call, CallDep, WorldDep
@@ -47,8 +48,6 @@ from emulator.world.world import World
 
 TEXTURE_FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
 """Allowed formats of textures: those of the photos of face reconstruction."""
-
-GLB = "model/gltf-binary"
 
 
 async def load_schema(request: Request, call: CallDep, world: WorldDep) -> Response:
@@ -150,8 +149,11 @@ async def assemble(request: Request, call: CallDep, world: WorldDep, settings: S
         assembled = await world.queue.run(ASSEMBLE_AVATAR, options)
     except FaceError as error:
         raise ASSEMBLE.for_cause(error).occur() from error
+    response = await render_model(
+        assembled, world, settings, token, upload_name=upload.filename, ending="avatar.glb"
+    )
     await world.meter.bill("metahuman", ASSEMBLE_GLB.name, token)
-    return Response(assembled, media_type=GLB)
+    return response
 
 
 async def token_status(request: Request, call: CallDep, world: WorldDep) -> Response:
@@ -303,7 +305,7 @@ ASSEMBLE_GLB = Operation(
     request=AssembleFields,
     request_types=(MULTIPART,),
     response_types=(GLB,),
-    other_answers=REFUSED_FORM,
+    other_answers={**REFUSED_FORM, **MODEL_ANSWER},
     longest_body=lambda settings: settings.assemble_bytes,
     too_large=ASSEMBLE["CUSTOM_MODEL_TOO_LARGE"].occur(),
     example=Example(

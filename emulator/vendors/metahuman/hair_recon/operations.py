@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData
 
 from emulator.face.errors import FaceError
@@ -11,14 +10,14 @@ from emulator.pipelines.options import RECONSTRUCT_HAIR, HairMode, HairOptions, 
 from emulator.vendors.metahuman.application import FORM_BYTES, warn_of_dropped
 from emulator.vendors.metahuman.auth import authenticate
 from emulator.vendors.metahuman.hair_recon.errors import HAIR
-from emulator.vendors.metahuman.hair_recon.wire import GLB, HairFields, HairModel, HairResult, parse_color
+from emulator.vendors.metahuman.hair_recon.wire import HairFields, parse_color
+from emulator.vendors.metahuman.models import GLB, MODEL_ANSWER, render_model
 from emulator.vendors.metahuman.photo import FORMATS, read_form, read_photo
 from emulator.vendors.metahuman.settings import SettingsDep
-from emulator.vendors.metahuman.static.operations import FOLDER, put_file, unique_name
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
-from emulator.world.operation import MULTIPART, Answer, Billing, Example, Operation
+from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 _MODES: dict[str, HairMode] = {"": "card", "card": "card", "volume": "volume"}
 """Mode for each value of the field. FastAPI treats an empty field as a missing one."""
@@ -41,14 +40,11 @@ async def run_hair_pipeline(
         model = await world.queue.run(RECONSTRUCT_HAIR, photo, HairOptions(ImageRules(FORMATS), mode, color))
     except FaceError as error:
         raise HAIR.for_cause(error).occur() from error
-    if settings.hair_response == "glb":
-        await world.meter.bill("metahuman", RUN_HAIR_PIPELINE.name, credential)
-        return Response(model, media_type=GLB)
-    async with world.creations.of(credential):
-        name = unique_name(file_name, await world.ids.draw(credential, "metahuman/hair", 8), "hair.glb")
-        await put_file(world, name, model, credential)
+    response = await render_model(
+        model, world, settings, credential, upload_name=file_name, ending="hair.glb"
+    )
     await world.meter.bill("metahuman", RUN_HAIR_PIPELINE.name, credential)
-    return JSONResponse(HairResult(result=HairModel(modelUrl=f"{FOLDER}/{name}")).model_dump())
+    return response
 
 
 def _mode(form: FormData) -> HairMode:
@@ -77,10 +73,7 @@ RUN_HAIR_PIPELINE = Operation(
     request=HairFields,
     request_types=(MULTIPART,),
     response_types=(GLB,),
-    other_answers={
-        **REFUSED_FORM,
-        200: Answer("The GLB file or, if the setting `hair_response` is `url`, its path.", HairResult),
-    },
+    other_answers={**REFUSED_FORM, **MODEL_ANSWER},
     example=Example(form={"token": "{token}"}, files={"image_bytes": "ok-frontal"}),
 )
 

@@ -8,9 +8,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from emulator.vendors.metahuman.photo import PhotoFields
-from emulator.vendors.metahuman.wire import Body
-
-GLB = "model/gltf-binary"
 
 
 class HairFields(PhotoFields):
@@ -26,20 +23,6 @@ class HairFields(PhotoFields):
         description="Colour of the hair: red, green and blue in hexadecimal, with or without a `#`. By "
         "default, the colour is estimated from the photo.",
     )
-
-
-class HairModel(Body):
-    """A model of hair."""
-
-    modelUrl: Annotated[str, Field(pattern="^/static/.+\\.glb$")] = Field(  # noqa: N815 - in the vendor's style
-        description="Path of the GLB file. Append the path to the base URL."
-    )
-
-
-class HairResult(Body):
-    """The response if the setting ``hair_response`` is ``url``."""
-
-    result: HairModel = Field(description="The model of the hair.")
 
 
 def parse_color(text: str) -> tuple[int, int, int]:

@@ -174,6 +174,20 @@ def test_an_empty_schema_gives_the_head_alone(head: tuple[dict[str, Any], bytes]
     assert everything[:, 2].argmax() < len(positions[0])
 
 
+def test_the_response_can_be_the_path_of_the_file(
+    head: tuple[dict[str, Any], bytes], workers: WorkerPool
+) -> None:
+    wanted = {"metahuman": {"model_response": "url"}}
+    with TestClient(create_app(Settings(vendors=wanted), workers=workers)) as client:
+        put_schema(client, "glb-url", {})
+        (result,) = assemble(client, "glb-url").json().values()
+        assert result["modelUrl"].startswith("/static/head_uv_")
+        assert result["modelUrl"].endswith("_avatar.glb")
+        model = client.get(result["modelUrl"])
+    assert model.headers["content-type"] == "model/gltf-binary"
+    assert unpacked(model.content)[0] == head[0]
+
+
 def test_the_texture_is_embedded_as_it_is(client: httpx.Client, head: tuple[dict[str, Any], bytes]) -> None:
     tree, binary = head
     image = tree["images"][tree["textures"][0]["source"]]

@@ -195,7 +195,7 @@ def test_missing_and_wrong_fields_are_answered_as_fastapi_does(client: httpx.Cli
 def test_the_response_can_be_the_path_of_the_file(
     face_jpeg: bytes, cards: bytes, workers: WorkerPool
 ) -> None:
-    wanted = {"metahuman": {"hair_response": "url"}}
+    wanted = {"metahuman": {"model_response": "url"}}
     with TestClient(create_app(Settings(vendors=wanted), workers=workers)) as client:
         response = post(client, face_jpeg)
         assert response.status_code == 200
