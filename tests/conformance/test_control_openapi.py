@@ -15,7 +15,7 @@ from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 COMMAND = Path(sys.executable).parent / "schemathesis"
-EXAMPLES = 8
+EXAMPLES = 6
 
 # Schemas cannot say which rules, tasks and scenarios exist, or which names they can use, so a valid
 # request can be refused. FastAPI's documents have no 404 and no 409, and the 405 of a path with several

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from pytester_runs import WEBHOOK, run
 
@@ -100,29 +102,30 @@ def test_a_wrong_mark_is_reported(
     result.stdout.fnmatch_lines([reason])
 
 
-@pytest.mark.parametrize(
-    "limit",
-    [
+def marked(pytester: pytest.Pytester, name: str, limits: Sequence[object]) -> list[pytest.Item]:
+    """Return a test for each limit."""
+    tests = (
+        f"@pytest.mark.face_emulator({name}={limit!r})\ndef test_{number}(): pass\n"
+        for number, limit in enumerate(limits)
+    )
+    return pytester.getitems("import pytest\n" + "".join(tests))
+
+
+def test_an_amount_of_another_form_is_refused(pytester: pytest.Pytester) -> None:
+    """Otherwise a limit could never fail."""
+    limits = [
         *("0.10", "0.10 usd", "0.10  USD", " 0.10 USD", "0.10 USD ", "0.10 USD\n", "USD 0.10", "NaN USD"),
         *("Infinity USD", "-1 USD", "1e3 USD", ".1 USD", "0.10 DOLLARS", "", 0.1, 1, True),
-    ],
-)
-def test_an_amount_of_another_form_is_refused(pytester: pytest.Pytester, limit: object) -> None:
-    """Otherwise a limit could never fail."""
-    items = pytester.getitems(
-        f"import pytest\n@pytest.mark.face_emulator(max_cost={limit!r})\ndef test_it(): pass"
-    )
-    with pytest.raises(pytest.UsageError, match=r"max_cost must look like '0\.10 USD', not "):
-        Conditions.of(items[0])
+    ]
+    for item in marked(pytester, "max_cost", limits):
+        with pytest.raises(pytest.UsageError, match=r"max_cost must look like '0\.10 USD', not "):
+            Conditions.of(item)
 
 
-@pytest.mark.parametrize("limit", ["1", 0.5, True, [1]])
-def test_a_number_of_units_of_another_type_is_refused(pytester: pytest.Pytester, limit: object) -> None:
-    items = pytester.getitems(
-        f"import pytest\n@pytest.mark.face_emulator(max_units={limit!r})\ndef test_it(): pass"
-    )
-    with pytest.raises(pytest.UsageError, match="max_units must be a whole number, not "):
-        Conditions.of(items[0])
+def test_a_number_of_units_of_another_type_is_refused(pytester: pytest.Pytester) -> None:
+    for item in marked(pytester, "max_units", ["1", 0.5, True, [1]]):
+        with pytest.raises(pytest.UsageError, match="max_units must be a whole number, not "):
+            Conditions.of(item)
 
 
 @pytest.mark.parametrize(
