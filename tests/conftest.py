@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 
@@ -23,6 +24,10 @@ from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples in every run, so that a failure can be repeated. Tests do not measure time.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 # Every test, and every process that a test starts, also loads the example vendor from outside the package.
 os.environ["FACE_EMULATOR_VENDOR_PACKAGES"] = '["emulator.vendors", "example_vendor"]'
