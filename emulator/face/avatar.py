@@ -131,7 +131,7 @@ def _part(
 
 
 def _eyeball(name: str, head: CompleteHead, material: Material, units: Mapping[str, FaceUnit]) -> Part:
-    """Return an eyeball: a sphere at the place of the one of the head. It looks straight ahead."""
+    """Return an eyeball: a sphere in place of the head's coarser eyeball. It looks straight ahead."""
     part = complete_head_data().part_vertices[name]
     coarse = head.mesh.vertices[part]
     centre = (coarse.min(axis=0) + coarse.max(axis=0)) / 2
@@ -148,7 +148,7 @@ def _eyeball(name: str, head: CompleteHead, material: Material, units: Mapping[s
 
 
 def _turn(away: Points3, displacements: Points3) -> Matrix:
-    """Return the rotation (3, 3) of points around their centre, without what also moves the centre.
+    """Return the rotation (3, 3) of points around their centre. A movement of the centre is ignored.
 
     The eyeball stays where it is, so that it does not pass through the lids.
     """

@@ -197,8 +197,8 @@ def _distance(shape: tuple[int, ...], ring: Points2) -> NDArray[np.float32]:
 def _colors(part: NDArray[np.float32], known: Mask, unit: float) -> NDArray[np.float32]:
     """Return smooth colours (H, W, 3) that continue the ``part`` where ``known`` (H, W) is 0.
 
-    The colours f minimise the sum of ``known * (f - part)^2`` over all pixels and of the squared differences
-    between neighbours.
+    The colours f minimise the sum of ``_FIDELITY * known * (f - part)^2`` over all pixels and of the squared
+    differences between neighbours.
     """
     height, width = known.shape
     scale = min(1.0, _WORKING_UNIT / unit)

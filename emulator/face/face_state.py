@@ -178,7 +178,7 @@ def _face_crop(image: Image, points: Points2) -> tuple[Image, Points2]:
 def _median_color(
     lab: NDArray[np.float32], polygon: Points2, hole: Points2 | None = None
 ) -> NDArray[np.float64]:
-    """Return the median colour inside a polygon, without a hole in it. The polygon is made convex."""
+    """Return the median colour inside a polygon, but outside ``hole``. Both are made convex."""
     mask = np.zeros(lab.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(polygon).astype(np.int32)), (1,))
     if hole is not None:
@@ -190,7 +190,7 @@ def _median_color(
 
 
 def _cheeks(lab: NDArray[np.float32], points: Points2) -> NDArray[np.float64]:
-    """Return the median colour of the skin of both cheeks, near the eyes."""
+    """Return the median colour of the lighter cheek, near the eye."""
     upper = [index for cheek in (LEFT_CHEEK[:6], RIGHT_CHEEK[:6]) for index in cheek]
     half = len(upper) // 2
     colors = [_median_color(lab, points[part]) for part in (upper[:half], upper[half:])]

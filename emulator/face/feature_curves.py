@@ -3,7 +3,7 @@
 Each curve is a centripetal Catmull-Rom spline, which passes through all its points without loops or cusps
 (C. Yuksel, S. Schaefer and J. Keyser, "Parameterization and applications of Catmull-Rom curves", 2011,
 doi:10.1016/j.cad.2010.08.008). Most of the points are landmarks. Left and right are from the person's point
-of view. A curve of the left side is the mirror image of the curve of the right side.
+of view. A curve of the left side has the mirrored landmarks of the curve of the right side.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _RIGHT_NOSTRIL: Final = (79, 166, 75, 60, 20, 238)
 
 
 # Landmarks at the height of each landmark of the right outline and hairline, from the outline inward. If the
-# head turns to its right, they are further to the right in the picture than the outline.
+# head turns to its right, they are further out in the picture than the outline.
 _BESIDE: Final = {
     54: (104, 69),
     21: (71, 63, 52),
@@ -315,7 +315,10 @@ class FeatureCurves:
         self._dense = _catmull_rom(knots[layout.segments])
 
     def polyline(self, feature: Feature) -> NDArray[np.float64]:
-        """Return close points (M, D) along a curve. Every ``STEPS``-th of them is a point of the curve."""
+        """Return close points (M, D) along a curve.
+
+        Every ``STEPS``-th of them is one of the points that define the curve.
+        """
         pieces = self._dense[self._pieces[feature]]
         return np.concatenate([pieces[:, :-1].reshape(-1, pieces.shape[2]), pieces[-1, -1:]])
 

@@ -18,7 +18,7 @@ _WARM = np.array([0.16, 0.02, -0.18])
 # Exponents of the brightness 1 and -1 are the reciprocal of this number, and the number.
 _BRIGHT = 2.0
 
-# Part of a contrast of 1 that a steep curve replaces.
+# Share of the steep curve in the tone curve at the contrast 1.
 _STEEP = 1.0
 
 # Steps of the tone curves. Colours between the steps take the nearest one, with an error of less than an

@@ -379,7 +379,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
 
 
 def _append(merged: Json, tree: Json) -> None:
-    """Append the arrays of ``tree``. Of anything else, the first file's is kept."""
+    """Append the arrays of ``tree``. For any other member, the value of the first file is kept."""
     for name, value in tree.items():
         if isinstance(value, list):
             merged[name] = [*merged.get(name, []), *value]

@@ -58,7 +58,7 @@ _ROOT_SEED = 7
 
 @dataclass(frozen=True, eq=False)
 class Roots:
-    """Places on the scalp, evenly spread. Every first part of them is evenly spread, too.
+    """Places on the scalp, evenly spread. The first n of them are evenly spread, too, for any n.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ _OFF_FACE_CM, _OFF_EAR_CM = 0.15, 0.45
 # Strands begin before their roots, so that those of both sides of a parting overlap.
 _COVER_BEGIN_CM, _BEGIN_CM = 1.5, 0.5
 
-# Angle between a strand and the skin at the root, as a part of the normal.
+# How much a strand rises from the skin at its root: the share of the normal in its direction.
 _RISE: Final = {"short": 0.35, "long": 0.35, "ponytail": 0.1}
 
 # The strands that cover the scalp deviate from the combed direction by this standard deviation, so that they

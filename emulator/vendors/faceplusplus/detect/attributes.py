@@ -30,7 +30,7 @@ _SMILE_THRESHOLD, _QUALITY_THRESHOLD, _BLUR_THRESHOLD = (
 _GOOD_FACE = 100.0
 _WORST_YAW_DEG, _WORST_PITCH_DEG = 75.0, 60.0
 
-# Share of a state of which the emulator only knows whether it is there.
+# Probability of a state, such as a mask, of which the emulator only knows whether it is there.
 _SURE = 0.97
 
 

@@ -59,8 +59,8 @@ class DetectFields(BaseModel):
         description="Part of the photo to search: top, left, width and height in pixels, such as "
         "`70,80,100,100`.",
     )
-    beauty_score_min: Percent = Field(default=0, description="Least score for beauty.")
-    beauty_score_max: Percent = Field(default=100, description="Largest score for beauty.")
+    beauty_score_min: Percent = Field(default=0, description="Lower end of the scale of `beauty`.")
+    beauty_score_max: Percent = Field(default=100, description="Upper end of the scale of `beauty`.")
 
 
 class Gender(Body):

@@ -243,7 +243,9 @@ class FacialFeaturesResult(Body):
         description="The photo turned until the head is upright, a JPEG in base64, if `return_imagereset` "
         "is 1.",
     )
-    denselandmark: DenseLandmark = Field(description="All dense landmarks, as of `thousandlandmark`.")
+    denselandmark: DenseLandmark = Field(
+        description="All dense landmarks, the same as those of `thousandlandmark`."
+    )
     result: Features = Field(description="The measurements and classes.")
 
 
