@@ -14,6 +14,9 @@ from fixtures.answers import answer, operations, read_answers
 
 OPERATIONS = list(operations())
 
+# Another test sends every test face to the first two, and version 2 of Beautify does all that version 1 does.
+REPLAYED = [each for each in OPERATIONS if each[1].name not in {"3dface", "run_pipeline", "beautify_v1"}]
+
 # Results differ a little between processors. A pixel or a score may be rounded differently.
 RELATIVE, ABSOLUTE = 0.03, 2.0
 
@@ -44,9 +47,7 @@ def _is_id(place: str) -> bool:
 
 
 @pytest.mark.parametrize("face", NAMED_FACES)
-@pytest.mark.parametrize(
-    ("vendor", "operation"), OPERATIONS, ids=[operation.name for _, operation in OPERATIONS]
-)
+@pytest.mark.parametrize(("vendor", "operation"), REPLAYED, ids=[operation.name for _, operation in REPLAYED])
 def test_a_test_face_is_answered_as_recorded(
     client: httpx.Client, vendor: Vendor, operation: Operation, face: str
 ) -> None:

@@ -130,7 +130,7 @@ class Lifeline:
 
     def wait(self) -> bytes:
         """Return the next bytes, or none once no process holds the pipe."""
-        assert select.select([self._end], [], [], 30)[0], "nothing was written"
+        assert select.select([self._end], [], [], 90)[0], "nothing was written"
         return os.read(self._end, 100)
 
     @property
@@ -196,7 +196,7 @@ def test_a_signal_ends_a_running_hook_and_its_child_processes(tmp_path: Path, li
         assert lifeline.is_held
         server.terminate()
         assert lifeline.wait() == b""
-        server.wait(30)
+        server.wait(90)
 
 
 def test_a_failed_hook_is_reported_with_the_end_of_its_output(workers: WorkerPool, tmp_path: Path) -> None:
