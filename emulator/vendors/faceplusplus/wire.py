@@ -19,6 +19,8 @@ from emulator.world.error_catalogue import VendorError
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]
 Milliseconds = Annotated[int, Field(ge=0)]
+Upload = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 ImageId = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9+/]{22}==$"})]
 
 Score = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
@@ -31,6 +33,29 @@ _PROXY_PAGE = (
     '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
     "<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
+
+
+class KeyFields(BaseModel):
+    """The fields that every request has."""
+
+    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
+    api_secret: Annotated[str, Field(min_length=1)] = Field(
+        description="API secret that belongs to `api_key`."
+    )
+
+
+class PhotoFields(KeyFields):
+    """The fields of a request with one photo."""
+
+    image_file: Upload = Field(
+        default="", description="Photo: a JPEG or PNG of at most 2 MiB, sides of 48 to 4096 pixels."
+    )
+    image_base64: Base64 = Field(
+        default="", description="Photo as base64 text. Ignored if `image_file` is sent."
+    )
+    image_url: str = Field(
+        default="", description="URL of the photo. Ignored if `image_file` or `image_base64` is sent."
+    )
 
 
 class Body(BaseModel):

@@ -6,37 +6,25 @@ import base64
 from typing import Annotated
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emulator.vendors.faceplusplus.beautify.filters import FILTERS
-from emulator.vendors.faceplusplus.wire import Base64, Body, Milliseconds, RequestId, render_compact
+from emulator.vendors.faceplusplus.wire import (
+    Base64,
+    Body,
+    Milliseconds,
+    PhotoFields,
+    RequestId,
+    render_compact,
+)
 
 HIGHEST = 100
 """The highest strength of all parameters. The lowest is 0."""
 
-Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
 Strength = Annotated[int, Field(ge=0, le=HIGHEST)]
 
 
-class _Photo(BaseModel):
-    """The fields that both versions have: the credential and the photo."""
-
-    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
-    api_secret: Annotated[str, Field(min_length=1)] = Field(
-        description="API secret that belongs to `api_key`."
-    )
-    image_file: Image = Field(
-        default="", description="Photo: a JPEG or PNG, at most 2 MiB, sides of 48 to 4096 pixels."
-    )
-    image_base64: Base64 = Field(
-        default="", description="Photo as base64 text. Ignored if `image_file` is sent."
-    )
-    image_url: str = Field(
-        default="", description="URL of the photo. Ignored if `image_file` or `image_base64` is sent."
-    )
-
-
-class BeautifyV1Fields(_Photo):
+class BeautifyV1Fields(PhotoFields):
     """The documented fields of a request to version 1."""
 
     whitening: Strength = Field(
@@ -47,7 +35,7 @@ class BeautifyV1Fields(_Photo):
     )
 
 
-class BeautifyV2Fields(_Photo):
+class BeautifyV2Fields(PhotoFields):
     """The documented fields of a request to version 2."""
 
     whitening: Strength = Field(

@@ -5,41 +5,27 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from emulator.vendors.faceplusplus.wire import (
-    Base64,
     Body,
+    Flag,
     HeadPose,
     ImageId,
     Milliseconds,
+    PhotoFields,
     Point,
     Rectangle,
     RequestId,
     Score,
 )
 
-Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
-Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
-class DetectFields(BaseModel):
+class DetectFields(PhotoFields):
     """The documented fields of a request, and two that only an older page has."""
 
-    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
-    api_secret: Annotated[str, Field(min_length=1)] = Field(
-        description="API secret that belongs to `api_key`."
-    )
-    image_file: Image = Field(
-        default="", description="Photo: a JPEG or PNG of at most 2 MiB, sides of 48 to 4096 pixels."
-    )
-    image_base64: Base64 = Field(
-        default="", description="Photo as base64 text. Ignored if `image_file` is sent."
-    )
-    image_url: str = Field(
-        default="", description="URL of the photo. Ignored if `image_file` or `image_base64` is sent."
-    )
     return_landmark: Annotated[int, Field(json_schema_extra={"enum": [0, 1, 2], "default": 0})] = Field(
         default=0, description="`1` to get 83 landmarks, `2` to get 106, `0` to get none."
     )

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emulator.face.pose import WeakPerspective
 from emulator.face.types import Matrix
 from emulator.pipelines.options import View, Wavefront
-from emulator.vendors.faceplusplus.wire import Base64, Body, Milliseconds, RequestId, render
+from emulator.vendors.faceplusplus.wire import Base64, Body, Flag, KeyFields, Milliseconds, RequestId, render
 
 MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """Names of the material file, to which the mesh refers, and of the texture, to which the material file refers
@@ -26,16 +26,11 @@ DEPTH_DIVISOR = 11.0235
 """Divisor of the third row of the matrix, from the vendor's sample."""
 
 Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "image/jpeg"})]
-Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 
 
-class ThreeDFaceFields(BaseModel):
+class ThreeDFaceFields(KeyFields):
     """The documented fields of a request."""
 
-    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
-    api_secret: Annotated[str, Field(min_length=1)] = Field(
-        description="API secret that belongs to `api_key`."
-    )
     image_file_1: Image = Field(
         default="",
         description="First photo, from the front: a JPEG of one face, at most 2 MiB, sides of 200 to "

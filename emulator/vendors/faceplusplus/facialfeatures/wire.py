@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emulator.face.proportions import Proportions
 from emulator.vendors.faceplusplus.facialfeatures.classes import (
@@ -27,9 +27,11 @@ from emulator.vendors.faceplusplus.thousandlandmark.wire import DenseLandmark
 from emulator.vendors.faceplusplus.wire import (
     Base64,
     Body,
+    Flag,
     HeadPose,
     ImageId,
     Milliseconds,
+    PhotoFields,
     Rectangle,
     RequestId,
 )
@@ -37,8 +39,6 @@ from emulator.vendors.faceplusplus.wire import (
 MILLIMETRES_PER_CM = 10.0
 """The response has millimetres. The scale comes from the fitted head, because a photo has none."""
 
-Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
-Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 Length = Annotated[float, Field(ge=0)] | None
 """Millimetres with two decimals; null if the length is 0."""
 Ratio = Annotated[float, Field(ge=0)] | None
@@ -46,22 +46,9 @@ Angle = Annotated[float, Field(ge=0, le=180)]
 Slope = Annotated[float, Field(ge=-90, le=90)]
 
 
-class FacialFeaturesFields(BaseModel):
+class FacialFeaturesFields(PhotoFields):
     """The known fields of a request."""
 
-    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
-    api_secret: Annotated[str, Field(min_length=1)] = Field(
-        description="API secret that belongs to `api_key`."
-    )
-    image_file: Image = Field(
-        default="", description="Photo: a JPEG or PNG of at most 2 MiB, sides of 48 to 4096 pixels."
-    )
-    image_base64: Base64 = Field(
-        default="", description="Photo as base64 text. Ignored if `image_file` is sent."
-    )
-    image_url: str = Field(
-        default="", description="URL of the photo. Ignored if `image_file` or `image_base64` is sent."
-    )
     return_imagereset: Flag = Field(
         default=0, description="`1` to get the straightened photo in `image_reset`, `0` to omit it."
     )

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emulator.vendors.faceplusplus.dense_landmarks import Group
-from emulator.vendors.faceplusplus.wire import Base64, Body, Milliseconds, Point, Rectangle, RequestId
-
-Image = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+from emulator.vendors.faceplusplus.wire import (
+    Base64,
+    Body,
+    KeyFields,
+    Milliseconds,
+    Point,
+    Rectangle,
+    RequestId,
+    Upload,
+)
 
 MOUTH, MOUTH_IN_REQUEST, ALL = "mouth", "mouse", "all"
 """The group of the mouth in a response and in a request, and the name of all groups in a request."""
 
 
-class ThousandLandmarkFields(BaseModel):
+class ThousandLandmarkFields(KeyFields):
     """The documented fields of a request."""
 
-    api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
-    api_secret: Annotated[str, Field(min_length=1)] = Field(
-        description="API secret that belongs to `api_key`."
-    )
     face_token: str = Field(default="", description="Id of a face, from a response of `detect`.")
-    image_file: Image = Field(
+    image_file: Upload = Field(
         default="",
         description="Photo: a JPEG or PNG of at most 2 MiB, sides of 100 to 4096 pixels. Ignored if "
         "`face_token` is sent.",
