@@ -48,18 +48,23 @@ class Scripts:
         """
         # Not a pipe, because a pipe would stay open until all processes that the script has started exit.
         with tempfile.TemporaryFile() as output:
-            process = await asyncio.create_subprocess_exec(
-                *INTERPRETERS[path.suffix],
-                str(path),
-                env={**os.environ, "FACE_EMULATOR_URL": base_url},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    *INTERPRETERS[path.suffix],
+                    str(path),
+                    env={**os.environ, "FACE_EMULATOR_URL": base_url},
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,
+                )
             )
             try:
+                process = await asyncio.shield(starting)
                 status = await process.wait()
             except asyncio.CancelledError:
+                # The script can already run, and have child processes, before its process id is known here.
+                process = await starting
                 _signal(process.pid, signal.SIGKILL)
                 await process.wait()
                 raise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import subprocess
@@ -7,12 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control.init import InitFailed
+from emulator.control.init import InitFailed, Scripts
 from emulator.server import running_server
 from emulator.settings import Settings
 from face_api_emulator.client import Client
@@ -130,7 +132,7 @@ class Lifeline:
 
     def wait(self) -> bytes:
         """Return the next bytes, or none once no process holds the pipe."""
-        assert select.select([self._end], [], [], 90)[0], "nothing was written"
+        assert select.select([self._end], [], [], 30)[0], "nothing was written"
         return os.read(self._end, 100)
 
     @property
@@ -196,7 +198,7 @@ def test_a_signal_ends_a_running_hook_and_its_child_processes(tmp_path: Path, li
         assert lifeline.is_held
         server.terminate()
         assert lifeline.wait() == b""
-        server.wait(90)
+        server.wait(30)
 
 
 def test_a_failed_hook_is_reported_with_the_end_of_its_output(workers: WorkerPool, tmp_path: Path) -> None:
@@ -216,3 +218,31 @@ def test_a_missing_init_folder_is_reported(workers: WorkerPool, tmp_path: Path) 
         running_server(Settings(init_dir=tmp_path / "nowhere"), workers=workers),
     ):
         pytest.fail("it must not start")
+
+
+def test_a_script_that_is_cancelled_at_its_start_is_ended_with_its_child_processes(
+    tmp_path: Path, lifeline: Lifeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "long.sh"
+    script.write_text(f"exec 3>'{lifeline.path}'\necho began >&3\nsleep 600\n")
+    create = asyncio.create_subprocess_exec
+
+    async def scenario() -> None:
+        runs = asyncio.Event()
+
+        async def create_slowly(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+            process = await create(*arguments, **options)
+            assert await asyncio.to_thread(lifeline.wait) == b"began\n"
+            runs.set()
+            await asyncio.sleep(0.05)
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", create_slowly)
+        running = asyncio.create_task(Scripts().run(script, "http://127.0.0.1:9"))
+        await runs.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(scenario())
+    assert lifeline.wait() == b""
