@@ -222,7 +222,7 @@ def test_the_ground_truth_can_be_written_and_gives_the_same_face_again() -> None
     np.testing.assert_allclose(turned, known["landmarks"], atol=0.02)
 
 
-@pytest.mark.parametrize(("seed", "yaw"), [(300, 0.0), (302, 25.0), (304, -25.0)])
+@pytest.mark.parametrize(("seed", "yaw"), [(300, 0.0), (304, -25.0)])
 def test_a_mask_is_one_piece_with_its_loops_and_no_skin_shows_through_it(seed: int, yaw: float) -> None:
     bare = render_face(
         SyntheticFaceSpec(seed=seed, yaw=yaw, glasses=False, width=480, height=480, face_fraction=0.6)

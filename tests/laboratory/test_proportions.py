@@ -71,7 +71,7 @@ def test_a_picture_that_is_the_same_has_no_flow(drawn: Portrait) -> None:
 @pytest.mark.parametrize("name", PROPORTIONS)
 def test_a_parameter_does_in_the_pixels_what_it_says_and_little_else(drawn: Portrait, name: str) -> None:
     proportion = PROPORTIONS[name]
-    values = [0.0, 0.5, 1.0] if name in ONE_SIDED else [-1.0, -0.5, 0.0, 0.5, 1.0]
+    values = [0.0, 0.5, 1.0] if name in ONE_SIDED else [-1.0, 0.5, 1.0]
     changes = []
     for value in values:
         effect = measured_effect(drawn.image, drawn.landmarks, name, value)
