@@ -28,6 +28,7 @@ from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
+from emulator.control.console.pages import add_console
 from emulator.control.gate import ControlGate
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
@@ -157,7 +158,9 @@ def create_app(
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
         for vendor in vendors
     }
-    gate = ControlGate(settings.control, settings.control_port)
+    gate = ControlGate(settings.control, settings.control_port, settings.control_token)
+    app.state.gate = gate
+    add_console(app, gate, vendors)
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         Dispatch,

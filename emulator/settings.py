@@ -103,6 +103,14 @@ class Settings(VendorPackages):
         description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
         "If not set, the control API and the vendors' APIs have the same port.",
     )
+    control_token: str | None = Field(
+        default=None,
+        min_length=8,
+        description="Token that the control API and the console require. Programs send it as "
+        "`Authorization: Bearer <token>`; the Python client and the commands read it from this variable. "
+        "Without a token, programs need none; if other machines can reach the console, only the console "
+        "requires a token, which is new at each start and part of the printed link.",
+    )
     origins: tuple[str, ...] = Field(
         default=(),
         description="Origins of web pages that may call a vendor's API and read every response (CORS, and "

@@ -146,6 +146,8 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 async def _announce(listening: Listening, settings: Settings) -> None:
     """Print the URLs, and then ``Ready.`` as the last line."""
+    from emulator.control.console.pages import is_built
+
     vendors = listening.app.state.vendors
     width = max(len(vendor.title) for vendor in vendors)
     for vendor in vendors:
@@ -156,6 +158,9 @@ async def _announce(listening: Listening, settings: Settings) -> None:
         else "off (set FACE_EMULATOR_CONTROL=on)"
     )
     click.echo(f"{'Control':<{width}}  {control}")
+    if listening.console_url is not None:
+        has_console = "" if is_built() else " (not installed; the page says how to get it)"
+        click.echo(f"{'Console':<{width}}  {listening.console_url}{has_console}")
     if listening.tls_url is not None:
         click.echo(
             f"{'TLS':<{width}}  {listening.tls_url} under the vendors' names; trust {listening.ca_file}"
@@ -174,6 +179,7 @@ async def _announce_json(listening: Listening) -> None:
             vendor.name: f"{listening.base_url}{vendor.prefixes[0]}" for vendor in listening.app.state.vendors
         },
         "control": listening.control_url and f"{listening.control_url}/_emulator",
+        "console": listening.console_url,
         "tls": listening.tls_url,
         "ca": None if listening.ca_file is None else str(listening.ca_file),
     }

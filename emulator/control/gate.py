@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
 """Paths that are always served, because orchestrators such as Docker and Kubernetes need them."""
+
+
+CONSOLE = "/_emulator/console/"
 
 
 class ControlGate:
@@ -22,13 +27,22 @@ class ControlGate:
         The setting ``control``. With ``auto``, only connections to a loopback address are served.
     port : int or None
         The only port that serves the control API, or None for all ports.
+    token : str or None
+        Token that all requests must have, or None if programs need no token.
+
+    Attributes
+    ----------
+    console_token : str or None
+        Token that requests for the console must have, or None.
     """
 
-    def __init__(self, mode: str, port: int | None) -> None:
+    def __init__(self, mode: str, port: int | None, token: str | None = None) -> None:
         self._mode = mode
         self._port = port
+        self._token = token
+        self.console_token = token
 
-    def __call__(self, scope: Scope) -> JSONResponse | None:
+    def __call__(self, scope: Scope) -> Response | None:
         """Return the error response if a request is refused. Return None if it is allowed."""
         path: str = scope["path"]
         if not path.startswith("/_emulator/") or path in OPEN:
@@ -36,8 +50,12 @@ class ControlGate:
         reason = self._reason(scope.get("server"))
         if reason is not None:
             return JSONResponse({"error": reason}, 404)
-        stranger = self._stranger(dict(scope["headers"]))
-        return None if stranger is None else JSONResponse({"error": stranger}, 403)
+        headers = dict(scope["headers"])
+        stranger = self._stranger(headers)
+        if stranger is not None:
+            return JSONResponse({"error": stranger}, 403)
+        token = self.console_token if path.startswith(CONSOLE) else self._token
+        return None if token is None else _check_token(scope, headers, token)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
         """Return the reason why a request may come from a foreign web page, or None if it cannot.
@@ -65,6 +83,44 @@ class ControlGate:
                 "the control API is served on loopback addresses only; FACE_EMULATOR_CONTROL=on changes this"
             )
         return None
+
+
+def _check_token(scope: Scope, headers: Mapping[bytes, bytes], token: str) -> Response | None:
+    """Return the response to a request without the token, or None if the request has it.
+
+    The link that the server prints has the token in its query. The response moves it to a cookie, so that it
+    is not in the addresses of the console's views.
+    """
+    name = _cookie_name(headers)
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    if scope["path"].startswith(CONSOLE) and _equals(query.get("token", [""])[-1], token):
+        response = RedirectResponse(scope["path"], 303, {"Cache-Control": "no-store"})
+        response.set_cookie(name, token, path="/_emulator/", httponly=True, samesite="strict")
+        return response
+    scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if (scheme.lower() == "bearer" and _equals(bearer, token)) or _equals(_cookie(headers, name), token):
+        return None
+    reason = "the token is missing or wrong; open the link with the token that the server prints at its start, "
+    reason += "or send FACE_EMULATOR_CONTROL_TOKEN as `Authorization: Bearer <token>`"
+    return JSONResponse({"error": reason}, 401, {"WWW-Authenticate": "Bearer"})
+
+
+def _equals(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def _cookie_name(headers: Mapping[bytes, bytes]) -> str:
+    """Return the name of the cookie. It has the port, because browsers send cookies to all ports of a host."""
+    port = headers.get(b"host", b"").decode("latin-1").rpartition(":")[2]
+    return f"face-emulator-{port if port.isdecimal() else 80}"
+
+
+def _cookie(headers: Mapping[bytes, bytes], name: str) -> str:
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
 
 
 def is_loopback(host: str) -> bool:

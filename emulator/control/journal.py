@@ -116,6 +116,7 @@ def journal_router(world: World, version: str) -> APIRouter:
         Without `credential`, all recorded calls are deleted.
         """
         await journal.forget(credential)
+        await world.bodies.forget(credential)
 
     @router.post("/calls/verify", responses={409: {"description": "The journal is off."}})
     async def verify_calls(expectation: Expectation) -> Verdict:

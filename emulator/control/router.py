@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from emulator.control.bodies import bodies_router
 from emulator.control.clock import clock_router
 from emulator.control.costs import costs_router
 from emulator.control.credentials import credentials_router
 from emulator.control.faces import faces_router
 from emulator.control.faults import faults_router
 from emulator.control.journal import journal_router
+from emulator.control.ledger import ledger_router
 from emulator.control.lifetimes import lifetimes_router
 from emulator.control.operations import operations_router
 from emulator.control.scenario import scenario_router
@@ -38,6 +40,7 @@ def control_router(
     routers = [
         credentials_router(world),
         operations_router(world, vendors, settings),
+        ledger_router(vendors),
         clock_router(world.clock, world.clocks),
         faults_router(world),
         faces_router(world),
@@ -45,6 +48,7 @@ def control_router(
         tasks_router(world, vendors),
         lifetimes_router(world),
         webhooks_router(world),
+        bodies_router(world),
         journal_router(world, version),
         costs_router(world),
         snapshot_router(world, version),

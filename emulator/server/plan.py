@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import machine_time
+from emulator.control.gate import CONSOLE
 from emulator.control.world import Tls
 from emulator.server.listeners import base_url, bind, reachable
 from emulator.server.relay import Relay
@@ -45,6 +47,14 @@ class Listening:
     control_url: str | None
     tls_url: str | None = None
     ca_file: Path | None = None
+
+    @property
+    def console_url(self) -> str | None:
+        """Link to the console, with the token if the console requires one; None if it is not served."""
+        if self.control_url is None:
+            return None
+        token = self.app.state.gate.console_token
+        return f"{self.control_url}{CONSOLE}" + ("" if token is None else f"?{urlencode({'token': token})}")
 
 
 @dataclass(frozen=True)

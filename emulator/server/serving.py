@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -64,6 +65,9 @@ async def serve(
     with contextlib.ExitStack() as stack:
         plan = Plan.bind(settings, hosts, port, tls_port, stack)
         app = plan.application()
+        if settings.control_token is None and not plan.control and not all(map(is_loopback, hosts)):
+            # Other machines can reach the console. Programs still need no token, as the setting says.
+            app.state.gate.console_token = secrets.token_urlsafe(16)
         server = make_server(app, plan)
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)

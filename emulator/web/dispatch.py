@@ -155,7 +155,13 @@ class Dispatch:
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
         """When an exchange ends, call ``values``, and record the exchange in the journal."""
         if self._world.journal.is_on:
-            exchange.record(Capture(scope), lambda capture: self._note(capture, values()))
+            capture = Capture(scope, raw=self._world.bodies.begin())
+
+            def note(capture: Capture) -> None:
+                self._note(capture, values())
+                scope["state"]["call_number"] = self._world.journal.last
+
+            exchange.record(capture, note)
 
     def _record_answered(self, scope: Scope, status: int, reason: str | None) -> None:
         """Record a request that the server has answered itself, or that was passed on to another host.
@@ -178,7 +184,11 @@ class Dispatch:
         def make(number: int, setting: Setting) -> Entry:
             return capture.entry(number, setting, self._secrets, **values._asdict())
 
+        raw, capture.raw = capture.raw, None
         self._world.journal.note(values.credential, capture.close(), make)
+        if raw is not None:
+            raw.scope, raw.credential = capture.scope, values.credential
+            self._world.bodies.put(self._world.journal.last, raw)
 
 
 class _Values(NamedTuple):

@@ -20,6 +20,7 @@ from emulator.world.clocks import Clocks
 from emulator.world.creations import Creations
 from emulator.world.credentials import Credentials
 from emulator.world.faults.engine import Faults
+from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
@@ -47,6 +48,7 @@ class World:
     lifetimes: Lifetimes
     webhooks: Outbox
     plans: Plans
+    bodies: Bodies = field(default_factory=Bodies)
     creations: Creations = field(default_factory=Creations)
     scenarios: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a scenario's rules are replaced or removed."""
@@ -73,6 +75,7 @@ class World:
             self.lifetimes,
             self.plans,
             self.journal,
+            self.bodies,
             *self._vendors_own,
             self.webhooks,
         )

@@ -28,6 +28,7 @@ from emulator.web.capture.content import (
 )
 from emulator.web.capture.form import FormBody
 from emulator.web.forms.parser import MultipartError, is_multipart
+from emulator.world.journal.bodies import RawCall
 from emulator.world.journal.entry import Entry
 from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
@@ -111,6 +112,8 @@ class Capture:
         The part of the response body that is kept, and the length of the whole body in bytes.
     is_complete : bool
         Whether the whole response was sent.
+    raw : RawCall or None
+        Takes both bodies as they are; None if they are not kept.
     """
 
     scope: Scope
@@ -123,6 +126,7 @@ class Capture:
     answer: Content = field(default_factory=lambda: Content(0))
     is_complete: bool = False
     answer_bytes: int = 0
+    raw: RawCall | None = None
     _begin: bytearray = field(default_factory=bytearray)
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
@@ -136,6 +140,8 @@ class Capture:
     def note_received(self, message: Message) -> None:
         """Capture a message of the request."""
         body = message.get("body", b"")
+        if self.raw is not None:
+            self.raw.take(self.raw.sent, body)
         is_over = message["type"] == "http.request" and not message.get("more_body", False)
         if self.sent is None:
             self._begin += body
@@ -161,6 +167,8 @@ class Capture:
             self.response_headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
             return False
         body = message.get("body", b"")
+        if self.raw is not None:
+            self.raw.take(self.raw.answer, body)
         if body and not self._is_json and not self.answer.size:
             content_type = self._response_type
             self._is_json = "json" in content_type or begins_json(body)
