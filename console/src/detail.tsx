@@ -18,7 +18,7 @@ import {
 import { credential, errors, go, params, to, unmask, unmaskAll, warningKinds } from "./state";
 import { bytes, download, duration, moment, plural, short } from "./text";
 import type { Body, Call, Costs, Delivery, ErrorEntry, Json, Pairs, Rule, Task, Verdict } from "./types";
-import { A, Chips, Code, Copy, Empty, JsonView, MarkTag, Status, Tree, Vendor } from "./ui";
+import { A, Chips, Code, Copy, Empty, Inline, JsonView, MarkTag, Members, Status, Tree, Vendor } from "./ui";
 import { Model } from "./model";
 
 export async function replay(call: Call): Promise<void> {
@@ -137,7 +137,7 @@ function Why({ call }: { call: Call }) {
             <b>Injected</b> by {ruleId ? <A href={to("faults")}>{call.fault.source}</A> : `the ${call.fault.source} of the request`}.{" "}
             {ruleId && (rule ? `The rule has fired ${plural(rule.fired, "time")}, and matched ${plural(rule.matched, "call")}.` : "The rule is no longer active.")}
           </p>
-          <Tree value={call.fault.effect} />
+          <Members value={call.fault.effect} />
         </div>
       )}
       {known.slice(0, 3).map((entry) => (
@@ -145,7 +145,9 @@ function Why({ call }: { call: Call }) {
           <p>
             <A href={to("faults", { tab: "errors", q: entry.name, vendor: entry.vendor })}>{entry.name}</A> <MarkTag mark={entry.mark} />
           </p>
-          <p>{entry.when}</p>
+          <p>
+            <Inline text={entry.when} />
+          </p>
           <p class="muted">{entry.source}</p>
         </div>
       ))}
@@ -422,7 +424,7 @@ export function TaskView({ group }: { group: Group }) {
           <p>Nothing: a task that fails is not billed.</p>
         ) : share ? (
           <p>
-            <b>{(share.units / share.calls).toLocaleString("en")} units</b>
+            <b>{plural(share.units / share.calls, "unit")}</b>
             {Object.entries(share.amounts).map(([currency, amount]) => (
               <span key={currency}>
                 , {(Number(amount) / share.calls).toFixed(4)} {currency}
@@ -437,7 +439,7 @@ export function TaskView({ group }: { group: Group }) {
       {task?.result && (
         <section>
           <h3>Result of the work</h3>
-          <Tree value={task.result} />
+          <Members value={task.result} />
         </section>
       )}
     </>

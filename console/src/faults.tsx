@@ -4,7 +4,7 @@ import { Refused, attempt, get, notify, query, send } from "./api";
 import { credential, errors, operations, params, setParams, title, vendors } from "./state";
 import { plural } from "./text";
 import type { ErrorEntry, Json, Rule } from "./types";
-import { Chips, Copy, Delete, Empty, MarkTag, Page, Switch, Tree, Vendor, useInterval, useLoaded } from "./ui";
+import { Chips, Copy, Delete, Empty, Inline, MarkTag, Members, Page, Switch, Vendor, useInterval, useLoaded } from "./ui";
 
 type Tab = "rules" | "errors" | "effects" | "scenarios";
 
@@ -72,7 +72,6 @@ function Rules({ rules, again }: { rules: Rule[]; again: () => void }) {
             <article class="card" key={rule.id}>
               <header>
                 <b>{effectName(rule)}</b>
-                <code class="muted">{rule.id}</code>
                 {rule.rule.scenario && <span class="tag">{rule.rule.scenario}</span>}
                 <span class="grow" />
                 <button type="button" class="danger quiet" onClick={() => void attempt(() => send("DELETE", `/faults/${rule.id}`)).then(again)}>
@@ -88,8 +87,9 @@ function Rules({ rules, again }: { rules: Rule[]; again: () => void }) {
                 </span>
                 <span>{left(rule)}</span>
                 {rule.rule.ttl_s && <span>for {rule.rule.ttl_s} s</span>}
+                <code>{rule.id}</code>
               </p>
-              <Tree value={{ match: rule.rule.match ?? {}, effect: rule.rule.effect as Json }} open={3} />
+              <Members value={{ match: rule.rule.match ?? {}, effect: rule.rule.effect as Json }} />
             </article>
           ))}
         </div>
@@ -214,7 +214,9 @@ function ErrorCard({ entry, rule, count, again }: { entry: ErrorEntry; rule: Rul
         <span class="grow" />
         <Vendor name={entry.vendor} />
       </header>
-      <p>{entry.when}</p>
+      <p>
+        <Inline text={entry.when} />
+      </p>
       <p class="mono muted small-text">{entry.text}</p>
       {rule && (
         <p class="numbers">
@@ -296,7 +298,7 @@ function Effects({ rules, again }: { rules: Rule[]; again: () => void }) {
                 <span class="grow" />
                 {rule && <span class="muted">{rule.fired} fired</span>}
               </header>
-              <Tree value={effect} open={2} />
+              <Members value={effect} />
             </article>
           );
         })}
@@ -356,7 +358,7 @@ function Scenarios({ rules, again }: { rules: Rule[]; again: () => void }) {
               </header>
               <p>{scenario.description}</p>
               {opened?.name === scenario.name ? (
-                <Tree value={opened.content} open={3} />
+                <Members value={opened.content as Record<string, Json>} />
               ) : (
                 !others.includes(scenario.name) && (
                   <button type="button" class="small" onClick={() => void show(scenario.name)}>

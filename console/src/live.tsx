@@ -89,6 +89,31 @@ export function Live() {
     else if (gone > 0) box.scrollTop -= gone * rowHeight;
   }, [items.length, follows, rowHeight]);
 
+  // Show the call of the address, and the calls of a task that has just been opened.
+  const hasCalls = items.length > 0;
+  useLayoutEffect(() => {
+    const at = selected === null ? -1 : items.findIndex((item) => item.call.number === selected);
+    if (at >= 0) reveal(at, at, true);
+  }, [hasCalls]);
+  const wasOpened = useRef(opened.value);
+  useLayoutEffect(() => {
+    const task = [...opened.value].find((each) => !wasOpened.current.has(each));
+    wasOpened.current = opened.value;
+    const from = task ? items.findIndex((item) => item.group?.task === task) : -1;
+    if (from >= 0) reveal(from, from + (items[from]?.group?.others.length ?? 0), false);
+  }, [opened.value]);
+
+  const reveal = (from: number, until: number, isCentered: boolean) => {
+    const box = scroller.current;
+    if (!box) return;
+    const above = from * rowHeight;
+    const below = (until + 1) * rowHeight - box.clientHeight;
+    if (isCentered) {
+      if (above < box.scrollTop || below > box.scrollTop) box.scrollTop = above - box.clientHeight / 2;
+    } else if (below > box.scrollTop) box.scrollTop = Math.min(above, below);
+    else if (above < box.scrollTop) box.scrollTop = above;
+  };
+
   const onScroll = () => {
     const box = scroller.current;
     if (!box) return;
@@ -112,11 +137,7 @@ export function Live() {
     const item = items[next];
     if (!item) return;
     show(item.call.number);
-    const box = scroller.current;
-    if (!box) return;
-    const y = next * rowHeight;
-    if (y < box.scrollTop) box.scrollTop = y;
-    else if (y + rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = y + rowHeight - box.clientHeight;
+    reveal(next, next, false);
   };
 
   const current = () => calls.find((call) => call.number === selected);
@@ -334,7 +355,7 @@ function Filters({ find, setFind }: { find: string; setFind: (text: string) => v
 function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEnd: () => void }) {
   const newest = items.length ? Math.max(...items.slice(-20).map((item) => item.call.number)) : 0;
   const seen = useRef(newest);
-  if (follows) seen.current = newest;
+  if (follows || seen.current === 0) seen.current = newest;
   return (
     <div class="foot">
       <span class="muted">

@@ -45,6 +45,8 @@ function App() {
   ]);
   useEffect(() => {
     document.title = `${place?.name ?? "Not found"} · face-api-emulator`;
+    // On a phone, the views are in a row that scrolls.
+    document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [place]);
   return (
     <>

@@ -6,7 +6,7 @@ import { Stage3d } from "./model";
 import { Divider, Exchange, Note, PhotoPanel, type Photo, Slider, draw, faces, photo } from "./photo";
 import { type Answer, type Field, type Request_, decode, perform, reshapeProgram } from "./request";
 import type { Viewer } from "./scene";
-import { go, sender, title, to, words } from "./state";
+import { OWN, go, sender, title, to, words } from "./state";
 import { duration } from "./text";
 import type { Json } from "./types";
 import { A, Chips, Empty, Tree } from "./ui";
@@ -320,6 +320,27 @@ function Marked({ boxes, points, radius }: { boxes: Rectangle[]; points: [string
   );
 }
 
+/** Return the numbers of an attribute as one line: the value alone, or each part with its name. */
+function summary(value: Json): string {
+  if (value === null || typeof value !== "object") return typeof value === "number" ? String(Math.round(value * 10) / 10) : String(value);
+  const parts = Object.entries(value).filter(([name]) => name !== "threshold");
+  if (parts.length === 1) return summary(parts[0]?.[1] ?? null);
+  return parts.map(([name, each]) => `${name.replaceAll("_", " ")} ${summary(each)}`).join(", ");
+}
+
+function Attributes({ values }: { values: Record<string, Json> }) {
+  return (
+    <dl class="pairs">
+      {Object.entries(values).map(([name, value]) => (
+        <>
+          <dt key={name}>{name}</dt>
+          <dd>{summary(value)}</dd>
+        </>
+      ))}
+    </dl>
+  );
+}
+
 const ATTRIBUTES = "gender,age,smiling,headpose,facequality,blur,eyestatus,emotion,beauty,mouthstatus,eyegaze,skinstatus";
 
 function kindOf(name: string): string {
@@ -357,7 +378,7 @@ function Detect() {
           {found.map((face, index) => (
             <section class="panel" key={index}>
               <h2>{found.length > 1 ? `Face ${index + 1}` : "Attributes"}</h2>
-              <Tree value={face.attributes ?? {}} open={1} />
+              <Attributes values={face.attributes ?? {}} />
             </section>
           ))}
         </>
@@ -456,7 +477,11 @@ function Features() {
             {Object.entries(data?.result ?? {}).map(([part, values]) => (
               <details key={part} open>
                 <summary>{part.replaceAll("_", " ")}</summary>
-                <Tree value={values} open={3} />
+                {values !== null && typeof values === "object" ? (
+                  Object.entries(values).map(([name, value]) => <Tree key={name} name={name} value={value} open={3} />)
+                ) : (
+                  <Tree value={values} />
+                )}
               </details>
             ))}
           </div>
@@ -552,8 +577,10 @@ interface Recon {
 
 /** Load an empty schema if the token has none: the GLB constructor needs one. A tester's own schema stays. */
 async function ensureSchema(token: string): Promise<void> {
-  const known = await perform({ method: "POST", path: "/glb_const/schema", fields: [["token", token]] });
-  if (known.status === 200) return;
+  if (token !== OWN) {
+    const known = await perform({ method: "POST", path: "/glb_const/schema", fields: [["token", token]] });
+    if (known.status === 200) return;
+  }
   await perform({
     method: "PUT",
     path: "/glb_const/schema",

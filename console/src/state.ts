@@ -20,8 +20,11 @@ export const view = computed(() => words.value[0] ?? "live");
 /** The credential that scopes everything; empty for all. */
 export const credential = computed(() => params.value.get("credential") ?? "");
 
+/** The credential of the console itself. */
+export const OWN = "console";
+
 /** The credential that the playground sends. */
-export const sender = computed(() => credential.value || "console");
+export const sender = computed(() => credential.value || OWN);
 
 window.addEventListener("popstate", () => {
   address.value = location.pathname.slice(BASE.length) + location.search;
@@ -84,7 +87,7 @@ export function remember(names: string[]): void {
   }
 }
 
-effect(() => remember([credential.value, "console"]));
+effect(() => remember([credential.value, OWN]));
 
 /** Digests of known credentials: the journal masks a credential to its digest. */
 const digests = signal<Record<string, string>>({});

@@ -4,7 +4,7 @@ import { attempt, get, query, send } from "./api";
 import { credential, errors, params, setParams, title, to, vendors } from "./state";
 import { duration, moment, plural, short } from "./text";
 import type { Delivery, Endpoint, Progression, Task } from "./types";
-import { A, Chips, Code, Copy, Delete, Empty, Page, Tree, useInterval, useLoaded } from "./ui";
+import { A, Chips, Code, Copy, Delete, Empty, Members, Page, useInterval, useLoaded } from "./ui";
 
 type Tab = "tasks" | "webhooks" | "deliveries";
 
@@ -166,7 +166,7 @@ function TaskTable({ tasks, deliveries, again }: { tasks: Task[]; deliveries: De
                   {open === task.id && (
                     <tr key={`${task.id}+`} class="opened">
                       <td colSpan={8}>
-                        <Tree value={task as never} open={3} />
+                        <Members value={task as never} />
                       </td>
                     </tr>
                   )}
@@ -304,7 +304,7 @@ function Deliveries({ deliveries, again }: { deliveries: Delivery[]; again: () =
             {delivery.reason && <p class="note error">{delivery.reason}</p>}
             {delivery.fault && (
               <div class="note fault">
-                <Tree value={delivery.fault} />
+                <Members value={delivery.fault} />
               </div>
             )}
             {delivery.attempts.length > 0 && (

@@ -266,6 +266,19 @@ export function Tree({ value, name, depth = 0, open = 2 }: {
   );
 }
 
+/** The members of an object, without a line for the object itself. */
+export function Members({ value, open = 3 }: { value: Record<string, Json>; open?: number }) {
+  const entries = Object.entries(value);
+  if (entries.length === 0) return <Tree value={value} />;
+  return (
+    <div>
+      {entries.map(([name, each]) => (
+        <Tree key={name} name={name} value={each} open={open} />
+      ))}
+    </div>
+  );
+}
+
 function Branch(props: { label: ComponentChildren; entries: [string, Json][]; isList: boolean; depth: number; open: number }) {
   const [isOpen, setOpen] = useState(props.depth < props.open && props.entries.length <= 60);
   const count = props.entries.length;
