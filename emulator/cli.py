@@ -43,6 +43,7 @@ class Program(CommandGroup):
             "doctor": "doctor.doctor",
             "listen": "calls.listen",
             "openapi": "world.openapi",
+            "ledger": "world.ledger",
             "reset": "world.reset",
             "lifetimes": "world.lifetimes",
             "costs": "world.costs",

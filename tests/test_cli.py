@@ -19,9 +19,11 @@ from PIL import Image as PillowImage
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.cli import app
+from emulator.control.console.pages import is_built
 from emulator.version import VERSION
 
 COMMAND = [sys.executable, "-m", "emulator"]
+NOT_BUILT = "" if is_built() else " (not installed; the page says how to get it)"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,7 @@ def test_serve_prints_a_banner_and_then_ready() -> None:
             f"Perfect Corp   {base_url}/s2s",
             f"Example Faces  {base_url}/example",
             f"Control        {base_url}/_emulator",
+            f"Console        {base_url}/_emulator/console/{NOT_BUILT}",
             "seed 0, clock system",
             "Ready.",
         ]

@@ -111,18 +111,18 @@ function App() {
   );
 }
 
+/** Offer the credentials that have a state or tasks. The journal has only their digests. */
+async function loadKnown(): Promise<void> {
+  const [listed, tasks] = await Promise.all([get<{ credential: string }[]>("/credentials"), get<Task[]>("/tasks")]);
+  remember([...listed, ...tasks].map((each) => each.credential));
+}
+
 function Chooser() {
   const [text, setText] = useState(credential.value);
   useEffect(() => setText(credential.value), [credential.value]);
   const choose = (name: string) => {
     if (name.trim() === credential.value) return;
     setParams({ credential: name.trim() || null }, false);
-  };
-  const load = () => {
-    Promise.all([get<{ credential: string }[]>("/credentials"), get<Task[]>("/tasks")]).then(
-      ([listed, tasks]) => remember([...listed, ...tasks].map((each) => each.credential)),
-      () => undefined,
-    );
   };
   return (
     <form
@@ -142,7 +142,7 @@ function Chooser() {
         autocomplete="off"
         spellcheck={false}
         aria-label="Credential; empty for all credentials"
-        onFocus={load}
+        onFocus={() => void loadKnown().catch(() => undefined)}
         onInput={(event) => setText(event.currentTarget.value)}
         onChange={(event) => choose(event.currentTarget.value)}
         onKeyDown={(event) => {
@@ -252,6 +252,7 @@ async function start(): Promise<void> {
     await loadKept();
     // The console is what looks at pictures, so it asks for them.
     if (kept.value?.limit === 0) await keepBodies(true);
+    await loadKnown();
   } catch {
     // The list of calls says that there is no connection, and tries again.
     setTimeout(() => void loadFacts().catch(() => undefined), 3000);

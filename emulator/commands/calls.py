@@ -118,6 +118,42 @@ def verify_calls(
         raise Exit(1)
 
 
+@group.command("bodies")
+@click.argument(
+    "limit",
+    type=click.IntRange(min=0),
+    required=False,
+    help="Most bytes to keep; 0 keeps none. Omit it to change nothing.",
+)
+@url_option
+@always_json_option
+def keep_bodies(*, limit: int | None, url: str) -> None:
+    """Keep the bodies of new calls in the emulator's memory, or show which calls have kept bodies."""
+    with connected(url) as client:
+        print_json(asdict(client.kept_bodies() if limit is None else client.keep_bodies(limit)))
+
+
+@group.command("save")
+@click.argument("number", type=int, help="Number of the call, from `calls list`.")
+@click.argument("sha256", help="Digest of the picture or file, from `calls show`.")
+@click.argument("file", type=click.Path(path_type=Path), help="File to write.")
+@url_option
+def save_bytes(*, number: int, sha256: str, file: Path, url: str) -> None:
+    """Save a picture or file of a call with kept bodies."""
+    with connected(url) as client:
+        file.write_bytes(client.call_bytes(number, sha256))
+
+
+@group.command("replay")
+@click.argument("number", type=int, help="Number of the call, from `calls list`.")
+@json_option
+@url_option
+def replay_call(*, number: int, as_json: bool, url: str) -> None:
+    """Send a call with kept bodies again."""
+    with connected(url) as client:
+        _print_call(client.replay_call(number), as_json=as_json)
+
+
 @group.command("warnings")
 @url_option
 @json_option

@@ -15,7 +15,7 @@ from emulator.commands.connection import (
     url_option,
 )
 from emulator.commands.failure import failed
-from emulator.commands.output import always_json_option, json_option, print_json
+from emulator.commands.output import always_json_option, json_option, print_json, print_list
 
 
 @click.command()
@@ -65,6 +65,25 @@ def openapi(*, vendor: str, url: str) -> None:
     """Print the OpenAPI document of a vendor's emulated API, as JSON."""
     with connected(url) as client:
         click.echo(json.dumps(client.openapi(vendor), indent=1))
+
+
+@click.command()
+@click.argument("vendor", required=False, help="Name of a vendor, such as faceplusplus; omit it for all.")
+@click.option(
+    "--mark", type=click.Choice(["CONFIRMED", "OBSERVED", "GUESS"]), help="Only facts with this mark."
+)
+@json_option
+@url_option
+def ledger(*, vendor: str | None, mark: str | None, as_json: bool, url: str) -> None:
+    """List the facts of the vendors' contracts, with their marks and sources."""
+    from face_api_emulator.client.models import Mark
+
+    with connected(url) as client:
+        print_list(
+            client.ledger(vendor, None if mark is None else Mark(mark)),
+            lambda fact: f"{fact.mark:<9}  {fact.vendor}, {fact.section}: {fact.fact} ({fact.source})",
+            as_json=as_json,
+        )
 
 
 @click.command()

@@ -119,7 +119,8 @@ def _kept(bodies: Bodies, number: int) -> RawCall:
     call = bodies.get(number)
     if call is None:
         raise HTTPException(
-            404, f"the bodies of call {number} are not kept; PUT /_emulator/calls/bodies keeps those of new calls"
+            404,
+            f"the bodies of call {number} are not kept; PUT /_emulator/calls/bodies keeps those of new calls",
         )
     return call
 
@@ -169,7 +170,11 @@ def _search(wanted: str, sent: bytes, answer: bytes) -> bytes | None:
 
 
 def _pairs(body: bytes) -> list[bytes]:
-    return body.split(b"&") if b"=" in body[:200] and not body.startswith((b"{", b"--", b"\xff", b"\x89")) else []
+    return (
+        body.split(b"&")
+        if b"=" in body[:200] and not body.startswith((b"{", b"--", b"\xff", b"\x89"))
+        else []
+    )
 
 
 async def _send_again(app: Any, call: RawCall) -> int | None:

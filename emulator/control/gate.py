@@ -100,7 +100,9 @@ def _check_token(scope: Scope, headers: Mapping[bytes, bytes], token: str) -> Re
     scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if (scheme.lower() == "bearer" and _equals(bearer, token)) or _equals(_cookie(headers, name), token):
         return None
-    reason = "the token is missing or wrong; open the link with the token that the server prints at its start, "
+    reason = (
+        "the token is missing or wrong; open the link with the token that the server prints at its start, "
+    )
     reason += "or send FACE_EMULATOR_CONTROL_TOKEN as `Authorization: Bearer <token>`"
     return JSONResponse({"error": reason}, 401, {"WWW-Authenticate": "Bearer"})
 

@@ -21,4 +21,6 @@ class Client(World, Clock, Faults, Tasks, Journal, Webhooks):
         URL of the emulator, or of its control port.
     credential : str or None
         Credential that the methods act on. With None, they act on all credentials, or set the default.
+    token : str or None
+        Token of the control API; None for the one in the variable FACE_EMULATOR_CONTROL_TOKEN, if it is set.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,6 +19,9 @@ Answer = TypeVar("Answer")
 Body = bytes | IO[bytes]
 
 JSON = "application/json"
+
+TOKEN_VARIABLE = "FACE_EMULATOR_CONTROL_TOKEN"  # noqa: S105 - the name of a variable
+"""Environment variable with the token of the control API. The server reads the same variable."""
 
 _CONVERTER = make_converter(detailed_validation=False)
 
@@ -69,9 +73,16 @@ class EmulatorUnreachable(ConnectionError):
 class Connection:
     """The HTTP connections to an emulator, and the credential for the requests; see ``Client``."""
 
-    def __init__(self, base_url: str = "http://127.0.0.1:3468", credential: str | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:3468",
+        credential: str | None = None,
+        token: str | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.credential = credential
+        token = os.environ.get(TOKEN_VARIABLE) if token is None else token
+        self._headers = {} if not token else {"Authorization": f"Bearer {token}"}
         # ``PoolManager`` ignores the proxy variables of the environment. ``retries=False`` reports every
         # error at once. Each thread needs a connection, and the pool warns if there are more than
         # ``maxsize``.
@@ -157,7 +168,7 @@ class Connection:
                 method,
                 f"{self.base_url}/_emulator{path}{query}",
                 body=body,
-                headers={} if body is None else {"Content-Type": content_type},
+                headers=self._headers | ({} if body is None else {"Content-Type": content_type}),
                 timeout=timeout,
                 redirect=False,
                 preload_content=False,

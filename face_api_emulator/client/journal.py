@@ -6,8 +6,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from face_api_emulator.client.connection import Connection
-from face_api_emulator.client.models import Costs, RecordedCall, RecordedCalls, Verdict, WarningKind
+from face_api_emulator.client.connection import Connection, segment
+from face_api_emulator.client.models import (
+    Costs,
+    KeptBodies,
+    RecordedCall,
+    RecordedCalls,
+    Verdict,
+    WarningKind,
+)
 
 
 class Journal(Connection):
@@ -80,6 +87,23 @@ class Journal(Connection):
             wanted = {"at_least": 1}
         body = {"match": {**self._mine(), **match}, "count": wanted}
         return self._read(Verdict, "POST", "/calls/verify", body=body)
+
+    def kept_bodies(self) -> KeptBodies:
+        """Return which calls have kept bodies."""
+        return self._read(KeptBodies, "GET", "/calls/bodies")
+
+    def keep_bodies(self, limit: int) -> KeptBodies:
+        """Keep the bodies of new calls in memory, at most ``limit`` bytes. With 0, keep no bodies."""
+        return self._read(KeptBodies, "PUT", "/calls/bodies", body={"limit": limit})
+
+    def call_bytes(self, number: int, sha256: str) -> bytes:
+        """Return a picture or file of a call by the digest in the call. The call's bodies must be kept."""
+        with self._sent("GET", f"/calls/{number}/bytes/{segment(sha256)}") as answer:
+            return answer.read()
+
+    def replay_call(self, number: int) -> RecordedCall:
+        """Send a call again, and return the new call. The call's bodies must be kept."""
+        return self._read(RecordedCall, "POST", f"/calls/{number}/replay")
 
     def har(self, **match: Any) -> dict[str, Any]:
         """Return the matching calls as an HTTP archive. The keywords are those of ``calls``."""

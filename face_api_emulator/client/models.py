@@ -199,6 +199,26 @@ class JournalState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptBodies:
+    """
+    The limit on kept bodies, and how many are kept now.
+    """
+
+    limit: int
+    """
+    Largest total of the kept bytes; 0 if no bodies are kept.
+    """
+    held_bytes: int
+    """
+    Approximate number of bytes that are kept now.
+    """
+    calls: list[int]
+    """
+    Numbers of the calls with kept bodies, oldest first.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListedCredential:
     """
     A credential and its state.
@@ -284,6 +304,16 @@ class LoadedScenario:
     """
     Rules that the scenario added.
     """
+
+
+class Mark(StrEnum):
+    """
+    How reliable a fact about a vendor's API is.
+    """
+
+    CONFIRMED = "CONFIRMED"
+    OBSERVED = "OBSERVED"
+    GUESS = "GUESS"
 
 
 class Mode(StrEnum):
@@ -793,6 +823,38 @@ class ErrorDescription:
     in_band: InBand | None
     """
     How clients can request the error; null if the setting `in_band_faults` is false.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """
+    A fact of a vendor's contract.
+    """
+
+    vendor: str
+    """
+    Name of the vendor.
+    """
+    section: str
+    """
+    Section of the ledger.
+    """
+    fact: str
+    """
+    The fact, in Markdown.
+    """
+    mark: Mark
+    """
+    Reliability of the fact: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in responses or real clients) or `GUESS` (inferred).
+    """
+    source: str
+    """
+    Document or recording that the fact comes from, in Markdown.
+    """
+    test: str
+    """
+    Test of the emulator that checks the fact, in Markdown.
     """
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from face_api_emulator.client.connection import Connection, ControlError, EmulatorUnreachable, segment
 from face_api_emulator.client.models import (
     CredentialState,
+    Fact,
     Health,
     ListedCredential,
     ListedFace,
+    Mark,
     Readiness,
     Restored,
 )
@@ -103,6 +105,10 @@ class World(Connection):
     def openapi(self, vendor: str) -> dict[str, Any]:
         """Return the OpenAPI document of a vendor's API, as the emulator serves it."""
         return self._read(dict[str, Any], "GET", f"/openapi/{vendor}.json")
+
+    def ledger(self, vendor: str | None = None, mark: Mark | None = None) -> list[Fact]:
+        """Return the facts of the vendors' contracts, with their marks and sources."""
+        return self._read(list[Fact], "GET", "/ledger", params={"vendor": vendor, "mark": mark})
 
     def credentials(self) -> list[ListedCredential]:
         """Return all credentials that have a state, such as ``expired``, with their states."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,14 +24,20 @@ from emulator.cli import app
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from face_api_emulator.client import Client, ControlError
-from face_api_emulator.client.models import TaskState
+from face_api_emulator.client.models import Mark, TaskState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOOK = "http://127.0.0.1:9/hook"  # no server listens here
 TASK = "/s2s/v2.0/task/face-reshape"
-BODY = {"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}
+BODY = json.dumps(
+    {"src_file_url": "http://127.0.0.1:9/", "version": "1.0", "features": {"jaw": 1}, "global": {}}
+).encode()
 # The task ends at once with an error, because that needs no computation.
-HEADERS = {"Authorization": "Bearer me", "X-Emulator-Fault": "error_no_face"}
+HEADERS = {
+    "Authorization": "Bearer me",
+    "Content-Type": "application/json",
+    "X-Emulator-Fault": "error_no_face",
+}
 TIMEOUT_SECONDS = 60
 
 Found = TypeVar("Found")
@@ -40,6 +48,7 @@ class World:
     """The ids of the objects that the methods and commands act on."""
 
     call: int
+    digest: str
     delivery: str
     endpoint: str
     folder: Path
@@ -66,6 +75,7 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.effects(),
     lambda me, _: me.operations(),
     lambda me, _: me.openapi("metahuman"),
+    lambda me, _: me.ledger("metahuman", Mark.GUESS),
     certificates,
     lambda me, _: me.face(next(iter(me.faces()))),
     lambda me, _: me.list_credential("a/b?c"),
@@ -101,6 +111,10 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.warnings(),
     lambda me, _: me.verify(),
     lambda me, _: me.har(last=1),
+    lambda me, _: me.kept_bodies(),
+    lambda me, world: me.call_bytes(world.call, world.digest),
+    lambda me, world: me.replay_call(world.call),
+    lambda me, _: me.keep_bodies(0),
     lambda me, _: me.forget_calls(),
     lambda me, _: me.costs(),
     lambda me, _: me.forget_costs(),
@@ -119,6 +133,7 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
 
 COMMANDS = (
     "health", "wait", "healthcheck", "doctor", "env", "listen", "openapi metahuman",
+    "ledger metahuman --mark GUESS",
     "costs", "costs --forget",
     "credentials set a/b?c revoked", "credentials list", "credentials remove a/b?c",
     "clock now", "clock freeze", "clock run", "clock advance 1", "clock travel 2030-01-01", "clock reset",
@@ -129,7 +144,8 @@ COMMANDS = (
     "lifetimes", "lifetimes perfectcorp url_seconds=5 task_timeout_s=none", "lifetimes --reset",
     "tasks progression", "tasks progression manual", "tasks progression reset",
     "calls list", "calls list --follow", "calls show {call}", "calls verify", "calls warnings",
-    "calls har {folder}/calls.har", "calls forget",
+    "calls save {call} {digest} {folder}/body.json", "calls replay {call}", "calls bodies",
+    "calls bodies 0", "calls har {folder}/calls.har", "calls forget",
     "webhooks add http://127.0.0.1:9/hook --vendor perfectcorp", "webhooks list", "webhooks deliveries",
     "webhooks replay {delivery}", "webhooks remove {endpoint}", "webhooks plan 1 after_end -c me",
     "webhooks plan -c me", "webhooks plan --forget -c me", "snapshot save {folder}/state.zip",
@@ -149,6 +165,7 @@ def world(spare: Listening, tmp_path: Path) -> World:
     """A rule, an endpoint, a delivery that failed once, a held task, and its call."""
     with Client(spare.base_url, "me") as me:
         me.reset()
+        me.keep_bodies(1_000_000)
         endpoint = me.add_endpoint(HOOK).id
         create(spare)
         delivery = until(lambda: next((found.id for found in me.deliveries() if found.attempts), None))
@@ -158,11 +175,12 @@ def world(spare: Listening, tmp_path: Path) -> World:
         rule = me.add_fault("slow", nth=99).id
         scenario = tmp_path / "monday.yaml"
         scenario.write_text("rules: [{effect: slow}]")
-        return World(until(me.calls)[-1].number, delivery, endpoint, tmp_path, rule, scenario, task)
+        digest = hashlib.sha256(BODY).hexdigest()
+        return World(until(me.calls)[-1].number, digest, delivery, endpoint, tmp_path, rule, scenario, task)
 
 
 def create(spare: Listening) -> str:
-    answer = httpx.post(f"{spare.base_url}{TASK}", json=BODY, headers=HEADERS)
+    answer = httpx.post(f"{spare.base_url}{TASK}", content=BODY, headers=HEADERS)
     return str(answer.raise_for_status().json()["data"]["task_id"])
 
 

@@ -70,7 +70,9 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
         target = {**request.scope, "path": CONSOLE, "query_string": b""}
         is_refused = gate(target)
         # Without the token, the browser gets the reason from the console's own address.
-        if "text/html" not in request.headers.get("accept", "") or (is_refused and is_refused.status_code != 401):
+        if "text/html" not in request.headers.get("accept", "") or (
+            is_refused and is_refused.status_code != 401
+        ):
             return answer_unknown_path(request, vendors)
         return RedirectResponse(CONSOLE, 307, {"Cache-Control": "no-store", "Vary": "Accept"})
 
