@@ -112,7 +112,7 @@ def _equals(given: str, token: str) -> bool:
 
 
 def _cookie_name(headers: Mapping[bytes, bytes]) -> str:
-    """Return the name of the cookie. It has the port, because browsers send cookies to all ports of a host."""
+    """Return the name of the cookie, with the port, because browsers send cookies to all ports of a host."""
     port = headers.get(b"host", b"").decode("latin-1").rpartition(":")[2]
     return f"face-emulator-{port if port.isdecimal() else 80}"
 

