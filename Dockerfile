@@ -14,9 +14,16 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 COPY container/shrink /
 RUN /shrink .venv
 
+# Without the npm registry, the image has no console.
+FROM dependencies AS console
+COPY console console
+RUN --mount=type=cache,target=/root/.npm \
+  mkdir /console && /uv/bin/python console/build.py --optional --output /console/built
+
 FROM dependencies AS project
 COPY README.md LICENSE ./
 COPY emulator emulator
+COPY --from=console /console emulator/control/console
 COPY face_api_emulator face_api_emulator
 # In a folder of its own, so that a change of the code changes only the last layer of the image.
 RUN --mount=type=cache,target=/root/.cache/uv \

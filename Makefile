@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format docs accuracy clean
+.PHONY: help run test demo console lint format docs accuracy clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -13,18 +13,24 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundl
 export UV_SYSTEM_CERTS := 1
 endif
 RUN := .venv/bin
+CONSOLE := .tools/console.stamp
+CONSOLE_SOURCES := $(wildcard console/*.json console/build.* console/src/*)
 
 help:  ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: .venv/runtime.stamp  ## Start the emulator on http://127.0.0.1:3468.
+run: .venv/runtime.stamp $(CONSOLE)  ## Start the emulator on http://127.0.0.1:3468.
 	@exec $(RUN)/face-emulator serve --host $(HOST) --port $(PORT)
 
 demo: .venv/runtime.stamp  ## Send a picture to all vendors (PHOTO=me.jpg).
 	@$(RUN)/face-emulator demo $(if $(PHOTO),"$(PHOTO)")
 
-test: lint  ## Run all checks and tests.
+test: lint $(CONSOLE)  ## Run all checks and tests.
 	$(RUN)/pytest -n auto --dist worksteal
+
+console: $(UV)  ## Build the console.
+	.tools/bin/python console/build.py
+	@touch $(CONSOLE)
 
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -45,6 +51,7 @@ docs: .venv/dev.stamp  ## Generate the reference pages, and build the site in si
 	$(RUN)/zensical build --strict
 
 clean:  ## Remove everything that was installed or generated.
+	rm -rf console/node_modules emulator/control/console/built
 	rm -rf .venv .niquests .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache demo site
 
 .venv/runtime.stamp: uv.lock pyproject.toml $(UV)
@@ -55,6 +62,11 @@ clean:  ## Remove everything that was installed or generated.
 	$(UV) sync --frozen --extra server
 	UV_PROJECT_ENVIRONMENT=.niquests $(UV) sync --frozen --only-group niquests
 	@touch $@ .venv/runtime.stamp
+
+# Without the npm registry, the emulator runs without the console, and its page says how to get it.
+$(CONSOLE): $(CONSOLE_SOURCES) $(UV)
+	@.tools/bin/python console/build.py --optional
+	@touch $@
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { \
