@@ -47,7 +47,7 @@ def build(output: Path) -> None:
     """Install the libraries of the lock file, and bundle the console into ``output``."""
     folder = find_node() or install_node()
     environment = {**os.environ, "PATH": os.pathsep.join([str(folder), os.environ["PATH"]])}
-    # Node.js brings its own certificates. Behind a proxy that inspects TLS, only the system's have the proxy's.
+    # Node.js has its own certificates. Behind a proxy that inspects TLS, the system's also have the proxy's.
     if SYSTEM_CERTIFICATES.is_file():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     npm = ["npm", "ci", "--omit=dev", "--no-progress", "--loglevel=error", "--fetch-retries=1"]

@@ -151,7 +151,7 @@ export function Clock() {
 
 function offset(seconds: number): string {
   const days = Math.abs(seconds) / 86_400;
-  const text = days >= 1 ? `${days.toFixed(1)} days` : `${(Math.abs(seconds) / 3600).toFixed(1)} hours`;
+  const text = days > 0.99 ? `${days.toFixed(1)} days` : `${(Math.abs(seconds) / 3600).toFixed(1)} hours`;
   return `${text} ${seconds > 0 ? "ahead of" : "behind"}`;
 }
 

@@ -46,6 +46,8 @@ def test_a_public_server_serves_the_control_api_only_if_it_is_switched_on(contro
     with serving("0.0.0.0", control) as url:  # noqa: S104 - what is tested
         assert httpx.get(f"{url}/_emulator/health").status_code == 200
         assert httpx.get(f"{url}/_emulator/clock").status_code == status
+        # The console needs the token that is in the printed link, because other machines can reach it.
+        assert httpx.get(f"{url}/_emulator/console/").status_code == {200: 401, 404: 404}[status]
 
 
 @pytest.mark.parametrize(
