@@ -13,6 +13,7 @@ from emulator.web.call import Intercepted
 from emulator.web.cors import Cors
 from emulator.web.edge import Edge
 from emulator.web.forms.request import FormRoute
+from emulator.web.on_demand import OnDemand, RoutesOnDemand
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
@@ -26,7 +27,8 @@ def vendor_application(
     """Return an application that serves a vendor's operations, and answers all other requests with errors.
 
     If the vendor's dialect has ``open_paths``, web pages of ``origins`` may read all responses. The routes
-    find ``world`` and ``settings`` in ``app.state``. Like the real services, the application serves no
+    find ``world`` and ``settings`` in ``app.state``. They are added at the first request, or by
+    ``app.state.routes_later``. Like the real services, the application serves no
     OpenAPI document, and does not redirect paths that end in a slash.
     """
     dialect = vendor.dialect
@@ -39,15 +41,19 @@ def vendor_application(
     app.router.route_class = FormRoute
     app.state.world = world
     app.state.settings = settings
-    for operation in vendor.operations.values():
-        for path in operation.paths:
-            app.add_api_route(
-                path,
-                operation.endpoint,
-                methods=[*operation.methods],
-                name=operation.name,
-                response_model=None,
-            )
+
+    def add_routes() -> None:
+        for operation in vendor.operations.values():
+            for path in operation.paths:
+                app.add_api_route(
+                    path,
+                    operation.endpoint,
+                    methods=[*operation.methods],
+                    name=operation.name,
+                    response_model=None,
+                )
+
+    app.state.routes_later = OnDemand(add_routes)
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
@@ -69,5 +75,6 @@ def vendor_application(
         app.add_middleware(
             Cors, origins=origins, open_paths=dialect.open_paths, expose=dialect.exposed_headers
         )
+    app.add_middleware(RoutesOnDemand, routes=app.state.routes_later)
     vendor.install(app, world, settings)
     return app

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 
 from fastapi import Request, Response
@@ -50,18 +52,25 @@ class Edge:
         self._unknown = _Served(
             (), vendor.dialect.longest_body(settings), vendor.dialect.too_large, None, None
         )
-        self._served = [
+        self._vendor = vendor
+        self._settings = settings
+
+    @cached_property
+    def _served(self) -> list[tuple[re.Pattern[str], _Served]]:
+        """Pattern and limits of each path. The operations may not be loaded before the first request."""
+        dialect, settings = self._vendor.dialect, self._settings
+        return [
             (
                 compile_path(path)[0],
                 _Served(
                     operation.methods,
-                    (operation.longest_body or vendor.dialect.longest_body)(settings),
-                    operation.too_large or vendor.dialect.too_large,
+                    (operation.longest_body or dialect.longest_body)(settings),
+                    operation.too_large or dialect.too_large,
                     operation.longest_pause_s and operation.longest_pause_s(settings),
                     operation.timed_out,
                 ),
             )
-            for operation in vendor.operations.values()
+            for operation in self._vendor.operations.values()
             for path in operation.paths
         ]
 
