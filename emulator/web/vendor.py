@@ -222,9 +222,12 @@ class Vendor:
         return tuple(name for name, field in fields.items() if LIFETIME in field.metadata)
 
 
-def _check(vendor: Vendor) -> None:
-    """Raise ValueError if two operations or two errors have the same name."""
-    _ = vendor.operations, vendor.errors
+def _checked(vendor: Vendor, package: str) -> Vendor:
+    """Return the vendor. Raise ValueError if two of its operations or errors have the same name."""
+    # Tests check the vendors of this project, so a start does not load their operations.
+    if package != SHIPPED:
+        _ = vendor.operations, vendor.errors
+    return vendor
 
 
 def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
@@ -252,10 +255,7 @@ def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
         for each in found:
             if not hasattr(each, "vendor"):
                 raise ValueError(f"{each.__name__} has no vendor")
-            vendors.append(each.vendor)
-            if name != SHIPPED:
-                # Tests check the project's own vendors, so a start does not load their operations.
-                _check(each.vendor)
+            vendors.append(_checked(each.vendor, name))
     claimed: dict[str, Vendor] = {}
     for vendor in vendors:
         for claim in (vendor.name, *vendor.prefixes, *vendor.hosts, *vendor.stores):
