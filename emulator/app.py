@@ -162,8 +162,8 @@ def create_app(
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     gate = ControlGate(settings.control, settings.control_port)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(
-        Dispatch,
+    app.dispatch = Dispatch(
+        app.answer,
         vendors=vendors,
         applications=applications,
         world=world,

@@ -93,6 +93,8 @@ def serve(
     gc.disable()
     import asyncio
 
+    from uvicorn.loops.auto import auto_loop_factory
+
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
     from emulator.control.init import InitFailed
@@ -112,15 +114,18 @@ def serve(
         _watch(process)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-        asyncio.run(
-            serve_forever(
-                settings,
-                host or ["127.0.0.1"],
-                port,
-                lambda listening: _announce_json(listening) if as_json else _announce(listening, settings),
-                tls_port=tls,
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(
+                serve_forever(
+                    settings,
+                    host or ["127.0.0.1"],
+                    port,
+                    lambda listening: (
+                        _announce_json(listening) if as_json else _announce(listening, settings)
+                    ),
+                    tls_port=tls,
+                )
             )
-        )
     except (
         AddressInUse,
         AddressUnusable,

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.web.on_demand import OnDemand, RoutesOnDemand
 from emulator.web.vendor import Vendor
@@ -41,7 +42,20 @@ class ControlApplication(FastAPI):
     ----------
     routes_later : OnDemand
         Adds the routes that the application does not have from the start.
+    dispatch : ASGI application
+        Gets all requests first, and passes those to the control API on to ``answer``.
     """
+
+    routes_later: OnDemand
+    dispatch: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        await self.dispatch(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to the control API."""
+        await super().__call__(scope, receive, send)
 
     def add_routes_later(self, add_routes: Callable[[], None], without: Collection[str]) -> None:
         """Call ``add_routes`` before the first request to any path but those of ``without``."""
