@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.cli import app
-from emulator.control.console.pages import is_built
+from emulator.control.console import is_built
 from emulator.version import VERSION
 
 COMMAND = [sys.executable, "-m", "emulator"]

@@ -17,7 +17,7 @@ from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import machine_time
 from emulator.control.gate import CONSOLE
-from emulator.control.world import Tls
+from emulator.control.status import Tls
 from emulator.server.listeners import base_url, bind, reachable
 from emulator.server.relay import Relay
 from emulator.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control.console.pages import is_built
+from emulator.control.console import is_built
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 

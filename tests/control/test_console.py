@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from vendor_data import VENDORS
 
 from emulator.app import create_app
+from emulator.control import console
 from emulator.control.console import pages
 from emulator.settings import Settings
 
@@ -28,7 +29,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "app-X.js").write_text("let a = 1;\n" * 100)
     (tmp_path / "app-Y.css").write_text("a{}")
     (tmp_path / "icon.svg").write_text("<svg/>")
-    monkeypatch.setattr(pages, "BUILT", tmp_path)
+    monkeypatch.setattr(console, "BUILT", tmp_path)
     return tmp_path
 
 
@@ -123,7 +124,7 @@ def test_the_policy_allows_only_this_server(browser: TestClient, built: Path) ->
 def test_an_installation_without_the_console_says_how_to_get_it(
     browser: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "BUILT", tmp_path / "nothing")
+    monkeypatch.setattr(console, "BUILT", tmp_path / "nothing")
     assert browser.get("/", headers=HTML).headers["location"] == CONSOLE
     answer = browser.get(CONSOLE)
     assert (answer.status_code, "make console" in answer.text) == (404, True)
@@ -186,12 +187,12 @@ def test_the_client_sends_the_token_of_the_environment(monkeypatch: pytest.Monke
         assert httpx.get(f"{server.base_url}/_emulator/ready").status_code in {200, 503}
 
 
-@pytest.mark.skipif(not pages.is_built(), reason="needs a built console (`make console`)")
+@pytest.mark.skipif(not console.is_built(), reason="needs a built console (`make console`)")
 class TestBuilt:
     """The real files, if they are built."""
 
     def test_every_file_that_another_one_names_exists_and_the_rest_is_expected(self) -> None:
-        files = {path.name: path for path in pages.BUILT.iterdir()}
+        files = {path.name: path for path in console.BUILT.iterdir()}
         page = files["index.html"].read_text()
         named = set(re.findall(rf"{CONSOLE}([\w.-]+)", page))
         scripts = "".join(path.read_text() for name, path in files.items() if name.endswith(".js"))
@@ -200,14 +201,14 @@ class TestBuilt:
         assert all(path.suffix in pages.TYPES for path in files.values())
 
     def test_the_first_load_is_small_and_has_no_viewer(self) -> None:
-        page = (pages.BUILT / "index.html").read_text()
+        page = (console.BUILT / "index.html").read_text()
         names = ["index.html", *re.findall(rf"{CONSOLE}([\w.-]+)", page)]
-        contents = [(pages.BUILT / name).read_bytes() for name in names]
+        contents = [(console.BUILT / name).read_bytes() for name in names]
         assert sum(len(gzip.compress(each)) for each in contents) < 100_000
         assert b"WebGLRenderer" not in b"".join(contents)
 
     def test_nothing_is_loaded_from_another_host(self) -> None:
-        for path in pages.BUILT.iterdir():
+        for path in console.BUILT.iterdir():
             text = path.read_text()
             assert "sourceMappingURL" not in text
             if path.suffix in {".html", ".css"}:

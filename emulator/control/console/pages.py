@@ -13,13 +13,10 @@ import anyio
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from emulator.control import console
 from emulator.control.gate import CONSOLE, ControlGate
 from emulator.control.refusals import answer_unknown_path
 from emulator.web.vendor import Vendor
-
-BUILT = Path(__file__).parent / "built"
-
-INDEX = "index.html"
 
 HEADERS = {
     # Scripts and styles of this server only, no frames, no forms. The viewer reads textures from `blob:`.
@@ -57,11 +54,6 @@ console does can be done there, with the command <code>face-emulator</code>, or 
 """
 
 
-def is_built() -> bool:
-    """Return whether this installation contains the console."""
-    return (BUILT / INDEX).is_file()
-
-
 def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> None:
     """Add the routes of the console, and the redirect from ``/`` to it."""
 
@@ -82,16 +74,18 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
     async def page(request: Request) -> Response:
         """Serve a file of the console. Every path that names no file is a view, and gets the page."""
         name = request.path_params["path"]
-        if not is_built():
+        if not console.is_built():
             return HTMLResponse(MISSING, 404, {**HEADERS, "Cache-Control": "no-store"})
         is_asset = ASSET.fullmatch(name) is not None
-        if is_asset and not (BUILT / name).is_file():
+        if is_asset and not (console.BUILT / name).is_file():
             return Response(f"the console has no file {html.escape(name)}\n", 404, media_type="text/plain")
-        name = name if is_asset else INDEX
+        name = name if is_asset else console.INDEX
         headers = dict(HEADERS)
         # The name of an asset contains a digest of its content.
         headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_asset else "no-cache"
-        plain, packed = await anyio.to_thread.run_sync(_content, name, (BUILT / name).stat().st_mtime_ns)
+        plain, packed = await anyio.to_thread.run_sync(
+            _content, name, (console.BUILT / name).stat().st_mtime_ns
+        )
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
         if is_packed:
             headers["Content-Encoding"] = "gzip"
@@ -104,7 +98,7 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
 @cache
 def _content(name: str, _changed: int) -> tuple[bytes, bytes]:
     """Return a file, and the same file compressed."""
-    data = (BUILT / name).read_bytes()
+    data = (console.BUILT / name).read_bytes()
     return data, gzip.compress(data, 6, mtime=0)
 
 
