@@ -205,7 +205,8 @@ export function Pictures({ call, heading = "Pictures and files" }: { call: Call;
 function BlobView({ call, blob, side }: { call: Call; blob: Blobbed; side: string }) {
   const [kind, setKind] = useState<"picture" | "model" | "file">("picture");
   const url = blobUrl(call, blob);
-  const caption = `${side}: ${blob.place}, ${bytes(blob.bytes)}`;
+  const isWhole = blob.place === "request" || blob.place === "response";
+  const caption = `${side}${isWhole ? "" : ` ${blob.place}`}, ${bytes(blob.bytes)}`;
   const failed = async () => {
     // Not a picture. A model begins with glTF.
     const data = await fetch(url).then((answer) => (answer.ok ? answer.arrayBuffer() : null));

@@ -898,6 +898,25 @@ interface Reshaped {
   ms: number;
 }
 
+/** Register and upload a photo, and return the id of the file. */
+async function upload(shot: Photo, headers: Record<string, string>, report: (answer: Answer) => void): Promise<string> {
+  const registered = await perform({
+    method: "POST",
+    path: "/s2s/v2.0/file",
+    headers,
+    json: { files: [{ content_type: shot.file.type || "image/jpeg", file_name: shot.name, file_size: shot.file.size }] },
+  });
+  report(registered);
+  if (registered.status >= 400) throw new Error("");
+  const file = (registered.json as { data: { files: { file_id: string; requests: { url: string; headers: Record<string, string> }[] }[] } }).data.files[0];
+  const request = file?.requests[0];
+  if (!file || !request) throw new Error("the registration has no upload URL");
+  const sent = { "Content-Type": request.headers["Content-Type"] ?? "image/jpeg" };
+  const done = await fetch(request.url, { method: "PUT", body: shot.file, headers: sent });
+  if (!done.ok) throw new Error(`the upload was refused: HTTP ${done.status}`);
+  return file.file_id;
+}
+
 function Reshape() {
   const shot = photo.value;
   const key = sender.value;
@@ -909,7 +928,7 @@ function Reshape() {
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [state, setState] = useState("");
   const [problem, setProblem] = useState("");
-  const uploaded = useRef<{ photo: string; id: string } | null>(null);
+  const uploaded = useRef<{ photo: string; id: Promise<string> } | null>(null);
   const timer = useRef(0);
   const running = useRef<AbortController | null>(null);
   const features = api?.components.schemas.Features?.properties ?? {};
@@ -941,21 +960,19 @@ function Reshape() {
     try {
       if (uploaded.current?.photo !== shot.url) {
         setState("uploading");
-        const registered = await step({
-          method: "POST",
-          path: "/s2s/v2.0/file",
-          headers,
-          json: { files: [{ content_type: shot.file.type || "image/jpeg", file_name: shot.name, file_size: shot.file.size }] },
-        });
-        const file = (registered.json as { data: { files: { file_id: string; requests: { url: string; headers: Record<string, string> }[] }[] } }).data.files[0];
-        const upload = file?.requests[0];
-        if (!file || !upload) throw new Error("the registration has no upload URL");
-        const done = await fetch(upload.url, { method: "PUT", body: shot.file, headers: { "Content-Type": upload.headers["Content-Type"] ?? "image/jpeg" }, signal: control.signal });
-        if (!done.ok) throw new Error(`the upload was refused: HTTP ${done.status}`);
-        uploaded.current = { photo: shot.url, id: file.file_id };
+        // All tasks of a photo share one upload, also those that are replaced before it ends.
+        uploaded.current = { photo: shot.url, id: upload(shot, headers, setAnswer) };
       }
+      let id: string;
+      try {
+        id = await uploaded.current.id;
+      } catch (error) {
+        uploaded.current = null;
+        throw error;
+      }
+      if (control.signal.aborted) return;
       setState("creating the task");
-      const created = await step({ method: "POST", path: "/s2s/v2.0/task/face-reshape", headers, json: { ...body, src_file_id: uploaded.current.id } });
+      const created = await step({ method: "POST", path: "/s2s/v2.0/task/face-reshape", headers, json: { ...body, src_file_id: id } });
       const task = (created.json as { data: { task_id: string } }).data.task_id;
       for (;;) {
         await new Promise((done) => setTimeout(done, POLL_MS));

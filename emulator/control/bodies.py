@@ -97,10 +97,10 @@ def bodies_router(world: World) -> APIRouter:
 
     @router.post("/calls/{number:call}/replay", responses={409: {"description": "The journal is off."}})
     async def replay_call(request: Request, number: Number) -> RecordedCall:
-        """Send a call again, and return the new call.
+        """Send a call again.
 
         The emulator sends the same method, path, headers and body to itself, as if the client had repeated
-        the call. The bodies of the call must be kept.
+        the call. The response has the new call. The bodies of the repeated call must be kept.
         """
         repeated = await _send_again(request.app, _kept(bodies, number))
         entry = None if repeated is None else world.journal.get(repeated)
