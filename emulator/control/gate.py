@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
+
+from emulator.control.console import TOKEN_PAGE
 
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
 """Paths that are always served, because orchestrators such as Docker and Kubernetes need them."""
@@ -104,6 +106,8 @@ def _check_token(scope: Scope, headers: Mapping[bytes, bytes], token: str) -> Re
         "the token is missing or wrong; open the link with the token that the server prints at its start, "
     )
     reason += "or send FACE_EMULATOR_CONTROL_TOKEN as `Authorization: Bearer <token>`"
+    if scope["path"].startswith(CONSOLE) and b"text/html" in headers.get(b"accept", b""):
+        return HTMLResponse(TOKEN_PAGE, 401, {"Cache-Control": "no-store"})
     return JSONResponse({"error": reason}, 401, {"WWW-Authenticate": "Bearer"})
 
 

@@ -159,7 +159,9 @@ def test_the_link_with_the_token_sets_a_cookie_for_its_port(built: Path) -> None
     assert client.get("/_emulator/clock", headers={**headers, "Cookie": pair}).status_code == 200
     other = {"Host": "127.0.0.1:3469", "Cookie": pair}
     assert client.get("/_emulator/clock", headers=other).status_code == 401
-    assert client.get(f"{CONSOLE}?token=wrong", headers=headers).status_code == 401
+    for query in ("", "?token=wrong"):
+        asked = client.get(f"{CONSOLE}{query}", headers={**headers, **HTML})
+        assert (asked.status_code, '<input name="token"' in asked.text) == (401, True)
     assert client.get("/", headers={**headers, **HTML}).headers["location"] == CONSOLE
 
 
