@@ -11,13 +11,22 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from emulator.control.console import TOKEN_PAGE
-
 OPEN = frozenset({"/_emulator/health", "/_emulator/ready"})
 """Paths that are always served, because orchestrators such as Docker and Kubernetes need them."""
 
 
 CONSOLE = "/_emulator/console/"
+
+ASKING_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>The console needs a token</title>
+<h1>The console needs a token</h1>
+<p>The emulator prints a link with the token at its start. In a container, the link is in the log.</p>
+<form><label>Token <input name="token" autocomplete="off" autofocus required></label>
+<button>Open</button></form>
+</html>
+"""
+"""Page for a browser that has no token."""
 
 
 class ControlGate:
@@ -107,7 +116,7 @@ def _check_token(scope: Scope, headers: Mapping[bytes, bytes], token: str) -> Re
     )
     reason += "or send FACE_EMULATOR_CONTROL_TOKEN as `Authorization: Bearer <token>`"
     if scope["path"].startswith(CONSOLE) and b"text/html" in headers.get(b"accept", b""):
-        return HTMLResponse(TOKEN_PAGE, 401, {"Cache-Control": "no-store"})
+        return HTMLResponse(ASKING_PAGE, 401, {"Cache-Control": "no-store"})
     return JSONResponse({"error": reason}, 401, {"WWW-Authenticate": "Bearer"})
 
 
