@@ -26,7 +26,7 @@ let stream: EventSource | null = null;
 let generation = 0;
 let isScheduled = false;
 
-export const FILTERS = ["vendor", "operation", "status", "fault", "warned", "warning"] as const;
+export const FILTERS = ["vendor", "operation", "status", "fault", "warned", "warning", "since", "until"] as const;
 
 /** The control API's own filters, as they are in the address. */
 export function filters(): Record<string, string> {

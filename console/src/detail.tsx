@@ -189,7 +189,7 @@ export function Pictures({ call, heading = "Pictures and files" }: { call: Call;
             <BlobView key={`s${blob.sha256}${blob.place}`} call={call} blob={blob} side="sent" />
           ))}
           {got.map((blob) => (
-            <BlobView key={`g${blob.sha256}${blob.place}`} call={call} blob={blob} side="received" />
+            <BlobView key={`g${blob.sha256}${blob.place}`} call={call} blob={blob} side="received" others={got} />
           ))}
         </div>
       ) : (
@@ -202,21 +202,22 @@ export function Pictures({ call, heading = "Pictures and files" }: { call: Call;
   );
 }
 
-function BlobView({ call, blob, side }: { call: Call; blob: Blobbed; side: string }) {
+function BlobView({ call, blob, side, others = [] }: { call: Call; blob: Blobbed; side: string; others?: Blobbed[] }) {
   const [kind, setKind] = useState<"picture" | "model" | "file">("picture");
   const url = blobUrl(call, blob);
   const isWhole = blob.place === "request" || blob.place === "response";
   const caption = `${side}${isWhole ? "" : ` ${blob.place}`}, ${bytes(blob.bytes)}`;
   const failed = async () => {
-    // Not a picture. A model begins with glTF.
+    // Not a picture. A GLB file begins with glTF, and an OBJ file with its material or a vertex.
     const data = await fetch(url).then((answer) => (answer.ok ? answer.arrayBuffer() : null));
-    const magic = data ? new TextDecoder().decode(data.slice(0, 4)) : "";
-    setKind(magic === "glTF" ? "model" : "file");
+    const begin = data ? new TextDecoder().decode(data.slice(0, 7)) : "";
+    setKind(/^(glTF|mtllib |v -?\d)/.test(begin) ? "model" : "file");
   };
+  const texture = others.find((other) => other.place.includes("texture"));
   return (
     <figure>
       {kind === "picture" && <img src={url} alt={`Picture ${caption}`} loading="lazy" onError={() => void failed()} />}
-      {kind === "model" && <Model url={url} label={`Model ${caption}`} />}
+      {kind === "model" && <Model url={url} texture={texture ? blobUrl(call, texture) : null} label={`Model ${caption}`} />}
       {kind === "file" && <div class="file">{blob.name.split(".").at(-1)}</div>}
       <figcaption>
         <span title={blob.sha256}>{caption}</span>

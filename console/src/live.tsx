@@ -1,8 +1,9 @@
 // The live list of calls.
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { attempt } from "./api";
+import { CONTROL, attempt, query } from "./api";
 import {
+  FILTERS,
   MOST,
   type Group,
   type Item,
@@ -10,6 +11,7 @@ import {
   connection,
   curlOf,
   dropped,
+  filters,
   forgetCalls,
   held,
   isPaused,
@@ -163,7 +165,7 @@ export function Live() {
     ["/", "find in the list", () => document.querySelector<HTMLInputElement>("#find")?.focus()],
   ]);
 
-  const isFiltered = ["vendor", "operation", "status", "fault", "warned", "warning"].some((name) => params.value.has(name)) || find !== "";
+  const isFiltered = FILTERS.some((name) => params.value.has(name)) || find !== "";
   return (
     <div class={`calls-view ${selected === null ? "" : "with-detail"}`}>
       <section class="list" aria-label="Calls">
@@ -370,6 +372,9 @@ function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEn
           <span class="muted">pictures {kept.value.limit > 0 ? `· ${bytes(kept.value.limit)}` : "off"}</span>
         </label>
       )}
+      <a class="button small" href={`${CONTROL}/calls.har${query(filters())}`} download="calls.har" title="Save the matching calls as an HTTP archive">
+        HAR
+      </a>
       <button type="button" class="small" aria-pressed={isPaused.value} onClick={() => pause(!isPaused.value)}>
         {isPaused.value ? `Continue (${held()} new)` : "Pause"}
       </button>

@@ -72,14 +72,17 @@ export function Stage3d({ ready, label, children }: {
   );
 }
 
-/** A GLB file at a URL. */
-export function Model({ url, label }: { url: string; label: string }) {
+/** A model at a URL: a GLB file, or an OBJ file with the URL of its texture. */
+export function Model({ url, texture, label }: { url: string; texture?: string | null; label: string }) {
   const show = (viewer: Viewer | null) => {
     if (!viewer) return;
-    fetch(url)
-      .then((answer) => answer.arrayBuffer())
-      .then((data) => viewer.showGlb(data))
-      .catch((error: Error) => notify(error.message, true));
+    const load = async () => {
+      const data = await (await fetch(url)).arrayBuffer();
+      const isGlb = new TextDecoder().decode(data.slice(0, 4)) === "glTF";
+      if (isGlb) await viewer.showGlb(data);
+      else await viewer.showObj(new TextDecoder().decode(data), texture ?? null);
+    };
+    load().catch((error: Error) => notify(error.message, true));
   };
   return (
     <div class="model">

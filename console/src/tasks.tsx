@@ -222,6 +222,7 @@ function Endpoints({ endpoints, again }: { endpoints: Endpoint[]; again: () => v
           Add endpoint
         </button>
       </form>
+      <PlanPanel />
       {added && (
         <div class="note good">
           <p>Give this secret to your receiver. It is not shown again.</p>
@@ -256,6 +257,77 @@ function Endpoints({ endpoints, again }: { endpoints: Endpoint[]; again: () => v
         </div>
       )}
     </>
+  );
+}
+
+interface Plan {
+  polls: number | null;
+  webhooks: string[] | null;
+}
+
+interface Planned {
+  plan: Plan;
+  tasks: { task: string; steps: string[] }[];
+}
+
+const ORDERS: [string, string[] | null][] = [
+  ["as usual (no plan)", null],
+  ["before the response to the creation", ["before_creation"]],
+  ["before the poll that reports the end", ["before_end"]],
+  ["after the poll that reports the end", ["after_end"]],
+  ["twice: before and after the end", ["before_end", "after_end"]],
+  ["never", []],
+];
+
+/** A scripted order of polls and webhooks, for the chosen credential. */
+function PlanPanel() {
+  const name = credential.value;
+  const scope = query({ credential: name });
+  // Only a credential with a plan has an answer, so do not ask before it is needed.
+  const [isOpen, setOpen] = useState(false);
+  const load = () => (name && isOpen ? get<Planned>(`/webhooks/plan${scope}`).catch(() => null) : Promise.resolve(null));
+  const { data, again } = useLoaded(load, `${scope}${isOpen}`);
+  useInterval(() => data && again(), 2000);
+  if (!name) {
+    return <p class="muted">Choose a credential at the top to script the order of its polls and webhooks.</p>;
+  }
+  const plan = data?.plan ?? { polls: null, webhooks: null };
+  // A plan says both. Without an order, there is no plan.
+  const set = (polls: number, webhooks: string[] | null) =>
+    attempt(() => (webhooks ? send("PUT", `/webhooks/plan${scope}`, { polls, webhooks }) : send("DELETE", `/webhooks/plan${scope}`))).then(again);
+  const order = ORDERS.findIndex(([, hooks]) => JSON.stringify(hooks) === JSON.stringify(plan.webhooks));
+  return (
+    <details class="panel" open={isOpen} onToggle={(event) => setOpen((event.target as HTMLDetailsElement).open)}>
+      <summary>Plan for {name}: script the order of its polls and webhooks</summary>
+      <div class="row wrap">
+        <label class="inline">
+          <span>Polls that report a running task</span>
+          <input
+            type="number"
+            min={0}
+            max={20}
+            placeholder="as usual"
+            value={plan.polls ?? ""}
+            onChange={(event) => void set(Number(event.currentTarget.value), plan.webhooks ?? ["after_end"])}
+          />
+        </label>
+        <label class="inline">
+          <span>Webhooks are sent</span>
+          <select value={order} onChange={(event) => void set(plan.polls ?? 1, ORDERS[Number(event.currentTarget.value)]?.[1] ?? null)}>
+            {ORDERS.map(([text], index) => (
+              <option key={text} value={index}>
+                {text}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {data?.tasks.map((each) => (
+        <p key={each.task} class="small-text">
+          <code title={each.task}>{short(each.task)}</code> <span class="muted">{each.steps.join(" → ").replaceAll("_", " ")}</span>
+        </p>
+      ))}
+    </details>
   );
 }
 
