@@ -170,7 +170,7 @@ export function Live() {
     <div class={`calls-view ${selected === null ? "" : "with-detail"}`}>
       <section class="list" aria-label="Calls">
         <Filters find={find} setFind={setFind} />
-        <div class="rows" ref={scroller} onScroll={onScroll} role="list" aria-label="Recorded calls" tabIndex={0}>
+        <div class="rows" ref={scroller} onScroll={onScroll} role={items.length ? "list" : "group"} aria-label="Recorded calls" tabIndex={0}>
           {items.length === 0 ? (
             <NoCalls isFiltered={isFiltered} />
           ) : (

@@ -211,11 +211,7 @@ function Face3d() {
     if (isOver) viewer?.setOpacity(opacity);
   }, [opacity]);
 
-  const add = async (name: string) => {
-    const kept = photo.peek();
-    await drawInto(name, (extra) => setMore([...more, extra]));
-    photo.value = kept;
-  };
+  const add = (name: string) => drawInto(name, (extra) => setMore([...more, extra]));
   return (
     <Layout
       controls={
@@ -233,7 +229,21 @@ function Face3d() {
           ))}
           {more.length < 2 && (
             <label class="field">
-              <span>Add a photo</span>
+              <span>Add a photo file</span>
+              <input
+                type="file"
+                accept="image/jpeg"
+                onChange={(event) => {
+                  const file = event.currentTarget.files?.[0];
+                  if (file) setMore([...more, { file, name: file.name, url: URL.createObjectURL(file), width: 0, height: 0 }]);
+                  event.currentTarget.value = "";
+                }}
+              />
+            </label>
+          )}
+          {more.length < 2 && (
+            <label class="field">
+              <span>Or a drawn test face, from the side</span>
               <select
                 value=""
                 onChange={(event) => {
