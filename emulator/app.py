@@ -148,7 +148,7 @@ def create_app(
     runs = _adapter_descriptions(settings)
     app.include_router(status_router(world, vendors, VERSION, app.state.progress, runs))
 
-    gate = app.state.gate = ControlGate(settings.control, settings.control_port, settings.control_token)
+    gate = app.state.gate = ControlGate(settings.control, settings.control_port, token=settings.control_token)
 
     def add_routes() -> None:
         from emulator.control.console.pages import add_console  # noqa: PLC0415 - on demand, see RoutesOnDemand

@@ -47,7 +47,7 @@ class ControlGate:
         Token that requests for the console must have, or None.
     """
 
-    def __init__(self, mode: str, port: int | None, token: str | None = None) -> None:
+    def __init__(self, mode: str, port: int | None, *, token: str | None = None) -> None:
         self._mode = mode
         self._port = port
         self._token = token
