@@ -103,6 +103,8 @@ async function open(given: Record<string, string>): Promise<void> {
   };
   stream.onerror = () => {
     connection.value = "lost";
+    // The browser connects again by itself, but not after a response that is no stream, such as a proxy's.
+    if (stream?.readyState === EventSource.CLOSED) setTimeout(() => mine === generation && void open(given), 2000);
   };
   stream.addEventListener("call", (event) => {
     waiting.push(JSON.parse((event as MessageEvent<string>).data) as Call);

@@ -196,10 +196,17 @@ export function Live() {
   );
 }
 
+/** The text of each call that was searched, because the list is searched again for every new call. */
+const texts = new WeakMap<Call, string>();
+
 function matches(call: Call, wanted: string): boolean {
-  return `${call.number} ${call.operation ?? ""} ${call.target} ${JSON.stringify(call.sent)} ${JSON.stringify(call.answer)}`
-    .toLowerCase()
-    .includes(wanted);
+  let text = texts.get(call);
+  if (text === undefined) {
+    const parts = [call.number, call.operation, call.target, JSON.stringify(call.sent), JSON.stringify(call.answer)];
+    text = parts.join(" ").toLowerCase();
+    texts.set(call, text);
+  }
+  return text.includes(wanted);
 }
 
 function Row({ item, y, height, isSelected, isOpen, show }: {
