@@ -83,6 +83,19 @@ def drop_photo(page: Page, data: bytes) -> None:
     page.dispatch_event(".drop", "drop", {"dataTransfer": transfer})
 
 
+def still_picture(page: Page) -> str:
+    """Wait until the canvas shows a model and no longer changes, and return its pixels."""
+    page.wait_for_function(
+        f"""async () => {{
+            const read = () => ({PIXELS})(document.querySelector("canvas"));
+            const before = read();
+            await new Promise(done => setTimeout(done, 250));
+            return new Set(before).size > 60 && String(before) === String(read());
+        }}"""
+    )
+    return ",".join(map(str, page.locator("canvas").evaluate(PIXELS)))
+
+
 def spread(pixels: list[int]) -> int:
     """Return the number of different colours of a canvas."""
     return len({tuple(pixels[begin : begin + 4]) for begin in range(0, len(pixels), 4)})
@@ -107,8 +120,7 @@ def test_a_dropped_picture_becomes_a_mesh_that_turns(opened: Opener, face_jpeg: 
     drop_photo(page, face_jpeg)
     expect(page.get_by_role("tab", name="Answer 200")).to_be_visible()
     canvas = page.locator("canvas")
-    page.wait_for_function(f"() => new Set(({PIXELS})(document.querySelector('canvas'))).size > 60")
-    front = canvas.evaluate(PIXELS)
+    front = list(map(int, still_picture(page).split(",")))
     assert spread(front) > 200
     assert canvas.evaluate("canvas => canvas.getContext('webgl2').isContextLost()") is False
     canvas.focus()
@@ -156,8 +168,7 @@ def test_the_80_numbers_move_the_head(opened: Opener, face_jpeg: bytes) -> None:
     take_photo(page, face_jpeg)
     expect(page.get_by_text("The head was assembled")).to_be_visible()
     expect(page.get_by_role("button", name="52 blend shapes")).to_be_visible()
-    page.wait_for_function(f"() => new Set(({PIXELS})(document.querySelector('canvas'))).size > 60")
-    old = ",".join(map(str, page.locator("canvas").evaluate(PIXELS)))
+    old = still_picture(page)
     sliders = page.get_by_role("slider", name=re.compile("blendShapes"))
     assert sliders.count() == 80
     sliders.first.fill("4")
