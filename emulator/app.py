@@ -22,6 +22,7 @@ from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
+from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
@@ -180,7 +181,7 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
         records=SqliteRecords(folder / "records.sqlite3"),
         blobs=FolderBlobs(folder / "blobs"),
         queue=LocalWorkers(pool, owns_pool=workers is None),
-        fetcher=HttpFetcher(),
+        fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
     if adapters.is_temporary:
         weakref.finalize(adapters, _remove, folder)
@@ -230,7 +231,9 @@ def _world(
     records = CachedRecords(adapters.records)
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
-    webhooks = Outbox(records, clock, ids, HttpSender())
+    webhooks = Outbox(
+        records, clock, ids, HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
+    )
     return World(
         clock=clock,
         clocks=Clocks(clock, records),

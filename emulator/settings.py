@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from emulator.backends.descriptors import open_files
 from emulator.tasks.progression import REAL, Progression
 from emulator.world.credentials import CredentialState
 
@@ -116,6 +117,34 @@ class Settings(VendorPackages):
         description="Whether the emulator's forward proxy passes on requests for hosts that the emulator "
         "does not serve, both over tunnels and as plain `http`. If false, it refuses them. The journal "
         "records them in both cases.",
+    )
+    connections: int = Field(
+        default_factory=lambda: open_files() // 2,
+        ge=1,
+        description="Largest number of open connections of clients. A further connection takes the place of "
+        "the one that has been idle for longest. If no connection is idle, the further one is refused with "
+        "status 503. The default is half the number of files that the process can open, at most 4096.",
+    )
+    head_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Real seconds in which a new connection must send a request with all its headers. A "
+        "connection that has sent nothing by then is closed; another one is answered with status 408.",
+    )
+    downloads: int = Field(
+        default_factory=lambda: open_files() // 4,
+        ge=1,
+        description="Largest number of concurrent downloads of pictures from the URLs that clients send. One "
+        "credential gets at most three quarters of them, and credentials that wait are served in turn. Half "
+        "as many webhooks are sent at once. The default is a quarter of the number of files that the process "
+        "can open, at most 2048.",
+    )
+    outgoing_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts from which the emulator may download pictures, and to which it may send webhooks, "
+        'as a JSON list of names and IP addresses such as `["*.example.com", "127.0.0.1"]`. If empty, all '
+        "hosts are allowed, including those with loopback and private addresses. Link-local addresses and "
+        "the metadata services of clouds are never called.",
     )
     body_seconds: float = Field(
         default=30.0,
