@@ -119,11 +119,12 @@ class Settings(VendorPackages):
         "records them in both cases.",
     )
     connections: int = Field(
-        default_factory=lambda: open_files() // 2,
+        default_factory=lambda: open_files() * 3 // 8,
         ge=1,
         description="Largest number of open connections of clients. A further connection takes the place of "
         "the one that has been idle for longest. If no connection is idle, the further one is refused with "
-        "status 503. The default is half the number of files that the process can open, at most 4096.",
+        "status 503. The default is three eighths of the number of files that the process can open, at most "
+        "3072.",
     )
     head_seconds: float = Field(
         default=20.0,

@@ -14,6 +14,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from emulator.server.crowd import Crowd
 from emulator.server.relay import Relay, Target
 from emulator.web.endings import ON_STOP
 from emulator.web.exchange import DROPPERS
@@ -24,9 +25,6 @@ HEAD_BYTES = 64 * 1024
 
 HEAD_FIELDS = 100
 """Largest number of headers in a request."""
-
-HEAD_SECONDS = 20.0
-"""Real seconds in which the head of a request must arrive."""
 
 TOO_LARGE = f"the head of the request has more than {HEAD_BYTES // 1024} KiB or {HEAD_FIELDS} headers"
 
@@ -59,9 +57,12 @@ class Protocol(HttpToolsProtocol):
     """
 
     relay: Relay
+    crowd: Crowd
+    head_seconds: float
+    """Real seconds in which the head of a request must arrive."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Start the time limit of the first head."""
+        """Start the time limit of the first head. Refuse the connection if there are too many."""
         super().connection_made(cast("Transport", transport))
         connection: Any = transport.get_extra_info("ssl_object")
         self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
@@ -74,11 +75,18 @@ class Protocol(HttpToolsProtocol):
         self._next: Callable[[], None] | None = None
         self._offered: list[tuple[bytes, bytes]] | None = None
         self._endings: set[Callable[[], None]] = set()
-        self._head_timer: TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+        self._head_timer: TimerHandle | None = self.loop.call_later(self.head_seconds, self._head_timed_out)
+        if not self.crowd.admit(self, self.connections):
+            self._stop_head_timer()
+            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
+            self._write_refusal("too many connections are open")
+            if not self.crowd.has_room_to_refuse(self.connections):
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit."""
         self._stop_head_timer()
+        self.crowd.note_busy(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,7 +111,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal, TOO_LARGE)
         elif self._is_in_head and self._head_bytes and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
 
     def on_message_begin(self) -> None:
         """Add the extensions to the request's scope."""
@@ -148,6 +156,7 @@ class Protocol(HttpToolsProtocol):
             self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
+            self._note_idle()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or call the function that waits for the last response."""
@@ -155,6 +164,7 @@ class Protocol(HttpToolsProtocol):
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
             begin()
+        self._note_idle()
 
     def shutdown(self) -> None:
         """Call the callbacks, then shut down."""
@@ -247,13 +257,18 @@ class Protocol(HttpToolsProtocol):
         if self._is_answering:
             # The client may have begun its next request early. The time limit of that request starts after
             # the response.
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
         elif self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
         else:
             self.transport.close()  # the client has not sent anything
 
+    def _note_idle(self) -> None:
+        if self._is_in_head and not self._is_answering and not self.transport.is_closing():
+            self.crowd.note_idle(self)
+
     def _end_head(self) -> None:
+        self.crowd.note_busy(self)
         self._is_in_head = False
         self._stop_head_timer()
 

@@ -197,9 +197,8 @@ def test_an_endless_head_is_not_kept(server: Listening) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Iterator[Listening]:
     """A server with short time limits."""
-    monkeypatch.setattr("emulator.server.protocol.HEAD_SECONDS", 0.2)
     monkeypatch.setattr("emulator.server.protocol.LINGER_SECONDS", 0.2)
-    with running_server(Settings(body_seconds=0.2), workers=workers) as server:
+    with running_server(Settings(body_seconds=0.2, head_seconds=0.2), workers=workers) as server:
         yield server
 
 
