@@ -46,7 +46,9 @@ class Crowd:
             longest = next(iter(self._idle))
             del self._idle[longest]
             connections.discard(longest)
-            longest.transport.abort()
+            # Closing sends the rest of a response that the client has not read yet.
+            transport = longest.transport
+            transport.close() if transport.get_write_buffer_size() else transport.abort()
         self._idle[member] = None
         return True
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from emulator.control.init import Scripts
+from emulator.server.access_log import AccessLog
 from emulator.server.crowd import Crowd, Greeting
 from emulator.server.listeners import BACKLOG
 from emulator.server.plan import Plan
@@ -28,19 +29,21 @@ KEEP_ALIVE_SECONDS = 75
 server would more often close a connection while a client with a connection pool sends a request on it."""
 
 
-def make_server(app: FastAPI, plan: Plan) -> Server:
-    """Return a server for an application. The server is not started yet."""
-    limits = {
+def make_server(app: FastAPI, plan: Plan, log: AccessLog | None = None) -> Server:
+    """Return a server for an application. The server is not started yet. Responses are noted in ``log``."""
+    planned = {
         "relay": plan.relay,
+        "log": log,
         "crowd": Crowd(plan.settings.connections),
         "head_seconds": plan.settings.head_seconds,
     }
     # The command line configures logging; an emulator inside a test must not print.
     config = uvicorn.Config(
         _Opening(_ForwardedHeaders(app)),
-        http=type("LimitedProtocol", (Protocol,), limits),
+        http=type("PlannedProtocol", (Protocol,), planned),
         ws="none",
         log_config=None,
+        access_log=False,  # `AccessLog` replaces it
         proxy_headers=False,
         backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=5,
