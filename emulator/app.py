@@ -42,6 +42,7 @@ from emulator.variables import unknown_variables
 from emulator.version import VERSION
 from emulator.web.application import vendor_application
 from emulator.web.dispatch import Dispatch
+from emulator.web.exchange import BodyMemory
 from emulator.web.forward import forward
 from emulator.web.vendor import Vendor, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
@@ -170,6 +171,7 @@ def create_app(
         world=world,
         gate=gate,
         body_seconds=settings.body_seconds,
+        memory=BodyMemory(settings.body_memory_bytes),
         forward=forward if settings.proxy_others else None,
     )
     return app

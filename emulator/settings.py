@@ -153,6 +153,13 @@ class Settings(VendorPackages):
         description="Longest pause in a request body, in real seconds. A whole body may take this many "
         "seconds, plus one second for every 500 bytes. A slower request is refused.",
     )
+    body_memory_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="Largest size of the request bodies of all connections together, in bytes. The first "
+        "64 KiB of each body do not count, and a single body may be longer. A body that finds no room is "
+        "answered with the vendor's error for defects, or with status 503 by the control API.",
+    )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
     )

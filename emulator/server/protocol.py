@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import socket
 import struct
 from asyncio import BaseTransport, TimerHandle, Transport
@@ -30,6 +31,13 @@ HEAD_FIELDS = 100
 
 TOO_LARGE = f"the head of the request has more than {HEAD_BYTES // 1024} KiB or {HEAD_FIELDS} headers"
 
+LONG_LENGTH = re.compile(
+    rb"^(content-length[ \t]*:[ \t]*)([0-9]{19,})(?=[ \t]*\r?$)", re.IGNORECASE | re.MULTILINE
+)
+"""A ``Content-Length`` that the parser may refuse, because it is 2^64 or more."""
+
+END_OF_HEAD = re.compile(rb"\n\r?\n")
+
 TLS_BEGIN = b"\x16\x03"
 """The first bytes of a TLS connection: a handshake, and the major version."""
 
@@ -49,6 +57,8 @@ class Protocol(HttpToolsProtocol):
     - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
       that is malformed with 400. These responses come after the responses to earlier requests. The extension
       ``ANSWERED`` makes the application record them.
+    - A ``Content-Length`` of 2^64 or more reaches the application, so that the vendor's own error answers it.
+      httptools would refuse it as malformed.
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
@@ -77,6 +87,9 @@ class Protocol(HttpToolsProtocol):
         self._early: bytearray | None = None
         self._next: Callable[[], None] | None = None
         self._offered: list[tuple[bytes, bytes]] | None = None
+        self._head = bytearray()
+        self._long_length: bytes | None = None
+        self._is_head_held = False
         self._endings: set[Callable[[], None]] = set()
         self._head_timer: TimerHandle | None = self.loop.call_later(self.head_seconds, self._head_timed_out)
         if not self.crowd.admit(self, self.connections):
@@ -104,9 +117,8 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_in_head:
             self._head_bytes += len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
+            self._head += data
+        if not self._parse(data):
             self._refuse_malformed(data)
             return
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
@@ -141,6 +153,11 @@ class Protocol(HttpToolsProtocol):
             return
         if self.parser.should_upgrade():
             return  # ``_feed`` handles the request
+        if self._long_length is not None:
+            self.headers[:] = [
+                (name, self._long_length if name == b"content-length" else value)
+                for name, value in self.headers
+            ]
         if not self.url.startswith((b"/", b"*")):
             self._note_absolute()
         super().on_headers_complete()  # raises an error if the URL is malformed
@@ -191,6 +208,40 @@ class Protocol(HttpToolsProtocol):
                 if data and self._refusal is None:
                     continue
             return
+
+    def _parse(self, data: bytes) -> bool:
+        """Parse ``data``. Return False if the request is malformed."""
+        try:
+            if not self._is_head_held:
+                self._feed(data)
+            elif END_OF_HEAD.search(self._head):
+                self._parse_long_length()
+        except httptools.HttpParserError:
+            return self._begins_long_length()
+        return True
+
+    def _begins_long_length(self) -> bool:
+        """Handle the parser's error if its cause is the ``Content-Length``. Otherwise return False."""
+        if not self._is_in_head or self._long_length is not None:
+            return False
+        found = LONG_LENGTH.search(self._head)
+        if found is None:
+            return False
+        self._long_length, self._is_head_held = found[2], True
+        if END_OF_HEAD.search(self._head):
+            try:
+                self._parse_long_length()
+            except httptools.HttpParserError:
+                return False
+        return True
+
+    def _parse_long_length(self) -> None:
+        """Parse the head with a shorter ``Content-Length``. The application gets the original one."""
+        head = LONG_LENGTH.sub(rb"\g<1>" + b"9" * 18, bytes(self._head), count=1)
+        self._is_head_held = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(head)
 
     def _parse_without_offer(self) -> None:
         version = self.parser.get_http_version().encode()
@@ -288,6 +339,7 @@ class Protocol(HttpToolsProtocol):
 
     def _end_head(self) -> None:
         self.crowd.note_busy(self)
+        self._head.clear()
         self._is_in_head = False
         self._stop_head_timer()
 
