@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import sqlite3
-import tempfile
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
+from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_later
 from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
@@ -162,7 +162,7 @@ def create_app(
         for vendor in vendors
     }
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
-    gate = ControlGate(settings.control, settings.control_port)
+    gate = ControlGate(settings.control, settings.control_port, settings.control_hosts)
     app.add_middleware(HeadAsGet)
     app.dispatch = Dispatch(
         app.answer,
@@ -202,7 +202,7 @@ async def _load(scenarios: Sequence[Scenario], world: World) -> None:
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables())
-    folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
+    folder = settings.data_dir or make_temporary_folder()
     adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
@@ -242,6 +242,7 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     if adapters.is_temporary:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
+    remove_leftovers_later()
     stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)

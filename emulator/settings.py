@@ -104,6 +104,14 @@ class Settings(VendorPackages):
         description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
         "If not set, the control API and the vendors' APIs have the same port.",
     )
+    control_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further host names under which the control API may be called, as a JSON list such as "
+        '`["emulator.ci.example", "*.svc.cluster.local"]`. `*` stands for all names. IP addresses, names '
+        "without a dot, such as a service's name in Compose, and names below `localhost` and `internal` are "
+        "always allowed. Others are refused, because a web page can let its own name lead to this machine "
+        "(DNS rebinding).",
+    )
     origins: tuple[str, ...] = Field(
         default=(),
         description="Origins of web pages that may call a vendor's API and read every response (CORS, and "

@@ -49,8 +49,8 @@ EMBEDDING: tuple[ipaddress.IPv6Network, ...] = tuple(
 )
 """IPv6 networks in which the last 32 bits of an address are an IPv4 address."""
 
-USER_INFO = re.compile(r"(?<=//)[^\s/?#\"'<>\\]+@")
-"""The user name and the password in a URL."""
+USER_INFO = re.compile(r"""((?:/|\\/|%2F){2})(?:(?!%2F|%3F|%23)[^\s/?#"'<>\\])+(@|%40)""", re.IGNORECASE)
+"""The user name and the password in a URL, which can be percent-encoded, or in a JSON text with ``\\/``."""
 
 FIRST_SECONDS = 2.0
 """Real seconds for a connection to an address of a name that has further addresses."""
@@ -68,7 +68,9 @@ class AddressRefused(Exception):
 
 def without_user(text: str) -> str:
     """Return ``text`` without the user names and passwords of its URLs."""
-    return USER_INFO.sub("***@", text) if "@" in text else text
+    if "@" not in text and "%40" not in text:
+        return text
+    return USER_INFO.sub(r"\1***\2", text)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class AddressPolicy:
             If hosts are listed, and this is not one of them.
         """
         name = host.strip("[]").rstrip(".").lower()
-        if self.hosts and not any(_is_named(name, listed.strip("[]").lower()) for listed in self.hosts):
+        if self.hosts and not any(is_named(name, listed.strip("[]").lower()) for listed in self.hosts):
             raise AddressRefused(f"{host} is not in the setting `outgoing_hosts`")
 
     @staticmethod
@@ -302,7 +304,8 @@ def _pool_of(
     )
 
 
-def _is_named(name: str, listed: str) -> bool:
+def is_named(name: str, listed: str) -> bool:
+    """Return whether ``listed`` is the host ``name``, or a pattern for it such as ``*.example.com``."""
     return name.endswith(listed[1:]) if listed.startswith("*.") else name == listed.rstrip(".")
 
 

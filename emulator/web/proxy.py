@@ -22,7 +22,7 @@ ANSWERED = "face_emulator.answered"
 def not_served(authority: str) -> str:
     """Return a message that says why the proxy refuses a host, and which setting allows the host."""
     return (
-        f"the proxy serves the vendors' names only, not {authority}; "
+        f"the proxy serves the vendors' names only, not {authority.rpartition('@')[2]}; "
         "FACE_EMULATOR_PROXY_OTHERS=true lets other hosts pass"
     )
 

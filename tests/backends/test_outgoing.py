@@ -250,6 +250,8 @@ def test_slow_lookups_of_one_caller_do_not_delay_another(monkeypatch: pytest.Mon
         ("http://host/a@b", "http://host/a@b"),
         ("http://us@er:pa@ss@host/", "http://***@host/"),
         ("mail me@example.com", "mail me@example.com"),
+        ("?u=http%3A%2F%2Fuser%3Ap%40ss%40host%2Fa%40b", "?u=http%3A%2F%2F***%40host%2Fa%40b"),
+        (r'{"u":"http:\/\/user:pass@host\/a@b"', r'{"u":"http:\/\/***@host\/a@b"'),
     ],
 )
 def test_user_names_and_passwords_of_urls_are_not_shown(text: str, shown: str) -> None:
