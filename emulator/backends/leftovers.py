@@ -20,6 +20,10 @@ NAME = re.compile(rf"{PREFIX}([0-9]{{1,9}})-\w+")
 """The name of a temporary folder. The number is the id of the process that made it."""
 
 
+THREAD = "face-emulator-leftovers"
+"""Name of the thread that removes folders."""
+
+
 def make_temporary_folder() -> Path:
     """Make a temporary folder for this process."""
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
@@ -45,7 +49,7 @@ def remove_leftovers() -> None:
 
 def remove_leftovers_later() -> None:
     """Remove the folders in a thread, because they can be large. The program does not wait for it."""
-    threading.Thread(target=remove_leftovers, name="face-emulator-leftovers", daemon=True).start()
+    threading.Thread(target=remove_leftovers, name=THREAD, daemon=True).start()
 
 
 def _is_own(folder: Path) -> bool:

@@ -4,12 +4,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
+from emulator.app import create_app
 from emulator.backends.folder_lock import LOCK, sole_user
-from emulator.backends.leftovers import make_temporary_folder, remove_leftovers
+from emulator.backends.leftovers import THREAD, make_temporary_folder, remove_leftovers
+from emulator.backends.queue.pool import WorkerPool
+from emulator.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +66,14 @@ def test_a_locked_folder_stays(tmp_path: Path) -> None:
         assert folder.exists()
     remove_leftovers()
     assert not folder.exists()
+
+
+def test_a_start_removes_the_folder_of_a_killed_server(tmp_path: Path, workers: WorkerPool) -> None:
+    killed = filled(tmp_path / f"face-emulator-{ended_process()}-killed")
+    with TestClient(create_app(Settings(), workers=workers)):
+        for thread in threading.enumerate():
+            if thread.name == THREAD:
+                thread.join(30)
+        assert not killed.exists()
+        assert len(list(tmp_path.glob(f"face-emulator-{os.getpid()}-*"))) == 1
+    assert list(tmp_path.iterdir()) == []
