@@ -29,6 +29,7 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
+from emulator.control.guard import JsonGuard
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
 from emulator.control.router import control_router
@@ -158,6 +159,7 @@ def create_app(
         for vendor in vendors
     }
     gate = ControlGate(settings.control, settings.control_port)
+    app.add_middleware(JsonGuard)
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         Dispatch,

@@ -129,8 +129,8 @@ class Settings(VendorPackages):
     journal_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=0,
-        description="Approximate limit of the memory for the journal, in bytes. The oldest calls are deleted "
-        "first.",
+        description="Approximate limit of the memory for recorded calls, in bytes. The oldest calls are "
+        "deleted first. Calls that were read can take the same amount again.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,

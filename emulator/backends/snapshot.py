@@ -35,7 +35,12 @@ T = TypeVar("T")
 
 FORMAT = 1
 MANIFEST, ENTRIES, KEYS, BLOB = "manifest.json", "records.jsonl", "blobs.jsonl", "blobs/{}"
-LONGEST_LINE = 64 * 1024 * 1024
+LONGEST_LINE = 8 * 1024 * 1024
+"""Longest line of a snapshot, in bytes. The emulator writes no longer ones."""
+
+MOST_MEMBERS = 300_000
+"""Largest number of commas and opening brackets in a line. No other thread can run while a line is parsed."""
+
 LARGEST_COUNT = 2**63 - 1
 
 
@@ -301,13 +306,19 @@ def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
     if name not in archive.namelist():
         raise SnapshotInvalid(f"it does not contain {name}")
     with archive.open(name) as lines:
-        while line := lines.readline(LONGEST_LINE):
+        while line := lines.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise SnapshotInvalid(f"{name} contains a line of more than {LONGEST_LINE} bytes")
+            if line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_MEMBERS:
+                raise SnapshotInvalid(f"{name} contains a line of more than {MOST_MEMBERS} members")
             yield _json(line, name)
 
 
 def _json(text: bytes, where: str) -> Any:
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise SnapshotInvalid(f"{where} contains JSON that is nested too deeply") from error
     except ValueError as error:
         raise SnapshotInvalid(f"{where} contains invalid JSON: {error}") from error
 

@@ -72,7 +72,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     @app.exception_handler(UnknownFault)
     @app.exception_handler(LifetimeRefused)
     async def not_there(_request: Request, error: Exception) -> JSONResponse:
-        return _refused(str(error))
+        return refused(str(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -81,18 +81,18 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
             {"loc": [_printable(step) for step in each["loc"]], "msg": each["msg"], "type": each["type"]}
             for each in error.errors()
         ]
-        return _refused("; ".join(_reason(each, request) for each in error.errors()), detail)
+        return refused("; ".join(_reason(each, request) for each in error.errors()), detail)
 
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404 and error.detail == "Not Found":
             return answer_unknown_path(request, vendors)
         if error.status_code == 422:
-            return _refused(error.detail)
+            return refused(error.detail)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
+def refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
     """Return a 422 with FastAPI's ``detail``, and with ``error``, which all errors of this API have."""
     detail = detail or [{"loc": ["body"], "msg": reason, "type": "value_error"}]
     return JSONResponse(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+import anyio.to_thread
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +21,12 @@ from emulator.web.vendor import Vendor
 from emulator.world.credentials import CredentialState
 from emulator.world.faults.rules import FaultRule
 from emulator.world.text import Text
+
+MOST_BYTES: Final = 256 * 1024
+"""Largest uploaded file, in bytes."""
+
+DEEPEST: Final = 100
+"""Largest depth of brackets in a file."""
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 """Suffixes of the names of scenario files."""
@@ -177,10 +185,47 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
     return _parse(file_name, text, Scenario)
 
 
-def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
+async def parse_upload(file_name: str, body: bytes) -> Scenario:
+    """Return the scenario in an uploaded file. It is parsed in a thread, because YAML takes long.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If the file is too large, or not a valid scenario.
+    """
+    if len(body) > MOST_BYTES:
+        raise ScenarioUnreadable(file_name, f"it has more than {MOST_BYTES} bytes")
     try:
-        document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise ScenarioUnreadable(file_name, "it is not UTF-8") from error
+    return await anyio.to_thread.run_sync(parse_scenario, file_name, text)
+
+
+class _Loader(yaml.SafeLoader):
+    """A YAML loader without aliases. A few aliases of aliases can stand for millions of values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs lack it
+            raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
+    # Both parsers are recursive, and PyYAML needs seconds to fail at its limit.
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{]|[\]}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ScenarioUnreadable(file_name, "it is nested too deeply")
+    try:
+        document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    except RecursionError as error:
+        raise ScenarioUnreadable(file_name, "it is nested too deeply") from error
+    except (ValueError, yaml.YAMLError) as error:  # YAML's dates and numbers can be out of range
         raise ScenarioUnreadable(file_name, str(error)) from error
     if not isinstance(document, dict):
         raise ScenarioUnreadable(

@@ -487,9 +487,9 @@ class RecordedCall:
     """
     Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` or `credential`). Null if no fault was injected.
     """
-    warnings: list[dict[str, str]]
+    warnings: list[dict[str, str | int]]
     """
-    Warnings about the request, each with `code` and `detail`.
+    Warnings about the request, each with `code` and `detail`. If there are more than 20 warnings of one kind, the last of them stands for the rest, and has their number in `count`.
     """
     target: str
     """

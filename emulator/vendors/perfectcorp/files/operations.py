@@ -11,7 +11,7 @@ from fastapi import Request, Response
 
 from emulator.vendors.perfectcorp.body import is_missing, read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, LegacyCallerDep
-from emulator.vendors.perfectcorp.errors import V1, V2
+from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.files.conditions import RangeUnsatisfiable, Version, read_range
 from emulator.vendors.perfectcorp.files.errors import DOWNLOAD_ERRORS, STORE, UPLOAD_ERRORS
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -95,6 +95,8 @@ async def _register(
     credential: str,
 ) -> RegisteredFiles[Any]:
     """Register files, and return them with their upload URLs."""
+    if len(files) > settings.most_files:
+        raise SHARED["InvalidParameters"].occur(sentence="files is above the allowed maximum.")
     for file in files:
         check_file(file, settings.file_bytes, settings.video_bytes)
     async with world.creations.of(credential):
