@@ -27,6 +27,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import ControlGate
 from emulator.control.guard import JsonGuard
@@ -199,7 +200,7 @@ def _store_errors(folder: Path) -> Iterator[None]:
             ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
         )
         raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
-    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+    except (OSError, StoreUnavailable, sqlite3.Error, ValueError, TypeError, LookupError) as error:
         raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 

@@ -7,7 +7,8 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -54,6 +55,10 @@ class Emulated:
         """Close the emulator."""
         self._beating.cancel()
         self.run(self._lifespan.__aexit__(None, None, None))
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Stop the event loop of an emulator that could not start."""
         self.run(self._client.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -91,3 +96,25 @@ class Emulated:
             now = time.process_time()
             self.longest_ms = max(self.longest_ms, 1000 * (now - last))
             last = now
+
+
+class Client:
+    """The methods of an HTTP client that send requests to an emulator in this process."""
+
+    def __init__(self, emulated: Emulated) -> None:
+        self._emulated = emulated
+
+    def request(self, method: str, url: str, **request: Any) -> httpx.Response:
+        """Send a request, and return the response."""
+        return self._emulated.send(method, url, **request)
+
+    def __getattr__(self, method: str) -> Callable[..., httpx.Response]:
+        return partial(self.request, method.upper())
+
+
+class World:
+    """What the calls in ``vendor_data`` need."""
+
+    def __init__(self, emulated: Emulated, key: str) -> None:
+        self.client = Client(emulated)
+        self.key = key

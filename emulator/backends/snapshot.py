@@ -28,6 +28,7 @@ import anyio.to_thread
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.records import Counter, Document, Records
 from emulator.backends.stateful import Check
+from emulator.backends.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -176,14 +177,14 @@ class _Undo:
         """Delete the added blobs, write the replaced blobs back, and log the blobs that cannot be written."""
         # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, StoreUnavailable):
                 await self._blobs.delete(key)
         self._former.seek(0)
         for found, size in self._replaced:
             data = await anyio.to_thread.run_sync(self._former.read, size)
             try:
                 await self._blobs.put(found.key, data, found.credential)
-            except OSError:
+            except (OSError, StoreUnavailable):
                 logger.exception("the blob %s could not be written back", found.key)
 
 

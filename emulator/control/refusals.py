@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.web.vendor import Vendor
 from emulator.world.faults.engine import UnknownFault
 from emulator.world.lifetimes import LifetimeRefused
@@ -73,6 +74,14 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     @app.exception_handler(LifetimeRefused)
     async def not_there(_request: Request, error: Exception) -> JSONResponse:
         return refused(str(error))
+
+    @app.exception_handler(StoreUnavailable)
+    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 503)
+
+    @app.exception_handler(Exception)
+    async def defect(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the emulator failed unexpectedly; its log has the traceback"}, 500)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

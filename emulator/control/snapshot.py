@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 from typing import IO
@@ -13,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from emulator.backends.snapshot import SnapshotInvalid, read_snapshot, save_snapshot
+from emulator.backends.unavailable import store_errors
 from emulator.control.refusals import HTTPValidationError
 from emulator.world.world import World
 
@@ -46,8 +48,10 @@ def snapshot_router(world: World, version: str) -> APIRouter:
         credits), states of credentials, clocks and fault rules.
         """
         # The file has no name, so the system deletes it when it is closed, even after a crash.
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the response is sent after this returns
-        await save_snapshot(world.records, world.blobs, file, version)
+        with store_errors(), contextlib.ExitStack() as stack:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            await save_snapshot(world.records, world.blobs, file, version)
+            stack.pop_all()  # the response is sent after this returns
         headers = {
             "Content-Length": str(file.tell()),
             "Content-Disposition": 'attachment; filename="snapshot.zip"',
@@ -70,9 +74,9 @@ def snapshot_router(world: World, version: str) -> APIRouter:
 
         Tasks that are unfinished in the snapshot start again.
         """
-        with tempfile.TemporaryFile() as file:
+        with store_errors(), tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
-                file.write(chunk)
+                await anyio.to_thread.run_sync(file.write, chunk)
             try:
                 snapshot = await read_snapshot(file, world.checks)
             except SnapshotInvalid as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, Stateful
+from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
@@ -182,7 +183,7 @@ class TaskRunner(Stateful):
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
-        record = await self._records.get(KIND, task_id)
+        record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return
         if task_id in self._performing or self._is_paused(record.credential):
@@ -197,7 +198,7 @@ class TaskRunner(Stateful):
             await asyncio.wait({work})
 
     async def _perform(self, record: Record) -> None:
-        running = await self._begin(record)
+        running = await until_stored(lambda: self._begin(record))
         if running is None:
             return  # another process performs the task, or the task was deleted
         job = self._jobs[running.kind]
@@ -205,13 +206,13 @@ class TaskRunner(Stateful):
             outcome = Outcome(error=running.forced_error)
         else:
             try:
-                outcome = await job.perform(running)
+                outcome = await until_stored(lambda: job.perform(running))
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        held = await self._change(running.id, lambda task: hold_once(task, outcome))
+        held = await until_stored(lambda: self._change(running.id, lambda task: hold_once(task, outcome)))
         if held is not None and self._is_due(held):
-            await self._end(held.id)
+            await until_stored(lambda: self._end(running.id))
         async with self._performed:
             self._performed.notify_all()
 
@@ -300,7 +301,14 @@ class TaskRunner(Stateful):
             )
             # Announce under the lock, so that the next holder of the lock finds the end already announced.
             if task is not None and job.announce is not None:
-                await job.announce(task)
+                await self._announce(task, job.announce)
+
+    async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
+        """Announce the end of a task. If the disk is full, do it in the background when it has space."""
+        try:
+            await announce(task)
+        except StoreUnavailable:
+            self._background.start(task.credential, until_stored(lambda: announce(task)))
 
     def _is_due(self, task: Task) -> bool:
         """Return whether the progression lets a task appear finished now, if its work is done."""
@@ -335,9 +343,9 @@ class TaskRunner(Stateful):
         async def end_in_time() -> None:
             moment = task.created_at + (task.progression.seconds or 0.0)
             await self._clock.wait_until(moment, task.credential)
-            performed = await self._until_performed(task.id)
+            performed = await until_stored(lambda: self._until_performed(task.id))
             if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
-                await self._end(performed.id)
+                await until_stored(lambda: self._end(task.id))
 
         before = self._timers.pop(task.id, None)
         if before is not None:

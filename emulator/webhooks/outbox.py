@@ -12,12 +12,14 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.stateful import Check, Stateful
+from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import Clock, Stopwatch, machine_time
 from emulator.ids import SeededIds
@@ -244,7 +246,7 @@ class Outbox(Stateful):
                 is_first = current.state is DeliveryState.HELD
                 return unheld(current, at)
 
-            waiting = await self._change(held.id, change)
+            waiting = await until_stored(lambda: self._change(held.id, change))
             if waiting is not None and is_first:  # otherwise another task sends it
                 await self._deliver_or_fail(waiting, first)
 
@@ -263,22 +265,24 @@ class Outbox(Stateful):
         except Exception as error:
             logger.exception("a webhook could not be delivered")
             reason = f"it could not be sent: {type(error).__name__}: {error}"
-            await self._change(waiting.id, lambda current: fail(current, reason))
+            await until_stored(lambda: self._change(waiting.id, lambda current: fail(current, reason)))
 
     async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
         """Make attempts until the delivery has ended. Set ``first`` after the first attempt."""
         delivery: Delivery | None = waiting
+        delivery_id = waiting.id
         while delivery is not None and delivery.state is DeliveryState.WAITING:
             await self._clock.wait_until(delivery.next_at, delivery.credential)
             # During the wait, the delivery may have been replayed, or its endpoint removed.
-            delivery = await self.find(delivery.id)
+            delivery = await until_stored(lambda: self.find(delivery_id))
             if delivery is None or delivery.state is not DeliveryState.WAITING:
                 break
             sent = await self._send_copies(delivery)
-            delivery = await self._note(delivery, sent)
+            delivery = await until_stored(partial(self._note, delivery, sent))
             if any(attempt.is_gone for attempt in sent):
-                await self.endpoints.disable(waiting.endpoint_id, "it answered 410")
-                await self._fail_deliveries(waiting.endpoint_id, "the endpoint answered 410")
+                await until_stored(partial(self.endpoints.disable, waiting.endpoint_id, "it answered 410"))
+                gone = "the endpoint answered 410"
+                await until_stored(partial(self._fail_deliveries, waiting.endpoint_id, gone))
             if first is not None:
                 first.set()
 

@@ -11,6 +11,7 @@ from emulator.backends.fetch import Fetcher
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
 from emulator.backends.stateful import Check, Stateful
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.pipelines.options import DEGRADE, PictureFault
@@ -81,6 +82,15 @@ class World:
     def checks(self) -> Mapping[str, Check]:
         """A validator for each kind of stored document. A snapshot with an invalid document is refused."""
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
+
+    async def storage_failure(self) -> str | None:
+        """Return why the data folder cannot be written, or None if it can."""
+        try:
+            await self.records.check()
+            await self.blobs.check()
+        except StoreUnavailable as error:
+            return str(error)
+        return None
 
     async def load(self) -> None:
         """Read the state from the database into memory, at startup and after a restore."""

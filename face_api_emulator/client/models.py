@@ -397,7 +397,7 @@ class Readiness:
 
     ready: bool
     """
-    Whether the init scripts have run and the face core is loaded.
+    Whether the init scripts have run, the face core is loaded, and the data folder can be written.
     """
     face_core_warm: bool
     """
@@ -406,6 +406,10 @@ class Readiness:
     hooks_run: bool
     """
     Whether all init scripts have run; true if there are none.
+    """
+    storage: str | None
+    """
+    Why the data folder cannot be written, such as a full disk; null if it can.
     """
 
 

@@ -19,6 +19,7 @@ from emulator.backends.records import Counter, Document, Records
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.snapshot import Manifest, SnapshotInvalid, read_snapshot, save_snapshot
 from emulator.backends.stateful import Check
+from emulator.backends.unavailable import StoreUnavailable
 
 Scenario = Callable[[Records, Blobs], Awaitable[None]]
 
@@ -154,7 +155,7 @@ KEYS = b"".join(line(key=key, credential="") for key in "abc")
         ({"records.jsonl": TASK + TASK + COUNTER}, "document twice: task 't'"),
         ({"records.jsonl": TASK + COUNTER + COUNTER}, "counter twice"),
         ({"records.jsonl": TASK.replace(b'"n"', b'"m"') + COUNTER}, "the task 't' is invalid"),
-        ({"records.jsonl": b"[" * 100_000}, "damaged"),
+        ({"records.jsonl": b"[" * 100_000}, "nested too deeply"),
         ({"blobs.jsonl": None}, "does not contain blobs.jsonl"),
         ({"blobs.jsonl": KEYS.replace(b"b", b"a")}, "key twice"),
         ({"blobs.jsonl": line(key=1, credential="")}, "invalid key"),
@@ -291,7 +292,7 @@ def test_a_restore_on_a_full_disk_changes_nothing(tmp_path: Path, snapshot: byte
         full = FullRecords(tmp_path / "records.sqlite3")
         await full.open()
         try:
-            with pytest.raises(OSError, match="no space"):
+            with pytest.raises((OSError, StoreUnavailable), match="no space"):
                 await restore(full, FullBlobs(tmp_path / "blobs", room), io.BytesIO(snapshot), {})
         finally:
             await full.close()

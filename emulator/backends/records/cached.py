@@ -77,6 +77,10 @@ class CachedRecords:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         await self._write(self._records.restore(entries))
 
+    async def check(self) -> None:
+        """Check that the database can be written."""
+        await self._records.check()
+
     async def close(self) -> None:
         """Close the database."""
         self._found.clear()

@@ -13,6 +13,7 @@ import aiosqlite
 import anyio.to_thread
 
 from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
+from emulator.backends.unavailable import store_errors
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -30,6 +31,14 @@ FORMAT = 1
 
 LOCK_TIMEOUT_SECONDS = 120
 """Seconds that a statement waits for the file's lock. A restore holds the lock until the restore ends."""
+
+USED = {
+    "records": "INSERT INTO records (kind, key, credential, document, position, version) "
+    "VALUES ('', '', '', '', 1, 1) ON CONFLICT (kind, key) DO NOTHING",
+    "counters": "INSERT INTO counters (name, credential, value) VALUES ('', '', 1) "
+    "ON CONFLICT (name, credential) DO NOTHING",
+}
+"""A statement for each table that fails if the table lacks a column or a unique key."""
 
 COLUMNS = "key, credential, document, position, version"
 
@@ -72,12 +81,22 @@ class SqliteRecords:
                 raise StoreUnreadable(
                     str(self._path), f"it has format {version}, but this version reads format {FORMAT}"
                 )
+            for table, statement in USED.items() if tables else ():
+                await self._check_table(connection, table, statement)
             # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")
             await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
         except aiosqlite.Error as error:
             raise StoreUnreadable(str(self._path), str(error)) from error
+
+    async def _check_table(self, connection: aiosqlite.Connection, table: str, statement: str) -> None:
+        try:
+            await connection.execute_fetchall(f"EXPLAIN {statement}")
+        except aiosqlite.OperationalError as error:
+            raise StoreUnreadable(
+                str(self._path), f"its table `{table}` is missing or was changed ({error})"
+            ) from error
 
     @property
     def _connection(self) -> aiosqlite.Connection:
@@ -88,7 +107,7 @@ class SqliteRecords:
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a new document."""
         try:
-            await self._connection.execute(
+            await self._execute(
                 "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
                 (kind, key, credential, json.dumps(document)),
             )
@@ -97,7 +116,7 @@ class SqliteRecords:
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a document, and replace any existing document of the same kind and key."""
-        await self._connection.execute(
+        await self._execute(
             "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
             "document = excluded.document, version = version + 1",
@@ -106,7 +125,7 @@ class SqliteRecords:
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             f"SELECT {COLUMNS} FROM records WHERE kind = ? AND key = ?",  # noqa: S608 - a constant
             (kind, key),
         )
@@ -114,16 +133,16 @@ class SqliteRecords:
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
         """Store ``document`` instead of ``record``, and return whether this succeeded."""
-        cursor = await self._connection.execute(
+        changed = await self._execute(
             "UPDATE records SET document = ?, version = version + 1 "
             "WHERE kind = ? AND position = ? AND version = ?",
             (json.dumps(document), kind, record.serial, record.version),
         )
-        return cursor.rowcount == 1
+        return changed == 1
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
             (kind, credential),
@@ -132,12 +151,11 @@ class SqliteRecords:
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
-        cursor = await self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
-        return cursor.rowcount == 1
+        return await self._execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key)) == 1
 
     async def count_up(self, name: str, credential: str = "") -> int:
         """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             "INSERT INTO counters (name, credential, value) VALUES (?, ?, 1) "
             "ON CONFLICT (name, credential) DO UPDATE SET value = value + 1 RETURNING value",
             (name, credential),
@@ -153,14 +171,20 @@ class SqliteRecords:
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
-        try:
-            await self._connection.executescript(script)
-        except aiosqlite.Error:
-            await self._connection.rollback()
-            raise
+        with store_errors():
+            try:
+                await self._connection.executescript(script)
+            except aiosqlite.Error:
+                await self._connection.rollback()
+                raise
 
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
+        with store_errors():
+            async for entry in self._export():
+                yield entry
+
+    async def _export(self) -> AsyncIterator[Document | Counter]:
         async with aiosqlite.connect(self._path, isolation_level=None) as connection:
             await connection.execute("BEGIN")
             documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
@@ -175,8 +199,24 @@ class SqliteRecords:
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
-        await self._connection.execute_fetchall("SELECT 1")
-        await anyio.to_thread.run_sync(_restore, self._path, entries)
+        await self._fetch("SELECT 1", ())
+        with store_errors():
+            await anyio.to_thread.run_sync(_restore, self._path, entries)
+
+    async def check(self) -> None:
+        """Write to the file, without a change of its content."""
+        await self._execute(f"PRAGMA user_version = {FORMAT}", ())
+
+    async def _execute(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Run a statement, and return the number of changed rows."""
+        with store_errors():
+            cursor = await self._connection.execute(statement, values)
+        return cursor.rowcount
+
+    async def _fetch(self, statement: str, values: tuple[Any, ...]) -> Iterable[Any]:
+        """Run a statement, and return its rows."""
+        with store_errors():
+            return await self._connection.execute_fetchall(statement, values)
 
     async def close(self) -> None:
         """Close the file."""
