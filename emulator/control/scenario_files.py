@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio.to_thread
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.control.dependencies import CredentialText
@@ -202,15 +201,24 @@ async def parse_upload(file_name: str, body: bytes) -> Scenario:
     return await anyio.to_thread.run_sync(parse_scenario, file_name, text)
 
 
-class _Loader(yaml.SafeLoader):
-    """A YAML loader without aliases. A few aliases of aliases can stand for millions of values."""
+def _loaded_yaml(text: str) -> Any:
+    """Return the YAML document in ``text``. Aliases are refused.
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Return the next node."""
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs lack it
-            raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", event.start_mark)
-        return super().compose_node(parent, index)
+    A few aliases of aliases can stand for millions of values.
+    """
+    import yaml  # noqa: PLC0415 - the start of a server does not need it
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack it
+                raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", mark)
+            return super().compose_node(parent, index)
+
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
@@ -222,10 +230,10 @@ def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
     if deepest > DEEPEST:
         raise ScenarioUnreadable(file_name, "it is nested too deeply")
     try:
-        document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+        document = tomllib.loads(text) if file_name.endswith(".toml") else _loaded_yaml(text)
     except RecursionError as error:
         raise ScenarioUnreadable(file_name, "it is nested too deeply") from error
-    except (ValueError, yaml.YAMLError) as error:  # YAML's dates and numbers can be out of range
+    except ValueError as error:  # also if a date or a number of YAML is out of range
         raise ScenarioUnreadable(file_name, str(error)) from error
     if not isinstance(document, dict):
         raise ScenarioUnreadable(

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.control.gate import is_loopback
@@ -67,14 +68,15 @@ async def serve(
         server = make_server(app, plan)
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
-        _relieve_garbage_collector()
         listening = plan.listening(app)
+        finishing = asyncio.create_task(asyncio.to_thread(_finish_start, app))
         announcing = asyncio.create_task(_begin(listening, plan.settings, server.scripts, on_listening))
         server.beginning = announcing
         await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
         if announcing.done() and not announcing.cancelled() and announcing.exception() is not None:
             server.should_exit = True
         await serving
+        await finishing
         announcing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await announcing
@@ -147,14 +149,16 @@ async def _begin(
         await on_listening(listening)
 
 
-def _relieve_garbage_collector() -> None:
-    """Let the garbage collector ignore what the start has created, and run less often.
+def _finish_start(app: FastAPI) -> None:
+    """Add all routes that no request has needed yet, and start the garbage collector.
 
-    Modules and models live as long as the process, but every full collection would visit them. That took a
-    seventh of the time of a poll.
+    The collector ignores what the start has created, and runs less often. Modules and models live as long as
+    the process, but every full collection would visit them. That took a seventh of the time of a poll.
     """
-    gc.collect()
+    for routes in app.state.routes_later:
+        routes.run()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 

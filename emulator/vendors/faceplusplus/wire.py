@@ -39,6 +39,8 @@ _PROXY_PAGE = (
 class KeyFields(BaseModel):
     """The fields that every request has."""
 
+    model_config = ConfigDict(defer_build=True)
+
     api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
     api_secret: Annotated[str, Field(min_length=1)] = Field(
         description="API secret that belongs to `api_key`."
@@ -62,7 +64,7 @@ class PhotoFields(KeyFields):
 class Body(BaseModel):
     """Base class of response models. The members of a response are in the order of the fields."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Rectangle(Body):

@@ -22,6 +22,7 @@ class Member(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,
         serialize_by_alias=True,
         json_schema_serialization_defaults_required=True,
     )
