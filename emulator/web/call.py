@@ -62,15 +62,15 @@ class Call:
     unknown_fault: UnknownFault | None = None
     warnings: CallWarnings = field(default_factory=CallWarnings)
 
-    def warn(self, code: str, detail: str) -> None:
-        """Add a warning about a mistake that the vendor tolerates.
+    def warn(self, code: str, detail: str, count: int = 1) -> None:
+        """Add ``count`` warnings about a mistake that the vendor tolerates.
 
         Raises
         ------
         KeyError
             If the code is unknown.
         """
-        self.warnings.add(WARNINGS[code].code, detail)
+        self.warnings.add(WARNINGS[code].code, detail, count)
 
     def warn_of_parameters(self) -> None:
         """Warn about query parameters that the operation does not have.

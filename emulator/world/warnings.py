@@ -35,9 +35,9 @@ class CallWarnings:
         self._listed: list[CallWarning] = []
         self._counts: Counter[str] = Counter()
 
-    def add(self, code: str, detail: str) -> None:
-        """Add a warning. ``detail`` is cut after ``DETAIL_CHARACTERS``."""
-        self._counts[code] += 1
+    def add(self, code: str, detail: str, count: int = 1) -> None:
+        """Add ``count`` warnings. ``detail`` is cut after ``DETAIL_CHARACTERS``."""
+        self._counts[code] += count
         if self._counts[code] <= MOST_OF_A_KIND:
             self._listed.append(CallWarning(code, detail[:DETAIL_CHARACTERS]))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.web.call import call_of
 from emulator.world.text import encodable
+from emulator.world.warnings import MOST_OF_A_KIND
 
 Text = Annotated[str, Field(strict=True), AfterValidator(encodable)]
 Body = TypeVar("Body", bound="RequestBody")
@@ -192,8 +194,12 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
         body = model.model_validate(document)
     except ValidationError as error:
         raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
-    for name in _dropped(document, body):
+    dropped = _dropped(document, body)
+    for name in itertools.islice(dropped, MOST_OF_A_KIND):
         call_of(request).warn("field-dropped", f"unknown member {name}")
+    more = sum(1 for _ in dropped)
+    if more:
+        call_of(request).warn("field-dropped", "", more)
     return body
 
 
