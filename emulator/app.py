@@ -55,6 +55,7 @@ from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans import Plans
 from emulator.world.request_ids import RequestIds
+from emulator.world.retention import Retention
 from emulator.world.world import World
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ def create_app(
                 await world.load()
             await _load(scenarios, world)
             world.journal.start()
+            retention = Retention(world, settings.retention_days)
+            retention.start()
+            stack.push_async_callback(retention.close)
             stack.push_async_callback(world.journal.close)
             stack.push_async_callback(world.webhooks.close)
             stack.push_async_callback(world.plans.close)

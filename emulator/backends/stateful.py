@@ -9,6 +9,10 @@ Check = Callable[[Mapping[str, Any]], object]
 """A function that raises ValueError, TypeError or LookupError if a stored document is invalid."""
 
 
+Oldest = Callable[[str], float]
+"""Returns the time, by the clock of a credential, before which old state of the credential is deleted."""
+
+
 class Stateful:
     """State that belongs to credentials, in memory or in the database.
 
@@ -28,3 +32,6 @@ class Stateful:
 
         The caller may have already deleted the documents in the database.
         """
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished state that is older than ``oldest`` of its credential."""

@@ -24,12 +24,15 @@ class Job:
         be idempotent, because ``settle`` runs again if the process dies before the end is recorded.
     announce : async (Task) -> None or None
         Announces the end of the task after the end is recorded.
+    discard : async (Task) -> None or None
+        Deletes the stored results of a finished task that is too old.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
     unexpected_error: str
     settle: Callable[[Task, Outcome], Awaitable[None]]
     announce: Callable[[Task], Awaitable[None]] | None = None
+    discard: Callable[[Task], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)

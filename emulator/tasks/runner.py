@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
@@ -85,6 +86,21 @@ class TaskRunner(Stateful):
     async def forget(self, credential: str | None) -> None:
         """Delete the progression of ``credential``, or all progressions if it is None. Keep the tasks."""
         await self.progressions.forget(credential)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished tasks that are too old, with their results."""
+
+        def is_old(record: Record) -> bool:
+            finished_at = record.document["finished_at"]
+            return finished_at is not None and finished_at < oldest(record.credential)
+
+        async def discard(record: Record) -> None:
+            task = Task.from_document(record.document)
+            job = self._jobs[task.kind]
+            if job.discard is not None:
+                await job.discard(task)
+
+        await delete_old(self._records, KIND, is_old, discard)
 
     async def start(self) -> None:
         """Start the queue, and resume unfinished tasks."""

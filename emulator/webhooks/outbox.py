@@ -17,8 +17,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records import Record, Records
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import Clock, Stopwatch, machine_time
@@ -45,6 +46,9 @@ from emulator.webhooks.sender import Sender, SendFailed
 logger = logging.getLogger(__name__)
 
 KIND = "webhook/delivery"
+
+ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.LOST})
+"""States of deliveries that are never sent again, unless a tester requests it."""
 
 TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)]])
 
@@ -108,6 +112,16 @@ class Outbox(Stateful):
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
         await self.endpoints.forget(credential)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished deliveries whose last attempt is too old."""
+
+        def is_old(record: Record) -> bool:
+            document = record.document
+            moments = [document["next_at"], *(attempt["at"] for attempt in document["attempts"])]
+            return document["state"] in ENDED and max(moments) < oldest(record.credential)
+
+        await delete_old(self._records, KIND, is_old)
 
     async def close(self) -> None:
         """Cancel the running deliveries and close the connections."""

@@ -116,6 +116,9 @@ class Records(Protocol):
             If two documents have the same kind and key, or two counters have the same credential and name.
         """
 
+    async def compact(self) -> None:
+        """Give the space of deleted documents back to the disk."""
+
     async def check(self) -> None:
         """Check that the database can be written."""
 

@@ -29,6 +29,15 @@ CREATE TABLE IF NOT EXISTS counters (
 FORMAT = 1
 """Version of the tables, which is stored as the ``user_version`` of the file. A new file has version 0."""
 
+INCREMENTAL = 2
+"""Value of ``auto_vacuum`` with which deleted pages can be freed in steps."""
+
+FREED_PAGES = 500
+"""Number of pages to free in one step."""
+
+LARGE_RESULT = 50
+"""Number of rows from which documents are parsed in a thread."""
+
 LOCK_TIMEOUT_SECONDS = 120
 """Seconds that a statement waits for the file's lock. A restore holds the lock until the restore ends."""
 
@@ -83,6 +92,7 @@ class SqliteRecords:
                 )
             for table, statement in USED.items() if tables else ():
                 await self._check_table(connection, table, statement)
+            await connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
             # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")
@@ -147,7 +157,10 @@ class SqliteRecords:
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
             (kind, credential),
         )
-        return [_record(row) for row in rows]
+        found = list(rows)
+        if len(found) < LARGE_RESULT:
+            return [_record(row) for row in found]
+        return await anyio.to_thread.run_sync(lambda: [_record(row) for row in found])
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
@@ -202,6 +215,19 @@ class SqliteRecords:
         await self._fetch("SELECT 1", ())
         with store_errors():
             await anyio.to_thread.run_sync(_restore, self._path, entries)
+
+    async def compact(self) -> None:
+        """Give the space of deleted documents back to the disk.
+
+        This happens in steps, because a statement makes all others wait.
+        """
+        with store_errors():
+            if await _number(self._connection, "PRAGMA auto_vacuum") != INCREMENTAL:
+                await self._connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+                await self._connection.execute("VACUUM")
+            while await _number(self._connection, "PRAGMA freelist_count"):
+                await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({FREED_PAGES})")
+            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def check(self) -> None:
         """Write to the file, without a change of its content."""

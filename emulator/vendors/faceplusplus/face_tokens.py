@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.face.landmarks import LANDMARK_COUNT
 from emulator.pipelines.options import LocatedFace
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
@@ -72,10 +73,21 @@ _STORED_FACE = TypeAdapter(StoredFace)
 class FaceTokens(Stateful):
     """The stored records of detected faces."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record, by the kind of the record."""
         return {FACE: StoredFace.from_document}
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old faces."""
+        await delete_old(
+            self._world.records,
+            FACE,
+            lambda record: record.document["created_at"] < oldest(record.credential),
+        )
 
 
 async def keep_face(world: World, api_key: str, face: LocatedFace, width: int, height: int) -> str:

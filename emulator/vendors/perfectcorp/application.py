@@ -36,7 +36,7 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
     app.state.windows = rate_windows()
     app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
-    world.add(app.state.units, Files(), *app.state.windows, *app.state.polls)
+    world.add(app.state.units, Files(world), *app.state.windows, *app.state.polls)
     app.add_middleware(NumberedResponses, ids=world.request_ids)
 
 

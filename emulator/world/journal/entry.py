@@ -88,13 +88,15 @@ class Entry(RecordedCall):
 class LazyCall:
     """A recorded call whose ``entry`` is built on access.
 
-    ``held_bytes`` is the memory that the call takes while its entry is not built.
+    ``held_bytes`` is the memory that the call takes while its entry is not built. ``ended_at`` is the time at
+    which the call ended, by the credential's clock.
     """
 
     number: int
     credential: str | None
     held_bytes: int
     build: Callable[[int], Entry]
+    ended_at: float
     _entry: Entry | None = None
 
     @property

@@ -22,7 +22,7 @@ import anyio.to_thread
 from pydantic import TypeAdapter
 
 from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.clock import ALL_CREDENTIALS, Clock, Setting
 from emulator.world.journal.entry import Entry, LazyCall
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
@@ -176,7 +176,13 @@ class Journal(Stateful):
                 if entry.number > self._last:
                     text = json.dumps(document)
                     self._append(
-                        LazyCall(entry.number, entry.exact_credential, len(text) + 200, _reading(text))
+                        LazyCall(
+                            entry.number,
+                            entry.exact_credential,
+                            len(text) + 200,
+                            _reading(text),
+                            entry.started_at,
+                        )
                     )
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
@@ -222,7 +228,9 @@ class Journal(Stateful):
         """Record a finished call. ``build`` creates the journal entry on first access."""
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
-        self._append(LazyCall(number, credential, held_bytes, lambda number: build(number, setting)))
+        self._append(
+            LazyCall(number, credential, held_bytes, lambda number: build(number, setting), setting.now())
+        )
         self._dirty.set()
         self.wake()
 
@@ -270,18 +278,29 @@ class Journal(Stateful):
     async def forget(self, credential: str | None) -> None:
         """Delete the calls of ``credential``, or all calls if it is None."""
         async with self._writing:
-            self._recorded = deque(
-                call for call in self._recorded if credential is not None and call.credential != credential
-            )
-            self._held_bytes = sum(call.held_bytes for call in self._recorded)
-            self._forget_built()
-            if self._survives:
-                # Write all remaining calls to new records, now or, after an error, at the next flush.
-                self._stale.update(key for key, _ in self._chunks)
-                self._chunks.clear()
-                self._written = 0
-                self._dirty.set()
-                await self._flush()
+            await self._keep_only(lambda call: credential is not None and call.credential != credential)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old calls."""
+
+        def is_young(call: LazyCall) -> bool:
+            return call.ended_at >= oldest(call.credential or ALL_CREDENTIALS)
+
+        if not all(map(is_young, self._recorded)):
+            async with self._writing:
+                await self._keep_only(is_young)
+
+    async def _keep_only(self, is_kept: Callable[[LazyCall], bool]) -> None:
+        self._recorded = deque(call for call in self._recorded if is_kept(call))
+        self._held_bytes = sum(call.held_bytes for call in self._recorded)
+        self._forget_built()
+        if self._survives:
+            # Write all remaining calls to new records, now or, after an error, at the next flush.
+            self._stale.update(key for key, _ in self._chunks)
+            self._chunks.clear()
+            self._written = 0
+            self._dirty.set()
+            await self._flush()
 
     async def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
         """Check that at least ``at_least`` and at most ``at_most`` calls match. None means no upper limit.

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import TypeAdapter
 
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records import Record
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
@@ -63,10 +65,39 @@ _STORED_FILE = TypeAdapter(StoredFile)
 class Files(Stateful):
     """The stored records of registered files."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record, by the kind of the record."""
-        return {FILE: StoredFile.from_document}
+        return {FILE: StoredFile.from_document, OBJECT: _check_object}
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old files with their objects, except the files of unfinished tasks."""
+        used = {
+            task.request.get("file_id") for task in await self._world.tasks.list() if not task.is_finished
+        }
+        used.discard(None)
+
+        async def discard(record: Record) -> None:
+            key = StoredFile.from_document(record.document).object
+            await self._world.blobs.delete(key)
+            await self._world.records.delete(OBJECT, key)
+
+        await delete_old(
+            self._world.records,
+            FILE,
+            lambda record: (
+                record.key not in used and record.document["created_at"] < oldest(record.credential)
+            ),
+            discard,
+        )
+
+
+def _check_object(document: Mapping[str, Any]) -> None:
+    if document:
+        raise ValueError("the record of an object is empty")
 
 
 async def register(

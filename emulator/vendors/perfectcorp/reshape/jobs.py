@@ -44,7 +44,7 @@ class Engine:
     def jobs(self) -> dict[str, Job]:
         """Return the job of each kind of task: the functions that perform, settle and announce a task."""
         return {
-            kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
+            kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce, self.discard)
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
@@ -55,6 +55,11 @@ class Engine:
         else:
             await self.units.refund(task.credential, task.id)
         await self.announcer.prepare(task)
+
+    async def discard(self, task: Task) -> None:
+        """Delete the resulting picture of an old task."""
+        if task.kind == RESHAPE and task.result is not None:
+            await self.world.blobs.delete(task.result["object"])
 
     async def reshape(self, task: Task) -> Outcome:
         """Reshape one face of the task's picture, and store the resulting picture."""

@@ -20,7 +20,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from emulator.backends.records import Record
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.errors import UnitsInsufficient
 from emulator.world.world import World
@@ -157,6 +158,14 @@ class Units(Stateful):
             for task_id in Grant.from_document(record.document).reserved:
                 if await self.world.tasks.find(task_id) is None:
                     await self.refund(record.credential, task_id)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old charges. Keep expired grants, because a key without a grant gets a new one."""
+        await delete_old(
+            self.world.records,
+            CHARGE,
+            lambda record: record.document["timestamp"] < oldest(record.credential),
+        )
 
     async def grants(self, credential: str) -> list[Grant]:
         """Return a key's grants that have not expired, in the order in which tasks use them.
