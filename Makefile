@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format docs accuracy clean
+.PHONY: help run test demo lint format docs accuracy clean fuzz
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -25,6 +25,9 @@ demo: .venv/runtime.stamp  ## Send a picture to all vendors (PHOTO=me.jpg).
 
 test: lint  ## Run all checks and tests.
 	$(RUN)/pytest -n auto --dist worksteal
+
+fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator (about 30 minutes).
+	$(RUN)/pytest -m fuzz tests/robustness
 
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")

@@ -126,3 +126,6 @@ class World:
     def __init__(self, emulated: Emulated, key: str) -> None:
         self.client = Client(emulated)
         self.key = key
+
+
+Emulate = Callable[..., Emulated]

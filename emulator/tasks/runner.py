@@ -14,13 +14,34 @@ from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.records.purge import delete_old
-from emulator.backends.stateful import Check, Oldest, Stateful
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    belongs_to_its_key,
+    require,
+    strictly,
+)
 from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
-from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, note_poll, released, start
+from emulator.tasks.task import (
+    STORED,
+    Outcome,
+    Task,
+    TaskState,
+    check_state,
+    finish,
+    hold_once,
+    note_poll,
+    released,
+    start,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +98,25 @@ class TaskRunner(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """Validators of stored tasks and progressions. A task must have a known kind and valid times."""
         return {KIND: self._check, **self.progressions.checks}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A task must be stored under its id, and a progression under its credential."""
+        return {KIND: self._check_entry, PROGRESSION: belongs_to_its_key}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a task without the secret parts of the URLs in its request."""
+        if kind != KIND:
+            return document
+        request = {
+            name: bare_url(value) if isinstance(value, str) and "://" in value else value
+            for name, value in document["request"].items()
+        }
+        body = request.get("body")
+        if isinstance(body, dict):
+            urls = {name: bare_url(value) for name, value in body.items() if "://" in str(value)}
+            request["body"] = {**body, **urls}
+        return {**document, "request": request}
 
     async def load(self) -> None:
         """Read the progressions. Detach all tasks from their plans, because a restart loses the plans."""
@@ -337,7 +377,15 @@ class TaskRunner(Stateful):
         task = Task.from_document(document)
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
-        task.check_times()
+        strictly(STORED, document)
+        check_state(task)
+        check = self._jobs[task.kind].check
+        if check is not None:
+            check(task)
+
+    def _check_entry(self, entry: Stored) -> None:
+        task = Task.from_document(entry.document)
+        require((task.id, task.credential) == (entry.key, entry.credential), "the id must be the key")
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""

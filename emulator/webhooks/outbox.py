@@ -13,13 +13,22 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from emulator.backends.records import Record, Records
 from emulator.backends.records.purge import delete_old
-from emulator.backends.stateful import Check, Oldest, Stateful
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    require,
+    strictly,
+)
 from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import Clock, Stopwatch, machine_time
@@ -50,7 +59,8 @@ KIND = "webhook/delivery"
 ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.LOST})
 """States of deliveries that are never sent again, unless a tester requests it."""
 
-TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)]])
+STORED = TypeAdapter(Delivery)
+"""Validates the types of a stored delivery."""
 
 
 class ReplayRefused(Exception):
@@ -89,6 +99,17 @@ class Outbox(Stateful):
         The vendor of a delivery must send webhooks, and the times must be numbers.
         """
         return {KIND: self._check, **self.endpoints.checks}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A delivery and an endpoint must be stored under their ids."""
+        return {KIND: self._check_entry, **self.endpoints.entry_checks}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an endpoint or a delivery without its secret, and without the secret parts of its URL."""
+        if kind == KIND:
+            return {**document, "url": bare_url(document["url"])}
+        return self.endpoints.without_secrets(kind, document)
 
     async def load(self) -> None:
         """Resume all unfinished deliveries, at startup and after a restore."""
@@ -361,7 +382,14 @@ class Outbox(Stateful):
         delivery = Delivery.from_document(document)
         if delivery.vendor not in self.endpoints.sources:
             raise ValueError(f"{delivery.vendor!r} has no webhooks")
-        TIMES.validate_python([delivery.next_at, *(attempt.at for attempt in delivery.attempts)])
+        strictly(STORED, document)
+        needs_message = {DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.DELIVERED}
+        require(delivery.message is not None or delivery.state not in needs_message, "the message is missing")
+
+    def _check_entry(self, entry: Stored) -> None:
+        delivery = Delivery.from_document(entry.document)
+        stored = (delivery.id, delivery.credential)
+        require(stored == (entry.key, entry.credential), "the id must be the key")
 
     def _policy(self, delivery: Delivery) -> Policy:
         return self.endpoints.sources[delivery.vendor].policy

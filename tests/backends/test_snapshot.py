@@ -55,9 +55,13 @@ async def state(records: Records, blobs: Blobs) -> object:
     )
 
 
+async def loaded() -> None:
+    pass
+
+
 async def restore(records: Records, blobs: Blobs, file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
     snapshot = await read_snapshot(file, checks)
-    await snapshot.restore(records, blobs)
+    await snapshot.restore(records, blobs, loaded)
     await snapshot.drop_other_blobs(blobs)
     return snapshot.manifest
 
@@ -149,7 +153,7 @@ KEYS = b"".join(line(key=key, credential="") for key in "abc")
         ({"records.jsonl": TASK + line(name="a", credential="")}, "not a Counter"),
         ({"records.jsonl": TASK + line(name="a", credential="", value=-1)}, "invalid value"),
         ({"records.jsonl": TASK + line(name="a", credential="", value=2**63)}, "invalid value"),
-        ({"records.jsonl": TASK + line(name="\ud800", credential="", value=1)}, "invalid name"),
+        ({"records.jsonl": TASK + line(name="\ud800", credential="", value=1)}, "surrogates not allowed"),
         ({"records.jsonl": line(kind="task", key="t", credential="", document=[])}, "invalid document"),
         ({"records.jsonl": line(kind="task", key="t", credential=None, document={})}, "invalid credential"),
         ({"records.jsonl": TASK + TASK + COUNTER}, "document twice: task 't'"),

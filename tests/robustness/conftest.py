@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated import Emulated
+from emulated import Emulate, Emulated
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import Clock
 from emulator.settings import Settings
-
-Emulate = Callable[..., Emulated]
 
 
 @pytest.fixture(scope="module")

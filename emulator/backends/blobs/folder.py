@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from emulator.backends.blobs.protocol import BlobKey
+from emulator.backends.private import make_private_folder
 from emulator.backends.unavailable import store_errors
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class FolderBlobs:
 
 
 def _write(path: Path, head: bytes, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     # Write to a temporary file and rename it, so that no reader sees an incomplete blob.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
     try:
@@ -183,7 +184,7 @@ def _check(folder: Path) -> None:
 
 def _delete_unfinished(folder: Path) -> None:
     # Create the folder now, so that a missing permission is reported at startup.
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for path in _files(folder):
         if path.suffix == UNFINISHED:
             path.unlink(missing_ok=True)

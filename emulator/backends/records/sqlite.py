@@ -12,6 +12,7 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
+from emulator.backends.private import make_private_folder, open_private
 from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
 from emulator.backends.unavailable import store_errors
 
@@ -72,7 +73,9 @@ class SqliteRecords:
         StoreUnreadable
             If the file is not a database, or its tables have another format.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
+        # SQLite gives its other files the mode of this one.
+        open_private(self._path).close()
         connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)

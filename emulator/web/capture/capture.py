@@ -7,7 +7,6 @@ built later, when it is first read.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,6 +22,7 @@ from emulator.web.capture.content import (
     begins_json,
     is_binary,
     is_text,
+    parsed,
     text_without_blobs,
     without_blobs,
 )
@@ -77,7 +77,7 @@ class PlainBody:
         content = self._content
         if content.is_whole and self._is_json:
             with contextlib.suppress(ValueError, RecursionError):  # then show it as text
-                document = json.loads(without_blobs(bytes(content.kept)))
+                document = parsed(without_blobs(bytes(content.kept)))
                 return {"kind": "json", "bytes": content.size, "json": redaction.document(document)}
         if content.is_whole and b"\0" not in content.kept:
             text = content.kept.decode("utf-8", "replace")
@@ -205,7 +205,7 @@ class Capture:
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,
-                    "json": redaction.document(json.loads(text)),
+                    "json": redaction.document(parsed(text)),
                 }
         text = redaction.text(text_without_blobs(text))[:TEXT_BYTES]
         return {"kind": "text", "bytes": self.answer_bytes, "text": text}

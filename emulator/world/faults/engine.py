@@ -14,11 +14,19 @@ from dataclasses import dataclass, replace
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.rules import ActiveRule, FaultRule, FaultTarget, chance, from_document, to_document
+from emulator.world.faults.rules import (
+    ACTIVE,
+    ActiveRule,
+    FaultRule,
+    FaultTarget,
+    chance,
+    from_document,
+    to_document,
+)
 from emulator.world.operation import WEBHOOK, Contract, Operation, callable_names
 
 KIND = "fault"
@@ -119,6 +127,19 @@ class Faults(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored rules."""
         return self._cache.checks
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A rule must belong to the credential in its ``match``, and be one that ``add`` accepts."""
+        return {KIND: self._check_entry}
+
+    def _check_entry(self, entry: Stored) -> None:
+        active = strictly(ACTIVE, entry.document)
+        require(active.credential == entry.credential, "the credential must be the one of the rule")
+        try:
+            self.check(active.rule)
+        except UnknownFault as error:
+            raise ValueError(str(error)) from error
 
     async def load(self) -> None:
         """Read the rules from the database."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from emulator.clock import ALL_CREDENTIALS
+from emulator.clock import ALL_CREDENTIALS, Count, Moment
 from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text, is_found
 
@@ -122,9 +122,9 @@ class ActiveRule:
     """
 
     rule: FaultRule
-    added_at: float
-    seen: Mapping[str, int] = field(default_factory=dict)
-    fired: int = 0
+    added_at: Moment
+    seen: Mapping[str, Count] = field(default_factory=dict)
+    fired: Count = 0
 
     @property
     def credential(self) -> str:

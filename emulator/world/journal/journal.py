@@ -12,18 +12,28 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import anyio.to_thread
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Oldest, Stateful
-from emulator.clock import ALL_CREDENTIALS, Clock, Setting
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    require,
+    strictly,
+)
+from emulator.clock import ALL_CREDENTIALS, Clock, Count, Moment, Setting
 from emulator.world.journal.entry import Entry, LazyCall
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
 
@@ -32,6 +42,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 KIND = "journal"
+
+URL = re.compile(r"https?://[^\s\"'<>\\]+")
+"""A URL in a text."""
 
 FLUSH_SECONDS = 1.0
 """Seconds until a new call is written to the database. A ``kill -9`` loses unwritten calls."""
@@ -44,6 +57,65 @@ CHUNK_BYTES: Final = 256 * 1024
 
 READ_CHUNK: Final = 20
 """Number of calls that a reader of the stream holds at once."""
+
+
+class _Described(BaseModel):
+    """A file or other binary data in a stored call."""
+
+    bytes: Count
+    sha256: str
+    file_name: str | None = None
+    content_type: str | None = None
+
+
+_Field = str | _Described
+
+
+class _Body(BaseModel):
+    """A body in a stored call."""
+
+    kind: Literal["json", "form", "multipart", "text", "binary"]
+    bytes: Count
+    text: str | None = None
+    sha256: str | None = None
+    fields: dict[str, _Field | list[_Field]] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_form = self.kind in {"form", "multipart"}
+        require((self.fields is not None) is is_form, "only a form has fields")
+        require((self.text is not None) is (self.kind == "text"), "only a text has a text")
+        require((self.sha256 is not None) is (self.kind == "binary"), "only binary data has a digest")
+        return self
+
+
+class _Fault(BaseModel):
+    """The fault of a stored call."""
+
+    source: str
+    effect: dict[str, Any]
+
+
+class _StoredCall(BaseModel):
+    """The parts of a stored call that ``Entry`` does not describe exactly."""
+
+    number: Annotated[Count, Field(ge=1)]
+    status: Annotated[int, Field(ge=100, le=599)] | None
+    started_at: Moment
+    real_started_at: Moment
+    duration_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    sent: _Body | None
+    answer: _Body | None
+    fault: _Fault | None
+    warnings: list[_StoredWarning]
+
+
+class _StoredWarning(BaseModel):
+    """A warning of a stored call."""
+
+    code: str
+    detail: str
+    count: Annotated[Count, Field(ge=1)] = 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +132,22 @@ class _Chunk:
 
 
 CALLS = TypeAdapter(_Chunk)
+
+STORED_CALL = TypeAdapter(_StoredCall)
+
+
+def _check_entry(entry: Stored) -> None:
+    """Check a stored record of calls, with its key. Raise ValueError if it is invalid."""
+    document = entry.document
+    require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
+    for call in document["calls"]:
+        strictly(STORED_CALL, call)
+    require(type(document["last"]) is type(document["overrun"]) is int, "the numbers must be integers")
+    numbers = [call["number"] for call in document["calls"]]
+    require(numbers == sorted(set(numbers)), "the calls must be in order")
+    require(entry.key == str(_newest(document)), "the key must be the number of the last call")
+    require(0 <= document["overrun"] <= 2**53, "the number of the last deleted call is out of range")
+    require(max([0, *numbers]) <= document["last"] <= 2**53, "the number of the last call is out of range")
 
 
 @dataclass(frozen=True)
@@ -144,6 +232,16 @@ class Journal(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored calls."""
         return {KIND: CALLS.validate_python}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The validator of stored calls with their key."""
+        return {KIND: _check_entry}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return calls without the secret parts of URLs. Other secrets are already masked."""
+        del kind
+        return {**document, "calls": _without_secrets(document["calls"])}
 
     async def load(self) -> None:
         """Read the calls from the database, at startup and after a restore.
@@ -440,6 +538,15 @@ def _parts(calls: Sequence[LazyCall]) -> Iterator[list[LazyCall]]:
             part, size = [], 0
     if part:
         yield part
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return a JSON value in which each URL lacks its user, password, query and fragment."""
+    if isinstance(value, str):
+        return URL.sub(lambda found: bare_url(found[0]), value) if "://" in value else value
+    if isinstance(value, dict):
+        return {name: _without_secrets(member) for name, member in value.items()}
+    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 def _reading(text: str) -> Callable[[int], Entry]:

@@ -35,7 +35,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type=_TYPES[PurePath(name).suffix])
+    return Response(data, headers=headers, media_type=_TYPES.get(PurePath(name).suffix))
 
 
 def unique_name(upload_name: str | None, number: bytes, ending: str) -> str:

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from emulator.backends.records import Record
 from emulator.backends.records.purge import delete_old
-from emulator.backends.stateful import Check, Oldest, Stateful
+from emulator.backends.stateful import Check, Oldest, Stateful, strictly
+from emulator.clock import Moment
 from emulator.world.world import World
 
 FILE = "metahuman/file"
@@ -20,7 +21,7 @@ FILE = "metahuman/file"
 class StoredFile:
     """The record of a static file. ``created_at`` is a Unix time in seconds, by the token's clock."""
 
-    created_at: float
+    created_at: Moment
 
 
 _STORED_FILE = TypeAdapter(StoredFile)
@@ -35,7 +36,7 @@ class StaticFiles(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record."""
-        return {FILE: _STORED_FILE.validate_python}
+        return {FILE: lambda document: strictly(_STORED_FILE, document)}
 
     async def purge(self, oldest: Oldest) -> None:
         """Delete old files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -12,8 +13,8 @@ from pydantic import TypeAdapter
 
 from emulator.backends.records import Record
 from emulator.backends.records.purge import delete_old
-from emulator.backends.stateful import Check, Oldest, Stateful
-from emulator.clock import ALL_CREDENTIALS
+from emulator.backends.stateful import Check, Oldest, Stateful, strictly
+from emulator.clock import ALL_CREDENTIALS, Moment
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
@@ -45,7 +46,7 @@ class StoredFile:
     """A registered file: the key under which its bytes are stored, and the time of the registration."""
 
     object: str
-    created_at: float
+    created_at: Moment
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
@@ -56,7 +57,7 @@ class StoredFile:
         ValueError
             If the JSON object is not a valid file.
         """
-        return _STORED_FILE.validate_python(document)
+        return strictly(_STORED_FILE, document)
 
 
 _STORED_FILE = TypeAdapter(StoredFile)
@@ -104,12 +105,17 @@ async def register(
     file: AnyFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
 ) -> tuple[str, AnyFile, str]:
     """Register a file, and return its id, the file and its upload URL."""
-    file_id = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
     kind = file.content_type.rpartition("/")[2]
     extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
     key = f"ttl30/{(await world.ids.draw(credential, OBJECT, 16)).hex()}.{extension}"
     stored = StoredFile(key, world.clock.now(credential))
-    await world.records.create(FILE, file_id, credential, asdict(stored))
+    file_id = ""
+    while not file_id:
+        drawn = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
+        # After the restore of a snapshot without its counters, ids can be taken.
+        with contextlib.suppress(KeyError):
+            await world.records.create(FILE, drawn, credential, asdict(stored))
+            file_id = drawn
     await world.records.put(OBJECT, key, credential, {})
     headers = {name.lower(): value for name, value in upload_headers(file).items()}
     url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)

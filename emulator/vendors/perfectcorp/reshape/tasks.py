@@ -53,7 +53,11 @@ async def new_task(
         if not await world.blobs.exists(key):
             missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
             raise CREATION[missing].occur()
-    task_id = base64.urlsafe_b64encode(await world.ids.draw(credential, "perfectcorp/task", 48)).decode()
+    task_id = ""
+    # After the restore of a snapshot without its counters, ids can be taken.
+    while not task_id or await world.tasks.find(task_id) is not None:
+        drawn = await world.ids.draw(credential, "perfectcorp/task", 48)
+        task_id = base64.urlsafe_b64encode(drawn).decode()
     request = {
         "file_id": body.src_file_id,
         "object": key,
