@@ -57,7 +57,7 @@ def fill(emulated: Emulated) -> tuple[str, str]:
     hook = {"url": f"http://127.0.0.1:9/?key={PASSWORD}"}
     endpoint = emulated.send("POST", "/_emulator/webhooks/endpoints", json=hook, params={"credential": KEY})
     schema = {"schema": ("schema.json", b'{"hair": ["a"]}', "application/json")}
-    emulated.send("POST", "/glb_const/load_schema", data={"token": KEY}, files=schema)
+    emulated.send("PUT", "/glb_const/schema", data={"token": KEY}, files=schema)
     emulated.send(
         "PUT", "/_emulator/lifetimes", json={"perfectcorp": {"url_seconds": 9}}, params={"credential": KEY}
     )
@@ -116,7 +116,7 @@ def test_a_snapshot_without_secrets_has_none_and_can_be_restored(stored: tuple[E
     assert calls["total"] > 1
     tasks = emulated.send("GET", "/_emulator/tasks", params={"credential": name}).json()
     assert len(tasks) == 1
-    got = emulated.send("POST", "/glb_const/get_schema", data={"token": name})
+    got = emulated.send("POST", "/glb_const/schema", data={"token": name})
     assert got.json()["result"] == {"schema": {"hair": ["a"]}} or "hair" in got.text
     history = emulated.send("GET", "/s2s/v1.0/client/credit", headers={"Authorization": f"Bearer {name}"})
     assert history.status_code == 200

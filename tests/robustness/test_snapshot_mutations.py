@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -93,11 +94,15 @@ def taken(emulated: Emulated) -> Parts:
     emulated.send("POST", "/s2s/v1.0/client/auth", json={"client_id": KEY, "id_token": "A" * 171 + "="})
     token = emulated.send("POST", "/auth/token", data={"mail": "me@example.com"}).json()["result"]["token"]
     schema = {"schema": ("schema.json", b'{"hair": ["a", "b"]}', "application/json")}
-    emulated.send("POST", "/glb_const/load_schema", data={"token": token}, files=schema)
+    loaded = emulated.send("PUT", "/glb_const/schema", data={"token": token}, files=schema)
+    assert loaded.status_code == 200, loaded.text
     emulated.send("POST", "/face_recon/run_pipeline", data={"token": token}, files={"image_bytes": photo})
     emulated.send("POST", "/s2s/v2.0/file", content=b"{", headers=AUTH)
     emulated.run(emulated.world.journal.flush())
-    return parts_of(emulated.send("GET", "/_emulator/snapshot").content)
+    parts = parts_of(emulated.send("GET", "/_emulator/snapshot").content)
+    kinds = {json.loads(line).get("kind") for line in parts["records.jsonl"].splitlines()}
+    assert kinds >= set(emulated.world.checks) - {"example_vendor"}
+    return parts
 
 
 def read_everything(emulated: Emulated) -> None:
@@ -133,7 +138,7 @@ def read_everything(emulated: Emulated) -> None:
     file = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
     answers.append(emulated.send("POST", "/s2s/v2.0/file", json={"files": [file]}, headers=AUTH))
     tokens = {each.key for each in emulated.run(emulated.world.records.find("metahuman/schema"))}
-    answers += [emulated.send("POST", "/glb_const/get_schema", data={"token": each}) for each in tokens]
+    answers += [emulated.send("POST", "/glb_const/schema", data={"token": each}) for each in tokens]
     faces = [each.key for each in emulated.run(emulated.world.records.find("faceplusplus/face"))]
     for face in faces[:1]:
         data = {**FORM, "face_token": face}
