@@ -168,7 +168,7 @@ def _page(journal: Journal, calls: Sequence[LazyCall], wanted: CallFilter) -> by
         if size > PAGE_BYTES:
             break
     after = found[len(texts) - 1].number if len(found) > len(texts) else None
-    rest = json.dumps({"total": len(found), "next_after": after})
+    rest = json.dumps({"total": len(found), "next_after": after}, separators=(",", ":"))
     return f'{{"calls":[{",".join(texts)}],{rest[1:]}'.encode()
 
 
