@@ -27,7 +27,7 @@ test: lint  ## Run all checks and tests.
 	$(RUN)/pytest -n auto --dist worksteal
 
 fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator (about 30 minutes).
-	$(RUN)/pytest -m fuzz tests/robustness
+	$(RUN)/pytest -m fuzz tests/conformance tests/robustness
 
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")

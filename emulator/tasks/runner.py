@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.records.purge import delete_old
+from emulator.backends.records.purge import BATCH, delete_old
 from emulator.backends.stateful import (
     Check,
     EntryCheck,
@@ -149,7 +149,9 @@ class TaskRunner(Stateful):
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
-        for record in await self._records.find(KIND, credential):
+        for number, record in enumerate(await self._records.find(KIND, credential)):
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
             task = Task.from_document(record.document)
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
@@ -235,7 +237,12 @@ class TaskRunner(Stateful):
 
     async def list(self, credential: str | None = None) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
-        return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
+        found: list[Task] = []
+        for number, record in enumerate(await self._records.find(KIND, credential)):
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            found.append(Task.from_document(record.document))
+        return found
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""

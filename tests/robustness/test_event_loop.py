@@ -53,7 +53,7 @@ def test_a_registration_has_a_largest_number_of_files(emulated: Emulated) -> Non
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "((a|b|c)*(d|e|f)*){200}z", "(x+x+)+y", "(a?){300}a{300}"])
 def test_a_pattern_is_searched_for_in_linear_time(emulated: Emulated, pattern: str) -> None:
-    rule = {"effect": "slow", "match": {"headers": {"x-long": pattern}}}
+    rule = {"effect": {"latency": 0.001}, "match": {"headers": {"x-long": pattern}}}
     added = emulated.send("POST", "/_emulator/faults", json=rule)
     assert added.status_code == 201
     header = {"X-Long": "a" * 60_000 + "!"}

@@ -280,6 +280,7 @@ HELD: Mapping[str, Any] = {
     "kind": "succeed",
     "request": {},
     "created_at": 0,
+    "started_at": 0,
     "progression": {"mode": "manual"},
     "state": "held",
     "held": {"result": {}, "error": None},
