@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -109,7 +110,6 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").addFilter(_without_query)
     if process is not None:
         _watch(process)
     try:
@@ -124,6 +124,7 @@ def serve(
                         _announce_json(listening) if as_json else _announce(listening, settings)
                     ),
                     tls_port=tls,
+                    log=sys.stderr,
                 )
             )
     except (
@@ -143,13 +144,6 @@ def serve(
         raise failed(f"the face core cannot be loaded ({error}); see the error above") from error
     except KeyboardInterrupt:
         pass
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    """Remove queries from a log record, because they may contain keys and signatures."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
-    return True
 
 
 async def _announce(listening: Listening, settings: Settings) -> None:

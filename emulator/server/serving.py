@@ -8,7 +8,7 @@ import gc
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TextIO
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from emulator.backends.queue.pool import WorkerPool
 from emulator.control.gate import is_loopback
 from emulator.control.init import Scripts, run_init_hooks
+from emulator.server.access_log import AccessLog
 from emulator.server.http import make_server
 from emulator.server.plan import Listening, Plan
 from emulator.settings import Settings
@@ -33,6 +34,7 @@ async def serve(
     on_listening: Callable[[Listening], Awaitable[None]],
     *,
     tls_port: int | None = None,
+    log: TextIO | None = None,
 ) -> None:
     """Serve until a signal stops the server. Call ``on_listening`` when the server accepts requests.
 
@@ -48,6 +50,8 @@ async def serve(
         Called with the running server.
     tls_port : int or None
         Port for TLS; 0 for a free port, None for no TLS.
+    log : text file or None
+        Receives a line for each response.
 
     Raises
     ------
@@ -65,7 +69,8 @@ async def serve(
     with contextlib.ExitStack() as stack:
         plan = Plan.bind(settings, hosts, port, tls_port, stack)
         app = plan.application()
-        server = make_server(app, plan)
+        access_log = None if log is None else AccessLog(log)
+        server = make_server(app, plan, access_log)
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
         listening = plan.listening(app)
@@ -76,6 +81,8 @@ async def serve(
         if announcing.done() and not announcing.cancelled() and announcing.exception() is not None:
             server.should_exit = True
         await serving
+        if access_log is not None:
+            access_log.flush()
         await finishing
         announcing.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -21,6 +21,7 @@ from vendor_data import VENDORS, calls_of
 
 from emulator.backends.blobs import folder as blob_files
 from emulator.backends.queue.pool import WorkerPool
+from emulator.backends.records.batching import BatchingConnection
 from emulator.settings import Settings
 from emulator.world.journal.journal import KIND as JOURNAL
 
@@ -62,10 +63,9 @@ class InjectedDisk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self._is_full = False
+        monkeypatch.setattr(aiosqlite.Connection, "execute", self._failing(aiosqlite.Connection.execute))
         for name in ("execute", "execute_fetchall", "executescript"):
-            monkeypatch.setattr(
-                aiosqlite.Connection, name, self._failing(getattr(aiosqlite.Connection, name))
-            )
+            monkeypatch.setattr(BatchingConnection, name, self._failing(getattr(BatchingConnection, name)))
         for name in ("_write", "_check"):
             monkeypatch.setattr(blob_files, name, self._refusing(getattr(blob_files, name)))
 
@@ -76,7 +76,7 @@ class InjectedDisk:
         self._is_full = False
 
     def _failing(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def fail_or_run(connection: aiosqlite.Connection, statement: str, *values: Any) -> Any:
+        def fail_or_run(connection: object, statement: str, *values: Any) -> Any:
             if self._is_full and not statement.startswith("SELECT"):
                 raise sqlite3.OperationalError("database or disk is full")
             return method(connection, statement, *values)

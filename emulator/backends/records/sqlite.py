@@ -13,6 +13,7 @@ import aiosqlite
 import anyio.to_thread
 
 from emulator.backends.private import make_private_folder, open_private
+from emulator.backends.records.batching import BatchingConnection
 from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
 from emulator.backends.unavailable import store_errors
 
@@ -56,14 +57,13 @@ COLUMNS = "key, credential, document, position, version"
 class SqliteRecords:
     """Documents and counters in an SQLite file.
 
-    ``export`` and ``restore`` each use a separate connection and one transaction. All other statements run in
-    a single thread of aiosqlite. Each other method runs one statement or script that commits itself, so calls
-    cannot interleave.
+    ``export`` and ``restore`` each use a separate connection and one transaction. Each other method runs one
+    statement or script in a `BatchingConnection`, so calls cannot interleave.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened: aiosqlite.Connection | None = None
+        self._opened: BatchingConnection | None = None
 
     async def open(self) -> None:
         """Open the file, or create it. Must be called before every other method.
@@ -76,7 +76,7 @@ class SqliteRecords:
         make_private_folder(self._path.parent)
         # SQLite gives its other files the mode of this one.
         open_private(self._path).close()
-        connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=LOCK_TIMEOUT_SECONDS)
+        connection = await BatchingConnection.connect(self._path, LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)
         except BaseException:
@@ -85,7 +85,7 @@ class SqliteRecords:
             raise
         self._opened = connection
 
-    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+    async def _prepare(self, connection: BatchingConnection) -> None:
         try:
             tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
             version = await _number(connection, "PRAGMA user_version")
@@ -103,16 +103,16 @@ class SqliteRecords:
         except aiosqlite.Error as error:
             raise StoreUnreadable(str(self._path), str(error)) from error
 
-    async def _check_table(self, connection: aiosqlite.Connection, table: str, statement: str) -> None:
+    async def _check_table(self, connection: BatchingConnection, table: str, statement: str) -> None:
         try:
             await connection.execute_fetchall(f"EXPLAIN {statement}")
-        except aiosqlite.OperationalError as error:
+        except sqlite3.OperationalError as error:
             raise StoreUnreadable(
                 str(self._path), f"its table `{table}` is missing or was changed ({error})"
             ) from error
 
     @property
-    def _connection(self) -> aiosqlite.Connection:
+    def _connection(self) -> BatchingConnection:
         if self._opened is None:
             raise RuntimeError("the records are not open: the application's lifespan has not started")
         return self._opened
@@ -188,11 +188,7 @@ class SqliteRecords:
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
         with store_errors():
-            try:
-                await self._connection.executescript(script)
-            except aiosqlite.Error:
-                await self._connection.rollback()
-                raise
+            await self._connection.executescript(script)
 
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
@@ -254,7 +250,7 @@ class SqliteRecords:
             self._opened = None
 
 
-async def _number(connection: aiosqlite.Connection, query: str) -> int:
+async def _number(connection: BatchingConnection, query: str) -> int:
     rows = await connection.execute_fetchall(query)
     return int(next(iter(rows))[0])
 

@@ -55,7 +55,7 @@ class Refusal(Member):
 
 def render(answer: Done) -> Response:
     """Return a successful response."""
-    return JSONResponse(answer.model_dump())
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def render_error(error: VendorError, request_id: str = "") -> Response:
