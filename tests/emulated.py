@@ -88,6 +88,7 @@ class Emulated:
         """
         gc.collect()
         gc.disable()  # the objects of the whole test run are no business of the emulator
+        time.sleep(4 * BEAT_SECONDS)  # the collection itself has delayed a beat
         self._longest_ms = self._longest_hold_ms = 0.0
         try:
             yield

@@ -142,11 +142,12 @@ def _check_entry(entry: Stored) -> None:
     require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
     for call in document["calls"]:
         strictly(STORED_CALL, call)
-    require(type(document["last"]) is type(document["overrun"]) is int, "the numbers must be integers")
+    overrun = document.get("overrun", 0)
+    require(type(document["last"]) is type(overrun) is int, "the numbers must be integers")
     numbers = [call["number"] for call in document["calls"]]
     require(numbers == sorted(set(numbers)), "the calls must be in order")
     require(entry.key == str(_newest(document)), "the key must be the number of the last call")
-    require(0 <= document["overrun"] <= 2**53, "the number of the last deleted call is out of range")
+    require(0 <= overrun <= 2**53, "the number of the last deleted call is out of range")
     require(max([0, *numbers]) <= document["last"] <= 2**53, "the number of the last call is out of range")
 
 
