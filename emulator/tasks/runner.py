@@ -179,6 +179,10 @@ class TaskRunner(Stateful):
             self._paused.remove(credential)
             await self.resume(credential)
 
+    def later(self, credential: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work in the background for a credential, as soon as the data folder can be written."""
+        self._background.start(credential, until_stored(work))
+
     async def close(self) -> None:
         """Cancel all background work. The next start resumes the unfinished tasks."""
         await self._background.cancel()

@@ -22,6 +22,7 @@ from vendor_data import VENDORS, calls_of
 from emulator.backends.blobs import folder as blob_files
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records.batching import BatchingConnection
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.settings import Settings
 from emulator.world.journal.journal import KIND as JOURNAL
 
@@ -190,6 +191,27 @@ def test_everything_goes_on_when_there_is_space_again(disk: Disk, on: Emulated) 
     chunks = wait(lambda: [each for each in on.run(on.world.records.find(JOURNAL)) if int(each.key) > before])
     assert chunks
     assert status(on, create(on)) in {"running", "success"}
+
+
+def test_units_of_a_task_that_could_not_be_stored_are_refunded(
+    disk: Disk, on: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def balance() -> int:
+        answer = on.send("GET", "/s2s/v1.0/client/credit", headers=KEY).json()
+        return int(sum(grant["amount"] for grant in answer["results"]))
+
+    before = balance()
+
+    async def fail(*_arguments: object) -> None:
+        disk.fill()
+        raise StoreUnavailable("no space left")
+
+    body = {"version": "1.0", "features": {"jaw": 10}, "global": {}, "src_file_url": "http://127.0.0.1:9/a"}
+    with monkeypatch.context() as patched:
+        patched.setattr(on.world.plans, "create_task", fail)
+        assert on.send("POST", TASK, json=body, headers=KEY).status_code == 500
+    disk.empty()
+    wait(lambda: balance() == before)
 
 
 def test_every_route_answers_in_its_own_format(disk: Disk, on: Emulated) -> None:

@@ -6,6 +6,7 @@ import base64
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.files.store import FILE, StoredFile
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, POLL
@@ -91,9 +92,13 @@ async def start(
         await world.credentials.check(task.credential)
         if cost:
             await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+        await world.plans.create_task(task, call.task_fault)
+    except StoreUnavailable:
+        # Give the units back when the disk has space again.
+        world.tasks.later(task.credential, lambda: units.refund(task.credential, task.id))
+        raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:
         raise CREATION.for_cause(error).occur() from error
-    await world.plans.create_task(task, call.task_fault)
 
 
 async def find_task(
