@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
+from pi_heif.as_plugin import register_heif_opener
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -266,7 +266,7 @@ def _opened(data: bytes) -> PillowImage.Image:
     Pillow's ``open`` applies a size limit for the whole process, and does not return the size of a larger
     picture. Here, the caller's limit applies.
     """
-    pillow_heif.register_heif_opener()
+    register_heif_opener()
     for name in _TRIED:
         factory, accept = PillowImage.OPEN[name]
         if accept is None or accept(data[:64]) is not True:

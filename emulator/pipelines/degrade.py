@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 
-import pillow_heif
-from PIL import Image, ImageFilter
+from pi_heif.as_plugin import register_heif_opener
+from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from emulator.pipelines.decoding import read_exif
 from emulator.pipelines.options import PictureFault
@@ -14,21 +14,23 @@ from emulator.pipelines.options import PictureFault
 QUALITY = 95
 
 
-def degrade(data: bytes, fault: PictureFault) -> bytes:
+def degrade(data: bytes, fault: PictureFault, heic_format: str | None = None) -> bytes:
     """Apply ``fault`` to a picture, and encode the result in the picture's own format.
 
-    A picture that cannot be decoded, or has a format that cannot be written, is only truncated.
+    A picture that cannot be decoded, or has a format that cannot be written, is only truncated. HEIC can only
+    be read, because all encoders have a licence (GPL) that the emulator's image must not have. The result of
+    a HEIC has the format ``heic_format``, as Pillow names it; with None, the HEIC is only truncated.
     """
     changed = data
     if fault != PictureFault(truncate=fault.truncate):
         # Pillow's plug-ins raise many exceptions for damaged files. Some formats can only be read.
         with contextlib.suppress(Exception):
-            changed = _change(data, fault)
+            changed = _change(data, fault, heic_format)
     return changed[: round(len(changed) * fault.truncate)]
 
 
-def _change(data: bytes, fault: PictureFault) -> bytes:
-    pillow_heif.register_heif_opener()
+def _change(data: bytes, fault: PictureFault, heic_format: str | None) -> bytes:
+    register_heif_opener()
     with Image.open(io.BytesIO(data)) as opened:
         opened.load()
         picture_format, exif, profile = opened.format, read_exif(opened), opened.info.get("icc_profile")
@@ -46,6 +48,10 @@ def _change(data: bytes, fault: PictureFault) -> bytes:
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     if fault.blur:
         image = image.filter(ImageFilter.GaussianBlur(fault.blur))
+    if picture_format == "HEIF":
+        if heic_format is None:
+            raise UnidentifiedImageError("HEIC cannot be written")
+        picture_format, image = heic_format, image.convert("RGB")
     written = io.BytesIO()
     kept = {} if fault.drop_exif else {"exif": exif.tobytes(), "icc_profile": profile}
     image.info.clear()

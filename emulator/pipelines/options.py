@@ -369,7 +369,7 @@ class AvatarOptions:
 
 
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
-DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
+DEGRADE: Pipeline[[bytes, PictureFault, str | None], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
 LIST_TEST_FACES: Pipeline[[], dict[str, str]] = Pipeline("emulator.pipelines.faces.list_test_faces")
 DETECT_FACES: Pipeline[[bytes, ImageRules], tuple[Box, ...]] = Pipeline(

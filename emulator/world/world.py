@@ -118,6 +118,14 @@ class World:
             await self.blobs.forget(credential)
             await self.forget(credential)
 
-    async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
-        """Return the encoded picture ``data`` with ``fault`` applied."""
-        return data if fault is None else await self.queue.run(DEGRADE, data, fault)
+    async def degraded(
+        self, data: bytes, fault: PictureFault | None, *, heic_format: str | None = None
+    ) -> bytes:
+        """Return the encoded picture ``data`` with ``fault`` applied.
+
+        The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
+        result, as Pillow names it. Otherwise a HEIC is only truncated.
+        """
+        if fault is None:
+            return data
+        return await self.queue.run(DEGRADE, data, fault, heic_format)

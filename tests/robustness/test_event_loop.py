@@ -92,8 +92,8 @@ def test_a_deeply_nested_body_of_the_control_api_is_refused(
         body = b'{"match":' + inner * depth + b"1" + bytes([end]) * depth + b"}"
         method = "PUT" if path == "credentials" else "POST"
         answer = emulated.send(method, f"/_emulator/{path}", content=body, headers=JSON)
-        assert answer.status_code == 422
-        assert answer.json()["error"].startswith("the body ")
+        assert answer.status_code == (413 if depth > MIB else 422)
+        assert answer.json()["error"]
 
 
 def test_many_members_of_the_control_api_are_refused(emulated: Emulated) -> None:
