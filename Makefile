@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo console lint format docs accuracy bench clean
+.PHONY: help run test demo console lint format docs accuracy bench fuzz clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -31,6 +31,9 @@ test: lint $(CONSOLE)  ## Run all checks and tests.
 console: $(UV)  ## Build the console.
 	.tools/bin/python console/build.py
 	@touch $(CONSOLE)
+
+fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator (about 30 minutes).
+	$(RUN)/pytest -m fuzz tests/conformance tests/robustness
 
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")

@@ -85,10 +85,11 @@ async function open(given: Record<string, string>): Promise<void> {
       return;
     }
     last = health.journal.last;
-    const page = await get<{ calls: Call[] }>(`/calls${query({ ...given, last: 1000, limit: 1000 })}`);
+    const page = await get<{ calls: Call[]; next_after: number | null }>(`/calls${query({ ...given, last: 1000, limit: 1000 })}`);
     if (mine !== generation) return;
     calls = page.calls;
-    last = Math.max(last, calls.at(-1)?.number ?? 0);
+    // A page of large calls ends early. The stream then brings the rest.
+    last = page.next_after ?? Math.max(last, calls.at(-1)?.number ?? 0);
     version.value++;
   } catch {
     if (mine !== generation) return;

@@ -72,11 +72,17 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Readiness of the emulator."""
 
-    ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
+    ready: bool = Field(
+        description="Whether the init scripts have run, the face core is loaded, and the data folder can be "
+        "written."
+    )
     face_core_warm: bool = Field(
         description="Whether all workers have loaded the face core: the code and the models for faces."
     )
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
+    storage: str | None = Field(
+        description="Why the data folder cannot be written, such as a full disk; null if it can."
+    )
 
 
 class Progress:
@@ -118,11 +124,16 @@ def status_router(
         """Check that the emulator is ready.
 
         The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
-        face core is the code and the models that find and measure faces.
+        face core is the code and the models that find and measure faces. While the data folder cannot be
+        written, the status is 503 again.
         """
         warm = world.queue.is_warm
+        failure = await world.storage_failure()
         found = Readiness(
-            ready=warm and progress.hooks_run, face_core_warm=warm, hooks_run=progress.hooks_run
+            ready=warm and progress.hooks_run and failure is None,
+            face_core_warm=warm,
+            hooks_run=progress.hooks_run,
+            storage=failure,
         )
         response.status_code = 200 if found.ready else 503
         return found

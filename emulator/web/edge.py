@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.web.call import Intercepted
 from emulator.web.exchange import (
     BodyTimedOut,
@@ -131,6 +132,11 @@ class Edge:
             return None  # the caller reads from the exchange which of the two it was
         except (ClientDisconnect, ConnectionDropped):
             raise
+        except StoreUnavailable as error:
+            logger.warning("%s %s failed, because %s", scope["method"], scope["path"], error)
+            if answer.has_started:
+                raise
+            return self._dialect.defect.occur()
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
             if answer.has_started:
@@ -167,6 +173,8 @@ class Edge:
             await call.identify(await self._dialect.guess_caller(request))
         except VendorError as error:
             return await self._render(request, error)
+        except StoreUnavailable:
+            return await self._render(request, self._dialect.defect.occur())
         except Intercepted:
             return Response()
         return None

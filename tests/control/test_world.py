@@ -11,7 +11,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
 
-READY = {"ready": True, "face_core_warm": True, "hooks_run": True}
+READY = {"ready": True, "face_core_warm": True, "hooks_run": True, "storage": None}
 
 
 def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
