@@ -172,7 +172,7 @@ def create_app(
 
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
-    pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables())
+    pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables(), settings.work_seconds)
     folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
     adapters = _Adapters(
         folder=folder,

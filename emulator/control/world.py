@@ -70,9 +70,13 @@ class Readiness(BaseModel):
 
     ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
     face_core_warm: bool = Field(
-        description="Whether all workers have loaded the face core: the code and the models for faces."
+        description="Whether all workers are alive and have loaded the face core: the code and the models "
+        "for faces."
     )
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
+    reason: str | None = Field(
+        default=None, description="Why the emulator is not ready, as a sentence; null if it is ready."
+    )
 
 
 class Progress:
@@ -129,11 +133,16 @@ def world_router(
         """Check that the emulator is ready.
 
         The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
-        face core is the code and the models that find and measure faces.
+        face core is the code and the models that find and measure faces. The status is also 503 while a
+        worker process that died is being replaced. Calls are answered meanwhile, but perhaps more slowly.
         """
-        warm = world.queue.is_warm
+        cold = world.queue.why_not_warm
+        hooks_run = progress.hooks_run
         found = Readiness(
-            ready=warm and progress.hooks_run, face_core_warm=warm, hooks_run=progress.hooks_run
+            ready=cold is None and hooks_run,
+            face_core_warm=cold is None,
+            hooks_run=hooks_run,
+            reason=cold or (None if hooks_run else "The init scripts have not yet run."),
         )
         response.status_code = 200 if found.ready else 503
         return found

@@ -65,6 +65,7 @@ async def serve(
         plan = Plan.bind(settings, hosts, port, tls_port, stack)
         app = plan.application()
         server = make_server(app, plan)
+        server.on_second_signal = app.state.world.queue.kill
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
         _relieve_garbage_collector()

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.queue import CLIENT_LEAVING
 from emulator.clock import Setting
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
@@ -115,6 +116,8 @@ class Dispatch:
         if vendor is not None:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             self._record(exchange, scope, lambda: _values_of(call))
+            # Each request has an asyncio task, and so a context, of its own.
+            CLIENT_LEAVING.set(exchange.until_client_leaves)
             if self._world.faults.needs_bodies:
                 call.body = await exchange.peek_body()
         # If the client has disconnected, no response is possible.

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.queue import ClientLeft
 from emulator.web.call import Intercepted
 from emulator.web.exchange import (
     BodyTimedOut,
@@ -105,6 +106,8 @@ class Edge:
             return None  # the caller reads from the exchange which of the two it was
         except (ClientDisconnect, ConnectionDropped):
             raise
+        except ClientLeft as error:
+            raise ClientDisconnect from error
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
             if answer.has_started:

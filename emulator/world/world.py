@@ -12,6 +12,7 @@ from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
 from emulator.backends.stateful import Check, Stateful
 from emulator.clock import Clock
+from emulator.face.errors import ImageUndecodable
 from emulator.ids import SeededIds
 from emulator.pipelines.options import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
@@ -104,5 +105,13 @@ class World:
             await self.forget(credential)
 
     async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
-        """Return the encoded picture ``data`` with ``fault`` applied."""
-        return data if fault is None else await self.queue.run(DEGRADE, data, fault)
+        """Return the encoded picture ``data`` with ``fault`` applied.
+
+        A picture that no worker survives is only truncated, like one that cannot be decoded.
+        """
+        if fault is None:
+            return data
+        try:
+            return await self.queue.run(DEGRADE, data, fault)
+        except ImageUndecodable:
+            return data[: round(len(data) * fault.truncate)]

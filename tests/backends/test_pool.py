@@ -36,7 +36,7 @@ def _chores(monkeypatch: pytest.MonkeyPatch) -> None:
 def pool() -> Iterator[WorkerPool]:
     pool = WorkerPool(1, DO_NOTHING)
     yield pool
-    pool.close(kill=True)
+    pool.close()
 
 
 async def ignore(task_id: str) -> None:
@@ -53,8 +53,7 @@ def test_closing_a_queue_keeps_a_pool_that_it_does_not_own(pool: WorkerPool) -> 
         return worker
 
     assert asyncio.run(run()) == asyncio.run(run())
-    _, future = pool.submit(POWER, 3, 2)
-    assert future.result(TIMEOUT_SECONDS) == 9
+    assert pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS) == 9
 
 
 def test_closing_a_queue_stops_the_pool_that_it_owns(pool: WorkerPool) -> None:
@@ -131,20 +130,13 @@ def test_a_worker_killed_by_the_work_of_one_queue_is_replaced_for_both(
 def test_a_worker_that_dies_while_idle_is_replaced(
     pool: WorkerPool, eventually: Callable[[Callable[[], object]], object]
 ) -> None:
-    async def run() -> None:
-        workers = LocalWorkers(pool, owns_pool=False)
-        before = await workers.run(PROCESS_ID)
-        executor, _ = pool.submit(PROCESS_ID)
-        os.kill(before, signal.SIGKILL)
-        await asyncio.to_thread(eventually, lambda: _is_broken(executor))
-        assert await workers.run(PROCESS_ID) != before
-
-    asyncio.run(run())
-
-
-def _is_broken(executor: object) -> bool:
-    """Return whether an executor has noticed that a worker died."""
-    return executor._flags.broken is not None  # type: ignore[attr-defined] # noqa: SLF001 - loky has no public attribute
+    pool.warm_up()
+    before = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: pool.missing == 1)
+    # It is replaced without any work to do.
+    eventually(lambda: pool.missing == 0)
+    assert pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS) != before
 
 
 def test_a_worker_that_dies_during_the_warm_up_is_replaced(
@@ -154,8 +146,7 @@ def test_a_worker_that_dies_during_the_warm_up_is_replaced(
     pool = WorkerPool(1, DIE_AT_FIRST)
     try:
         pool.warm_up()
-        _, future = pool.submit(POWER, 3, 2)
-        assert future.result(TIMEOUT_SECONDS) == 9
+        assert pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS) == 9
     finally:
-        pool.close(kill=True)
+        pool.close()
     assert (tmp_path / "marker").exists()
