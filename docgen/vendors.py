@@ -72,7 +72,7 @@ def operations(name: str) -> str:
     document = describe(vendor, vendor.settings_model())
     return "\n\n".join(
         f"### {api.title}\n\n" + "\n\n".join(_operation(each, document) for each in api.operations)
-        for api in vendor.apis
+        for api in vendor.loaded_apis
     )
 
 

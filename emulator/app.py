@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -28,13 +29,10 @@ from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
-from emulator.control.gate import ControlGate
+from emulator.control.gate import OPEN, ControlGate
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
-from emulator.control.router import control_router
-from emulator.control.scenario import load_scenario
-from emulator.control.scenario_files import find_scenario
-from emulator.control.world import Progress
+from emulator.control.status import Progress, status_router
 from emulator.ids import SeededIds
 from emulator.pipelines.options import WARM_UP
 from emulator.settings import Settings
@@ -56,6 +54,9 @@ from emulator.world.meter import Meter, check_prices
 from emulator.world.plans import Plans
 from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
+
+if TYPE_CHECKING:
+    from emulator.control.scenario_files import Scenario
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +112,7 @@ def create_app(
     adapters = _adapters(settings, workers)
     clock = clock or clock_of(settings)
     world = _world(settings, adapters, clock, vendors, vendor_settings)
-    scenarios = [find_scenario(name, vendors) for name in settings.scenarios]
-    for scenario in scenarios:
-        for rule in scenario.rules:
-            world.faults.check(rule)
-        world.lifetimes.check(scenario.lifetimes)
+    scenarios = _scenarios(settings, vendors, world)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -123,8 +120,7 @@ def create_app(
             with _store_errors(adapters.folder):
                 await _open(adapters, stack)
                 await world.load()
-            for scenario in scenarios:
-                await load_scenario(world, scenario)
+            await _load(scenarios, world)
             world.journal.start()
             stack.push_async_callback(world.journal.close)
             stack.push_async_callback(world.webhooks.close)
@@ -150,17 +146,24 @@ def create_app(
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
     runs = _adapter_descriptions(settings)
-    app.include_router(control_router(world, vendors, vendor_settings, VERSION, app.state.progress, runs))
+    app.include_router(status_router(world, vendors, VERSION, app.state.progress, runs))
 
+    def add_routes() -> None:
+        from emulator.control.router import add_routes  # noqa: PLC0415 - on demand, see RoutesOnDemand
+
+        add_routes(app, world, vendors, vendor_settings, VERSION, app.state.progress)
+
+    app.add_routes_later(add_routes, without=OPEN)
     answer_refusals(app, vendors)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
         for vendor in vendors
     }
+    app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     gate = ControlGate(settings.control, settings.control_port)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(
-        Dispatch,
+    app.dispatch = Dispatch(
+        app.answer,
         vendors=vendors,
         applications=applications,
         world=world,
@@ -169,6 +172,29 @@ def create_app(
         forward=forward if settings.proxy_others else None,
     )
     return app
+
+
+def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> list[Scenario]:
+    """Read and check the scenarios that the settings name."""
+    if not settings.scenarios:
+        return []
+    # Only scenarios need YAML.
+    from emulator.control.scenario_files import find_scenario  # noqa: PLC0415 - on demand, see above
+
+    scenarios = [find_scenario(name, vendors) for name in settings.scenarios]
+    for scenario in scenarios:
+        for rule in scenario.rules:
+            world.faults.check(rule)
+        world.lifetimes.check(scenario.lifetimes)
+    return scenarios
+
+
+async def _load(scenarios: Sequence[Scenario], world: World) -> None:
+    if scenarios:
+        from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
+
+        for scenario in scenarios:
+            await load_scenario(world, scenario)
 
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
@@ -293,7 +319,8 @@ def _vendor_settings(settings: Settings, vendors: Sequence[Vendor]) -> dict[str,
     found = {}
     for vendor in vendors:
         found[vendor.name] = vendor.settings_model.model_validate(settings.vendors.get(vendor.name, {}))
-        check_prices(found[vendor.name].prices, tuple(vendor.operations))
+        if found[vendor.name].prices:
+            check_prices(found[vendor.name].prices, tuple(vendor.operations))
         for name, wording in found[vendor.name].errors.items():
             if name not in vendor.errors:
                 raise ValueError(f"{vendor.name} has no error named {name}")

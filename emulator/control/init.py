@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from emulator.control.scenario import load_scenario
 from emulator.control.scenario_files import SUFFIXES, read_scenario
 from emulator.world.world import World
 
@@ -101,6 +100,9 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
             await scripts.run(path, base_url)
             continue
         try:
+            # Routes for scenarios come with this import. A start without scenarios does not need them.
+            from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, see above
+
             await load_scenario(world, read_scenario(path))
         except Exception as error:
             raise InitFailed(path, str(error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,7 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.web.on_demand import OnDemand, RoutesOnDemand
 from emulator.web.vendor import Vendor
 from emulator.world.faults.engine import UnknownFault
 from emulator.world.lifetimes import LifetimeRefused
@@ -34,13 +36,38 @@ class HTTPValidationError(BaseModel):
 
 
 class ControlApplication(FastAPI):
-    """The FastAPI application of the control API, with its own 422 responses in its OpenAPI document."""
+    """The FastAPI application of the control API, with its own 422 responses in its OpenAPI document.
+
+    Attributes
+    ----------
+    routes_later : OnDemand
+        Adds the routes that the application does not have from the start.
+    dispatch : ASGI application
+        Gets all requests first, and passes those to the control API on to ``answer``.
+    """
+
+    routes_later: OnDemand
+    dispatch: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        await self.dispatch(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to the control API."""
+        await super().__call__(scope, receive, send)
+
+    def add_routes_later(self, add_routes: Callable[[], None], without: Collection[str]) -> None:
+        """Call ``add_routes`` before the first request to any path but those of ``without``."""
+        self.routes_later = OnDemand(add_routes)
+        self.add_middleware(RoutesOnDemand, routes=self.routes_later, without=without)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document.
 
         The models of 422 responses in this module replace FastAPI's models of the same names.
         """
+        self.routes_later.run()
         document = super().openapi()
         _, schemas = models_json_schema(
             [(HTTPValidationError, "serialization")], ref_template="#/components/schemas/{model}"

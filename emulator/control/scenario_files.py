@@ -9,7 +9,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.control.dependencies import CredentialText
@@ -178,6 +177,8 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
 
 
 def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
+    import yaml  # noqa: PLC0415 - the start of a server does not need it
+
     try:
         document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:

@@ -9,9 +9,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from emulator.face.box import Box
 from emulator.face.landmarks import FACE_OVAL, LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
 from emulator.face.resampling import Part, part_for
-from emulator.face.types import Box, Image, Matrix, Points3
+from emulator.face.types import Image, Matrix, Points3
 
 CROP_SIDE: Final = 256
 """Side of a crop in pixels."""

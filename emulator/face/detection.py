@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
+from emulator.face.box import Box
 from emulator.face.candidates import (
     CROP_BOXES,
     CROP_VARIANTS,
@@ -32,7 +33,7 @@ from emulator.face.candidates import (
 from emulator.face.landmarks import MIRROR
 from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel
 from emulator.face.resampling import Part
-from emulator.face.types import Box, Image, Mask, Points3, check_image
+from emulator.face.types import Image, Mask, Points3, check_image
 
 # Longest side of the detectors' input, in pixels. MediaPipe reduces the input to 192 x 192 or 128 x 128
 # pixels without a low-pass filter. Reducing the picture to this size first, by area averaging, loses no

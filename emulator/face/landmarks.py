@@ -7,10 +7,11 @@ mirror image of the group of the right side, point by point.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LANDMARK_COUNT: Final = 478
 """Number of landmarks of a face, including the irises."""
@@ -196,6 +197,6 @@ def mirrored_landmarks(landmarks: NDArray[np.float64], width: int) -> NDArray[np
     width : int
         Width of the picture in pixels. Pixel 0 maps to pixel ``width - 1``.
     """
-    permuted: NDArray[np.float64] = landmarks[np.array(MIRROR[: len(landmarks)])]
+    permuted: NDArray[np.float64] = landmarks[list(MIRROR[: len(landmarks)])]
     permuted[:, 0] = (width - 1) - permuted[:, 0]
     return permuted

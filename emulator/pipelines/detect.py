@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from emulator.face.attributes import face_attributes
+from emulator.face.box import Box
 from emulator.face.errors import NoFaceFound
 from emulator.face.face_state import face_state
-from emulator.face.types import Box, Image
+from emulator.face.types import Image
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import Picture, decode_picture
 from emulator.pipelines.options import ImageRules, LocatedFace, LocatedFaces, LocateOptions

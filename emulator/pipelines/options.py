@@ -1,25 +1,28 @@
 """Arguments, results and names of the pipelines.
 
-Importing this module does not load MediaPipe.
+Importing this module loads neither numpy nor MediaPipe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
-from emulator.face.appearance import Attributes, FaceState, Gender
-from emulator.face.beauty_parameters import BeautyParameters
-from emulator.face.color_filter import ColorFilter
 from emulator.face.errors import GlbUnreadable, ImageUndecodable, RefusedImage
-from emulator.face.pose import Pose, WeakPerspective
-from emulator.face.proportions import Proportions
-from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.face.types import Box, Points3
+
+if TYPE_CHECKING:
+    from emulator.face.appearance import Attributes, FaceState, Gender
+    from emulator.face.beauty_parameters import BeautyParameters
+    from emulator.face.box import Box
+    from emulator.face.color_filter import ColorFilter
+    from emulator.face.pose import Pose, WeakPerspective
+    from emulator.face.proportions import Proportions
+    from emulator.face.reshape_parameters import ReshapeParameters
+    from emulator.face.types import Points3
 
 MOST_PIXELS = 50_000_000
 """Default limit of the number of pixels of a picture. Photographs have up to 50 million pixels.

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from emulator.control.init import Scripts
+from emulator.server.access_log import AccessLog
 from emulator.server.plan import Plan
 from emulator.server.protocol import Protocol
 
@@ -28,14 +29,15 @@ KEEP_ALIVE_SECONDS = 75
 server would more often close a connection while a client with a connection pool sends a request on it."""
 
 
-def make_server(app: FastAPI, plan: Plan) -> Server:
-    """Return a server for an application. The server is not started yet."""
+def make_server(app: FastAPI, plan: Plan, log: AccessLog | None = None) -> Server:
+    """Return a server for an application. The server is not started yet. Responses are noted in ``log``."""
     # The command line configures logging; an emulator inside a test must not print.
     config = uvicorn.Config(
         _Opening(_ForwardedHeaders(app)),
-        http=type("RelayingProtocol", (Protocol,), {"relay": plan.relay}),
+        http=type("PlannedProtocol", (Protocol,), {"relay": plan.relay, "log": log}),
         ws="none",
         log_config=None,
+        access_log=False,  # `AccessLog` replaces it
         proxy_headers=False,
         # uvicorn accepts fractions, too.
         timeout_graceful_shutdown=cast("int", plan.settings.stop_seconds),

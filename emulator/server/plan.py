@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
 from emulator.clock import machine_time
-from emulator.control.world import Tls
+from emulator.control.status import Tls
 from emulator.server.listeners import base_url, bind, reachable
 from emulator.server.relay import Relay
 from emulator.settings import Settings

@@ -14,7 +14,9 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from emulator.server.access_log import AccessLog
 from emulator.server.relay import Relay, Target
+from emulator.server.response_transport import ResponseTransport
 from emulator.web.endings import ON_STOP
 from emulator.web.exchange import DROPPERS
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME
@@ -59,6 +61,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     relay: Relay
+    log: AccessLog | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Start the time limit of the first head."""
@@ -111,7 +114,6 @@ class Protocol(HttpToolsProtocol):
         self._has_begun = True
         self._endings = set()
         self.scope["extensions"] = {
-            DROPPERS: {"close": self.transport.close, "reset": self._reset},
             # The ASGI types do not allow functions here, but uvicorn passes them on unchanged.
             ON_STOP: {"add": self._endings.add},
         }
@@ -135,6 +137,7 @@ class Protocol(HttpToolsProtocol):
             self._note_absolute()
         super().on_headers_complete()  # raises an error if the URL is malformed
         self._end_head()
+        self._gather_writes()
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on to the application."""
@@ -225,6 +228,7 @@ class Protocol(HttpToolsProtocol):
             self._when_answered(functools.partial(self._open, target))
             return
         super().on_headers_complete()
+        self._gather_writes()
         super().on_message_complete()
         self._is_closing = True
 
@@ -252,6 +256,21 @@ class Protocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
         else:
             self.transport.close()  # the client has not sent anything
+
+    def _gather_writes(self) -> None:
+        """Let the response to the current request send its head and its body together, and log it."""
+        cycle: Any = self.cycle
+        scope = cast("Any", self.scope)
+        response = ResponseTransport(self.transport, self.loop, functools.partial(self._log, scope))
+        cycle.transport = response
+        # Dropping the connection must not drop the head of the response, if it is sent already.
+        scope["extensions"][DROPPERS] = {"close": response.close, "reset": lambda: self._reset(response)}
+
+    def _log(self, scope: dict[str, Any], status: str) -> None:
+        if self.log is not None:
+            client = "{}:{}".format(*scope["client"]) if scope["client"] else ""
+            path = scope["raw_path"].decode("latin-1")
+            self.log.note(client, scope["method"], path, scope["http_version"], status)
 
     def _end_head(self) -> None:
         self._is_in_head = False
@@ -332,7 +351,8 @@ class Protocol(HttpToolsProtocol):
         }
         await self.app(cast("Any", noted), _receive_nothing, _send_nothing)
 
-    def _reset(self) -> None:
+    def _reset(self, response: ResponseTransport) -> None:
+        response.flush()
         # With a linger time of 0, closing the connection sends a reset.
         bound: Any = self.transport.get_extra_info("socket")
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -29,6 +29,10 @@ RECHECK_SECONDS = 0.5
 """Seconds between checks whether another process has performed a task."""
 
 
+MOST_PARSED = 1000
+"""Number of parsed tasks to keep in memory, because clients poll the same task again and again."""
+
+
 class TaskRunner(Stateful):
     """Service that creates, finds, performs and ends tasks.
 
@@ -57,6 +61,7 @@ class TaskRunner(Stateful):
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
+        self._parsed: dict[str, tuple[Record, Task]] = {}
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs, by the kind of task that they perform.
@@ -174,7 +179,14 @@ class TaskRunner(Stateful):
         record = await self._records.get(KIND, task_id)
         if record is None or credential not in {None, record.credential}:
             return None
-        return Task.from_document(record.document)
+        parsed = self._parsed.get(task_id)
+        if parsed is not None and parsed[0] is record:
+            return parsed[1]
+        task = Task.from_document(record.document)
+        self._parsed[task_id] = record, task
+        if len(self._parsed) > MOST_PARSED:
+            del self._parsed[next(iter(self._parsed))]
+        return task
 
     async def list(self, credential: str | None = None) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation."""

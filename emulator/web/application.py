@@ -8,16 +8,41 @@ from collections.abc import Collection
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.web.call import Intercepted
 from emulator.web.cors import Cors
 from emulator.web.edge import Edge
 from emulator.web.forms.request import FormRoute
+from emulator.web.on_demand import OnDemand, RoutesOnDemand
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 logger = logging.getLogger(__name__)
+
+
+class _Application(FastAPI):
+    """A FastAPI application without the middlewares that every FastAPI application has.
+
+    Other parts of the emulator do their work: see `Edge`, and `emulator.web.exchange.Exchange`.
+    """
+
+    edge: ASGIApp
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the vendor's own middlewares around `Edge`."""
+        app = self.edge
+        for each in reversed(self.user_middleware):
+            app = each.cls(app, *each.args, **each.kwargs)
+        return app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
 
 def vendor_application(
@@ -26,7 +51,8 @@ def vendor_application(
     """Return an application that serves a vendor's operations, and answers all other requests with errors.
 
     If the vendor's dialect has ``open_paths``, web pages of ``origins`` may read all responses. The routes
-    find ``world`` and ``settings`` in ``app.state``. Like the real services, the application serves no
+    find ``world`` and ``settings`` in ``app.state``. They are added at the first request, or by
+    ``app.state.routes_later``. Like the real services, the application serves no
     OpenAPI document, and does not redirect paths that end in a slash.
     """
     dialect = vendor.dialect
@@ -35,19 +61,24 @@ def vendor_application(
         said = dialect.choose(request, error)
         return await dialect.render(request, said.overridden(settings.errors.get(said.entry.name)))
 
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = _Application(openapi_url=None, redirect_slashes=False)
+    app.edge = Edge(app, vendor, settings, render)
     app.router.route_class = FormRoute
     app.state.world = world
     app.state.settings = settings
-    for operation in vendor.operations.values():
-        for path in operation.paths:
-            app.add_api_route(
-                path,
-                operation.endpoint,
-                methods=[*operation.methods],
-                name=operation.name,
-                response_model=None,
-            )
+
+    def add_routes() -> None:
+        for operation in vendor.operations.values():
+            for path in operation.paths:
+                app.add_api_route(
+                    path,
+                    operation.endpoint,
+                    methods=[*operation.methods],
+                    name=operation.name,
+                    response_model=None,
+                )
+
+    app.state.routes_later = OnDemand(add_routes)
 
     @app.exception_handler(VendorError)
     async def in_catalogue(request: Request, error: VendorError) -> Response:
@@ -64,10 +95,10 @@ def vendor_application(
             return await http_exception_handler(request, error)
         return await render(request, entry.occur())
 
-    app.add_middleware(Edge, vendor=vendor, settings=settings, render=render)
     if dialect.open_paths:
         app.add_middleware(
             Cors, origins=origins, open_paths=dialect.open_paths, expose=dialect.exposed_headers
         )
+    app.add_middleware(RoutesOnDemand, routes=app.state.routes_later)
     vendor.install(app, world, settings)
     return app

@@ -78,6 +78,8 @@ class Call:
         Call this after ``identify``, which sets the operation. Routes that check the query themselves do not
         need to call this.
         """
+        if not self.scope["query_string"]:
+            return
         operation = None if self.operation is None else self.contract.operations.get(self.operation)
         known = () if operation is None or operation.query is None else operation.query.model_fields
         for name in QueryParams(self.scope["query_string"]):
@@ -102,9 +104,7 @@ class Call:
         self.is_decided = True
         self.credential = credential
         self.operation = self._called()
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]
-        }
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
         target = FaultTarget(self.contract.name, self.operation, credential, headers, self.body)
         try:
             self.injection = await self.faults.decide(target)

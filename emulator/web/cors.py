@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_ORIGIN = r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
 """Matches the origins of pages that this machine serves.
@@ -38,6 +38,7 @@ class Cors:
     def __init__(
         self, app: ASGIApp, *, origins: Collection[str], open_paths: Sequence[str], expose: Sequence[str] = ()
     ) -> None:
+        self._app = app
         self._trusted = CORSMiddleware(
             app,
             allow_origins=list(origins),
@@ -54,7 +55,21 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
+        if scope["type"] == "http" and all(name != b"origin" for name, _ in scope["headers"]):
+            await self._app(scope, receive, _varying(send))
+            return
         is_open = scope["type"] == "http" and scope["path"].startswith(self._open_paths)
         origin = Headers(scope=scope).get("origin") if is_open else None
         is_trusted = origin is not None and self._trusted.is_allowed_origin(origin)
         await (self._open if is_open and not is_trusted else self._trusted)(scope, receive, send)
+
+
+def _varying(send: Send) -> Send:
+    """Return a ``send`` that adds ``Vary: Origin``, as Starlette does for a request without an origin."""
+
+    async def send_varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).add_vary_header("Origin")
+        await send(message)
+
+    return send_varying

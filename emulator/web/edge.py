@@ -1,16 +1,19 @@
-"""``Edge``, the middleware that answers requests in a vendor's format if no route answers them."""
+"""``Edge``, which finds the route of a request to a vendor, and answers errors in the vendor's format."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.queue import ClientLeft
@@ -33,75 +36,88 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 
 
 class Edge:
-    """ASGI middleware that answers requests in the vendor's format if no route answers them.
+    """ASGI application that passes a vendor's requests to the routes, and answers all errors.
 
+    - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
-    - It logs unexpected exceptions, and answers them with an error. An exception handler would bypass the
-      vendor's own middleware.
+    - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
+      answers them with an error. An exception handler for all errors would bypass the vendor's own
+      middleware.
     - If no route has called ``identify`` before the response begins, it decides which fault the call gets.
       For this, the vendor's dialect guesses the credential. If there is no guess, only rules for all
       credentials apply.
     - It sets ``Allow`` in every response with status 405.
+
+    FastAPI has middlewares for most of this. Together they take longer than a poll.
     """
 
-    def __init__(self, app: ASGIApp, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
+    def __init__(self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
         self._app = app
         self._render = render
         self._dialect = vendor.dialect
-        self._unknown = _Served(
-            (), vendor.dialect.longest_body(settings), vendor.dialect.too_large, None, None
-        )
-        self._served = [
-            (
-                compile_path(path)[0],
-                _Served(
-                    operation.methods,
-                    (operation.longest_body or vendor.dialect.longest_body)(settings),
-                    operation.too_large or vendor.dialect.too_large,
+        self._vendor = vendor
+        self._settings = settings
+        self._nowhere = _Limits(vendor.dialect.longest_body(settings), vendor.dialect.too_large, None, None)
+
+    @cached_property
+    def _served(self) -> list[_Served]:
+        """The routes, with the limits of their operations. They do not exist before the first request."""
+        operations, dialect, settings = self._vendor.operations, self._dialect, self._settings
+        found = []
+        for route in self._app.routes:
+            if isinstance(route, APIRoute):
+                operation = operations[route.name]
+                limits = _Limits(
+                    (operation.longest_body or dialect.longest_body)(settings),
+                    operation.too_large or dialect.too_large,
                     operation.longest_pause_s and operation.longest_pause_s(settings),
                     operation.timed_out,
-                ),
-            )
-            for operation in vendor.operations.values()
-            for path in operation.paths
-        ]
+                )
+                found.append(_Served(route, frozenset(operation.methods), limits))
+        return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         exchange = exchange_of(scope)
-        here = [served for path, served in self._served if path.match(scope["path"])]
-        send = _naming_methods(here, send)
-        answer = _Answer(exchange, self._decide, scope, send)
-        # Several operations can have the same path. The method decides which operation's limits apply.
-        ours = (served for served in here if scope["method"] in served.methods)
-        limit = next(ours, here[0] if here else self._unknown)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if limit.longest is not None and declared.isdigit() and int(declared) > limit.longest:
-            refusal: VendorError | None = limit.too_large
+        path, method = scope["path"], scope["method"]
+        here = [served for served in self._served if served.route.path_regex.match(path) is not None]
+        # Several operations can have the same path. The method decides which of them is called.
+        called = next((served for served in here if method in served.methods), None)
+        if here:
+            (called or here[0]).select(scope)
+        answer = _Answer(exchange, self._decide, scope, send, here)
+        limits = called.limits if called is not None else here[0].limits if here else self._nowhere
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        refusal: VendorError | None
+        if limits.longest is not None and declared.isdigit() and int(declared) > limits.longest:
+            refusal = limits.too_large
         else:
-            exchange.longest_body = limit.longest
-            exchange.pause_seconds = limit.longest_pause_s or exchange.pause_seconds
-            refusal = await self._serve(scope, receive, answer)
+            exchange.longest_body = limits.longest
+            exchange.pause_seconds = limits.longest_pause_s or exchange.pause_seconds
+            app: ASGIApp = called.route.app if called is not None else _not_allowed if here else _not_found
+            refusal = await self._serve(scope, receive, answer, app)
             if exchange.is_too_large:
-                refusal = limit.too_large
+                refusal = limits.too_large
             exchange.longest_body = None
             if exchange.is_timed_out and not answer.has_started:
-                refusal = limit.timed_out
+                refusal = limits.timed_out
                 if refusal is None:
                     await request_timeout()(scope, receive, answer.send)
         if refusal is not None:
             response = await self._render(Request(scope, receive), refusal)
             await response(scope, receive, answer.send)
         if answer.replacement is not None:
-            await answer.replacement(scope, receive, send)
+            await answer.replacement(scope, receive, answer.emit)
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> VendorError | None:
-        """Run the route. Return the error to send instead of the route's response, or None."""
+    async def _serve(
+        self, scope: Scope, receive: Receive, answer: _Answer, app: ASGIApp
+    ) -> VendorError | None:
+        """Run ``app``, and handle its exceptions.
+
+        Return the error to send instead of the response, or None.
+        """
         try:
-            await self._app(scope, receive, answer.send_if_read)
+            await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
             return None  # the caller reads from the exchange which of the two it was
         except (ClientDisconnect, ConnectionDropped):
@@ -115,11 +131,30 @@ class Edge:
             return self._dialect.defect.occur()
         return None
 
+    async def _run(self, scope: Scope, receive: Receive, answer: _Answer, app: ASGIApp) -> None:
+        """Run ``app``. If it raises an exception that has a handler, send the handler's response."""
+        try:
+            await app(scope, receive, answer.send_if_read)
+        except (BodyTooLarge, BodyTimedOut, ClientDisconnect, ClientLeft, ConnectionDropped):
+            raise
+        except Exception as error:
+            response = None if answer.has_started else await self._handled(Request(scope, receive), error)
+            if response is None:
+                raise
+            await response(scope, receive, answer.send_if_read)
+
+    async def _handled(self, request: Request, error: Exception) -> Response | None:
+        """Return the response of the handler for an exception, or None if there is no handler."""
+        for kind in type(error).__mro__:
+            handler: Any = self._app.exception_handlers.get(kind)
+            if handler is not None:
+                response: Response = await handler(request, error)
+                return response
+        return None
+
     async def _decide(self, scope: Scope) -> Response | None:
         """Decide which fault a call gets. Return the response to send instead of the route's, or None."""
         call = scope["state"]["call"]
-        if call.is_decided:
-            return None
         request = Request(scope)
         try:
             await call.identify(await self._dialect.guess_caller(request))
@@ -131,39 +166,51 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class _Served:
-    """The methods of an operation, and the limits on its request body.
+class _Limits:
+    """The limits of an operation on its request body.
 
     ``longest`` is the largest size in bytes, and ``longest_pause_s`` the longest pause in real seconds.
     ``too_large`` and ``timed_out`` are the errors for bodies beyond these limits. If ``timed_out`` is None,
     the response is a plain status 408.
     """
 
-    methods: tuple[str, ...]
     longest: int | None
     too_large: VendorError
     longest_pause_s: float | None
     timed_out: VendorError | None
 
 
-def _naming_methods(here: list[_Served], send: Send) -> Send:
-    """Return a ``send`` that sets ``Allow`` in responses with status 405 (RFC 9110, 15.5.6).
+@dataclass(frozen=True)
+class _Served:
+    """A route, and the methods and limits of its operation."""
 
-    The header depends on the status alone, because a setting can change the status of any error. Starlette's
-    own header is not used: it has the methods of only one route, in an order that differs between processes.
-    """
+    route: APIRoute
+    methods: frozenset[str]
+    limits: _Limits
 
-    async def send_naming_methods(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
-            methods = sorted({method for served in here for method in served.methods})
-            MutableHeaders(scope=message)["Allow"] = ", ".join(methods)
-        await send(message)
+    def select(self, scope: Scope) -> None:
+        """Set the route and the parameters of the path in a request's scope."""
+        match = self.route.path_regex.match(scope["path"])
+        found = {} if match is None else match.groupdict()
+        convertors = self.route.param_convertors
+        scope["route"] = self.route
+        scope["path_params"] = {name: convertors[name].convert(text) for name, text in found.items()}
 
-    return send_naming_methods
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise HTTPException(HTTPStatus.NOT_FOUND)
+
+
+async def _not_allowed(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 class _Answer:
-    """The sender of a response. Before the response begins, it decides which fault the call gets."""
+    """The sender of a response. Before the response begins, it decides which fault the call gets.
+
+    It also sets ``Allow`` in responses with status 405 (RFC 9110, 15.5.6). The header depends on the status
+    alone, because a setting can change the status of any error.
+    """
 
     def __init__(
         self,
@@ -171,21 +218,30 @@ class _Answer:
         decide: Callable[[Scope], Awaitable[Response | None]],
         scope: Scope,
         send: Send,
+        here: list[_Served],
     ) -> None:
         self._exchange = exchange
         self._decide = decide
         self._scope = scope
         self._send = send
+        self._here = here
         self.replacement: Response | None = None
         self.has_started = False
 
     async def send(self, message: Message) -> None:
         """Send a message of the response. Send nothing if the fault has set a ``replacement``."""
-        if message["type"] == "http.response.start":
+        if message["type"] == "http.response.start" and not self._scope["state"]["call"].is_decided:
             self.replacement = await self._decide(self._scope)
         if self.replacement is None:
             self.has_started = True
-            await self._send(message)
+            await self.emit(message)
+
+    async def emit(self, message: Message) -> None:
+        """Send a message, whether or not there is a ``replacement``."""
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = sorted({method for served in self._here for method in served.methods})
+            MutableHeaders(scope=message)["Allow"] = ", ".join(methods)
+        await self._send(message)
 
     async def send_if_read(self, message: Message) -> None:
         """Send a message of a route's response.

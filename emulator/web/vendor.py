@@ -20,6 +20,9 @@ from emulator.world.meter import PriceTable
 from emulator.world.operation import Operation
 from emulator.world.world import World
 
+SHIPPED = "emulator.vendors"
+"""Package of the vendors of this project."""
+
 LIFETIME = "lifetime"
 """Annotation of settings that are lifetimes. A tester can override these settings for a credential."""
 
@@ -126,8 +129,9 @@ class Vendor:
         including unknown paths.
     credential : tuple of str
         Names of the parts of a credential, as in request fields and in the placeholders of golden samples.
-    apis : tuple of Api
-        The APIs of the vendor.
+    apis : tuple of (str or Api)
+        The APIs of the vendor. A name is that of a folder of the vendor with a module ``operations``, which
+        has a variable ``api``. The emulator imports these modules when it needs an operation.
     dialect : Dialect
         How the vendor formats errors.
     settings_model : type of VendorSettings
@@ -148,7 +152,7 @@ class Vendor:
     hosts: tuple[str, ...]
     prefixes: tuple[str, ...]
     credential: tuple[str, ...]
-    apis: tuple[Api, ...]
+    apis: tuple[str | Api, ...]
     dialect: Dialect
     settings_model: type[VendorSettings] = VendorSettings
     secrets: tuple[str, ...] = ()
@@ -173,6 +177,14 @@ class Vendor:
         return (*(self.credential if self.security is None else ()), *self.secrets)
 
     @cached_property
+    def loaded_apis(self) -> tuple[Api, ...]:
+        """The APIs of the vendor."""
+        return tuple(
+            importlib.import_module(f"{self.package}.{api}.operations").api if isinstance(api, str) else api
+            for api in self.apis
+        )
+
+    @cached_property
     def operations(self) -> Mapping[str, Operation]:
         """The operations that clients can call, by name.
 
@@ -182,7 +194,7 @@ class Vendor:
             If two operations have the same name.
         """
         found: dict[str, Operation] = {}
-        for operation in (operation for api in self.apis for operation in api.operations):
+        for operation in (operation for api in self.loaded_apis for operation in api.operations):
             if operation.name in found:
                 raise ValueError(f"two operations of {self.name} are named {operation.name}")
             found[operation.name] = operation
@@ -210,6 +222,14 @@ class Vendor:
         return tuple(name for name, field in fields.items() if LIFETIME in field.metadata)
 
 
+def _checked(vendor: Vendor, package: str) -> Vendor:
+    """Return the vendor. Raise ValueError if two of its operations or errors have the same name."""
+    # Tests check the vendors of this project, so a start does not load their operations.
+    if package != SHIPPED:
+        _ = vendor.operations, vendor.errors
+    return vendor
+
+
 def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
     """Return the vendors of ``packages``.
 
@@ -235,7 +255,7 @@ def discover_vendors(packages: Sequence[str]) -> tuple[Vendor, ...]:
         for each in found:
             if not hasattr(each, "vendor"):
                 raise ValueError(f"{each.__name__} has no vendor")
-            vendors.append(each.vendor)
+            vendors.append(_checked(each.vendor, name))
     claimed: dict[str, Vendor] = {}
     for vendor in vendors:
         for claim in (vendor.name, *vendor.prefixes, *vendor.hosts, *vendor.stores):

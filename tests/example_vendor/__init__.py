@@ -2,8 +2,6 @@
 
 from emulator.web.vendor import Vendor
 from example_vendor.application import DIALECT, VENDOR, install
-from example_vendor.count.operations import api as count
-from example_vendor.crop.operations import api as crop
 from example_vendor.settings import ExampleSettings
 
 vendor = Vendor(
@@ -12,7 +10,7 @@ vendor = Vendor(
     hosts=("api.faces.example",),
     prefixes=("/example",),
     credential=("key",),
-    apis=(count, crop),
+    apis=("count", "crop"),
     dialect=DIALECT,
     settings_model=ExampleSettings,
     secrets=("X-Example-Key",),

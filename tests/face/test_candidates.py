@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.face.box import Box
 from emulator.face.candidates import (
     CROP_BOXES,
     CROP_SIDE,
@@ -33,7 +34,7 @@ from emulator.face.candidates import (
 )
 from emulator.face.canonical import canonical_mesh
 from emulator.face.landmarks import FACE_OVAL, LANDMARK_COUNT, SURFACE_COUNT
-from emulator.face.types import Box, Points3
+from emulator.face.types import Points3
 
 numbers = st.floats(-200.0, 200.0)
 sides = st.floats(1.0, 200.0)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from emulator.face.box import Box
 from emulator.face.errors import ImageTooSmall
-from emulator.face.types import Box
 from emulator.pipelines.detect import locate_faces
 from emulator.pipelines.options import ImageRules, LocatedFaces, LocateOptions
 

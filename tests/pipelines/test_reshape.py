@@ -11,11 +11,11 @@ from PIL import ExifTags, ImageCms
 from PIL import Image as PillowImage
 from PIL.JpegImagePlugin import JpegImageFile
 
+from emulator.face.box import Box
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
 from emulator.face.head_frame import head_frame
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.face.synthetic import SyntheticFaceSpec
-from emulator.face.types import Box
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import decode_original, decode_picture
 from emulator.pipelines.detect import detect_faces

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from emulator.face import identity
+from emulator.face.box import Box
 from emulator.face.mesh import vertex_normals
 from emulator.face.pose import Pose, WeakPerspective, rotation_matrix
 from emulator.face.rasterize import rasterize
@@ -29,7 +30,7 @@ from emulator.face.synthetic.hair import add_hair
 from emulator.face.synthetic.paint import paint_face, paint_pixels, skin_color
 from emulator.face.synthetic.person import Person, SyntheticFaceSpec, draw_person
 from emulator.face.synthetic.scene import backdrop, lamps, shaded
-from emulator.face.types import Box, Image, Points3
+from emulator.face.types import Image, Points3
 
 # Smallest ``open_mouth`` at which the inside of the mouth is visible.
 _MOUTH_AJAR: Final = 0.04

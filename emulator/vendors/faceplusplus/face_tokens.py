@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import TypeAdapter
 
 from emulator.backends.stateful import Check, Stateful
 from emulator.face.landmarks import LANDMARK_COUNT
-from emulator.face.types import Points3
 from emulator.pipelines.options import LocatedFace
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.world.world import World
+
+if TYPE_CHECKING:
+    from emulator.face.types import Points3
 
 FACE = "faceplusplus/face"
 """Kind of the records of detected faces, and of the ids that their tokens are made of."""
@@ -43,6 +44,8 @@ class StoredFace:
     @property
     def landmarks(self) -> Points3:
         """The landmarks (478, 3) in pixels, as in `emulator.face.detection.Face`."""
+        import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
         places = np.frombuffer(base64.b64decode(self.places, validate=True), "<f8")
         return places.astype(np.float64).reshape(LANDMARK_COUNT, 3)
 
@@ -55,6 +58,8 @@ class StoredFace:
         ValueError
             If the JSON object is not a valid face.
         """
+        import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
         face = _STORED_FACE.validate_python(document)
         if not np.isfinite(face.landmarks).all():
             raise ValueError("the landmarks of a face must be finite")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from emulator.face.landmarks import CHIN_TIP, FACE_OVAL, LEFT_EYEBROW, RIGHT_EYEBROW
-from emulator.face.types import Points3
 from emulator.vendors.faceplusplus.wire import Rectangle
+
+if TYPE_CHECKING:
+    from emulator.face.types import Points3
 
 
 def face_rectangle(landmarks: Points3, width: int, height: int) -> Rectangle:
@@ -17,6 +19,8 @@ def face_rectangle(landmarks: Points3, width: int, height: int) -> Rectangle:
 
     ``landmarks`` are (478, 3), in pixels.
     """
+    import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
     oval = landmarks[list(FACE_OVAL), :2]
     brows = landmarks[[*LEFT_EYEBROW, *RIGHT_EYEBROW], :2]
     lower = np.concatenate([oval[oval[:, 1] >= brows[:, 1].mean()], brows, landmarks[[CHIN_TIP], :2]])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import numpy as np
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from emulator.face.pose import Pose
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
 from emulator.web.openapi import narrowed
 from emulator.world.error_catalogue import VendorError
+
+if TYPE_CHECKING:
+    from emulator.face.pose import Pose
 
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]
@@ -37,6 +38,8 @@ _PROXY_PAGE = (
 
 class KeyFields(BaseModel):
     """The fields that every request has."""
+
+    model_config = ConfigDict(defer_build=True)
 
     api_key: Annotated[str, Field(min_length=1)] = Field(description="API key of the caller.")
     api_secret: Annotated[str, Field(min_length=1)] = Field(
@@ -61,7 +64,7 @@ class PhotoFields(KeyFields):
 class Body(BaseModel):
     """Base class of response models. The members of a response are in the order of the fields."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Rectangle(Body):
@@ -172,5 +175,7 @@ def shares(weights: Mapping[str, float]) -> dict[str, Decimal]:
 
 def head_pose(pose: Pose) -> HeadPose:
     """Return the angles of a head. They have float32 precision, as in logged responses."""
+    import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
     pitch, roll, yaw = (float(str(np.float32(angle))) for angle in (pose.pitch, pose.roll, pose.yaw))
     return HeadPose(pitch_angle=pitch, roll_angle=roll, yaw_angle=yaw)

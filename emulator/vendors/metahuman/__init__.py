@@ -4,13 +4,8 @@ from fastapi import FastAPI
 
 from emulator.vendors.metahuman import application
 from emulator.vendors.metahuman.application import DIALECT
-from emulator.vendors.metahuman.face_recon.operations import api as face_recon
-from emulator.vendors.metahuman.glb_const.operations import api as glb_const
 from emulator.vendors.metahuman.glb_const.store import Schemas
-from emulator.vendors.metahuman.hair_recon.operations import api as hair_recon
 from emulator.vendors.metahuman.settings import MetaHumanSettings
-from emulator.vendors.metahuman.static.operations import api as static
-from emulator.vendors.metahuman.token.operations import api as token
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
 
@@ -26,7 +21,7 @@ vendor = Vendor(
     hosts=("api.metahumansdk.io",),
     prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
     credential=("token",),
-    apis=(token, face_recon, static, hair_recon, glb_const),
+    apis=("token", "face_recon", "static", "hair_recon", "glb_const"),
     dialect=DIALECT,
     settings_model=MetaHumanSettings,
     install=_install,

@@ -18,7 +18,7 @@ from emulator.world.operation import Answer
 class Body(BaseModel):
     """Base class of response models. The members of a response are in the order of the fields."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Detail(BaseModel):

@@ -1,12 +1,8 @@
 """The emulated vendor Perfect Corp: files, AI Face Reshape, units and webhooks."""
 
-from emulator.vendors.perfectcorp.access.operations import api as access
 from emulator.vendors.perfectcorp.application import DIALECT, install
-from emulator.vendors.perfectcorp.files.operations import api as files
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST
-from emulator.vendors.perfectcorp.reshape.operations import api as reshape
 from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
-from emulator.vendors.perfectcorp.units.operations import api as units
 from emulator.web.vendor import Vendor
 
 vendor = Vendor(
@@ -16,7 +12,7 @@ vendor = Vendor(
     prefixes=("/s2s", f"/{BUCKET}"),
     stores={STORE_HOST: f"/{BUCKET}"},
     credential=("key",),
-    apis=(files, reshape, access, units),
+    apis=("files", "reshape", "access", "units"),
     dialect=DIALECT,
     settings_model=PerfectCorpSettings,
     secrets=("client_id", "id_token", "access_token", "X-Amz-Signature"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 from fastapi import FastAPI, Request, Response
@@ -13,7 +14,6 @@ from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
 from emulator.vendors.perfectcorp.files.store import Files, refuse_method
 from emulator.vendors.perfectcorp.reshape.jobs import Engine
-from emulator.vendors.perfectcorp.reshape.operations import api as reshape
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
@@ -30,8 +30,7 @@ BODY_BYTES = 1024 * 1024
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     """Register the webhooks, the counters, and the jobs that perform tasks. Add the middleware."""
-    spending = frozenset(each.name for each in reshape.operations if each.billing is not None)
-    app.state.units = Units(world, settings, spending)
+    app.state.units = Units(world, settings, _spending)
     announcer = announcer_of(world, settings)
     world.webhooks.endpoints.register(VENDOR, source_of(announcer, settings))
     world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
@@ -39,6 +38,16 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
     world.add(app.state.units, Files(), *app.state.windows, *app.state.polls)
     app.add_middleware(NumberedResponses, ids=world.request_ids)
+
+
+@cache
+def _spending() -> frozenset[str]:
+    """Return the names of the operations that cost units."""
+    from emulator.vendors.perfectcorp.reshape.operations import (  # noqa: PLC0415 - the start does not need it
+        api,
+    )
+
+    return frozenset(each.name for each in api.operations if each.billing is not None)
 
 
 class NumberedResponses:

@@ -41,7 +41,7 @@ LONGEST: int = 10**MOST_DIGITS
 class RequestBody(BaseModel):
     """Base class of request bodies. The vendor ignores unknown members, and so does this class."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Page(RequestBody):

@@ -22,6 +22,7 @@ class Member(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,
         serialize_by_alias=True,
         json_schema_serialization_defaults_required=True,
     )
@@ -54,7 +55,7 @@ class Refusal(Member):
 
 def render(answer: Done) -> Response:
     """Return a successful response."""
-    return JSONResponse(answer.model_dump())
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def render_error(error: VendorError, request_id: str = "") -> Response:

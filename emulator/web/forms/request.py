@@ -8,9 +8,11 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from fastapi import Request, Response
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from emulator.web.call import call_of
 from emulator.web.dependencies import in_order
@@ -69,9 +71,23 @@ class FormRequest(Request):
 class FormRoute(APIRoute):
     """A route that passes a ``FormRequest`` to its endpoint."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        answer = in_order(self.dependant)
+        if answer is None:
+            # FastAPI expects this middleware around its routes.
+            self.app = AsyncExitStackMiddleware(self.app)
+            return
+
+        async def answer_form(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await answer(FormRequest(scope, receive))
+            await response(scope, receive, send)
+
+        self.app = answer_form
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function that answers a request."""
-        answer = in_order(self.dependant) or super().get_route_handler()
+        """Return the function that answers a request, for routes that need FastAPI."""
+        answer = super().get_route_handler()
 
         async def answer_form(request: Request) -> Response:
             return await answer(FormRequest(request.scope, request.receive))

@@ -11,13 +11,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from emulator.face.appearance import Attributes, EyeState, FaceState
 from emulator.vendors.faceplusplus.detect import wire
 from emulator.vendors.faceplusplus.wire import Body, HeadPose, head_pose, score, shares
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from emulator.face.appearance import Attributes, EyeState, FaceState
 
 # The vendor's thresholds.
 _SMILE_THRESHOLD, _QUALITY_THRESHOLD, _BLUR_THRESHOLD = (
@@ -58,6 +60,8 @@ class Described:
 
     def drawn(self, name: str) -> np.random.Generator:
         """Return a source of made up values for the attribute ``name``."""
+        import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
         return np.random.default_rng(list(hashlib.sha256(self.seed + name.encode()).digest()))
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 
 from emulator.clock import Stopwatch
+from emulator.face.box import Box
 from emulator.face.errors import FaceError
-from emulator.face.types import Box
 from emulator.pipelines.options import LOCATE_FACES, ImageRules, LocatedFace, LocatedFaces, LocateOptions
 from emulator.vendors.faceplusplus.auth import admit
 from emulator.vendors.faceplusplus.detect.attributes import ATTRIBUTES, IGNORED, Described
@@ -20,7 +20,6 @@ from emulator.vendors.faceplusplus.detect.errors import ERRORS
 from emulator.vendors.faceplusplus.detect.wire import Attributes, DetectFields, DetectResult, Face
 from emulator.vendors.faceplusplus.face_tokens import keep_face
 from emulator.vendors.faceplusplus.fields import Fields, read_image
-from emulator.vendors.faceplusplus.landmarks import landmarks_83, landmarks_106
 from emulator.vendors.faceplusplus.rectangle import face_rectangle
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
 from emulator.vendors.faceplusplus.wire import Point, Rectangle, render_compact
@@ -153,6 +152,11 @@ def _faces(found: LocatedFaces, tokens: Sequence[str], wanted: _Wanted, digest: 
 def _landmarks(face: LocatedFace, kind: int) -> dict[str, Point] | None:
     if not kind:
         return None
+    from emulator.vendors.faceplusplus.landmarks import (  # noqa: PLC0415 - the server starts without numpy
+        landmarks_83,
+        landmarks_106,
+    )
+
     places = (landmarks_83 if kind == 1 else landmarks_106)(face.landmarks)
     return {name: Point(x=x, y=y) for name, (x, y) in places.items()}
 

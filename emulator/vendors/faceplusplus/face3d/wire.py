@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from fastapi import Response
 from pydantic import Field
 
-from emulator.face.pose import WeakPerspective
-from emulator.face.types import Matrix
 from emulator.pipelines.options import View, Wavefront
 from emulator.vendors.faceplusplus.wire import Base64, Body, Flag, KeyFields, Milliseconds, RequestId, render
+
+if TYPE_CHECKING:
+    from emulator.face.pose import WeakPerspective
+    from emulator.face.types import Matrix
 
 MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
 """Names of the material file, to which the mesh refers, and of the texture, to which the material file refers
@@ -107,6 +108,8 @@ def transfer_matrix(view: View) -> Matrix:
     2 of M are rows 1 and 2 of s R, with a translation in the last column. Row 3 of M is row 3 of s R divided
     by 11.0235, without a translation.
     """
+    import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
     camera: WeakPerspective = view.camera
     scale = camera.scale / MILLIMETRES_PER_CM
     matrix = np.eye(4)
@@ -119,6 +122,8 @@ def transfer_matrix(view: View) -> Matrix:
 
 def float32_number(value: float) -> int | float:
     """Return ``value`` in float32 precision, with the fewest digits. A whole number becomes an int."""
+    import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
     shortest = float(str(np.float32(value)))
     return int(shortest) if shortest.is_integer() else shortest
 

@@ -11,7 +11,6 @@ from emulator.clock import Stopwatch
 from emulator.face.errors import FaceError
 from emulator.pipelines.options import MEASURE_FACE, ImageRules, MeasureOptions
 from emulator.vendors.faceplusplus.auth import admit
-from emulator.vendors.faceplusplus.dense_landmarks import dense_landmarks
 from emulator.vendors.faceplusplus.detect.operations import SHORTEST_FACE, SHORTEST_FRACTION
 from emulator.vendors.faceplusplus.facialfeatures.errors import ERRORS
 from emulator.vendors.faceplusplus.facialfeatures.wire import (
@@ -52,6 +51,10 @@ async def facialfeatures(request: Request, call: CallDep, world: WorldDep, setti
             raise ERRORS.for_cause(error).occur(param=image.name) from error
         # Failed calls are not billed. This is a guess.
         await world.meter.bill("faceplusplus", FACIALFEATURES.name, api_key)
+    from emulator.vendors.faceplusplus.dense_landmarks import (  # noqa: PLC0415 - the server starts without numpy
+        dense_landmarks,
+    )
+
     straightened = found.straightened
     result = FacialFeaturesResult(
         request_id=request.state.request_id,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import Request, Response
 
 from emulator.clock import Stopwatch
 from emulator.face.errors import FaceError
-from emulator.face.types import Points3
 from emulator.pipelines.options import LOCATE_FACES, ImageRules, LocateOptions
 from emulator.vendors.faceplusplus.auth import admit
-from emulator.vendors.faceplusplus.dense_landmarks import GROUPS, dense_landmarks
 from emulator.vendors.faceplusplus.face_tokens import find_face
 from emulator.vendors.faceplusplus.fields import Fields, ImageField, read_image
 from emulator.vendors.faceplusplus.rectangle import face_rectangle
@@ -22,6 +21,7 @@ from emulator.vendors.faceplusplus.thousandlandmark.wire import (
     MOUTH,
     MOUTH_IN_REQUEST,
     DenseFace,
+    DenseLandmark,
     ThousandLandmarkFields,
     ThousandLandmarkResult,
     dense_landmark,
@@ -32,10 +32,14 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Operation
 from emulator.world.world import World
 
+if TYPE_CHECKING:
+    from emulator.face.types import Points3
+
 SHORTEST_FRACTION = 1 / 24
 """Shortest side of a face, as a fraction of the shorter side of the photo."""
 
-_IN_REQUEST = {MOUTH_IN_REQUEST if group == MOUTH else group: group for group in GROUPS}
+_GROUPS = tuple(DenseLandmark.model_fields)
+_IN_REQUEST = {MOUTH_IN_REQUEST if group == MOUTH else group: group for group in _GROUPS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ def _groups(fields: Fields) -> tuple[str, ...]:
     names = {name.strip().lower() for name in text.split(",")}
     if not names <= {ALL, *_IN_REQUEST}:
         raise ERRORS["BAD_ARGUMENTS"].occur(param="return_landmark")
-    return GROUPS if ALL in names else tuple(_IN_REQUEST[name] for name in names)
+    return _GROUPS if ALL in names else tuple(_IN_REQUEST[name] for name in names)
 
 
 async def _by_token(token: str, api_key: str, world: World, settings: FacePlusPlusSettings) -> _Found:
@@ -110,6 +114,10 @@ async def _in_photo(
 
 
 def _face(found: _Found, groups: tuple[str, ...]) -> DenseFace:
+    from emulator.vendors.faceplusplus.dense_landmarks import (  # noqa: PLC0415 - the server starts without numpy
+        dense_landmarks,
+    )
+
     return DenseFace(
         face_rectangle=face_rectangle(found.landmarks, found.width, found.height),
         landmark=dense_landmark(dense_landmarks(found.landmarks, groups)),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from emulator.vendors.faceplusplus.dense_landmarks import Group
 from emulator.vendors.faceplusplus.wire import (
     Base64,
     Body,
@@ -17,6 +16,9 @@ from emulator.vendors.faceplusplus.wire import (
     RequestId,
     Upload,
 )
+
+if TYPE_CHECKING:
+    from emulator.vendors.faceplusplus.dense_landmarks import Group
 
 MOUTH, MOUTH_IN_REQUEST, ALL = "mouth", "mouse", "all"
 """The group of the mouth in a response and in a request, and the name of all groups in a request."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from fastapi import Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from emulator.face.appearance import Attributes
 from emulator.pipelines.options import HeadDescription
 from emulator.vendors.metahuman.static.operations import FOLDER
 from emulator.vendors.metahuman.wire import Body
+
+if TYPE_CHECKING:
+    from emulator.face.appearance import Attributes
 
 Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
 
@@ -67,6 +68,8 @@ class RunPipelineResult(Body):
 
 def render_success(head: HeadDescription, name: str) -> Response:
     """Return a successful response. Its numbers have float32 precision, as in the vendor's sample."""
+    import numpy as np  # noqa: PLC0415 - the server starts without numpy
+
     attributes = head.attributes
     found = Head(
         face=Face(

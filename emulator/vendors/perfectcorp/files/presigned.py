@@ -6,7 +6,6 @@ host is not part of the signature, so that a URL works under every host name of 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,15 +46,14 @@ class SignedRequest:
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
     """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds from ``now`` on."""
     moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
-    parameters = {
-        "X-Amz-Algorithm": ALGORITHM,
-        "X-Amz-Credential": f"EMULATED/{moment[:8]}/us-west-2/s3/aws4_request",
-        "X-Amz-Date": moment,
-        "X-Amz-Expires": str(seconds),
-        "X-Amz-SignedHeaders": ";".join(sorted([*request.headers, "host"])),
-    }
-    parameters["X-Amz-Signature"] = _sign(request, parameters, secret)
-    return f"{base_url.rstrip('/')}/{quote(request.key)}?{urlencode(parameters)}"
+    # The parameters are sorted by name, as in the signature. All values are written as `urlencode` does.
+    headers = "%3B".join(sorted([*request.headers, "host"]))
+    query = (
+        f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=EMULATED%2F{moment[:8]}%2Fus-west-2%2Fs3%2Faws4_request"
+        f"&X-Amz-Date={moment}&X-Amz-Expires={seconds}&X-Amz-SignedHeaders={headers}"
+    )
+    signature = _signature(request, query, secret)
+    return f"{base_url.rstrip('/')}/{quote(request.key)}?{query}&X-Amz-Signature={signature}"
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
@@ -78,10 +76,10 @@ def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: byt
 
 
 def _sign(request: SignedRequest, parameters: Mapping[str, str], secret: bytes) -> str:
-    lines = [
-        request.method,
-        request.key,
-        urlencode(sorted(parameters.items())),
-        *(f"{name}:{value}" for name, value in sorted(request.headers.items())),
-    ]
-    return hmac.new(secret, "\n".join(lines).encode(), hashlib.sha256).hexdigest()
+    return _signature(request, urlencode(sorted(parameters.items())), secret)
+
+
+def _signature(request: SignedRequest, query: str, secret: bytes) -> str:
+    headers = (f"{name}:{value}" for name, value in sorted(request.headers.items()))
+    signed = "\n".join([request.method, request.key, query, *headers])
+    return hmac.digest(secret, signed.encode(), "sha256").hex()

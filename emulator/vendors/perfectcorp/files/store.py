@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -27,6 +28,9 @@ FILE = "perfectcorp/file"
 OBJECT = "perfectcorp/object"
 """Kind of the records that store which API key an object belongs to."""
 
+
+PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?")
+"""Matches a host name or an IPv4 address, with or without a port."""
 
 RESULTS = "ttl30/results"
 """The folder of results in the bucket."""
@@ -118,16 +122,27 @@ def sign(
     The URL has the host and the port of ``request``, so that the client can reach it. But if the client calls
     the vendor's own host over TLS, the URL has the host of the vendor's own store.
     """
-    url = request.url
-    base_url = f"{request.base_url}{BUCKET}"
-    if url.scheme == "https" and url.hostname in HOSTS:
-        base_url = f"https://{STORE_HOST}" if url.port in {None, 443} else f"https://{STORE_HOST}:{url.port}"
+    base_url = f"{_base_url(request)}/{BUCKET}"
+    if request.scope["scheme"] == "https" and request.url.hostname in HOSTS:
+        port = request.url.port
+        base_url = f"https://{STORE_HOST}" if port in {None, 443} else f"https://{STORE_HOST}:{port}"
     return presign(
         signed,
         base_url=base_url,
         secret=_secret(world),
         now=world.clock.now(credential),
         seconds=settings.url_seconds,
+    )
+
+
+def _base_url(request: Request) -> str:
+    """Return the scheme, the host and the port that a request was sent to."""
+    host = request.headers.get("host", "")
+    # Starlette's `base_url` decides about strange hosts, but takes as long as the signature.
+    return (
+        f"{request.scope['scheme']}://{host}"
+        if PLAIN_HOST.fullmatch(host)
+        else str(request.base_url).rstrip("/")
     )
 
 

@@ -137,11 +137,11 @@ Change = Callable[[Grant], Grant | None]
 
 @dataclass(frozen=True)
 class Units(Stateful):
-    """The grants and charges of all keys. ``operations`` are the names of the operations that cost units."""
+    """The grants and charges of all keys. ``operations`` returns the operations that cost units."""
 
     world: World
     settings: PerfectCorpSettings
-    operations: frozenset[str]
+    operations: Callable[[], frozenset[str]]
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -213,7 +213,7 @@ class Units(Stateful):
 
     def _check_charge(self, document: Mapping[str, Any]) -> None:
         operation = Charge.from_document(document).operation
-        if operation not in self.operations:
+        if operation not in self.operations():
             raise ValueError(f"{operation!r} is not an operation that costs units")
 
     async def _unexpired(self, credential: str) -> list[tuple[Record, Grant]]:

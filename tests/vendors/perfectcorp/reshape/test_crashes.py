@@ -157,11 +157,11 @@ async def run_process(
                 lifetimes=Lifetimes(records, {}, {}),
             ),
         )
-        units = Units(world, SETTINGS, SPENDING)
+        units = Units(world, SETTINGS, lambda: SPENDING)
         runner.register(Engine(world, SETTINGS, units, cast("Any", SilentAnnouncer())).jobs())
         if is_first:
             whole = {**vars(world), "records": records, "meter": await meter_on(records)}
-            units_at_start = Units(cast("World", SimpleNamespace(**whole)), SETTINGS, SPENDING)
+            units_at_start = Units(cast("World", SimpleNamespace(**whole)), SETTINGS, lambda: SPENDING)
             await units_at_start.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
             await blobs.put("upload", b"photo", "me")
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
@@ -228,14 +228,14 @@ async def create(folder: Path, process: Process, second: Process) -> None:
         parts: dict[str, Any] = {"clock": Clock(), "ids": ids, "records": crashing}
         parts |= {"meter": await meter_on(crashing), "lifetimes": Lifetimes(records, {}, {})}
         with contextlib.suppress(Crash):
-            units = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
+            units = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, lambda: SPENDING)
             await units.reserve("me", "t", "create_reshape", ACTIONS[RESHAPE], 2)
             task = Task("t", "me", RESHAPE, REQUEST, created_at=5.0)
             await crashing.create("task", task.id, task.credential, task.to_document())
         tasks = TaskRunner(records, cast("Any", Queue(NoFaceFound())), cast("Any", Clock()))
         for kept in (CrashingProxy(records, second, {"put", "replace"}), records):
             parts = {"clock": Clock(), "records": kept, "meter": await meter_on(kept), "tasks": tasks}
-            again = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, SPENDING)
+            again = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, lambda: SPENDING)
             with contextlib.suppress(Crash):
                 await again.load()
         exists = await tasks.find("t") is not None

@@ -76,7 +76,9 @@ def test_units_of_a_task_that_was_never_stored_are_refunded_at_the_next_start(
     with on_one_folder() as emulator:
         kept = emulator.create(emulator.upload(face_jpeg)).json()["data"]["task_id"]
         emulator.wait(kept)
-        units = Units(emulator.client.app.state.world, PerfectCorpSettings(), frozenset({"create_reshape"}))
+        units = Units(
+            emulator.client.app.state.world, PerfectCorpSettings(), lambda: frozenset({"create_reshape"})
+        )
         whose = ("sk-test", "never-told")
         # The state if a process was killed after the reservation, before it stored the task.
         emulator.client.portal.call(units.reserve, *whose, "create_reshape", "api_face_reshape", 1)

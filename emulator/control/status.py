@@ -1,0 +1,140 @@
+"""Routes that tell whether the emulator is running and ready. They are served from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from emulator.control.descriptions import describe_routes
+from emulator.web.vendor import Vendor
+from emulator.world.world import World
+
+CAPABILITIES = (
+    "clock",
+    "contracts",
+    "costs",
+    "credentials",
+    "faces",
+    "faults",
+    "journal",
+    "lifetimes",
+    "scenarios",
+    "snapshot",
+    "tasks",
+    "webhooks",
+    "world",
+)
+"""Tags of the routes of the control API. The routes themselves are added later."""
+
+
+class Tls(BaseModel):
+    """The TLS listener, which serves the vendors' own host names."""
+
+    url: str = Field(description="Base URL of the listener.")
+    folder: str = Field(
+        description="Folder, on the server's machine, with the CA certificates that clients must trust."
+    )
+    names: list[str] = Field(description="Host names of the vendors.")
+
+
+class JournalState(BaseModel):
+    """The journal, which records calls."""
+
+    last: int = Field(description="Number of the newest call, even if it was deleted; 0 if there is none.")
+    last_dropped: int = Field(
+        description="Number of the newest call that was deleted because of a limit of the journal; 0 if "
+        "there is none."
+    )
+
+
+class Health(BaseModel):
+    """Version and vendors of the emulator, and where it keeps its state."""
+
+    status: str = Field(description="Always `ok`.")
+    version: str = Field(description="Version of the emulator.")
+    vendors: dict[str, list[str]] = Field(description="Path prefixes of the vendors' APIs, by vendor.")
+    credentials: dict[str, list[str]] = Field(
+        description="Names of the parts of a credential, by vendor, such as `api_key` and `api_secret`."
+    )
+    capabilities: list[str] = Field(
+        description="Parts of the control API that this server has: the tags of its OpenAPI document."
+    )
+    runs: dict[str, str] = Field(
+        description="How and where the emulator keeps its database (`records`), its files (`blobs`) and its "
+        "`queue` of tasks."
+    )
+    journal: JournalState | None = Field(description="The journal; null if it is off.")
+    tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
+
+
+class Readiness(BaseModel):
+    """Readiness of the emulator."""
+
+    ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
+    face_core_warm: bool = Field(
+        description="Whether all workers are alive and have loaded the face core: the code and the models "
+        "for faces."
+    )
+    hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
+    reason: str | None = Field(
+        default=None, description="Why the emulator is not ready, as a sentence; null if it is ready."
+    )
+
+
+class Progress:
+    """Progress of the startup. The code that starts the server updates this object."""
+
+    def __init__(self, *, hooks_run: bool) -> None:
+        self.hooks_run = hooks_run
+        self.tls: Tls | None = None
+
+
+def status_router(
+    world: World, vendors: Sequence[Vendor], version: str, progress: Progress, runs: dict[str, str]
+) -> APIRouter:
+    """Return the routes. ``runs`` describes the database, the blobs and the queue."""
+    router = APIRouter(prefix="/_emulator", tags=["world"])
+
+    @router.get("/health")
+    async def health() -> Health:
+        """Check that the server is running.
+
+        The server answers this request even before the emulator is ready.
+        """
+        journal = world.journal
+        return Health(
+            status="ok",
+            version=version,
+            vendors={vendor.name: list(vendor.prefixes) for vendor in vendors},
+            credentials={vendor.name: list(vendor.credential) for vendor in vendors},
+            capabilities=list(CAPABILITIES),
+            runs=runs,
+            journal=JournalState(last=journal.last, last_dropped=journal.last_dropped)
+            if journal.is_on
+            else None,
+            tls=progress.tls,
+        )
+
+    @router.get("/ready", responses={503: {"model": Readiness}})
+    async def ready(response: Response) -> Readiness:
+        """Check that the emulator is ready.
+
+        The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
+        face core is the code and the models that find and measure faces. The status is also 503 while a
+        worker process that died is being replaced. Calls are answered meanwhile, but perhaps more slowly.
+        """
+        cold = world.queue.why_not_warm
+        hooks_run = progress.hooks_run
+        found = Readiness(
+            ready=cold is None and hooks_run,
+            face_core_warm=cold is None,
+            hooks_run=hooks_run,
+            reason=cold or (None if hooks_run else "The init scripts have not yet run."),
+        )
+        response.status_code = 200 if found.ready else 503
+        return found
+
+    describe_routes(router)
+    return router

@@ -1,0 +1,89 @@
+"""``OnDemand`` and ``RoutesOnDemand``."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from emulator.web.on_demand import OnDemand, RoutesOnDemand
+
+
+def application(threads: list[threading.Thread]) -> FastAPI:
+    """Return an application with one route from the start, and one that is added later."""
+    app = FastAPI()
+    app.add_api_route("/early", lambda: "early")
+
+    def add_routes() -> None:
+        threads.append(threading.current_thread())
+        app.add_api_route("/late", lambda: "late")
+
+    app.add_middleware(RoutesOnDemand, routes=OnDemand(add_routes), without={"/early"})
+    return app
+
+
+def test_routes_are_added_once_at_the_first_request_that_may_need_them() -> None:
+    added: list[threading.Thread] = []
+    with TestClient(application(added)) as client:
+        assert client.get("/early").json() == "early"
+        assert added == []
+        assert client.get("/late").json() == "late"
+        assert client.get("/late").json() == "late"
+        assert client.get("/never").status_code == 404
+    assert len(added) == 1
+
+
+def test_routes_are_added_outside_of_the_event_loop() -> None:
+    added: list[threading.Thread] = []
+    app = application(added)
+    loops: list[threading.Thread] = []
+
+    async def remember() -> None:
+        loops.append(threading.current_thread())
+
+    app.add_api_route("/loop", remember)
+    with TestClient(app) as client:
+        client.get("/loop")
+    assert added != loops
+
+
+def test_other_threads_wait_until_the_function_has_ended() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    def slow() -> None:
+        entered.set()
+        assert go_on.wait(30)
+        calls.append("done")
+
+    once = OnDemand(slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(once.run)
+        assert entered.wait(30)
+        second = pool.submit(once.run)
+        assert not once.is_done
+        assert not second.done()
+        go_on.set()
+        first.result(30)
+        second.result(30)
+    assert calls == ["done"]
+    assert once.is_done
+
+
+def test_a_function_that_failed_is_called_again() -> None:
+    results = iter([ValueError("no"), None])
+
+    def once_wrong() -> None:
+        error = next(results)
+        if error is not None:
+            raise error
+
+    once = OnDemand(once_wrong)
+    with pytest.raises(ValueError, match="no"):
+        once.run()
+    assert not once.is_done
+    once.run()
+    assert once.is_done
