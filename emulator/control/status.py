@@ -78,8 +78,8 @@ class Readiness(BaseModel):
         "for faces."
     )
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
-    reason: str | None = Field(
-        default=None, description="Why the emulator is not ready, as a sentence; null if it is ready."
+    workers: str | None = Field(
+        description="Why the workers are not ready, such as a worker that died; null if they are ready."
     )
 
 
@@ -126,12 +126,11 @@ def status_router(
         worker process that died is being replaced. Calls are answered meanwhile, but perhaps more slowly.
         """
         cold = world.queue.why_not_warm
-        hooks_run = progress.hooks_run
         found = Readiness(
-            ready=cold is None and hooks_run,
+            ready=cold is None and progress.hooks_run,
             face_core_warm=cold is None,
-            hooks_run=hooks_run,
-            reason=cold or (None if hooks_run else "The init scripts have not yet run."),
+            hooks_run=progress.hooks_run,
+            workers=cold,
         )
         response.status_code = 200 if found.ready else 503
         return found

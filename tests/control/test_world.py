@@ -11,7 +11,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
 
-READY = {"ready": True, "face_core_warm": True, "hooks_run": True, "reason": None}
+READY = {"ready": True, "face_core_warm": True, "hooks_run": True, "workers": None}
 COLD = "The workers have not yet loaded the face core."
 
 
@@ -66,7 +66,7 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_face_core(
         not_ready = client.get("/_emulator/ready")
         assert (not_ready.status_code, not_ready.json()) == (
             503,
-            {**READY, "ready": False, "face_core_warm": False, "reason": COLD},
+            {**READY, "ready": False, "face_core_warm": False, "workers": COLD},
         )
         # A request that needs the face core waits for it.
         answer = client.post(
