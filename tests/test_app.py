@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
+import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -40,7 +41,14 @@ def test_a_failed_start_leaves_no_worker_process(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("no room")
 
     monkeypatch.setattr(TaskRunner, "resume", fail)
-    before = set(multiprocessing.active_children())
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
     with pytest.raises(RuntimeError, match="no room"), TestClient(create_app(Settings(workers=1))):
         pass
-    assert set(multiprocessing.active_children()) == before
+    assert [process.returncode is not None for process in started] == [True]

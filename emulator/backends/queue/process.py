@@ -13,6 +13,9 @@ from typing import BinaryIO, cast
 from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.worker import PROGRAM, Order, Reply, Start
 
+EXIT_SECONDS = 5.0
+"""Longest time to wait for the end of a killed process, in real seconds. Usually it takes milliseconds."""
+
 
 class WorkerDied(Exception):
     """The worker process has ended, or was killed because it took too long.
@@ -104,8 +107,9 @@ class WorkerProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """End the process, and close the pipes to it."""
+        """End the process, wait until it has ended, and close the pipes to it."""
         self.kill()
+        self._has_exited.wait(EXIT_SECONDS)
         for pipe in (self._process.stdin, self._process.stdout):
             # Closing writes what is left to write.
             with contextlib.suppress(OSError):
@@ -115,10 +119,12 @@ class WorkerProcess:
     def death(self) -> WorkerDied:
         """Return the exception that says why the process, which has ended or ends now, has ended."""
         self.kill()
-        self._has_exited.wait()
+        self._has_exited.wait(EXIT_SECONDS)
         if self._limit_s is not None:
             return WorkerDied(f"took longer than {self._limit_s:g} seconds", took_too_long=True)
         code = self._process.returncode
+        if code is None:
+            return WorkerDied("does not end", took_too_long=False)
         try:
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         except ValueError:
