@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,16 @@ def test_an_invalid_setting_leaves_no_temporary_folder(
     assert list(folder.iterdir()) == []
 
 
-def test_a_failed_start_leaves_no_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_leaves_no_worker_process(
+    monkeypatch: pytest.MonkeyPatch, eventually: Callable[[Callable[[], object]], object]
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
     async def fail(_self: TaskRunner, _credential: str | None = None) -> None:
+        await asyncio.to_thread(eventually, lambda: started)
         raise RuntimeError("no room")
 
     monkeypatch.setattr(TaskRunner, "resume", fail)
-    started: list[subprocess.Popen[bytes]] = []
 
     class Recorded(subprocess.Popen[bytes]):
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -195,9 +195,9 @@ def test_work_whose_client_leaves_while_it_waits_is_not_begun(tmp_path: Path) ->
             await call("late")
         (tmp_path / "go").touch()
         await begun
-        assert {path.name for path in tmp_path.iterdir()} == {"go", "begun"}
 
     use(scenario)
+    assert {path.name for path in tmp_path.iterdir()} == {"go", "begun"}
 
 
 def test_work_is_not_affected_by_a_client_that_stays() -> None:
