@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format docs accuracy clean
+.PHONY: help run test demo lint fuzz format docs accuracy clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -35,6 +35,9 @@ lint: .venv/dev.stamp
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+fuzz: .venv/dev.stamp  ## Run the tests that take many minutes: damaged pictures, and kills of all processes.
+	$(RUN)/pytest -m fuzz
 
 format: .venv/dev.stamp  ## Format the code.
 	$(RUN)/ruff check --fix .

@@ -92,7 +92,7 @@ CALLS: tuple[tuple[str, Mapping[str, str], str | None], ...] = (
     ("/face_recon/run_pipeline", {"token": "t"}, "image_bytes"),
     ("/example/v1/count", {}, None),
 )
-"""The paths of calls with one picture, their other fields, and the field of the picture or None for the body."""
+"""Paths of calls with one picture, their other fields, and the field of the picture or None for the body."""
 
 
 def test_a_picture_that_kills_two_workers_is_refused_like_one_that_cannot_be_decoded(
