@@ -12,6 +12,7 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
+from emulator.backends.records.batching import BatchingConnection
 from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
 
 SCHEMA = """
@@ -37,14 +38,13 @@ COLUMNS = "key, credential, document, position, version"
 class SqliteRecords:
     """Documents and counters in an SQLite file.
 
-    ``export`` and ``restore`` each use a separate connection and one transaction. All other statements run in
-    a single thread of aiosqlite. Each other method runs one statement or script that commits itself, so calls
-    cannot interleave.
+    ``export`` and ``restore`` each use a separate connection and one transaction. Each other method runs one
+    statement or script in a `BatchingConnection`, so calls cannot interleave.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened: aiosqlite.Connection | None = None
+        self._opened: BatchingConnection | None = None
 
     async def open(self) -> None:
         """Open the file, or create it. Must be called before every other method.
@@ -55,7 +55,7 @@ class SqliteRecords:
             If the file is not a database, or its tables have another format.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=LOCK_TIMEOUT_SECONDS)
+        connection = await BatchingConnection.connect(self._path, LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)
         except BaseException:
@@ -64,7 +64,7 @@ class SqliteRecords:
             raise
         self._opened = connection
 
-    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+    async def _prepare(self, connection: BatchingConnection) -> None:
         try:
             tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
             version = await _number(connection, "PRAGMA user_version")
@@ -80,7 +80,7 @@ class SqliteRecords:
             raise StoreUnreadable(str(self._path), str(error)) from error
 
     @property
-    def _connection(self) -> aiosqlite.Connection:
+    def _connection(self) -> BatchingConnection:
         if self._opened is None:
             raise RuntimeError("the records are not open: the application's lifespan has not started")
         return self._opened
@@ -153,11 +153,7 @@ class SqliteRecords:
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
-        try:
-            await self._connection.executescript(script)
-        except aiosqlite.Error:
-            await self._connection.rollback()
-            raise
+        await self._connection.executescript(script)
 
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
@@ -185,7 +181,7 @@ class SqliteRecords:
             self._opened = None
 
 
-async def _number(connection: aiosqlite.Connection, query: str) -> int:
+async def _number(connection: BatchingConnection, query: str) -> int:
     rows = await connection.execute_fetchall(query)
     return int(next(iter(rows))[0])
 

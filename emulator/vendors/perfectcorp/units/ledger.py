@@ -12,10 +12,12 @@ which another process can repeat after a crash.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter
 
@@ -59,6 +61,15 @@ class Grant:
             If the object is not a grant.
         """
         return _GRANT.validate_python(document)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the grant as a JSON object."""
+        return {
+            "id": self.id,
+            "amount": self.amount,
+            "expires_at": self.expires_at,
+            "reserved": dict(self.reserved),
+        }
 
     def reserve(self, task_id: str, amount: int) -> Grant | None:
         """Return the grant with ``amount`` units reserved for a task, or None if it has too few units."""
@@ -142,6 +153,7 @@ class Units(Stateful):
     world: World
     settings: PerfectCorpSettings
     operations: Callable[[], frozenset[str]]
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, repr=False)
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -233,7 +245,7 @@ class Units(Stateful):
         grant = Grant(number, self.settings.units, expires_at, reserved={})
         # Two first calls of a key can run at the same time. Only one of them creates the grant.
         with contextlib.suppress(KeyError):
-            await self.world.records.create(GRANT, f"{credential}/first", credential, asdict(grant))
+            await self.world.records.create(GRANT, f"{credential}/first", credential, grant.to_document())
 
     async def _end_reservation(self, credential: str, end: Change) -> None:
         for record in await self.world.records.find(GRANT, credential):
@@ -241,14 +253,15 @@ class Units(Stateful):
 
     async def _change(self, record: Record, change: Change) -> bool:
         """Replace a stored grant by the result of ``change``. Return whether ``change`` returned a grant."""
-        current: Record | None = record
-        while current is not None:
-            changed = change(Grant.from_document(current.document))
-            if changed is None:
-                return False
-            if await self.world.records.replace(GRANT, current, asdict(changed)):
-                return True
-            current = await self.world.records.get(GRANT, current.key)
+        # Calls of this process change a grant one after the other, because a call that is overtaken must
+        # start again. Another process can still overtake.
+        async with self._locks.setdefault(record.key, asyncio.Lock()):
+            while (current := await self.world.records.get(GRANT, record.key)) is not None:
+                changed = change(Grant.from_document(current.document))
+                if changed is None:
+                    return False
+                if await self.world.records.replace(GRANT, current, changed.to_document()):
+                    return True
         return False
 
     async def _record_charge(

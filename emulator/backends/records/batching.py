@@ -1,0 +1,164 @@
+"""``BatchingConnection``, an SQLite connection that commits the statements of concurrent calls together."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Self
+
+MOST_STATEMENTS = 200
+"""Largest number of statements in one transaction, so that no call waits for long."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows that a statement has returned, and the number of rows that it has changed."""
+
+    rows: list[Any]
+    rowcount: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Statement:
+    """A statement or script, and the future of its result."""
+
+    sql: str
+    parameters: Sequence[Any]
+    is_script: bool
+    future: asyncio.Future[Result]
+
+    def run(self, connection: sqlite3.Connection) -> Result:
+        if self.is_script:
+            connection.executescript(self.sql)
+            return Result([], -1)
+        cursor = connection.execute(self.sql, self.parameters)
+        return Result(cursor.fetchall(), cursor.rowcount)
+
+
+_Outcome = tuple[_Statement, "Result | BaseException"]
+
+
+class BatchingConnection:
+    """A connection to an SQLite file, in a thread of its own.
+
+    Statements run in the order of the calls. All statements that are waiting when the thread is free run in
+    one transaction, and their calls return after its commit. A commit and a hand-over between threads take
+    several times as long as a small statement, so concurrent calls gain most of this time.
+
+    A statement that fails does not affect others. If the transaction fails, each of its statements runs
+    again, alone.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._waiting: SimpleQueue[_Statement | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def connect(cls, path: Path, lock_seconds: float) -> Self:
+        """Open a file. A statement waits for at most ``lock_seconds`` for the file's lock."""
+        connection = await asyncio.to_thread(
+            sqlite3.connect, path, timeout=lock_seconds, isolation_level=None, check_same_thread=False
+        )
+        return cls(connection)
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
+        """Run a statement."""
+        return await self._run(sql, parameters, is_script=False)
+
+    async def execute_fetchall(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Run a statement, and return its rows."""
+        return (await self._run(sql, parameters, is_script=False)).rows
+
+    async def executescript(self, script: str) -> None:
+        """Run several statements, which begin and commit their own transaction. Undo them after an error."""
+        await self._run(script, (), is_script=True)
+
+    async def close(self) -> None:
+        """Run all waiting statements, and close the file."""
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def _run(self, sql: str, parameters: Sequence[Any], *, is_script: bool) -> Result:
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.put(_Statement(sql, parameters, is_script, future))
+        return await future
+
+    def _work(self) -> None:
+        """Run statements until ``close`` is called."""
+        is_open = True
+        while is_open:
+            batch: list[_Statement] = []
+            while len(batch) < MOST_STATEMENTS and (not batch or not self._waiting.empty()):
+                statement = self._waiting.get()
+                if statement is None:
+                    is_open = False
+                    break
+                batch.append(statement)
+            for outcomes in self._outcomes(batch):
+                _deliver(outcomes)
+        self._connection.close()
+
+    def _outcomes(self, batch: Sequence[_Statement]) -> list[list[_Outcome]]:
+        """Run a batch, and return the outcomes in the order of the statements."""
+        if len(batch) > 1 and not any(statement.is_script for statement in batch):
+            together = self._together(batch)
+            if together is not None:
+                return [together]
+        return [[(statement, self._alone(statement))] for statement in batch]
+
+    def _together(self, batch: Sequence[_Statement]) -> list[_Outcome] | None:
+        """Run a batch in one transaction. If the transaction fails, undo it and return None."""
+        try:
+            self._connection.execute("BEGIN")
+            outcomes: list[_Outcome] = []
+            for statement in batch:
+                try:
+                    outcomes.append((statement, statement.run(self._connection)))
+                except sqlite3.IntegrityError as error:
+                    outcomes.append((statement, error))
+            self._connection.execute("COMMIT")
+        except Exception:  # noqa: BLE001 - a call gets the error when its statement runs alone
+            self._undo()
+            return None
+        return outcomes
+
+    def _alone(self, statement: _Statement) -> Result | BaseException:
+        try:
+            return statement.run(self._connection)
+        except Exception as error:  # noqa: BLE001 - the call gets the error
+            self._undo()
+            return error
+
+    def _undo(self) -> None:
+        # SQLite itself has ended the transaction after some errors, such as a full disk.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def _deliver(outcomes: Sequence[_Outcome]) -> None:
+    """Set the results of futures, in the event loops that wait for them."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].future.get_loop(), []).append(outcome)
+    for loop, mine in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, mine)
+        except RuntimeError:
+            continue  # the loop is closed, so nobody waits any more
+
+
+def _resolve(outcomes: Sequence[_Outcome]) -> None:
+    for statement, outcome in outcomes:
+        if statement.future.done():
+            continue  # the caller was cancelled
+        if isinstance(outcome, BaseException):
+            statement.future.set_exception(outcome)
+        else:
+            statement.future.set_result(outcome)
