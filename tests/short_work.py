@@ -20,7 +20,7 @@ def start() -> None:
     def resolve(_pipeline: Pipeline[..., Any]) -> Callable[..., Any]:
         return reshape
 
-    Pipeline.resolve = resolve  # type: ignore[method-assign]
+    Pipeline.resolve = resolve  # type: ignore[method-assign, assignment]
     note("started", "-")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import signal
 import ssl
 from collections.abc import Callable, Sequence
@@ -119,6 +120,8 @@ class Server(uvicorn.Server):
         self.on_second_signal()
         signal.signal(sig, signal.SIG_DFL)
         signal.raise_signal(sig)
+        # The first process of a container survives the signal.
+        os._exit(128 + sig)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the application and listen."""

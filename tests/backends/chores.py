@@ -116,7 +116,7 @@ def arm() -> None:
 
         return run
 
-    Pipeline.resolve = resolve_armed  # type: ignore[method-assign]
+    Pipeline.resolve = resolve_armed  # type: ignore[method-assign, assignment]
 
 
 def die_at_first() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ PROCESS_ID: Pipeline[[], int] = Pipeline("os.getpid")
 DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
 DIE_AT_FIRST: Pipeline[[], None] = Pipeline("chores.die_at_first")
 FAIL_ONCE: Pipeline[[Path, str], str] = Pipeline("chores.fail_once")
+STOP_ONCE: Pipeline[[Path], str] = Pipeline("chores.stop_once")
 NOTE: Pipeline[[Path, str, float, str], int] = Pipeline("chores.note")
 TOUCH_AFTER: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 DIE_WHEN_TOLD: Pipeline[[Path, Path], None] = Pipeline("chores.die_when_told")
@@ -182,12 +184,13 @@ def test_a_suspect_is_tried_again_alone(two: WorkerPool, tmp_path: Path) -> None
 def test_a_work_that_takes_too_long_is_ended_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    sleep: Pipeline[[float], None] = Pipeline("time.sleep", refused)
     pool = WorkerPool(1, DO_NOTHING, work_seconds=0.3)
     try:
         with caplog.at_level(logging.WARNING):
             hanging = pool.submit(FAIL_ONCE, tmp_path / "sleeps", "sleep")
-            stopped = pool.submit(Pipeline("chores.stop_once"), tmp_path / "stops")
-            endless = pool.submit(Pipeline("time.sleep", refused), 1000)
+            stopped = pool.submit(STOP_ONCE, tmp_path / "stops")
+            endless = pool.submit(sleep, 1000)
             waiting = pool.submit(POWER, 3, 2)
             assert (hanging.result(TIMEOUT_SECONDS), stopped.result(TIMEOUT_SECONDS)) == ("alive", "alive")
             assert waiting.result(TIMEOUT_SECONDS) == 9
@@ -221,7 +224,8 @@ def test_work_that_is_cancelled_or_withdrawn_is_not_begun(pool: WorkerPool, tmp_
 def test_closing_a_pool_ends_busy_and_stopped_workers(how: str) -> None:
     pool = WorkerPool(1, DO_NOTHING)
     worker = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
-    begun = pool.submit(Pipeline(how), 1000)
+    endless: Pipeline[[float], None] = Pipeline(how)
+    begun = pool.submit(endless, 1000)
     waiting = pool.submit(POWER, 3, 2)
     pool.close()
     for work in (begun, waiting):
@@ -255,7 +259,7 @@ def test_an_exception_has_the_traceback_of_the_worker(pool: WorkerPool) -> None:
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 3_000_000, 20_000_000])
 def test_bytes_of_every_size_arrive(pool: WorkerPool, size: int) -> None:
     data = random.Random(size).randbytes(size)  # noqa: S311 - for a test
-    same: Pipeline[[tuple[object, ...]], tuple[object, ...]] = Pipeline("builtins.tuple")
+    same: Pipeline[[Any], Any] = Pipeline("builtins.tuple")
     value = (data, [data, {"a": data}], np.arange(9.0))
     first, (second, others), numbers = pool.submit(same, value).result(TIMEOUT_SECONDS)
     assert first == second == others["a"] == data

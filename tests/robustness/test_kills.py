@@ -156,9 +156,9 @@ def run(victim: Victim, photo: bytes, *, server_kills: int, worker_kills: int) -
         jaw, cheekbones = 1 + len(tasks) % 100, len(tasks) // 100
         features = {"jaw": jaw, "cheekbones": cheekbones}
         body = {"src_file_id": file_id, "version": "1.0", "features": features, "global": {}}
-        answer = victim.client.post(TASK, json=body)
-        assert answer.status_code == 200, answer.text
-        tasks[answer.json()["data"]["task_id"]] = f"{jaw}-{cheekbones}"
+        created = victim.client.post(TASK, json=body)
+        assert created.status_code == 200, created.text
+        tasks[created.json()["data"]["task_id"]] = f"{jaw}-{cheekbones}"
     for _ in range(worker_kills // 2):
         time.sleep(chance.uniform(0, 0.3))
         victim.kill_worker()

@@ -135,7 +135,7 @@ def check(name: str, changes: list[Change]) -> None:
     else:
         assert original.image.shape[0] * original.image.shape[1] <= MOST_PIXELS
         if original.format in {"jpeg", "png"}:  # the formats of pictures that are edited
-            assert decode_picture(encode_like(original, original.image, original.alpha), RULES)
+            decode_picture(encode_like(original, original.image, original.alpha), RULES)
     assert isinstance(degrade(data, PictureFault(rotate_deg=90, truncate=0.9)), bytes)
 
 
