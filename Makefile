@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint fuzz format docs accuracy clean
+.PHONY: help run test demo lint fuzz format docs accuracy bench clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -29,6 +29,9 @@ test: lint  ## Run all checks and tests.
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.reshape
+
+bench: .venv/dev.stamp  ## Measure the speed, beside an empty FastAPI and other emulators.
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.speed
 
 lint: .venv/dev.stamp
 	$(RUN)/ruff check .

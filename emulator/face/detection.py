@@ -31,7 +31,7 @@ from emulator.face.candidates import (
     without_duplicates,
 )
 from emulator.face.landmarks import MIRROR
-from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel
+from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel, TwoScoresModel
 from emulator.face.resampling import Part
 from emulator.face.types import Image, Mask, Points3, check_image
 
@@ -134,10 +134,7 @@ class MediaPipeDetector:
     """
 
     def __init__(self) -> None:
-        # Two models, because MediaPipe moves each box towards all boxes that overlap it, also towards faint
-        # ones.
-        self._full_range = BoxModel("FullRange", _CLEAR_SCORE)
-        self._faint_range = BoxModel("FullRange", _FAINT_SCORE)
+        self._full_range = TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)
         self._mesh_model = MeshModel(1.5 / CROP_BOXES)
         self._person_model = PersonModel()
@@ -201,20 +198,26 @@ class MediaPipeDetector:
         that it finds to ``faces`` during the iteration, because later searches depend on them.
         """
         whole = (0, 0, image.shape[1], image.shape[0])
-        yield without_duplicates(_search(self._full_range, image, whole)), 0.0
+        clear, faint = self._full_range(_part(image, whole))
+        yield without_duplicates(_candidates(clear, whole)), 0.0
         # Also in a portrait, because the box of a small face beside a large one is often faint.
-        yield without_duplicates(_search(self._faint_range, image, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
+        yield without_duplicates(_candidates(faint, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
         if not faces:
-            yield _above(_SECOND_SEARCH_SCORE, _search(self._short_range, image, whole)), 0.0
+            close = _candidates(self._short_range(_part(image, whole)), whole)
+            yield _above(_SECOND_SEARCH_SCORE, close), 0.0
         for eighths in _TILE_EIGHTHS:
             if _is_portrait(image, faces):
                 return
             parts = tiles(image.shape[0], image.shape[1], eighths)
-            found = [one for tile in parts for one in _search(self._faint_range, image, tile)]
+            found = [one for tile in parts for one in self._faint_candidates(image, tile)]
             if faces:
                 yield _above(_GROUP_SCORE, found), _TILE_CONFIRMED
             else:
                 yield _above(_SECOND_SEARCH_SCORE, found), _LOOK_SCORE
+
+    def _faint_candidates(self, image: Image, tile: tuple[int, int, int, int]) -> list[Candidate]:
+        _, faint = self._full_range(_part(image, tile))
+        return _candidates(faint, tile)
 
     def _face(self, image: Image, found: Place, crops: int, lowest_score: float) -> Face | None:
         """Return the face at a candidate's place, or None if there is none.
@@ -315,8 +318,14 @@ def _above(score: float, candidates: Iterable[Candidate]) -> list[Candidate]:
     return without_duplicates([candidate for candidate in candidates if candidate.score >= score])
 
 
-def _search(model: BoxModel, image: Image, tile: tuple[int, int, int, int]) -> list[Candidate]:
-    """Return the candidates in a tile of a picture, in pixels of the whole picture."""
+def _part(image: Image, tile: tuple[int, int, int, int]) -> Image:
+    """Return a tile of a picture (left, top, width, height), reduced for the detectors."""
+    left, top, width, height = tile
+    return _reduced(image[top : top + height, left : left + width])
+
+
+def _candidates(boxes: Iterable[FoundBox], tile: tuple[int, int, int, int]) -> list[Candidate]:
+    """Return the boxes that were found in a tile, in pixels of the whole picture."""
     left, top, width, height = tile
     return [
         Candidate(
@@ -331,7 +340,7 @@ def _search(model: BoxModel, image: Image, tile: tuple[int, int, int, int]) -> l
             ),
             found.score,
         )
-        for found in model(_reduced(image[top : top + height, left : left + width]))
+        for found in boxes
     ]
 
 

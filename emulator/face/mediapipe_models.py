@@ -37,6 +37,107 @@ node {{
 """
 )
 
+# The parameters are those of the model: one anchor for each 4 x 4 pixels of 192 x 192, with 6 key points.
+_TWO_SCORES_GRAPH = """
+input_stream: "image"
+output_stream: "clear"
+output_stream: "faint"
+num_threads: 1
+node {
+  calculator: "ImageToTensorCalculator"
+  input_stream: "IMAGE:image"
+  output_stream: "TENSORS:pixels"
+  output_stream: "MATRIX:placement"
+  options {
+    [mediapipe.ImageToTensorCalculatorOptions.ext] {
+      output_tensor_width: 192
+      output_tensor_height: 192
+      keep_aspect_ratio: true
+      output_tensor_float_range { min: -1.0 max: 1.0 }
+      border_mode: BORDER_ZERO
+    }
+  }
+}
+node {
+  calculator: "InferenceCalculator"
+  input_stream: "TENSORS:pixels"
+  output_stream: "TENSORS:predictions"
+  options {
+    [mediapipe.InferenceCalculatorOptions.ext] {
+      model_path: "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite"
+      delegate { xnnpack {} }
+    }
+  }
+}
+node {
+  calculator: "SsdAnchorsCalculator"
+  output_side_packet: "anchors"
+  options {
+    [mediapipe.SsdAnchorsCalculatorOptions.ext] {
+      num_layers: 1
+      min_scale: 0.1484375
+      max_scale: 0.75
+      input_size_width: 192
+      input_size_height: 192
+      anchor_offset_x: 0.5
+      anchor_offset_y: 0.5
+      strides: 4
+      aspect_ratios: 1.0
+      fixed_anchor_size: true
+      interpolated_scale_aspect_ratio: 0.0
+    }
+  }
+}
+"""
+
+_SCORE_NODES = """
+node {{
+  calculator: "TensorsToDetectionsCalculator"
+  input_stream: "TENSORS:predictions"
+  input_side_packet: "ANCHORS:anchors"
+  output_stream: "DETECTIONS:all_{name}"
+  options {{
+    [mediapipe.TensorsToDetectionsCalculatorOptions.ext] {{
+      num_classes: 1
+      num_boxes: 2304
+      num_coords: 16
+      box_coord_offset: 0
+      keypoint_coord_offset: 4
+      num_keypoints: 6
+      num_values_per_keypoint: 2
+      sigmoid_score: true
+      score_clipping_thresh: 100.0
+      reverse_output_order: true
+      x_scale: 192.0
+      y_scale: 192.0
+      w_scale: 192.0
+      h_scale: 192.0
+      min_score_thresh: {score}
+    }}
+  }}
+}}
+node {{
+  calculator: "NonMaxSuppressionCalculator"
+  input_stream: "all_{name}"
+  output_stream: "few_{name}"
+  options {{
+    [mediapipe.NonMaxSuppressionCalculatorOptions.ext] {{
+      min_suppression_threshold: 0.3
+      overlap_type: INTERSECTION_OVER_UNION
+      algorithm: WEIGHTED
+    }}
+  }}
+}}
+node {{
+  calculator: "DetectionProjectionCalculator"
+  input_stream: "DETECTIONS:few_{name}"
+  input_stream: "PROJECTION_MATRIX:placement"
+  output_stream: "DETECTIONS:{name}"
+}}
+"""
+
+_SCORES = ("clear", "faint")
+
 _MESH_GRAPH = (
     _GRAPH
     + """
@@ -106,6 +207,39 @@ class BoxModel:
         return [] if found is None else [_read_box(detection) for detection in self._read(found)]
 
 
+class TwoScoresModel:
+    """The full-range detector with two lowest scores and one inference.
+
+    It is twice as fast as two of `BoxModel`. The results are those of two models, bit by bit. The boxes of
+    the higher score are not a part of those of the lower one, because MediaPipe moves each box towards all
+    boxes that overlap it, also towards faint ones.
+
+    Parameters
+    ----------
+    clear, faint : float
+        The two scores.
+    """
+
+    def __init__(self, clear: float, faint: float) -> None:
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
+
+        self._read: Any = packet_getter.get_proto_list
+        nodes = (
+            _SCORE_NODES.format(name=name, score=score)
+            for name, score in zip(_SCORES, (clear, faint), strict=True)
+        )
+        self._graph = _Graph("".join([_TWO_SCORES_GRAPH, *nodes]), outputs=_SCORES, with_gpu_type=True)
+
+    def __call__(self, image: Image) -> tuple[Sequence[FoundBox], Sequence[FoundBox]]:
+        """Return the boxes with at least the score ``clear``, and those with at least ``faint``."""
+        found = self._graph.run_all(image)
+        clear, faint = (
+            [_read_box(detection) for detection in self._read(found[name])] if name in found else []
+            for name in _SCORES
+        )
+        return clear, faint
+
+
 class MeshModel:
     """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time.
 
@@ -151,9 +285,28 @@ class PersonModel:
 
 
 class _Graph:
-    """A running graph with a picture as input and one packet as output."""
+    """A running graph with a picture as input and packets as outputs.
 
-    def __init__(self, config: str, side_packets: dict[str, Any] | None = None) -> None:
+    Parameters
+    ----------
+    config : str
+        The graph as text.
+    side_packets : dict, optional
+        Inputs that do not change.
+    outputs : tuple of str
+        Names of the outputs.
+    with_gpu_type : bool
+        Whether the graph takes pictures of the type that can also be on a GPU.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        side_packets: dict[str, Any] | None = None,
+        *,
+        outputs: tuple[str, ...] = ("found",),
+        with_gpu_type: bool = False,
+    ) -> None:
         import mediapipe  # noqa: PLC0415 - as above
         from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
         from mediapipe.python._framework_bindings import (  # noqa: PLC0415 - as above
@@ -161,29 +314,39 @@ class _Graph:
             image_frame,
             resource_util,
         )
+        from mediapipe.python._framework_bindings import image as images  # noqa: PLC0415 - as above
 
         # MediaPipe finds its models relative to this folder.
         resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
         self._packets: Any = packet_creator
         self._frames: Any = image_frame
-        self._found: list[Any] = []
+        self._images: Any = images if with_gpu_type else None
+        self._found: dict[str, Any] = {}
         self._timestamp_us = 0
         self._graph: Any = calculator_graph.CalculatorGraph(graph_config=config)
-        self._graph.observe_output_stream("found", lambda _name, packet: self._found.append(packet))
+        for name in outputs:
+            self._graph.observe_output_stream(name, self._found.__setitem__)
         self._graph.start_run(side_packets or {})
 
     def run(self, image: Image, **packets: Any) -> Any | None:
         """Return the output for ``image``, or None without an output. ``packets`` are the other inputs."""
+        return self.run_all(image, **packets).get("found")
+
+    def run_all(self, image: Image, **packets: Any) -> dict[str, Any]:
+        """Return the outputs for ``image`` by name. ``packets`` are the other inputs."""
         # MediaPipe requires increasing timestamps; their values do not matter.
         self._timestamp_us += 1
         self._found.clear()
-        frame = self._packets.create_image_frame(
-            image_format=self._frames.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        pixels: Any = {"image_format": self._frames.ImageFormat.SRGB, "data": np.ascontiguousarray(image)}
+        frame = (
+            self._packets.create_image_frame(**pixels)
+            if self._images is None
+            else self._packets.create_image(self._images.Image(**pixels))
         )
         for name, packet in {"image": frame, **packets}.items():
             self._graph.add_packet_to_input_stream(name, packet.at(self._timestamp_us))
         self._graph.wait_until_idle()
-        return self._found[0] if self._found else None
+        return self._found
 
 
 def _read_box(detection: Any) -> FoundBox:

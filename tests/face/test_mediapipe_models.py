@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from emulator.face.landmarks import LEFT_EYE_OUTER_CORNER, RIGHT_EYE_OUTER_CORNER
-from emulator.face.mediapipe_models import BoxModel, MeshModel, PersonModel
+from emulator.face.mediapipe_models import BoxModel, MeshModel, PersonModel, TwoScoresModel
 from emulator.face.types import Image
 
 # The astronaut's face in the picture, in pixels: centre and width of the detector's box.
@@ -39,6 +39,14 @@ def test_the_lowest_score_decides_which_boxes_are_returned(photo: Image) -> None
     assert len(faint) > len(clear) == 1
     assert min(box.score for box in faint) >= 0.03
     assert max(box.score for box in faint) == pytest.approx(clear[0].score, abs=0.05)
+
+
+def test_two_scores_with_one_inference_give_the_boxes_of_two_models(photo: Image) -> None:
+    both = TwoScoresModel(0.6, 0.03)
+    clear, faint = BoxModel("FullRange", 0.6), BoxModel("FullRange", 0.03)
+    pictures = [photo, photo[:300, 100:400], photo[:, ::-1], np.zeros((40, 90, 3), np.uint8), photo]
+    for picture in map(np.ascontiguousarray, pictures):
+        assert both(picture) == (clear(picture), faint(picture))
 
 
 def test_the_short_range_detector_finds_only_close_faces(photo: Image) -> None:

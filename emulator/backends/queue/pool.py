@@ -48,7 +48,12 @@ RETRY_SECONDS = 1.0
 """Real seconds between two attempts to start a worker that cannot be started."""
 
 NICENESS = 5
-"""Added to the niceness of the workers, so that the server answers polls quickly while they are busy."""
+"""Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
+
+On two processors, the slowest hundredth of polls takes 2 to 3 times as long beside two busy workers as on an
+idle server. Without the niceness, it takes 6 to 14 times as long. With a larger one, other programs
+would slow down the workers more.
+"""
 
 JOIN_SECONDS = 10.0
 
