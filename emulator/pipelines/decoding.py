@@ -36,7 +36,7 @@ from emulator.face.errors import (
 )
 from emulator.face.types import Image
 from emulator.pipelines.options import ImageRules
-from emulator.pipelines.structure import MOST_SIDE, check_jpeg
+from emulator.pipelines.structure import MOST_SIDE, check_jpeg, has_process_elements
 
 FORMATS = {
     "JPEG": "jpeg",
@@ -429,9 +429,11 @@ def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
 
 
 def _space(profile: bytes) -> str:
-    """Return the colour space of an ICC profile, or '' if the profile is invalid."""
+    """Return the colour space of an ICC profile, or '' if the profile is invalid or not supported."""
     # ICC.1:2022, 7.2: the signature 'acsp' at byte 36, the data's colour space at byte 16.
-    return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
+    if profile[36:40] != b"acsp" or has_process_elements(profile):
+        return ""
+    return profile[16:20].decode("ascii", "replace").strip()
 
 
 def _converted(

@@ -24,6 +24,12 @@ photograph of 50 million pixels and 14 scans has 700 million."""
 MOST_SEGMENTS: Final = 10_000
 """Largest number of segments of a JPEG, plus bytes between them. Large photographs have a few hundred."""
 
+MOST_TAGS: Final = 1_000
+"""Number of tags of an ICC profile to look at. LittleCMS reads no profile with more than 100."""
+
+# ICC.1:2022, 10.16: multiProcessElementsType.
+_PROCESS_ELEMENTS: Final = b"mpet"
+
 # ITU-T T.81, B.1.1.2 and table B.1: a marker is 0xFF and a byte that is neither 0 nor 0xFF. Restart markers
 # are part of a scan. 0xFF bytes before a marker are padding.
 _MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -57,3 +63,16 @@ def check_jpeg(data: bytes) -> None:
         place = after
         if marker not in _WITHOUT_LENGTH:
             place += int.from_bytes(data[after : after + 2], "big")
+
+
+def has_process_elements(profile: bytes) -> bool:
+    """Return whether an ICC profile contains a chain of processing elements.
+
+    Hardly any photograph has such a profile. A chain can be so long that a conversion takes minutes, although
+    the profile is small.
+    """
+    # ICC.1:2022, 7.3: the number of tags at byte 128, then 12 bytes for each: signature, offset and size.
+    count = int.from_bytes(profile[128:132], "big")
+    table = profile[132 : 132 + 12 * min(count, MOST_TAGS)]
+    offsets = (int.from_bytes(table[place + 4 : place + 8], "big") for place in range(0, len(table), 12))
+    return any(profile[offset : offset + 4] == _PROCESS_ELEMENTS for offset in offsets)
