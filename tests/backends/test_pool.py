@@ -203,6 +203,39 @@ def test_a_work_that_takes_too_long_is_ended_and_tried_again(
     assert len(caplog.records) == 4
 
 
+def test_a_worker_that_dies_before_it_begins_counts_no_try(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stopped worker receives work, but does not begin with it."""
+    for _ in range(3):
+        worker = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+        os.kill(worker, signal.SIGSTOP)
+        with caplog.at_level(logging.WARNING):
+            work = pool.submit(POWER, 3, 2)
+            os.kill(worker, signal.SIGKILL)
+            assert work.result(TIMEOUT_SECONDS) == 9
+    assert all(
+        text.startswith("a worker process died (signal SIGKILL)") and " during " not in text
+        for text in caplog.messages
+    )
+
+
+def test_a_worker_that_was_stopped_while_idle_is_replaced(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("emulator.backends.queue.process.BEGIN_SECONDS", 0.3)
+    works = []
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            os.kill(pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS), signal.SIGSTOP)
+            works.append(pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS))
+    assert works == [9] * 3
+    assert (
+        caplog.messages
+        == ["a worker process took longer than 0.3 seconds before builtins.pow; it is replaced"] * 3
+    )
+
+
 def test_work_that_is_cancelled_or_withdrawn_is_not_begun(pool: WorkerPool, tmp_path: Path) -> None:
     busy = pool.submit(TOUCH_AFTER, tmp_path / "go", tmp_path / "busy")
     cancelled, withdrawn, last = (

@@ -170,10 +170,14 @@ def test_errors_keep_their_text_across_processes(error: Exception) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
 
 
-def test_work_whose_client_leaves_while_it_waits_is_not_begun(tmp_path: Path) -> None:
+def test_work_whose_client_leaves_while_it_waits_is_not_begun(
+    tmp_path: Path, eventually: Callable[[Callable[[], object]], object]
+) -> None:
     touch_after: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 
-    async def scenario(workers: LocalWorkers) -> None:
+    async def run() -> None:
+        pool = WorkerPool(1, DO_NOTHING)
+        workers = LocalWorkers(pool)
         left = asyncio.Event()
 
         async def leaving() -> None:
@@ -184,7 +188,8 @@ def test_work_whose_client_leaves_while_it_waits_is_not_begun(tmp_path: Path) ->
             await workers.run(touch_after, tmp_path / "go", tmp_path / marker)
 
         begun = asyncio.create_task(call("begun"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)
+        await asyncio.to_thread(eventually, lambda: pool.waiting == 0)
         waiting = asyncio.create_task(call("waiting"))
         await asyncio.sleep(0)
         left.set()
@@ -195,8 +200,9 @@ def test_work_whose_client_leaves_while_it_waits_is_not_begun(tmp_path: Path) ->
             await call("late")
         (tmp_path / "go").touch()
         await begun
+        await workers.close()
 
-    use(scenario)
+    asyncio.run(run())
     assert {path.name for path in tmp_path.iterdir()} == {"go", "begun"}
 
 

@@ -44,6 +44,9 @@ WARM_UP_SECONDS = 180.0
 MOST_TRIES = 2
 """Number of workers that a work may break before it fails."""
 
+MOST_FALSE_STARTS = 10
+"""Number of workers that may die before they begin a work, until this counts as a death during the work."""
+
 RETRY_SECONDS = 1.0
 """Real seconds between two attempts to start a worker that cannot be started."""
 
@@ -284,7 +287,13 @@ class WorkerPool:
             self._running.discard(work)
             if self._is_closed:
                 return
-            logger.warning("a worker process %s during %s; it is replaced", death.reason, work.order.name)
+            when = "during" if death.had_begun else "before"
+            logger.warning("a worker process %s %s %s; it is replaced", death.reason, when, work.order.name)
+            if not death.had_begun and work.false_starts < MOST_FALSE_STARTS:
+                work.false_starts += 1
+                self._waiting.appendleft(work)
+                self._changed.notify_all()
+                return
             work.deaths += 1
             # A worker that crashed may have run out of memory because of the work of other workers.
             work.is_suspect = not death.took_too_long
@@ -323,6 +332,7 @@ class _Work:
     order: Order
     future: Future[Any] = field(default_factory=Future)
     deaths: int = 0
+    false_starts: int = 0
     is_suspect: bool = False
 
     def settle(self, reply: Reply) -> None:

@@ -13,6 +13,9 @@ from typing import BinaryIO, cast
 from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.worker import PROGRAM, Order, Reply, Start
 
+BEGIN_SECONDS = 20.0
+"""Longest time until a worker begins with an order, in real seconds. A stopped worker does not begin."""
+
 EXIT_SECONDS = 5.0
 """Longest time to wait for the end of a killed process, in real seconds. Usually it takes milliseconds."""
 
@@ -26,12 +29,15 @@ class WorkerDied(Exception):
         What happened, as the end of a sentence about the worker.
     took_too_long : bool
         Whether the server killed the worker because of a time limit.
+    had_begun : bool
+        Whether the worker had begun with its current order.
     """
 
-    def __init__(self, reason: str, *, took_too_long: bool) -> None:
+    def __init__(self, reason: str, *, took_too_long: bool, had_begun: bool) -> None:
         super().__init__(reason)
         self.reason = reason
         self.took_too_long = took_too_long
+        self.had_begun = had_begun
 
 
 class WorkerProcess:
@@ -59,6 +65,7 @@ class WorkerProcess:
         self._channel = Channel(cast("BinaryIO", self._process.stdout), cast("BinaryIO", self._process.stdin))
         self._has_exited = threading.Event()
         self._limit_s: float | None = None
+        self._has_begun = False
         threading.Thread(target=self._wait, args=(on_exit,), name="worker exit", daemon=True).start()
 
     @property
@@ -97,8 +104,12 @@ class WorkerProcess:
         Exception
             If the order or the reply cannot be pickled.
         """
-        with self._limited(limit_s):
+        self._has_begun = False
+        with self._limited(min(limit_s, BEGIN_SECONDS)):
             self._channel.send(order)
+            self._channel.receive()
+        self._has_begun = True
+        with self._limited(limit_s):
             reply: Reply = self._channel.receive()
         return reply
 
@@ -121,15 +132,10 @@ class WorkerProcess:
         self.kill()
         self._has_exited.wait(EXIT_SECONDS)
         if self._limit_s is not None:
-            return WorkerDied(f"took longer than {self._limit_s:g} seconds", took_too_long=True)
-        code = self._process.returncode
-        if code is None:
-            return WorkerDied("does not end", took_too_long=False)
-        try:
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        except ValueError:
-            how = f"signal {-code}"
-        return WorkerDied(f"died ({how})", took_too_long=False)
+            reason = f"took longer than {self._limit_s:g} seconds"
+        else:
+            reason = f"died ({_described(self._process.returncode)})"
+        return WorkerDied(reason, took_too_long=self._limit_s is not None, had_begun=self._has_begun)
 
     @contextlib.contextmanager
     def _limited(self, limit_s: float) -> Iterator[None]:
@@ -156,3 +162,15 @@ class WorkerProcess:
         self._process.wait()
         self._has_exited.set()
         on_exit()
+
+
+def _described(status: int | None) -> str:
+    """Return the exit status of a process in words."""
+    if status is None:
+        return "it does not end"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {signal.Signals(-status).name}"
+    except ValueError:
+        return f"signal {-status}"

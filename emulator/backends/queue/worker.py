@@ -50,6 +50,10 @@ class Order(NamedTuple):
     kwargs: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
+class Begun(NamedTuple):
+    """The message from a worker that it has received an order, and begins with it."""
+
+
 class Reply(NamedTuple):
     """The message from a worker about one order, or about its start: the result, or the exception."""
 
@@ -70,7 +74,7 @@ def main() -> None:
     if not start.is_nice_from_start:
         _be_nice(start.niceness)
     while True:
-        _reply(channel, messages.get())
+        _reply(channel, messages.get(), is_announced=True)
 
 
 def _take_standard_streams() -> Channel:
@@ -95,7 +99,9 @@ def _receive(channel: Channel, put: Callable[[Any], None]) -> None:
     os._exit(1)
 
 
-def _reply(channel: Channel, order: Order) -> None:
+def _reply(channel: Channel, order: Order, *, is_announced: bool = False) -> None:
+    if is_announced:
+        channel.send(Begun())
     try:
         reply = Reply(Pipeline[..., Any](order.name).resolve()(*order.args, **order.kwargs))
     except Exception as error:  # noqa: BLE001 - the server raises it
