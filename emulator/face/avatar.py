@@ -1,7 +1,8 @@
 """The complete head with materials and morph targets, ready for export.
 
-It has 5255 vertices, like the head of MetaHuman SDK's GLB constructor. These are the vertices of the complete
-head, except that the eyeballs are finer, and that the edge of the inside of the mouth occurs twice.
+It has 5255 vertices, like the head of MetaHuman SDK's GLB constructor. These are the vertices of
+`emulator.face.complete_head`, except that the eyeballs are finer, and that the edge of the inside of the
+mouth occurs twice.
 """
 
 from __future__ import annotations

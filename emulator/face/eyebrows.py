@@ -27,7 +27,7 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
 # All lengths here are in u, the distance between the outer eye corners.
 
-# How far hairs of an eyebrow are from its landmarks, and the distance from the eye at which skin stays.
+# How far hairs of an eyebrow are from its landmarks, and up to which distance from the eye skin stays.
 _BEYOND, _FROM_EYE = 0.075, 0.045
 
 # How far the new skin extends beyond the outline of the landmarks. The far eyebrow of a turned head is there.

@@ -38,8 +38,8 @@ from emulator.face.types import Image, Points2, Points3, check_image
 # The corners of the mouth, outer and inner.
 _LEFT_CORNER, _RIGHT_CORNER = (291, 308), (61, 78)
 
-# A smile of strength 0.5 lifts and widens each corner of the mouth by this, in cm, added. In neutral faces of
-# the test pictures and of five portraits, the sum is up to 0.3, in smiling ones 0.85 or more.
+# A smile has the strength 0.5 if the corners of the mouth move up and out by this sum, in cm. In neutral
+# faces of the test pictures and of five portraits, the sum is up to 0.3, in smiling ones 0.85 or more.
 _HALF_SMILE_CM, _SMILE_SLOPE_CM = 0.55, 0.08
 
 # The gap between the lids, relative to the width of the eye. Closed eyes of drawn people have up to 0.16,
@@ -55,8 +55,8 @@ _BLUR_SIDE: Final = 96
 _LEAST_SIDE: Final = 16
 _HALF_BLURRED, _BLUR_SLOPE = 0.62, 0.04
 
-# Differences between the skin around the lips and the forehead that a mask makes, in CIELAB: of the colour (a
-# and b), and of the lightness. The former is 19 for the drawn medical mask, and up to 8 in faces without a
+# With a mask, the place around the lips differs from the forehead by at least this, in CIELAB: in colour (a
+# and b), or in lightness. The former is 19 for the drawn medical mask, and up to 8 in faces without a
 # mask. Through a mask, no lips are visible: the last number is the largest difference between them and the
 # skin around them.
 _MASK_COLOR, _MASK_LIGHTNESS, _NO_LIPS = 12.0, 45.0, 6.0

@@ -136,7 +136,7 @@ class _Path:
         )
 
     def closed_knots(self) -> tuple[Knot, ...]:
-        """Return the points with one more at each end, reflected in the end if there is none."""
+        """Return the points with ``before`` and ``after`` at the ends. Reflect a missing one in the end."""
         first, last = self.knots[0], self.knots[-1]
         before = _combined(((first, 2.0), (self.knots[1], -1.0))) if self.before is None else self.before
         after = _combined(((last, 2.0), (self.knots[-2], -1.0))) if self.after is None else self.after
@@ -177,8 +177,8 @@ def _paths() -> dict[Feature, _Path]:
     top = _hairline(109)
     outer, inner = _between(70, 46), _between(107, 55)
     upper, lower = RIGHT_EYEBROW_UPPER, RIGHT_EYEBROW_LOWER
-    # The landmarks beside the nose differ in their distance to the camera. These differ little from each to
-    # the next, so that the curve stays smooth if the head turns.
+    # The landmarks beside the nose differ in their distance to the camera. The chosen ones differ little
+    # from one to the next, so that the curve stays smooth if the head turns.
     nose = (
         *(_one(193), _one(188), _between(174, 114), _one(217), _between(198, 126)),
         *map(_one, (209, 102, 98, 97, 141)),
@@ -275,7 +275,7 @@ def _layout() -> _Layout:
 
 
 def _reaches(rows: Sequence[Knot], first: int) -> Iterator[tuple[int, tuple[int, ...], float]]:
-    """Yield the points of a curve from ``first`` on that have landmarks beside them, these, and the side."""
+    """Yield each row of a curve that has landmarks beside it, these landmarks, and the side."""
     for row in range(first, len(rows)):
         for index, _ in rows[row]:
             if index in _BESIDE:

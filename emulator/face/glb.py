@@ -200,7 +200,7 @@ class _Additions:
     def __init__(self, parts: Sequence[Part], mesh: str | None) -> None:
         self.parts = parts
         self.mesh = mesh
-        # A texture with padding would not be the same file.
+        # They are without padding, so that a texture stays the same file.
         self.lengths: dict[int, int] = {}
 
     def to_buffers(self, buffers: MutableMapping[Any, bytes], tree: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ def read_glb(data: bytes) -> Glb:
         tree, binary = _with_one_buffer(tree, binary)
         _check(tree, len(binary))
         glb = Glb(tree, binary)
-        # Other members can also have a wrong type.
+        # Members that `_check` does not look at can also have a wrong type.
         repaint(merge([glb]), "", (0.0, 0.0, 0.0))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise GlbUnreadable(f"{type(error).__name__}: {error}") from error

@@ -1,15 +1,19 @@
 """The models of the MediaPipe package, on the CPU. Only this module uses MediaPipe.
 
 Each model is a graph of MediaPipe's calculators. The graphs are built here, because the classes in
-``mediapipe.python.solutions`` ignore the lowest score that is passed to them. Creating a model imports
-MediaPipe, which takes seconds. Use a model in one thread only.
+``mediapipe.python.solutions`` ignore the lowest score that is passed to them. Creating a model imports the
+parts of MediaPipe that it needs. Use a model in one thread only.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -196,7 +200,8 @@ class BoxModel:
     """
 
     def __init__(self, reach: Literal["FullRange", "ShortRange"], lowest_score: float) -> None:
-        from mediapipe.python import packet_getter  # noqa: PLC0415 - the import takes seconds
+        _package()
+        from mediapipe.python import packet_getter  # noqa: PLC0415 - only a model needs it
 
         self._read: Any = packet_getter.get_proto_list
         self._graph = _Graph(_BOX_GRAPH.format(reach=reach, score=lowest_score))
@@ -221,6 +226,7 @@ class TwoScoresModel:
     """
 
     def __init__(self, clear: float, faint: float) -> None:
+        _package()
         from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
 
         self._read: Any = packet_getter.get_proto_list
@@ -251,6 +257,7 @@ class MeshModel:
     """
 
     def __init__(self, side: float) -> None:
+        _package()
         from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - as above
         from mediapipe.python import packet_creator, packet_getter  # noqa: PLC0415 - as above
 
@@ -273,6 +280,7 @@ class PersonModel:
     """MediaPipe's selfie segmentation: a mask of people who are close to the camera."""
 
     def __init__(self) -> None:
+        _package()
         from mediapipe.python import packet_getter  # noqa: PLC0415 - as above
 
         self._read: Any = packet_getter.get_image_frame
@@ -307,7 +315,7 @@ class _Graph:
         outputs: tuple[str, ...] = ("found",),
         with_gpu_type: bool = False,
     ) -> None:
-        import mediapipe  # noqa: PLC0415 - as above
+        package = _package()
         from mediapipe.python import packet_creator  # noqa: PLC0415 - as above
         from mediapipe.python._framework_bindings import (  # noqa: PLC0415 - as above
             calculator_graph,
@@ -317,7 +325,7 @@ class _Graph:
         from mediapipe.python._framework_bindings import image as images  # noqa: PLC0415 - as above
 
         # MediaPipe finds its models relative to this folder.
-        resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
+        resource_util.set_resource_dir(str(Path(str(package.__file__)).parent.parent))
         self._packets: Any = packet_creator
         self._frames: Any = image_frame
         self._images: Any = images if with_gpu_type else None
@@ -349,6 +357,34 @@ class _Graph:
         return self._found
 
 
+def _package() -> ModuleType:
+    """Return the package ``mediapipe``, without its solutions and tasks.
+
+    They import matplotlib, which takes half a second of CPU time, and this module does not need them. Any
+    other code in this process that uses them gets them, because they are imported at their first use.
+    """
+    if "mediapipe" in sys.modules:
+        return sys.modules["mediapipe"]
+    spec = importlib.util.find_spec("mediapipe")
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe")
+    package, loader = importlib.util.module_from_spec(spec), spec.loader
+
+    def complete(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module 'mediapipe' has no attribute {name!r}")
+        vars(package).pop("__getattr__", None)
+        loader.exec_module(package)
+        return getattr(package, name)
+
+    vars(package)["__getattr__"] = complete
+    sys.modules["mediapipe"] = package
+    # Results can only be read if their types are known.
+    for name in ("detection_pb2", "landmark_pb2"):
+        importlib.import_module(f"mediapipe.framework.formats.{name}")
+    return package
+
+
 def _read_box(detection: Any) -> FoundBox:
     location = detection.location_data
     box = location.relative_bounding_box
@@ -374,7 +410,7 @@ def face_mesh_edges() -> NDArray[np.int32]:
     """Return the undirected edges (E, 2) between the landmarks of MediaPipe's face mesh, sorted.
 
     ``laboratory.derive`` makes the triangles of the canonical mesh from these edges. This function imports
-    MediaPipe, which takes seconds.
+    all of MediaPipe, which takes a second.
     """
     from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - as above
         FACEMESH_TESSELATION,

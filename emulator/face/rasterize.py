@@ -93,25 +93,26 @@ def rasterize(points: Points3, triangles: Triangles, height: int, width: int) ->
 
     length = x_stop - x_first
     total = int(length.sum())
-    # Within each span, x counts up from the span's first x.
-    span = np.repeat(np.arange(len(length)), length)
-    x = np.arange(total) - np.repeat(np.cumsum(length) - length, length) + x_first[span]
-    pixel = y[span] * width + x
-    triangle = owner[span]
+    # Within each span, x counts up from the span's first x. Values of spans are repeated for their pixels,
+    # because that is faster than an index of the span of each pixel.
+    x = np.arange(total) + np.repeat(x_first - (np.cumsum(length) - length), length)
+    pixel = np.repeat(y * width, length) + x
 
     plane = _depth_planes(corners)
     start = plane[owner, 0] + plane[owner, 2] * (y - corners[owner, 0, 1])
-    fragment_depth = start[span] + plane[triangle, 1] * (x - corners[triangle, 0, 0])
+    fragment_depth = x - np.repeat(corners[owner, 0, 0], length)
+    fragment_depth *= np.repeat(plane[owner, 1], length)
+    fragment_depth += np.repeat(start, length)
     # The depth plane of a thin triangle can be so steep that rounding errors leave the range of the corners'
     # depths.
     low, high = corners[:, :, 2].min(axis=1), corners[:, :, 2].max(axis=1)
-    np.clip(fragment_depth, low[triangle], high[triangle], out=fragment_depth)
+    np.clip(fragment_depth, np.repeat(low[owner], length), np.repeat(high[owner], length), out=fragment_depth)
 
     depth = np.full(height * width, np.inf)
     np.minimum.at(depth, pixel, fragment_depth)
     nearest = fragment_depth == depth[pixel]
     index = np.full(height * width, len(corners), np.int64)
-    np.minimum.at(index, pixel[nearest], triangle[nearest])
+    np.minimum.at(index, pixel[nearest], np.repeat(owner, length)[nearest])
 
     seen = np.flatnonzero(index < len(corners))
     winner = index[seen]

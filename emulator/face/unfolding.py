@@ -8,7 +8,6 @@ from functools import cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from emulator.face.canonical import canonical_mesh
 from emulator.face.landmarks import LEFT_EYE, LIPS_OUTER, NOSE_BASE, NOSTRILS, RIGHT_EYE, SURFACE_COUNT
@@ -107,6 +106,9 @@ def _shortest_motion(slopes: NDArray[np.float64], missing: NDArray[np.float64]) 
     system = np.vstack([(slopes / size[:, None]).T, missing / size])
     goal = np.zeros(len(system))
     goal[-1] = 1.0
+    # Most heads do not come here, and the import takes a quarter of a second.
+    from scipy.optimize import nnls  # noqa: PLC0415 - see above
+
     factors, _ = nnls(system, goal)
     residual = system @ factors - goal
     if residual[-1] > -1e-9:

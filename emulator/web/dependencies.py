@@ -37,7 +37,7 @@ class _Step:
 
 
 def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Response]] | None:
-    """Return a function that calls an endpoint for a request, after each of its dependencies once.
+    """Return a function that calls each dependency of an endpoint once, and then the endpoint.
 
     The order is FastAPI's. Return None if FastAPI itself must call the endpoint: because it does not return a
     Response, or because it or a dependency needs more than the request, texts of the path and other
@@ -69,7 +69,10 @@ def _source(steps: list[_Step]) -> tuple[str, dict[str, Any]]:
 
 
 def _add(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int | None:
-    """Add the steps of a dependency, and return the number of its own. Return None if it needs more."""
+    """Add the steps of a dependency, and return the index of the step that calls it.
+
+    Return None if it needs more.
+    """
     if dependant.call in known:
         return known[dependant.call]
     results: list[tuple[str, int]] = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,32 @@ def variables(secure: Listening) -> dict[str, str]:
     """The variables with which a child reaches the server."""
     with Client(secure.base_url) as client:
         return variables_of(client, secure.base_url, os.environ)
+
+
+@pytest.fixture
+def execute_here(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path, workers: WorkerPool
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Return a function that runs ``exec`` in this process.
+
+    The emulator that ``exec`` starts uses the running worker of the tests. Starting one takes seconds.
+    """
+    monkeypatch.setattr("emulator.server.running_server", partial(running_server, workers=workers))
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                app(["exec", *arguments])
+        printed = capfd.readouterr()
+        code = end.value.code or 0
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

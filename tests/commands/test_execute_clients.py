@@ -37,11 +37,23 @@ PROGRAMS = {
     "fetch": (["node", str(CLIENTS / "upload_fetch.mjs")], shutil.which("node") is not None),
     "https": (["node", str(CLIENTS / "upload_https.mjs")], shutil.which("node") is not None),
     "java": (
-        ["java", str(CLIENTS / "Flow.java"), str(FACES / "ok-frontal.jpg")],
+        [
+            "java",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            str(CLIENTS / "Flow.java"),
+            str(FACES / "ok-frontal.jpg"),
+        ],
         shutil.which("java") is not None,
     ),
     "java-url": (
-        ["java", str(CLIENTS / "FlowUrl.java"), str(FACES / "ok-frontal.jpg")],
+        [
+            "java",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            str(CLIENTS / "FlowUrl.java"),
+            str(FACES / "ok-frontal.jpg"),
+        ],
         shutil.which("java") is not None,
     ),
     "php-curl": (["php", str(CLIENTS / "upload_curl.php")], _has_php_curl()),

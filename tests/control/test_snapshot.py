@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 from face_api_emulator.client import Client, ControlError
@@ -27,14 +28,21 @@ SNAPSHOT = "/_emulator/snapshot"
 
 
 @pytest.fixture
-def own_server() -> Iterator[Listening]:
-    with running_server(Settings(workers=1)) as listening:
-        yield listening
+def own(workers: WorkerPool) -> Iterator[httpx.Client]:
+    with (
+        running_server(Settings(), workers=workers) as server,
+        httpx.Client(base_url=server.base_url, headers=KEY, timeout=120) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
-def own(own_server: Listening) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=own_server.base_url, headers=KEY, timeout=120) as client:
+def cold() -> Iterator[httpx.Client]:
+    """A client of an emulator that does not finish tasks yet, because its worker is still warming up."""
+    with (
+        running_server(Settings(workers=1)) as server,
+        httpx.Client(base_url=server.base_url, headers=KEY, timeout=120) as client,
+    ):
         yield client
 
 
@@ -63,40 +71,40 @@ def balance(client: httpx.Client) -> int:
 
 
 def test_unfinished_tasks_of_a_snapshot_are_finished_after_the_restore(
-    own: httpx.Client, face_jpeg: bytes, landscape_jpeg: bytes
+    cold: httpx.Client, face_jpeg: bytes, landscape_jpeg: bytes
 ) -> None:
-    # The worker is still warming up, so neither task is finished when the snapshot is taken.
-    good, bad = begin(own, face_jpeg), begin(own, landscape_jpeg)
-    own.put("/_emulator/credentials", json={"credential": "gone", "state": "revoked"})
-    taken = own.get(SNAPSHOT)
+    # Neither task is finished when the snapshot is taken.
+    good, bad = begin(cold, face_jpeg), begin(cold, landscape_jpeg)
+    cold.put("/_emulator/credentials", json={"credential": "gone", "state": "revoked"})
+    taken = cold.get(SNAPSHOT)
     assert taken.headers["content-type"] == "application/zip"
     assert int(taken.headers["content-length"]) == len(taken.content)
-    later = begin(own, face_jpeg)
-    assert own.delete("/_emulator/credentials/gone").status_code == 204
-    result = wait(own, good)["results"]["url"]
+    later = begin(cold, face_jpeg)
+    assert cold.delete("/_emulator/credentials/gone").status_code == 204
+    result = wait(cold, good)["results"]["url"]
     picture = httpx.get(result).content
 
-    restored = own.put(SNAPSHOT, content=taken.content)
+    restored = cold.put(SNAPSHOT, content=taken.content)
     assert restored.status_code == 200
     assert restored.json()["blobs"] == 2
-    assert own.get(f"{TASK}/{later}").json()["error_code"] == "InvalidTaskId"
-    assert {"credential": "gone", "state": "revoked"} in own.get("/_emulator/credentials").json()
+    assert cold.get(f"{TASK}/{later}").json()["error_code"] == "InvalidTaskId"
+    assert {"credential": "gone", "state": "revoked"} in cold.get("/_emulator/credentials").json()
     # The unfinished task is finished after the restore, with the same picture.
-    assert httpx.get(wait(own, good)["results"]["url"]).content == picture
-    assert wait(own, bad)["error"] == "error_no_face"
-    assert balance(own) == 999
+    assert httpx.get(wait(cold, good)["results"]["url"]).content == picture
+    assert wait(cold, bad)["error"] == "error_no_face"
+    assert balance(cold) == 999
     # The counters were restored too, so the next task gets the same id again.
-    assert begin(own, face_jpeg) == later
+    assert begin(cold, face_jpeg) == later
 
 
 def test_a_snapshot_is_restored_on_another_server(
-    own: httpx.Client, client: httpx.Client, face_jpeg: bytes
+    own: httpx.Client, client: httpx.Client, workers: WorkerPool, face_jpeg: bytes
 ) -> None:
     task_id = begin(own, face_jpeg)
     picture = httpx.get(wait(own, task_id)["results"]["url"]).content
     taken = own.get(SNAPSHOT).content
     with (
-        running_server(Settings(workers=1)) as other,
+        running_server(Settings(), workers=workers) as other,
         httpx.Client(base_url=other.base_url, headers=KEY, timeout=120) as there,
     ):
         assert there.put(SNAPSHOT, content=taken).status_code == 200
@@ -107,12 +115,12 @@ def test_a_snapshot_is_restored_on_another_server(
     assert client.get(f"{TASK}/{task_id}", headers=KEY).json()["error_code"] == "InvalidTaskId"
 
 
-def test_an_invalid_snapshot_is_refused_and_tasks_continue(own: httpx.Client, face_jpeg: bytes) -> None:
-    task_id = begin(own, face_jpeg)
-    refused = own.put(SNAPSHOT, content=face_jpeg)
+def test_an_invalid_snapshot_is_refused_and_tasks_continue(cold: httpx.Client, face_jpeg: bytes) -> None:
+    task_id = begin(cold, face_jpeg)
+    refused = cold.put(SNAPSHOT, content=face_jpeg)
     reason = "this snapshot cannot be restored: it is not a zip file, or it is damaged"
     assert (refused.status_code, refused.json()["error"]) == (422, reason)
-    assert wait(own, task_id)["task_status"] == "success"
+    assert wait(cold, task_id)["task_status"] == "success"
 
 
 CLOCK = {"offset_s": 0, "frozen_at": None}
@@ -248,8 +256,10 @@ def test_the_snapshot_command_reports_errors(own: httpx.Client, tmp_path: Path) 
     assert file.read_bytes() == b"mine"
 
 
-def test_a_snapshot_is_saved_and_restored_from_python(server: Listening, tmp_path: Path) -> None:
-    with running_server(Settings(workers=1)) as other, Client(other.base_url) as there:
+def test_a_snapshot_is_saved_and_restored_from_python(
+    server: Listening, workers: WorkerPool, tmp_path: Path
+) -> None:
+    with running_server(Settings(), workers=workers) as other, Client(other.base_url) as there:
         with Client(server.base_url) as here:
             here.save_snapshot(tmp_path / "state.zip")
             assert there.restore_snapshot(tmp_path / "state.zip").emulator == here.health().version

@@ -79,6 +79,9 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, workers: 
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "FACE_EMULATOR_URL": server.base_url,
                 "FACE_EMULATOR_WORKERS": "1",
+                # Loading all installed plugins takes pytest 1.5 s.
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTEST_PLUGINS": "face_api_emulator.pytest_plugin",
             },
             capture_output=True,
             text=True,

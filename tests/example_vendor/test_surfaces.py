@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from pytester_runs import only_our_plugin
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.cli import app
@@ -137,6 +138,7 @@ def test_the_pytest_plugin_bills_the_vendor(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
+    only_our_plugin(monkeypatch)
     prices = {"count": {"amount": "0.05", "currency": "EUR"}}
     monkeypatch.setenv("FACE_EMULATOR_VENDORS__EXAMPLE_VENDOR__PRICES", json.dumps(prices))
     pytester.makepyfile(

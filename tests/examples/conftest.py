@@ -36,7 +36,14 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]
             options = ["--release", "11", "-Xlint:all", "-Werror", "-d", compiled[folder]]
             sources = map(str, sorted((folder / "java").glob("*.java")))
             subprocess.run(["javac", *options, *sources], check=True)  # noqa: S603, S607 - any javac
-        return ["java", "-XX:TieredStopAtLevel=1", "-cp", compiled[folder], VENDORS[vendor]]
+        return [
+            "java",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-cp",
+            compiled[folder],
+            VENDORS[vendor],
+        ]
 
     return start
 

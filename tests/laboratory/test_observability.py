@@ -9,7 +9,7 @@ import pytest
 
 from emulator.face.canonical import canonical_mesh
 from emulator.face.detector_error import pose_terms
-from emulator.face.identity import IDENTITY_COUNT, mirrored_field
+from emulator.face.identity import IDENTITY_COUNT, IdentityModes, mirrored_field
 from emulator.face.landmarks import SURFACE_COUNT
 from laboratory.modes import choose_modes
 from laboratory.response import measured_error
@@ -39,6 +39,11 @@ def varied_observations() -> Observations:
     return observations_of(np.repeat(heads, 3, axis=0), 0.8)
 
 
+@cache
+def varied_modes() -> IdentityModes:
+    return choose_modes(varied_observations())
+
+
 def test_heads_vary_by_about_three_millimetres_a_vertex_and_the_same_seed_draws_the_same() -> None:
     heads = varied_observations().neutral[::3].reshape(-1, SURFACE_COUNT, 3)
     assert 0.25 < np.sqrt((heads**2).sum(axis=2).mean()) < 0.35
@@ -49,7 +54,7 @@ def test_heads_vary_by_about_three_millimetres_a_vertex_and_the_same_seed_draws_
 
 
 def test_the_first_modes_move_what_the_detector_sees() -> None:
-    modes = choose_modes(varied_observations())
+    modes = varied_modes()
     flat = modes.modes.reshape(IDENTITY_COUNT, -1)
     np.testing.assert_allclose(flat @ flat.T, np.eye(IDENTITY_COUNT), atol=1e-12)
     for mode, parity in zip(modes.modes, modes.parities, strict=True):
@@ -65,7 +70,7 @@ def test_the_first_modes_move_what_the_detector_sees() -> None:
 
 
 def test_the_detectors_answer_and_its_errors_are_found_again() -> None:
-    modes = choose_modes(varied_observations())
+    modes = varied_modes()
     heads = np.array([head_of_modes(modes, np.random.default_rng(seed)) for seed in range(200)])
     observations = observations_of(np.repeat(heads, 3, axis=0), 0.8)
     powers = pose_terms(observations.pose_deg[:, 0], observations.pose_deg[:, 1])

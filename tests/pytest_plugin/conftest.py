@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from pytester_runs import ROOT
+from pytester_runs import ROOT, only_our_plugin
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
@@ -16,6 +16,7 @@ def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs of pytest of their own find the emulator that is tested, wherever one is installed."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
+    only_our_plugin(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,11 @@ def test_a_child_process_reaches_the_emulator_by_the_environment(
     run(pytester, secure).assert_outcomes(passed=1)
 
 
-def test_the_sample_project_passes(pytester: pytest.Pytester, secure: Listening) -> None:
+def test_the_sample_project_passes_with_all_installed_plugins(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, secure: Listening
+) -> None:
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
     shutil.copytree(ROOT / "examples" / "pytest", pytester.path / "shop")
     os.chdir(pytester.path / "shop")
     run(pytester, secure).assert_outcomes(passed=6)

@@ -68,20 +68,6 @@ def test_evidence_of_two_tests_has_two_names(
     assert len(set(kept)) == 4
 
 
-def test_a_failure_is_reported_also_if_the_emulator_has_gone(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        """
-        def test_fails(face_emulator, request):
-            from face_api_emulator.pytest_plugin import _SHARED
-            request.config.stash[_SHARED].stop()
-            assert 1 == 2
-        """
-    )
-    result = pytester.runpytest_subprocess()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*assert 1 == 2"])
-
-
 def test_a_credential_of_the_users_code_is_not_printed(pytester: pytest.Pytester, server: Listening) -> None:
     pytester.makepyfile(
         CREDIT

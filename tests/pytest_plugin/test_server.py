@@ -31,18 +31,39 @@ def listens(url: str) -> bool:
     return True
 
 
-def test_a_run_that_pays_says_what_it_would_have_cost(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(PAYING)
-    result = pytester.runpytest_subprocess()
-    result.assert_outcomes(passed=1)
+RECEIVES = """
+def test_receives(face_emulator_webhooks, face_emulator_clock, face_emulator_faults):
+    pass
+"""
+
+
+def test_a_run_with_warnings_as_errors_passes_and_says_what_it_would_have_cost(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        test_paying=PAYING,
+        test_calls=CREDIT
+        + RECEIVES
+        + """
+@pytest.mark.parametrize("number", range(6))
+def test_calls(face_emulator, number):
+    assert credit(face_emulator) == 200
+""",
+    )
+    result = pytester.runpytest_subprocess("-W", "error")
+    result.assert_outcomes(passed=8)
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, no price is set"])
 
 
-def test_workers_of_xdist_share_one_emulator_that_stops_with_the_run(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("distribution", ["each", "load"])
+def test_workers_of_xdist_share_one_emulator_that_stops_with_the_run(
+    pytester: pytest.Pytester, distribution: str
+) -> None:
     pytester.makepyfile(
         CREDIT
+        + RECEIVES
         + """
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(6))
 def test_calls(face_emulator, number, worker_id):
     assert credit(face_emulator) == 200
     assert len(face_emulator.calls()) == 1
@@ -50,28 +71,13 @@ def test_calls(face_emulator, number, worker_id):
         seen.write(f"{face_emulator.base_url} {worker_id}\\n")
 """
     )
-    result = pytester.runpytest_subprocess("-n", "2", "--dist", "each")
-    result.assert_outcomes(passed=8)
+    result = pytester.runpytest_subprocess("-W", "error", "-n", "2", "--dist", distribution)
+    result.assert_outcomes(passed=14 if distribution == "each" else 7)
     seen = {tuple(line.split()) for line in (pytester.path / "seen").read_text().splitlines()}
-    assert {worker for _, worker in seen} == {"gw0", "gw1"}
+    if distribution == "each":
+        assert {worker for _, worker in seen} == {"gw0", "gw1"}
     (url,) = {url for url, _ in seen}
     assert not listens(url)
-
-
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
-def test_a_run_with_warnings_as_errors_passes(pytester: pytest.Pytester, workers: list[str]) -> None:
-    pytester.makepyfile(
-        CREDIT
-        + """
-@pytest.mark.parametrize("number", range(6))
-def test_calls(face_emulator, number):
-    assert credit(face_emulator) == 200
-
-def test_receives(face_emulator_webhooks, face_emulator_clock, face_emulator_faults):
-    pass
-"""
-    )
-    pytester.runpytest_subprocess("-W", "error", *workers).assert_outcomes(passed=7)
 
 
 def test_a_run_without_an_emulator_makes_no_folder(
@@ -219,8 +225,13 @@ def test_docker_starts_the_image_with_the_same_ports_inside(
 def test_an_interrupted_start_leaves_no_process(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_waits(face_emulator_server): pass")
     pytester.makeini("[pytest]\nface_emulator_start = sh -c 'echo $$ > started; sleep 600; echo {port}'")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+    # A shell that starts these tests in the background lets its children ignore SIGINT.
+    code = (
+        "import pytest, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "pytest.main(['-p', 'no:cacheprovider'])"
+    )
+    process = subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", code],
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
     )
@@ -266,17 +277,21 @@ def test_a_start_command_that_cannot_be_read_is_reported(pytester: pytest.Pytest
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_tests_after_the_end_of_the_emulator_get_its_output(pytester: pytest.Pytester) -> None:
+def test_a_failure_and_later_tests_are_reported_also_if_the_emulator_has_gone(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(
         """
         def test_1_stops(face_emulator, request):
             from face_api_emulator.pytest_plugin import _SHARED
             request.config.stash[_SHARED].stop()
+            assert 1 == 2
 
         def test_2(face_emulator): pass
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
-    result.assert_outcomes(passed=1, errors=1)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1, errors=1)
     result.stdout.re_match_lines(["no emulator answers at .*", "Face.*/facepp", "Ready."])
+    result.stdout.fnmatch_lines(["*assert 1 == 2"])
     result.stdout.no_fnmatch_line("*Traceback*")

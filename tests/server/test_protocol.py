@@ -141,7 +141,15 @@ def test_the_default_client_of_java_gets_through_two_vendors(
     """On plain HTTP, it offers an upgrade with every request."""
     picture = tmp_path / "a.jpg"
     picture.write_bytes(face_jpeg)
-    command = ["java", str(CLIENTS / "Flow.java"), str(picture), server.base_url, server.base_url]
+    command = [
+        "java",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        str(CLIENTS / "Flow.java"),
+        str(picture),
+        server.base_url,
+        server.base_url,
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - fixed words
     assert ran.stdout.startswith("done "), ran.stderr
 

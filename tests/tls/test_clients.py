@@ -271,7 +271,12 @@ def java(target: Target, hosts: Sequence[str], env: Mapping[str, str]) -> Result
         assert run(["javac", "-d", classes, target.file("Client.java", JAVA)], PARENT) == ""
     names = [f"{target.address} {host}\n" for host in hosts if not is_address(host)]
     resolve = f"-Djdk.net.hosts.file={target.file('hosts', ''.join(names))}"
-    command = ["java", resolve] if target.address != "-" else ["java"]
+    command = [
+        "java",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        *([resolve] if target.address != "-" else []),
+    ]
     return parsed(run([*command, "-cp", classes, "Client", target.port, *hosts], env))
 
 

@@ -133,7 +133,7 @@ def tail(style: HairStyle, count: int, knots: int) -> Strands:
 
 
 def frames(scalp: Scalp, points: Floats) -> tuple[Floats, Floats]:
-    """Return the unit tangents (N, K, 3) of strands, and the unit vectors away from the head across them."""
+    """Return the unit tangents (N, K, 3) of strands, and unit vectors across them that point outwards."""
     along = _unit(np.gradient(points, axis=1))
     flat = points.reshape(-1, 3)
     above, normals = scalp.distance(flat)
@@ -147,7 +147,7 @@ def frames(scalp: Scalp, points: Floats) -> tuple[Floats, Floats]:
 
 
 def over_ears(scalp: Scalp, points: Points3, clearance: Floats) -> Points3:
-    """Return ``points`` (N, 3), moved sideways out of hills over the ears, so that hair slides over them."""
+    """Return ``points`` (N, 3), moved out of a smooth bump around each ear, so that hair slides over it."""
     moved = points.copy()
     for ear in scalp.ears:
         low, high = ear.min(axis=0), ear.max(axis=0)

@@ -65,24 +65,28 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float) 
     return single(fine[: shape[0], : shape[1]])
 
 
-def mixed(albedo: Singles, color: Singles, amount: Singles) -> Singles:
-    """Blend ``color`` over ``albedo`` (h, w, 3); ``amount`` (h, w) is the opacity of ``color``."""
+def affected(amount: Singles) -> tuple[slice, slice]:
+    """Return the rectangle in which ``amount`` (h, w) is visible. Most strokes are small."""
     rows, columns = np.flatnonzero(amount.max(axis=1) > 1e-3), np.flatnonzero(amount.max(axis=0) > 1e-3)
-    result = albedo.copy()
-    if len(rows):
-        # Blend only the affected rectangle, because most strokes are small.
-        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        alpha = amount[part][..., np.newaxis]
-        over = color[part] if color.ndim == 3 else color
-        result[part] += (over - result[part]) * alpha
-    return result
+    return np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else np.s_[:0, :0]
+
+
+def mixed(albedo: Singles, color: Singles, amount: Singles) -> Singles:
+    """Blend ``color`` over ``albedo`` (h, w, 3) in place, and return ``albedo``.
+
+    ``amount`` (h, w) is the opacity of ``color``.
+    """
+    part = affected(amount)
+    over = color[part] if color.ndim == 3 else color
+    albedo[part] += (over - albedo[part]) * amount[part][..., np.newaxis]
+    return albedo
 
 
 def darkened(albedo: Singles, factor: float | Singles, amount: Singles) -> Singles:
-    """Multiply ``albedo`` by ``factor``; ``amount`` (h, w) is the strength, 0 to 1."""
-    rows, columns = np.flatnonzero(amount.max(axis=1) > 1e-3), np.flatnonzero(amount.max(axis=0) > 1e-3)
-    result = albedo.copy()
-    if len(rows):
-        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        result[part] *= 1 + (np.asarray(factor, np.float32) - 1) * amount[part][..., np.newaxis]
-    return result
+    """Multiply ``albedo`` (h, w, 3) by ``factor`` in place, and return ``albedo``.
+
+    ``amount`` (h, w) is the strength, 0 to 1.
+    """
+    part = affected(amount)
+    albedo[part] *= 1 + (np.asarray(factor, np.float32) - 1) * amount[part][..., np.newaxis]
+    return albedo

@@ -36,6 +36,7 @@ from emulator.face.synthetic.color import (
     SKIN_TONES,
     Floats,
     Singles,
+    affected,
     darkened,
     linear,
     mixed,
@@ -143,7 +144,8 @@ def _filled(points: Points2) -> Singles:
 def _stroked(lines: list[Points2], width_cm: float) -> Singles:
     mask = np.zeros(_paint_shape(), np.uint8)
     thickness = max(1, round(width_cm * _PAINT_PER_CM))
-    pixels = [_fixed(line) for line in lines]
+    # Convert all lines at once, because brows have hundreds of lines of two points.
+    pixels = np.split(_fixed(np.concatenate(lines)), np.cumsum([len(line) for line in lines[:-1]]))
     cv2.polylines(
         mask, pixels, isClosed=False, color=[255], thickness=thickness, lineType=cv2.LINE_AA, shift=4
     )
@@ -244,13 +246,16 @@ def _paint_age(person: Person, albedo: Singles) -> Singles:
 
 def _paint_freckles(person: Person, albedo: Singles, rng: np.random.Generator) -> Singles:
     v = canonical_mesh().vertices[:, :2]
-    spots = np.zeros(_paint_shape(), np.uint8)
+    centres, radii = [], []
+    # Draw the random numbers also for people without freckles, because all features share the generator.
     for _ in range(170):
-        centre = v[[50, 280, 4, 101, 330][int(rng.integers(5))]] + rng.normal(0.0, (1.2, 0.8))
-        x, y = np.rint(paint_pixels(centre[np.newaxis])[0] * 16).astype(int)
-        cv2.circle(spots, (int(x), int(y)), int(16 * rng.uniform(0.8, 2.2)), [255], -1, cv2.LINE_AA, 4)
+        centres.append(v[[50, 280, 4, 101, 330][int(rng.integers(5))]] + rng.normal(0.0, (1.2, 0.8)))
+        radii.append(int(16 * rng.uniform(0.8, 2.2)))
     if not person.freckles:
         return albedo
+    spots = np.zeros(_paint_shape(), np.uint8)
+    for (x, y), radius in zip(_fixed(np.array(centres)).tolist(), radii, strict=True):
+        cv2.circle(spots, (x, y), radius, [255], -1, cv2.LINE_AA, 4)
     amount = _blur(spots.astype(np.float32) / np.float32(255.0), 0.02)
     return darkened(albedo, np.array([0.72, 0.55, 0.45], np.float32), 0.75 * person.freckles * amount)
 
@@ -369,39 +374,38 @@ def _paint_brows(person: Person, albedo: Singles, rng: np.random.Generator) -> S
 def _paint_eyes(person: Person, albedo: Singles) -> tuple[Singles, Singles]:
     v = canonical_mesh().vertices[:, :2]
     both = np.zeros(_paint_shape(), np.float32)
-    height, width = _paint_shape()
-    x = (np.arange(width) / _PAINT_PER_CM - _PAINT_HALF_WIDTH_CM).astype(np.float32)
-    y = _rows().astype(np.float32)
+    x = (np.arange(_paint_shape()[1]) / _PAINT_PER_CM - _PAINT_HALF_WIDTH_CM).astype(np.float32)
+    y = _rows().astype(np.float32)[:, np.newaxis]
     lash = np.array([0.012, 0.009, 0.008], np.float32)
     for upper, lower in zip(_UPPER_LIDS, _LOWER_LIDS, strict=True):
         lid, lower_lid = _curve(v[list(upper)]), _curve(v[list(lower)])
         opening = _blur(_filled(np.concatenate([lid, lower_lid[::-1]])), 0.02)
         both = np.maximum(both, opening)
+        visible = affected(opening)
+        near_x, near_y = x[np.newaxis, visible[1]], y[visible[0]]
         span = v[list(upper)][[0, -1]]
         # The iris is in the middle of the opening, with its top under the upper lid.
         centre = np.array([span[:, 0].mean(), 0.5 * (v[list(upper)][4][1] + v[list(lower)][4][1]) + 0.03])
-        distance = np.hypot(x[np.newaxis] - centre[0], y[:, np.newaxis] - centre[1]).astype(np.float32)
-        angle = np.arctan2(y[:, np.newaxis] - centre[1], x[np.newaxis] - centre[0])
-        ball = np.broadcast_to(np.array([0.76, 0.70, 0.66], np.float32), (height, width, 3))
+        distance = np.hypot(near_x - centre[0], near_y - centre[1]).astype(np.float32)
+        angle = np.arctan2(near_y - centre[1], near_x - centre[0])
+        ball = np.broadcast_to(np.array([0.76, 0.70, 0.66], np.float32), (*distance.shape, 3))
         # The eyeball is darker and redder towards the corners.
         away = np.clip((distance - 0.5) / 1.1, 0, 1)
         ball = ball * (1.0 - 0.45 * away**2)[..., np.newaxis]
         ball = darkened(ball, np.array([1.0, 0.7, 0.66], np.float32), 0.6 * away**3)
         fibres = 1.0 + 0.18 * np.sin(angle * 37 + 2 * np.sin(angle * 11)) * (distance < _IRIS_RADIUS_CM)
-        glow = 0.75 + 0.7 * np.clip(distance / _IRIS_RADIUS_CM, 0, 1) * (y[:, np.newaxis] < centre[1] + 0.1)
+        glow = 0.75 + 0.7 * np.clip(distance / _IRIS_RADIUS_CM, 0, 1) * (near_y < centre[1] + 0.1)
         iris = person.iris * (fibres * glow)[..., np.newaxis].astype(np.float32)
         rim = np.clip((distance - 0.78 * _IRIS_RADIUS_CM) / (0.22 * _IRIS_RADIUS_CM), 0, 1)
         iris = mixed(iris, person.iris * np.float32(0.2), 0.8 * rim)
         ball = mixed(ball, iris, _disc(distance, _IRIS_RADIUS_CM, 0.05))
         ball = mixed(ball, lash, _disc(distance, 0.26, 0.03))
         # The shadow of the upper lid on the eyeball.
-        shadow = _blur(_stroked([lid], 0.3), 0.1)
+        shadow = _blur(_stroked([lid], 0.3), 0.1)[visible]
         ball = darkened(ball, 0.22, 0.85 * np.clip(shadow * 1.1, 0, 1))
-        glint = np.hypot(x[np.newaxis] - centre[0] + 0.19, y[:, np.newaxis] - centre[1] - 0.17).astype(
-            np.float32
-        )
+        glint = np.hypot(near_x - centre[0] + 0.19, near_y - centre[1] - 0.17).astype(np.float32)
         ball = mixed(ball, np.array([1.0, 1.0, 1.0], np.float32), _disc(glint, 0.1, 0.05))
-        albedo = mixed(albedo, ball, opening)
+        mixed(albedo[visible], ball, opening[visible])
         # The caruncle, the wet rim of the lower lid, and the lashes.
         inner = span[1]
         outwards = np.sign(inner[0]) * np.array([1.0, 0.0])
