@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import sqlite3
-import tempfile
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
+from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_later
+from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
@@ -41,6 +42,7 @@ from emulator.variables import unknown_variables
 from emulator.version import VERSION
 from emulator.web.application import vendor_application
 from emulator.web.dispatch import Dispatch
+from emulator.web.exchange import BodyMemory
 from emulator.web.forward import forward
 from emulator.web.vendor import Vendor, VendorSettings, discover_vendors
 from emulator.webhooks.outbox import Outbox
@@ -160,7 +162,7 @@ def create_app(
         for vendor in vendors
     }
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
-    gate = ControlGate(settings.control, settings.control_port)
+    gate = ControlGate(settings.control, settings.control_port, settings.control_hosts)
     app.add_middleware(HeadAsGet)
     app.dispatch = Dispatch(
         app.answer,
@@ -169,6 +171,7 @@ def create_app(
         world=world,
         gate=gate,
         body_seconds=settings.body_seconds,
+        memory=BodyMemory(settings.body_memory_bytes),
         forward=forward if settings.proxy_others else None,
     )
     return app
@@ -199,14 +202,14 @@ async def _load(scenarios: Sequence[Scenario], world: World) -> None:
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables(), settings.work_seconds)
-    folder = settings.data_dir or Path(tempfile.mkdtemp(prefix="face-emulator-"))
+    folder = settings.data_dir or make_temporary_folder()
     adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
         blobs=FolderBlobs(folder / "blobs"),
         queue=LocalWorkers(pool, owns_pool=workers is None),
-        fetcher=HttpFetcher(),
+        fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
     if adapters.is_temporary:
         weakref.finalize(adapters, _remove, folder)
@@ -239,6 +242,7 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     if adapters.is_temporary:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
+    remove_leftovers_later()
     stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
@@ -256,7 +260,9 @@ def _world(
     records = CachedRecords(adapters.records)
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
-    webhooks = Outbox(records, clock, ids, HttpSender())
+    webhooks = Outbox(
+        records, clock, ids, HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
+    )
     return World(
         clock=clock,
         clocks=Clocks(clock, records),

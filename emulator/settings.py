@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from emulator.backends.descriptors import open_files
 from emulator.tasks.progression import REAL, Progression
 from emulator.world.credentials import CredentialState
 
@@ -116,6 +117,14 @@ class Settings(VendorPackages):
         description="Separate port for the control API, on 127.0.0.1. `0` selects a free port. "
         "If not set, the control API and the vendors' APIs have the same port.",
     )
+    control_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further host names under which the control API may be called, as a JSON list such as "
+        '`["emulator.ci.example", "*.svc.cluster.local"]`. `*` stands for all names. IP addresses, names '
+        "without a dot, such as a service's name in Compose, and names below `localhost` and `internal` are "
+        "always allowed. Others are refused, because a web page can let its own name lead to this machine "
+        "(DNS rebinding).",
+    )
     origins: tuple[str, ...] = Field(
         default=(),
         description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
@@ -130,11 +139,47 @@ class Settings(VendorPackages):
         "does not serve, both over tunnels and as plain `http`. If false, it refuses them. The journal "
         "records them in both cases.",
     )
+    connections: int = Field(
+        default_factory=lambda: open_files() * 3 // 8,
+        ge=1,
+        description="Largest number of open connections of clients. A further connection takes the place of "
+        "the one that has been idle for longest. If no connection is idle, the further one is refused with "
+        "status 503. The default is three eighths of the number of files that the process can open, at most "
+        "3072.",
+    )
+    head_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Real seconds in which a new connection must send a request with all its headers. A "
+        "connection that has sent nothing by then is closed; another one is answered with status 408.",
+    )
+    downloads: int = Field(
+        default_factory=lambda: open_files() // 4,
+        ge=1,
+        description="Largest number of concurrent downloads of pictures from the URLs that clients send. One "
+        "credential gets at most three quarters of them, and credentials that wait are served in turn. Half "
+        "as many webhooks are sent at once. The default is a quarter of the number of files that the process "
+        "can open, at most 2048.",
+    )
+    outgoing_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts from which the emulator may download pictures, and to which it may send webhooks, "
+        'as a JSON list of names and IP addresses such as `["*.example.com", "127.0.0.1"]`. If empty, all '
+        "hosts are allowed, including those with loopback and private addresses. Link-local addresses and "
+        "the metadata services of clouds are never called.",
+    )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
         description="Longest pause in a request body, in real seconds. A whole body may take this many "
         "seconds, plus one second for every 500 bytes. A slower request is refused.",
+    )
+    body_memory_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="Largest size of the request bodies of all connections together, in bytes. The first "
+        "64 KiB of each body do not count, and a single body may be longer. A body that finds no room is "
+        "answered with the vendor's error for defects, or with status 503 by the control API.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-FOR_PICTURES = {"cv2", "mediapipe", "numpy", "pillow_heif", "PIL", "scipy"}
+FOR_PICTURES = {"cv2", "mediapipe", "numpy", "pi_heif", "PIL", "scipy"}
 FOR_DOWNLOADS = {"httpx", "rich"}
 FOR_SCENARIOS = {"yaml"}
 FOR_TLS = {"cryptography"}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
+from pi_heif.as_plugin import register_heif_opener
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -280,7 +280,7 @@ def _damage_reported() -> Iterator[None]:
 
 def _format_of(data: bytes) -> str:
     """Return Pillow's name of the format that the first bytes of a picture have."""
-    pillow_heif.register_heif_opener()
+    register_heif_opener()
     for name in _TRIED:
         _, accept = PillowImage.OPEN[name]
         if accept is not None and accept(data[:64]) is True:

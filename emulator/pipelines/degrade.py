@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from emulator.face.errors import ImageTooLarge
 from emulator.pipelines.decoding import FORMATS, open_picture, read_exif
@@ -17,20 +17,22 @@ QUALITY = 95
 _ANY = ImageRules(frozenset(FORMATS.values()))
 
 
-def degrade(data: bytes, fault: PictureFault) -> bytes:
+def degrade(data: bytes, fault: PictureFault, heic_format: str | None = None) -> bytes:
     """Apply ``fault`` to a picture, and encode the result in the picture's own format.
 
-    A picture that cannot be decoded, or has a format that cannot be written, is only truncated.
+    A picture that cannot be decoded, or has a format that cannot be written, is only truncated. HEIC can only
+    be read, because all encoders have a licence (GPL) that the emulator's image must not have. The result of
+    a HEIC has the format ``heic_format``, as Pillow names it; with None, the HEIC is only truncated.
     """
     changed = data
     if fault != PictureFault(truncate=fault.truncate):
         # Pillow's plug-ins raise many exceptions for damaged files. Some formats can only be read.
         with contextlib.suppress(Exception):
-            changed = _change(data, fault)
+            changed = _change(data, fault, heic_format)
     return changed[: round(len(changed) * fault.truncate)]
 
 
-def _change(data: bytes, fault: PictureFault) -> bytes:
+def _change(data: bytes, fault: PictureFault, heic_format: str | None) -> bytes:
     with open_picture(data, _ANY) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise ImageTooLarge(opened.width, opened.height, math.isqrt(MOST_PIXELS))
@@ -50,6 +52,10 @@ def _change(data: bytes, fault: PictureFault) -> bytes:
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     if fault.blur:
         image = image.filter(ImageFilter.GaussianBlur(fault.blur))
+    if picture_format == "HEIF":
+        if heic_format is None:
+            raise UnidentifiedImageError("HEIC cannot be written")
+        picture_format, image = heic_format, image.convert("RGB")
     written = io.BytesIO()
     kept = {} if fault.drop_exif else {"exif": exif.tobytes(), "icc_profile": profile}
     image.info.clear()

@@ -375,7 +375,7 @@ def _refuse_first(reason: str) -> Exception:
 
 
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
-DEGRADE: Pipeline[[bytes, PictureFault], bytes] = Pipeline(
+DEGRADE: Pipeline[[bytes, PictureFault, str | None], bytes] = Pipeline(
     "emulator.pipelines.degrade.degrade", ImageUndecodable
 )
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")

@@ -19,11 +19,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from emulator.control.init import Scripts
 from emulator.server.access_log import AccessLog
+from emulator.server.crowd import Crowd, Greeting
+from emulator.server.listeners import BACKLOG
 from emulator.server.plan import Plan
 from emulator.server.protocol import Protocol
 
-HANDSHAKE_SECONDS = 20.0
-"""Real seconds in which a TLS handshake must end."""
+ACCEPTED_AT_ONCE = 32
+"""Largest number of connections to accept before the first of them is counted."""
 
 KEEP_ALIVE_SECONDS = 75
 """Seconds until an idle connection is closed. Common web servers use the same value. With a shorter time, the
@@ -32,14 +34,21 @@ server would more often close a connection while a client with a connection pool
 
 def make_server(app: FastAPI, plan: Plan, log: AccessLog | None = None) -> Server:
     """Return a server for an application. The server is not started yet. Responses are noted in ``log``."""
+    planned = {
+        "relay": plan.relay,
+        "log": log,
+        "crowd": Crowd(plan.settings.connections),
+        "head_seconds": plan.settings.head_seconds,
+    }
     # The command line configures logging; an emulator inside a test must not print.
     config = uvicorn.Config(
         _Opening(_ForwardedHeaders(app)),
-        http=type("PlannedProtocol", (Protocol,), {"relay": plan.relay, "log": log}),
+        http=type("PlannedProtocol", (Protocol,), planned),
         ws="none",
         log_config=None,
         access_log=False,  # `AccessLog` replaces it
         proxy_headers=False,
+        backlog=ACCEPTED_AT_ONCE,
         # uvicorn accepts fractions, too.
         timeout_graceful_shutdown=cast("int", plan.settings.stop_seconds),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -133,20 +142,19 @@ class Server(uvicorn.Server):
                 raise opening.failure from None
             raise
         loop = asyncio.get_running_loop()
-        for bound in self._tls:
-            self.servers.append(
-                await loop.create_server(
-                    functools.partial(
-                        cast("type[Protocol]", self.config.http_protocol_class),
-                        config=self.config,
-                        server_state=self.server_state,
-                        app_state=self.lifespan.state,
-                    ),
-                    sock=bound,
-                    ssl=self._context,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                )
+        protocol = cast("type[Protocol]", self.config.http_protocol_class)
+        make = functools.partial(
+            protocol, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        if self._context is not None:
+            greet = functools.partial(
+                Greeting, make, self._context, protocol.crowd, self.server_state.connections
             )
+            for bound in self._tls:
+                self.servers.append(await loop.create_server(greet, sock=bound, backlog=ACCEPTED_AT_ONCE))
+        for bound in (*(sockets or ()), *self._tls):
+            # asyncio uses one number for two limits. This one is of the connections that wait in the kernel.
+            bound.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Cancel the init hooks, stop the server, and end the processes that scripts have left running."""

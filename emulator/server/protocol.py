@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import socket
 import struct
 from asyncio import BaseTransport, TimerHandle, Transport
@@ -15,6 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.server.access_log import AccessLog
+from emulator.server.crowd import Crowd
 from emulator.server.relay import Relay, Target
 from emulator.server.response_transport import ResponseTransport
 from emulator.web.endings import ON_STOP
@@ -27,10 +29,14 @@ HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 100
 """Largest number of headers in a request."""
 
-HEAD_SECONDS = 20.0
-"""Real seconds in which the head of a request must arrive."""
-
 TOO_LARGE = f"the head of the request has more than {HEAD_BYTES // 1024} KiB or {HEAD_FIELDS} headers"
+
+LONG_LENGTH = re.compile(
+    rb"^(content-length[ \t]*:[ \t]*)([0-9]{19,})(?=[ \t]*\r?$)", re.IGNORECASE | re.MULTILINE
+)
+"""A ``Content-Length`` that the parser may refuse, because it is 2^64 or more."""
+
+END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 TLS_BEGIN = b"\x16\x03"
 """The first bytes of a TLS connection: a handshake, and the major version."""
@@ -51,6 +57,8 @@ class Protocol(HttpToolsProtocol):
     - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
       that is malformed with 400. These responses come after the responses to earlier requests. The extension
       ``ANSWERED`` makes the application record them.
+    - A ``Content-Length`` of 2^64 or more reaches the application, so that the vendor's own error answers it.
+      httptools would refuse it as malformed.
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
@@ -61,10 +69,13 @@ class Protocol(HttpToolsProtocol):
     """
 
     relay: Relay
+    crowd: Crowd
+    head_seconds: float
+    """Real seconds in which the head of a request must arrive."""
     log: AccessLog | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Start the time limit of the first head."""
+        """Start the time limit of the first head. Refuse the connection if there are too many."""
         super().connection_made(cast("Transport", transport))
         connection: Any = transport.get_extra_info("ssl_object")
         self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
@@ -76,12 +87,22 @@ class Protocol(HttpToolsProtocol):
         self._early: bytearray | None = None
         self._next: Callable[[], None] | None = None
         self._offered: list[tuple[bytes, bytes]] | None = None
+        self._head = bytearray()
+        self._long_length: bytes | None = None
+        self._is_head_held = False
         self._endings: set[Callable[[], None]] = set()
-        self._head_timer: TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+        self._head_timer: TimerHandle | None = self.loop.call_later(self.head_seconds, self._head_timed_out)
+        if not self.crowd.admit(self, self.connections):
+            self._stop_head_timer()
+            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
+            self._write_refusal("too many connections are open")
+            if not self.crowd.has_room_to_refuse(self.connections):
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit."""
         self._stop_head_timer()
+        self.crowd.note_busy(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -96,9 +117,8 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_in_head:
             self._head_bytes += len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
+            self._head += data
+        if not self._parse(data):
             self._refuse_malformed(data)
             return
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
@@ -106,7 +126,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal, TOO_LARGE)
         elif self._is_in_head and self._head_bytes and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
 
     def on_message_begin(self) -> None:
         """Add the extensions to the request's scope."""
@@ -133,6 +153,11 @@ class Protocol(HttpToolsProtocol):
             return
         if self.parser.should_upgrade():
             return  # ``_feed`` handles the request
+        if self._long_length is not None:
+            self.headers[:] = [
+                (name, self._long_length if name == b"content-length" else value)
+                for name, value in self.headers
+            ]
         if not self.url.startswith((b"/", b"*")):
             self._note_absolute()
         super().on_headers_complete()  # raises an error if the URL is malformed
@@ -151,6 +176,7 @@ class Protocol(HttpToolsProtocol):
             self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
+            self._note_idle()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or call the function that waits for the last response."""
@@ -158,6 +184,7 @@ class Protocol(HttpToolsProtocol):
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
             begin()
+        self._note_idle()
 
     def shutdown(self) -> None:
         """Call the callbacks, then shut down."""
@@ -181,6 +208,40 @@ class Protocol(HttpToolsProtocol):
                 if data and self._refusal is None:
                     continue
             return
+
+    def _parse(self, data: bytes) -> bool:
+        """Parse ``data``. Return False if the request is malformed."""
+        try:
+            if not self._is_head_held:
+                self._feed(data)
+            elif END_OF_HEAD.search(self._head):
+                self._parse_long_length()
+        except httptools.HttpParserError:
+            return self._begins_long_length()
+        return True
+
+    def _begins_long_length(self) -> bool:
+        """Handle the parser's error if its cause is the ``Content-Length``. Otherwise return False."""
+        if not self._is_in_head or self._long_length is not None:
+            return False
+        found = LONG_LENGTH.search(self._head)
+        if found is None:
+            return False
+        self._long_length, self._is_head_held = found[2], True
+        if END_OF_HEAD.search(self._head):
+            try:
+                self._parse_long_length()
+            except httptools.HttpParserError:
+                return False
+        return True
+
+    def _parse_long_length(self) -> None:
+        """Parse the head with a shorter ``Content-Length``. The application gets the original one."""
+        head = LONG_LENGTH.sub(rb"\g<1>" + b"9" * 18, bytes(self._head), count=1)
+        self._is_head_held = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(head)
 
     def _parse_without_offer(self) -> None:
         version = self.parser.get_http_version().encode()
@@ -251,11 +312,15 @@ class Protocol(HttpToolsProtocol):
         if self._is_answering:
             # The client may have begun its next request early. The time limit of that request starts after
             # the response.
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
         elif self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
         else:
             self.transport.close()  # the client has not sent anything
+
+    def _note_idle(self) -> None:
+        if self._is_in_head and not self._is_answering and not self.transport.is_closing():
+            self.crowd.note_idle(self)
 
     def _gather_writes(self) -> None:
         """Let the response to the current request send its head and its body together, and log it."""
@@ -273,6 +338,8 @@ class Protocol(HttpToolsProtocol):
             self.log.note(client, scope["method"], path, scope["http_version"], status)
 
     def _end_head(self) -> None:
+        self.crowd.note_busy(self)
+        self._head.clear()
         self._is_in_head = False
         self._stop_head_timer()
 

@@ -14,7 +14,8 @@ from emulator.backends.queue import CLIENT_LEAVING
 from emulator.clock import Setting
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
-from emulator.web.exchange import Exchange
+from emulator.web.exchange import BodyMemory, Exchange, too_large
+from emulator.web.length import declared_length
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME, not_served
 from emulator.web.vendor import Vendor
 from emulator.world.journal.entry import PROXY_VENDOR, SERVER_VENDOR, Entry
@@ -22,6 +23,15 @@ from emulator.world.warnings import WARNINGS, CallWarning
 from emulator.world.world import World
 
 CONTROL = "/_emulator/"
+
+SNAPSHOT = "/_emulator/snapshot"
+"""Path for snapshots, which go to a file as they arrive."""
+
+SNAPSHOT_BYTES = 1024**4
+"""Largest snapshot, in bytes. A longer one is a mistake."""
+
+CONTROL_BYTES = 1024 * 1024
+"""Largest request body of the control API, in bytes, except for snapshots."""
 
 MISDIRECTED = "The Host is not the name of the TLS connection."
 
@@ -50,6 +60,8 @@ class Dispatch:
         Decides which requests reach the control API.
     body_seconds : float
         Longest pause in a request body, in real seconds.
+    memory : BodyMemory or None
+        The memory for the request bodies of all connections. None for no limit.
     forward : ASGI application or None
         Passes a proxied request on to its host. None to refuse proxied requests for hosts that are not a
         vendor's.
@@ -63,6 +75,7 @@ class Dispatch:
         world: World,
         gate: Gate,
         body_seconds: float,
+        memory: BodyMemory | None = None,
         forward: ASGIApp | None = None,
     ) -> None:
         self._app = app
@@ -70,6 +83,7 @@ class Dispatch:
         self._world = world
         self._gate = gate
         self._body_seconds = body_seconds
+        self._memory = memory
         self._forward = forward
         self._by_host = {host: vendor for vendor in vendors for host in (*vendor.hosts, *vendor.stores)}
         self._stores = {host: prefix for vendor in vendors for host, prefix in vendor.stores.items()}
@@ -109,6 +123,11 @@ class Dispatch:
             app = self._passed_on
         elif vendor is None:
             app = self._gate(scope) or self._app
+            is_snapshot = scope["path"] == SNAPSHOT
+            exchange.memory = None if is_snapshot else self._memory
+            exchange.longest_body = SNAPSHOT_BYTES if is_snapshot else CONTROL_BYTES
+            if declared_length(scope) > exchange.longest_body:
+                app = too_large(exchange.longest_body)
         else:
             app = self._applications[vendor.name]
             # On a file store's own host, paths lack the prefix that they have on other hosts.
@@ -116,10 +135,9 @@ class Dispatch:
         if vendor is not None:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             self._record(exchange, scope, lambda: _values_of(call))
+            exchange.memory = self._memory
             # Each request has an asyncio task, and so a context, of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
-            if self._world.faults.needs_bodies:
-                call.body = await exchange.peek_body()
         # If the client has disconnected, no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)

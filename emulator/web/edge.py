@@ -26,8 +26,10 @@ from emulator.web.exchange import (
     exchange_of,
     request_timeout,
 )
+from emulator.web.length import declared_length
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
+from emulator.world.faults.engine import Faults
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +53,11 @@ class Edge:
     FastAPI has middlewares for most of this. Together they take longer than a poll.
     """
 
-    def __init__(self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render) -> None:
+    def __init__(
+        self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render, faults: Faults
+    ) -> None:
         self._app = app
+        self._faults = faults
         self._render = render
         self._dialect = vendor.dialect
         self._vendor = vendor
@@ -87,15 +92,20 @@ class Edge:
             (called or here[0]).select(scope)
         answer = _Answer(exchange, self._decide, scope, send, here)
         limits = called.limits if called is not None else here[0].limits if here else self._nowhere
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         refusal: VendorError | None
-        if limits.longest is not None and declared.isdigit() and int(declared) > limits.longest:
+        if limits.longest is not None and declared_length(scope) > limits.longest:
             refusal = limits.too_large
         else:
             exchange.longest_body = limits.longest
             exchange.pause_seconds = limits.longest_pause_s or exchange.pause_seconds
             app: ASGIApp = called.route.app if called is not None else _not_allowed if here else _not_found
+            if self._faults.needs_bodies:
+                # Not before the check of the length, because the body is held in memory.
+                scope["state"]["call"].body = await exchange.peek_body()
             refusal = await self._serve(scope, receive, answer, app)
+            if exchange.is_crowded_out and not answer.has_started:
+                logger.warning("%s %s is refused: too many long bodies", scope["method"], scope["path"])
+                refusal = self._dialect.defect.occur()
             if exchange.is_too_large:
                 refusal = limits.too_large
             exchange.longest_body = None
@@ -248,5 +258,5 @@ class _Answer:
 
         If the request body was too large or too slow before the response began, send nothing.
         """
-        if self.has_started or not (self._exchange.is_too_large or self._exchange.is_timed_out):
+        if self.has_started or not self._exchange.is_unreadable:
             await self.send(message)

@@ -19,10 +19,10 @@ DROPPERS = "face_emulator.droppers"
 """ASGI scope extension with the functions ``close`` and ``reset``, which end the connection."""
 
 PEEK_BYTES = 32 * 1024 * 1024
-"""Number of bytes of a body to read for fault rules.
+"""Largest number of bytes of a body that fault rules see."""
 
-This limit is needed, because the bytes are read before the vendor's own limit on the body applies.
-"""
+SMALL_BYTES = 64 * 1024
+"""Number of bytes of a body that do not count. So large bodies never block small requests."""
 
 DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body while the application reads it, in real seconds."""
@@ -41,11 +41,33 @@ class ConnectionDropped(Exception):
 
 
 class BodyTooLarge(Exception):
-    """The request body is longer than the limit. Raised while the application reads the body."""
+    """The body is longer than the limit, or finds no memory. Raised while the application reads it."""
 
 
 class BodyTimedOut(Exception):
     """The body has paused for too long, or arrives too slowly. Raised while the application reads it."""
+
+
+class BodyMemory:
+    """The memory for the request bodies of all connections.
+
+    Parameters
+    ----------
+    most : int
+        Largest size of all bodies together, in bytes. A single body may be longer, if it is the only one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used = 0
+
+    def grow(self, old: int, new: int) -> bool:
+        """Let one body grow from ``old`` to ``new`` bytes. Return False if there is no room for it."""
+        others = self._used - old
+        if new > old and others and others + new > self._most:
+            return False
+        self._used = others + new
+        return True
 
 
 class Exchange:
@@ -68,12 +90,19 @@ class Exchange:
         Whether the application has tried to read more than ``longest_body`` bytes.
     is_timed_out : bool
         Whether the body has paused for too long, or arrived too slowly, while the application read it.
+    memory : BodyMemory or None
+        Limits the bodies of all connections; None for a body that the application does not keep in memory.
+    is_crowded_out : bool
+        Whether the memory for bodies was used up while the application read the body.
     """
 
     call: Call | None = None
     longest_body: int | None = None
     is_too_large = False
     is_timed_out = False
+    memory: BodyMemory | None = None
+    is_crowded_out = False
+    _counted = 0
     _capture: Capture | None = None
     _ahead: tuple[Message, ...] = ()
     _read = 0
@@ -104,12 +133,20 @@ class Exchange:
         """Run the application that answers the request."""
         try:
             await app(self._scope, self.receive, self.send)
-        except BodyTimedOut:
-            if self._has_started:
+        except (BodyTimedOut, BodyTooLarge):
+            refusal = self._refusal()
+            if self._has_started or refusal is None:
                 raise
-            await request_timeout()(self._scope, self._receive, self._emit)
+            await refusal(self._scope, self._receive, self._emit)
         finally:
             self._note()
+            if self.memory is not None:
+                self.memory.grow(self._counted, 0)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the application could not read the whole body."""
+        return self.is_too_large or self.is_timed_out or self.is_crowded_out
 
     async def receive(self) -> Message:
         """Return the next message of the request.
@@ -117,7 +154,7 @@ class Exchange:
         Raises
         ------
         BodyTooLarge
-            If the body is longer than the application may read.
+            If the body is longer than the application may read, or there is no memory for it.
         BodyTimedOut
             If the body has paused for too long, or arrives too slowly.
         """
@@ -138,8 +175,9 @@ class Exchange:
         call = self.call
         if self._is_over:
             return  # the response was replaced or dropped
-        if call is None and self.is_timed_out and not self._has_started:
-            await self._replace(request_timeout())  # FastAPI answers any error in a body with status 400
+        refusal = None if call is not None or self._has_started else self._refusal()
+        if refusal is not None:
+            await self._replace(refusal)  # FastAPI answers any error in a body with status 400
         elif call is None or (call.injection is None and call.unknown_fault is None):
             await self._emit(message)
         elif call.unknown_fault is not None:
@@ -156,15 +194,18 @@ class Exchange:
 
     async def peek_body(self) -> bytes:
         """Return the part of the body that fault rules see. The application can still read the whole body."""
-        read = 0
-        while read < PEEK_BYTES and self._has_more:
+        read, most = 0, PEEK_BYTES if self.longest_body is None else min(PEEK_BYTES, self.longest_body + 1)
+        while read < most and self._has_more:
             try:
                 message = await self._take_in_time()
-            except BodyTimedOut:
+            except (BodyTimedOut, BodyTooLarge):
                 break  # the application gets the error too, when it reads the rest
             self._ahead += (message,)
             read += len(message.get("body", b""))
-        return b"".join(message.get("body", b"") for message in self._ahead)
+        body = b"".join(message.get("body", b"") for message in self._ahead)
+        if len(self._ahead) > 1:  # do not keep the body twice
+            self._ahead = ({**self._ahead[-1], "body": body},)
+        return body
 
     async def _take(self) -> Message:
         message = await self._receive()
@@ -181,11 +222,31 @@ class Exchange:
     async def _take_in_time(self) -> Message:
         if not (self._has_more and _has_body(self._scope)):
             return await self._take()
+        if self.is_crowded_out:
+            raise BodyTooLarge
         try:
-            return await self._take_within(self.pause_seconds)
+            message = await self._take_within(self.pause_seconds)
         except TimeoutError:
             self.is_timed_out = True
             raise BodyTimedOut from None
+        size = max(0, self._arrived - SMALL_BYTES)
+        if self.memory is not None and size:
+            if not self.memory.grow(self._counted, size):
+                self.is_crowded_out = True
+                self._ahead = ()
+                self.memory.grow(self._counted, 0)
+                self._counted = 0
+                raise BodyTooLarge
+            self._counted = size
+        return message
+
+    def _refusal(self) -> Response | None:
+        """Return the response to a body that cannot be read, if the application is not a vendor's."""
+        if self.is_timed_out:
+            return request_timeout()
+        if self.is_too_large:
+            return too_large(self.longest_body)
+        return _no_room() if self.is_crowded_out else None
 
     async def _take_within(self, seconds: float) -> Message:
         """Wait at most ``seconds`` for the next message, and less if the whole body takes too long.
@@ -308,6 +369,16 @@ def exchange_of(scope: Scope) -> Exchange:
 def request_timeout() -> Response:
     """Return the response to a body that has paused for too long: a plain text with status 408."""
     return PlainTextResponse("Request Timeout\n", 408, {"connection": "close"})
+
+
+def too_large(longest: int | None) -> Response:
+    """Return the response of the control API to a body of more than ``longest`` bytes."""
+    return JSONResponse({"error": f"the body has more than {longest} bytes"}, 413, {"connection": "close"})
+
+
+def _no_room() -> Response:
+    reason = "the emulator holds too many long request bodies; see the setting `body_memory_bytes`"
+    return JSONResponse({"error": reason}, 503, {"connection": "close"})
 
 
 def _part(body: bytes, *, more: bool) -> Message:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 
+from emulator.backends.outgoing import AddressPolicy, AddressRefused
+
 PROXY = "face_emulator.proxy"
 """Scope extension of a request to the proxy. ``authority`` is the host and port that the client wants to
 reach. ``reason`` says why the proxy opened no tunnel, or is None."""
@@ -20,7 +22,7 @@ ANSWERED = "face_emulator.answered"
 def not_served(authority: str) -> str:
     """Return a message that says why the proxy refuses a host, and which setting allows the host."""
     return (
-        f"the proxy serves the vendors' names only, not {authority}; "
+        f"the proxy serves the vendors' names only, not {authority.rpartition('@')[2]}; "
         "FACE_EMULATOR_PROXY_OTHERS=true lets other hosts pass"
     )
 
@@ -45,10 +47,14 @@ async def foreign_address(host: str, port: int) -> str:
     Raises
     ------
     OSError
-        If ``host`` has no address, or is this machine.
+        If ``host`` has no address, is this machine, or must never be called.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     address = str(found[0][4][0])
+    try:
+        AddressPolicy.check_address(address)
+    except AddressRefused as error:
+        raise OSError(str(error)) from error
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     if mapped.is_loopback or mapped.is_unspecified:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    import httpx
+from emulator.backends.outgoing import (
+    AddressPolicy,
+    AddressRefused,
+    Outgoing,
+    authorization,
+    load_httpx,
+    without_user,
+)
+from emulator.backends.shares import FairShare
 
 READ_BYTES = 65536
 """Largest number of response bytes to read. The body is read only so that the connection can be reused."""
@@ -23,7 +30,7 @@ class SendFailed(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.url}: {self.reason}"
+        return f"{without_user(self.url)}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,19 @@ class Sender(Protocol):
 
 
 class HttpSender:
-    """The ``Sender`` that uses httpx."""
+    """The ``Sender`` that uses HTTP.
 
-    def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
+    Parameters
+    ----------
+    policy : AddressPolicy
+        The hosts that may be called.
+    requests : int
+        Largest number of concurrent requests. One host gets at most half of them.
+    """
+
+    def __init__(self, policy: AddressPolicy | None = None, requests: int = 128) -> None:
+        self._outgoing = Outgoing(policy or AddressPolicy())
+        self._turns = FairShare(requests, max(1, requests // 2))
 
     async def post(
         self,
@@ -77,42 +93,41 @@ class HttpSender:
         on_sent: Callable[[], None],
     ) -> Answer:
         """Post a webhook and return the response."""
-        # Imported on demand, because the import takes a third of a second.
-        import httpx  # noqa: PLC0415 - see above
-
-        if self._client is None:
-            # Lanes limit the requests per endpoint. With a common limit, a slow endpoint could block others.
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
+        httpx = await load_httpx()
 
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
             if event.endswith(".send_request_body.complete"):
                 on_sent()
 
         try:
+            parsed = httpx.URL(url)
+            host = parsed.netloc.decode()
             async with (
+                self._turns.turn(host),
                 asyncio.timeout(timeout_s),
-                self._client.stream(
+                self._outgoing.stream(
                     "POST",
-                    url,
-                    headers=dict(headers),
+                    parsed,
+                    {**authorization(parsed), **headers},
+                    key=host,
                     content=body,
-                    timeout=timeout_s,
                     extensions={"trace": trace},
                 ) as response,
             ):
+                stream: Any = response.stream
                 read = 0
-                async for chunk in response.aiter_raw():
+                async for chunk in stream:
                     read += len(chunk)
                     if read > READ_BYTES:
                         break
-                return Answer(response.status_code, response.headers.get("retry-after"))
-        except (TimeoutError, httpx.TimeoutException) as error:
+                pairs = {name.lower(): value for name, value in response.headers}
+                retry_after = pairs.get(b"retry-after")
+                return Answer(response.status, None if retry_after is None else retry_after.decode("latin-1"))
+        except TimeoutError as error:
             raise SendFailed(url, f"no response within {timeout_s:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise SendFailed(url, f"{type(error).__name__}: {error}") from error
+        except (OSError, ValueError, httpx.InvalidURL, AddressRefused) as error:
+            raise SendFailed(url, without_user(str(error))) from error
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._outgoing.close()

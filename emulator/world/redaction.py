@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from emulator.backends.outgoing import without_user
 from emulator.world.text import printable
 
 HEADERS = frozenset(
@@ -58,8 +59,11 @@ class Redaction:
         return name.lower() in self._names
 
     def text(self, text: str) -> str:
-        """Return ``text`` with its secrets masked, and with halves of surrogate pairs escaped."""
-        text = printable(text)
+        """Return ``text`` with its secrets masked, and with halves of surrogate pairs escaped.
+
+        The user names and passwords of URLs are secrets, too.
+        """
+        text = without_user(printable(text))
         if self._in_urls is not None and "=" in text:
             text = self._in_urls.sub(lambda found: f"{found[1]}={mask(found[2])}", text)
         if self._in_literals is not None and ('"' in text or "'" in text):

@@ -104,14 +104,18 @@ class World:
             await self.blobs.forget(credential)
             await self.forget(credential)
 
-    async def degraded(self, data: bytes, fault: PictureFault | None) -> bytes:
+    async def degraded(
+        self, data: bytes, fault: PictureFault | None, *, heic_format: str | None = None
+    ) -> bytes:
         """Return the encoded picture ``data`` with ``fault`` applied.
 
-        A picture that no worker survives is only truncated, like one that cannot be decoded.
+        The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
+        result, as Pillow names it. Otherwise a HEIC is only truncated, and so is a picture that no worker
+        survives.
         """
         if fault is None:
             return data
         try:
-            return await self.queue.run(DEGRADE, data, fault)
+            return await self.queue.run(DEGRADE, data, fault, heic_format)
         except ImageUndecodable:
             return data[: round(len(data) * fault.truncate)]

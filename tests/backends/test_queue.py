@@ -142,6 +142,31 @@ def test_every_enqueued_task_is_performed() -> None:
     use(scenario, count=2)
 
 
+def test_tasks_that_wait_do_not_delay_others() -> None:
+    """256 tasks wait for hosts that do not answer."""
+
+    async def scenario(workers: LocalWorkers) -> None:
+        done, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+        async def perform(task_id: str) -> None:
+            if task_id == "quick":
+                done.set()
+                return
+            begun.release()
+            await asyncio.Event().wait()
+
+        await workers.start(perform)
+        for number in range(256):
+            await workers.enqueue(str(number))
+        await workers.enqueue("quick")
+        async with asyncio.timeout(30):
+            await done.wait()
+            for _ in range(256):
+                await begun.acquire()
+
+    use(scenario)
+
+
 def test_a_failing_task_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(workers: LocalWorkers) -> None:
         done = asyncio.Event()

@@ -13,6 +13,7 @@ from dockerfile import ROOT, final, final_stage
 from vendor_data import VENDORS, is_shipped
 
 from emulator.cli import app
+from emulator.control.gate import ControlGate
 from emulator.server.plan import tls_folder
 from emulator.settings import Settings
 from face_api_emulator.trust import environment, trust_files
@@ -30,6 +31,12 @@ def volumes_of(service: str) -> dict[str, tuple[str, bool]]:
     """Return the target of each volume of a service, and whether it is read-only."""
     volumes = [volume.split(":") for volume in SERVICES[service]["volumes"]]
     return {source: (target, flags == ["ro"]) for source, target, *flags in volumes}
+
+
+@per_emulator
+def test_the_control_api_is_served_under_the_name_of_the_service(name: str) -> None:
+    scope = {"type": "http", "path": "/_emulator/clock", "headers": [(b"host", f"{name}:3468".encode())]}
+    assert ControlGate("on", None)({**scope, "server": ("172.18.0.2", 3468)}) is None
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.control.gate import is_loopback, names_this_machine
+from emulator.control.gate import ControlGate, is_loopback, names_this_machine
 from emulator.server import running_server
 from emulator.settings import Settings
 
@@ -82,12 +82,66 @@ def test_requests_with_a_foreign_host_name_are_refused(client: httpx.Client) -> 
         assert client.get("/_emulator/clock", headers={"Host": host}).status_code == status
 
 
-def test_a_switched_on_control_api_accepts_any_host_name_but_no_other_site(workers: WorkerPool) -> None:
-    with running_server(Settings(control="on"), workers=workers) as server:
+def gate_of(*hosts: str) -> ControlGate:
+    """Return the gate of a server that listens on all addresses, with the control API on."""
+    return ControlGate("on", None, hosts)
+
+
+def status_of(gate: ControlGate, host: str, origin: str | None = None) -> int:
+    headers = [(b"host", host.encode())]
+    if origin is not None:
+        headers.append((b"origin", origin.encode()))
+    scope = {"type": "http", "path": "/_emulator/reset", "headers": headers, "server": ("10.0.0.2", 3468)}
+    answer = gate(scope)
+    return 200 if answer is None else answer.status_code
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:3468", "rebound.127.0.0.1.nip.io", "a.internal.evil"]
+)
+def test_a_rebound_name_with_its_own_origin_is_refused_on_every_address(host: str) -> None:
+    """The page's name leads to the emulator, so the browser takes the emulator for the page's own server."""
+    assert status_of(gate_of(), host, f"http://{host}") == 403
+    assert status_of(gate_of("emulator.ci.example", "*.good.example"), host, f"http://{host}") == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:3468",
+        "10.0.0.2:3468",
+        "[::1]:3468",
+        "localhost",
+        "face-api-emulator:3468",
+        "host.docker.internal",
+    ],
+)
+def test_addresses_and_names_of_a_local_network_are_served_on_every_address(host: str) -> None:
+    assert status_of(gate_of(), host) == 200
+    assert status_of(gate_of(), host, "http://evil.example") == 403
+
+
+def test_a_setting_adds_host_names() -> None:
+    gate = gate_of("Emulator.ci.example", "*.svc.cluster.local")
+    for host, status in (
+        ("emulator.ci.example:80", 200),
+        ("EMULATOR.CI.EXAMPLE.", 200),
+        ("a.svc.cluster.local", 200),
+        ("svc.cluster.local.evil.example", 403),
+        ("x.emulator.ci.example", 403),
+    ):
+        assert status_of(gate, host) == status, host
+    assert status_of(gate_of("*"), "anything.example") == 200
+    assert status_of(gate_of("*"), "anything.example", "http://evil.example") == 403
+
+
+def test_the_setting_reaches_the_gate(workers: WorkerPool) -> None:
+    with running_server(Settings(control="on", control_hosts=("a.example",)), workers=workers) as server:
         clock = f"{server.base_url}/_emulator/clock"
-        named = {"Host": "emulator.ci.example"}
-        assert httpx.get(clock, headers=named).status_code == 200
-        assert httpx.get(clock, headers={**named, "Origin": "http://evil.example"}).status_code == 403
+        assert httpx.get(clock, headers={"Host": "a.example"}).status_code == 200
+        answer = httpx.get(clock, headers={"Host": "b.example", "Origin": "http://b.example"})
+        assert answer.status_code == 403
+        assert "FACE_EMULATOR_CONTROL_HOSTS" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +154,8 @@ def test_a_switched_on_control_api_accepts_any_host_name_but_no_other_site(worke
         ("LOCALHOST.:80", True),
         ("a.localhost", True),
         ("emulator:3468", True),
+        ("host.docker.internal", True),
+        ("internal.example", False),
         ("", True),
         ("evil.example", False),
         ("127.0.0.1.evil.example", False),

@@ -40,6 +40,20 @@ def test_a_call_is_recorded_with_its_secrets_masked(caller: Any) -> None:
     assert "X-Amz-Signature=" in shown
 
 
+def test_the_password_in_the_url_of_a_picture_is_not_recorded(tester: httpx.Client) -> None:
+    key = "key-of-the-password-test"
+    form = {"api_key": key, "api_secret": "s", "image_url_1": "http://user:top-secret@127.0.0.1:1/a.jpg"}
+    answer = tester.post("/facepp/v1/3dface", data=form)
+    assert answer.json()["error_message"] == "INVALID_IMAGE_URL"
+    form = {**form, "image_url_1": "http://user:top-secret@127.0.0.1:1/b.jpg"}
+    tester.post("/facepp/v1/3dface", params=form)
+    for path in (CALLS, f"{CALLS}.har"):
+        shown = tester.get(path, params={"credential": key, "limit": 1000}).text
+        assert "***@127.0.0.1:1/a.jpg" in shown
+        assert "***@127.0.0.1:1/b.jpg" in shown or "***%40127.0.0.1" in shown
+        assert "top-secret" not in shown
+
+
 def test_pictures_are_recorded_as_digests(tester: httpx.Client, face_jpeg: bytes) -> None:
     key = "key-of-the-digest-test"
     secret = "a-secret-of-my-own"  # noqa: S105 - no real secret

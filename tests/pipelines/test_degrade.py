@@ -89,7 +89,7 @@ def test_a_blur_is_a_gaussian_with_the_given_deviation() -> None:
     assert changed[40, 44, 0] / 255 == pytest.approx(0.8159, abs=0.02)
 
 
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP"])
 def test_only_drop_exif_removes_metadata(picture_format: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = PillowImage.Exif()
@@ -115,10 +115,36 @@ def test_a_picture_gains_no_exif_orientation_from_its_xmp_data() -> None:
     assert ExifTags.Base.Orientation not in opened(changed).getexif()
 
 
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF"])
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_a_picture_keeps_its_format(picture_format: str) -> None:
     changed = opened(degrade(encoded(noise(64, 48), picture_format), EVERYTHING))
     assert (changed.format, changed.size) == (picture_format, (32, 24))
+
+
+def test_a_heic_becomes_a_jpeg_if_the_operation_accepts_heic() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = PillowImage.Exif()
+    exif[ExifTags.Base.Make] = "nobody"
+    data = encoded(noise(48, 64), "HEIF", exif=exif, icc_profile=profile)
+    changed = opened(degrade(data, PictureFault(shrink=0.5), heic_format="JPEG"))
+    assert (changed.format, changed.size) == ("JPEG", (32, 24))
+    assert (changed.getexif()[ExifTags.Base.Make], changed.info["icc_profile"]) == ("nobody", profile)
+    bare = opened(degrade(data, PictureFault(drop_exif=True), heic_format="JPEG"))
+    assert (dict(bare.getexif()), bare.info.get("icc_profile")) == ({}, None)
+
+
+def test_a_transparent_heic_becomes_a_jpeg() -> None:
+    pixels = np.dstack([noise(48, 64), np.full((48, 64), 128, dtype=np.uint8)])
+    changed = opened(degrade(encoded(pixels, "HEIF"), EVERYTHING, heic_format="JPEG"))
+    assert (changed.format, changed.size) == ("JPEG", (24, 32))
+
+
+def test_a_heic_is_only_truncated_if_the_operation_refuses_heic() -> None:
+    """Otherwise the operation would accept the JPEG."""
+    data = encoded(noise(48, 64), "HEIF")
+    fault = EVERYTHING.model_copy(update={"truncate": 0.5})
+    assert degrade(data, fault) == data[: round(len(data) / 2)]
+    assert degrade(data, PictureFault(truncate=0.5), heic_format="JPEG") == data[: round(len(data) / 2)]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "I;16"])

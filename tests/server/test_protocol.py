@@ -21,6 +21,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.server.protocol import HEAD_BYTES, HEAD_FIELDS
 from emulator.settings import Settings
+from emulator.web.exchange import IDLE_SECONDS
 from emulator.world.redaction import mask
 
 CLIENTS = Path(__file__).parent.parent / "clients"
@@ -202,12 +203,68 @@ def test_an_endless_head_is_not_kept(server: Listening) -> None:
         assert connection.recv(12) == b"HTTP/1.1 431"
 
 
+ABSURD = ["9" * 5000, str(2**64), str(2**63), str(10**17), f"{'0' * 5000}{10**17}"]
+
+
+@pytest.mark.parametrize("length", ABSURD, ids=["5,000 digits", "2^64", "2^63", "10^17", "zeros"])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"POST /facepp/v1/3dface", (413, b"<title>413 Request Entity Too Large</title>")),
+        (b"POST /facepp/v1/nothing", (413, b"<title>413 Request Entity Too Large</title>")),
+        (b"POST /face_recon/run_pipeline", (422, b'{"code":3,"message":"file must be less than 10mb"}')),
+        (b"POST /s2s/v2.0/file", (400, b"The request body is above the allowed maximum.")),
+        (b"PUT /yce-us/ttl30/x.jpg", (400, b"<Code>EntityTooLarge</Code>")),
+        (b"POST /_emulator/faults", (413, b'{"error":"the body has more than 1048576 bytes"}')),
+        (b"PUT /_emulator/snapshot", (413, b'{"error":"the body has more than 1099511627776 bytes"}')),
+    ],
+    ids=["3dface", "nothing", "face_recon", "file", "store", "faults", "snapshot"],
+)
+@pytest.mark.parametrize("piece", [40, 100_000])
+def test_an_absurd_length_gets_the_vendors_own_error_at_once(
+    server: Listening, line: bytes, expected: tuple[int, bytes], length: str, piece: int
+) -> None:
+    request = line + f" HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nX-A: b\r\n\r\nab".encode()
+    with connected(server) as connection:
+        connection.settimeout(IDLE_SECONDS / 2)  # the rest of the body is not waited for
+        for begin in range(0, len(request), piece):
+            connection.sendall(request[begin : begin + piece])
+        status, body = response_of(connection)
+    assert status == expected[0]
+    assert expected[1] in body
+
+
+@pytest.mark.parametrize(
+    "length", ["-1", "+5", "1e3", "0x5", "5, 5", "5\r\nContent-Length: 6", "", "9" * 20 + "x"]
+)
+def test_a_malformed_length_is_refused(server: Listening, length: str) -> None:
+    with connected(server) as connection:
+        connection.sendall(f"POST {FILE} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert rest_of(connection).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_zeros_before_a_length_are_ignored(server: Listening) -> None:
+    with connected(server) as connection:
+        framing = b"Content-Length: %0*d\r\n" % (5000, len(BODY))
+        connection.sendall(register(framing=framing) + register())
+        assert [response_of(connection)[0] for _ in range(2)] == [200, 200]
+
+
+def test_the_journal_shows_an_absurd_length_as_it_was_sent(server: Listening) -> None:
+    length = "8" * 21
+    with connected(server) as connection:
+        connection.sendall(f"POST {FILE} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert response_of(connection)[0] == 400
+    answer = httpx.get(f"{server.base_url}/_emulator/calls", params={"vendor": "perfectcorp", "limit": 1000})
+    calls = [call for call in answer.json()["calls"] if ["content-length", length] in call["request_headers"]]
+    assert len(calls) == 1
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Iterator[Listening]:
     """A server with short time limits."""
-    monkeypatch.setattr("emulator.server.protocol.HEAD_SECONDS", 0.2)
     monkeypatch.setattr("emulator.server.protocol.LINGER_SECONDS", 0.2)
-    with running_server(Settings(body_seconds=0.2), workers=workers) as server:
+    with running_server(Settings(body_seconds=0.2, head_seconds=0.2), workers=workers) as server:
         yield server
 
 

@@ -37,6 +37,15 @@ def test_secrets_are_masked_in_documents_queries_and_headers() -> None:
     ]
 
 
+def test_user_names_and_passwords_of_urls_are_masked() -> None:
+    redaction = Redaction((), None)
+    url, shown = "http://user:pass@host/a.jpg", "http://***@host/a.jpg"
+    assert redaction.text(f"see {url}") == f"see {shown}"
+    assert redaction.document({"url": url, url: [url]}) == {"url": shown, shown: [shown]}
+    assert redaction.query(b"u=http%3A%2F%2Fuser%3Apass%40host%2Fa.jpg") == [("u", shown)]
+    assert redaction.headers([(b"Referer", url.encode())]) == [("Referer", shown)]
+
+
 def test_a_short_credential_is_not_masked_inside_words() -> None:
     assert Redaction((), "e").text("entered") == "entered"
 

@@ -13,9 +13,6 @@ from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, P, Pipe
 
 logger = logging.getLogger(__name__)
 
-TASKS_AT_ONCE = 64
-"""Largest number of concurrent tasks. A task needs no worker while it waits for a download."""
-
 
 class LocalWorkers:
     """A queue of tasks, and a pool of worker processes.
@@ -32,13 +29,17 @@ class LocalWorkers:
         self._pool = pool
         self._owns_pool = owns_pool
         self._warming: asyncio.Task[None] | None = None
-        self._tasks: asyncio.Queue[str] = asyncio.Queue()
-        self._consumers: list[asyncio.Task[None]] = []
+        self._perform: Callable[[str], Awaitable[None]] | None = None
+        self._waiting: list[str] = []
+        self._running: set[asyncio.Task[None]] = set()
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Start the workers and the queue. ``perform`` is called with the id of each enqueued task."""
         self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
-        self._consumers = [asyncio.create_task(self._consume(perform)) for _ in range(TASKS_AT_ONCE)]
+        self._perform = perform
+        waiting, self._waiting = self._waiting, []
+        for task_id in waiting:
+            await self.enqueue(task_id)
 
     @property
     def is_warm(self) -> bool:
@@ -63,8 +64,17 @@ class LocalWorkers:
         await asyncio.shield(self._warming)
 
     async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task. The task is performed at least once."""
-        await self._tasks.put(task_id)
+        """Enqueue a task. The task is performed at least once.
+
+        All tasks begin at once. If only some did, tasks that wait for slow downloads would block all others.
+        The downloads, the reads of stored pictures and the workers have limits of their own.
+        """
+        if self._perform is None:
+            self._waiting.append(task_id)
+            return
+        work = asyncio.create_task(self._perform_one(self._perform, task_id))
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
@@ -87,7 +97,8 @@ class LocalWorkers:
 
     async def close(self) -> None:
         """Cancel the running tasks and stop. Unfinished tasks are performed again after the next start."""
-        running = [*self._consumers, *([self._warming] if self._warming else [])]
+        self._perform = None
+        running = [*self._running, *([self._warming] if self._warming else [])]
         for task in running:
             task.cancel()
         for task in running:
@@ -101,11 +112,8 @@ class LocalWorkers:
         if self._owns_pool:
             self._pool.kill()
 
-    async def _consume(self, perform: Callable[[str], Awaitable[None]]) -> None:
-        while True:
-            task_id = await self._tasks.get()
-            try:
-                await perform(task_id)
-            except Exception:
-                # A task whose result cannot be recorded must not block later tasks.
-                logger.exception("task %s could not be performed", task_id)
+    async def _perform_one(self, perform: Callable[[str], Awaitable[None]], task_id: str) -> None:
+        try:
+            await perform(task_id)
+        except Exception:
+            logger.exception("task %s could not be performed", task_id)

@@ -163,7 +163,10 @@ async def read_image(field: ImageField, call: Call, world: World, settings: Face
     elif field.kind == "url":
         try:
             data = await world.fetcher.fetch(
-                field.value, limit=settings.image_bytes, timeout_s=settings.download_timeout_s
+                field.value,
+                credential=call.credential or "",
+                limit=settings.image_bytes,
+                timeout_s=settings.download_timeout_s,
             )
         except FetchFailed as error:
             raise ARGUMENTS.for_cause(error).occur() from error

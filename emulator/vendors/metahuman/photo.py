@@ -80,7 +80,7 @@ async def read_photo(upload: UploadFile, call: Call, world: World, settings: Met
         call.warn("upload-content-type-mismatch", said)
     if len(photo) >= settings.image_bytes:
         raise PHOTO["FILE_TOO_LARGE"].occur()
-    return await world.degraded(photo, call.picture_fault)
+    return await world.degraded(photo, call.picture_fault, heic_format="JPEG")
 
 
 def _no_text(name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -70,13 +71,13 @@ class Page(RequestBody):
             return 0
         try:
             padded = self.starting_token + "=" * (-len(self.starting_token) % 4)
-            offset = int(base64.urlsafe_b64decode(padded).decode("ascii"))
-            if offset < 0:
-                raise ValueError(offset)  # noqa: TRY301 - every malformed token gets the same error
+            text = base64.urlsafe_b64decode(padded).decode("ascii")
+            if re.fullmatch("[0-9]{1,14}", text) is None:
+                raise ValueError(text)  # noqa: TRY301 - every malformed token gets the same error
         except (ValueError, binascii.Error) as error:
             sentence = "starting_token doesn't match the required format."
             raise SHARED["InvalidParameters"].occur(sentence=sentence) from error
-        return offset
+        return int(text)
 
     def cut(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], str | None]:
         """Return the entries of the page, and the token of the next page (None on the last page)."""

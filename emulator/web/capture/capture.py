@@ -28,6 +28,7 @@ from emulator.web.capture.content import (
 )
 from emulator.web.capture.form import FormBody
 from emulator.web.forms.parser import MultipartError, is_multipart
+from emulator.web.length import declared_length
 from emulator.world.journal.entry import Entry
 from emulator.world.redaction import Redaction, mask
 from emulator.world.warnings import CallWarning
@@ -151,8 +152,7 @@ class Capture:
     @property
     def wants_rest(self) -> bool:
         """Whether to read the rest of the request body: true if the whole body is short enough to show."""
-        declared = _header(self.scope["headers"], b"content-length")
-        return declared.isdecimal() and 0 < int(declared) <= JSON_BYTES
+        return 0 < declared_length(self.scope) <= JSON_BYTES
 
     def note_sent(self, message: Message) -> bool:
         """Capture a message of the response, and return whether it is the last one."""

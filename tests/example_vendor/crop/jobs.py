@@ -33,7 +33,10 @@ class CropJobs:
         """Find the largest face in the picture of a crop."""
         try:
             picture = await self.world.fetcher.fetch(
-                task.request["url"], limit=self.settings.picture_bytes, timeout_s=5.0
+                task.request["url"],
+                credential=task.credential,
+                limit=self.settings.picture_bytes,
+                timeout_s=5.0,
             )
             faces = await self.world.queue.run(DETECT_FACES, picture, ImageRules(frozenset({"jpeg", "png"})))
         except (FetchFailed, FaceError):

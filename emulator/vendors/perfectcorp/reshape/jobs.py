@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import asyncio
+import contextlib
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from emulator.backends.fetch import FetchFailed
@@ -28,6 +30,9 @@ ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_proce
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
+STORED_PICTURES = 64
+"""Largest number of concurrent tasks that hold a stored picture, which has up to 10 MB."""
+
 Options = TypeVar("Options")
 Result = TypeVar("Result")
 
@@ -40,6 +45,7 @@ class Engine:
     settings: PerfectCorpSettings
     units: Units
     announcer: Announcer
+    holders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORED_PICTURES))
 
     def jobs(self) -> dict[str, Job]:
         """Return the job of each kind of task: the functions that perform, settle and announce a task."""
@@ -90,10 +96,11 @@ class Engine:
         self, task: Task, pipeline: Pipeline[[bytes, Options], Result], options: Options
     ) -> Result:
         try:
-            data = await self._read_picture(task)
-            if len(data) >= self.settings.file_bytes:
-                raise ENGINE["exceed_max_filesize"].occur()
-            return await self.world.queue.run(pipeline, data, options)
+            async with contextlib.nullcontext() if task.request["object"] is None else self.holders:
+                data = await self._read_picture(task)
+                if len(data) >= self.settings.file_bytes:
+                    raise ENGINE["exceed_max_filesize"].occur()
+                return await self.world.queue.run(pipeline, data, options)
         except (FaceError, FetchFailed) as error:
             raise ENGINE.for_cause(error).occur() from error
 
@@ -102,6 +109,7 @@ class Engine:
         if key is None:
             return await self.world.fetcher.fetch(
                 task.request["url"],
+                credential=task.credential,
                 limit=self.settings.file_bytes,
                 timeout_s=self.settings.download_timeout_s,
             )

@@ -100,7 +100,8 @@ def test_a_slow_url_times_out(
 ) -> None:
     asked: list[tuple[str, int, float]] = []
 
-    async def wait(_self: HttpFetcher, url: str, *, limit: int, timeout_s: float) -> bytes:
+    async def wait(_self: HttpFetcher, url: str, *, credential: str, limit: int, timeout_s: float) -> bytes:
+        assert credential
         asked.append((url, limit, timeout_s))
         raise FetchTimedOut(url, f"more than {timeout_s} s for {limit} bytes")
 

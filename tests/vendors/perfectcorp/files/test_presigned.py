@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.vendors.perfectcorp.files.presigned import SignedRequest, presign, verify
@@ -76,3 +77,37 @@ def test_a_query_without_a_signature_is_refused() -> None:
 def test_another_secret_signs_differently() -> None:
     with pytest.raises(VendorError, match="BadSignature"):
         verify(UPLOAD, signed(), secret=b"other", now=NOW)
+
+
+PIECES = st.text("abcXZ019-._~%&=/?#+;: é\x00", min_size=0, max_size=3)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.floats(0, 1), cut=st.integers(0, 2), piece=PIECES | st.sampled_from(["&X-Amz-Expires=9", "%00"])
+)
+def test_no_change_of_an_upload_url_is_accepted(api: Any, place: float, cut: int, piece: str) -> None:
+    """Unless it is the same URL in another spelling."""
+    request = api.registered(5)["requests"][0]
+    address = urlsplit(request["url"])
+    whole = f"{address.path}?{address.query}"
+    begin = 1 + round(place * (len(whole) - 1))
+    changed = whole[:begin] + quote(piece, safe="%&=/?#+;:") + whole[begin + cut :]
+    before, after = urlsplit(whole), urlsplit(changed)
+    is_same = unquote(before.path) == unquote(after.path) and (
+        sorted(parse_qsl(before.query, keep_blank_values=True))
+        == sorted(parse_qsl(after.query, keep_blank_values=True))
+    )
+    answer = api.anonymous.put(changed, headers=request["headers"], content=b"12345")
+    assert answer.status_code == 200 if is_same else 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Expires", "X-Amz-Date", "X-Amz-Signature", "x-id"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_parameter_that_is_sent_twice_is_refused(api: Any, name: str, *, is_first: bool) -> None:
+    request = api.registered(5)["requests"][0]
+    address = urlsplit(request["url"])
+    added = f"{name}=20300101T000000Z"
+    query = f"{added}&{address.query}" if is_first else f"{address.query}&{added}"
+    answer = api.anonymous.put(f"{address.path}?{query}", headers=request["headers"], content=b"12345")
+    assert answer.status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,11 @@ import pytest
 CREDIT = "/s2s/v1.0/client/credit"
 HISTORY = f"{CREDIT}/history"
 COST = "/s2s/v2.0/credit/feature-cost"
+
+
+def token_of(text: str) -> str:
+    """Return the page token with this content."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def test_a_key_begins_with_one_grant(emulate: Callable[..., Any]) -> None:
@@ -72,7 +78,23 @@ def test_the_cost_is_listed_with_a_url_on_the_same_host(emulate: Callable[..., A
         (COST, {"page_size": 0}, "page_size is below the allowed minimum."),
         (HISTORY, {"page_size": 31}, "page_size is above the allowed maximum."),
         (HISTORY, {"page_size": "many"}, "page_size doesn't match the required format."),
+        (HISTORY, {"page_size": "9" * 5000}, "page_size doesn't match the required format."),
         (HISTORY, {"starting_token": "?"}, "starting_token doesn't match the required format."),
+        *(
+            (path, {"starting_token": token_of(offset)}, "starting_token doesn't match the required format.")
+            for path in (HISTORY, COST)
+            for offset in (
+                "9" * 15,
+                str(2**63),
+                "9" * 400,
+                "9" * 5000,
+                "1" + "0" * 20,
+                "-1",
+                "+1",
+                "1_0",
+                "1.0",
+            )
+        ),
     ],
 )
 def test_a_wrong_page_is_refused(

@@ -1,0 +1,142 @@
+"""The limit of open connections, and TLS connections up to the end of their handshake."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from asyncio import BaseTransport, Transport
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+HANDSHAKE_SECONDS = 20.0
+"""Real seconds in which a TLS handshake must end."""
+
+REFUSED_AT_ONCE = 64
+"""Largest number of connections above the limit that get a response before they are closed."""
+
+
+class Member(Protocol):
+    """A connection that counts."""
+
+    transport: Transport
+
+
+class Crowd:
+    """The open connections of a server.
+
+    If there are too many, a new connection takes the place of the one that has been idle for longest. So
+    connections that send nothing, or only the beginning of a request, cannot make the server unreachable. A
+    connection is idle unless it waits for a response to a complete head of a request.
+
+    Parameters
+    ----------
+    most : int
+        The largest number of connections.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: dict[Any, None] = {}
+
+    def admit(self, member: Member, connections: set[Any]) -> bool:
+        """Admit a new connection, which is in ``connections``. Return False if there is no place for it."""
+        if len(connections) > self._most:
+            if not self._idle:
+                return False
+            longest = next(iter(self._idle))
+            del self._idle[longest]
+            connections.discard(longest)
+            # Closing sends the rest of a response that the client has not read yet.
+            transport = longest.transport
+            transport.close() if transport.get_write_buffer_size() else transport.abort()
+        self._idle[member] = None
+        return True
+
+    def has_room_to_refuse(self, connections: set[Any]) -> bool:
+        """Return whether a refused connection may stay open until its client has read the response."""
+        return len(connections) <= self._most + REFUSED_AT_ONCE
+
+    def note_idle(self, member: Member) -> None:
+        """Note that a connection waits for a request."""
+        self._idle.setdefault(member)
+
+    def note_busy(self, member: Member) -> None:
+        """Note that a connection waits for a response, or has ended."""
+        self._idle.pop(member, None)
+
+
+class Greeting(asyncio.Protocol):
+    """A TLS connection up to the end of its handshake. It counts as idle.
+
+    asyncio's own TLS servers hide connections until the handshake has ended, so they could not be counted.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the protocol of the connection after the handshake.
+    context : SSLContext
+        The certificates.
+    crowd, connections
+        The limit of open connections, and all of these.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
+        crowd: Crowd,
+        connections: set[Any],
+    ) -> None:
+        self._make = make
+        self._context = context
+        self._crowd = crowd
+        self._connections = connections
+        self._early: list[bytes] = []
+        self._has_ended = False
+        self._shaking: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin the handshake."""
+        self.transport = cast("Transport", transport)
+        self._connections.add(self)
+        if self._crowd.admit(self, self._connections):
+            self._shaking = asyncio.get_running_loop().create_task(self._shake())
+        else:
+            self._connections.discard(self)
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Keep data that arrives before the next protocol is set."""
+        self._early.append(data)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Note that the connection has ended before the next protocol was set."""
+        self._has_ended = True
+
+    def shutdown(self) -> None:
+        """Close the connection, because the server stops."""
+        self.transport.abort()
+
+    async def _shake(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(
+                self.transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except OSError:  # the client speaks no TLS, has left, or is too slow
+            self.transport.abort()
+            return
+        finally:
+            self._crowd.note_busy(self)
+            self._connections.discard(self)
+        if secured is None or self._has_ended:
+            return
+        protocol = self._make()
+        secured.set_protocol(protocol)
+        protocol.connection_made(secured)
+        for data in self._early:
+            protocol.data_received(data)
