@@ -92,7 +92,8 @@ def test_a_scenario_about_another_vendor_is_refused(
     (folder / "scenarios").mkdir(parents=True)
     (folder / "__init__.py").write_text(
         "from dataclasses import replace\nimport example_vendor\n"
-        "vendor = replace(example_vendor.vendor, package=__name__)"
+        "original = example_vendor.vendor\n"
+        "vendor = replace(original, package=__name__, apis=original.loaded_apis)"
     )
     (folder / "scenarios" / "odd.toml").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
