@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint fuzz format docs accuracy bench clean
+.PHONY: help run test demo lint format docs accuracy bench fuzz clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -26,6 +26,9 @@ demo: .venv/runtime.stamp  ## Send a picture to all vendors (PHOTO=me.jpg).
 test: lint  ## Run all checks and tests.
 	$(RUN)/pytest -n auto --dist worksteal
 
+fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator, and kill its processes (about 45 minutes).
+	$(RUN)/pytest -m fuzz tests/conformance tests/robustness
+
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.reshape
@@ -38,9 +41,6 @@ lint: .venv/dev.stamp
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
-
-fuzz: .venv/dev.stamp  ## Run the tests that take many minutes: damaged pictures, and kills of all processes.
-	$(RUN)/pytest -m fuzz
 
 format: .venv/dev.stamp  ## Format the code.
 	$(RUN)/ruff check --fix .

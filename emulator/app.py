@@ -29,8 +29,10 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
+from emulator.control.guard import JsonGuard
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
 from emulator.control.status import Progress, status_router
@@ -55,6 +57,7 @@ from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans import Plans
 from emulator.world.request_ids import RequestIds
+from emulator.world.retention import Retention
 from emulator.world.world import World
 
 if TYPE_CHECKING:
@@ -124,6 +127,9 @@ def create_app(
                 await world.load()
             await _load(scenarios, world)
             world.journal.start()
+            retention = Retention(world, settings.retention_days)
+            retention.start()
+            stack.push_async_callback(retention.close)
             stack.push_async_callback(world.journal.close)
             stack.push_async_callback(world.webhooks.close)
             stack.push_async_callback(world.plans.close)
@@ -163,6 +169,7 @@ def create_app(
     }
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     gate = ControlGate(settings.control, settings.control_port, settings.control_hosts)
+    app.add_middleware(JsonGuard)
     app.add_middleware(HeadAsGet)
     app.dispatch = Dispatch(
         app.answer,
@@ -226,7 +233,7 @@ def _store_errors(folder: Path) -> Iterator[None]:
             ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
         )
         raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
-    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+    except (OSError, StoreUnavailable, sqlite3.Error, ValueError, TypeError, LookupError) as error:
         raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 

@@ -11,10 +11,22 @@ import contextlib
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 ALL_CREDENTIALS = ""
 """The empty credential, which stands for all credentials. A value that is set for it is the default."""
+
+
+EARLIEST, LATEST = -62135596800.0, 253402300799.0
+"""The range of dates, from the year 1 to the year 9999, in seconds since the Unix epoch."""
+
+Moment = Annotated[float, Field(ge=EARLIEST, le=LATEST, allow_inf_nan=False)]
+"""A stored time, in seconds since the Unix epoch."""
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A stored number."""
 
 
 def machine_time() -> float:

@@ -187,8 +187,14 @@ class Settings(VendorPackages):
     journal_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=0,
-        description="Approximate limit of the memory for the journal, in bytes. The oldest calls are deleted "
-        "first.",
+        description="Approximate limit of the memory for recorded calls, in bytes. The oldest calls are "
+        "deleted first. Calls that were read can take the same amount again.",
+    )
+    retention_days: float | None = Field(
+        default=365.0,
+        gt=0,
+        description="Days, by the clock of their credential, after which finished tasks, their pictures, "
+        "uploaded files, ended deliveries of webhooks and recorded calls are deleted. `null` keeps them.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,

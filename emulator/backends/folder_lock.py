@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from emulator.backends.private import make_private_folder, open_private
 from emulator.backends.records.protocol import StoreUnreadable
 
 if sys.platform == "win32":
@@ -27,8 +28,8 @@ def sole_user(folder: Path) -> Iterator[None]:
     StoreUnreadable
         If another emulator uses the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("ab") as file:
+    make_private_folder(folder)
+    with open_private(folder / LOCK) as file:
         try:
             if sys.platform == "win32":
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -15,19 +15,21 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NoReturn, Protocol, TypeVar
 
 import anyio.to_thread
 
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.records import Counter, Document, Records
-from emulator.backends.stateful import Check
+from emulator.backends.stateful import Check, EntryCheck
+from emulator.backends.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,16 @@ T = TypeVar("T")
 
 FORMAT = 1
 MANIFEST, ENTRIES, KEYS, BLOB = "manifest.json", "records.jsonl", "blobs.jsonl", "blobs/{}"
-LONGEST_LINE = 64 * 1024 * 1024
-LARGEST_COUNT = 2**63 - 1
+LONGEST_LINE = 8 * 1024 * 1024
+"""Longest line of a snapshot, in bytes. The emulator writes no longer ones."""
+
+MOST_MEMBERS = 300_000
+"""Largest number of commas and opening brackets in a line. No other thread can run while a line is parsed."""
+
+LONGEST_REASON = 1000
+"""Longest description of an error in a document, in characters."""
+
+LARGEST_COUNT = 2**53
 
 
 class SnapshotInvalid(Exception):
@@ -71,7 +81,19 @@ class Manifest:
     blobs: int
 
 
-async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulator: str) -> Manifest:
+class Change(Protocol):
+    """A change of everything that is saved."""
+
+    def entry(self, entry: Document | Counter) -> Document | Counter:
+        """Return the record to save."""
+
+    def blob(self, blob: BlobKey) -> BlobKey:
+        """Return the key under which to save a blob."""
+
+
+async def save_snapshot(
+    records: Records, blobs: Blobs, file: IO[bytes], emulator: str, change: Change | None = None
+) -> Manifest:
     """Write a snapshot to ``file`` and return its manifest.
 
     The records are copied at one point in time. The blobs are read afterwards. So every blob that a record
@@ -83,7 +105,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
         with archive.open(_member(ENTRIES, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as lines:
             async for entry in records.export():
                 counts[type(entry)] += 1
-                lines.write(_line(asdict(entry)))
+                lines.write(_line(asdict(entry if change is None else change.entry(entry))))
         for found in await blobs.keys():
             data = await blobs.get(found.key)
             if data is not None:
@@ -93,7 +115,7 @@ async def save_snapshot(records: Records, blobs: Blobs, file: IO[bytes], emulato
                 stored.append(found)
         with archive.open(_member(KEYS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as lines:
             for found in stored:
-                lines.write(_line(asdict(found)))
+                lines.write(_line(asdict(found if change is None else change.blob(found))))
         manifest = Manifest(FORMAT, emulator, counts[Document], counts[Counter], len(stored))
         archive.writestr(_member(MANIFEST, zipfile.ZIP_DEFLATED), json.dumps(asdict(manifest), indent=2))
     return manifest
@@ -114,23 +136,32 @@ class Snapshot:
     file: IO[bytes]
     manifest: Manifest
 
-    async def restore(self, records: Records, blobs: Blobs) -> None:
+    async def restore(self, records: Records, blobs: Blobs, load: Callable[[], Awaitable[None]]) -> None:
         """Replace all records with the snapshot's records, and write its blobs. After an error, undo both.
 
-        First, the blobs are written. Then the records are replaced atomically. If one of the steps raises an
-        exception, the previous blobs are written back.
+        First, the blobs are written. Then the records are replaced atomically. Then ``load`` reads them into
+        memory. If one of the steps raises an exception, the previous blobs and records are written back.
 
         If the process is killed before the records are replaced, the previous records remain, but some of
         their blobs may be overwritten. In this case, restore the snapshot again. Also do this if the log
         reports that a previous blob could not be written back.
         """
-        with zipfile.ZipFile(self.file) as archive, tempfile.TemporaryFile() as former:
+        with contextlib.ExitStack() as stack:
+            archive = stack.enter_context(zipfile.ZipFile(self.file))
+            former = stack.enter_context(tempfile.TemporaryFile())
             undone = _Undo(blobs, former, frozenset(await blobs.keys()))
             try:
                 for number, found in enumerate(_keys(archive)):
                     data = await anyio.to_thread.run_sync(archive.read, BLOB.format(number))
                     await undone.put(found, data)
+                before = await _exported(records, stack.enter_context(tempfile.TemporaryFile()))
                 await records.restore(_entries(archive))
+                try:
+                    await load()
+                except Exception:
+                    await records.restore(_stored(before))
+                    await load()
+                    raise
             except Exception:
                 await undone.undo()
                 raise
@@ -141,6 +172,21 @@ class Snapshot:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):
             await blobs.delete(found.key)
+
+
+async def _exported(records: Records, file: IO[bytes]) -> IO[bytes]:
+    """Write all records to a file, and return the file."""
+    async for entry in records.export():
+        file.write(_line(asdict(entry)))
+    return file
+
+
+def _stored(file: IO[bytes]) -> Iterator[Document | Counter]:
+    """Yield the records in a file."""
+    file.seek(0)
+    for line in file:
+        found = json.loads(line)
+        yield Document(**found) if "kind" in found else Counter(**found)
 
 
 class _Undo:
@@ -171,18 +217,22 @@ class _Undo:
         """Delete the added blobs, write the replaced blobs back, and log the blobs that cannot be written."""
         # Delete the added blobs first, because they may have filled the disk.
         for key in self._added:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, StoreUnavailable):
                 await self._blobs.delete(key)
         self._former.seek(0)
         for found, size in self._replaced:
             data = await anyio.to_thread.run_sync(self._former.read, size)
             try:
                 await self._blobs.put(found.key, data, found.credential)
-            except OSError:
+            except (OSError, StoreUnavailable):
                 logger.exception("the blob %s could not be written back", found.key)
 
 
-async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapshot:
+async def read_snapshot(
+    file: IO[bytes],
+    checks: Mapping[str, Check],
+    entry_checks: Mapping[str, EntryCheck] | None = None,
+) -> Snapshot:
     """Read and check the whole snapshot in ``file``.
 
     Parameters
@@ -191,13 +241,16 @@ async def read_snapshot(file: IO[bytes], checks: Mapping[str, Check]) -> Snapsho
         A zip file that ``save_snapshot`` wrote.
     checks : mapping of str to callable
         A validator for each kind of document.
+    entry_checks : mapping of str to callable, optional
+        Validators that also need the key and the credential. If they are given, documents of kinds that have
+        no validator are refused.
 
     Raises
     ------
     SnapshotInvalid
         If the file is incomplete, invalid, or has another format.
     """
-    return Snapshot(file, await anyio.to_thread.run_sync(_validate, file, checks))
+    return Snapshot(file, await anyio.to_thread.run_sync(_validate, file, checks, entry_checks))
 
 
 def _member(name: str, compression: int) -> zipfile.ZipInfo:
@@ -211,7 +264,9 @@ def _line(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode() + b"\n"
 
 
-def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
+def _validate(
+    file: IO[bytes], checks: Mapping[str, Check], entry_checks: Mapping[str, EntryCheck] | None
+) -> Manifest:
     """Read and check a whole snapshot, and return its manifest."""
     with _foreign_errors(), zipfile.ZipFile(file) as archive:
         manifest = _manifest(archive)
@@ -230,8 +285,8 @@ def _validate(file: IO[bytes], checks: Mapping[str, Check]) -> Manifest:
             if named in names:
                 raise SnapshotInvalid(f"{ENTRIES} contains a {named[0]} twice: {named[1]} {named[2]!r}")
             names.add(named)
-            if isinstance(entry, Document) and entry.kind in checks:
-                _check(entry, checks[entry.kind])
+            if isinstance(entry, Document):
+                _check(entry, checks, entry_checks)
         keys = [found.key for found in _keys(archive)]
         if len(set(keys)) < len(keys):
             raise SnapshotInvalid(f"{KEYS} contains a key twice")
@@ -277,11 +332,19 @@ def _manifest(archive: zipfile.ZipFile) -> Manifest:
     return manifest
 
 
-def _check(entry: Document, check: Check) -> None:
+def _check(
+    entry: Document, checks: Mapping[str, Check], entry_checks: Mapping[str, EntryCheck] | None
+) -> None:
+    if entry_checks is not None and entry.kind not in checks:
+        raise SnapshotInvalid(f"this emulator has no documents of the kind {entry.kind!r}")
     try:
-        check(entry.document)
-    except (ValueError, TypeError, LookupError) as error:
-        raise SnapshotInvalid(f"the {entry.kind} {entry.key!r} is invalid: {error!r}") from error
+        if entry.kind in checks:
+            checks[entry.kind](entry.document)
+        if entry_checks is not None and entry.kind in entry_checks:
+            entry_checks[entry.kind](entry)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        reason = f"{error!r}"[:LONGEST_REASON]
+        raise SnapshotInvalid(f"the {entry.kind} {entry.key!r} is invalid: {reason}") from error
 
 
 def _entries(archive: zipfile.ZipFile) -> Iterator[Document | Counter]:
@@ -301,15 +364,35 @@ def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
     if name not in archive.namelist():
         raise SnapshotInvalid(f"it does not contain {name}")
     with archive.open(name) as lines:
-        while line := lines.readline(LONGEST_LINE):
+        while line := lines.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise SnapshotInvalid(f"{name} contains a line of more than {LONGEST_LINE} bytes")
+            if line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_MEMBERS:
+                raise SnapshotInvalid(f"{name} contains a line of more than {MOST_MEMBERS} members")
             yield _json(line, name)
 
 
 def _json(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        if b"\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be sent
+    except RecursionError as error:
+        raise SnapshotInvalid(f"{where} contains JSON that is nested too deeply") from error
     except ValueError as error:
         raise SnapshotInvalid(f"{where} contains invalid JSON: {error}") from error
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is too large")
+    return number
 
 
 TYPES: Mapping[str, type] = {

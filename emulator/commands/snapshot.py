@@ -15,16 +15,21 @@ group = CommandGroup(help="Save all state of an emulator to a file, and restore 
 
 @group.command()
 @click.argument("file", type=click.Path(path_type=Path), help="File to write; an existing file is replaced.")
+@click.option(
+    "--without-secrets",
+    is_flag=True,
+    help="Replace credentials, secrets of webhooks, and the passwords and queries of URLs.",
+)
 @url_option
 @json_option
-def save(*, file: Path, url: str, as_json: bool) -> None:
-    """Write all state of a running emulator to FILE."""
+def save(*, file: Path, without_secrets: bool, url: str, as_json: bool) -> None:
+    """Write all state of a running emulator to FILE, which only you can read."""
     # Write to a temporary file first: a failed download must not damage an existing snapshot.
     unfinished = file.with_name(f"{file.name}.part")
     with connected(url) as client:
         try:
             with working("saving the state"):
-                client.save_snapshot(unfinished)
+                client.save_snapshot(unfinished, without_secrets=without_secrets)
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)

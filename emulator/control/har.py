@@ -19,15 +19,15 @@ UNKNOWN = -1
 """Value for a size or a time that is unknown."""
 
 
-def to_har(entries: Sequence[Entry], version: str) -> dict[str, Any]:
-    """Return calls as a HAR document."""
-    return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "face-api-emulator", "version": version},
-            "entries": [_entry(entry) for entry in entries],
-        }
-    }
+def har_frame(version: str) -> tuple[str, str]:
+    """Return the text of a HAR document before and after its entries, which have commas between them."""
+    creator = json.dumps({"name": "face-api-emulator", "version": version})
+    return f'{{"log":{{"version":"1.2","creator":{creator},"entries":[', "]}}"
+
+
+def har_entry(entry: Entry) -> str:
+    """Return a call as the JSON text of a HAR entry."""
+    return json.dumps(_entry(entry), ensure_ascii=False)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
-from fastapi.responses import JSONResponse
+import anyio.to_thread
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from emulator.control.dependencies import FilterDep
-from emulator.control.har import to_har
+from emulator.control.har import har_entry, har_frame
 from emulator.web.endings import on_stop
-from emulator.world.journal.entry import Entry, RecordedCall
+from emulator.world.journal.entry import LazyCall, RecordedCall
 from emulator.world.journal.journal import Gap, Journal
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch
 from emulator.world.warnings import WARNINGS, WarningKind
 from emulator.world.world import World
+
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Number of bytes after which a page of calls ends."""
+
+HAR_CHUNK: Final = 20
+"""Number of calls that are exported at once."""
 
 
 class RecordedCalls(BaseModel):
@@ -95,19 +103,15 @@ def journal_router(world: World, version: str) -> APIRouter:
     router = APIRouter(tags=["journal"])
     journal = world.journal
 
-    @router.get("/calls")
-    async def list_calls(wanted: Annotated[CallFilter, Query()]) -> RecordedCalls:
+    @router.get("/calls", response_model=RecordedCalls)
+    async def list_calls(wanted: Annotated[CallFilter, Query()]) -> Response:
         """List the recorded calls, oldest first.
 
-        Only calls that match the filter in the query are listed. The response has at most `limit` calls. To
-        get the next page, send `next_after` as `after`.
+        Only calls that match the filter in the query are listed. The response has at most `limit` calls, and
+        fewer if they are large. To get the next page, send `next_after` as `after`.
         """
-        found, page = _choose(journal, wanted)
-        return RecordedCalls(
-            calls=list(page),
-            total=len(found),
-            next_after=page[-1].number if len(found) > len(page) else None,
-        )
+        page = await journal.read(wanted, wanted.after, lambda calls: _page(journal, calls, wanted))
+        return Response(page, media_type="application/json")
 
     @router.delete("/calls", status_code=204)
     async def forget_calls(credential: FilterDep) -> None:
@@ -129,7 +133,7 @@ def journal_router(world: World, version: str) -> APIRouter:
         count = expectation.count
         if isinstance(count, int):
             count = Count(at_least=count, at_most=count)
-        return journal.verify(expectation.match, count.at_least, count.at_most)
+        return await journal.verify(expectation.match, count.at_least, count.at_most)
 
     _add_exports(router, journal, version)
 
@@ -153,12 +157,38 @@ def journal_router(world: World, version: str) -> APIRouter:
     return router
 
 
-def _choose(journal: Journal, wanted: CallFilter) -> tuple[Sequence[Entry], Sequence[Entry]]:
-    """Return all calls that match, and the first ``limit`` of them."""
-    found = journal.entries(wanted, after=wanted.after)
-    if wanted.last is not None:
-        found = found[-wanted.last :]
-    return found, found[: wanted.limit]
+def _page(journal: Journal, calls: Sequence[LazyCall], wanted: CallFilter) -> bytes:
+    """Return a ``RecordedCalls`` with the first of the matching ``calls``, as JSON."""
+    found = _newest(calls, wanted)
+    texts: list[str] = []
+    size = 0
+    for call in found[: wanted.limit]:
+        texts.append(journal.entry(call).model_dump_json())
+        size += len(texts[-1])
+        if size > PAGE_BYTES:
+            break
+    after = found[len(texts) - 1].number if len(found) > len(texts) else None
+    rest = json.dumps({"total": len(found), "next_after": after}, separators=(",", ":"))
+    return f'{{"calls":[{",".join(texts)}],{rest[1:]}'.encode()
+
+
+async def _har(journal: Journal, calls: Sequence[LazyCall], version: str) -> AsyncIterator[str]:
+    """Yield the parts of a HAR document. The entries are built in a thread."""
+
+    def entries(part: Sequence[LazyCall]) -> list[str]:
+        return [har_entry(journal.entry(call)) for call in part]
+
+    before, after = har_frame(version)
+    yield before
+    for begin in range(0, len(calls), HAR_CHUNK):
+        part = calls[begin : begin + HAR_CHUNK]
+        yield ("," if begin else "") + ",".join(await anyio.to_thread.run_sync(entries, part))
+    yield after
+
+
+def _newest(calls: Sequence[LazyCall], wanted: CallFilter) -> Sequence[LazyCall]:
+    """Return the newest calls, if the filter limits their number with ``last``."""
+    return calls if wanted.last is None else calls[-wanted.last :]
 
 
 def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
@@ -210,14 +240,16 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
             else:
                 yield ServerSentEvent(event="call", id=str(item.number), data=item.model_dump(mode="json"))
 
-    @router.get("/calls.har")
-    async def export_calls(wanted: Annotated[CallFilter, Query()]) -> JSONResponse:
+    @router.get("/calls.har", response_class=JSONResponse)
+    async def export_calls(wanted: Annotated[CallFilter, Query()]) -> StreamingResponse:
         """Export calls as an HTTP archive (HAR 1.2).
 
         Secrets are masked. Without `limit`, all matching calls are exported.
         """
-        found, page = _choose(journal, wanted)
-        if "limit" not in wanted.model_fields_set:
-            page = found
+        found = await journal.read(wanted, wanted.after, lambda calls: _newest(calls, wanted))
+        if "limit" in wanted.model_fields_set:
+            found = found[: wanted.limit]
         headers = {"Content-Disposition": 'attachment; filename="calls.har"'}
-        return JSONResponse(to_har(page, version), headers=headers)
+        return StreamingResponse(
+            _har(journal, found, version), media_type="application/json", headers=headers
+        )

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.web.on_demand import OnDemand, RoutesOnDemand
 from emulator.web.vendor import Vendor
 from emulator.world.faults.engine import UnknownFault
@@ -99,7 +100,15 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
     @app.exception_handler(UnknownFault)
     @app.exception_handler(LifetimeRefused)
     async def not_there(_request: Request, error: Exception) -> JSONResponse:
-        return _refused(str(error))
+        return refused(str(error))
+
+    @app.exception_handler(StoreUnavailable)
+    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 503)
+
+    @app.exception_handler(Exception)
+    async def defect(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the emulator failed unexpectedly; its log has the traceback"}, 500)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -108,18 +117,18 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
             {"loc": [_printable(step) for step in each["loc"]], "msg": each["msg"], "type": each["type"]}
             for each in error.errors()
         ]
-        return _refused("; ".join(_reason(each, request) for each in error.errors()), detail)
+        return refused("; ".join(_reason(each, request) for each in error.errors()), detail)
 
     @app.exception_handler(HTTPException)
     async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404 and error.detail == "Not Found":
             return answer_unknown_path(request, vendors)
         if error.status_code == 422:
-            return _refused(error.detail)
+            return refused(error.detail)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-def _refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
+def refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:
     """Return a 422 with FastAPI's ``detail``, and with ``error``, which all errors of this API have."""
     detail = detail or [{"loc": ["body"], "msg": reason, "type": "value_error"}]
     return JSONResponse(

@@ -15,7 +15,7 @@ from emulator.control.scenario_files import (
     SUFFIXES,
     Scenario,
     ScenarioUnreadable,
-    parse_scenario,
+    parse_upload,
     shipped_scenarios,
 )
 from emulator.web.vendor import Vendor
@@ -103,14 +103,12 @@ async def _remove_rules(world: World, name: str, credential: str | None) -> int:
     return len(removed)
 
 
-def _uploaded(file_name: str, body: bytes) -> Scenario:
+async def _uploaded(file_name: str, body: bytes) -> Scenario:
     """Return the scenario in an uploaded file."""
     if not file_name.endswith(SUFFIXES):
         raise HTTPException(422, f"file_name: must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     try:
-        return parse_scenario(file_name, body.decode())
-    except UnicodeDecodeError as error:
-        raise HTTPException(422, str(ScenarioUnreadable(file_name, "it is not UTF-8"))) from error
+        return await parse_upload(file_name, body)
     except ScenarioUnreadable as error:
         raise HTTPException(422, str(error)) from error
 
@@ -168,7 +166,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
         The request body is the content of a TOML or YAML file. Apart from that, this call does the same as
         `POST /_emulator/scenarios`.
         """
-        scenario = _uploaded(file_name, await request.body())
+        scenario = await _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
 
     @router.delete("/scenarios/{name}", status_code=204)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.control.dependencies import CredentialText
@@ -18,6 +20,12 @@ from emulator.web.vendor import Vendor
 from emulator.world.credentials import CredentialState
 from emulator.world.faults.rules import FaultRule
 from emulator.world.text import Text
+
+MOST_BYTES: Final = 256 * 1024
+"""Largest uploaded file, in bytes."""
+
+DEEPEST: Final = 100
+"""Largest depth of brackets in a file."""
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 """Suffixes of the names of scenario files."""
@@ -176,12 +184,56 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
     return _parse(file_name, text, Scenario)
 
 
-def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
+async def parse_upload(file_name: str, body: bytes) -> Scenario:
+    """Return the scenario in an uploaded file. It is parsed in a thread, because YAML takes long.
+
+    Raises
+    ------
+    ScenarioUnreadable
+        If the file is too large, or not a valid scenario.
+    """
+    if len(body) > MOST_BYTES:
+        raise ScenarioUnreadable(file_name, f"it has more than {MOST_BYTES} bytes")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise ScenarioUnreadable(file_name, "it is not UTF-8") from error
+    return await anyio.to_thread.run_sync(parse_scenario, file_name, text)
+
+
+def _loaded_yaml(text: str) -> Any:
+    """Return the YAML document in ``text``. Aliases are refused.
+
+    A few aliases of aliases can stand for millions of values.
+    """
     import yaml  # noqa: PLC0415 - the start of a server does not need it
 
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack it
+                raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", mark)
+            return super().compose_node(parent, index)
+
     try:
-        document = tomllib.loads(text) if file_name.endswith(".toml") else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _parse(file_name: str, text: str, kind: type[AnyScenario]) -> AnyScenario:
+    # Both parsers are recursive, and PyYAML needs seconds to fail at its limit.
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{]|[\]}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ScenarioUnreadable(file_name, "it is nested too deeply")
+    try:
+        document = tomllib.loads(text) if file_name.endswith(".toml") else _loaded_yaml(text)
+    except RecursionError as error:
+        raise ScenarioUnreadable(file_name, "it is nested too deeply") from error
+    except ValueError as error:  # also if a date or a number of YAML is out of range
         raise ScenarioUnreadable(file_name, str(error)) from error
     if not isinstance(document, dict):
         raise ScenarioUnreadable(

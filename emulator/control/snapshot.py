@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
-from typing import IO
+from functools import partial
+from typing import IO, Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from emulator.backends.snapshot import SnapshotInvalid, read_snapshot, save_snapshot
+from emulator.backends.unavailable import store_errors
 from emulator.control.refusals import HTTPValidationError
+from emulator.world.hiding import Hiding
 from emulator.world.world import World
 
 MEDIA_TYPE = "application/zip"
 CHUNK_BYTES = 1024 * 1024
+
+
+WithoutSecrets = Annotated[
+    bool,
+    Query(
+        description="Whether to replace credentials, secrets of webhooks, and the passwords and queries of "
+        "URLs. The pictures stay as they are."
+    ),
+]
 
 
 class Restored(BaseModel):
@@ -39,15 +52,19 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     restoring = asyncio.Lock()
 
     @router.get("/snapshot", response_class=StreamingResponse, responses={200: {"content": {MEDIA_TYPE: {}}}})
-    async def save() -> StreamingResponse:
+    async def save(without_secrets: WithoutSecrets = False) -> StreamingResponse:  # noqa: FBT002 - a query
         """Download all state as a snapshot.
 
         The zip file contains all stored state, such as tasks, files, units (a vendor's currency, such as
-        credits), states of credentials, clocks and fault rules.
+        credits), states of credentials, clocks and fault rules. It also contains credentials and secrets of
+        webhooks, unless `without_secrets` is true.
         """
         # The file has no name, so the system deletes it when it is closed, even after a crash.
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the response is sent after this returns
-        await save_snapshot(world.records, world.blobs, file, version)
+        with store_errors(), contextlib.ExitStack() as stack:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            change = await _hiding(world) if without_secrets else None
+            await save_snapshot(world.records, world.blobs, file, version, change)
+            stack.pop_all()  # the response is sent after this returns
         headers = {
             "Content-Length": str(file.tell()),
             "Content-Disposition": 'attachment; filename="snapshot.zip"',
@@ -70,11 +87,11 @@ def snapshot_router(world: World, version: str) -> APIRouter:
 
         Tasks that are unfinished in the snapshot start again.
         """
-        with tempfile.TemporaryFile() as file:
+        with store_errors(), tempfile.TemporaryFile() as file:
             async for chunk in request.stream():
-                file.write(chunk)
+                await anyio.to_thread.run_sync(file.write, chunk)
             try:
-                snapshot = await read_snapshot(file, world.checks)
+                snapshot = await read_snapshot(file, world.checks, world.entry_checks)
             except SnapshotInvalid as error:
                 raise HTTPException(422, str(error)) from error
             async with (
@@ -84,12 +101,16 @@ def snapshot_router(world: World, version: str) -> APIRouter:
                 world.journal.paused(),
             ):
                 # If this raises, the old state is still complete, in the records and in memory.
-                await snapshot.restore(world.records, world.blobs)
-                await _load(world)
+                await snapshot.restore(world.records, world.blobs, partial(_load, world))
                 await snapshot.drop_other_blobs(world.blobs)
         return Restored.model_validate(snapshot.manifest, from_attributes=True)
 
     return router
+
+
+async def _hiding(world: World) -> Hiding:
+    entries = [entry async for entry in world.records.export()]
+    return Hiding(world, entries, await world.blobs.keys())
 
 
 async def _load(world: World) -> None:

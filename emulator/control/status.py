@@ -72,7 +72,10 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Readiness of the emulator."""
 
-    ready: bool = Field(description="Whether the init scripts have run and the face core is loaded.")
+    ready: bool = Field(
+        description="Whether the init scripts have run, the face core is loaded, and the data folder can be "
+        "written."
+    )
     face_core_warm: bool = Field(
         description="Whether all workers are alive and have loaded the face core: the code and the models "
         "for faces."
@@ -80,6 +83,9 @@ class Readiness(BaseModel):
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
     workers: str | None = Field(
         description="Why the workers are not ready, such as a worker that died; null if they are ready."
+    )
+    storage: str | None = Field(
+        description="Why the data folder cannot be written, such as a full disk; null if it can."
     )
 
 
@@ -123,14 +129,16 @@ def status_router(
 
         The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
         face core is the code and the models that find and measure faces. The status is also 503 while a
-        worker process that died is being replaced. Calls are answered meanwhile, but perhaps more slowly.
+        worker process that died is being replaced, and while the data folder cannot be written.
         """
         cold = world.queue.why_not_warm
+        failure = await world.storage_failure()
         found = Readiness(
-            ready=cold is None and progress.hooks_run,
+            ready=cold is None and progress.hooks_run and failure is None,
             face_core_warm=cold is None,
             hooks_run=progress.hooks_run,
             workers=cold,
+            storage=failure,
         )
         response.status_code = 200 if found.ready else 503
         return found

@@ -24,12 +24,18 @@ class Job:
         be idempotent, because ``settle`` runs again if the process dies before the end is recorded.
     announce : async (Task) -> None or None
         Announces the end of the task after the end is recorded.
+    discard : async (Task) -> None or None
+        Deletes the stored results of a finished task that is too old.
+    check : (Task) -> object or None
+        Raises ValueError if the request, the result or the error of a task from a snapshot is invalid.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
     unexpected_error: str
     settle: Callable[[Task, Outcome], Awaitable[None]]
     announce: Callable[[Task], Awaitable[None]] | None = None
+    discard: Callable[[Task], Awaitable[None]] | None = None
+    check: Callable[[Task], object] | None = None
 
 
 @dataclass(frozen=True)

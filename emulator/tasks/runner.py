@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,12 +13,35 @@ from weakref import WeakValueDictionary
 from emulator.backends.queue import CLIENT_LEAVING, WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import BATCH, delete_old
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    belongs_to_its_key,
+    require,
+    strictly,
+)
+from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
-from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, note_poll, released, start
+from emulator.tasks.task import (
+    STORED,
+    Outcome,
+    Task,
+    TaskState,
+    check_state,
+    finish,
+    hold_once,
+    note_poll,
+    released,
+    start,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +104,25 @@ class TaskRunner(Stateful):
         """Validators of stored tasks and progressions. A task must have a known kind and valid times."""
         return {KIND: self._check, **self.progressions.checks}
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A task must be stored under its id, and a progression under its credential."""
+        return {KIND: self._check_entry, PROGRESSION: belongs_to_its_key}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a task without the secret parts of the URLs in its request."""
+        if kind != KIND:
+            return document
+        request = {
+            name: bare_url(value) if isinstance(value, str) and "://" in value else value
+            for name, value in document["request"].items()
+        }
+        body = request.get("body")
+        if isinstance(body, dict):
+            urls = {name: bare_url(value) for name, value in body.items() if "://" in str(value)}
+            request["body"] = {**body, **urls}
+        return {**document, "request": request}
+
     async def load(self) -> None:
         """Read the progressions. Detach all tasks from their plans, because a restart loses the plans."""
         await self.progressions.load()
@@ -90,6 +132,21 @@ class TaskRunner(Stateful):
         """Delete the progression of ``credential``, or all progressions if it is None. Keep the tasks."""
         await self.progressions.forget(credential)
 
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished tasks that are too old, with their results."""
+
+        def is_old(record: Record) -> bool:
+            finished_at = record.document["finished_at"]
+            return finished_at is not None and finished_at < oldest(record.credential)
+
+        async def discard(record: Record) -> None:
+            task = Task.from_document(record.document)
+            job = self._jobs[task.kind]
+            if job.discard is not None:
+                await job.discard(task)
+
+        await delete_old(self._records, KIND, is_old, discard)
+
     async def start(self) -> None:
         """Start the queue, and resume unfinished tasks."""
         await self._queue.start(self.perform)
@@ -97,7 +154,9 @@ class TaskRunner(Stateful):
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
-        for record in await self._records.find(KIND, credential):
+        for number, record in enumerate(await self._records.find(KIND, credential)):
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
             task = Task.from_document(record.document)
             if not task.is_performed:
                 await self._queue.enqueue(task.id)
@@ -119,6 +178,10 @@ class TaskRunner(Stateful):
         finally:
             self._paused.remove(credential)
             await self.resume(credential)
+
+    def later(self, credential: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work in the background for a credential, as soon as the data folder can be written."""
+        self._background.start(credential, until_stored(work))
 
     async def close(self) -> None:
         """Cancel all background work. The next start resumes the unfinished tasks."""
@@ -190,11 +253,16 @@ class TaskRunner(Stateful):
 
     async def list(self, credential: str | None = None) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
-        return [Task.from_document(record.document) for record in await self._records.find(KIND, credential)]
+        found: list[Task] = []
+        for number, record in enumerate(await self._records.find(KIND, credential)):
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            found.append(Task.from_document(record.document))
+        return found
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
-        record = await self._records.get(KIND, task_id)
+        record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return
         if task_id in self._performing or self._is_paused(record.credential):
@@ -211,7 +279,7 @@ class TaskRunner(Stateful):
     async def _perform(self, record: Record) -> None:
         # The task goes on when the client that created it has left.
         CLIENT_LEAVING.set(None)
-        running = await self._begin(record)
+        running = await until_stored(lambda: self._begin(record))
         if running is None:
             return  # another process performs the task, or the task was deleted
         job = self._jobs[running.kind]
@@ -219,13 +287,13 @@ class TaskRunner(Stateful):
             outcome = Outcome(error=running.forced_error)
         else:
             try:
-                outcome = await job.perform(running)
+                outcome = await until_stored(lambda: job.perform(running))
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        held = await self._change(running.id, lambda task: hold_once(task, outcome))
+        held = await until_stored(lambda: self._change(running.id, lambda task: hold_once(task, outcome)))
         if held is not None and self._is_due(held):
-            await self._end(held.id)
+            await until_stored(lambda: self._end(running.id))
         async with self._performed:
             self._performed.notify_all()
 
@@ -314,7 +382,14 @@ class TaskRunner(Stateful):
             )
             # Announce under the lock, so that the next holder of the lock finds the end already announced.
             if task is not None and job.announce is not None:
-                await job.announce(task)
+                await self._announce(task, job.announce)
+
+    async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
+        """Announce the end of a task. If the disk is full, do it in the background when it has space."""
+        try:
+            await announce(task)
+        except StoreUnavailable:
+            self._background.start(task.credential, until_stored(lambda: announce(task)))
 
     def _is_due(self, task: Task) -> bool:
         """Return whether the progression lets a task appear finished now, if its work is done."""
@@ -327,7 +402,15 @@ class TaskRunner(Stateful):
         task = Task.from_document(document)
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
-        task.check_times()
+        strictly(STORED, document)
+        check_state(task)
+        check = self._jobs[task.kind].check
+        if check is not None:
+            check(task)
+
+    def _check_entry(self, entry: Stored) -> None:
+        task = Task.from_document(entry.document)
+        require((task.id, task.credential) == (entry.key, entry.credential), "the id must be the key")
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""
@@ -349,9 +432,9 @@ class TaskRunner(Stateful):
         async def end_in_time() -> None:
             moment = task.created_at + (task.progression.seconds or 0.0)
             await self._clock.wait_until(moment, task.credential)
-            performed = await self._until_performed(task.id)
+            performed = await until_stored(lambda: self._until_performed(task.id))
             if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
-                await self._end(performed.id)
+                await until_stored(lambda: self._end(task.id))
 
         before = self._timers.pop(task.id, None)
         if before is not None:

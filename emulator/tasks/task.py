@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
+from emulator.backends.stateful import require
+from emulator.clock import Count, Moment
 from emulator.tasks.progression import REAL, Progression
-
-TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)] | None])
 
 
 class TaskState(StrEnum):
@@ -118,18 +118,18 @@ class Task:
     credential: str
     kind: str
     request: Mapping[str, Any]
-    created_at: float
+    created_at: Moment
     progression: Progression = REAL
     forced_error: str | None = None
     announcement_fault: Mapping[str, Any] | None = None
     state: TaskState = TaskState.QUEUED
-    started_at: float | None = None
-    finished_at: float | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     held: Outcome | None = None
     result: Mapping[str, Any] | None = None
     error: str | None = None
-    polls: int = 0
-    polled_at: float | None = None
+    polls: Count = 0
+    polled_at: Moment | None = None
     follows_plan: bool = False
 
     @property
@@ -141,10 +141,6 @@ class Task:
     def is_performed(self) -> bool:
         """Whether the work is done. The task may still appear running to the client."""
         return self.is_finished or self.state is TaskState.HELD
-
-    def check_times(self) -> None:
-        """Check the times of a task from a snapshot. Raise ValueError if one is not a number."""
-        TIMES.validate_python([self.created_at, self.started_at, self.finished_at, self.polled_at])
 
     def is_due(self, now: float) -> bool:
         """Return whether the progression lets the task appear finished at ``now``, if its work is done.
@@ -171,6 +167,22 @@ class Task:
             "held": None if document["held"] is None else Outcome(**document["held"]),
         }
         return cls(**{**document, **values})
+
+
+STORED = TypeAdapter(Task)
+"""Validates the types of a stored task."""
+
+
+def check_state(task: Task) -> None:
+    """Check that a stored task has what its state requires, and nothing else. Raise ValueError otherwise."""
+    is_finished = task.is_finished
+    succeeded, failed = task.state is TaskState.SUCCEEDED, task.state is TaskState.FAILED
+    queued, held = task.state is TaskState.QUEUED, task.state is TaskState.HELD
+    require((task.started_at is None) is queued, "started_at does not fit the state")
+    require((task.finished_at is not None) is is_finished, "finished_at does not fit the state")
+    require((task.held is not None) is held, "held does not fit the state")
+    require((task.result is not None) is succeeded, "result does not fit the state")
+    require((task.error is not None) is failed, "error does not fit the state")
 
 
 def start(task: Task, now: float) -> Task:

@@ -16,7 +16,7 @@ from emulator.world.faults.effects import Effect
 from emulator.world.faults.engine import Faults, Injection, UnknownFault
 from emulator.world.faults.rules import FaultTarget
 from emulator.world.operation import Contract
-from emulator.world.warnings import WARNINGS, CallWarning
+from emulator.world.warnings import WARNINGS, CallWarnings
 from emulator.world.world import World
 
 NO_ANSWER = frozenset({"closed", "reset"})
@@ -47,7 +47,7 @@ class Call:
         Request body. It is empty unless a fault rule has a condition on the body.
     unknown_fault : UnknownFault or None
         Set if the client requested an unknown fault by header or credential.
-    warnings : list of CallWarning
+    warnings : CallWarnings
         Mistakes of the client that the vendor tolerates.
     """
 
@@ -60,17 +60,17 @@ class Call:
     is_decided: bool = False
     body: bytes = b""
     unknown_fault: UnknownFault | None = None
-    warnings: list[CallWarning] = field(default_factory=list)
+    warnings: CallWarnings = field(default_factory=CallWarnings)
 
-    def warn(self, code: str, detail: str) -> None:
-        """Add a warning about a mistake that the vendor tolerates.
+    def warn(self, code: str, detail: str, count: int = 1) -> None:
+        """Add ``count`` warnings about a mistake that the vendor tolerates.
 
         Raises
         ------
         KeyError
             If the code is unknown.
         """
-        self.warnings.append(CallWarning(WARNINGS[code].code, detail))
+        self.warnings.add(WARNINGS[code].code, detail, count)
 
     def warn_of_parameters(self) -> None:
         """Warn about query parameters that the operation does not have.

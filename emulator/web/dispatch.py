@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -199,7 +199,9 @@ class Dispatch:
         def make(number: int, setting: Setting) -> Entry:
             return capture.entry(number, setting, self._secrets, **values._asdict())
 
-        self._world.journal.note(values.credential, capture.close(), make)
+        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
+        held += 0 if values.fault is None else len(str(values.fault))
+        self._world.journal.note(values.credential, held, make)
 
 
 class _Values(NamedTuple):
@@ -209,7 +211,7 @@ class _Values(NamedTuple):
     operation: str | None = None
     credential: str | None = None
     fault: dict[str, Any] | None = None
-    warnings: Sequence[CallWarning] = ()
+    warnings: Iterable[CallWarning] = ()
 
 
 def _values_of(call: Call) -> _Values:

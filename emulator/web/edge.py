@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.queue import ClientLeft
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.web.call import Intercepted
 from emulator.web.exchange import (
     BodyTimedOut,
@@ -134,6 +135,11 @@ class Edge:
             raise
         except ClientLeft as error:
             raise ClientDisconnect from error
+        except StoreUnavailable as error:
+            logger.warning("%s %s failed, because %s", scope["method"], scope["path"], error)
+            if answer.has_started:
+                raise
+            return self._dialect.defect.occur()
         except Exception:
             logger.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
             if answer.has_started:
@@ -170,6 +176,8 @@ class Edge:
             await call.identify(await self._dialect.guess_caller(request))
         except VendorError as error:
             return await self._render(request, error)
+        except StoreUnavailable:
+            return await self._render(request, self._dialect.defect.occur())
         except Intercepted:
             return Response()
         return None

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from emulator.clock import Count, Moment
 from emulator.ids import hash_text
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 
@@ -117,10 +118,10 @@ class Attempt:
         Whether a tester requested the attempt, outside the vendor's retry schedule.
     """
 
-    number: int
-    at: float
-    ms: int
-    status: int | None = None
+    number: Annotated[Count, Field(ge=1)]
+    at: Moment
+    ms: Count
+    status: Count | None = None
     error: str | None = None
     retry_after: str | None = None
     injected: Mapping[str, Any] | None = None
@@ -200,7 +201,7 @@ class Delivery:
     url: str
     message: Message | None = None
     state: DeliveryState = DeliveryState.PREPARED
-    next_at: float = 0.0
+    next_at: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     attempts: tuple[Attempt, ...] = ()
     fault: WebhookFault = NO_FAULT
     source: str | None = None

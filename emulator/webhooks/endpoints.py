@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, bare_url, require, strictly
 from emulator.clock import ALL_CREDENTIALS
 from emulator.ids import SeededIds, hash_text
 from emulator.webhooks.delivery import Endpoint, Message, Policy, Timestamps
 from emulator.webhooks.fault import Signature
 
 KIND = "webhook/endpoint"
+
+STORED = TypeAdapter(Endpoint)
 
 EVERY_VENDOR = ""
 """Value of ``Endpoint.vendor`` for an endpoint that receives the webhooks of all vendors."""
@@ -109,6 +115,19 @@ class Endpoints(Stateful):
         """The check of stored endpoints, by the name of the table."""
         return self._cache.checks
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """An endpoint must be stored under its id, and be one that ``add`` accepts."""
+        return {KIND: self._check_entry}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an endpoint with another signing secret, and without the secret parts of its URL."""
+        del kind
+        vendors = [document["vendor"]] if document["vendor"] else list(self.sources)
+        drawn = hashlib.sha256(document["id"].encode()).digest()
+        secret = _new_secret(document["url"], [self.sources[vendor] for vendor in vendors], drawn)
+        return {**document, "secret": secret, "url": bare_url(document["url"])}
+
     async def load(self) -> None:
         """Read the endpoints from the database, and update those that come from the settings."""
         await self._cache.load()
@@ -193,6 +212,18 @@ class Endpoints(Stateful):
         endpoint = self.get(endpoint_id)
         if endpoint is not None:
             await self._cache.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
+
+    def _check_entry(self, entry: Stored) -> None:
+        endpoint = strictly(STORED, entry.document)
+        stored = (endpoint.id, endpoint.credential)
+        require(stored == (entry.key, entry.credential), "the id must be the key")
+        require(endpoint.vendor in {EVERY_VENDOR, *self.sources}, "the vendor has no webhooks")
+        sources = [self.sources[endpoint.vendor]] if endpoint.vendor else self.sources.values()
+        try:
+            for source in sources:
+                _check(endpoint.url, endpoint.secret, source)
+        except EndpointRefused as error:
+            raise ValueError(str(error)) from error
 
     async def _keep_configured(self) -> None:
         wanted = {

@@ -12,12 +12,24 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
-from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records import Record, Records
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    require,
+    strictly,
+)
+from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import Clock, Stopwatch, machine_time
 from emulator.ids import SeededIds
@@ -44,7 +56,11 @@ logger = logging.getLogger(__name__)
 
 KIND = "webhook/delivery"
 
-TIMES = TypeAdapter(list[Annotated[float, Field(strict=True)]])
+ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.LOST})
+"""States of deliveries that are never sent again, unless a tester requests it."""
+
+STORED = TypeAdapter(Delivery)
+"""Validates the types of a stored delivery."""
 
 
 class ReplayRefused(Exception):
@@ -84,6 +100,17 @@ class Outbox(Stateful):
         """
         return {KIND: self._check, **self.endpoints.checks}
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A delivery and an endpoint must be stored under their ids."""
+        return {KIND: self._check_entry, **self.endpoints.entry_checks}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an endpoint or a delivery without its secret, and without the secret parts of its URL."""
+        if kind == KIND:
+            return {**document, "url": bare_url(document["url"])}
+        return self.endpoints.without_secrets(kind, document)
+
     async def load(self) -> None:
         """Resume all unfinished deliveries, at startup and after a restore."""
         await self._background.cancel()
@@ -106,6 +133,16 @@ class Outbox(Stateful):
         for kept in await self._records.find(KIND, credential):
             await self._records.delete(KIND, kept.key)
         await self.endpoints.forget(credential)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished deliveries whose last attempt is too old."""
+
+        def is_old(record: Record) -> bool:
+            document = record.document
+            moments = [document["next_at"], *(attempt["at"] for attempt in document["attempts"])]
+            return document["state"] in ENDED and max(moments) < oldest(record.credential)
+
+        await delete_old(self._records, KIND, is_old)
 
     async def close(self) -> None:
         """Cancel the running deliveries and close the connections."""
@@ -244,7 +281,7 @@ class Outbox(Stateful):
                 is_first = current.state is DeliveryState.HELD
                 return unheld(current, at)
 
-            waiting = await self._change(held.id, change)
+            waiting = await until_stored(lambda: self._change(held.id, change))
             if waiting is not None and is_first:  # otherwise another task sends it
                 await self._deliver_or_fail(waiting, first)
 
@@ -263,22 +300,24 @@ class Outbox(Stateful):
         except Exception as error:
             logger.exception("a webhook could not be delivered")
             reason = f"it could not be sent: {type(error).__name__}: {error}"
-            await self._change(waiting.id, lambda current: fail(current, reason))
+            await until_stored(lambda: self._change(waiting.id, lambda current: fail(current, reason)))
 
     async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
         """Make attempts until the delivery has ended. Set ``first`` after the first attempt."""
         delivery: Delivery | None = waiting
+        delivery_id = waiting.id
         while delivery is not None and delivery.state is DeliveryState.WAITING:
             await self._clock.wait_until(delivery.next_at, delivery.credential)
             # During the wait, the delivery may have been replayed, or its endpoint removed.
-            delivery = await self.find(delivery.id)
+            delivery = await until_stored(lambda: self.find(delivery_id))
             if delivery is None or delivery.state is not DeliveryState.WAITING:
                 break
             sent = await self._send_copies(delivery)
-            delivery = await self._note(delivery, sent)
+            delivery = await until_stored(partial(self._note, delivery, sent))
             if any(attempt.is_gone for attempt in sent):
-                await self.endpoints.disable(waiting.endpoint_id, "it answered 410")
-                await self._fail_deliveries(waiting.endpoint_id, "the endpoint answered 410")
+                await until_stored(partial(self.endpoints.disable, waiting.endpoint_id, "it answered 410"))
+                gone = "the endpoint answered 410"
+                await until_stored(partial(self._fail_deliveries, waiting.endpoint_id, gone))
             if first is not None:
                 first.set()
 
@@ -343,7 +382,14 @@ class Outbox(Stateful):
         delivery = Delivery.from_document(document)
         if delivery.vendor not in self.endpoints.sources:
             raise ValueError(f"{delivery.vendor!r} has no webhooks")
-        TIMES.validate_python([delivery.next_at, *(attempt.at for attempt in delivery.attempts)])
+        strictly(STORED, document)
+        needs_message = {DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.DELIVERED}
+        require(delivery.message is not None or delivery.state not in needs_message, "the message is missing")
+
+    def _check_entry(self, entry: Stored) -> None:
+        delivery = Delivery.from_document(entry.document)
+        stored = (delivery.id, delivery.credential)
+        require(stored == (entry.key, entry.credential), "the id must be the key")
 
     def _policy(self, delivery: Delivery) -> Policy:
         return self.endpoints.sources[delivery.vendor].policy

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, belongs_to_its_key, strictly
 from emulator.clock import Clock, Setting
 
 SETTING = TypeAdapter(Setting)
@@ -18,7 +18,7 @@ SETTING = TypeAdapter(Setting)
 
 def _setting(document: Mapping[str, Any]) -> Setting:
     """Return the setting in a stored document. Raise ValueError if the time of the clock is out of range."""
-    setting = SETTING.validate_python(document)
+    setting = strictly(SETTING, document)
     try:
         datetime.fromtimestamp(setting.now(), UTC)
     except (OverflowError, OSError) as error:
@@ -37,6 +37,11 @@ class Clocks(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored clock settings. The time of a clock must be a valid date."""
         return self._cache.checks
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The key must be the credential."""
+        return {"clock": belongs_to_its_key}
 
     async def load(self) -> None:
         """Set every clock with a stored setting to that setting, and reset all other clocks."""

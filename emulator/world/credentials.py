@@ -13,11 +13,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from typing import Any
 
 from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, belongs_to_its_key, require
 
 KIND = "credential"
 
@@ -102,7 +103,17 @@ class Credentials(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored credentials. Their state must be a ``CredentialState``."""
-        return {KIND: lambda document: CredentialState(document["state"])}
+        return {KIND: _check}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The key must be the credential."""
+        return {KIND: belongs_to_its_key}
+
+    @property
+    def secret_keys(self) -> Collection[str]:
+        """The keys of states are credentials."""
+        return (KIND,)
 
     async def check(self, *spellings: str) -> None:
         """Check that a credential is valid.
@@ -146,3 +157,8 @@ class Credentials(Stateful):
             if spelling in self._listed:
                 return self._listed[spelling]
         return None
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    require(document.keys() == {"state"}, "a credential has only a state")
+    CredentialState(document["state"])

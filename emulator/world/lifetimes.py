@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require
 from emulator.clock import ALL_CREDENTIALS
 
 KIND = "lifetimes"
@@ -100,6 +100,11 @@ class Lifetimes(Stateful):
         """The validator of stored lifetimes, which must be numbers or null."""
         return self._cache.checks
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The key must name a vendor and the credential, and the lifetimes must exist and be valid."""
+        return {KIND: self._check_entry}
+
     async def load(self) -> None:
         """Read the lifetimes from the database."""
         await self._cache.load()
@@ -107,6 +112,15 @@ class Lifetimes(Stateful):
     async def forget(self, credential: str | None) -> None:
         """Remove the lifetimes that were set for ``credential``, or all lifetimes if it is None."""
         await self._cache.forget(credential)
+
+    def _check_entry(self, entry: Stored) -> None:
+        vendor = entry.key.partition("\n")[0]
+        require(entry.key == _key(vendor, entry.credential), "the key must name the vendor")
+        try:
+            found = self._check(vendor, entry.document)
+        except LifetimeRefused as error:
+            raise ValueError(str(error)) from error
+        require(found == entry.document, "a lifetime must be a number")
 
     def _check(self, vendor: str, wanted: Mapping[str, Any]) -> dict[str, Lifetime]:
         if vendor not in self._names:

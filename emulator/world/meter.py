@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
-from emulator.clock import ALL_CREDENTIALS
+from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
+from emulator.clock import ALL_CREDENTIALS, Count
 
 KIND = "meter"
 
@@ -64,9 +64,9 @@ class Usage:
     vendor: str
     operation: str
     credential: str
-    calls: int = 0
-    units: int = 0
-    authorized: Mapping[str, int] = field(default_factory=dict)
+    calls: Count = 0
+    units: Count = 0
+    authorized: Mapping[str, Count] = field(default_factory=dict)
 
     def bill(self, units: int) -> Usage:
         """Return the usage with one more billed call."""
@@ -163,6 +163,11 @@ class Meter(Stateful):
         """The validator of stored counts."""
         return self._cache.checks
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The key must name the vendor, the operation and the credential."""
+        return {KIND: _check_entry}
+
     async def load(self) -> None:
         """Read the counts from the database."""
         await self._cache.load()
@@ -208,6 +213,12 @@ class Meter(Stateful):
             if price is not None and count:
                 amounts[price.currency] = amounts.get(price.currency, Decimal(0)) + price.amount * count
         return amounts
+
+
+def _check_entry(entry: Stored) -> None:
+    usage = strictly(USAGE, entry.document)
+    key = f"{usage.vendor}\n{usage.operation}\n{usage.credential}"
+    require((key, usage.credential) == (entry.key, entry.credential), "the key must name what is counted")
 
 
 def totals(costs: list[Cost]) -> dict[str, Decimal]:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from emulator.backends.stateful import Stateful
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.ids import SeededIds
 
 BLOCK: Final = 1000
@@ -16,13 +17,15 @@ class RequestIds(Stateful):
     """Source of reproducible ids of requests.
 
     The numbers of the ids are reserved in blocks, so that not every call changes the database. After a
-    restart, the rest of the last block is left out.
+    restart, the rest of the last block is left out. While the database cannot be written, the ids come from
+    another sequence.
     """
 
     def __init__(self, ids: SeededIds) -> None:
         self._ids = ids
         self._reserved: dict[tuple[str, str], tuple[int, int]] = {}
         self._reserving = asyncio.Lock()
+        self._unsaved = 0
 
     async def load(self) -> None:
         """Drop the reserved ids, because the counters may have changed."""
@@ -44,5 +47,10 @@ class RequestIds(Stateful):
             async with self._reserving:
                 # Another call may have reserved a block in the meantime.
                 if self._reserved.get((credential, kind), (0, 0)) == reserved:
-                    block = await self._ids.count_up(credential, kind)
+                    try:
+                        block = await self._ids.count_up(credential, kind)
+                    except StoreUnavailable:
+                        # A response must have an id also if the disk is full.
+                        self._unsaved += 1
+                        return self._ids.nth(credential, f"{kind}/unsaved", self._unsaved, length)
                     self._reserved[credential, kind] = BLOCK * (block - 1), BLOCK * block

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
+
+MOST_OF_A_KIND: Final = 20
+"""Number of warnings of one kind that a call lists. Further ones are only counted."""
+
+DETAIL_CHARACTERS: Final = 500
+"""Longest detail of a warning, in characters. Longer ones are cut."""
 
 
 @dataclass(frozen=True)
 class CallWarning:
-    """A warning about one call: the code of its kind, and what is wrong in this call."""
+    """A warning about one call: the code of its kind, and what is wrong in this call.
+
+    ``count`` is the number of warnings that this one stands for.
+    """
 
     code: str
     detail: str
+    count: int = 1
+
+
+class CallWarnings:
+    """The warnings about one call. A request with many mistakes of one kind does not make a long list."""
+
+    def __init__(self) -> None:
+        self._listed: list[CallWarning] = []
+        self._counts: Counter[str] = Counter()
+
+    def add(self, code: str, detail: str, count: int = 1) -> None:
+        """Add ``count`` warnings. ``detail`` is cut after ``DETAIL_CHARACTERS``."""
+        self._counts[code] += count
+        if self._counts[code] <= MOST_OF_A_KIND:
+            self._listed.append(CallWarning(code, detail[:DETAIL_CHARACTERS]))
+
+    def __iter__(self) -> Iterator[CallWarning]:
+        yield from self._listed
+        for code, count in self._counts.items():
+            more = count - MOST_OF_A_KIND
+            if more > 0:
+                yield CallWarning(code, f"{more} more warnings of this kind", more)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from emulator.backends.blobs import Blobs
 from emulator.backends.fetch import Fetcher
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.face.errors import ImageUndecodable
 from emulator.ids import SeededIds
@@ -82,6 +83,20 @@ class World:
     def checks(self) -> Mapping[str, Check]:
         """A validator for each kind of stored document. A snapshot with an invalid document is refused."""
         return {kind: check for each in self.stateful for kind, check in each.checks.items()}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """Further validators of stored documents, which also need the key or the credential."""
+        return {kind: check for each in self.stateful for kind, check in each.entry_checks.items()}
+
+    async def storage_failure(self) -> str | None:
+        """Return why the data folder cannot be written, or None if it can."""
+        try:
+            await self.records.check()
+            await self.blobs.check()
+        except StoreUnavailable as error:
+            return str(error)
+        return None
 
     async def load(self) -> None:
         """Read the state from the database into memory, at startup and after a restore."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,9 +19,13 @@ class Journal(Connection):
         params: dict[str, Any] = {"limit": 1000, **self._mine(), **match}
         page = self._read(RecordedCalls, "GET", "/calls", params=params)
         found = page.calls
-        # If the caller sets a limit, one page is enough.
-        while page.next_after is not None and "limit" not in match:
-            page = self._read(RecordedCalls, "GET", "/calls", params={**params, "after": page.next_after})
+        # A page can have fewer calls than its limit, if they are large.
+        while page.next_after is not None and len(found) < match.get("limit", math.inf):
+            following = {
+                "after": page.next_after,
+                "limit": match.get("limit", 1000 + len(found)) - len(found),
+            }
+            page = self._read(RecordedCalls, "GET", "/calls", params={**params, **following})
             found += page.calls
         return found
 

@@ -397,7 +397,7 @@ class Readiness:
 
     ready: bool
     """
-    Whether the init scripts have run and the face core is loaded.
+    Whether the init scripts have run, the face core is loaded, and the data folder can be written.
     """
     face_core_warm: bool
     """
@@ -410,6 +410,10 @@ class Readiness:
     workers: str | None
     """
     Why the workers are not ready, such as a worker that died; null if they are ready.
+    """
+    storage: str | None
+    """
+    Why the data folder cannot be written, such as a full disk; null if it can.
     """
 
 
@@ -491,9 +495,9 @@ class RecordedCall:
     """
     Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` or `credential`). Null if no fault was injected.
     """
-    warnings: list[dict[str, str]]
+    warnings: list[dict[str, str | int]]
     """
-    Warnings about the request, each with `code` and `detail`.
+    Warnings about the request, each with `code` and `detail`. If there are more than 20 warnings of one kind, the last of them stands for the rest, and has their number in `count`.
     """
     target: str
     """

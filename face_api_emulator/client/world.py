@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,11 +73,18 @@ class World(Connection):
         """Delete all state of the credential. Without a credential, delete all state of the emulator."""
         self._call("POST", "/reset", body={"credential": self.credential})
 
-    def save_snapshot(self, file: Path) -> None:
-        """Write a snapshot of all state to ``file``."""
-        with self._sent("GET", "/snapshot") as answer, file.open("wb") as written:
-            for chunk in answer.stream():
-                written.write(chunk)
+    def save_snapshot(self, file: Path, *, without_secrets: bool = False) -> None:
+        """Write a snapshot of all state to ``file``, which only its owner can read.
+
+        With ``without_secrets``, credentials and secrets of webhooks are replaced by others.
+        """
+        params = {"without_secrets": without_secrets}
+        with self._sent("GET", "/snapshot", params) as answer:
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+            with os.fdopen(handle, "wb") as written:
+                file.chmod(0o600)
+                for chunk in answer.stream():
+                    written.write(chunk)
 
     def restore_snapshot(self, file: Path) -> Restored:
         """Replace all state with a snapshot. Return its contents, and the emulator version that wrote it."""

@@ -12,7 +12,7 @@ COUNT = 1010
 """More than the largest page."""
 
 
-def test_all_calls_are_listed_and_exported(workers: WorkerPool) -> None:
+def test_all_calls_are_listed_and_exported(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"Authorization": "Bearer sk-many"}
     with (
         running_server(Settings(journal_calls=2000), workers=workers) as server,
@@ -27,6 +27,9 @@ def test_all_calls_are_listed_and_exported(workers: WorkerPool) -> None:
         assert [call.number for call in client.calls(limit=2)] == [1, 2]
         assert [call.number for call in client.calls(last=2)] == [COUNT - 1, COUNT]
         assert len(client.calls(after=5)) == COUNT - 5
+        monkeypatch.setattr("emulator.control.journal.PAGE_BYTES", 100_000)
+        assert [call.number for call in client.calls()] == numbers
+        assert [call.number for call in client.calls(limit=500)] == numbers[:500]
 
 
 def test_a_verification_without_a_number_expects_a_call(server: Listening) -> None:

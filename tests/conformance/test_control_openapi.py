@@ -15,7 +15,8 @@ from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
 COMMAND = Path(sys.executable).parent / "schemathesis"
-EXAMPLES = 6
+LENGTHS = [6, pytest.param(300, marks=pytest.mark.fuzz)]
+"""Numbers of examples for each operation, in a normal run and with ``make fuzz``."""
 
 # Schemas cannot say which rules, tasks and scenarios exist, or which names they can use, so a valid
 # request can be refused. FastAPI's documents have no 404 and no 409, and the 405 of a path with several
@@ -33,18 +34,19 @@ def spare(workers: WorkerPool) -> Iterator[Listening]:
         yield listening
 
 
-def test_schemathesis_finds_no_violation(spare: Listening, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", LENGTHS)
+def test_schemathesis_finds_no_violation(spare: Listening, tmp_path: Path, examples: int) -> None:
     done = subprocess.run(  # noqa: S603 - the emulator's own command
         [
             COMMAND, "run", f"{spare.base_url}/_emulator/openapi.json", "--url", spare.base_url,
-            "--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing",
+            "--max-examples", str(examples), "--seed", "1", "--phases", "examples,coverage,fuzzing",
             "--exclude-checks", EXCLUDED, "--exclude-path-regex", UNREADABLE, "--no-color",
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=3000,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert "passed" in done.stdout

@@ -64,7 +64,7 @@ def test_lone_surrogates_are_refused_with_a_message(
     refused(client, method, path, body % HALF)
 
 
-@pytest.mark.parametrize("pattern", ["(", "a{99999999999999999999}", DEEP], ids=["open", "often", "deep"])
+@pytest.mark.parametrize("pattern", ["(", "a{9999}", DEEP], ids=["open", "often", "deep"])
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -131,7 +131,7 @@ DELIVERY: dict[str, Any] = {
     "task_id": "t",
     "endpoint_id": "e",
     "url": "u",
-    "message": None,
+    "message": {"id": "m", "body": "b"},
     "state": "waiting",
     "next_at": 0,
     "attempts": [],
@@ -139,16 +139,28 @@ DELIVERY: dict[str, Any] = {
     "source": None,
     "reason": None,
 }
-ENDPOINT = {"id": "e", "credential": "", "vendor": "perfectcorp", "url": "http://h/", "secret": "whsec_YQ=="}
+ENDPOINT = {
+    "id": "e",
+    "credential": "",
+    "vendor": "perfectcorp",
+    "url": "http://h/",
+    "secret": f"whsec_{'YWFh' * 8}",
+}
 HELD_TASK = {
     "id": "t",
     "credential": "k",
     "kind": "perfectcorp/face-reshape",
-    "request": {},
+    "request": {
+        "file_id": None,
+        "object": None,
+        "url": "http://h/",
+        "body": {"version": "1.0", "features": {"jaw": 1}, "global": {}, "src_file_url": "http://h/"},
+    },
     "created_at": 0,
+    "started_at": 0,
     "progression": {"mode": "manual"},
     "state": "held",
-    "held": {"result": {}, "error": None},
+    "held": {"result": {"object": "ttl30/results/t.jpg", "timed": 1, "timed_apply": 1}, "error": None},
 }
 GRANT = {"id": 1, "amount": 2, "expires_at": 3.0, "reserved": {"t": 1}}
 CHARGE = {
@@ -162,6 +174,17 @@ FILE = {"object": "ttl30/a.jpg", "created_at": 1.0}
 READING = {"vendor": "perfectcorp", "operation": "o", "credential": "k", "calls": 1, "units": 0}
 RULE = {"rule": {"effect": "slow"}, "added_at": 0, "seen": {}, "fired": 0}
 
+
+KEYS = {
+    "clock": ("", ""),
+    "journal": ("3", ""),
+    "meter": ("perfectcorp\no\nk", "k"),
+    "webhook/endpoint": ("e", ""),
+    "webhook/delivery": ("d", ""),
+    "task": ("t", "k"),
+    "perfectcorp/grant": ("k/first", "k"),
+}
+"""The key and the credential of a document, by kind."""
 
 WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("clock", CLOCK, {"offset_s": "x"}),
@@ -197,16 +220,19 @@ def check_a_wrong_document(
 ) -> None:
     own.put("/_emulator/credentials", json={"credential": "stays", "state": "revoked"})
     answer = own.put(SNAPSHOT, content=snapshot_of(kind, {**right, **wrong}))
-    assert (answer.status_code, f"the {kind} 'a' is invalid" in answer.json()["error"]) == (422, True)
+    place = f"the {kind} {KEYS.get(kind, 'a')[0]!r} is invalid"
+    assert (answer.status_code, place in answer.json()["error"]) == (422, True)
     assert own.get("/_emulator/credentials").json() == [{"credential": "stays", "state": "revoked"}]
-    assert own.put(SNAPSHOT, content=snapshot_of(kind, right)).status_code == 200
+    restored = own.put(SNAPSHOT, content=snapshot_of(kind, right))
+    assert restored.status_code == 200, restored.text
 
 
 def snapshot_of(kind: str, document: dict[str, Any]) -> bytes:
     """Return a snapshot with one document."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        record = {"kind": kind, "key": "a", "credential": "", "document": document}
+        key, credential = KEYS.get(kind, ("a", ""))
+        record = {"kind": kind, "key": key, "credential": credential, "document": document}
         archive.writestr("records.jsonl", json.dumps(record))
         archive.writestr("blobs.jsonl", "")
         counts = {"documents": 1, "counters": 0, "blobs": 0}

@@ -54,9 +54,9 @@ def test_a_failed_restore_changes_nothing(
         before = everything(caller.client)
         with monkeypatch.context() as patched:
             patched.setattr(port, "restore" if port is SqliteRecords else "keys", full)
-            # The server closes the connection after an internal error.
-            failed = caller.client.put(SNAPSHOT, content=taken, headers={"Connection": "close"})
-            assert failed.status_code == 500
+            failed = caller.client.put(SNAPSHOT, content=taken)
+            assert failed.status_code == 503
+            assert "no space left on device" in failed.json()["error"]
         assert everything(caller.client) == before
         # A restore is still possible.
         assert caller.client.put(SNAPSHOT, content=taken).status_code == 200

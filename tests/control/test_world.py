@@ -12,7 +12,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.server import running_server
 from emulator.settings import Settings
 
-READY = {"ready": True, "face_core_warm": True, "hooks_run": True, "workers": None}
+READY = {"ready": True, "face_core_warm": True, "hooks_run": True, "workers": None, "storage": None}
 COLD = "The workers have not yet loaded the face core."
 
 

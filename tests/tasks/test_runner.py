@@ -280,6 +280,7 @@ HELD: Mapping[str, Any] = {
     "kind": "succeed",
     "request": {},
     "created_at": 0,
+    "started_at": 0,
     "progression": {"mode": "manual"},
     "state": "held",
     "held": {"result": {}, "error": None},
@@ -305,7 +306,7 @@ def test_an_invalid_recorded_task_is_refused(use: Use, wrong: Mapping[str, Any])
         check = runner.checks["task"]
         check(HELD)
         check(task().to_document())
-        check(replace(task(), started_at=1.5, finished_at=2, polled_at=3.0).to_document())
+        check({**HELD, "started_at": 1.5, "polled_at": 3.0})
         with pytest.raises((ValueError, TypeError, LookupError)):
             check({**HELD, **wrong})
         with pytest.raises(LookupError):

@@ -271,7 +271,7 @@ DELIVERY: Mapping[str, Any] = {
     "task_id": "t",
     "endpoint_id": "e",
     "url": "u",
-    "message": None,
+    "message": {"id": "m", "body": "b"},
     "state": "waiting",
     "next_at": 0,
     "attempts": [],

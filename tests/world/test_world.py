@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
-from emulator.vendors.metahuman.static.operations import credential_of_file
+from emulator.vendors.metahuman.static.store import credential_of_file
 from emulator.world.world import World
 
 TASK = "/s2s/v2.0/task/face-reshape"

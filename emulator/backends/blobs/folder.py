@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -14,6 +15,16 @@ from pathlib import Path
 import anyio.to_thread
 
 from emulator.backends.blobs.protocol import BlobKey
+from emulator.backends.private import make_private_folder
+from emulator.backends.unavailable import store_errors
+
+logger = logging.getLogger(__name__)
+
+LONGEST_HEAD = 8 * 1024 * 1024
+"""Longest first line of a file, in bytes. A key can contain a credential of any length."""
+
+CHECK_BYTES = 64 * 1024
+"""Number of bytes to write in a check."""
 
 UNFINISHED = ".part"
 """Suffix of files that are still being written."""
@@ -46,43 +57,57 @@ class FolderBlobs:
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
-        await asyncio.shield(writing)
+        with store_errors():
+            await asyncio.shield(writing)
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
-        return await anyio.to_thread.run_sync(_read, self._path(key))
+        with store_errors():
+            return await anyio.to_thread.run_sync(_read, self._path(key))
 
     async def credential_of(self, key: str) -> str | None:
         """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
-        head = await anyio.to_thread.run_sync(_read_head, self._path(key))
+        with store_errors():
+            head = await anyio.to_thread.run_sync(_read_head, self._path(key))
         return None if head is None else head.credential
 
     async def exists(self, key: str) -> bool:
         """Return whether there is a blob under ``key``."""
-        return await anyio.to_thread.run_sync(self._path(key).exists)
+        return await self.credential_of(key) is not None
 
     async def delete(self, key: str) -> bool:
         """Delete the blob under ``key``, and return whether it existed."""
-        return await anyio.to_thread.run_sync(_delete, self._path(key))
+        with store_errors():
+            return await anyio.to_thread.run_sync(_delete, self._path(key))
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
         """Return the keys of ``credential``, or all keys if it is None, in sorted order."""
-        return await anyio.to_thread.run_sync(_keys, self._folder, credential)
+        with store_errors():
+            return await anyio.to_thread.run_sync(_keys, self._folder, credential)
 
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None."""
         if self._writing:
             await asyncio.wait(set(self._writing))
+        if credential is None:
+            with store_errors():
+                await anyio.to_thread.run_sync(_delete_all, self._folder)
+            return
         for found in await self.keys(credential):
             await self.delete(found.key)
 
+    async def check(self) -> None:
+        """Write a file, and delete it."""
+        with store_errors():
+            await anyio.to_thread.run_sync(_check, self._folder)
+
     def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
+        name = _name(key)
         return self._folder / name[:2] / name
 
 
 def _write(path: Path, head: bytes, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     # Write to a temporary file and rename it, so that no reader sees an incomplete blob.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
     try:
@@ -98,8 +123,7 @@ def _write(path: Path, head: bytes, data: bytes) -> None:
 def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            file.readline()
-            return file.read()
+            return None if _head(path, file.readline(LONGEST_HEAD)) is None else file.read()
     except FileNotFoundError:
         return None
 
@@ -107,9 +131,27 @@ def _read(path: Path) -> bytes | None:
 def _read_head(path: Path) -> BlobKey | None:
     try:
         with path.open("rb") as file:
-            return BlobKey(**json.loads(file.readline()))
+            return _head(path, file.readline(LONGEST_HEAD))
     except FileNotFoundError:
         return None
+
+
+def _head(path: Path, line: bytes) -> BlobKey | None:
+    """Return the head of a blob, or None if the file is damaged. Then the blob counts as missing."""
+    try:
+        found = json.loads(line)
+        key, credential = found["key"], found["credential"]
+        is_whole = path.name == _name(key) and isinstance(credential, str)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        logger.warning("%s is not a blob, or it is damaged; it is ignored", path)
+        return None
+    return BlobKey(key, credential)
+
+
+def _name(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _keys(folder: Path, credential: str | None) -> list[BlobKey]:
@@ -127,9 +169,22 @@ def _delete(path: Path) -> bool:
     return True
 
 
+def _delete_all(folder: Path) -> None:
+    """Delete all blobs, also damaged ones."""
+    for path in _files(folder):
+        path.unlink(missing_ok=True)
+
+
+def _check(folder: Path) -> None:
+    """Write and delete a file of ``CHECK_BYTES``."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(CHECK_BYTES))
+        file.flush()
+
+
 def _delete_unfinished(folder: Path) -> None:
     # Create the folder now, so that a missing permission is reported at startup.
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for path in _files(folder):
         if path.suffix == UNFINISHED:
             path.unlink(missing_ok=True)

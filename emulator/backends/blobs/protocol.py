@@ -17,7 +17,8 @@ class BlobKey:
 class Blobs(Protocol):
     """A storage for bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
 
-    Each blob belongs to a credential, or to none (""). Keys are unique across all credentials.
+    Each blob belongs to a credential, or to none (""). Keys are unique across all credentials. A damaged blob
+    counts as missing. A full or failing disk raises StoreUnavailable.
     """
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
@@ -41,5 +42,9 @@ class Blobs(Protocol):
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs that are still being written after the caller of ``put`` was cancelled.
+        This includes blobs that are still being written after the caller of ``put`` was cancelled. If it is
+        None, also delete damaged blobs.
         """
+
+    async def check(self) -> None:
+        """Check that blobs can be written."""

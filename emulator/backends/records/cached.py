@@ -77,6 +77,14 @@ class CachedRecords:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         await self._write(self._records.restore(entries))
 
+    async def compact(self) -> None:
+        """Give the space of deleted documents back to the disk."""
+        await self._records.compact()
+
+    async def check(self) -> None:
+        """Check that the database can be written."""
+        await self._records.check()
+
     async def close(self) -> None:
         """Close the database."""
         self._found.clear()

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from emulator.backends.records.protocol import Records
 from emulator.backends.stateful import Check, Stateful
+from emulator.backends.unavailable import StoreUnavailable
 
 T = TypeVar("T")
 
@@ -83,22 +84,41 @@ class RecordCache(Stateful, Generic[T]):
     async def put(self, key: str, credential: str, value: T) -> None:
         """Store a value, and replace any existing value under ``key``."""
         entry = Entry(credential, value)
+        before = self._entries.get(key)
         self._entries[key] = entry
         self._note(key, entry)
-        await self._records.put(self.kind, key, credential, self._encode(value))
+        try:
+            await self._records.put(self.kind, key, credential, self._encode(value))
+        except StoreUnavailable:
+            if self._entries.get(key) is entry:
+                self._take_back(key, before)
+            raise
 
     async def delete(self, key: str) -> bool:
         """Delete the value under ``key``, and return whether it existed."""
-        known = self._entries.pop(key, None) is not None
+        before = self._entries.pop(key, None)
         self._note(key, None)
-        await self._records.delete(self.kind, key)
-        return known
+        try:
+            await self._records.delete(self.kind, key)
+        except StoreUnavailable:
+            if key not in self._entries:
+                self._take_back(key, before)
+            raise
+        return before is not None
 
     async def forget(self, credential: str | None = None) -> None:
         """Delete the values of ``credential``, or all values if it is None."""
         for key, entry in self.items().items():
             if credential is None or entry.credential == credential:
                 await self.delete(key)
+
+    def _take_back(self, key: str, before: Entry[T] | None) -> None:
+        """Undo a change that could not be written."""
+        if before is None:
+            self._entries.pop(key, None)
+        else:
+            self._entries[key] = before
+        self._note(key, before)
 
     def _note(self, key: str, entry: Entry[T] | None) -> None:
         for changed in self._changed:

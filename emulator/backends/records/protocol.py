@@ -66,7 +66,7 @@ class Records(Protocol):
 
     A document is a JSON object. Each document or counter belongs to a credential, or to none (""). A key is
     unique among all documents of a kind, across credentials. A name is unique among the counters of a
-    credential. Every call is atomic.
+    credential. Every call is atomic. A full or failing disk raises StoreUnavailable.
     """
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
@@ -115,6 +115,12 @@ class Records(Protocol):
         KeyError
             If two documents have the same kind and key, or two counters have the same credential and name.
         """
+
+    async def compact(self) -> None:
+        """Give the space of deleted documents back to the disk."""
+
+    async def check(self) -> None:
+        """Check that the database can be written."""
 
     async def close(self) -> None:
         """Close the store."""

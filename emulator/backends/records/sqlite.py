@@ -12,8 +12,10 @@ from typing import Any
 import aiosqlite
 import anyio.to_thread
 
+from emulator.backends.private import make_private_folder, open_private
 from emulator.backends.records.batching import BatchingConnection
 from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
+from emulator.backends.unavailable import store_errors
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -29,8 +31,25 @@ CREATE TABLE IF NOT EXISTS counters (
 FORMAT = 1
 """Version of the tables, which is stored as the ``user_version`` of the file. A new file has version 0."""
 
+INCREMENTAL = 2
+"""Value of ``auto_vacuum`` with which deleted pages can be freed in steps."""
+
+FREED_PAGES = 500
+"""Number of pages to free in one step."""
+
+LARGE_RESULT = 50
+"""Number of rows from which documents are parsed in a thread."""
+
 LOCK_TIMEOUT_SECONDS = 120
 """Seconds that a statement waits for the file's lock. A restore holds the lock until the restore ends."""
+
+USED = {
+    "records": "INSERT INTO records (kind, key, credential, document, position, version) "
+    "VALUES ('', '', '', '', 1, 1) ON CONFLICT (kind, key) DO NOTHING",
+    "counters": "INSERT INTO counters (name, credential, value) VALUES ('', '', 1) "
+    "ON CONFLICT (name, credential) DO NOTHING",
+}
+"""A statement for each table that fails if the table lacks a column or a unique key."""
 
 COLUMNS = "key, credential, document, position, version"
 
@@ -54,7 +73,9 @@ class SqliteRecords:
         StoreUnreadable
             If the file is not a database, or its tables have another format.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
+        # SQLite gives its other files the mode of this one.
+        open_private(self._path).close()
         connection = await BatchingConnection.connect(self._path, LOCK_TIMEOUT_SECONDS)
         try:
             await self._prepare(connection)
@@ -72,12 +93,23 @@ class SqliteRecords:
                 raise StoreUnreadable(
                     str(self._path), f"it has format {version}, but this version reads format {FORMAT}"
                 )
+            for table, statement in USED.items() if tables else ():
+                await self._check_table(connection, table, statement)
+            await connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
             # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")
             await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
         except aiosqlite.Error as error:
             raise StoreUnreadable(str(self._path), str(error)) from error
+
+    async def _check_table(self, connection: BatchingConnection, table: str, statement: str) -> None:
+        try:
+            await connection.execute_fetchall(f"EXPLAIN {statement}")
+        except sqlite3.OperationalError as error:
+            raise StoreUnreadable(
+                str(self._path), f"its table `{table}` is missing or was changed ({error})"
+            ) from error
 
     @property
     def _connection(self) -> BatchingConnection:
@@ -88,7 +120,7 @@ class SqliteRecords:
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a new document."""
         try:
-            await self._connection.execute(
+            await self._execute(
                 "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
                 (kind, key, credential, json.dumps(document)),
             )
@@ -97,7 +129,7 @@ class SqliteRecords:
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
         """Store a document, and replace any existing document of the same kind and key."""
-        await self._connection.execute(
+        await self._execute(
             "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
             "document = excluded.document, version = version + 1",
@@ -106,7 +138,7 @@ class SqliteRecords:
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             f"SELECT {COLUMNS} FROM records WHERE kind = ? AND key = ?",  # noqa: S608 - a constant
             (kind, key),
         )
@@ -114,30 +146,32 @@ class SqliteRecords:
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
         """Store ``document`` instead of ``record``, and return whether this succeeded."""
-        cursor = await self._connection.execute(
+        changed = await self._execute(
             "UPDATE records SET document = ?, version = version + 1 "
             "WHERE kind = ? AND position = ? AND version = ?",
             (json.dumps(document), kind, record.serial, record.version),
         )
-        return cursor.rowcount == 1
+        return changed == 1
 
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
             "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
             (kind, credential),
         )
-        return [_record(row) for row in rows]
+        found = list(rows)
+        if len(found) < LARGE_RESULT:
+            return [_record(row) for row in found]
+        return await anyio.to_thread.run_sync(lambda: [_record(row) for row in found])
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
-        cursor = await self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
-        return cursor.rowcount == 1
+        return await self._execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key)) == 1
 
     async def count_up(self, name: str, credential: str = "") -> int:
         """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
-        rows = await self._connection.execute_fetchall(
+        rows = await self._fetch(
             "INSERT INTO counters (name, credential, value) VALUES (?, ?, 1) "
             "ON CONFLICT (name, credential) DO UPDATE SET value = value + 1 RETURNING value",
             (name, credential),
@@ -153,10 +187,16 @@ class SqliteRecords:
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
-        await self._connection.executescript(script)
+        with store_errors():
+            await self._connection.executescript(script)
 
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
+        with store_errors():
+            async for entry in self._export():
+                yield entry
+
+    async def _export(self) -> AsyncIterator[Document | Counter]:
         async with aiosqlite.connect(self._path, isolation_level=None) as connection:
             await connection.execute("BEGIN")
             documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
@@ -171,8 +211,37 @@ class SqliteRecords:
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
-        await self._connection.execute_fetchall("SELECT 1")
-        await anyio.to_thread.run_sync(_restore, self._path, entries)
+        await self._fetch("SELECT 1", ())
+        with store_errors():
+            await anyio.to_thread.run_sync(_restore, self._path, entries)
+
+    async def compact(self) -> None:
+        """Give the space of deleted documents back to the disk.
+
+        This happens in steps, because a statement makes all others wait.
+        """
+        with store_errors():
+            if await _number(self._connection, "PRAGMA auto_vacuum") != INCREMENTAL:
+                await self._connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+                await self._connection.execute("VACUUM")
+            while await _number(self._connection, "PRAGMA freelist_count"):
+                await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({FREED_PAGES})")
+            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def check(self) -> None:
+        """Write to the file, without a change of its content."""
+        await self._execute(f"PRAGMA user_version = {FORMAT}", ())
+
+    async def _execute(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Run a statement, and return the number of changed rows."""
+        with store_errors():
+            cursor = await self._connection.execute(statement, values)
+        return cursor.rowcount
+
+    async def _fetch(self, statement: str, values: tuple[Any, ...]) -> Iterable[Any]:
+        """Run a statement, and return its rows."""
+        with store_errors():
+            return await self._connection.execute_fetchall(statement, values)
 
     async def close(self) -> None:
         """Close the file."""

@@ -19,7 +19,7 @@ from emulator.world.world import World
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
     """Register the face tokens, and a counter of calls if the setting ``qps`` limits the calls per second."""
-    world.add(FaceTokens())
+    world.add(FaceTokens(world))
     app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
     if app.state.calls is not None:
         world.add(app.state.calls)

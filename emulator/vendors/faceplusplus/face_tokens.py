@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful, strictly
+from emulator.clock import Moment
 from emulator.face.landmarks import LANDMARK_COUNT
 from emulator.pipelines.options import LocatedFace
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 FACE = "faceplusplus/face"
 """Kind of the records of detected faces, and of the ids that their tokens are made of."""
+
+
+Side = Annotated[int, Field(ge=1, le=100_000)]
+"""A side of a picture, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class StoredFace:
         The landmarks as base64 of little-endian float64.
     """
 
-    created_at: float
-    width: int
-    height: int
+    created_at: Moment
+    width: Side
+    height: Side
     places: str
 
     @property
@@ -60,7 +66,7 @@ class StoredFace:
         """
         import numpy as np  # noqa: PLC0415 - the server starts without numpy
 
-        face = _STORED_FACE.validate_python(document)
+        face = strictly(_STORED_FACE, document)
         if not np.isfinite(face.landmarks).all():
             raise ValueError("the landmarks of a face must be finite")
         return face
@@ -72,10 +78,21 @@ _STORED_FACE = TypeAdapter(StoredFace)
 class FaceTokens(Stateful):
     """The stored records of detected faces."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record, by the kind of the record."""
         return {FACE: StoredFace.from_document}
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old faces."""
+        await delete_old(
+            self._world.records,
+            FACE,
+            lambda record: record.document["created_at"] < oldest(record.credential),
+        )
 
 
 async def keep_face(world: World, api_key: str, face: LocatedFace, width: int, height: int) -> str:
@@ -83,7 +100,7 @@ async def keep_face(world: World, api_key: str, face: LocatedFace, width: int, h
     token = (await world.ids.draw(api_key, FACE, 16)).hex()
     places = base64.b64encode(face.landmarks.astype("<f8").tobytes()).decode()
     stored = StoredFace(world.clock.now(api_key), width, height, places)
-    await world.records.create(FACE, token, api_key, asdict(stored))
+    await world.records.put(FACE, token, api_key, asdict(stored))
     return token
 
 

@@ -6,13 +6,14 @@ from emulator.vendors.metahuman import application
 from emulator.vendors.metahuman.application import DIALECT
 from emulator.vendors.metahuman.glb_const.store import Schemas
 from emulator.vendors.metahuman.settings import MetaHumanSettings
+from emulator.vendors.metahuman.static.store import StaticFiles
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
 
 
 def _install(app: FastAPI, world: World, settings: MetaHumanSettings) -> None:
     application.install(app, world, settings)
-    world.add(Schemas())
+    world.add(StaticFiles(world), Schemas())
 
 
 vendor = Vendor(

@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from emulator.vendors.metahuman.settings import MetaHumanSettings
-from emulator.vendors.metahuman.static.operations import FOLDER, put_file, unique_name
+from emulator.vendors.metahuman.static.operations import FOLDER, unique_name
+from emulator.vendors.metahuman.static.store import put_file
 from emulator.vendors.metahuman.wire import Body
 from emulator.world.operation import Answer
 from emulator.world.world import World

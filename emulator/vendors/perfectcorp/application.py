@@ -8,7 +8,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.vendors.perfectcorp.caller import key_of, rate_windows
+from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, rate_windows
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -36,7 +36,7 @@ def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
     app.state.windows = rate_windows()
     app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
-    world.add(app.state.units, Files(), *app.state.windows, *app.state.polls)
+    world.add(app.state.units, Files(world), AccessTokens(), *app.state.windows, *app.state.polls)
     app.add_middleware(NumberedResponses, ids=world.request_ids)
 
 

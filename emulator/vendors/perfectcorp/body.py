@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NoReturn, TypeVar
 
+import anyio.to_thread
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.vendors.perfectcorp.errors import SHARED
 from emulator.web.call import call_of
 from emulator.world.text import encodable
+from emulator.world.warnings import MOST_OF_A_KIND
 
 Text = Annotated[str, Field(strict=True), AfterValidator(encodable)]
 Body = TypeVar("Body", bound="RequestBody")
@@ -32,8 +35,14 @@ _TENS = "(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]"
 _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
 """Regular expression for a page token, which is a number of up to 14 digits in base64."""
 
+LARGE_BYTES = 64 * 1024
+"""Length from which a body is parsed in a thread, because a long body can take over 100 ms."""
+
 MOST_DIGITS = 400
 """Largest number of digits of an integer that is parsed exactly. The largest float has 309 digits."""
+
+SHORT_DIGITS = 15
+"""Number of digits that a float represents exactly."""
 
 LONGEST: int = 10**MOST_DIGITS
 """Value that replaces every integer with more than ``MOST_DIGITS`` digits. The sign is kept."""
@@ -126,8 +135,11 @@ async def read_document(request: Request) -> Any:
     VendorError
         If the body is not JSON.
     """
+    body = await request.body()
     try:
-        return read_json((await request.body()).decode())
+        if len(body) > LARGE_BYTES:
+            return await anyio.to_thread.run_sync(lambda: read_json(body.decode()))
+        return read_json(body.decode())
     except (ValueError, RecursionError) as error:
         raise SHARED["InvalidParameters"].occur(sentence="The request body is not valid JSON.") from error
 
@@ -146,9 +158,15 @@ def read_json(text: str) -> Any:
 def _number(digits: str) -> int | float:
     """Parse a number of a JSON document. ``30.0`` and ``3e1`` are integers too.
 
+    Short numbers have a path of their own, because a body can have half a million numbers.
+
     An integer with more than ``MOST_DIGITS`` digits becomes ``LONGEST``. Otherwise a short text such as
     ``1e999999999`` would become an int that takes all memory.
     """
+    if len(digits) <= SHORT_DIGITS:
+        value = float(digits)  # exact for so few digits, unless the exponent is large
+        if abs(value) < 10**SHORT_DIGITS and (value or "e" not in digits.lower()):
+            return int(value) if value.is_integer() else value
     mantissa, _, exponent = digits.lower().partition("e")
     if not mantissa.strip("-0."):
         return 0
@@ -177,8 +195,12 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
         body = model.model_validate(document)
     except ValidationError as error:
         raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
-    for name in _dropped(document, body):
+    dropped = _dropped(document, body)
+    for name in itertools.islice(dropped, MOST_OF_A_KIND):
         call_of(request).warn("field-dropped", f"unknown member {name}")
+    more = sum(1 for _ in dropped)
+    if more:
+        call_of(request).warn("field-dropped", "", more)
     return body
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from emulator.backends.stateful import Check, Stateful, require
 from emulator.clock import ALL_CREDENTIALS, machine_time
 from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
@@ -16,6 +18,20 @@ from emulator.world.rate_limit import SlidingWindow
 from emulator.world.world import World
 
 ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
+
+
+class AccessTokens(Stateful):
+    """The stored access tokens. The key of a record is the token, and its credential the API key."""
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """The function that checks a stored record, which is empty."""
+        return {ACCESS_TOKEN: lambda document: require(not document, "the record of a token is empty")}
+
+    @property
+    def secret_keys(self) -> Collection[str]:
+        """The keys of the records are the tokens."""
+        return (ACCESS_TOKEN,)
 
 
 async def key_of(authorization: str | None, world: World) -> str:

@@ -50,6 +50,11 @@ class PerfectCorpSettings(VendorSettings):
     video_bytes: int = Field(
         default=100 * 1024 * 1024, ge=1, description="Videos must have fewer bytes than this."
     )
+    most_files: int = Field(
+        default=100,
+        ge=1,
+        description="Largest number of files in one registration. The vendor documents no limit.",
+    )
     upload_pause_s: float = Field(
         default=20.0,
         gt=0,

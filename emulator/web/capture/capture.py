@@ -7,8 +7,7 @@ built later, when it is first read.
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +22,7 @@ from emulator.web.capture.content import (
     begins_json,
     is_binary,
     is_text,
+    parsed,
     text_without_blobs,
     without_blobs,
 )
@@ -78,7 +78,7 @@ class PlainBody:
         content = self._content
         if content.is_whole and self._is_json:
             with contextlib.suppress(ValueError, RecursionError):  # then show it as text
-                document = json.loads(without_blobs(bytes(content.kept)))
+                document = parsed(without_blobs(bytes(content.kept)))
                 return {"kind": "json", "bytes": content.size, "json": redaction.document(document)}
         if content.is_whole and b"\0" not in content.kept:
             text = content.kept.decode("utf-8", "replace")
@@ -188,7 +188,8 @@ class Capture:
         headers = (*self.scope["headers"], *self.response_headers)
         held = sum(len(name) + len(value) + 100 for name, value in headers)
         sent = 0 if self.sent is None else self.sent.kept_bytes
-        target = 2 * len(self.scope["path"]) + len(self.scope["query_string"])
+        path = self.scope["path"]
+        target = len(path) + len(self.scope.get("raw_path", path)) + len(self.scope["query_string"])
         return 1000 + held + target + sent + len(self.answer.kept)
 
     def shown_answer(self, redaction: Redaction) -> dict[str, Any] | None:
@@ -204,7 +205,7 @@ class Capture:
                 return {
                     "kind": "json",
                     "bytes": self.answer_bytes,
-                    "json": redaction.document(json.loads(text)),
+                    "json": redaction.document(parsed(text)),
                 }
         text = redaction.text(text_without_blobs(text))[:TEXT_BYTES]
         return {"kind": "text", "bytes": self.answer_bytes, "text": text}
@@ -219,7 +220,7 @@ class Capture:
         operation: str | None,
         credential: str | None,
         fault: dict[str, Any] | None,
-        warnings: Sequence[CallWarning],
+        warnings: Iterable[CallWarning],
     ) -> Entry:
         """Return the journal entry. The values of fields with a name in ``secrets`` are masked."""
         scope = self.scope
@@ -245,12 +246,17 @@ class Capture:
             real_started_at=self.started,
             duration_ms=round(self.duration_s * 1000, 3),
             fault=fault,
-            warnings=[{"code": each.code, "detail": redaction.text(each.detail)} for each in warnings],
+            warnings=[_shown_warning(each, redaction) for each in warnings],
         )
 
     @property
     def _response_type(self) -> str:
         return _header(self.response_headers, b"content-type")
+
+
+def _shown_warning(warning: CallWarning, redaction: Redaction) -> dict[str, str | int]:
+    shown: dict[str, str | int] = {"code": warning.code, "detail": redaction.text(warning.detail)}
+    return shown if warning.count == 1 else {**shown, "count": warning.count}
 
 
 def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:

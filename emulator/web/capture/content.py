@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
+import math
 import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -53,6 +54,16 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 def without_blobs(body: bytes) -> bytes:
     """Return the JSON text ``body``, with descriptions in place of long base64 strings."""
     return BLOB.sub(lambda found: json.dumps(decoded_blob(found[0][1:-1])).encode(), body)
+
+
+def parsed(text: str | bytes) -> Any:
+    """Parse a JSON text. Numbers that JSON does not have, such as NaN, become texts."""
+    return json.loads(text, parse_constant=str, parse_float=_number)
+
+
+def _number(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def text_without_blobs(text: str) -> str:

@@ -70,6 +70,7 @@ class FormBody:
     def __init__(self, content_type: str) -> None:
         self._parts: list[Part] = []
         self._is_broken = False
+        self._is_shown = False
         self._size = 0
         # Limited, because a picture that is sent without a field name is parsed as a name of megabytes.
         self._name = EncodedContent(NAME_BYTES)
@@ -110,8 +111,9 @@ class FormBody:
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
         """Return the form as the journal shows it. For a field that was sent several times, show a list."""
-        if isinstance(self._parser, QuerystringParser) and not self._is_broken:
+        if isinstance(self._parser, QuerystringParser) and not self._is_broken and not self._is_shown:
             self._parser.finalize()  # the last field has no separator after it
+        self._is_shown = True
         fields: dict[str, Any] = {}
         for part in self._parts:
             name, value = redaction.text(part.name), part.shown(redaction)

@@ -12,16 +12,36 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import BaseModel, TypeAdapter
+
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.stateful import Check, Stateful
-from emulator.clock import ALL_CREDENTIALS, Clock
+from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
+from emulator.clock import ALL_CREDENTIALS, Clock, Count, Moment
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.rules import ActiveRule, FaultRule, FaultTarget, chance, from_document, to_document
+from emulator.world.faults.rules import (
+    ActiveRule,
+    FaultRule,
+    FaultTarget,
+    chance,
+    from_document,
+    to_document,
+)
 from emulator.world.operation import WEBHOOK, Contract, Operation, callable_names
 
 KIND = "fault"
+
+
+class _Counts(BaseModel):
+    """The parts of a stored rule besides the rule itself."""
+
+    added_at: Moment
+    seen: dict[str, Count]
+    fired: Count
+
+
+COUNTS = TypeAdapter(_Counts)
 
 RESERVED = "fault-"
 """Prefix of reserved credentials. A call with the credential ``fault-slow`` gets the fault ``slow``."""
@@ -119,6 +139,20 @@ class Faults(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored rules."""
         return self._cache.checks
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """A rule must belong to the credential in its ``match``, and be one that ``add`` accepts."""
+        return {KIND: self._check_entry}
+
+    def _check_entry(self, entry: Stored) -> None:
+        active = from_document(entry.document)
+        strictly(COUNTS, {name: entry.document[name] for name in ("added_at", "seen", "fired")})
+        require(active.credential == entry.credential, "the credential must be the one of the rule")
+        try:
+            self.check(active.rule)
+        except UnknownFault as error:
+            raise ValueError(str(error)) from error
 
     async def load(self) -> None:
         """Read the rules from the database."""

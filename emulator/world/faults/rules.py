@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from emulator.clock import ALL_CREDENTIALS
+from emulator.clock import ALL_CREDENTIALS, Count, Moment
 from emulator.world.faults.effects import Data, Effect, named
-from emulator.world.text import Pattern, Text
+from emulator.world.text import Pattern, Text, is_found
 
 MOST_CREDENTIALS = 1000
 """Largest number of credentials for which a rule counts calls.
@@ -56,7 +55,7 @@ class Match(Data):
     seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
         default_factory=dict,
-        description="Regular expressions to search for in the request headers, by header name.",
+        description="Regular expressions (RE2 syntax) to search for in the request headers, by header name.",
     )
     body_contains: Text | None = Field(
         default=None, min_length=1, description="Text to search for in the request body."
@@ -73,8 +72,7 @@ class Match(Data):
             self.vendor in {None, target.vendor}
             and self.operation in {None, target.operation}
             and all(
-                re.search(pattern, target.headers.get(name.lower(), "")) is not None
-                and name.lower() in target.headers
+                name.lower() in target.headers and is_found(pattern, target.headers[name.lower()])
                 for name, pattern in self.headers.items()
             )
             and (self.body_contains is None or self.body_contains.encode() in target.body)
@@ -124,9 +122,9 @@ class ActiveRule:
     """
 
     rule: FaultRule
-    added_at: float
-    seen: Mapping[str, int] = field(default_factory=dict)
-    fired: int = 0
+    added_at: Moment
+    seen: Mapping[str, Count] = field(default_factory=dict)
+    fired: Count = 0
 
     @property
     def credential(self) -> str:

@@ -59,8 +59,9 @@ class RecordedCall(BaseModel):
         description="Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` "
         "or `credential`). Null if no fault was injected."
     )
-    warnings: list[dict[str, str]] = Field(
-        description="Warnings about the request, each with `code` and `detail`."
+    warnings: list[dict[str, str | int]] = Field(
+        description="Warnings about the request, each with `code` and `detail`. If there are more than 20 "
+        "warnings of one kind, the last of them stands for the rest, and has their number in `count`."
     )
 
     @computed_field(description="The path. For a request to the forward proxy, the host and the path.")  # type: ignore[prop-decorator]  # mypy does not know this decorator
@@ -85,25 +86,37 @@ class Entry(RecordedCall):
 
 @dataclass(eq=False)
 class LazyCall:
-    """A recorded call whose ``entry`` is built on first access."""
+    """A recorded call whose ``entry`` is built on access.
+
+    ``held_bytes`` is the memory that the call takes while its entry is not built. ``ended_at`` is the time at
+    which the call ended, by the credential's clock.
+    """
 
     number: int
     credential: str | None
     held_bytes: int
-    _build: Callable[[int], Entry] | None
+    build: Callable[[int], Entry]
+    ended_at: float
     _entry: Entry | None = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether ``entry`` is in memory."""
+        return self._entry is not None
 
     @property
     def entry(self) -> Entry:
         """The journal entry."""
-        if self._entry is None:
-            if self._build is None:
-                raise RuntimeError("a recorded call needs an entry or a function that builds one")
-            self._entry, self._build = self._build(self.number), None
-        return self._entry
+        entry = self._entry
+        if entry is None:
+            entry = self._entry = self.build(self.number)
+        return entry
+
+    def drop_entry(self) -> None:
+        """Free the memory of ``entry``, which the next access builds again."""
+        self._entry = None
 
     def renumber(self, number: int) -> None:
-        """Change the number of the call, also in the entry if it is already built."""
+        """Change the number of the call, also in the entry."""
         self.number = number
-        if self._entry is not None:
-            self._entry = self._entry.model_copy(update={"number": number})
+        self._entry = None

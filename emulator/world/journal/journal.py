@@ -1,7 +1,9 @@
 """The journal, which records the most recent calls.
 
 The calls are kept in memory, with limits on their number and their total bytes. If a limit is exceeded, the
-oldest calls are deleted. The entry of a call is built on first access, so that recording takes little time.
+oldest calls are deleted. The entry of a call is built on access, so that recording takes little time. Built
+entries are kept for the next access, as long as they take no more memory than the calls may take. Reading
+many entries takes long, so it is done in a thread.
 """
 
 from __future__ import annotations
@@ -10,28 +12,110 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
+import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import TypeAdapter
+import anyio.to_thread
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from emulator.backends.records import Records
-from emulator.backends.stateful import Check, Stateful
-from emulator.clock import ALL_CREDENTIALS, Clock, Setting
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Oldest,
+    Stateful,
+    Stored,
+    bare_url,
+    require,
+    strictly,
+)
+from emulator.clock import ALL_CREDENTIALS, Clock, Count, Moment, Setting
 from emulator.world.journal.entry import Entry, LazyCall
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 KIND = "journal"
+
+URL = re.compile(r"https?://[^\s\"'<>\\]+")
+"""A URL in a text."""
 
 FLUSH_SECONDS = 1.0
 """Seconds until a new call is written to the database. A ``kill -9`` loses unwritten calls."""
 
 CHUNK = 100
 """Largest number of calls in one record of the database."""
+
+CHUNK_BYTES: Final = 256 * 1024
+"""Number of bytes of calls after which a record of the database is full."""
+
+READ_CHUNK: Final = 20
+"""Number of calls that a reader of the stream holds at once."""
+
+
+class _Described(BaseModel):
+    """A file or other binary data in a stored call."""
+
+    bytes: Count
+    sha256: str
+    file_name: str | None = None
+    content_type: str | None = None
+
+
+_Field = str | _Described
+
+
+class _Body(BaseModel):
+    """A body in a stored call."""
+
+    kind: Literal["json", "form", "multipart", "text", "binary"]
+    bytes: Count
+    text: str | None = None
+    sha256: str | None = None
+    fields: dict[str, _Field | list[_Field]] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_form = self.kind in {"form", "multipart"}
+        require((self.fields is not None) is is_form, "only a form has fields")
+        require((self.text is not None) is (self.kind == "text"), "only a text has a text")
+        require((self.sha256 is not None) is (self.kind == "binary"), "only binary data has a digest")
+        return self
+
+
+class _Fault(BaseModel):
+    """The fault of a stored call."""
+
+    source: str
+    effect: dict[str, Any]
+
+
+class _StoredCall(BaseModel):
+    """The parts of a stored call that ``Entry`` does not describe exactly."""
+
+    number: Annotated[Count, Field(ge=1)]
+    status: Annotated[int, Field(ge=100, le=599)] | None
+    started_at: Moment
+    real_started_at: Moment
+    duration_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    sent: _Body | None
+    answer: _Body | None
+    fault: _Fault | None
+    warnings: list[_StoredWarning]
+
+
+class _StoredWarning(BaseModel):
+    """A warning of a stored call."""
+
+    code: str
+    detail: str
+    count: Annotated[Count, Field(ge=1)] = 1
 
 
 @dataclass(frozen=True)
@@ -48,6 +132,23 @@ class _Chunk:
 
 
 CALLS = TypeAdapter(_Chunk)
+
+STORED_CALL = TypeAdapter(_StoredCall)
+
+
+def _check_entry(entry: Stored) -> None:
+    """Check a stored record of calls, with its key. Raise ValueError if it is invalid."""
+    document = entry.document
+    require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
+    for call in document["calls"]:
+        strictly(STORED_CALL, call)
+    overrun = document.get("overrun", 0)
+    require(type(document["last"]) is type(overrun) is int, "the numbers must be integers")
+    numbers = [call["number"] for call in document["calls"]]
+    require(numbers == sorted(set(numbers)), "the calls must be in order")
+    require(entry.key == str(_newest(document)), "the key must be the number of the last call")
+    require(0 <= overrun <= 2**53, "the number of the last deleted call is out of range")
+    require(max([0, *numbers]) <= document["last"] <= 2**53, "the number of the last call is out of range")
 
 
 @dataclass(frozen=True)
@@ -90,6 +191,9 @@ class Journal(Stateful):
         self._survives = survives
         self._recorded: deque[LazyCall] = deque()
         self._held_bytes = 0
+        self._built: deque[tuple[LazyCall, int]] = deque()
+        self._built_bytes = 0
+        self._building = threading.Lock()
         self._last = 0
         self._last_dropped = 0
         self._written = 0
@@ -108,6 +212,14 @@ class Journal(Stateful):
         return self._most_calls > 0
 
     @property
+    def held_bytes(self) -> int:
+        """Approximate memory of the recorded calls and of their built entries, in bytes.
+
+        Each of the two has the limit ``size``.
+        """
+        return self._held_bytes + self._built_bytes
+
+    @property
     def last(self) -> int:
         """The number of the newest call, or 0."""
         return self._last
@@ -121,6 +233,16 @@ class Journal(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored calls."""
         return {KIND: CALLS.validate_python}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The validator of stored calls with their key."""
+        return {KIND: _check_entry}
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return calls without the secret parts of URLs. Other secrets are already masked."""
+        del kind
+        return {**document, "calls": _without_secrets(document["calls"])}
 
     async def load(self) -> None:
         """Read the calls from the database, at startup and after a restore.
@@ -141,6 +263,7 @@ class Journal(Stateful):
         # There is no ``await`` below, so no other call can be recorded before this method returns.
         fresh = [call for call in self._recorded if call.number > counted]
         self._recorded.clear()
+        self._forget_built()
         self._chunks.clear()
         self._stale.clear()
         self._held_bytes = 0
@@ -150,8 +273,16 @@ class Journal(Stateful):
                 entry = Entry.model_validate(document)
                 # A process that was killed may leave the same calls in two records.
                 if entry.number > self._last:
-                    size = len(json.dumps(document))
-                    self._append(LazyCall(entry.number, entry.exact_credential, size, None, entry))
+                    text = json.dumps(document)
+                    self._append(
+                        LazyCall(
+                            entry.number,
+                            entry.exact_credential,
+                            len(text) + 200,
+                            _reading(text),
+                            entry.started_at,
+                        )
+                    )
             self._chunks.append((record.key, _newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._recorded:
@@ -196,47 +327,91 @@ class Journal(Stateful):
         """Record a finished call. ``build`` creates the journal entry on first access."""
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
-        self._append(LazyCall(number, credential, held_bytes, lambda number: build(number, setting)))
+        self._append(
+            LazyCall(number, credential, held_bytes, lambda number: build(number, setting), setting.now())
+        )
         self._dirty.set()
         self.wake()
 
-    def entries(self, match: CallMatch | None = None, *, after: int = 0) -> list[Entry]:
-        """Return the matching calls with numbers above ``after``, oldest first."""
+    async def read(self, match: CallMatch | None, after: int, use: Callable[[Sequence[LazyCall]], T]) -> T:
+        """Call ``use`` in a thread with the matching calls with numbers above ``after``, oldest first.
+
+        ``use`` must read entries with ``entry``.
+        """
         credential = None if match is None else match.credential
-        return [
-            call.entry
-            for call in self._recorded
-            if call.number > after
-            and credential in {None, call.credential}
-            and (match is None or not match.failures(call.entry))
+        calls = [
+            call for call in self._recorded if call.number > after and credential in {None, call.credential}
         ]
+        is_open = match is None or not match.model_dump(exclude_defaults=True, exclude={"credential"})
+
+        def select() -> T:
+            if is_open or match is None:
+                return use(calls)
+            return use([call for call in calls if not match.failures(self.entry(call))])
+
+        return await anyio.to_thread.run_sync(select)
+
+    async def entries(self, match: CallMatch | None = None, *, after: int = 0) -> list[Entry]:
+        """Return the matching calls with numbers above ``after``, oldest first."""
+        return await self.read(match, after, lambda calls: [self.entry(call) for call in calls])
+
+    def entry(self, call: LazyCall) -> Entry:
+        """Return the entry of a call, and keep it in memory for the next access. Works in any thread."""
+        with self._building:
+            if call.is_built:
+                return call.entry
+            entry = call.entry
+            size = _size(entry.sent) + _size(entry.answer) + 2 * call.held_bytes
+            self._built.append((call, size))
+            self._built_bytes += size
+            while self._built_bytes > self._most_bytes and self._built:
+                oldest, freed = self._built.popleft()
+                oldest.drop_entry()
+                self._built_bytes -= freed
+        return entry
 
     def get(self, number: int) -> Entry | None:
         """Return the call with this number, or None if it is not in the journal."""
-        return next((call.entry for call in self._recorded if call.number == number), None)
+        return next((self.entry(call) for call in self._recorded if call.number == number), None)
 
     async def forget(self, credential: str | None) -> None:
         """Delete the calls of ``credential``, or all calls if it is None."""
         async with self._writing:
-            self._recorded = deque(
-                call for call in self._recorded if credential is not None and call.credential != credential
-            )
-            self._held_bytes = sum(call.held_bytes for call in self._recorded)
-            if self._survives:
-                # Write all remaining calls to new records, now or, after an error, at the next flush.
-                self._stale.update(key for key, _ in self._chunks)
-                self._chunks.clear()
-                self._written = 0
-                self._dirty.set()
-                await self._flush()
+            await self._keep_only(lambda call: credential is not None and call.credential != credential)
 
-    def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old calls."""
+
+        def is_young(call: LazyCall) -> bool:
+            return call.ended_at >= oldest(call.credential or ALL_CREDENTIALS)
+
+        if not all(map(is_young, self._recorded)):
+            async with self._writing:
+                await self._keep_only(is_young)
+
+    async def _keep_only(self, is_kept: Callable[[LazyCall], bool]) -> None:
+        self._recorded = deque(call for call in self._recorded if is_kept(call))
+        self._held_bytes = sum(call.held_bytes for call in self._recorded)
+        self._forget_built()
+        if self._survives:
+            # Write all remaining calls to new records, now or, after an error, at the next flush.
+            self._stale.update(key for key, _ in self._chunks)
+            self._chunks.clear()
+            self._written = 0
+            self._dirty.set()
+            await self._flush()
+
+    async def verify(self, match: VerifyMatch, at_least: int, at_most: int | None) -> Verdict:
         """Check that at least ``at_least`` and at most ``at_most`` calls match. None means no upper limit.
 
         If too few calls match, the verdict has the calls that come closest to matching.
         """
+
+        def check(calls: Sequence[LazyCall]) -> Verdict:
+            return verdict([self.entry(call) for call in calls], match, at_least, at_most)
+
         # Filter by credential first, so that the closest calls are not calls of another test.
-        return verdict(self.entries(CallMatch(credential=match.credential)), match, at_least, at_most)
+        return await self.read(CallMatch(credential=match.credential), 0, check)
 
     async def follow(
         self, match: CallMatch, after: int, is_over: Callable[[], bool] = lambda: False
@@ -254,10 +429,12 @@ class Journal(Stateful):
                     yield Gap(self._last_dropped - after, self._last_dropped)
                     after = self._last_dropped
                 # In chunks, so that a slow reader holds few calls.
-                for call in [call for call in self._recorded if call.number > after][:CHUNK]:
+                for call in [call for call in self._recorded if call.number > after][:READ_CHUNK]:
                     after = call.number
-                    if match.credential in {None, call.credential} and not match.failures(call.entry):
-                        yield call.entry
+                    if match.credential in {None, call.credential} and not match.failures(self.entry(call)):
+                        yield self.entry(call)
+                        # A fast reader of many old calls must not keep others from running.
+                        await asyncio.sleep(0)
                         if is_over():
                             return
                 if not self._recorded or after >= self._recorded[-1].number:
@@ -278,6 +455,14 @@ class Journal(Stateful):
             gone = self._recorded.popleft()
             self._held_bytes -= gone.held_bytes
             self._last_dropped = gone.number
+
+    def _forget_built(self) -> None:
+        """Free the memory of built entries. They are built again when they are needed."""
+        with self._building:
+            for call, _ in self._built:
+                call.drop_entry()
+            self._built.clear()
+            self._built_bytes = 0
 
     async def _write_on(self) -> None:
         failures = 0
@@ -308,8 +493,8 @@ class Journal(Stateful):
 
     async def _flush(self) -> None:
         fresh = [call for call in self._recorded if call.number > self._written]
-        for begin in range(0, len(fresh), CHUNK):
-            await self._write(fresh[begin : begin + CHUNK])
+        for part in _parts(fresh):
+            await self._write(part)
         if not self._chunks and self._last:
             await self._write([])
         oldest = self._recorded[0].number if self._recorded else self._last + 1
@@ -327,7 +512,9 @@ class Journal(Stateful):
         document = {
             "last": self._last,
             "overrun": self._last_dropped,
-            "calls": [call.entry.to_document() for call in calls],
+            "calls": await anyio.to_thread.run_sync(
+                lambda: [self.entry(call).to_document() for call in calls]
+            ),
         }
         # A write that fails may still have created the record. The next flush writes the calls again,
         # together with newer calls. If the newer calls change the key, the next flush also deletes this
@@ -338,6 +525,43 @@ class Journal(Stateful):
         self._stale.discard(key)
         self._chunks.append((key, last))
         self._written = max(self._written, last)
+
+
+def _parts(calls: Sequence[LazyCall]) -> Iterator[list[LazyCall]]:
+    """Yield the calls of each record: at most ``CHUNK``, and at most ``CHUNK_BYTES`` plus one call."""
+    part: list[LazyCall] = []
+    size = 0
+    for call in calls:
+        part.append(call)
+        size += call.held_bytes
+        if len(part) == CHUNK or size >= CHUNK_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return a JSON value in which each URL lacks its user, password, query and fragment."""
+    if isinstance(value, str):
+        return URL.sub(lambda found: bare_url(found[0]), value) if "://" in value else value
+    if isinstance(value, dict):
+        return {name: _without_secrets(member) for name, member in value.items()}
+    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+def _reading(text: str) -> Callable[[int], Entry]:
+    """Return a function that builds the entry of a stored call."""
+    return lambda number: Entry.model_validate({**json.loads(text), "number": number})
+
+
+def _size(value: Any) -> int:
+    """Return the approximate memory of a JSON value, in bytes."""
+    if isinstance(value, dict):
+        return 200 + sum(100 + len(name) + _size(member) for name, member in value.items())
+    if isinstance(value, list):
+        return 60 + sum(8 + _size(member) for member in value)
+    return 50 + len(value) if isinstance(value, str) else 32
 
 
 def _newest(document: Mapping[str, Any]) -> int:

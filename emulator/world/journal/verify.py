@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from emulator.world.journal.entry import Entry
 from emulator.world.redaction import mask
-from emulator.world.text import Pattern, Text, encodable
+from emulator.world.text import Pattern, Text, encodable, is_found
 
 NEAR_MISSES = 5
 """Largest number of near misses in a verdict. A near miss is a call that almost matches."""
@@ -104,14 +103,15 @@ class VerifyMatch(CallMatch):
     method: Text | None = Field(default=None, description="HTTP method, in upper or lower case.")
     path: Text | None = Field(default=None, description="Exact path, without the query.")
     path_matches: Pattern | None = Field(
-        default=None, description="Regular expression to search for in the path."
+        default=None,
+        description="Regular expression (RE2 syntax) to search for in the path.",
     )
     query: Mapping[Text, Text] = Field(
         default_factory=dict, description="Query parameters that the client sent, with their exact values."
     )
     headers: Mapping[Text, Pattern] = Field(
         default_factory=dict,
-        description="Regular expressions to search for in the request headers, by header name.",
+        description="Regular expressions (RE2 syntax) to search for in the request headers, by header name.",
     )
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
@@ -130,7 +130,7 @@ class VerifyMatch(CallMatch):
             found.append(_failure("method", self.method, entry.method))
         if self.path is not None and self.path != entry.path:
             found.append(_failure("path", self.path, entry.path))
-        if self.path_matches is not None and re.search(self.path_matches, entry.path) is None:
+        if self.path_matches is not None and not is_found(self.path_matches, entry.path):
             found.append(_failure("path_matches", self.path_matches, entry.path))
         for name, value in self.query.items():
             values = [given for key, given in entry.query if key == name]
@@ -138,7 +138,7 @@ class VerifyMatch(CallMatch):
                 found.append(_failure(f"query.{name}", value, values))
         for name, pattern in self.headers.items():
             values = [given for key, given in entry.request_headers if key.lower() == name.lower()]
-            if not any(re.search(pattern, given) for given in values):
+            if not any(is_found(pattern, given) for given in values):
                 found.append(_failure(f"headers.{name}", pattern, values))
         return found + self._body_failures(entry.sent or {})
 

@@ -339,7 +339,7 @@ STRICT: Mapping[str, Any] = {
 SETTINGS: Mapping[str, Any] = {
     "errors": {"TooManyRequests": {"status": 418, "text": "no"}},
     "prices": {"unit": {"amount": "0.02", "currency": "EUR"}},
-    "file_bytes": 1234, "video_bytes": 2345, "upload_pause_s": 1.5, "longest_side": 5000,
+    "file_bytes": 1234, "video_bytes": 2345, "most_files": 3, "upload_pause_s": 1.5, "longest_side": 5000,
     "face_fraction": 0.25,
     "face_angle_deg": 12.5, "download_timeout_s": 0.5, "url_seconds": 60, "file_days": 0.5,
     "task_days": 1.0, "task_timeout_s": 2.5, "unpolled_expiry_s": 10.0, "engine_codes": "page",

@@ -106,8 +106,8 @@ def test_records_match_the_memory_and_stay_bounded(tmp_path: Path) -> None:
         assert len(await records.find(KIND)) <= 3
         again = Journal(records, Clock(), calls=150, size=10**9, survives=True)
         await again.load()
-        assert again.entries() == journal.entries()
-        assert [entry.number for entry in again.entries()] == list(range(1851, 2001))
+        assert await again.entries() == await journal.entries()
+        assert [entry.number for entry in await again.entries()] == list(range(1851, 2001))
 
     in_journal(tmp_path, test, calls=150)
 
@@ -120,7 +120,7 @@ def test_numbering_continues_after_older_calls_were_restored(tmp_path: Path) -> 
         note(journal)
         await journal.load()
         note(journal)
-        assert [entry.number for entry in journal.entries()] == [1, 4]
+        assert [entry.number for entry in await journal.entries()] == [1, 4]
 
     in_journal(tmp_path, test)
 
@@ -132,7 +132,7 @@ def test_flushed_calls_survive_without_a_close(tmp_path: Path) -> None:
         note(journal)  # the process is killed here
 
     async def read(journal: Journal, _records: SqliteRecords) -> None:
-        assert [entry.number for entry in journal.entries()] == [1]
+        assert [entry.number for entry in await journal.entries()] == [1]
         assert journal.last == 1
 
     in_journal(tmp_path, write)
@@ -147,13 +147,13 @@ def test_clearing_a_credential_clears_its_records_and_keeps_the_numbering(tmp_pa
         await journal.forget("a")
 
     async def read(journal: Journal, _records: SqliteRecords) -> None:
-        assert [entry.number for entry in journal.entries()] == [2]
+        assert [entry.number for entry in await journal.entries()] == [2]
         await journal.forget(None)
 
     async def read_nothing(journal: Journal, _records: SqliteRecords) -> None:
-        assert journal.entries() == []
+        assert await journal.entries() == []
         note(journal)
-        assert [entry.number for entry in journal.entries()] == [4]
+        assert [entry.number for entry in await journal.entries()] == [4]
 
     in_journal(tmp_path, write)
     in_journal(tmp_path, read)

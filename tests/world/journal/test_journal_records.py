@@ -69,15 +69,15 @@ class Full(SqliteRecords):
         return await super().delete(kind, key)
 
 
-def numbers(journal: Journal) -> list[int]:
-    return [entry.number for entry in journal.entries()]
+async def numbers(journal: Journal) -> list[int]:
+    return [entry.number for entry in await journal.entries()]
 
 
 async def numbers_read_again(records: SqliteRecords, calls: int = 1000) -> list[int]:
     """Return the numbers of the calls that a new process would load."""
     journal = Journal(records, Clock(), calls=calls, size=10**9, survives=True)
     await journal.load()
-    return numbers(journal)
+    return await numbers(journal)
 
 
 async def recorded(records: SqliteRecords) -> list[int]:
@@ -105,7 +105,7 @@ async def load_and_meanwhile(journal: Journal, records: Slow, *, look: bool = Fa
     await records.waiting.wait()
     note(journal)
     if look:
-        assert journal.entries()
+        assert await journal.entries()
     return loading
 
 
@@ -129,7 +129,7 @@ def test_a_call_during_the_first_load_comes_last(tmp_path: Path, *, look: bool) 
         waiting = asyncio.ensure_future(anext(reader))
         await asyncio.sleep(0)
         await end(records, loading)
-        assert numbers(journal) == [1, 2, 3, 4]
+        assert await numbers(journal) == [1, 2, 3, 4]
         following: Entry | Gap = await waiting
         assert isinstance(following, Entry)
         assert following.number == 4
@@ -150,7 +150,7 @@ def test_a_call_during_a_restore_comes_last_and_earlier_unwritten_calls_are_drop
         loading = await load_and_meanwhile(journal, records)
         await end(records, loading)
         note(journal)
-        assert numbers(journal) == [1, 2, 3, 4, 6, 7]
+        assert await numbers(journal) == [1, 2, 3, 4, 6, 7]
         await journal.flush()
         assert await recorded(records) == [1, 2, 3, 4, 6, 7]
 
@@ -167,7 +167,7 @@ def test_forget_and_flush_wait_for_a_running_load(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         await end(records, loading)
         await others
-        assert numbers(journal) == await recorded(records) == [2, 4]
+        assert await numbers(journal) == await recorded(records) == [2, 4]
 
     in_journal(tmp_path, test, kind=Slow)
 
@@ -271,7 +271,7 @@ def test_the_next_flush_removes_cleared_calls_whose_removal_failed(tmp_path: Pat
         records.failing_puts = 1
         with pytest.raises(OSError, match="no space"):
             await journal.forget("a")
-        assert numbers(journal) == kept
+        assert await numbers(journal) == kept
         records.failing_deletes = 1
         with pytest.raises(OSError, match="error"):
             await journal.flush()

@@ -15,7 +15,8 @@ from emulator.vendors.metahuman.face_recon.wire import (
 )
 from emulator.vendors.metahuman.photo import FORMATS, PhotoFields, read_form, read_photo
 from emulator.vendors.metahuman.settings import SettingsDep
-from emulator.vendors.metahuman.static.operations import put_file, unique_name
+from emulator.vendors.metahuman.static.operations import unique_name
+from emulator.vendors.metahuman.static.store import put_file
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api

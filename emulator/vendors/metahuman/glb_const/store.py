@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.stateful import Check, EntryCheck, Stateful, belongs_to_its_key
 from emulator.vendors.metahuman.glb_const.wire import Refused, Schema, check_schema
 from emulator.world.world import World
 
@@ -20,6 +20,11 @@ class Schemas(Stateful):
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored schema."""
         return {SCHEMA: _check}
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The key must be the token."""
+        return {SCHEMA: belongs_to_its_key}
 
 
 async def put_schema(world: World, token: str, schema: Schema) -> None:

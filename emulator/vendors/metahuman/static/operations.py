@@ -1,4 +1,4 @@
-"""The operation that serves static files, and functions that store them."""
+"""The operation that serves static files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import PurePath
 from fastapi import HTTPException, Request, Response
 
 from emulator.vendors.metahuman.errors import SHARED
+from emulator.vendors.metahuman.static.store import credential_of_file, get_file
 from emulator.vendors.metahuman.wire import Detail
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
-from emulator.world.world import World
 
 FOLDER = "/static"
 """Path under which static files are served. They are also served under ``/face_recon/static``."""
@@ -27,7 +27,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     """Download a texture or a model."""
     await call.identify(await credential_of_file(world, name))
     call.warn_of_parameters()
-    data = await world.blobs.get(_key(name))
+    data = await get_file(world, name)
     if data is None:
         raise HTTPException(404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
@@ -35,27 +35,13 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type=_TYPES[PurePath(name).suffix])
+    return Response(data, headers=headers, media_type=_TYPES.get(PurePath(name).suffix))
 
 
 def unique_name(upload_name: str | None, number: bytes, ending: str) -> str:
     """Return the name of a file: the upload's name without its extension, a unique number, and an ending."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePath(upload_name or "").stem)[:64].strip("_")
     return f"{stem or 'input_image'}_{number.hex()}_{ending}"
-
-
-async def put_file(world: World, name: str, data: bytes, credential: str) -> None:
-    """Store a static file."""
-    await world.blobs.put(_key(name), data, credential)
-
-
-async def credential_of_file(world: World, name: str) -> str | None:
-    """Return the token of the call that stored a file, or None if the file does not exist."""
-    return await world.blobs.credential_of(_key(name))
-
-
-def _key(name: str) -> str:
-    return f"metahuman/static/{name}"
 
 
 STATIC = Operation(

@@ -89,7 +89,7 @@ async def _issue(client_id: str, id_token: str, world: World) -> str:
         raise ACCESS["InvalidAuthentication"].occur()
     async with world.creations.of(client_id):
         token = base64.urlsafe_b64encode(await world.ids.draw(client_id, ACCESS_TOKEN, 48)).decode()
-        await world.records.create(ACCESS_TOKEN, token, client_id, {})
+        await world.records.put(ACCESS_TOKEN, token, client_id, {})
     return token
 
 

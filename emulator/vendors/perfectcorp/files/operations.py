@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import Request, Response
 
 from emulator.vendors.perfectcorp.body import is_missing, read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, LegacyCallerDep
-from emulator.vendors.perfectcorp.errors import V1, V2
+from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.files.conditions import RangeUnsatisfiable, Version, read_range
 from emulator.vendors.perfectcorp.files.errors import DOWNLOAD_ERRORS, STORE, UPLOAD_ERRORS
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -66,7 +66,7 @@ async def create_file(
 ) -> Response:
     """Register files, and get an upload URL for each."""
     _warn_of_path(request, call)
-    body = await read_body(request, NewFiles)
+    body = await read_body(request, NewFiles, _counting(settings))
     return render(FilesOf(data=await _register(body.files, request, world, settings, credential)))
 
 
@@ -75,7 +75,7 @@ async def create_file_v1(
 ) -> Response:
     """Register files under a v1 path, and get an upload URL for each."""
     _warn_of_path(request, call)
-    body = await read_body(request, LegacyFiles)
+    body = await read_body(request, LegacyFiles, _counting(settings))
     if LEGACY_PATHS[request.scope["route"].path] and any(file.file_size is None for file in body.files):
         raise V1["InvalidParameters"].occur(sentence=is_missing("file_size"))
     settings = world.lifetimes.of(VENDOR, credential, settings)
@@ -85,6 +85,17 @@ async def create_file_v1(
 def _warn_of_path(request: Request, call: Call) -> None:
     if request.url.path != FILE_PATH:
         call.warn("deprecated-path", f"{request.url.path} was replaced by {FILE_PATH} in v1.14")
+
+
+def _counting(settings: PerfectCorpSettings) -> Callable[[Mapping[str, Any]], None]:
+    """Return a function that refuses a body with too many files, before each of them is validated."""
+
+    def check(document: Mapping[str, Any]) -> None:
+        files = document.get("files")
+        if isinstance(files, list) and len(files) > settings.most_files:
+            raise SHARED["InvalidParameters"].occur(sentence="files is above the allowed maximum.")
+
+    return check
 
 
 async def _register(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,8 +12,10 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import TypeAdapter
 
-from emulator.backends.stateful import Check, Stateful
-from emulator.clock import ALL_CREDENTIALS
+from emulator.backends.records import Record
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, Oldest, Stateful, strictly
+from emulator.clock import ALL_CREDENTIALS, Moment
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
@@ -47,7 +50,7 @@ class StoredFile:
     """A registered file: the key under which its bytes are stored, and the time of the registration."""
 
     object: str
-    created_at: float
+    created_at: Moment
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
@@ -58,7 +61,7 @@ class StoredFile:
         ValueError
             If the JSON object is not a valid file.
         """
-        return _STORED_FILE.validate_python(document)
+        return strictly(_STORED_FILE, document)
 
 
 _STORED_FILE = TypeAdapter(StoredFile)
@@ -67,22 +70,56 @@ _STORED_FILE = TypeAdapter(StoredFile)
 class Files(Stateful):
     """The stored records of registered files."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record, by the kind of the record."""
-        return {FILE: StoredFile.from_document}
+        return {FILE: StoredFile.from_document, OBJECT: _check_object}
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old files with their objects, except the files of unfinished tasks."""
+        used = {
+            task.request.get("file_id") for task in await self._world.tasks.list() if not task.is_finished
+        }
+        used.discard(None)
+
+        async def discard(record: Record) -> None:
+            key = StoredFile.from_document(record.document).object
+            await self._world.blobs.delete(key)
+            await self._world.records.delete(OBJECT, key)
+
+        await delete_old(
+            self._world.records,
+            FILE,
+            lambda record: (
+                record.key not in used and record.document["created_at"] < oldest(record.credential)
+            ),
+            discard,
+        )
+
+
+def _check_object(document: Mapping[str, Any]) -> None:
+    if document:
+        raise ValueError("the record of an object is empty")
 
 
 async def register(
     file: AnyFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
 ) -> tuple[str, AnyFile, str]:
     """Register a file, and return its id, the file and its upload URL."""
-    file_id = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
     kind = file.content_type.rpartition("/")[2]
     extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
     key = f"ttl30/{(await world.ids.draw(credential, OBJECT, 16)).hex()}.{extension}"
     stored = StoredFile(key, world.clock.now(credential))
-    await world.records.create(FILE, file_id, credential, asdict(stored))
+    file_id = ""
+    while not file_id:
+        drawn = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
+        # After the restore of a snapshot without its counters, ids can be taken.
+        with contextlib.suppress(KeyError):
+            await world.records.create(FILE, drawn, credential, asdict(stored))
+            file_id = drawn
     await world.records.put(OBJECT, key, credential, {})
     headers = {name.lower(): value for name, value in upload_headers(file).items()}
     url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)

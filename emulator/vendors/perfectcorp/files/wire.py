@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 
 from emulator.vendors.perfectcorp.body import RequestBody, Text
 from emulator.vendors.perfectcorp.errors import SHARED
@@ -21,6 +21,11 @@ def _file(kind: str, limit: str) -> Any:
         "description": f"For {kind}s, smaller than the setting `{limit}`.",
     }
     return {"properties": {"content_type": media_type, "file_size": size}}
+
+
+def _limit_files(schema: dict[str, Any]) -> None:
+    """Add the largest number of files to a JSON schema."""
+    schema["properties"]["files"]["maxItems"] = SettingValue("most_files")
 
 
 def _not_null(size: object) -> object:
@@ -71,13 +76,18 @@ class LegacyFile(NamedFile):
 class NewFiles(RequestBody):
     """The body of a file registration."""
 
-    files: list[NewFile] = Field(description="Files to register.")
+    model_config = ConfigDict(json_schema_extra=_limit_files)
+
+    # With ``FailFast``, a list of half a million wrong items is refused at once.
+    files: Annotated[list[NewFile], FailFast()] = Field(description="Files to register.")
 
 
 class LegacyFiles(RequestBody):
     """The body of a file registration under a v1 path."""
 
-    files: list[LegacyFile] = Field(description="Files to register.")
+    model_config = ConfigDict(json_schema_extra=_limit_files)
+
+    files: Annotated[list[LegacyFile], FailFast()] = Field(description="Files to register.")
 
 
 class TypeHeader(Member):

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import asdict, dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from emulator.backends.fetch import FetchFailed
 from emulator.backends.queue import Pipeline
-from emulator.clock import Stopwatch
+from emulator.backends.stateful import require
+from emulator.clock import Count, Stopwatch
 from emulator.face.errors import FaceError
 from emulator.pipelines.options import DETECT_FACES, RESHAPE_PICTURE, ImageRules, ReshapeOptions
 from emulator.tasks.job import Job
 from emulator.tasks.task import Outcome, Task
-from emulator.vendors.perfectcorp.files.store import result_key
+from emulator.vendors.perfectcorp.files.store import RESULTS, result_key
 from emulator.vendors.perfectcorp.reshape.errors import ENGINE
-from emulator.vendors.perfectcorp.reshape.wire import ReshapeRequest
+from emulator.vendors.perfectcorp.reshape.wire import PreProcessResults, ReshapeRequest, Source
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.ledger import Units
+from emulator.webhooks.fault import WebhookFault
 from emulator.world.announcer import Announcer
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
@@ -37,6 +41,52 @@ Options = TypeVar("Options")
 Result = TypeVar("Result")
 
 
+class _Request(BaseModel):
+    """The request of a stored task."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    file_id: str | None
+    object: str | None
+    url: str | None
+    body: dict[str, Any]
+
+
+class _ReshapeResult(BaseModel):
+    """The result of a stored reshape task."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    object: str
+    timed: Count
+    timed_apply: Count
+
+
+def check_task(task: Task) -> None:
+    """Check the request, the result and the errors of a task from a snapshot.
+
+    Raises
+    ------
+    ValueError
+        If one of them is invalid.
+    """
+    request = _Request.model_validate(task.request)
+    require((request.object is None) is (request.file_id is None), "a file must have an object")
+    require(request.object is not None or request.url is not None, "a task must have a picture")
+    (ReshapeRequest if task.kind == RESHAPE else Source).model_validate(request.body)
+    held = task.held or Outcome(error=ENGINE["error_download_image"].name)
+    for result in (task.result, held.result):
+        if result is not None and task.kind == RESHAPE:
+            found = _ReshapeResult.model_validate(result)
+            require(found.object.startswith(f"{RESULTS}/"), "a result must be in the folder of results")
+        elif result is not None:
+            PreProcessResults.model_validate(result)
+    for error in (task.error, task.forced_error, held.error):
+        require(error is None or error in ENGINE, f"{error!r} is not an error of a task")
+    if task.announcement_fault is not None:
+        WebhookFault.model_validate(task.announcement_fault)
+
+
 @dataclass(frozen=True)
 class Engine:
     """The functions that perform reshape and pre-process tasks, and charge or refund their units."""
@@ -50,7 +100,14 @@ class Engine:
     def jobs(self) -> dict[str, Job]:
         """Return the job of each kind of task: the functions that perform, settle and announce a task."""
         return {
-            kind: Job(perform, "unknown_internal_error", self.settle, self.announcer.announce)
+            kind: Job(
+                perform,
+                "unknown_internal_error",
+                self.settle,
+                self.announcer.announce,
+                self.discard,
+                check_task,
+            )
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
@@ -61,6 +118,11 @@ class Engine:
         else:
             await self.units.refund(task.credential, task.id)
         await self.announcer.prepare(task)
+
+    async def discard(self, task: Task) -> None:
+        """Delete the resulting picture of an old task."""
+        if task.kind == RESHAPE and task.result is not None:
+            await self.world.blobs.delete(task.result["object"])
 
     async def reshape(self, task: Task) -> Outcome:
         """Reshape one face of the task's picture, and store the resulting picture."""

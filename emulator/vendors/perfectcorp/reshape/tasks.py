@@ -6,6 +6,7 @@ import base64
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.files.store import FILE, StoredFile
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, POLL
@@ -53,7 +54,11 @@ async def new_task(
         if not await world.blobs.exists(key):
             missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
             raise CREATION[missing].occur()
-    task_id = base64.urlsafe_b64encode(await world.ids.draw(credential, "perfectcorp/task", 48)).decode()
+    task_id = ""
+    # After the restore of a snapshot without its counters, ids can be taken.
+    while not task_id or await world.tasks.find(task_id) is not None:
+        drawn = await world.ids.draw(credential, "perfectcorp/task", 48)
+        task_id = base64.urlsafe_b64encode(drawn).decode()
     request = {
         "file_id": body.src_file_id,
         "object": key,
@@ -87,9 +92,13 @@ async def start(
         await world.credentials.check(task.credential)
         if cost:
             await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+        await world.plans.create_task(task, call.task_fault)
+    except StoreUnavailable:
+        # Give the units back when the disk has space again.
+        world.tasks.later(task.credential, lambda: units.refund(task.credential, task.id))
+        raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:
         raise CREATION.for_cause(error).occur() from error
-    await world.plans.create_task(task, call.task_fault)
 
 
 async def find_task(

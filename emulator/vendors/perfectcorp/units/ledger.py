@@ -16,13 +16,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from emulator.backends.records import Record
-from emulator.backends.stateful import Check, Stateful
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
+from emulator.clock import Count, Moment
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.errors import UnitsInsufficient
 from emulator.world.world import World
@@ -46,10 +48,10 @@ class Grant:
         The numbers of units that are reserved for unfinished tasks, by task id.
     """
 
-    id: int
-    amount: int
-    expires_at: float
-    reserved: Mapping[str, int]
+    id: Count
+    amount: Count
+    expires_at: Annotated[float, Field(allow_inf_nan=False)]
+    reserved: Mapping[str, Count]
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Grant:
@@ -60,7 +62,7 @@ class Grant:
         ValueError
             If the object is not a grant.
         """
-        return _GRANT.validate_python(document)
+        return strictly(_GRANT, document)
 
     def to_document(self) -> dict[str, Any]:
         """Return the grant as a JSON object."""
@@ -97,8 +99,8 @@ class Grant:
 class Part:
     """The units of a charge that come from one grant. ``id`` is the number of the grant."""
 
-    id: int
-    amount: int
+    id: Count
+    amount: Count
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,8 @@ class Charge:
         Whether the units were refunded.
     """
 
-    id: int
-    timestamp: float
+    id: Count
+    timestamp: Moment
     operation: str
     action: str
     parts: tuple[Part, ...]
@@ -137,7 +139,7 @@ class Charge:
         ValueError
             If the object is not a charge.
         """
-        return _CHARGE.validate_python(document)
+        return strictly(_CHARGE, document)
 
 
 _GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
@@ -160,6 +162,11 @@ class Units(Stateful):
         """The validators of stored grants and charges."""
         return {GRANT: Grant.from_document, CHARGE: self._check_charge}
 
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The first grant of a key has a name of its own."""
+        return {GRANT: lambda entry: require(entry.key == f"{entry.credential}/first", "the key is invalid")}
+
     async def load(self) -> None:
         """Refund units that are reserved for tasks that do not exist.
 
@@ -169,6 +176,14 @@ class Units(Stateful):
             for task_id in Grant.from_document(record.document).reserved:
                 if await self.world.tasks.find(task_id) is None:
                     await self.refund(record.credential, task_id)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete old charges. Keep expired grants, because a key without a grant gets a new one."""
+        await delete_old(
+            self.world.records,
+            CHARGE,
+            lambda record: record.document["timestamp"] < oldest(record.credential),
+        )
 
     async def grants(self, credential: str) -> list[Grant]:
         """Return a key's grants that have not expired, in the order in which tasks use them.
@@ -269,7 +284,7 @@ class Units(Stateful):
     ) -> None:
         number = int.from_bytes(await self.world.ids.draw(credential, CHARGE, 8), "big") % 10**17
         charge = Charge(number, self.world.clock.now(credential), operation, action, tuple(parts))
-        await self.world.records.create(CHARGE, task_id, credential, asdict(charge))
+        await self.world.records.put(CHARGE, task_id, credential, asdict(charge))
 
 
 def _reserving(task_id: str, amount: int) -> Change:

@@ -28,6 +28,14 @@ def test_a_file_is_registered_under_both_paths(api: Any, path: str) -> None:
     assert request["url"].startswith(str(api.client.base_url))
 
 
+def test_a_registration_has_a_largest_number_of_files(emulate: Callable[..., Any]) -> None:
+    emulator = emulate(most_files=2)
+    file = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
+    assert emulator.client.post(FILE, json={"files": [file] * 2}).status_code == 200
+    refused = emulator.client.post(FILE, json={"files": [file] * 3})
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "InvalidParameters")
+
+
 V2 = ["/s2s/v2.0/file", "/s2s/v2.1/file"]
 V1 = ["/s2s/v1.0/file", "/s2s/v1.1/file"]
 SLUGS = ["face-reshape", "skin-analysis", "2d-vto/ring", "face-reshape/pre-process", "anything/at-all"]

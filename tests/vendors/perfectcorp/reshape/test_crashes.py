@@ -255,7 +255,7 @@ def test_after_a_crash_during_a_creation_units_and_costs_match_the_task(tmp_path
         "create",
         "replace",
         "count_up",
-        "create",
+        "put",
         "put",
         "create",
     ]

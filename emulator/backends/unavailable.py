@@ -1,0 +1,53 @@
+"""``StoreUnavailable``, the error of a full or failing disk, and functions that wait until the disk works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, TypeVar
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+"""Real seconds to wait before each new try. The last number applies to all further tries."""
+
+
+class StoreUnavailable(Exception):
+    """The data folder cannot be read or written now, for example because its disk is full."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the data folder cannot be used now: {self.reason}"
+
+
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
+    """Convert errors of the file system and of SQLite to StoreUnavailable."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+async def until_stored(work: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of ``work``, which is tried again for as long as it raises StoreUnavailable."""
+    tries = 0
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            if not tries:
+                logger.warning("background work waits, because %s", error)
+            pause = PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)]
+            tries += 1
+            await asyncio.sleep(pause)
