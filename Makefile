@@ -32,7 +32,7 @@ console: $(UV)  ## Build the console.
 	.tools/bin/python console/build.py
 	@touch $(CONSOLE)
 
-fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator (about 30 minutes).
+fuzz: .venv/dev.stamp  ## Send many random inputs to the emulator, and kill its processes (about 45 minutes).
 	$(RUN)/pytest -m fuzz tests/conformance tests/robustness
 
 accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (PHOTOS=folder).

@@ -213,7 +213,7 @@ async def _load(scenarios: Sequence[Scenario], world: World) -> None:
 
 
 def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
-    pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables())
+    pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables(), settings.work_seconds)
     folder = settings.data_dir or make_temporary_folder()
     adapters = _Adapters(
         folder=folder,

@@ -65,6 +65,19 @@ class Settings(VendorPackages):
         ge=1,
         description="Number of worker processes. The default is one per processor, at most 4.",
     )
+    work_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Longest time for the work on one picture or model, in real seconds. A worker process "
+        "that takes longer is killed and replaced. The work is tried once more, and then fails like a "
+        "picture that cannot be decoded.",
+    )
+    stop_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="Longest time that the emulator, after the signal to stop, waits for calls in progress, "
+        "in real seconds. Then it closes their connections. A second signal ends it at once.",
+    )
     data_dir: Path | None = Field(
         default=None,
         description="Folder that stores all state. If not set, the state is deleted when the emulator stops.",

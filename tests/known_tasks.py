@@ -15,6 +15,7 @@ class Queue:
     """A queue whose tasks wait until the test performs them."""
 
     is_warm = True
+    why_not_warm = None
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
@@ -34,6 +35,9 @@ class Queue:
         return pipeline.resolve()(*args, **kwargs)
 
     async def close(self) -> None:
+        """Do nothing."""
+
+    def kill(self) -> None:
         """Do nothing."""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import multiprocessing
+import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -35,12 +38,23 @@ def test_an_invalid_setting_leaves_no_temporary_folder(
     assert list(folder.iterdir()) == []
 
 
-def test_a_failed_start_leaves_no_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_leaves_no_worker_process(
+    monkeypatch: pytest.MonkeyPatch, eventually: Callable[[Callable[[], object]], object]
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
     async def fail(_self: TaskRunner, _credential: str | None = None) -> None:
+        await asyncio.to_thread(eventually, lambda: started)
         raise RuntimeError("no room")
 
     monkeypatch.setattr(TaskRunner, "resume", fail)
-    before = set(multiprocessing.active_children())
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
     with pytest.raises(RuntimeError, match="no room"), TestClient(create_app(Settings(workers=1))):
         pass
-    assert set(multiprocessing.active_children()) == before
+    assert [process.returncode is not None for process in started] == [True]

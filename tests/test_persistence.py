@@ -39,12 +39,11 @@ class Server:
     client: httpx.Client
 
     def end(self, how: signal.Signals, *, with_workers: bool) -> None:
-        """Send a signal, and wait until the server and its child processes have exited."""
+        """Send a signal, and wait until the server has exited."""
         if with_workers:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
-        # The processes share stdout, which closes when the last of them exits.
         self.process.communicate(timeout=30)
 
 

@@ -77,9 +77,13 @@ class Readiness(BaseModel):
         "written."
     )
     face_core_warm: bool = Field(
-        description="Whether all workers have loaded the face core: the code and the models for faces."
+        description="Whether all workers are alive and have loaded the face core: the code and the models "
+        "for faces."
     )
     hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
+    workers: str | None = Field(
+        description="Why the workers are not ready, such as a worker that died; null if they are ready."
+    )
     storage: str | None = Field(
         description="Why the data folder cannot be written, such as a full disk; null if it can."
     )
@@ -124,15 +128,16 @@ def status_router(
         """Check that the emulator is ready.
 
         The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
-        face core is the code and the models that find and measure faces. While the data folder cannot be
-        written, the status is 503 again.
+        face core is the code and the models that find and measure faces. The status is also 503 while a
+        worker process that died is being replaced, and while the data folder cannot be written.
         """
-        warm = world.queue.is_warm
+        cold = world.queue.why_not_warm
         failure = await world.storage_failure()
         found = Readiness(
-            ready=warm and progress.hooks_run and failure is None,
-            face_core_warm=warm,
+            ready=cold is None and progress.hooks_run and failure is None,
+            face_core_warm=cold is None,
             hooks_run=progress.hooks_run,
+            workers=cold,
             storage=failure,
         )
         response.status_code = 200 if found.ready else 503

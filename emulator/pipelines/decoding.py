@@ -18,6 +18,7 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     ImageCms,
+    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -35,6 +36,7 @@ from emulator.face.errors import (
 )
 from emulator.face.types import Image
 from emulator.pipelines.options import ImageRules
+from emulator.pipelines.structure import MOST_SIDE, check_jpeg, has_process_elements
 
 FORMATS = {
     "JPEG": "jpeg",
@@ -90,6 +92,12 @@ _XMP: Final = ("xmp", "XML:com.adobe.xmp")
 # after decoding.
 _MOST_BYTES: Final = 700_000_000
 _BYTES_PER_PIXEL: Final = 7
+
+# Maximum number of pixels of a JPEG that is reduced. Reducing a billion pixels takes about 2 s.
+_MOST_REDUCED_PIXELS: Final = 1_000_000_000
+
+# Maximum number of pixels of a BMP with run-length encoding, which Pillow decodes slowly, in Python.
+_MOST_RUN_LENGTH_PIXELS: Final = 4_000_000
 
 # ITU-T T.81, table B.1.
 _START_OF_SCAN: Final = 0xDA
@@ -173,7 +181,7 @@ def decode_picture(data: bytes, rules: ImageRules) -> Picture:
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
     """
-    opened = _accepted(data, rules)
+    opened = open_picture(data, rules)
     size = opened.size
     with _damage_reported():
         reduction = _reduce(opened, data, rules.most_pixels)
@@ -195,7 +203,7 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
     ------
     ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
     """
-    opened = _accepted(data, rules)
+    opened = open_picture(data, rules)
     if opened.width * opened.height > rules.most_pixels:
         raise _too_many_pixels(opened, rules.most_pixels)
     with _damage_reported():
@@ -219,16 +227,24 @@ def decode_original(data: bytes, rules: ImageRules) -> Original:
     return Original(image, alpha, FORMATS[opened.format or ""], grey, _orientation(opened), profile)
 
 
-def _accepted(data: bytes, rules: ImageRules) -> PillowImage.Image:
-    """Read the header, check format and size, and return the picture with its pixels not yet decoded."""
+def open_picture(data: bytes, rules: ImageRules) -> PillowImage.Image:
+    """Read the header, check format and size, and return the picture with its pixels not yet decoded.
+
+    Raises
+    ------
+    ImageEmpty, ImageUndecodable, ImageFormatUnsupported, ImageTooLarge, ImageTooSmall
+    """
     if not data:
         raise ImageEmpty
     with _damage_reported():
-        opened = _opened(data)
-    found = FORMATS[opened.format or ""]
-    if found not in rules.formats:
-        raise ImageFormatUnsupported(found, tuple(sorted(rules.formats)))
+        name = _format_of(data)
+        # Do not even read the header of other formats, because some headers take long.
+        if FORMATS[name] not in rules.formats:
+            raise ImageFormatUnsupported(FORMATS[name], tuple(sorted(rules.formats)))
+        opened = _opened(data, name)
     _check_size(opened.width, opened.height, rules)
+    if _is_run_length_encoded(opened) and opened.width * opened.height > _MOST_RUN_LENGTH_PIXELS:
+        raise _too_many_pixels(opened, _MOST_RUN_LENGTH_PIXELS)
     return opened
 
 
@@ -238,6 +254,8 @@ def _check_size(width: int, height: int, rules: ImageRules) -> None:
         raise ImageUndecodable(f"its size is {width} x {height} pixels")
     if rules.longest_side is not None and max(width, height) > rules.longest_side:
         raise ImageTooLarge(width, height, rules.longest_side)
+    if max(width, height) > MOST_SIDE:
+        raise ImageTooLarge(width, height, MOST_SIDE)
     if rules.shortest_side is not None and min(width, height) < rules.shortest_side:
         raise ImageTooSmall(width, height, rules.shortest_side)
 
@@ -260,20 +278,32 @@ def _damage_reported() -> Iterator[None]:
         raise ImageUndecodable(f"{type(error).__name__}: {error}") from error
 
 
-def _opened(data: bytes) -> PillowImage.Image:
-    """Read the header of a picture.
+def _format_of(data: bytes) -> str:
+    """Return Pillow's name of the format that the first bytes of a picture have."""
+    register_heif_opener()
+    for name in _TRIED:
+        _, accept = PillowImage.OPEN[name]
+        if accept is not None and accept(data[:64]) is True:
+            return name
+    raise ImageUndecodable("it is not a picture in a known format")
+
+
+def _is_run_length_encoded(opened: PillowImage.Image) -> bool:
+    tiles = opened.tile if isinstance(opened, ImageFile.ImageFile) else []
+    return any(tile.codec_name == "bmp_rle" for tile in tiles)
+
+
+def _opened(data: bytes, name: str) -> PillowImage.Image:
+    """Read the header of a picture in the format ``name``.
 
     Pillow's ``open`` applies a size limit for the whole process, and does not return the size of a larger
     picture. Here, the caller's limit applies.
     """
-    register_heif_opener()
-    for name in _TRIED:
-        factory, accept = PillowImage.OPEN[name]
-        if accept is None or accept(data[:64]) is not True:
-            continue
-        picture: PillowImage.Image = factory(io.BytesIO(data), "")
-        return picture
-    raise ImageUndecodable("it is not a picture in a known format")
+    if name == "JPEG":
+        check_jpeg(data)
+    factory, _ = PillowImage.OPEN[name]
+    picture: PillowImage.Image = factory(io.BytesIO(data), "")
+    return picture
 
 
 def _reduce(opened: PillowImage.Image, data: bytes, most_pixels: int) -> int:
@@ -287,7 +317,7 @@ def _reduce(opened: PillowImage.Image, data: bytes, most_pixels: int) -> int:
     width, height = opened.size
     if width * height <= most_pixels:
         return 1
-    if not isinstance(opened, JpegImagePlugin.JpegImageFile):
+    if not isinstance(opened, JpegImagePlugin.JpegImageFile) or width * height > _MOST_REDUCED_PIXELS:
         raise _too_many_pixels(opened, most_pixels)
     free = _MOST_BYTES - _coefficient_bytes(opened, data)
     decoded = min(most_pixels, free // _BYTES_PER_PIXEL)
@@ -399,9 +429,11 @@ def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
 
 
 def _space(profile: bytes) -> str:
-    """Return the colour space of an ICC profile, or '' if the profile is invalid."""
+    """Return the colour space of an ICC profile, or '' if the profile is invalid or not supported."""
     # ICC.1:2022, 7.2: the signature 'acsp' at byte 36, the data's colour space at byte 16.
-    return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
+    if profile[36:40] != b"acsp" or has_process_elements(profile):
+        return ""
+    return profile[16:20].decode("ascii", "replace").strip()
 
 
 def _converted(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 
-from pi_heif.as_plugin import register_heif_opener
 from PIL import Image, ImageFilter, UnidentifiedImageError
 
-from emulator.pipelines.decoding import read_exif
-from emulator.pipelines.options import PictureFault
+from emulator.face.errors import ImageTooLarge
+from emulator.pipelines.decoding import FORMATS, open_picture, read_exif
+from emulator.pipelines.options import MOST_PIXELS, ImageRules, PictureFault
 
 QUALITY = 95
+
+_ANY = ImageRules(frozenset(FORMATS.values()))
 
 
 def degrade(data: bytes, fault: PictureFault, heic_format: str | None = None) -> bytes:
@@ -30,8 +33,9 @@ def degrade(data: bytes, fault: PictureFault, heic_format: str | None = None) ->
 
 
 def _change(data: bytes, fault: PictureFault, heic_format: str | None) -> bytes:
-    register_heif_opener()
-    with Image.open(io.BytesIO(data)) as opened:
+    with open_picture(data, _ANY) as opened:
+        if opened.width * opened.height > MOST_PIXELS:
+            raise ImageTooLarge(opened.width, opened.height, math.isqrt(MOST_PIXELS))
         opened.load()
         picture_format, exif, profile = opened.format, read_exif(opened), opened.info.get("icc_profile")
         image = opened.copy()

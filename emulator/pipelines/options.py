@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.backends.queue import Pipeline
+from emulator.face.errors import GlbUnreadable, ImageUndecodable, RefusedImage
 
 if TYPE_CHECKING:
     from emulator.face.appearance import Attributes, FaceState, Gender
@@ -368,31 +369,42 @@ class AvatarOptions:
     has_face_units: bool
 
 
+def _refuse_first(reason: str) -> Exception:
+    # Which of several pictures is the cause is not known.
+    return RefusedImage(0, ImageUndecodable(reason))
+
+
 WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
-DEGRADE: Pipeline[[bytes, PictureFault, str | None], bytes] = Pipeline("emulator.pipelines.degrade.degrade")
+DEGRADE: Pipeline[[bytes, PictureFault, str | None], bytes] = Pipeline(
+    "emulator.pipelines.degrade.degrade", ImageUndecodable
+)
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
 LIST_TEST_FACES: Pipeline[[], dict[str, str]] = Pipeline("emulator.pipelines.faces.list_test_faces")
 DETECT_FACES: Pipeline[[bytes, ImageRules], tuple[Box, ...]] = Pipeline(
-    "emulator.pipelines.detect.detect_faces"
+    "emulator.pipelines.detect.detect_faces", ImageUndecodable
 )
 LOCATE_FACES: Pipeline[[bytes, LocateOptions], LocatedFaces] = Pipeline(
-    "emulator.pipelines.detect.locate_faces"
+    "emulator.pipelines.detect.locate_faces", ImageUndecodable
 )
 RESHAPE_PICTURE: Pipeline[[bytes, ReshapeOptions], ReshapedPicture] = Pipeline(
-    "emulator.pipelines.reshape.reshape_picture"
+    "emulator.pipelines.reshape.reshape_picture", ImageUndecodable
 )
 BEAUTIFY_PICTURE: Pipeline[[bytes, BeautifyOptions], bytes] = Pipeline(
-    "emulator.pipelines.beautify.beautify_picture"
+    "emulator.pipelines.beautify.beautify_picture", ImageUndecodable
 )
 RECONSTRUCT_WAVEFRONT: Pipeline[[Sequence[bytes], WavefrontOptions], Wavefront] = Pipeline(
-    "emulator.pipelines.reconstruct.reconstruct_wavefront"
+    "emulator.pipelines.reconstruct.reconstruct_wavefront", _refuse_first
 )
 DESCRIBE_HEAD: Pipeline[[bytes, DescriptionOptions], HeadDescription] = Pipeline(
-    "emulator.pipelines.reconstruct.describe_head"
+    "emulator.pipelines.reconstruct.describe_head", ImageUndecodable
 )
 MEASURE_FACE: Pipeline[[bytes, MeasureOptions], MeasuredFace] = Pipeline(
-    "emulator.pipelines.measure.measure_face"
+    "emulator.pipelines.measure.measure_face", ImageUndecodable
 )
-RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline("emulator.pipelines.hair.reconstruct_hair")
-CHECK_GLB: Pipeline[[bytes], None] = Pipeline("emulator.pipelines.assemble.check_glb")
-ASSEMBLE_AVATAR: Pipeline[[AvatarOptions], bytes] = Pipeline("emulator.pipelines.assemble.assemble_avatar")
+RECONSTRUCT_HAIR: Pipeline[[bytes, HairOptions], bytes] = Pipeline(
+    "emulator.pipelines.hair.reconstruct_hair", ImageUndecodable
+)
+CHECK_GLB: Pipeline[[bytes], None] = Pipeline("emulator.pipelines.assemble.check_glb", GlbUnreadable)
+ASSEMBLE_AVATAR: Pipeline[[AvatarOptions], bytes] = Pipeline(
+    "emulator.pipelines.assemble.assemble_avatar", ImageUndecodable
+)

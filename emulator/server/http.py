@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import signal
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import socket
+from types import FrameType
 from typing import Any, cast
 
 import uvicorn
@@ -46,7 +49,8 @@ def make_server(app: FastAPI, plan: Plan, log: AccessLog | None = None) -> Serve
         access_log=False,  # `AccessLog` replaces it
         proxy_headers=False,
         backlog=ACCEPTED_AT_ONCE,
-        timeout_graceful_shutdown=5,
+        # uvicorn accepts fractions, too.
+        timeout_graceful_shutdown=cast("int", plan.settings.stop_seconds),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     return Server(config, plan.tls, None if plan.trust is None else plan.trust.context)
@@ -103,6 +107,9 @@ class Server(uvicorn.Server):
 
     Its shutdown also cancels the init hooks and ends their scripts. After a signal, the process exits as soon
     as the server has stopped, so the scripts cannot be ended later.
+
+    A second signal ends the process at once. uvicorn would still wait for the calls in progress if the second
+    signal is SIGTERM.
     """
 
     def __init__(self, config: uvicorn.Config, tls: Sequence[socket], context: ssl.SSLContext | None) -> None:
@@ -111,6 +118,19 @@ class Server(uvicorn.Server):
         self._context = context
         self.beginning: asyncio.Task[None] | None = None
         self.scripts = Scripts()
+        self.on_second_signal: Callable[[], None] = lambda: None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop, or end the process if it is already stopping."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
+            return
+        self.scripts.end()
+        self.on_second_signal()
+        signal.signal(sig, signal.SIG_DFL)
+        signal.raise_signal(sig)
+        # The first process of a container survives the signal.
+        os._exit(128 + sig)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the application and listen."""

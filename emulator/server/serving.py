@@ -75,6 +75,7 @@ async def serve(
             app.state.gate.console_token = secrets.token_urlsafe(16)
         access_log = None if log is None else AccessLog(log)
         server = make_server(app, plan, access_log)
+        server.on_second_signal = app.state.world.queue.kill
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
         listening = plan.listening(app)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from emulator.backends.queue import WorkQueue
+from emulator.backends.queue import CLIENT_LEAVING, WorkQueue
 from emulator.backends.records import Record, Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.records.purge import BATCH, delete_old
@@ -277,6 +277,8 @@ class TaskRunner(Stateful):
             await asyncio.wait({work})
 
     async def _perform(self, record: Record) -> None:
+        # The task goes on when the client that created it has left.
+        CLIENT_LEAVING.set(None)
         running = await until_stored(lambda: self._begin(record))
         if running is None:
             return  # another process performs the task, or the task was deleted

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.queue import CLIENT_LEAVING
 from emulator.clock import Setting
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
@@ -135,6 +136,8 @@ class Dispatch:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             self._record(exchange, scope, lambda: _values_of(call))
             exchange.memory = self._memory
+            # Each request has an asyncio task, and so a context, of its own.
+            CLIENT_LEAVING.set(exchange.until_client_leaves)
         # If the client has disconnected, no response is possible.
         with contextlib.suppress(ClientDisconnect):
             await exchange.run(app)

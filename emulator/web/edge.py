@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.queue import ClientLeft
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.web.call import Intercepted
 from emulator.web.exchange import (
@@ -132,6 +133,8 @@ class Edge:
             return None  # the caller reads from the exchange which of the two it was
         except (ClientDisconnect, ConnectionDropped):
             raise
+        except ClientLeft as error:
+            raise ClientDisconnect from error
         except StoreUnavailable as error:
             logger.warning("%s %s failed, because %s", scope["method"], scope["path"], error)
             if answer.has_started:
@@ -148,7 +151,7 @@ class Edge:
         """Run ``app``. If it raises an exception that has a handler, send the handler's response."""
         try:
             await app(scope, receive, answer.send_if_read)
-        except (BodyTooLarge, BodyTimedOut, ClientDisconnect, ConnectionDropped):
+        except (BodyTooLarge, BodyTimedOut, ClientDisconnect, ClientLeft, ConnectionDropped):
             raise
         except Exception as error:
             response = None if answer.has_started else await self._handled(Request(scope, receive), error)

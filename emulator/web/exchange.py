@@ -185,6 +185,13 @@ class Exchange:
         elif call.effect is not None:
             await self._apply_fault(call.effect, message)
 
+    async def until_client_leaves(self) -> None:
+        """Wait until the client has closed its connection. If the body has not been read, wait for ever."""
+        if self._has_more and _has_body(self._scope):
+            await asyncio.Event().wait()
+        while (message := await self._take())["type"] != "http.disconnect":
+            self._ahead += (message,)
+
     async def peek_body(self) -> bytes:
         """Return the part of the body that fault rules see. The application can still read the whole body."""
         read, most = 0, PEEK_BYTES if self.longest_body is None else min(PEEK_BYTES, self.longest_body + 1)

@@ -13,6 +13,7 @@ from emulator.backends.records import Records
 from emulator.backends.stateful import Check, EntryCheck, Stateful
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
+from emulator.face.errors import ImageUndecodable
 from emulator.ids import SeededIds
 from emulator.pipelines.options import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
@@ -127,8 +128,12 @@ class World:
         """Return the encoded picture ``data`` with ``fault`` applied.
 
         The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
-        result, as Pillow names it. Otherwise a HEIC is only truncated.
+        result, as Pillow names it. Otherwise a HEIC is only truncated, and so is a picture that no worker
+        survives.
         """
         if fault is None:
             return data
-        return await self.queue.run(DEGRADE, data, fault, heic_format)
+        try:
+            return await self.queue.run(DEGRADE, data, fault, heic_format)
+        except ImageUndecodable:
+            return data[: round(len(data) * fault.truncate)]

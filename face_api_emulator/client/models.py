@@ -431,11 +431,15 @@ class Readiness:
     """
     face_core_warm: bool
     """
-    Whether all workers have loaded the face core: the code and the models for faces.
+    Whether all workers are alive and have loaded the face core: the code and the models for faces.
     """
     hooks_run: bool
     """
     Whether all init scripts have run; true if there are none.
+    """
+    workers: str | None
+    """
+    Why the workers are not ready, such as a worker that died; null if they are ready.
     """
     storage: str | None
     """

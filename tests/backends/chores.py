@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from emulator.backends.queue.protocol import Pipeline
 from emulator.face.errors import FaceTooSmall, RefusedImage
 
 
@@ -31,6 +36,87 @@ def die_once(marker: Path) -> str:
         marker.touch()
         die()
     return "alive"
+
+
+def stop(_seconds: float) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def stop_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return "alive"
+
+
+def fail_once(marker: Path, how: str) -> str:
+    """Die, or sleep for ever, at the first call."""
+    if not marker.exists():
+        marker.touch()
+        die() if how == "die" else time.sleep(1000)
+    return "alive"
+
+
+def note(folder: Path, name: str, seconds: float, deadly: str) -> int:
+    """Return how many of these works run at the same time, at least once at the end.
+
+    The first call with the name ``deadly`` dies after it has begun.
+    """
+    running = folder / f"{name}.running"
+    running.touch()
+    time.sleep(seconds)
+    if name == deadly and not (folder / "died").exists():
+        (folder / "died").touch()
+        running.unlink()
+        die()
+    found = len(list(folder.glob("*.running")))
+    running.unlink()
+    return found
+
+
+def touch_after(go: Path, marker: Path) -> None:
+    """Wait until ``go`` exists, and then make ``marker``."""
+    while not go.exists():
+        time.sleep(0.002)
+    marker.touch()
+
+
+def return_function() -> object:
+    return lambda: None
+
+
+def raise_unpicklable() -> None:
+    error = ValueError("it has a lock")
+    error.lock = threading.Lock()  # type: ignore[attr-defined]
+    raise error
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def print_noise() -> str:
+    os.write(1, b"noise of a native library")
+    print("noise of Python", flush=True)  # noqa: T201 - the purpose
+    return "quiet"
+
+
+def arm() -> None:
+    """Wait while the file GATE exists. From now on, a work with the bytes ``deadly`` kills this worker."""
+    gate = os.environ.get("GATE")
+    while gate is not None and Path(gate).exists():
+        time.sleep(0.005)
+    resolve = Pipeline.resolve
+
+    def resolve_armed(pipeline: Pipeline[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            if b"deadly" in pickle.dumps(args):
+                die()
+            return resolve(pipeline)(*args)
+
+        return run
+
+    Pipeline.resolve = resolve_armed  # type: ignore[method-assign, assignment]
 
 
 def die_at_first() -> None:

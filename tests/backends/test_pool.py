@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from emulator.backends.queue.local import LocalWorkers
-from emulator.backends.queue.pool import WorkerPool
+from emulator.backends.queue.pool import NICENESS, WorkerPool
 from emulator.backends.queue.protocol import Pipeline, WorkerLost
 
 POWER: Pipeline[[int, int], int] = Pipeline("builtins.pow")
 PROCESS_ID: Pipeline[[], int] = Pipeline("os.getpid")
 DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
 DIE_AT_FIRST: Pipeline[[], None] = Pipeline("chores.die_at_first")
+FAIL_ONCE: Pipeline[[Path, str], str] = Pipeline("chores.fail_once")
+STOP_ONCE: Pipeline[[Path], str] = Pipeline("chores.stop_once")
+NOTE: Pipeline[[Path, str, float, str], int] = Pipeline("chores.note")
+TOUCH_AFTER: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 DIE_WHEN_TOLD: Pipeline[[Path, Path], None] = Pipeline("chores.die_when_told")
 
 TIMEOUT_SECONDS = 30
@@ -36,7 +43,7 @@ def _chores(monkeypatch: pytest.MonkeyPatch) -> None:
 def pool() -> Iterator[WorkerPool]:
     pool = WorkerPool(1, DO_NOTHING)
     yield pool
-    pool.close(kill=True)
+    pool.close()
 
 
 async def ignore(task_id: str) -> None:
@@ -53,8 +60,7 @@ def test_closing_a_queue_keeps_a_pool_that_it_does_not_own(pool: WorkerPool) -> 
         return worker
 
     assert asyncio.run(run()) == asyncio.run(run())
-    _, future = pool.submit(POWER, 3, 2)
-    assert future.result(TIMEOUT_SECONDS) == 9
+    assert pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS) == 9
 
 
 def test_closing_a_queue_stops_the_pool_that_it_owns(pool: WorkerPool) -> None:
@@ -128,23 +134,208 @@ def test_a_worker_killed_by_the_work_of_one_queue_is_replaced_for_both(
     assert [record.message.startswith("a worker process died") for record in caplog.records] == [True]
 
 
+@pytest.fixture
+def two() -> Iterator[WorkerPool]:
+    pool = WorkerPool(2, DO_NOTHING)
+    pool.warm_up()
+    yield pool
+    pool.close()
+
+
+def refused(reason: str) -> Exception:
+    return ValueError(f"refused: {reason}")
+
+
+def test_work_that_waits_counts_no_deaths(two: WorkerPool, tmp_path: Path) -> None:
+    """Workers die again and again, and only what they had begun is tried again."""
+    works = [two.submit(FAIL_ONCE, tmp_path / str(number), "die") for number in range(6)]
+    waiting = [two.submit(POWER, number, 2) for number in range(60)]
+    assert [work.result(TIMEOUT_SECONDS) for work in waiting] == [number**2 for number in range(60)]
+    assert {work.result(TIMEOUT_SECONDS) for work in works} == {"alive"}
+
+
+def test_only_the_work_that_kills_two_workers_fails(
+    two: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    deadly: Pipeline[[], None] = Pipeline("chores.die", refused)
+    with caplog.at_level(logging.WARNING):
+        before = [two.submit(POWER, number, 2) for number in range(20)]
+        work = two.submit(deadly)
+        after = [two.submit(POWER, number, 2) for number in range(20)]
+        with pytest.raises(
+            ValueError, match=r"^refused: 2 workers failed; the last one died \(signal SIGKILL\)$"
+        ):
+            work.result(TIMEOUT_SECONDS)
+        assert [each.result(TIMEOUT_SECONDS) for each in [*before, *after]] == [
+            *(n**2 for n in range(20))
+        ] * 2
+    assert [record.message for record in caplog.records] == [
+        "a worker process died (signal SIGKILL) during chores.die; it is replaced"
+    ] * 2
+
+
+def test_a_suspect_is_tried_again_alone(two: WorkerPool, tmp_path: Path) -> None:
+    first = [two.submit(NOTE, tmp_path, str(number), 0.02, "1") for number in range(20)]
+    together = [work.result(TIMEOUT_SECONDS) for work in first]
+    assert together[1] == 1
+    assert max(together) == 2
+
+
+def test_a_work_that_takes_too_long_is_ended_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sleep: Pipeline[[float], None] = Pipeline("time.sleep", refused)
+    pool = WorkerPool(1, DO_NOTHING, work_seconds=0.3)
+    try:
+        with caplog.at_level(logging.WARNING):
+            hanging = pool.submit(FAIL_ONCE, tmp_path / "sleeps", "sleep")
+            stopped = pool.submit(STOP_ONCE, tmp_path / "stops")
+            endless = pool.submit(sleep, 1000)
+            waiting = pool.submit(POWER, 3, 2)
+            assert (hanging.result(TIMEOUT_SECONDS), stopped.result(TIMEOUT_SECONDS)) == ("alive", "alive")
+            assert waiting.result(TIMEOUT_SECONDS) == 9
+            with pytest.raises(ValueError, match=r"took longer than 0\.3 seconds"):
+                endless.result(TIMEOUT_SECONDS)
+            assert pool.submit(POWER, 2, 2).result(TIMEOUT_SECONDS) == 4
+    finally:
+        pool.close()
+    assert {"took longer than 0.3 seconds" in record.message for record in caplog.records} == {True}
+    assert len(caplog.records) == 4
+
+
+def test_a_worker_that_dies_before_it_begins_counts_no_try(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stopped worker receives work, but does not begin with it."""
+    for _ in range(3):
+        worker = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+        os.kill(worker, signal.SIGSTOP)
+        with caplog.at_level(logging.WARNING):
+            work = pool.submit(POWER, 3, 2)
+            os.kill(worker, signal.SIGKILL)
+            assert work.result(TIMEOUT_SECONDS) == 9
+    assert all(
+        text.startswith("a worker process died (signal SIGKILL)") and " during " not in text
+        for text in caplog.messages
+    )
+
+
+def test_a_worker_that_was_stopped_while_idle_is_replaced(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("emulator.backends.queue.process.BEGIN_SECONDS", 0.3)
+    works = []
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            os.kill(pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS), signal.SIGSTOP)
+            works.append(pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS))
+    assert works == [9] * 3
+    assert (
+        caplog.messages
+        == ["a worker process took longer than 0.3 seconds before builtins.pow; it is replaced"] * 3
+    )
+
+
+def test_work_that_is_cancelled_or_withdrawn_is_not_begun(pool: WorkerPool, tmp_path: Path) -> None:
+    busy = pool.submit(TOUCH_AFTER, tmp_path / "go", tmp_path / "busy")
+    cancelled, withdrawn, last = (
+        pool.submit(TOUCH_AFTER, tmp_path / "go", tmp_path / name)
+        for name in ("cancelled", "withdrawn", "last")
+    )
+    assert cancelled.cancel()
+    assert pool.withdraw(withdrawn)
+    assert not pool.withdraw(withdrawn)
+    (tmp_path / "go").touch()
+    last.result(TIMEOUT_SECONDS)
+    assert not pool.withdraw(busy)
+    busy.result(TIMEOUT_SECONDS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["busy", "go", "last"]
+    assert withdrawn.cancelled()
+
+
+@pytest.mark.parametrize("how", ["time.sleep", "chores.stop"])
+def test_closing_a_pool_ends_busy_and_stopped_workers(how: str) -> None:
+    pool = WorkerPool(1, DO_NOTHING)
+    worker = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+    endless: Pipeline[[float], None] = Pipeline(how)
+    begun = pool.submit(endless, 1000)
+    waiting = pool.submit(POWER, 3, 2)
+    pool.close()
+    for work in (begun, waiting):
+        with pytest.raises(WorkerLost, match="the workers are stopped"):
+            work.result(0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+def test_what_cannot_be_pickled_fails_alone(pool: WorkerPool) -> None:
+    with pytest.raises(Exception, match="pickle"):
+        pool.submit(Pipeline("builtins.id"), threading.Lock()).result(TIMEOUT_SECONDS)
+    with pytest.raises(TypeError, match=r"chores\.return_function: the result cannot be pickled"):
+        pool.submit(Pipeline("chores.return_function")).result(TIMEOUT_SECONDS)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pool.submit(Pipeline("chores.raise_unpicklable")).result(TIMEOUT_SECONDS)
+    with pytest.raises(ModuleNotFoundError):
+        pool.submit(Pipeline("no_such_module.run")).result(TIMEOUT_SECONDS)
+    worker = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+    assert pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS) == worker
+
+
+def test_an_exception_has_the_traceback_of_the_worker(pool: WorkerPool) -> None:
+    with pytest.raises(ValueError, match="math domain error") as caught:
+        pool.submit(Pipeline("math.sqrt"), -1).result(TIMEOUT_SECONDS)
+    (note,) = caught.value.__notes__
+    assert "In the worker process" in note
+    assert "worker.py" in note
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 3_000_000, 20_000_000])
+def test_bytes_of_every_size_arrive(pool: WorkerPool, size: int) -> None:
+    data = random.Random(size).randbytes(size)  # noqa: S311 - for a test
+    same: Pipeline[[Any], Any] = Pipeline("builtins.tuple")
+    value = (data, [data, {"a": data}], np.arange(9.0))
+    first, (second, others), numbers = pool.submit(same, value).result(TIMEOUT_SECONDS)
+    assert first == second == others["a"] == data
+    assert type(first) is bytes
+    numbers += 1  # arrays can be changed
+
+
+def test_noise_of_a_worker_is_no_reply(pool: WorkerPool, capfd: pytest.CaptureFixture[str]) -> None:
+    assert pool.submit(Pipeline("chores.print_noise")).result(TIMEOUT_SECONDS) == "quiet"
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "noise of a native library" in printed.err
+
+
+def test_workers_have_a_lower_priority_than_the_server(pool: WorkerPool) -> None:
+    niceness: Pipeline[[], int] = Pipeline("chores.niceness")
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    assert pool.submit(niceness).result(TIMEOUT_SECONDS) == before + NICENESS
+    os.kill(pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS), signal.SIGKILL)
+    assert pool.submit(niceness).result(TIMEOUT_SECONDS) == before + NICENESS
+
+
+def test_if_no_worker_can_be_started_work_fails_instead_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.backends.queue.pool.RETRY_SECONDS", 0.01)
+    pool = WorkerPool(2, Pipeline("chores.refuse_to_warm_up"))
+    try:
+        with pytest.raises(WorkerLost, match="no worker process can be started: no model"):
+            pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS)
+        assert pool.missing == 2
+    finally:
+        pool.close()
+
+
 def test_a_worker_that_dies_while_idle_is_replaced(
     pool: WorkerPool, eventually: Callable[[Callable[[], object]], object]
 ) -> None:
-    async def run() -> None:
-        workers = LocalWorkers(pool, owns_pool=False)
-        before = await workers.run(PROCESS_ID)
-        executor, _ = pool.submit(PROCESS_ID)
-        os.kill(before, signal.SIGKILL)
-        await asyncio.to_thread(eventually, lambda: _is_broken(executor))
-        assert await workers.run(PROCESS_ID) != before
-
-    asyncio.run(run())
-
-
-def _is_broken(executor: object) -> bool:
-    """Return whether an executor has noticed that a worker died."""
-    return executor._flags.broken is not None  # type: ignore[attr-defined] # noqa: SLF001 - loky has no public attribute
+    pool.warm_up()
+    before = pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: pool.missing == 1)
+    # It is replaced without any work to do.
+    eventually(lambda: pool.missing == 0)
+    assert pool.submit(PROCESS_ID).result(TIMEOUT_SECONDS) != before
 
 
 def test_a_worker_that_dies_during_the_warm_up_is_replaced(
@@ -154,8 +345,7 @@ def test_a_worker_that_dies_during_the_warm_up_is_replaced(
     pool = WorkerPool(1, DIE_AT_FIRST)
     try:
         pool.warm_up()
-        _, future = pool.submit(POWER, 3, 2)
-        assert future.result(TIMEOUT_SECONDS) == 9
+        assert pool.submit(POWER, 3, 2).result(TIMEOUT_SECONDS) == 9
     finally:
-        pool.close(kill=True)
+        pool.close()
     assert (tmp_path / "marker").exists()

@@ -15,7 +15,7 @@ import pytest
 
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import Pipeline, WorkerLost
+from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Pipeline, WorkerLost
 from emulator.face.errors import FaceTooSmall, ImageTooLarge, NoFaceFound, RefusedImage
 
 POWER: Pipeline[[int, int], int] = Pipeline("builtins.pow")
@@ -195,16 +195,70 @@ def test_errors_keep_their_text_across_processes(error: Exception) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
 
 
+def test_work_whose_client_leaves_while_it_waits_is_not_begun(
+    tmp_path: Path, eventually: Callable[[Callable[[], object]], object]
+) -> None:
+    touch_after: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
+
+    async def run() -> None:
+        pool = WorkerPool(1, DO_NOTHING)
+        workers = LocalWorkers(pool)
+        left = asyncio.Event()
+
+        async def leaving() -> None:
+            await left.wait()
+
+        async def call(marker: str) -> None:
+            CLIENT_LEAVING.set(leaving)
+            await workers.run(touch_after, tmp_path / "go", tmp_path / marker)
+
+        begun = asyncio.create_task(call("begun"))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(eventually, lambda: pool.waiting == 0)
+        waiting = asyncio.create_task(call("waiting"))
+        await asyncio.sleep(0)
+        left.set()
+        with pytest.raises(ClientLeft):
+            await waiting
+        # A client that has already left is not waited for at all.
+        with pytest.raises(ClientLeft):
+            await call("late")
+        (tmp_path / "go").touch()
+        await begun
+        await workers.close()
+
+    asyncio.run(run())
+    assert {path.name for path in tmp_path.iterdir()} == {"go", "begun"}
+
+
+def test_work_is_not_affected_by_a_client_that_stays() -> None:
+    async def scenario(workers: LocalWorkers) -> None:
+        ended: list[str] = []
+
+        async def leaving() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("watch")
+
+        CLIENT_LEAVING.set(leaving)
+        assert await workers.run(POWER, 3, 2) == 9
+        with pytest.raises(RefusedImage):
+            await workers.run(REFUSE)
+        await asyncio.sleep(0)
+        assert ended == ["watch", "watch"]
+
+    use(scenario)
+
+
 SERVER = """
 import asyncio
-from emulator.backends.queue import pool
 from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.protocol import Pipeline
 
-pool.PARENT_CHECK_SECONDS = 0.02
-
 async def run():
-    workers = LocalWorkers(pool.WorkerPool(2, Pipeline("os.getpid")))
+    workers = LocalWorkers(WorkerPool(2, Pipeline("os.getpid")))
     print(await workers.run(Pipeline("os.getpid")), flush=True)
     await workers.run({work})
     await asyncio.sleep(1000)
@@ -220,6 +274,7 @@ def test_workers_exit_when_their_server_is_killed(work: str) -> None:
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", SERVER.format(work=work)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
@@ -227,7 +282,7 @@ def test_workers_exit_when_their_server_is_killed(work: str) -> None:
         assert int(process.stdout.readline()) != process.pid
         process.kill()
         try:
-            # The workers share stdout, which closes when the last of them exits.
+            # The workers share stderr, which closes when the last of them exits.
             assert process.communicate(timeout=30)[0] == ""
         finally:
             with contextlib.suppress(ProcessLookupError):

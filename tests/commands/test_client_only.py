@@ -17,7 +17,6 @@ HIDDEN = (
     "aiosqlite",
     "fastapi",
     "httpx",
-    "loky",
     "mediapipe",
     "numpy",
     "pydantic",

@@ -201,7 +201,7 @@ def test_a_jpeg_with_several_scans_has_a_limit_by_its_components(
 ) -> None:
     def factor(size: int, **scans: Any) -> int:
         data = jpeg_start(size * 100, 10_000, samplings, **scans)
-        return _reduce(_opened(data), data, 50_000_000)
+        return _reduce(_opened(data, "JPEG"), data, 50_000_000)
 
     whole = len(samplings)
     several = [{"in_scan": whole, "progressive": True}] + [{"in_scan": 1}] * (whole > 1)

@@ -23,6 +23,7 @@ class ListQueue:
     """A queue that only records the ids of tasks."""
 
     is_warm = True
+    why_not_warm = None
 
     def __init__(self) -> None:
         self.enqueued: list[str] = []
@@ -40,6 +41,9 @@ class ListQueue:
         return pipeline.resolve()(*args, **kwargs)
 
     async def close(self) -> None:
+        pass
+
+    def kill(self) -> None:
         pass
 
 

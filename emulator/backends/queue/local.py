@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
+from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, P, Pipeline, R, WorkerLost
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,19 @@ class LocalWorkers:
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the face core, which is the code and the models for faces."""
+        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
+        return self.why_not_warm is None
+
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the workers are not warm, as a sentence, or None if they are warm."""
         warming = self._warming
-        return (
-            warming is not None and warming.done() and not warming.cancelled() and warming.exception() is None
-        )
+        if warming is None or not warming.done() or warming.cancelled():
+            return "The workers have not yet loaded the face core."
+        if warming.exception() is not None:
+            return f"The workers cannot load the face core: {warming.exception()}."
+        missing = self._pool.missing
+        return f"{missing} of {self._pool.count} workers died, and are being replaced." if missing else None
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces."""
@@ -70,19 +78,25 @@ class LocalWorkers:
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
-        for _ in range(2):
-            executor, future = self._pool.submit(pipeline, *args, **kwargs)
-            try:
-                return await asyncio.wrap_future(future)
-            except BrokenProcessPool as error:
-                # Retry once, because other work in the pool may have caused the crash.
-                cause = error
-                self._pool.replace(executor, error)
-        raise WorkerLost("a worker process died twice during the same work") from cause
+        submitted = self._pool.submit(pipeline, *args, **kwargs)
+        # If the caller is cancelled, ``submitted`` is cancelled too, so that its work is not begun.
+        result = asyncio.wrap_future(submitted)
+        client_leaving = CLIENT_LEAVING.get()
+        if client_leaving is None:
+            return await result
+        leaving = asyncio.create_task(client_leaving())
+        try:
+            both: set[asyncio.Future[Any]] = {result, leaving}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not result.done() and self._pool.withdraw(submitted):
+                raise ClientLeft
+            return await result
+        finally:
+            result.cancel()
+            leaving.cancel()
 
     async def close(self) -> None:
         """Cancel the running tasks and stop. Unfinished tasks are performed again after the next start."""
-        warm = self.is_warm
         self._perform = None
         running = [*self._running, *([self._warming] if self._warming else [])]
         for task in running:
@@ -91,7 +105,12 @@ class LocalWorkers:
             with contextlib.suppress(asyncio.CancelledError, WorkerLost):
                 await task
         if self._owns_pool:
-            await asyncio.to_thread(self._pool.close, kill=not warm)
+            await asyncio.to_thread(self._pool.close)
+
+    def kill(self) -> None:
+        """Kill the workers at once, unless other queues share them."""
+        if self._owns_pool:
+            self._pool.kill()
 
     async def _perform_one(self, perform: Callable[[str], Awaitable[None]], task_id: str) -> None:
         try:

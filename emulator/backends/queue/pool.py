@@ -5,39 +5,66 @@ would hold the interpreter lock and delay polls. Loading MediaPipe would even ho
 picture that crashes a worker process, for example because memory runs out, does not crash the server.
 benchmarks/workers.py measures the delay of polls.
 
-The pool uses loky, because worker processes of the standard library import the main module again. With loky,
-the emulator can start in a notebook, from standard input, or in a script without a main guard.
+Each worker has its own process and its own pipes, so the death of one worker affects only the work that it
+had begun. A work that hangs is ended by killing its worker. The libraries that were measured do not do this
+well enough: with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes that
+import the main module again; anyio copies pictures in the event loop, and has one pool per event loop.
+
+In the server, each worker has a thread that sends work to the worker and waits for the reply, and a thread
+that waits for the end of the process. So no pickle is made or read in the event loop.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
+import sys
 import threading
-import time
-from collections.abc import Mapping
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
 
-from loky import ProcessPoolExecutor
-from loky.process_executor import ShutdownExecutorError
-
+from emulator.backends.queue.process import WorkerDied, WorkerProcess
 from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
+from emulator.backends.queue.worker import Order, Reply, Start
 
 logger = logging.getLogger(__name__)
 
-PARENT_CHECK_SECONDS = 0.5
-"""Seconds between two checks in which a worker tests whether its server is still running."""
-
 STOPPED = "the workers are stopped"
 
-# A pipeline without effect, which makes the executor start its workers.
-_NOTHING: Pipeline[[], int] = Pipeline("os.getpid")
+WORK_SECONDS = 60.0
+"""Default of the longest time for one work, in real seconds. A reshape of the largest picture takes 3 s."""
+
+WARM_UP_SECONDS = 180.0
+"""Longest time for the start of a worker, in real seconds. It takes 3 s, and more with a cold disk cache."""
+
+MOST_TRIES = 2
+"""Number of workers that a work may break before it fails."""
+
+MOST_FALSE_STARTS = 10
+"""Number of workers that may die before they begin a work, until this counts as a death during the work."""
+
+RETRY_SECONDS = 1.0
+"""Real seconds between two attempts to start a worker that cannot be started."""
+
+NICENESS = 5
+"""Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
+
+On two processors, the slowest hundredth of polls takes 2 to 3 times as long beside two busy workers as on an
+idle server. Without the niceness, it takes 6 to 14 times as long. With a larger one, other programs
+would slow down the workers more.
+"""
+
+JOIN_SECONDS = 10.0
 
 
 class WorkerPool:
     """A thread-safe pool of worker processes, each of which loads the code and the models for faces.
+
+    The workers start with the first call of ``warm_up`` or ``submit``.
 
     Parameters
     ----------
@@ -47,55 +74,54 @@ class WorkerPool:
         A pipeline that loads the code and the models. It runs in every worker before any other work.
     variables : mapping of str to str, optional
         Additional environment variables for the workers.
+    work_seconds : float
+        Longest time for one work, in real seconds. A worker that takes longer is killed and replaced.
     """
 
     def __init__(
-        self, count: int, warm_up: Pipeline[[], None], variables: Mapping[str, str] | None = None
+        self,
+        count: int,
+        warm_up: Pipeline[[], None],
+        variables: Mapping[str, str] | None = None,
+        work_seconds: float = WORK_SECONDS,
     ) -> None:
         self._count = count
         self._warm_up = warm_up
         self._variables = dict(variables or {})
-        self._lock = threading.Lock()
+        self._work_seconds = work_seconds
+        self._changed = threading.Condition()
+        # All of these are only used while ``_changed`` is locked.
+        self._seats: list[_Seat] = []
+        self._waiting: deque[_Work] = deque()
+        self._running: set[_Work] = set()
         self._is_closed = False
-        self._executor = self._new_executor()
 
-    def submit(
-        self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> tuple[ProcessPoolExecutor, Future[R]]:
-        """Submit a pipeline. Return the executor that runs it, and the future of its result.
+    def submit(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit a pipeline, and return the future of its result.
 
-        Raises
-        ------
-        WorkerLost
-            If the workers are stopped.
-        """
-        while True:
-            executor = self._executor
-            try:
-                return executor, executor.submit(_perform, pipeline, *args, **kwargs)
-            except ShutdownExecutorError as error:
-                raise WorkerLost(STOPPED) from error
-            except BrokenProcessPool as error:
-                # A worker died while it was idle, or during the work of another queue.
-                self.replace(executor, error)
-
-    def replace(self, broken: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
-        """Replace an executor that broke because one of its workers died.
-
-        Do nothing if another call has already replaced the executor.
+        A future that is cancelled before its work has begun prevents the work.
 
         Raises
         ------
         WorkerLost
             If the workers are stopped.
         """
-        with self._lock:
-            if self._is_closed:
-                raise WorkerLost(STOPPED) from error
-            if self._executor is broken:
-                logger.warning("a worker process died: %s", error.__cause__ or error)
-                self._executor = self._new_executor()
-                broken.shutdown(wait=False)
+        work = _Work(pipeline, Order(pipeline.name, args, kwargs))
+        with self._changed:
+            self._start()
+            self._waiting.append(work)
+            self._changed.notify_all()
+        return work.future
+
+    def withdraw(self, future: Future[Any]) -> bool:
+        """Cancel the work of a future if it waits for a worker. Return whether it waited."""
+        with self._changed:
+            waited = next((work for work in self._waiting if work.future is future), None)
+            if waited is None:
+                return False
+            self._waiting.remove(waited)
+            self._changed.notify_all()
+        return future.cancel()
 
     def warm_up(self) -> None:
         """Start all workers, and wait until each of them has run the warm-up pipeline.
@@ -105,54 +131,251 @@ class WorkerPool:
         WorkerLost
             If the warm-up pipeline fails, or the workers are stopped.
         """
-        for _ in range(2):
-            # Submit as much work as there are workers, so that the executor starts all of them.
-            begun = [self.submit(_NOTHING) for _ in range(self._count)]
-            for executor, future in begun:
-                try:
-                    future.result()
-                except BrokenProcessPool as error:
-                    cause = error
-                    self.replace(executor, error)
-                    break
-            else:
-                return
-        raise WorkerLost("a worker process died while loading the face core") from cause
+        with self._changed:
+            self._start()
+            self._changed.wait_for(
+                lambda: self._is_closed or all(seat.worker or seat.is_broken for seat in self._seats)
+            )
+            if self._is_closed:
+                raise WorkerLost(STOPPED)
+            broken = next((seat for seat in self._seats if seat.is_broken), None)
+            if broken is not None:
+                raise WorkerLost(f"a worker process could not load the face core: {broken.trouble}")
 
-    def close(self, *, kill: bool = False) -> None:
-        """Stop the workers: kill them if ``kill`` is true, or else let them finish their current work."""
-        with self._lock:
+    @property
+    def missing(self) -> int:
+        """Number of workers that have not yet started, or have died and are not yet replaced."""
+        with self._changed:
+            return self._count - sum(
+                seat.worker is not None and not seat.worker.has_exited for seat in self._seats
+            )
+
+    @property
+    def waiting(self) -> int:
+        """Number of works that wait for a worker."""
+        return len(self._waiting)
+
+    @property
+    def count(self) -> int:
+        """Number of worker processes."""
+        return self._count
+
+    def kill(self) -> None:
+        """Kill all worker processes. Work that is running or waiting fails with WorkerLost."""
+        with self._changed:
             self._is_closed = True
-        self._executor.shutdown(wait=True, kill_workers=kill)
+            lost = [*self._waiting, *self._running]
+            self._waiting.clear()
+            self._running.clear()
+            for seat in self._seats:
+                if seat.process is not None:
+                    seat.process.kill()
+            self._changed.notify_all()
+        for work in lost:
+            work.settle(Reply(error=WorkerLost(STOPPED)))
 
-    def _new_executor(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._count,
-            initializer=_begin_worker,
-            initargs=(self._warm_up, os.getpid(), PARENT_CHECK_SECONDS),
-            env=self._variables,
+    def close(self) -> None:
+        """Kill all worker processes, and wait until they have ended."""
+        self.kill()
+        for seat in self._seats:
+            seat.thread.join(JOIN_SECONDS)
+
+    def _start(self) -> None:
+        """Start the threads of the workers, if they have not been started. ``_changed`` is locked."""
+        if self._is_closed:
+            raise WorkerLost(STOPPED)
+        if self._seats:
+            return
+        # Other threads may change the originals while a worker is replaced.
+        environment, search_path = {**os.environ, **self._variables}, [str(entry) for entry in sys.path]
+        for _ in range(self._count):
+            thread = threading.Thread(name="worker", daemon=True, target=self._keep, args=(len(self._seats),))
+            self._seats.append(_Seat(thread, environment, search_path))
+        # At the end of the interpreter, the daemon threads must not hold a lock of a pipe.
+        weakref.finalize(self, _end, self._seats)
+        for seat in self._seats:
+            seat.thread.start()
+
+    def _keep(self, number: int) -> None:
+        """Keep one worker alive, and let it perform work, until the pool is closed."""
+        seat = self._seats[number]
+        is_first = True
+        while not self._is_closed:
+            try:
+                self._run_worker(seat, is_first=is_first)
+                is_first = False
+            except Exception as error:  # noqa: BLE001 - nothing may end this thread, and all is reported
+                self._note_failure(seat, error)
+            finally:
+                with self._changed:
+                    process, seat.process, seat.worker = seat.process, None, None
+                    self._changed.notify_all()
+                if process is not None:
+                    process.close()
+
+    def _run_worker(self, seat: _Seat, *, is_first: bool) -> None:
+        """Start a worker, and let it perform work until it dies or the pool is closed."""
+        worker = WorkerProcess(seat.environment, seat.search_path, self._notify)
+        with self._changed:
+            seat.process = worker
+            if self._is_closed:
+                return
+        # Nothing competes with the first workers, because the server is not ready before they are.
+        worker.start(Start(self._warm_up.name, NICENESS, not is_first), WARM_UP_SECONDS)
+        with self._changed:
+            seat.worker, seat.failures, seat.trouble = worker, 0, ""
+            self._changed.notify_all()
+        while self._perform_next(worker):
+            pass
+
+    def _perform_next(self, worker: WorkerProcess) -> bool:
+        """Wait for work, and perform it. Return whether the worker can perform more.
+
+        In a function of its own, so that no variable keeps a picture while the worker is idle.
+        """
+        work = self._take(worker)
+        if work is None:
+            if not self._is_closed:
+                logger.warning("a worker process %s while it was idle; it is replaced", worker.death().reason)
+            return False
+        try:
+            self._finish(work, worker.perform(work.order, self._work_seconds))
+        except WorkerDied as death:
+            self._note_death(work, death)
+            return False
+        except Exception as error:  # noqa: BLE001 - the caller of the work raises it
+            # The arguments or the result cannot be pickled.
+            self._finish(work, Reply(error=error))
+        return True
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, worker: WorkerProcess) -> _Work | None:
+        """Wait for work for ``worker``. Return None if the worker has died or the pool is closed."""
+        with self._changed:
+            while not (self._is_closed or worker.has_exited):
+                work = self._next()
+                if work is not None:
+                    self._running.add(work)
+                    return work
+                self._changed.wait()
+            return None
+
+    def _next(self) -> _Work | None:
+        """Remove and return the next work that may begin now, or return None."""
+        while self._waiting and self._waiting[0].future.cancelled():
+            self._waiting.popleft()
+        if not self._waiting or any(work.is_suspect for work in self._running):
+            return None
+        if self._waiting[0].is_suspect and self._running:
+            return None
+        return self._waiting.popleft()
+
+    def _finish(self, work: _Work, reply: Reply) -> None:
+        with self._changed:
+            if self._is_closed:
+                return
+            self._running.discard(work)
+            self._changed.notify_all()
+        work.settle(reply)
+
+    def _note_death(self, work: _Work, death: WorkerDied) -> None:
+        """Let a work be tried again, alone, or let it fail if its worker has died too often."""
+        with self._changed:
+            self._running.discard(work)
+            if self._is_closed:
+                return
+            when = "during" if death.had_begun else "before"
+            logger.warning("a worker process %s %s %s; it is replaced", death.reason, when, work.order.name)
+            if not death.had_begun and work.false_starts < MOST_FALSE_STARTS:
+                work.false_starts += 1
+                self._waiting.appendleft(work)
+                self._changed.notify_all()
+                return
+            work.deaths += 1
+            # A worker that crashed may have run out of memory because of the work of other workers.
+            work.is_suspect = not death.took_too_long
+            if work.deaths < MOST_TRIES and not work.future.cancelled():
+                self._waiting.append(work)
+            self._changed.notify_all()
+        if work.deaths < MOST_TRIES:
+            return
+        work.settle(
+            Reply(error=work.pipeline.failure(f"{MOST_TRIES} workers failed; the last one {death.reason}"))
         )
 
+    def _note_failure(self, seat: _Seat, error: Exception) -> None:
+        """Note that a worker could not be started. If no worker can be started, let the waiting work fail."""
+        with self._changed:
+            if self._is_closed:
+                return
+            logger.warning("a worker process could not be started: %s", error, exc_info=error)
+            seat.failures += 1
+            seat.trouble = str(error)
+            lost: list[_Work] = []
+            if all(each.is_broken for each in self._seats):
+                lost, self._waiting = list(self._waiting), deque()
+            self._changed.notify_all()
+            if seat.is_broken:
+                self._changed.wait_for(lambda: self._is_closed, RETRY_SECONDS)
+        for work in lost:
+            work.settle(Reply(error=WorkerLost(f"no worker process can be started: {error}")))
 
-def _begin_worker(warm_up: Pipeline[[], None], server: int, every_s: float) -> None:
-    # Start this thread first, because the server may be killed during the warm-up, which takes seconds.
-    threading.Thread(target=_exit_with_server, args=(server, every_s), daemon=True).start()
-    # Ctrl-C is sent to the whole process group, but only the server may stop the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warm_up.resolve()()
+
+@dataclass(eq=False)
+class _Work:
+    """A work that waits or runs. Its future is only marked as running when its result is known."""
+
+    pipeline: Pipeline[..., Any]
+    order: Order
+    future: Future[Any] = field(default_factory=Future)
+    deaths: int = 0
+    false_starts: int = 0
+    is_suspect: bool = False
+
+    def settle(self, reply: Reply) -> None:
+        """Set the result or the exception, unless the future was cancelled."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if reply.error is None:
+            self.future.set_result(reply.result)
+        else:
+            self.future.set_exception(reply.error)
 
 
-def _exit_with_server(server: int, every_s: float) -> None:
-    """Exit this process when the server is gone.
+@dataclass(eq=False)
+class _Seat:
+    """The place of one worker, which is taken by one process after the other.
 
-    When the server dies, the id of this process's parent changes. A pipe to the server would not show that
-    the server has died: every worker holds both ends of the pipe, so the pipe would stay open.
+    Attributes
+    ----------
+    process : WorkerProcess or None
+        The current process.
+    worker : WorkerProcess or None
+        The current process, after its warm-up.
+    failures : int
+        Number of processes since the last success that could not be started.
+    trouble : str
+        Why the last process could not be started.
     """
-    while os.getppid() == server:
-        time.sleep(every_s)
-    os._exit(1)
+
+    thread: threading.Thread
+    environment: Mapping[str, str]
+    search_path: list[str]
+    process: WorkerProcess | None = None
+    worker: WorkerProcess | None = None
+    failures: int = 0
+    trouble: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether several processes in a row could not be started."""
+        return self.failures >= MOST_TRIES
 
 
-def _perform(pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a pipeline in the current process, which is a worker."""
-    return pipeline.resolve()(*args, **kwargs)
+def _end(seats: Iterable[_Seat]) -> None:
+    for seat in seats:
+        if seat.process is not None:
+            seat.process.kill()

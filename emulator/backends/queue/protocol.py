@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class WorkerLost(Exception):
+    """Worker processes died during the work, or the workers are stopped."""
+
+
+CLIENT_LEAVING: ContextVar[Callable[[], Coroutine[Any, Any, None]] | None] = ContextVar(
+    "CLIENT_LEAVING", default=None
+)
+"""Waits until the client of the current request has closed its connection. None if there is no request."""
+
+
+class ClientLeft(Exception):
+    """The client has closed its connection, so the work for its request was not begun."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +37,13 @@ class Pipeline(Generic[P, R]):
     ----------
     name : str
         Dotted path of the function, such as ``emulator.pipelines.reshape.reshape_picture``.
+    failure : callable
+        Returns the exception for a work during which two workers failed: they died, or took too long. The
+        argument is the reason. The input is most likely the cause, so the exception can say so.
     """
 
     name: str
+    failure: Callable[[str], Exception] = WorkerLost
 
     def resolve(self) -> Callable[P, R]:
         """Import and return the function. Only workers call this."""
@@ -44,7 +63,11 @@ class WorkQueue(Protocol):
 
     @property
     def is_warm(self) -> bool:
-        """Whether all workers have loaded the face core, which is the code and the models for faces."""
+        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
+
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the workers are not warm, as a sentence, or None if they are warm."""
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces.
@@ -64,15 +87,16 @@ class WorkQueue(Protocol):
         Raises
         ------
         WorkerLost
-            If a worker died twice during the same work, for example because memory ran out, or if the workers
-            are stopped.
+            If the workers are stopped, or no worker can be started.
+        ClientLeft
+            If the client of the request left before the work began.
         Exception
-            Any exception that the pipeline raises.
+            Any exception that the pipeline raises. If two workers failed during the work, the exception that
+            ``pipeline.failure`` returns.
         """
 
     async def close(self) -> None:
         """Stop the workers."""
 
-
-class WorkerLost(Exception):
-    """A worker process died, or the workers are stopped."""
+    def kill(self) -> None:
+        """Kill the workers at once, without waiting for anything."""
