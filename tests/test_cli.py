@@ -65,7 +65,13 @@ def test_serve_prints_a_banner_and_then_ready() -> None:
         out, err = process.communicate(timeout=30)
         assert time.monotonic() - began < 10
         assert out == ""
-        assert ready == {"ready": True, "face_core_warm": True, "hooks_run": True, "storage": None}
+        assert ready == {
+            "ready": True,
+            "face_core_warm": True,
+            "hooks_run": True,
+            "storage": None,
+            "workers": None,
+        }
         # One line for the one request, and none from libraries.
         assert [line.partition(" ")[2] for line in err.splitlines()] == [
             line.partition(" ")[2] for line in err.splitlines() if "GET /_emulator/ready" in line
