@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from emulator.face.mesh import Mesh
 from emulator.face.types import Points3, check_points
@@ -42,9 +43,7 @@ def write_obj(
     if normals.shape != mesh.vertices.shape:
         raise ValueError(f"normals must be {mesh.vertices.shape}, not {normals.shape}")
     lines = [f"mtllib {_name(material_library)}", f"o {_name(material)}"]
-    lines += _numbers("v", mesh.vertices)
-    lines += _numbers("vt", mesh.uv)
-    lines += _numbers("vn", normals)
+    lines += [_numbers("v", mesh.vertices), _numbers("vt", mesh.uv), _numbers("vn", normals)]
     lines.append(f"usemtl {material}")
     lines.append(_corners(*(t.astype(np.int32).tobytes() for t in (mesh.triangles, mesh.uv_triangles))))
     return "\n".join(lines) + "\n"
@@ -79,18 +78,53 @@ def _corners(triangles: bytes, uv_triangles: bytes) -> str:
     return "\n".join("f " + " ".join(f"{v}/{vt}/{vn}" for v, vt, vn in triangle) for triangle in corners)
 
 
-def _numbers(keyword: str, rows: NDArray[np.float64]) -> Iterator[str]:
-    written = map(_positional, rows.astype(np.float32).astype("U").reshape(-1).tolist())
-    for row in zip(*[written] * rows.shape[1], strict=True):
-        yield " ".join((keyword, *row))
+def _numbers(keyword: str, rows: NDArray[np.float64]) -> str:
+    """Return a line for each row: the keyword and the numbers.
+
+    pydantic_core writes a list of numbers several times as fast as Python or NumPy write single ones. It uses
+    exponents for tiny numbers, which some readers of OBJ do not support.
+    """
+    written = to_json(_shortest(rows.astype(np.float32)).tolist())[2:-2].decode("ascii")
+    lines = f"{keyword} " + written.replace("],[", f"\n{keyword} ").replace(",", " ") + "\n"
+    return _without_exponents(lines.replace(".0 ", " ").replace(".0\n", "\n"))[:-1]
 
 
-def _positional(number: str) -> str:
-    # NumPy formats a whole array ten times as fast as single numbers, with the same digits. But it can use
-    # exponents, which some readers of OBJ do not support.
-    if "e" in number:
-        return np.format_float_positional(np.float32(number), trim="-")
-    return number.removesuffix(".0")
+def _without_exponents(text: str) -> str:
+    # Exponents are rare. A regular expression would try every number.
+    end = 0
+    parts = []
+    while (at := text.find("e", end)) >= 0:
+        number = _NUMBER.match(text, max(text.rfind(" ", 0, at), text.rfind("\n", 0, at)) + 1)
+        if number is None:
+            raise ValueError(f"not a number: {text[at - 20 : at + 20]!r}")
+        parts += [
+            text[end : number.start()],
+            np.format_float_positional(np.float32(number[0]), trim="-"),
+        ]
+        end = number.end()
+    return "".join([*parts, text[end:]])
+
+
+_NUMBER = re.compile(r"[-+.0-9e]+")
+
+
+def _shortest(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the numbers with the fewest decimals that round to the same float32."""
+    given = numbers.reshape(-1)
+    exact = given.astype(np.float64)
+    found, left = exact.copy(), np.flatnonzero(np.abs(exact) < _LARGE)
+    for power in _POWERS:
+        near = np.rint(exact[left] * power) / power
+        is_same = near.astype(np.float32) == given[left]
+        found[left[is_same]] = near[is_same]
+        left = left[~is_same]
+    # The few others: NumPy writes single numbers slowly, but with any number of digits.
+    others = np.union1d(left, np.flatnonzero(np.abs(exact) >= _LARGE))
+    found[others] = given[others].astype("U").astype(np.float64)
+    return found.reshape(numbers.shape)
+
+
+_POWERS, _LARGE = 10.0 ** np.arange(12), 1e6
 
 
 def _name(name: str) -> str:
