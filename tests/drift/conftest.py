@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.queue.pool import WorkerPool
+from emulator.control.refusals import ControlApplication
 from emulator.drift.correction import Corrector
 from emulator.drift.exchange import Pace, Side
 from emulator.drift.run import Compared, compare
@@ -84,9 +85,8 @@ class Service:
 
 def _running(workers: WorkerPool, vendors: Mapping[str, Mapping[str, Any]]) -> Iterator[Service]:
     with running_server(Settings(credentials=LISTED, vendors=vendors), workers=workers) as listening:
-        # Starlette builds the stack when the server starts, and reads this attribute at every request.
-        bent = Bent(listening.app.middleware_stack)  # type: ignore[arg-type]  # set by now
-        listening.app.middleware_stack = bent
+        app = cast("ControlApplication", listening.app)
+        bent = app.dispatch = Bent(app.dispatch)
         yield Service(listening.base_url, bent)
 
 
