@@ -24,6 +24,9 @@ from emulator.settings import Settings
 
 __all__ = ["Listening", "running_server", "serve"]
 
+FINISH_AFTER_SECONDS = 0.5
+"""Real seconds until the rest of the start goes on in a thread. It would slow down the first response."""
+
 COLLECT_AFTER = 20_000
 """Number of new objects after which the garbage collector looks for unused cycles."""
 
@@ -79,7 +82,7 @@ async def serve(
         serving = asyncio.create_task(server.serve(sockets=[*plan.plain, *plan.control]))
         await _until_started(server, serving)
         listening = plan.listening(app)
-        finishing = asyncio.create_task(asyncio.to_thread(_finish_start, app))
+        finishing = asyncio.create_task(_finish_start(app))
         announcing = asyncio.create_task(_begin(listening, plan.settings, server.scripts, on_listening))
         server.beginning = announcing
         await asyncio.wait({serving, announcing}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,10 +91,10 @@ async def serve(
         await serving
         if access_log is not None:
             access_log.flush()
-        await finishing
-        announcing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await announcing
+        for task in (finishing, announcing):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 @contextlib.contextmanager
@@ -161,7 +164,13 @@ async def _begin(
         await on_listening(listening)
 
 
-def _finish_start(app: FastAPI) -> None:
+async def _finish_start(app: FastAPI) -> None:
+    """Finish the start when the first requests are likely to be answered."""
+    await asyncio.sleep(FINISH_AFTER_SECONDS)
+    await asyncio.to_thread(_add_routes, app)
+
+
+def _add_routes(app: FastAPI) -> None:
     """Add all routes that no request has needed yet, and start the garbage collector.
 
     The collector ignores what the start has created, and runs less often. Modules and models live as long as
