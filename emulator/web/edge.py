@@ -82,11 +82,26 @@ class Edge:
                 found.append(_Served(route, frozenset(operation.methods), limits))
         return found
 
+    @cached_property
+    def _by_path(self) -> dict[str, list[_Served]]:
+        """For each path without parameters, the routes that match it, in their order."""
+        plain = [served.route.path for served in self._served if not served.route.param_convertors]
+        return {path: [served for served in self._served if served.matches(path)] for path in plain}
+
+    @cached_property
+    def _with_parameters(self) -> list[_Served]:
+        return [served for served in self._served if served.route.param_convertors]
+
+    def _at(self, path: str) -> list[_Served]:
+        """Return the routes that match a path, in their order."""
+        found = self._by_path.get(path)
+        return [each for each in self._with_parameters if each.matches(path)] if found is None else found
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         exchange = exchange_of(scope)
         path, method = scope["path"], scope["method"]
-        here = [served for served in self._served if served.route.path_regex.match(path) is not None]
+        here = self._at(path)
         # Several operations can have the same path. The method decides which of them is called.
         called = next((served for served in here if method in served.methods), None)
         if here:
@@ -205,6 +220,10 @@ class _Served:
     route: APIRoute
     methods: frozenset[str]
     limits: _Limits
+
+    def matches(self, path: str) -> bool:
+        """Return whether the route has this path."""
+        return self.route.path_regex.match(path) is not None
 
     def select(self, scope: Scope) -> None:
         """Set the route and the parameters of the path in a request's scope."""

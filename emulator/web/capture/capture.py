@@ -278,5 +278,8 @@ def _body_of(scope: Mapping[str, Any], begin: bytes) -> Body:
     return PlainBody(content_type, begin)
 
 
-def _header(headers: Any, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    for key, value in headers:
+        if key == name or key.lower() == name:
+            return value.decode("latin-1")
+    return ""

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from emulator.vendors.perfectcorp.files.errors import STORE
@@ -45,7 +46,7 @@ class SignedRequest:
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
     """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds from ``now`` on."""
-    moment = datetime.fromtimestamp(now, UTC).strftime(DATE_FORMAT)
+    moment = _written(int(now // 1))
     # The parameters are sorted by name, as in the signature. All values are written as `urlencode` does.
     headers = "%3B".join(sorted([*request.headers, "host"]))
     query = (
@@ -54,6 +55,12 @@ def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float,
     )
     signature = _signature(request, query, secret)
     return f"{base_url.rstrip('/')}/{quote(request.key)}?{query}&X-Amz-Signature={signature}"
+
+
+@lru_cache(maxsize=64)
+def _written(second: int) -> str:
+    """Return a Unix time as S3 writes it. Many URLs are signed in the same second."""
+    return datetime.fromtimestamp(second, UTC).strftime(DATE_FORMAT)
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
