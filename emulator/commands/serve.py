@@ -114,7 +114,8 @@ def serve(
         _watch(process)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        # uvloop loses the first bytes of some connections that turn to TLS.
+        with asyncio.Runner(loop_factory=auto_loop_factory() if tls is None else None) as runner:
             runner.run(
                 serve_forever(
                     settings,
