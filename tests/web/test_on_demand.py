@@ -47,7 +47,8 @@ def test_routes_are_added_outside_of_the_event_loop() -> None:
     app.add_api_route("/loop", remember)
     with TestClient(app) as client:
         client.get("/loop")
-    assert added != loops
+    assert len(added) == len(loops) == 1
+    assert added[0] is not loops[0]
 
 
 def test_other_threads_wait_until_the_function_has_ended() -> None:
