@@ -1,4 +1,8 @@
-"""Work for workers that is short and notes its beginning and its end, instead of the pipelines."""
+"""Work for workers that is short and notes its beginning and its end, instead of the pipelines.
+
+The first note is written before the server hears that the work begins, and the last one after the server has
+been sent the result. So wherever a worker is killed, a work that had begun for the server has begun here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from emulator.backends.queue import worker
+from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.protocol import Pipeline
+from emulator.backends.queue.worker import Order
 from emulator.pipelines.options import ReshapedPicture, ReshapeOptions
 
 NOTES = "SHORT_WORK_NOTES"
@@ -20,17 +27,28 @@ def start() -> None:
     def resolve(_pipeline: Pipeline[..., Any]) -> Callable[..., Any]:
         return reshape
 
+    reply = worker._reply  # noqa: SLF001 - the notes must enclose the messages about a work
+
+    def reply_with_notes(channel: Channel, order: Order, *, is_announced: bool = False) -> None:
+        name = work_name(order.args[1])
+        note("began", name)
+        reply(channel, order, is_announced=is_announced)
+        note("ended", name)
+
     Pipeline.resolve = resolve  # type: ignore[method-assign, assignment]
+    worker._reply = reply_with_notes  # noqa: SLF001
     note("started", "-")
+
+
+def work_name(options: ReshapeOptions) -> str:
+    """Return a name for the work with ``options``."""
+    return f"{options.parameters.jaw * 100:.0f}-{options.parameters.cheekbones * 100:.0f}"
 
 
 def reshape(_data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     """Return the name of the work as the picture."""
-    name = f"{options.parameters.jaw * 100:.0f}-{options.parameters.cheekbones * 100:.0f}"
-    note("began", name)
     time.sleep(0.002 + 0.02 * (hash(options.parameters.jaw) % 7) / 7)
-    note("ended", name)
-    return ReshapedPicture(name.encode(), "jpeg", 1, 1)
+    return ReshapedPicture(work_name(options).encode(), "jpeg", 1, 1)
 
 
 def note(event: str, name: str) -> None:

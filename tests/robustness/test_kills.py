@@ -172,8 +172,8 @@ def run(victim: Victim, photo: bytes, *, server_kills: int, worker_kills: int) -
                 assert picture.decode() == tasks[task_id]
             else:
                 # Its worker was killed twice, by chance.
+                assert answer["error"] == "error_decode_image", answer
                 assert tasks[task_id] in deadly
-                assert answer["error"] == "error_decode_image"
         assert len(deadly) < TASKS // 20
     else:
         assert Counter(answer["task_status"] for answer in answers.values())["success"] >= TASKS - 5
