@@ -26,9 +26,10 @@ NUMPY_FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "AVX512_CLX": frozenset(_AVX512_SKX | {"avx512_vnni"}),
     "AVX512_CNL": frozenset(_AVX512_CNL),
     "AVX512_ICL": frozenset(_AVX512_ICL),
-    "AVX512_SPR": frozenset(_AVX512_ICL | {"avx512_fp16"}),
 }
 """numpy's names of the instruction sets beyond AVX2, with the processor flags that each needs.
+
+numpy also knows AVX512_SPR, but numpy 1.26 has no functions for it, and warns if it is disabled.
 
 https://numpy.org/doc/stable/reference/simd/build-options.html
 """

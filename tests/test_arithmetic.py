@@ -15,6 +15,8 @@ ICE_LAKE = SKYLAKE.replace(
     "avx512f avx512ifma avx512vbmi avx512_vnni avx512_vbmi2 avx512_bitalg avx512_vpopcntdq",
 )
 
+SAPPHIRE_RAPIDS = ICE_LAKE.replace("avx512f", "avx512f avx512_fp16")
+
 
 @pytest.mark.parametrize(
     ("cpuinfo", "beyond"),
@@ -22,6 +24,7 @@ ICE_LAKE = SKYLAKE.replace(
         (HASWELL, None),
         (SKYLAKE, "AVX512F AVX512CD AVX512_SKX"),
         (ICE_LAKE, "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"),
+        (SAPPHIRE_RAPIDS, "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"),
     ],
 )
 def test_processor_features_beyond_avx2_are_disabled(cpuinfo: str, beyond: str | None) -> None:
@@ -39,8 +42,8 @@ def test_other_processors_get_only_the_thread_limit(cpuinfo: str) -> None:
 @pytest.mark.skipif(not CPUINFO.is_file(), reason="only Linux lists the processor's features in a file")
 def test_numpy_accepts_the_variables_and_uses_no_avx512() -> None:
     program = (
-        "import numpy; features = numpy.core._multiarray_umath.__cpu_features__; "
-        "print([name for name in features if name.startswith('AVX512_') and features[name]])"
+        "from numpy.core._multiarray_umath import __cpu_dispatch__, __cpu_features__; "
+        "print([name for name in __cpu_dispatch__ if name.startswith('AVX512') and __cpu_features__[name]])"
     )
     done = subprocess.run(  # noqa: S603 - ourselves
         [sys.executable, "-W", "error", "-c", program],
