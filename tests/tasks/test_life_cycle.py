@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 from known_tasks import Known, Queue
 
+from emulator.backends.records import Record
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.job import Job, TaskFault
@@ -90,7 +91,7 @@ class Life(RuleBasedStateMachine):
         """Check every recorded state, including those between two steps of the test."""
         replace_ = records.replace
 
-        async def replace(kind: str, record: Any, document: Any) -> bool:
+        async def replace(kind: str, record: Any, document: Any) -> Record | None:
             try:
                 stored = await replace_(kind, record, document)
             except asyncio.CancelledError:
