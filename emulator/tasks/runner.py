@@ -52,6 +52,9 @@ RECHECK_SECONDS = 0.5
 """Seconds between checks whether another process has performed a task."""
 
 
+SWEEP_SECONDS = 3.0
+"""Real seconds between two searches for tasks that a killed replica should have ended."""
+
 ChangesOf = Callable[[], Awaitable[Sequence[Change]]]
 
 
@@ -160,6 +163,8 @@ class TaskRunner(Stateful):
         """Start the queue, and resume unfinished tasks."""
         await self._queue.start(self.perform)
         await self.resume()
+        if self._records.is_shared:
+            self._background.start(ALL_CREDENTIALS, self._sweep_on())
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
@@ -172,6 +177,21 @@ class TaskRunner(Stateful):
             elif not task.is_finished and self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
+
+    async def sweep(self) -> None:
+        """End the tasks that are due and whose work is done.
+
+        The replica that created a task ends it in time. Another one must do it if that replica was killed.
+        """
+        for record in await self._records.find(KIND, unset="finished_at"):
+            task = Task.from_document(record.document)
+            if task.state is TaskState.HELD and self._is_due(task):
+                await self._end(task.id)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await until_stored(self.sweep)
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
@@ -312,7 +332,10 @@ class TaskRunner(Stateful):
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        await until_stored(lambda: self._end(running.id, outcome))
+        exists = await until_stored(lambda: self._end(running.id, outcome))
+        if not exists and outcome.result is not None and job.discard is not None:
+            # A reset at another replica has deleted the task, and the results that were stored before.
+            await job.discard(replace(running, result=outcome.result))
         await self._notify()
 
     async def _begin(self, record: Record) -> Task | None:
@@ -386,31 +409,32 @@ class TaskRunner(Stateful):
             ending.result()
         return await self.find(task.id)
 
-    async def _end(self, task_id: str, outcome: Outcome | None = None) -> None:
+    async def _end(self, task_id: str, outcome: Outcome | None = None) -> bool:
         """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
 
         With ``outcome``, the work of the task is now done: hold the task with this outcome first, and do not
-        end it if it is not due.
+        end it if it is not due. Return whether the task exists.
         """
         async with self._lock(task_id):
             ended = None
             while ended is None:
                 record = await self._records.get(KIND, task_id)
                 if record is None:
-                    return
+                    return False
                 task = Task.from_document(record.document)
                 held = task if outcome is None else hold_once(task, outcome)
                 if held.held is None or self._is_paused(held.credential):
-                    return
+                    return True
                 if outcome is not None and not self._is_due(held):
                     if await self._records.replace(KIND, record, held.to_document()):
-                        return
+                        return True
                 else:
                     ended = await self._record_end(record, held, held.held)
             # Announce under the lock, so that the next holder of the lock finds the end already announced.
             job = self._jobs[ended.kind]
             if job.announce is not None:
                 await self._announce(ended, job.announce)
+        return True
 
     async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
         """Record the end of a task, with all that it costs. Return None if a record has changed meanwhile."""
