@@ -260,6 +260,11 @@ class TaskRunner(Stateful):
             found.append(Task.from_document(record.document))
         return found
 
+    async def count(self) -> dict[TaskState, int]:
+        """Return the number of tasks in each state, of all credentials."""
+        found = await self._records.tally(KIND, "state")
+        return {state: found.get(state, 0) for state in TaskState}
+
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
         record = await until_stored(lambda: self._records.get(KIND, task_id))

@@ -93,6 +93,9 @@ class Records(Protocol):
     async def find(self, kind: str, credential: str | None = None) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
 
