@@ -168,6 +168,8 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
+    # The metrics tell that the database is away, if it is.
+    app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
@@ -279,7 +281,7 @@ def _world(
         clock=clock,
         clocks=Clocks(clock, records),
         ids=ids,
-        request_ids=RequestIds(ids),
+        request_ids=RequestIds(ids, records),
         credentials=Credentials(
             records,
             settings.credentials,

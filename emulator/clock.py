@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -92,6 +93,11 @@ class Clock:
     def set(self, setting: Setting, credential: str = ALL_CREDENTIALS) -> None:
         """Set the clock of ``credential``, and wake all callers of ``wait_until``."""
         self._settings[credential] = setting
+        self._wake()
+
+    def replace(self, settings: Mapping[str, Setting]) -> None:
+        """Set the clocks of all credentials, and wake all callers of ``wait_until``."""
+        self._settings = dict(settings)
         self._wake()
 
     def freeze(self, credential: str = ALL_CREDENTIALS, at: float | None = None) -> None:

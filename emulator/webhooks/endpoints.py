@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -97,6 +98,7 @@ class Endpoints(Stateful):
             records, KIND, Endpoint.to_document, Endpoint.from_document
         )
         self.sources: dict[str, Source] = {}
+        self._adding = asyncio.Lock()
 
     def register(self, vendor: str, source: Source) -> None:
         """Add a vendor that sends webhooks.
@@ -190,17 +192,18 @@ class Endpoints(Stateful):
             secret = _new_secret(url, list(found.values()), drawn)
         for source in found.values():
             _check(url, secret, source)
-        number = await self._ids.draw(credential, KIND, 12)
-        # Do not await between the count and the put, so that concurrent calls cannot exceed the limit.
-        for name, source in found.items():
-            count = sum(endpoint.vendor in {name, EVERY_VENDOR} for endpoint in self.list(credential))
-            if count >= source.policy.most_endpoints:
-                raise EndpointRefused(
-                    url, f"the credential already has {count} endpoints, the largest number allowed"
-                )
-        of = next(iter(found)) if len(found) == 1 else EVERY_VENDOR
-        endpoint = Endpoint(f"ep_{number.hex()}", credential, of, url, secret, timestamps)
-        await self._cache.put(endpoint.id, credential, endpoint)
+        # Otherwise concurrent calls could exceed the limit.
+        async with self._adding:
+            for name, source in found.items():
+                count = sum(endpoint.vendor in {name, EVERY_VENDOR} for endpoint in self.list(credential))
+                if count >= source.policy.most_endpoints:
+                    raise EndpointRefused(
+                        url, f"the credential already has {count} endpoints, the largest number allowed"
+                    )
+            of = next(iter(found)) if len(found) == 1 else EVERY_VENDOR
+            number = await self._ids.draw(credential, KIND, 12)
+            endpoint = Endpoint(f"ep_{number.hex()}", credential, of, url, secret, timestamps)
+            await self._cache.put(endpoint.id, credential, endpoint)
         return endpoint
 
     async def remove(self, endpoint_id: str) -> bool:

@@ -31,7 +31,9 @@ class Clocks(Stateful):
 
     def __init__(self, clock: Clock, records: Records) -> None:
         self._clock = clock
-        self._cache: RecordCache[Setting] = RecordCache(records, "clock", Setting.to_document, _setting)
+        self._cache: RecordCache[Setting] = RecordCache(
+            records, "clock", Setting.to_document, _setting, self._set_all
+        )
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -46,9 +48,7 @@ class Clocks(Stateful):
     async def load(self) -> None:
         """Set every clock with a stored setting to that setting, and reset all other clocks."""
         await self._cache.load()
-        self._clock.forget()
-        for credential, entry in self._cache.items().items():
-            self._clock.set(entry.value, credential)
+        self._set_all()
 
     async def keep(self, credential: str) -> None:
         """Store the current setting of a credential's clock."""
@@ -58,3 +58,6 @@ class Clocks(Stateful):
         """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""
         self._clock.forget(credential)
         await self._cache.forget(credential)
+
+    def _set_all(self) -> None:
+        self._clock.replace({key: entry.value for key, entry in self._cache.items().items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -92,8 +93,7 @@ class Lifetimes(Stateful):
             If a lifetime does not exist, or its value is invalid. In this case, no lifetime is set.
         """
         for vendor, mine in self.check(wanted).items():
-            key = _key(vendor, credential)
-            await self._cache.put(key, credential, {**(self._cache.get(key) or {}), **mine})
+            await self._cache.change(_key(vendor, credential), credential, partial(_with, mine))
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -137,6 +137,12 @@ class Lifetimes(Stateful):
             wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             raise LifetimeRefused(vendor, wrong) from error
         return {name: getattr(settings, name) for name in wanted}
+
+
+def _with(
+    added: Mapping[str, Lifetime], before: Mapping[str, Lifetime] | None
+) -> Mapping[str, Lifetime] | None:
+    return {**(before or {}), **added}
 
 
 def _key(vendor: str, credential: str) -> str:

@@ -314,10 +314,13 @@ def test_the_metrics_are_served_while_the_database_is_away(
 ) -> None:
     assert emulator.samples()["database_up"] == 1
 
-    async def away(_kind: str, _member: str) -> NoReturn:
+    async def away(*_arguments: object) -> NoReturn:
         raise StoreUnavailable("the database is away")
 
-    monkeypatch.setattr(emulator.server.app.state.world.records, "tally", away)
+    app = emulator.server.app
+    monkeypatch.setattr(app, "catch_up", away)
+    monkeypatch.setattr(app.state.world.records, "tally", away)
+    assert emulator.client.get("/_emulator/tasks").status_code == 503
     found = emulator.samples()
     assert found["database_up"] == 0
     assert [name for name in found if name.startswith("tasks")] == []

@@ -1,5 +1,33 @@
 """The database: small JSON documents, each under a key, and counters."""
 
-from emulator.backends.records.protocol import Counter, Document, Record, Records, StoreUnreadable
+from emulator.backends.records.protocol import (
+    Change,
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Heard,
+    Put,
+    Record,
+    Records,
+    Remove,
+    Replace,
+    StoreUnreadable,
+)
 
-__all__ = ["Counter", "Document", "Record", "Records", "StoreUnreadable"]
+__all__ = [
+    "Change",
+    "CountUp",
+    "Counter",
+    "Create",
+    "Document",
+    "Enqueue",
+    "Heard",
+    "Put",
+    "Record",
+    "Records",
+    "Remove",
+    "Replace",
+    "StoreUnreadable",
+]

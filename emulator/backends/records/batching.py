@@ -23,24 +23,68 @@ class Result:
     rowcount: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Statement:
-    """A statement or script, and the future of its result."""
+@dataclass(frozen=True)
+class Statement:
+    """A statement with its parameters. If ``must_change`` is true, it must change at least one row."""
 
     sql: str
-    parameters: Sequence[Any]
-    is_script: bool
-    future: asyncio.Future[Result]
+    parameters: Sequence[Any] = ()
+    must_change: bool = False
 
     def run(self, connection: sqlite3.Connection) -> Result:
-        if self.is_script:
-            connection.executescript(self.sql)
-            return Result([], -1)
+        """Run the statement."""
         cursor = connection.execute(self.sql, self.parameters)
         return Result(cursor.fetchall(), cursor.rowcount)
 
 
-_Outcome = tuple[_Statement, "Result | BaseException"]
+class NothingChanged(Exception):
+    """A statement that must change a row changed none, so all statements of its group were undone."""
+
+
+@dataclass(frozen=True)
+class _Script:
+    """Several statements, which begin and commit their own transaction."""
+
+    sql: str
+
+    def run(self, connection: sqlite3.Connection) -> Result:
+        connection.executescript(self.sql)
+        return Result([], -1)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Statements that all succeed, or are all undone."""
+
+    statements: Sequence[Statement]
+
+    def run(self, connection: sqlite3.Connection) -> Result:
+        # Outside of a transaction, a savepoint begins one.
+        connection.execute("SAVEPOINT together")
+        try:
+            self._run_all(connection)
+        except (sqlite3.IntegrityError, NothingChanged):
+            connection.execute("ROLLBACK TO together")
+            connection.execute("RELEASE together")
+            raise
+        connection.execute("RELEASE together")
+        return Result([], -1)
+
+    def _run_all(self, connection: sqlite3.Connection) -> None:
+        for statement in self.statements:
+            if statement.run(connection).rowcount == 0 and statement.must_change:
+                raise NothingChanged
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Something to run, and the future of its result."""
+
+    work: Statement | _Script | _Group
+    future: asyncio.Future[Result]
+
+
+_Outcome = tuple[_Order, "Result | BaseException"]
 
 
 class BatchingConnection:
@@ -50,13 +94,13 @@ class BatchingConnection:
     one transaction, and their calls return after its commit. A commit and a hand-over between threads take
     several times as long as a small statement, so concurrent calls gain most of this time.
 
-    A statement that fails does not affect others. If the transaction fails, each of its statements runs
-    again, alone.
+    A statement that fails does not affect others, except those of its own group. If the transaction fails,
+    each of its statements and groups runs again, alone.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._waiting: SimpleQueue[_Statement | None] = SimpleQueue()
+        self._waiting: SimpleQueue[_Order | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
@@ -70,68 +114,78 @@ class BatchingConnection:
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
         """Run a statement."""
-        return await self._run(sql, parameters, is_script=False)
+        return await self._run(Statement(sql, parameters))
 
     async def execute_fetchall(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run a statement, and return its rows."""
-        return (await self._run(sql, parameters, is_script=False)).rows
+        return (await self._run(Statement(sql, parameters))).rows
+
+    async def execute_together(self, statements: Sequence[Statement]) -> None:
+        """Run statements, and undo all of them if one fails.
+
+        Raises
+        ------
+        NothingChanged
+            If a statement that must change a row changed none.
+        """
+        await self._run(_Group(statements))
 
     async def executescript(self, script: str) -> None:
         """Run several statements, which begin and commit their own transaction. Undo them after an error."""
-        await self._run(script, (), is_script=True)
+        await self._run(_Script(script))
 
     async def close(self) -> None:
         """Run all waiting statements, and close the file."""
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _run(self, sql: str, parameters: Sequence[Any], *, is_script: bool) -> Result:
+    async def _run(self, work: Statement | _Script | _Group) -> Result:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Statement(sql, parameters, is_script, future))
+        self._waiting.put(_Order(work, future))
         return await future
 
     def _work(self) -> None:
         """Run statements until ``close`` is called."""
         is_open = True
         while is_open:
-            batch: list[_Statement] = []
+            batch: list[_Order] = []
             while len(batch) < MOST_STATEMENTS and (not batch or not self._waiting.empty()):
-                statement = self._waiting.get()
-                if statement is None:
+                order = self._waiting.get()
+                if order is None:
                     is_open = False
                     break
-                batch.append(statement)
+                batch.append(order)
             for outcomes in self._outcomes(batch):
                 _deliver(outcomes)
         self._connection.close()
 
-    def _outcomes(self, batch: Sequence[_Statement]) -> list[list[_Outcome]]:
+    def _outcomes(self, batch: Sequence[_Order]) -> list[list[_Outcome]]:
         """Run a batch, and return the outcomes in the order of the statements."""
-        if len(batch) > 1 and not any(statement.is_script for statement in batch):
+        if len(batch) > 1 and not any(isinstance(order.work, _Script) for order in batch):
             together = self._together(batch)
             if together is not None:
                 return [together]
-        return [[(statement, self._alone(statement))] for statement in batch]
+        return [[(order, self._alone(order))] for order in batch]
 
-    def _together(self, batch: Sequence[_Statement]) -> list[_Outcome] | None:
+    def _together(self, batch: Sequence[_Order]) -> list[_Outcome] | None:
         """Run a batch in one transaction. If the transaction fails, undo it and return None."""
         try:
             self._connection.execute("BEGIN")
             outcomes: list[_Outcome] = []
-            for statement in batch:
+            for order in batch:
                 try:
-                    outcomes.append((statement, statement.run(self._connection)))
-                except sqlite3.IntegrityError as error:
-                    outcomes.append((statement, error))
+                    outcomes.append((order, order.work.run(self._connection)))
+                except (sqlite3.IntegrityError, NothingChanged) as error:
+                    outcomes.append((order, error))
             self._connection.execute("COMMIT")
         except Exception:  # noqa: BLE001 - a call gets the error when its statement runs alone
             self._undo()
             return None
         return outcomes
 
-    def _alone(self, statement: _Statement) -> Result | BaseException:
+    def _alone(self, order: _Order) -> Result | BaseException:
         try:
-            return statement.run(self._connection)
+            return order.work.run(self._connection)
         except Exception as error:  # noqa: BLE001 - the call gets the error
             self._undo()
             return error
@@ -155,10 +209,10 @@ def _deliver(outcomes: Sequence[_Outcome]) -> None:
 
 
 def _resolve(outcomes: Sequence[_Outcome]) -> None:
-    for statement, outcome in outcomes:
-        if statement.future.done():
+    for order, outcome in outcomes:
+        if order.future.done():
             continue  # the caller was cancelled
         if isinstance(outcome, BaseException):
-            statement.future.set_exception(outcome)
+            order.future.set_exception(outcome)
         else:
-            statement.future.set_result(outcome)
+            order.future.set_result(outcome)

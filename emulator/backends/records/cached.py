@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from emulator.backends.records.protocol import Counter, Document, Record, Records
+from emulator.backends.records.protocol import (
+    Change,
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Heard,
+    Put,
+    Record,
+    Records,
+    Remove,
+    Replace,
+)
 
 T = TypeVar("T")
+
+_Place = tuple[str, str]
+"""The kind and the key of a document."""
 
 MOST_DOCUMENTS = 2000
 """Number of documents in the cache."""
 
 
 class CachedRecords:
-    """A database of which this process is the only writer, with the last read documents in memory.
+    """A database with the last read documents in memory.
 
-    ``get`` answers from memory if the document, or its absence, was read after the last write to it. All
-    other methods use the database. Documents in the cache are shared, so nobody may change them.
+    ``get`` answers from memory if the document, or its absence, was read after the last write to it, as far
+    as this process knows: ``catch_up`` makes it know the writes of others. All other methods use the
+    database. Documents in the cache are shared, so nobody may change them.
     """
 
     def __init__(self, records: Records, most_documents: int = MOST_DOCUMENTS) -> None:
@@ -27,20 +44,27 @@ class CachedRecords:
         self._found: OrderedDict[tuple[str, str], Record | None] = OrderedDict()
         # Increases when a write starts and when it ends. A read that a write has overlapped is not kept.
         self._writes = 0
+        self._kinds: set[str] = set()
 
-    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a new document."""
-        await self._write(self._records.create(kind, key, credential, document), kind, key)
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can use the database at the same time."""
+        return self._records.is_shared
 
-    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any existing document of the same kind and key."""
-        await self._write(self._records.put(kind, key, credential, document), kind, key)
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a new document, and return it."""
+        return await self._write(self._records.create(kind, key, credential, document), {(kind, key)})
+
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a document, replace any existing document of the same kind and key, and return it."""
+        return await self._write(self._records.put(kind, key, credential, document), {(kind, key)})
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         if (kind, key) in self._found:
             self._found.move_to_end((kind, key))
             return self._found[kind, key]
+        self._listen(kind)
         before = self._writes
         found = await self._records.get(kind, key)
         if self._writes == before:
@@ -49,13 +73,21 @@ class CachedRecords:
                 self._found.popitem(last=False)
         return found
 
-    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` instead of ``record``, and return whether this succeeded."""
-        return await self._write(self._records.replace(kind, record, document), kind, record.key)
+    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
+        """Store ``document`` instead of ``record``. Return the new record, or None if this failed."""
+        return await self._write(self._records.replace(kind, record, document), {(kind, record.key)})
 
-    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
+    async def write(self, changes: Sequence[Change]) -> bool:
+        """Make all changes in one transaction, and return whether this succeeded."""
+        return await self._write(
+            self._records.write(changes), [place for place in map(_place, changes) if place is not None]
+        )
+
+    async def find(
+        self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
+    ) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
-        return await self._records.find(kind, credential)
+        return await self._records.find(kind, credential, after=after, unset=unset)
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
         """Return the number of documents of a kind for each value of a member, which is a text."""
@@ -63,11 +95,24 @@ class CachedRecords:
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
-        return await self._write(self._records.delete(kind, key), kind, key)
+        return await self._write(self._records.delete(kind, key), {(kind, key)})
 
-    async def count_up(self, name: str, credential: str = "") -> int:
-        """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
-        return await self._records.count_up(name, credential)
+    async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
+        """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+        return await self._records.count_up(name, credential, by)
+
+    async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
+        """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
+        return await self._records.counters(prefix, credential)
+
+    def listen(self, kind: str, heard: Heard) -> None:
+        """Call ``heard`` when a document of a kind may have changed."""
+        self._listen(kind)
+        self._records.listen(kind, heard)
+
+    async def catch_up(self) -> None:
+        """Learn of all changes that any process has made before this call."""
+        await self._records.catch_up()
 
     async def forget(self, credential: str | None) -> None:
         """Delete the documents and counters of ``credential``, or all if it is None."""
@@ -94,22 +139,46 @@ class CachedRecords:
         self._found.clear()
         await self._records.close()
 
-    async def _write(self, write: Awaitable[T], kind: str | None = None, key: str = "") -> T:
-        """Perform a write to one document, or to all if ``kind`` is None.
+    async def _write(self, write: Awaitable[T], places: Collection[_Place] | None = None) -> T:
+        """Perform a write to some documents, or to all if ``places`` is None.
 
-        The document leaves the cache before the write starts, and again when it has ended. If the caller is
+        The documents leave the cache before the write starts, and again when it has ended. If the caller is
         cancelled, the write goes on. A read that starts later waits for it, because the database performs
         statements in order.
         """
-        self._drop(kind, key)
+        self._drop(places)
         try:
             return await write
         finally:
-            self._drop(kind, key)
+            self._drop(places)
 
-    def _drop(self, kind: str | None, key: str) -> None:
+    def _drop(self, places: Collection[_Place] | None) -> None:
         self._writes += 1
-        if kind is None:
+        if places is None:
             self._found.clear()
         else:
-            self._found.pop((kind, key), None)
+            for place in places:
+                self._found.pop(place, None)
+
+    def _listen(self, kind: str) -> None:
+        """Let ``catch_up`` drop the documents of a kind that other processes have changed."""
+        if kind in self._kinds:
+            return
+        self._kinds.add(kind)
+
+        async def heard(key: str | None) -> None:
+            self._drop(None if key is None else {(kind, key)})
+
+        # The first listener of a kind is this one, so that the others read what is new.
+        self._records.listen(kind, heard)
+
+
+def _place(change: Change) -> _Place | None:
+    """Return the kind and the key of the document that a change concerns, or None for a counter or task."""
+    match change:
+        case Create() | Put():
+            return change.kind, change.key
+        case Replace() | Remove():
+            return change.kind, change.record.key
+        case CountUp() | Enqueue():
+            return None

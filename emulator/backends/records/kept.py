@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
-from emulator.backends.records.protocol import Records
+from emulator.backends.records.protocol import Record, Records, Remove
 from emulator.backends.stateful import Check, Stateful
-from emulator.backends.unavailable import StoreUnavailable
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A cached value, and the credential that the value belongs to."""
+    """A cached value, the credential that the value belongs to, and the stored record."""
 
     credential: str
     value: T
+    record: Record
 
 
 class RecordCache(Stateful, Generic[T]):
-    """All documents of one kind, as Python values in memory. Changes are also written to the database.
+    """All documents of one kind, as Python values in memory. Changes are written to the database first.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ class RecordCache(Stateful, Generic[T]):
         Kind of the documents.
     encode, decode : callables
         ``encode`` converts a value to a JSON object, and ``decode`` converts it back.
+    changed : callable, optional
+        Called after another process has changed values.
     """
 
     def __init__(
@@ -40,13 +44,17 @@ class RecordCache(Stateful, Generic[T]):
         kind: str,
         encode: Callable[[T], Mapping[str, Any]],
         decode: Callable[[Mapping[str, Any]], T],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._records = records
         self.kind = kind
         self._encode = encode
         self.decode = decode
+        self._changed_elsewhere = changed
         self._entries: dict[str, Entry[T]] = {}
         self._changed: list[dict[str, Entry[T] | None]] = []
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        records.listen(kind, self._hear)
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -64,7 +72,7 @@ class RecordCache(Stateful, Generic[T]):
             found = await self._records.find(self.kind)
         finally:
             self._changed.remove(changed)
-        entries = {record.key: Entry(record.credential, self.decode(record.document)) for record in found}
+        entries = {record.key: self._entry(record) for record in found}
         for key, entry in changed.items():
             if entry is None:
                 entries.pop(key, None)
@@ -83,28 +91,32 @@ class RecordCache(Stateful, Generic[T]):
 
     async def put(self, key: str, credential: str, value: T) -> None:
         """Store a value, and replace any existing value under ``key``."""
-        entry = Entry(credential, value)
-        before = self._entries.get(key)
-        self._entries[key] = entry
-        self._note(key, entry)
-        try:
-            await self._records.put(self.kind, key, credential, self._encode(value))
-        except StoreUnavailable:
-            if self._entries.get(key) is entry:
-                self._take_back(key, before)
-            raise
+        async with self._lock(key):
+            record = await self._records.put(self.kind, key, credential, self._encode(value))
+            self._set(key, Entry(credential, value, record))
+
+    async def change(self, key: str, credential: str, change: Callable[[T | None], T | None]) -> T | None:
+        """Replace the value under ``key`` by the result of ``change``, and return the result.
+
+        ``change`` gets None if there is no value. If it returns None, the value is deleted. No other change
+        happens between the call of ``change`` and the write: if the value was changed meanwhile, ``change``
+        is called again with the new value.
+        """
+        async with self._lock(key):
+            while True:
+                entry = self._entries.get(key)
+                before = None if entry is None else entry.value
+                after = change(before)
+                if after == before or await self._exchange(key, credential, entry, after):
+                    return after
+                await self._read(key)
 
     async def delete(self, key: str) -> bool:
         """Delete the value under ``key``, and return whether it existed."""
-        before = self._entries.pop(key, None)
-        self._note(key, None)
-        try:
-            await self._records.delete(self.kind, key)
-        except StoreUnavailable:
-            if key not in self._entries:
-                self._take_back(key, before)
-            raise
-        return before is not None
+        async with self._lock(key):
+            existed = await self._records.delete(self.kind, key)
+            self._set(key, None)
+        return existed
 
     async def forget(self, credential: str | None = None) -> None:
         """Delete the values of ``credential``, or all values if it is None."""
@@ -112,14 +124,60 @@ class RecordCache(Stateful, Generic[T]):
             if credential is None or entry.credential == credential:
                 await self.delete(key)
 
-    def _take_back(self, key: str, before: Entry[T] | None) -> None:
-        """Undo a change that could not be written."""
-        if before is None:
-            self._entries.pop(key, None)
-        else:
-            self._entries[key] = before
-        self._note(key, before)
+    async def _exchange(self, key: str, credential: str, entry: Entry[T] | None, after: T | None) -> bool:
+        """Write ``after`` instead of ``entry``. Return whether the stored value was still ``entry``."""
+        if entry is None and after is not None:
+            try:
+                record = await self._records.create(self.kind, key, credential, self._encode(after))
+            except KeyError:
+                return False
+            self._set(key, Entry(credential, after, record))
+        elif entry is not None and after is None:
+            if not await self._records.write([Remove(self.kind, entry.record)]):
+                return False
+            self._set(key, None)
+        elif entry is not None and after is not None:
+            replaced = await self._records.replace(self.kind, entry.record, self._encode(after))
+            if replaced is None:
+                return False
+            self._set(key, Entry(entry.credential, after, replaced))
+        return True
 
-    def _note(self, key: str, entry: Entry[T] | None) -> None:
+    async def _hear(self, key: str | None) -> None:
+        """Read what another process has changed: the value under ``key``, or all values if it is None."""
+        if key is None:
+            await self.load()
+        else:
+            async with self._lock(key):
+                await self._read(key)
+        self._changed_elsewhere()
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        """Return the lock that a change of the value under ``key`` holds.
+
+        So the last change in the database is also the last one in memory. And a change that another process
+        overtakes must start again, so at least the changes of this process wait for each other.
+        """
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    async def _read(self, key: str) -> None:
+        record = await self._records.get(self.kind, key)
+        self._set(key, None if record is None else self._entry(record))
+
+    def _entry(self, record: Record) -> Entry[T]:
+        return Entry(record.credential, self.decode(record.document), record)
+
+    def _set(self, key: str, entry: Entry[T] | None) -> None:
+        """Keep an entry, unless a newer one is kept already."""
+        now = self._entries.get(key)
+        if entry is None:
+            self._entries.pop(key, None)
+        elif now is None or _age(now) <= _age(entry):
+            self._entries[key] = entry
         for changed in self._changed:
             changed[key] = entry
+
+
+def _age(entry: Entry[Any]) -> tuple[int, int]:
+    """Return a tuple by which the versions of a document under one key can be compared."""
+    return entry.record.serial, entry.record.version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,6 +49,70 @@ class Counter:
     value: int
 
 
+@dataclass(frozen=True)
+class Create:
+    """Stores a new document. If the key exists, `Records.write` raises KeyError."""
+
+    kind: str
+    key: str
+    credential: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Put:
+    """Stores a document, and replaces any existing document of the same kind and key."""
+
+    kind: str
+    key: str
+    credential: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Stores ``document`` instead of ``record``, which must not have changed since it was read."""
+
+    kind: str
+    record: Record
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Deletes ``record``, which must not have changed since it was read."""
+
+    kind: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class CountUp:
+    """Adds ``by`` to a counter of a credential."""
+
+    name: str
+    credential: str
+    by: int = 1
+
+
+@dataclass(frozen=True)
+class Enqueue:
+    """Adds a task to the queue, if the queue is in the same database.
+
+    ``waits`` says whether the task mostly waits for other servers, so that many such tasks can run at once.
+    """
+
+    task_id: str
+    waits: bool = False
+
+
+Change = Create | Put | Replace | Remove | CountUp | Enqueue
+"""A change that `Records.write` makes together with others."""
+
+Heard = Callable[[str | None], Awaitable[None]]
+"""Called with the key of a document that may have changed, or with None if any document may have changed."""
+
+
 class StoreUnreadable(Exception):
     """The stored data is damaged, has another format, or was not written by the emulator."""
 
@@ -66,11 +130,17 @@ class Records(Protocol):
 
     A document is a JSON object. Each document or counter belongs to a credential, or to none (""). A key is
     unique among all documents of a kind, across credentials. A name is unique among the counters of a
-    credential. Every call is atomic. A full or failing disk raises StoreUnavailable.
+    credential. Every call is atomic. A database that cannot be used now raises StoreUnavailable.
+
+    Other processes, called replicas, can use the same database, if the database supports this.
     """
 
-    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a new document.
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can use the database at the same time."""
+
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a new document, and return it.
 
         Raises
         ------
@@ -78,20 +148,43 @@ class Records(Protocol):
             If the key already exists.
         """
 
-    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any existing document of the same kind and key."""
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a document, replace any existing document of the same kind and key, and return it."""
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
 
-    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` instead of ``record``, and return whether this succeeded.
+    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
+        """Store ``document`` instead of ``record``, and return the new record.
 
-        This fails if the stored document was changed or deleted since ``record`` was read.
+        Return None, and change nothing, if the stored document was changed or deleted since ``record`` was
+        read.
         """
 
-    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
+    async def write(self, changes: Sequence[Change]) -> bool:
+        """Make all changes in one transaction, and return whether this succeeded.
+
+        Return False, and change nothing, if a document to replace or to remove was changed or deleted since
+        it was read.
+
+        Raises
+        ------
+        KeyError
+            If the key of a document to create already exists. In this case, nothing is changed.
+        """
+
+    async def find(
+        self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
+    ) -> list[Record]:
+        """Return the documents of a kind, oldest first, of ``credential`` or of all credentials.
+
+        Parameters
+        ----------
+        after : int
+            Only documents with higher serial numbers are returned.
+        unset : str, optional
+            Only documents in which this member is null or missing are returned.
+        """
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
         """Return the number of documents of a kind for each value of a member, which is a text."""
@@ -99,11 +192,30 @@ class Records(Protocol):
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
 
-    async def count_up(self, name: str, credential: str = "") -> int:
-        """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
+    async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
+        """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+
+    async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
+        """Return the counters whose name begins with ``prefix``, sorted by name and credential.
+
+        If ``credential`` is given, return only its counters.
+        """
 
     async def forget(self, credential: str | None) -> None:
-        """Delete the documents and counters of ``credential``, or all if None. Counters restart at 1."""
+        """Delete the documents and counters of ``credential``, or all if None. Counters restart at 0."""
+
+    def listen(self, kind: str, heard: Heard) -> None:
+        """Call ``heard`` when another process, or this one, may have changed a document of a kind.
+
+        A database that only one process can use calls it never.
+        """
+
+    async def catch_up(self) -> None:
+        """Call the listeners for all changes that any process has made before this call.
+
+        Changes count from the time when the method that makes them has returned. Afterwards, what listeners
+        keep in memory is as new as the database was when this method was called.
+        """
 
     def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,21 @@ import aiosqlite
 import anyio.to_thread
 
 from emulator.backends.private import make_private_folder, open_private
-from emulator.backends.records.batching import BatchingConnection
-from emulator.backends.records.protocol import Counter, Document, Record, StoreUnreadable
+from emulator.backends.records.batching import BatchingConnection, NothingChanged, Statement
+from emulator.backends.records.protocol import (
+    Change,
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Heard,
+    Put,
+    Record,
+    Remove,
+    Replace,
+    StoreUnreadable,
+)
 from emulator.backends.unavailable import store_errors
 
 SCHEMA = """
@@ -52,6 +65,20 @@ USED = {
 """A statement for each table that fails if the table lacks a column or a unique key."""
 
 COLUMNS = "key, credential, document, position, version"
+
+_INSERT = "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)"
+_UPSERT = (
+    f"{_INSERT} ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
+    "document = excluded.document, version = version + 1"
+)
+_UPDATE = (
+    "UPDATE records SET document = ?, version = version + 1 WHERE kind = ? AND position = ? AND version = ?"
+)
+_DELETE = "DELETE FROM records WHERE kind = ? AND position = ? AND version = ?"
+_COUNT_UP = (
+    "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?) "
+    "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value"
+)
 
 
 class SqliteRecords:
@@ -118,24 +145,31 @@ class SqliteRecords:
             raise RuntimeError("the records are not open: the application's lifespan has not started")
         return self._opened
 
-    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a new document."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can use the database: no."""
+        return False
+
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a new document, and return it."""
+        text = json.dumps(document)
         try:
-            await self._execute(
-                "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
-                (kind, key, credential, json.dumps(document)),
+            rows = await self._fetch(
+                f"{_INSERT} RETURNING position",
+                (kind, key, credential, text),
             )
         except aiosqlite.IntegrityError as error:
             raise KeyError(key) from error
+        ((position,),) = rows
+        return Record(key, credential, document, position, 1)
 
-    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        """Store a document, and replace any existing document of the same kind and key."""
-        await self._execute(
-            "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
-            "document = excluded.document, version = version + 1",
-            (kind, key, credential, json.dumps(document)),
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        """Store a document, replace any existing document of the same kind and key, and return it."""
+        rows = await self._fetch(
+            f"{_UPSERT} RETURNING position, version", (kind, key, credential, json.dumps(document))
         )
+        ((position, version),) = rows
+        return Record(key, credential, document, position, version)
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
@@ -145,21 +179,33 @@ class SqliteRecords:
         )
         return next((_record(row) for row in rows), None)
 
-    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> bool:
-        """Store ``document`` instead of ``record``, and return whether this succeeded."""
-        changed = await self._execute(
-            "UPDATE records SET document = ?, version = version + 1 "
-            "WHERE kind = ? AND position = ? AND version = ?",
-            (json.dumps(document), kind, record.serial, record.version),
-        )
-        return changed == 1
+    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
+        """Store ``document`` instead of ``record``. Return the new record, or None if this failed."""
+        changed = await self._execute(_UPDATE, (json.dumps(document), kind, record.serial, record.version))
+        return _next(record, document) if changed == 1 else None
 
-    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
+    async def write(self, changes: Sequence[Change]) -> bool:
+        """Make all changes in one transaction, and return whether this succeeded."""
+        statements = [_statement(change) for change in changes if not isinstance(change, Enqueue)]
+        with store_errors():
+            try:
+                await self._connection.execute_together(statements)
+            except NothingChanged:
+                return False
+            except sqlite3.IntegrityError as error:
+                raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
+        return True
+
+    async def find(
+        self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
+    ) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
         rows = await self._fetch(
             f"SELECT {COLUMNS} FROM records "  # noqa: S608 - a constant
-            "WHERE kind = ? AND credential = coalesce(?, credential) ORDER BY position",
-            (kind, credential),
+            "WHERE kind = ? AND credential = coalesce(?, credential) AND position > ?"
+            + (" AND json_extract(document, '$.' || ?) IS NULL" if unset else "")
+            + " ORDER BY position",
+            (kind, credential, after, unset) if unset else (kind, credential, after),
         )
         found = list(rows)
         if len(found) < LARGE_RESULT:
@@ -175,14 +221,25 @@ class SqliteRecords:
         """Delete a document, and return whether it existed."""
         return await self._execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key)) == 1
 
-    async def count_up(self, name: str, credential: str = "") -> int:
-        """Increment a counter of a credential, and return its new value: 1, 2, 3 ..."""
-        rows = await self._fetch(
-            "INSERT INTO counters (name, credential, value) VALUES (?, ?, 1) "
-            "ON CONFLICT (name, credential) DO UPDATE SET value = value + 1 RETURNING value",
-            (name, credential),
-        )
+    async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
+        """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+        rows = await self._fetch(f"{_COUNT_UP} RETURNING value", (name, credential, by))
         return int(next(iter(rows))[0])
+
+    async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
+        """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
+        rows = await self._fetch(
+            "SELECT name, credential, value FROM counters "
+            "WHERE substr(name, 1, ?) = ? AND credential = coalesce(?, credential) ORDER BY name, credential",
+            (len(prefix), prefix, credential),
+        )
+        return [Counter(*row) for row in rows]
+
+    def listen(self, kind: str, heard: Heard) -> None:
+        """Do nothing, because only this process changes the database."""
+
+    async def catch_up(self) -> None:
+        """Do nothing, because only this process changes the database."""
 
     async def forget(self, credential: str | None) -> None:
         """Delete the documents and counters of ``credential``, or all if it is None."""
@@ -270,6 +327,26 @@ def _tally(path: Path, kind: str, member: str) -> dict[str, int]:
     with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
         query = "SELECT json_extract(document, ?), count(*) FROM records WHERE kind = ? GROUP BY 1"
         return dict(connection.execute(query, (f'$."{member}"', kind)))
+
+
+def _next(record: Record, document: Mapping[str, Any]) -> Record:
+    """Return the record that replaces ``record``."""
+    return Record(record.key, record.credential, document, record.serial, record.version + 1)
+
+
+def _statement(change: Create | Put | Replace | Remove | CountUp) -> Statement:
+    match change:
+        case Create(kind, key, credential, document):
+            return Statement(_INSERT, (kind, key, credential, json.dumps(document)))
+        case Put(kind, key, credential, document):
+            return Statement(_UPSERT, (kind, key, credential, json.dumps(document)))
+        case Replace(kind, record, document):
+            values = (json.dumps(document), kind, record.serial, record.version)
+            return Statement(_UPDATE, values, must_change=True)
+        case Remove(kind, record):
+            return Statement(_DELETE, (kind, record.serial, record.version), must_change=True)
+        case CountUp(name, credential, by):
+            return Statement(_COUNT_UP, (name, credential, by))
 
 
 def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:

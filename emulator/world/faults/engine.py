@@ -201,11 +201,15 @@ class Faults(Stateful):
         If ``credential`` is None, remove all rules.
         """
         await self.remove_all(credential)
-        for rule_id in self._cache.items():
-            active = self._cache.get(rule_id)
-            if active is not None and credential in active.seen:
-                seen = {whose: nth for whose, nth in active.seen.items() if whose != credential}
-                await self._cache.put(rule_id, active.credential, replace(active, seen=seen))
+
+        def without(active: ActiveRule | None) -> ActiveRule | None:
+            if active is None or credential not in active.seen:
+                return active
+            seen = {whose: nth for whose, nth in active.seen.items() if whose != credential}
+            return replace(active, seen=seen)
+
+        for rule_id, entry in self._cache.items().items():
+            await self._cache.change(rule_id, entry.credential, without)
 
     def check(self, rule: FaultRule) -> None:
         """Check that the names in ``rule`` exist and that the rule can fire.
@@ -302,20 +306,23 @@ class Faults(Stateful):
         if active is None:
             return None
         now = self._clock.now(active.credential)
-        if active.is_over(now):
-            await self._cache.delete(rule_id)
-            return None
-        if not active.rule.match.covers(target) or not self._applies(active.rule.effect, target):
-            return None
         whose = target.credential or ALL_CREDENTIALS
-        counted, fires = active.count_call(whose, may_fire=may_fire)
-        if counted.is_over(now):
-            await self._cache.delete(rule_id)
-        else:
-            await self._cache.put(rule_id, active.credential, counted)
-        if not fires:
-            return None
-        return Injection(active.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
+        found: Injection | None = None
+
+        def count(current: ActiveRule | None) -> ActiveRule | None:
+            nonlocal found
+            found = None
+            if current is None or current.is_over(now):
+                return None
+            counted, fires = current.count_call(whose, may_fire=may_fire)
+            if fires:
+                found = Injection(current.rule.effect, f"rule {rule_id}", counted.chance(whose, purpose=1))
+            return None if counted.is_over(now) else counted
+
+        is_over = active.is_over(now)
+        if is_over or (active.rule.match.covers(target) and self._applies(active.rule.effect, target)):
+            await self._cache.change(rule_id, active.credential, count)
+        return found
 
     def _applies(self, effect: Effect, target: FaultTarget) -> bool:
         """Return whether the whole ``effect`` can happen to this call or webhook."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emulator.backends.records import Record
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.world.faults.engine import Faults, Injection
@@ -132,10 +133,11 @@ def test_a_rule_fires_as_often_as_its_probability(
 ) -> None:
     calls = 10_000
 
-    async def nothing(*_: object) -> None:
+    async def replace(_self: object, _kind: str, record: Record, _document: object) -> Record:
         """Store nothing, because ten thousand writes are slow."""
+        return record
 
-    monkeypatch.setattr(SqliteRecords, "put", nothing)
+    monkeypatch.setattr(SqliteRecords, "replace", replace)
 
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule(probability=probability, seed=3))
@@ -149,10 +151,11 @@ def test_a_rule_fires_as_often_as_its_probability(
 def test_the_latency_is_drawn_uniformly_and_independently_of_the_probability(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(*_: object) -> None:
+    async def replace(_self: object, _kind: str, record: Record, _document: object) -> Record:
         """Store nothing, because thousands of writes are slow."""
+        return record
 
-    monkeypatch.setattr(SqliteRecords, "put", nothing)
+    monkeypatch.setattr(SqliteRecords, "replace", replace)
 
     async def scenario(faults: Faults, _clock: Clock) -> None:
         await faults.add("r", rule("slow", probability=0.1))

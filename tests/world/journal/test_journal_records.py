@@ -30,14 +30,17 @@ class Slow(SqliteRecords):
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def find(self, kind: str, credential: str | None = None) -> list[Record]:
-        found = await super().find(kind, credential)
+    async def find(
+        self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
+    ) -> list[Record]:
+        found = await super().find(kind, credential, after=after, unset=unset)
         await self._wait()
         return found
 
-    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
-        await super().put(kind, key, credential, document)
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        record = await super().put(kind, key, credential, document)
         await self._wait()
+        return record
 
     async def _wait(self) -> None:
         if self.waits:
@@ -55,12 +58,12 @@ class Full(SqliteRecords):
         super().__init__(path)
         self.failed = asyncio.Event()
 
-    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> None:
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         if self.failing_puts:
             self.failing_puts -= 1
             self.failed.set()
             raise OSError(errno.ENOSPC, "no space left on device")
-        await super().put(kind, key, credential, document)
+        return await super().put(kind, key, credential, document)
 
     async def delete(self, kind: str, key: str) -> bool:
         if self.failing_deletes:
