@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, NamedTuple, TypeVar
+from operator import add
+from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 
@@ -15,7 +17,8 @@ A poll takes less than a millisecond, and a work at most a minute, which is the 
 """
 
 
-class Histogram(NamedTuple):
+@dataclass(frozen=True)
+class Histogram:
     """The durations of one key.
 
     Attributes
@@ -29,6 +32,16 @@ class Histogram(NamedTuple):
     at_most: tuple[int, ...]
     sum_s: float
 
+    @property
+    def count(self) -> int:
+        """Number of all durations."""
+        return self.at_most[-1]
+
+    def merged(self, other: Histogram) -> Histogram:
+        """Return the durations of both histograms as one."""
+        at_most = tuple(map(add, self.at_most, other.at_most))
+        return Histogram(at_most, self.sum_s + other.sum_s)
+
 
 NO_DURATIONS = Histogram((0,) * (len(BOUNDS) + 1), 0.0)
 """The histogram of a key without durations."""
@@ -38,21 +51,27 @@ class Durations(Generic[Key]):
     """Counts durations for each key. It is not thread-safe."""
 
     def __init__(self) -> None:
-        self._buckets: dict[Key, list[int]] = {}
-        self._sums: dict[Key, float] = {}
+        self._tallies: dict[Key, _Tally] = {}
 
     def note(self, key: Key, seconds: float) -> None:
         """Count a duration."""
-        buckets = self._buckets.get(key)
-        if buckets is None:
-            buckets = self._buckets[key] = [0] * (len(BOUNDS) + 1)
-            self._sums[key] = 0.0
-        buckets[bisect_left(BOUNDS, seconds)] += 1
-        self._sums[key] += seconds
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = _Tally()
+        tally.buckets[bisect_left(BOUNDS, seconds)] += 1
+        tally.sum_s += seconds
 
     def histograms(self) -> dict[Key, Histogram]:
         """Return the durations so far, by key."""
         return {
-            key: Histogram(tuple(accumulate(buckets)), self._sums[key])
-            for key, buckets in self._buckets.items()
+            key: Histogram(tuple(accumulate(tally.buckets)), tally.sum_s)
+            for key, tally in self._tallies.items()
         }
+
+
+class _Tally:
+    __slots__ = ("buckets", "sum_s")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.sum_s = 0.0

@@ -24,6 +24,20 @@ def test_each_bucket_has_the_durations_up_to_its_bound(noted: list[tuple[str, fl
             sum(seconds <= bound for seconds in mine) for bound in (*BOUNDS, math.inf)
         )
         assert histogram.sum_s == pytest.approx(math.fsum(mine))
+        assert histogram.count == len(mine)
+
+
+@given(st.lists(SECONDS), st.lists(SECONDS))
+def test_merged_histograms_have_the_durations_of_both(some: list[float], others: list[float]) -> None:
+    durations: Durations[str] = Durations()
+    for key, noted in (("some", some), ("others", others), ("all", [*some, *others])):
+        for seconds in noted:
+            durations.note(key, seconds)
+    found = durations.histograms()
+    merged = found.get("some", NO_DURATIONS).merged(found.get("others", NO_DURATIONS))
+    both = found.get("all", NO_DURATIONS)
+    assert merged.at_most == both.at_most
+    assert merged.sum_s == pytest.approx(both.sum_s)
 
 
 def test_a_histogram_does_not_change_when_more_durations_are_noted() -> None:

@@ -124,8 +124,8 @@ async def read_metrics(world: World) -> Reading:
         is_up = False
     load = world.queue.load()
     return {
-        CALLS: dict(world.call_counts.by_status),
-        CALL_SECONDS: world.call_counts.durations.histograms(),
+        CALLS: world.call_counts.by_status(),
+        CALL_SECONDS: world.call_counts.durations(),
         FAULTS: dict(world.faults.fired),
         WEBHOOK_ATTEMPTS: {
             (vendor, result): world.webhooks.attempted[vendor, result]

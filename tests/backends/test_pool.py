@@ -365,15 +365,15 @@ def test_the_load_counts_workers_works_and_their_times(pool: WorkerPool, tmp_pat
     waited = Stopwatch()
     assert waiting[0].cancel()
     load = pool.load()
-    assert (load.alive, load.waiting, load.waits.at_most[-1], load.works) == (1, 2, 1, {})
+    assert (load.alive, load.waiting, load.waits.count, load.works) == (1, 2, 1, {})
     least = waited.elapsed_s()
     go.touch()
     works: list[Future[Any]] = [busy, *waiting]
     wait(works, TIMEOUT_SECONDS)
     most = stopwatch.elapsed_s()
     load = pool.load()
-    assert (load.waiting, load.waits.at_most[-1]) == (0, 3)
-    counts = {name: times.at_most[-1] for name, times in load.works.items()}
+    assert (load.waiting, load.waits.count) == (0, 3)
+    counts = {name: times.count for name, times in load.works.items()}
     assert counts == {TOUCH_AFTER.name: 1, POWER.name: 2}
     # Meanwhile the first work ran, and the two others waited.
     assert least <= load.works[TOUCH_AFTER.name].sum_s
@@ -384,4 +384,4 @@ def test_the_load_counts_workers_works_and_their_times(pool: WorkerPool, tmp_pat
 def test_a_work_whose_worker_dies_is_counted_for_each_worker(pool: WorkerPool, tmp_path: Path) -> None:
     assert pool.submit(FAIL_ONCE, tmp_path / "marker", "die").result(TIMEOUT_SECONDS) == "alive"
     load = pool.load()
-    assert (load.waits.at_most[-1], load.works[FAIL_ONCE.name].at_most[-1]) == (2, 2)
+    assert (load.waits.count, load.works[FAIL_ONCE.name].count) == (2, 2)
