@@ -20,6 +20,8 @@ from pydantic import ValidationError
 
 from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.blobs.object_store import StoreAddress
+from emulator.backends.blobs.objects import ObjectBlobs
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
 from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_later
@@ -29,7 +31,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.unavailable import StoreUnavailable
+from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
 from emulator.control.guard import JsonGuard
@@ -73,7 +75,7 @@ class _Adapters:
     folder: Path
     is_temporary: bool
     records: SqliteRecords
-    blobs: FolderBlobs
+    blobs: FolderBlobs | ObjectBlobs
     queue: LocalWorkers
     fetcher: HttpFetcher
 
@@ -84,7 +86,8 @@ def create_app(
     """Return the emulator as an ASGI application.
 
     The server must run the application's ASGI lifespan. The lifespan opens the database and starts the
-    workers. It raises StoreUnreadable if the content of the data folder cannot be used.
+    workers. It raises StoreUnreadable if the content of the data folder cannot be used, and StoreUnavailable
+    if another store cannot be used.
     ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that the vendors share.
 
     Parameters
@@ -100,7 +103,9 @@ def create_app(
     Raises
     ------
     ValueError
-        If a setting names an unknown vendor, or a vendor's setting is invalid.
+        If a setting names an unknown vendor, or a vendor's setting is invalid, or the URL of a store.
+    DriverMissing
+        If a setting needs a package that is not installed.
     ScenarioUnreadable
         If a scenario in the settings does not exist, or its file is invalid.
     UnknownFault
@@ -221,7 +226,7 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
         folder=folder,
         is_temporary=settings.data_dir is None,
         records=SqliteRecords(folder / "records.sqlite3"),
-        blobs=FolderBlobs(folder / "blobs"),
+        blobs=_blobs(settings, folder),
         queue=LocalWorkers(pool, owns_pool=workers is None),
         fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
@@ -230,17 +235,29 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     return adapters
 
 
+def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
+    if settings.blobs_url is None:
+        return FolderBlobs(folder / "blobs")
+    address = StoreAddress.parse(settings.blobs_url)
+    # The blobs are deleted with the temporary folder of their records, so they have a folder of their own.
+    return ObjectBlobs(address.below(folder.name) if settings.data_dir is None else address)
+
+
 @contextlib.contextmanager
 def _store_errors(folder: Path) -> Iterator[None]:
     """Convert exceptions about a data folder or its content to StoreUnreadable."""
     try:
         yield
+    except StoreUnavailable as error:
+        if error.store != DATA_FOLDER:
+            raise
+        raise StoreUnreadable(str(folder), error.reason) from error
     except ValidationError as error:
         wrong = (
             ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
         )
         raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
-    except (OSError, StoreUnavailable, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
         raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
 
 
@@ -261,7 +278,16 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
     await adapters.blobs.open()
+    if adapters.is_temporary and isinstance(adapters.blobs, ObjectBlobs):
+        stack.push_async_callback(_forget_blobs, adapters.blobs)
     stack.push_async_callback(adapters.fetcher.close)
+
+
+async def _forget_blobs(blobs: ObjectBlobs) -> None:
+    try:
+        await blobs.forget(None)
+    except StoreUnavailable as error:
+        logger.warning("the blobs of this run remain, because %s", error)
 
 
 def _world(
@@ -313,9 +339,10 @@ def _world(
 def _adapter_descriptions(settings: Settings) -> dict[str, str]:
     """Return descriptions of the database, the blob storage and the queue, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
+    files = f"files in {folder}" if settings.blobs_url is None else f"objects in {settings.blobs_url}"
     return {
         "records": f"SQLite in {folder}",
-        "blobs": f"files in {folder}",
+        "blobs": files,
         "queue": f"local worker processes: {settings.workers}",
     }
 

@@ -82,6 +82,14 @@ class Settings(VendorPackages):
         default=None,
         description="Folder that stores all state. If not set, the state is deleted when the emulator stops.",
     )
+    blobs_url: str | None = Field(
+        default=None,
+        description="Object store for pictures, models and results, instead of a folder in the data folder: "
+        "`s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///folder` for a "
+        "folder that machines share. The usual variables of each store hold, such as `AWS_ENDPOINT_URL`, "
+        "`AWS_REGION` and `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, or "
+        '`AZURE_STORAGE_ACCOUNT_NAME`. It needs `pip install "face-api-emulator[scale]"`.',
+    )
     progression: Progression = Field(
         default=REAL,
         description="When a task appears finished, as a JSON object such as "
