@@ -149,6 +149,11 @@ class SqliteRecords:
         """Whether other processes can use the database: no."""
         return False
 
+    @property
+    def place(self) -> str:
+        """The folder of the file."""
+        return str(self._path.parent)
+
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a new document, and return it."""
         text = json.dumps(document)
