@@ -546,7 +546,10 @@ def test_documents_are_counted_by_the_value_of_a_member(use: Use[None]) -> None:
         assert await records.tally("task", "state") == {}
         for number, state in enumerate(["queued", "ended", "queued", "queued"]):
             await records.create(
-                "task", f"t{number}", f"me{number % 2}", {"state": state, "deep": {"state": "no"}}
+                "task",
+                f"t{number}",
+                f"me{number % 2}",
+                {"state": state, "deep": {"state": "no", "text": "\0 \\u0000"}},
             )
         await records.create("file", "f", "me0", {"state": "queued"})
         assert await records.tally("task", "state") == {"queued": 3, "ended": 1}
