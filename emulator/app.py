@@ -56,6 +56,7 @@ from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 from emulator.world.retention import Retention
 from emulator.world.world import World
@@ -306,6 +307,7 @@ def _world(
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
         plans=Plans(tasks, webhooks),
+        rate_limits=RateLimits(records, clock),
     )
 
 

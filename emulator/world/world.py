@@ -27,6 +27,7 @@ from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
 from emulator.world.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 
 
@@ -50,6 +51,7 @@ class World:
     lifetimes: Lifetimes
     webhooks: Outbox
     plans: Plans
+    rate_limits: RateLimits
     bodies: Bodies = field(default_factory=Bodies)
     creations: Creations = field(default_factory=Creations)
     scenarios: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,6 +77,7 @@ class World:
             self.tasks,
             self.meter,
             self.lifetimes,
+            self.rate_limits,
             self.plans,
             self.journal,
             self.bodies,
