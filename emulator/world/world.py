@@ -26,7 +26,7 @@ from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
 from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 
