@@ -207,7 +207,7 @@ def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> l
 
 
 async def _load(scenarios: Sequence[Scenario], world: World) -> None:
-    if scenarios:
+    if scenarios and await world.is_first("scenarios"):
         from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
 
         for scenario in scenarios:

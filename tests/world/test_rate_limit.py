@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_records import SharedDatabase
+from replicated_records import ReplicatedDatabase
 
 from emulator.backends.records import Document
 from emulator.backends.records.sqlite import SqliteRecords
@@ -37,7 +37,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         async def play() -> None:
             records = SqliteRecords(tmp_path / "records.sqlite3")
             await records.open()
-            clock, database = Clock(100.0), SharedDatabase(records)
+            clock, database = Clock(100.0), ReplicatedDatabase(records)
             shared = [RateLimits(database.replica(), clock) for _ in range(3)]
             try:
                 await scenario(
@@ -150,7 +150,7 @@ def test_a_process_whose_clock_is_ahead_leaves_no_room_for_others(tmp_path: Path
     async def scenario() -> None:
         records = SqliteRecords(tmp_path / "records.sqlite3")
         await records.open()
-        database = SharedDatabase(records)
+        database = ReplicatedDatabase(records)
         ahead = RateLimits(database.replica(), Clock(100.3))
         behind = RateLimits(database.replica(), Clock(100.0))
         calls = [await each.allows(FIVE, ME) for each in (ahead, behind) * 4]

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 import pytest
 from known_tasks import Queue
-from shared_records import SharedDatabase
+from replicated_records import ReplicatedDatabase
 
 from emulator import explore
 from emulator.backends.records import Change
@@ -72,7 +72,7 @@ class Member:
 class Server:
     """A replica with tasks, webhooks and plans."""
 
-    def __init__(self, me: str, database: SharedDatabase, alive: set[str], endpoint: Endpoint) -> None:
+    def __init__(self, me: str, database: ReplicatedDatabase, alive: set[str], endpoint: Endpoint) -> None:
         alive.add(me)
         self.me, self.alive, self.database = me, alive, database
         self.records = database.replica()
@@ -145,7 +145,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         async def run() -> None:
             records = SqliteRecords(tmp_path / "records.sqlite3")
             await records.open()
-            database, alive, endpoint = SharedDatabase(records), set[str](), Endpoint()
+            database, alive, endpoint = ReplicatedDatabase(records), set[str](), Endpoint()
             servers = [Server(name, database, alive, endpoint) for name in "abc"]
             for server in servers:
                 await server.load()

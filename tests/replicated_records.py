@@ -22,16 +22,16 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 
 
-class SharedDatabase:
+class ReplicatedDatabase:
     """Replicas that share an SQLite file, and hear of each other's changes as from a database server."""
 
     def __init__(self, records: SqliteRecords) -> None:
         self.records = records
-        self._replicas: list[SharedRecords] = []
+        self._replicas: list[ReplicatedRecords] = []
 
     def replica(self) -> CachedRecords:
         """Return the database as one more replica sees it."""
-        replica = SharedRecords(self)
+        replica = ReplicatedRecords(self)
         self._replicas.append(replica)
         return CachedRecords(replica)
 
@@ -46,12 +46,12 @@ class SharedDatabase:
             replica.note(kind, key)
 
 
-class SharedRecords:
+class ReplicatedRecords:
     """The database of one replica. It hears of changes in the background, or in ``catch_up``."""
 
     is_shared = True
 
-    def __init__(self, database: SharedDatabase) -> None:
+    def __init__(self, database: ReplicatedDatabase) -> None:
         self._database = database
         self._records = database.records
         self._listeners: defaultdict[str, list[Heard]] = defaultdict(list)
