@@ -7,14 +7,23 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from emulator.backends.unavailable import until_stored
 from emulator.tasks.runner import TaskRunner
-from emulator.webhooks.delivery import DeliveryState
+from emulator.webhooks.delivery import Delivery, DeliveryState
 from emulator.webhooks.outbox import Outbox, ReplayRefused
 from emulator.world.plans.plan import Plan, Step, When
 from emulator.world.plans.run import Gate, Run
 from emulator.world.plans.runs import Runs
+
+ANNOUNCEMENT_SECONDS: Final = 15.0
+"""Longest time to wait for the replica that announces the end of a task.
+
+If it dies before that, another replica takes over sooner.
+"""
+
+RECHECK_SECONDS: Final = 0.02
 
 
 class RunLost(Exception):
@@ -60,6 +69,7 @@ class Driver:
             await self._pause(run)
         await until_stored(lambda: self.tasks.release(self.task_id))
         await until_stored(lambda: self.tasks.until_announced(self.task_id))
+        await self._until_held()
         await self._change(lambda run: run.open(Gate.ENDED))
         if not plan.webhooks:
             await until_stored(lambda: self.webhooks.lose(self.credential, self.task_id))
@@ -76,10 +86,29 @@ class Driver:
         await self._send(When.AFTER_END)
         await self._change(Run.end)
 
+    async def _until_held(self) -> None:
+        """Wait until another replica has announced the end of the task, but only for a limited time."""
+        prepared = [each.id for each in await self._deliveries() if each.state is DeliveryState.PREPARED]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCEMENT_SECONDS):
+                for delivery_id in prepared:
+                    while await self._is_prepared(delivery_id):  # noqa: ASYNC110 - the outbox sends no event
+                        await asyncio.sleep(RECHECK_SECONDS)
+
+    async def _is_prepared(self, delivery_id: str) -> bool:
+        # Until the delivery changes, this reads it from the cache.
+        delivery = await until_stored(lambda: self.webhooks.find(delivery_id))
+        return delivery is not None and delivery.state is DeliveryState.PREPARED
+
+    async def _deliveries(self) -> list[Delivery]:
+        """Return the deliveries of the task."""
+        found = await until_stored(lambda: self.webhooks.deliveries(self.credential))
+        return [delivery for delivery in found if delivery.task_id == self.task_id]
+
     async def _send(self, when: When) -> None:
         for _ in range(self.plan.count(when)):
-            for delivery in await until_stored(lambda: self.webhooks.deliveries(self.credential)):
-                if delivery.task_id == self.task_id and delivery.state is not DeliveryState.LOST:
+            for delivery in await self._deliveries():
+                if delivery.state is not DeliveryState.LOST:
                     await self._send_one(delivery.id)
 
     async def _send_one(self, delivery_id: str) -> None:

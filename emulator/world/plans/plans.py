@@ -279,6 +279,7 @@ class Plans(Stateful):
                 await self._pass(task_id, credential, gates)
             finally:
                 await self._runs.change(task_id, Run.stop_waiting)
+            await self._records.catch_up()  # the task may have ended at another replica
 
     async def note_poll(self, task: Task) -> None:
         """Record a poll that returned ``task``, and whether the task was finished."""
