@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +35,7 @@ from emulator.clock import Clock, Stopwatch, machine_time
 from emulator.ids import SeededIds
 from emulator.webhooks.delivery import (
     Attempt,
+    AttemptResult,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -81,6 +83,11 @@ class Outbox(Stateful):
     ----------
     records, clock, ids, sender
         Storage of the deliveries, the clock that dates them, the source of ids, and the HTTP client.
+
+    Attributes
+    ----------
+    attempted : Counter
+        Number of attempts since the start of the process, by vendor and result. A reset does not change it.
     """
 
     def __init__(self, records: Records, clock: Clock, ids: SeededIds, sender: Sender) -> None:
@@ -88,6 +95,7 @@ class Outbox(Stateful):
         self._clock = clock
         self._sender = sender
         self.endpoints = Endpoints(records, ids)
+        self.attempted: Counter[tuple[str, AttemptResult]] = Counter()
         self._lanes: dict[str, Lane] = {}
         self._background = Background("the end of a webhook could not be recorded")
 
@@ -379,7 +387,9 @@ class Outbox(Stateful):
                 answered = {"status": answer.status, "retry_after": answer.retry_after}
             except SendFailed as error:
                 answered = {"error": error.reason}
-        return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        attempt = Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        self.attempted[delivery.vendor, attempt.result] += 1
+        return attempt
 
     async def _fail_deliveries(self, endpoint_id: str, reason: str) -> None:
         for delivery in await self.deliveries():
