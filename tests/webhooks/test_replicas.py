@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from random import Random
@@ -18,7 +19,7 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.webhooks import lane, outbox
-from emulator.webhooks.delivery import Delivery, DeliveryState
+from emulator.webhooks.delivery import Delivery, DeliveryState, Message
 from emulator.webhooks.fault import WebhookFault
 from emulator.webhooks.sender import Answer
 
@@ -161,7 +162,9 @@ def test_the_takeover_needs_no_request(run: Run, monkeypatch: pytest.MonkeyPatch
     run(scenario, status=None)
 
 
-def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(run: Run) -> None:
+def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         tasks = [f"t{number}" for number in range(20)]
         for task_id in tasks:
@@ -183,7 +186,9 @@ def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(run: Run) 
         await b.eventually(are_delivered)
         assert sorted(sent.body.decode() for sent in cluster.sent) == sorted(tasks)
 
-    run(scenario)
+    with caplog.at_level(logging.ERROR):
+        run(scenario)
+    assert caplog.records == []
 
 
 def test_a_replica_that_was_away_for_a_moment_keeps_its_deliveries(run: Run) -> None:
@@ -246,6 +251,25 @@ def test_a_prepared_delivery_whose_announcement_failed_is_announced_by_its_owner
         assert a.announced_again == ["t"]
         (sent,) = await a.sender.wait(1)
         assert sent.body == b"t"
+
+    run(scenario)
+
+
+def test_an_end_that_is_announced_twice_at_once_gets_one_fault(run: Run) -> None:
+    async def scenario(_cluster: Cluster, a: Replica, _b: Replica) -> None:
+        decided = 0
+
+        async def decide() -> tuple[WebhookFault, str | None]:
+            nonlocal decided
+            decided += 1
+            await asyncio.sleep(0)
+            return WebhookFault(), None
+
+        await a.outbox.prepare("v", "me", "t")
+        message = Message("msg_t", b"t")
+        await asyncio.gather(*(a.outbox.announce("v", "me", "t", message, decide) for _ in range(3)))
+        await a.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
+        assert (decided, len(a.sender.sent)) == (1, 1)
 
     run(scenario)
 
