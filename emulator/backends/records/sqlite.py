@@ -222,10 +222,13 @@ class SqliteRecords:
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
+        digits = prefix.encode().hex().upper()
         rows = await self._fetch(
             "SELECT name, credential, value FROM counters "
-            "WHERE substr(name, 1, ?) = ? AND credential = coalesce(?, credential) ORDER BY name, credential",
-            (len(prefix), prefix, credential),
+            # In hexadecimal digits, because a text ends at NUL for `substr`.
+            "WHERE substr(hex(name), 1, ?) = ? AND credential = coalesce(?, credential) "
+            "ORDER BY name, credential",
+            (len(digits), digits, credential),
         )
         return [Counter(*row) for row in rows]
 
