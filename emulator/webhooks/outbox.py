@@ -65,10 +65,7 @@ logger = logging.getLogger(__name__)
 KIND = "webhook/delivery"
 
 SWEEP_SECONDS: Final = 2.0
-"""Real seconds between two searches for deliveries whose owner is dead.
-
-An owner must be missing in two of them, because a living replica can lose its connection for a moment.
-"""
+"""Real seconds between two searches for deliveries whose owner is dead."""
 
 UNREACHABLE: Final = "its endpoint was removed or disabled"
 
@@ -141,8 +138,7 @@ class Outbox(Stateful):
         # Those of them that wait for their next attempt.
         self._asleep: dict[int, asyncio.Task[None]] = {}
         self._announcing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        # What the last sweep has seen: owners that were not alive, and own deliveries that nothing sent.
-        self._missing: set[str] = set()
+        # Own deliveries that nothing sent during the last sweep.
         self._idle: set[int] = set()
 
     @property
@@ -182,30 +178,20 @@ class Outbox(Stateful):
     async def sweep(self) -> None:
         """Resume the deliveries that no living replica sends.
 
-        These are the deliveries whose owner was not alive during this sweep and the previous one, and those
-        of this replica that nothing sends, for example because the answer to a write was lost.
+        These are the deliveries whose owner is dead, and those of this replica that nothing has sent since
+        the previous sweep, for example because the answer to a write was lost.
         """
         asleep = set(self._asleep)
-        try:
-            await self._records.catch_up()
-            living = await self._replicas.living()
-            found = await self._unfinished()
-        except StoreUnavailable:
-            # Afterwards, every replica needs time to connect again.
-            self._missing = set()
-            raise
+        await self._records.catch_up()
+        living = {*await self._replicas.living(), self._replicas.me}
+        found = await self._unfinished()
         mine = [each for each in found if _owner(each) == self._replicas.me]
         for serial in asleep - {each.serial for each in mine}:
             if serial in self._asleep:  # it was ended or deleted, or belongs to another replica now
                 self._asleep[serial].cancel()
         idle = {each.serial for each in mine if self._is_idle(each)}
-        missing = {_owner(each) for each in found} - {*living, self._replicas.me}
-        left = [
-            each
-            for each in found
-            if each.serial in idle & self._idle or _owner(each) in missing & self._missing
-        ]
-        self._idle, self._missing = idle, missing
+        left = [each for each in found if each.serial in idle & self._idle or _owner(each) not in living]
+        self._idle = idle
         for number, each in enumerate(left):
             if number % BATCH == BATCH - 1:
                 await asyncio.sleep(0)

@@ -136,8 +136,6 @@ def test_a_living_replica_takes_over_the_deliveries_of_a_dead_one(run: Run) -> N
         await a.until(lambda delivery: len(delivery.attempts) == 1)
         await cluster.kill("a")
         await b.sweep(1)
-        assert (await b.only()).owner == "a"
-        await b.sweep(1)
         assert (await b.only()).owner == "b"
         b.sender.status = 200
         cluster.clock.advance(5.0)
@@ -191,22 +189,16 @@ def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(
     assert caplog.records == []
 
 
-def test_a_replica_that_was_away_for_a_moment_keeps_its_deliveries(run: Run) -> None:
+def test_a_replica_without_a_connection_takes_over_nothing(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         await a.tell("t")
-        for _ in range(3):
-            cluster.alive.remove("a")
-            await b.sweep(1)
-            cluster.alive.add("a")
-            await b.sweep(1)
-        # After the database was away, each replica needs time to connect again.
         cluster.alive.remove("a")
-        await b.sweep(1)
         b.connection.is_connected = False
         with pytest.raises(StoreUnavailable):
             await b.outbox.sweep()
+        cluster.alive.add("a")
         b.connection.is_connected = True
-        await b.sweep(1)
+        await b.sweep()
         assert (await b.only()).owner == "a"
 
     run(scenario, status=500)
