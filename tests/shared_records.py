@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,6 +135,9 @@ class SharedRecords:
                 and (unset is None or record.document.get(unset) is None)
             ]
         return sorted(found, key=lambda record: record.serial)
+
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        return dict(Tally(str(record.document[member]) for record in await self.find(kind)))
 
     async def delete(self, kind: str, key: str) -> bool:
         async with self._statement():

@@ -92,6 +92,10 @@ class TaskRunner(Stateful):
         """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
         return await self._store.list(credential)
 
+    async def count(self) -> dict[TaskState, int]:
+        """Return the number of tasks in each state, of all credentials."""
+        return await self._store.count()
+
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs, by the kind of task that they perform.
 

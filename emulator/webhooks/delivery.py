@@ -98,6 +98,17 @@ ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.
 """States of deliveries that are never sent again, unless a tester requests it."""
 
 
+class AttemptResult(StrEnum):
+    """How an attempt ended."""
+
+    ACCEPTED = "accepted"
+    """The endpoint answered with a status from 200 to 299."""
+    REFUSED = "refused"
+    """The endpoint answered with another status."""
+    UNANSWERED = "unanswered"
+    """There was no response."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try to send a webhook to an endpoint.
@@ -132,9 +143,16 @@ class Attempt:
     is_replay: bool = False
 
     @property
+    def result(self) -> AttemptResult:
+        """How the attempt ended."""
+        if self.status is None:
+            return AttemptResult.UNANSWERED
+        return AttemptResult.ACCEPTED if 200 <= self.status < 300 else AttemptResult.REFUSED
+
+    @property
     def is_accepted(self) -> bool:
-        """Whether the endpoint accepted the webhook, with a status from 200 to 299."""
-        return self.status is not None and 200 <= self.status < 300
+        """Whether the endpoint accepted the webhook."""
+        return self.result is AttemptResult.ACCEPTED
 
     @property
     def is_gone(self) -> bool:

@@ -43,6 +43,7 @@ from emulator.ids import SeededIds
 from emulator.webhooks.delivery import (
     ENDED,
     Attempt,
+    AttemptResult,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -114,6 +115,11 @@ class Outbox(Stateful):
         Storage of the deliveries, the clock that dates them, the source of ids, and the HTTP client.
     replicas
         The processes that share the deliveries.
+
+    Attributes
+    ----------
+    attempted : Counter
+        Number of attempts since the start of the process, by vendor and result. A reset does not change it.
     """
 
     def __init__(
@@ -129,6 +135,7 @@ class Outbox(Stateful):
         self._sender = sender
         self._replicas: Replicas = replicas or OnlyReplica()
         self.endpoints = Endpoints(records, ids)
+        self.attempted: Counter[tuple[str, AttemptResult]] = Counter()
         self._lanes: dict[str, Lane] = {}
         self._background = Background("the end of a webhook could not be recorded")
         self._is_loaded = False
@@ -594,7 +601,9 @@ class Outbox(Stateful):
                 answered = {"status": answer.status, "retry_after": answer.retry_after}
             except SendFailed as error:
                 answered = {"error": error.reason}
-        return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        attempt = Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        self.attempted[delivery.vendor, attempt.result] += 1
+        return attempt
 
     def _endpoint(self, delivery: Delivery) -> Endpoint | None:
         """Return the endpoint of a delivery, or None if it was removed or disabled."""

@@ -18,6 +18,7 @@ from emulator.ids import SeededIds
 from emulator.pipelines.options import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
 from emulator.webhooks.outbox import Outbox
+from emulator.world.call_counts import CallCounts
 from emulator.world.clocks import Clocks
 from emulator.world.creations import Creations
 from emulator.world.credentials import Credentials
@@ -51,6 +52,7 @@ class World:
     webhooks: Outbox
     plans: Plans
     bodies: Bodies = field(default_factory=Bodies)
+    call_counts: CallCounts = field(default_factory=CallCounts)
     creations: Creations = field(default_factory=Creations)
     scenarios: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a scenario's rules are replaced or removed."""

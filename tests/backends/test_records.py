@@ -539,3 +539,26 @@ def test_sqlite_refuses_and_keeps_a_file_that_is_no_database(tmp_path: Path) -> 
 def test_sqlite_raises_an_error_when_it_is_not_open(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not open"):
         asyncio.run(SqliteRecords(tmp_path / "records.sqlite3").get("task", "t"))
+
+
+def test_documents_are_counted_by_the_value_of_a_member(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        assert await records.tally("task", "state") == {}
+        for number, state in enumerate(["queued", "ended", "queued", "queued"]):
+            await records.create(
+                "task",
+                f"t{number}",
+                f"me{number % 2}",
+                {"state": state, "deep": {"state": "no", "text": "\0 \\u0000"}},
+            )
+        await records.create("file", "f", "me0", {"state": "queued"})
+        assert await records.tally("task", "state") == {"queued": 3, "ended": 1}
+        found = await records.get("task", "t0")
+        assert found is not None
+        await records.replace("task", found, {"state": "ended"})
+        await records.delete("task", "t2")
+        assert await records.tally("task", "state") == {"queued": 1, "ended": 2}
+        await records.forget("me1")
+        assert await records.tally("task", "state") == {"ended": 1}
+
+    use(scenario)
