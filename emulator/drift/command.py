@@ -164,6 +164,7 @@ def _settings() -> Settings:
             "strict": False,
             "workers": 1,
             "data_dir": None,
+            "database_url": None,
             "blobs_url": None,
         }
     )

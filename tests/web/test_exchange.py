@@ -124,7 +124,8 @@ def recorded(talk: Talk) -> tuple[Exchange, list[Capture]]:
     """Return a recorded exchange, and the list that its capture is appended to."""
     talk.scope["headers"].append((b"content-type", b"text/plain"))
     exchange, taken = Exchange(talk.scope, talk.receive, talk.send), list[Capture]()
-    exchange.record(Capture(talk.scope), taken.append)
+    capture = Capture(talk.scope)
+    exchange.record(capture, lambda: taken.append(capture))
     return exchange, taken
 
 
@@ -220,19 +221,20 @@ def test_a_call_is_recorded_once_if_the_application_raises() -> None:
     )
 
 
-def test_a_call_is_recorded_before_the_last_message_of_its_response() -> None:
-    taken, at_each = list[Capture](), list[int]()
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_a_call_is_recorded_before_the_last_message_of_its_response(*, is_captured: bool) -> None:
+    finished, at_each = list[None](), list[int]()
 
     class Watched(Talk):
         async def send(self, message: Message) -> None:
-            at_each.append(len(taken))
+            at_each.append(len(finished))
             await super().send(message)
 
     talk = Watched([], declared=0)
     exchange = Exchange(talk.scope, talk.receive, talk.send)
-    exchange.record(Capture(talk.scope), taken.append)
+    exchange.record(Capture(talk.scope) if is_captured else None, lambda: finished.append(None))
     asyncio.run(exchange.run(ignore_the_body))
-    assert at_each == [0, 1]
+    assert (at_each, len(finished), exchange.status) == ([0, 1], 1, talk.status)
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
