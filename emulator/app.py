@@ -58,7 +58,8 @@ from emulator.world.faults.engine import Faults, is_reserved
 from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 from emulator.world.retention import Retention
 from emulator.world.world import World
@@ -354,7 +355,8 @@ def _world(
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
-        plans=Plans(tasks, webhooks),
+        plans=Plans(records, tasks, webhooks),
+        rate_limits=RateLimits(records, clock),
     )
 
 

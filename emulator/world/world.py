@@ -27,7 +27,8 @@ from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 
 
@@ -51,6 +52,7 @@ class World:
     lifetimes: Lifetimes
     webhooks: Outbox
     plans: Plans
+    rate_limits: RateLimits
     bodies: Bodies = field(default_factory=Bodies)
     call_counts: CallCounts = field(default_factory=CallCounts)
     creations: Creations = field(default_factory=Creations)
@@ -77,6 +79,7 @@ class World:
             self.tasks,
             self.meter,
             self.lifetimes,
+            self.rate_limits,
             self.plans,
             self.journal,
             self.bodies,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -113,11 +113,9 @@ def test_every_metric_is_described_in_both_formats(emulator: Emulator) -> None:
     ]
     described = {each.name.removesuffix("_total"): (each.kind, each.text) for each in METRICS}
     labels = {each.name: set(each.labels) for each in METRICS}
-    for answer, parser in zip(answers, (parse, parse_open_metrics), strict=True):
-        families: dict[str, Family] = {
-            family.name: family
-            for family in parser(answer.text)  # type: ignore[no-untyped-call]
-        }
+    parsers: tuple[Callable[[str], Iterable[Family]], ...] = (parse, parse_open_metrics)
+    for answer, parser in zip(answers, parsers, strict=True):
+        families = {family.name: family for family in parser(answer.text)}
         own = {name: found for name, found in families.items() if name.startswith("face_emulator_")}
         assert {name: (found.type, found.documentation) for name, found in own.items()} == described
         for found in own.values():
