@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -122,10 +122,10 @@ class Exchange:
         self._send = send
         self.pause_seconds = pause_seconds
 
-    def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
-        """Capture the exchange, and call ``finish`` once, before the last part of the response is sent.
+    def record(self, capture: Capture, finish: Callable[[Capture], Awaitable[None]]) -> None:
+        """Capture the exchange, and await ``finish`` once, before the last part of the response is sent.
 
-        If the last part is never sent, ``finish`` is called when ``run`` ends.
+        If the last part is never sent, ``finish`` is awaited when ``run`` ends.
         """
         self._capture, self._finish = capture, finish
 
@@ -139,9 +139,9 @@ class Exchange:
                 raise
             await refusal(self._scope, self._receive, self._emit)
         finally:
-            self._note()
             if self.memory is not None:
                 self.memory.grow(self._counted, 0)
+            await self._note()
 
     @property
     def is_unreadable(self) -> bool:
@@ -276,7 +276,7 @@ class Exchange:
             if self._has_more and capture.wants_rest:
                 await self._drain()
             # Do this before sending the last part: once the client has it, the call must be in the journal.
-            self._note()
+            await self._note()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._has_more and _has_body(self._scope):
             await self._send({**message, "more_body": True})
@@ -288,10 +288,10 @@ class Exchange:
             return
         await self._send(message)
 
-    def _note(self) -> None:
+    async def _note(self) -> None:
         capture, self._capture = self._capture, None
         if capture is not None:
-            self._finish(capture)
+            await self._finish(capture)
 
     async def _apply_fault(self, effect: Effect, message: Message) -> None:
         if effect.proxy_page is not None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -124,8 +124,18 @@ def recorded(talk: Talk) -> tuple[Exchange, list[Capture]]:
     """Return a recorded exchange, and the list that its capture is appended to."""
     talk.scope["headers"].append((b"content-type", b"text/plain"))
     exchange, taken = Exchange(talk.scope, talk.receive, talk.send), list[Capture]()
-    exchange.record(Capture(talk.scope), taken.append)
+    exchange.record(Capture(talk.scope), appending(taken))
     return exchange, taken
+
+
+def appending(taken: list[Capture]) -> Callable[[Capture], Awaitable[None]]:
+    """Return a function that appends captures to a list, after other work of the event loop."""
+
+    async def append(capture: Capture) -> None:
+        await asyncio.sleep(0)
+        taken.append(capture)
+
+    return append
 
 
 def test_one_read_of_the_body_serves_application_capture_and_limit() -> None:
@@ -230,7 +240,7 @@ def test_a_call_is_recorded_before_the_last_message_of_its_response() -> None:
 
     talk = Watched([], declared=0)
     exchange = Exchange(talk.scope, talk.receive, talk.send)
-    exchange.record(Capture(talk.scope), taken.append)
+    exchange.record(Capture(talk.scope), appending(taken))
     asyncio.run(exchange.run(ignore_the_body))
     assert at_each == [0, 1]
 
