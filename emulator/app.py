@@ -170,6 +170,7 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
+    app.catch_up, app.always_open = world.records.catch_up, OPEN
     answer_refusals(app, vendors)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
@@ -207,7 +208,7 @@ def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> l
 
 
 async def _load(scenarios: Sequence[Scenario], world: World) -> None:
-    if scenarios:
+    if scenarios and await world.is_first("scenarios"):
         from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
 
         for scenario in scenarios:
@@ -282,7 +283,7 @@ def _world(
         clock=clock,
         clocks=Clocks(clock, records),
         ids=ids,
-        request_ids=RequestIds(ids),
+        request_ids=RequestIds(ids, records),
         credentials=Credentials(
             records,
             settings.credentials,

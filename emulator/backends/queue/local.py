@@ -42,6 +42,11 @@ class LocalWorkers:
             await self.enqueue(task_id)
 
     @property
+    def is_in_database(self) -> bool:
+        """Whether writing an ``Enqueue`` to the database adds a task: no."""
+        return False
+
+    @property
     def is_warm(self) -> bool:
         """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
         return self.why_not_warm is None

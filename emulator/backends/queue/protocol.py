@@ -55,6 +55,10 @@ class Pipeline(Generic[P, R]):
 class WorkQueue(Protocol):
     """A queue of tasks, and workers that run pipelines."""
 
+    @property
+    def is_in_database(self) -> bool:
+        """Whether `emulator.backends.records.Enqueue` adds tasks to the queue."""
+
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Start the workers and the queue.
 
