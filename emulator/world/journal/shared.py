@@ -214,6 +214,8 @@ class SharedJournal(Journal):
                 is_anything=key is None,
             )
         )
+        if key is None:
+            self._outgoing.retry()
         self._wake_soon()
 
     def _wake_soon(self) -> None:

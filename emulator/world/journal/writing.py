@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -107,6 +108,7 @@ class CallWriter:
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._retry = asyncio.Event()
         self.is_late = False
 
     def new_key(self) -> str:
@@ -123,6 +125,10 @@ class CallWriter:
             self._dropped += 1
         if (self._task is None or self._task.done()) and not self._is_closed:
             self._task = asyncio.create_task(self._write_on())
+
+    def retry(self) -> None:
+        """Repeat a failed write now, because the database may work again."""
+        self._retry.set()
 
     async def settle(self) -> None:
         """Wait until all added calls are written, but not while the database cannot be used."""
@@ -196,7 +202,10 @@ class CallWriter:
                 if not failures:
                     logger.warning("calls are written later, because %s", error)
                 failures += 1
-                await asyncio.sleep(RETRY_SECONDS)
+                self._retry.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY_SECONDS):
+                        await self._retry.wait()
         if failures:
             logger.warning("calls can be written again, after %d failures", failures)
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from journal_calls import note
+from postgres import kill_connections
 from shared_records import SharedRecords, replicas
 
-from emulator.backends.records import Document
+from emulator.backends.records import Document, Records
 from emulator.backends.records.cached import CachedRecords
+from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.world.journal import writing
@@ -24,7 +30,13 @@ from emulator.world.journal.verify import CallMatch, VerifyMatch
 
 EVERYTHING = CallMatch()
 
-Opened = Callable[[SharedRecords], Awaitable[SharedJournal]]
+R = TypeVar("R", bound=Records)
+
+Opening = Callable[[int], AbstractAsyncContextManager[Sequence[R]]]
+"""Opens a database, and yields the views of several replicas."""
+
+Test = Callable[[SharedJournal, SharedJournal, R, R], Awaitable[None]]
+"""Gets the journals of two replicas, and their views of the database."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +44,32 @@ def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Opening[Records]:
+    """Return a function that opens a database of replicas in this process, or one in PostgreSQL."""
+    if request.param == "sqlite":
+        return partial(replicas, tmp_path)
+    return partial(postgres_replicas, request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Opening[SharedRecords]:
+    """Return a function that opens a database of replicas in this process."""
+    return partial(replicas, tmp_path)
+
+
+@contextlib.asynccontextmanager
+async def postgres_replicas(url: str, count: int) -> AsyncIterator[list[PostgresRecords]]:
+    async with contextlib.AsyncExitStack() as stack:
+        views = [PostgresRecords(url) for _ in range(count)]
+        for view in views:
+            await view.open()
+            stack.push_async_callback(view.close)
+        yield views
+
+
 async def opened(
-    records: SharedRecords, calls: int = 10, size: int = 10**9, forgotten: Callable[[], None] = lambda: None
+    records: Records, calls: int = 10, size: int = 10**9, forgotten: Callable[[], None] = lambda: None
 ) -> SharedJournal:
     """Return the journal of a new replica."""
     journal = SharedJournal(CachedRecords(records), Clock(), calls=calls, size=size, forgotten=forgotten)
@@ -41,20 +77,16 @@ async def opened(
     return journal
 
 
-def in_two(
-    path: Path,
-    test: Callable[[SharedJournal, SharedJournal, SharedRecords, SharedRecords], Awaitable[None]],
-    calls: int = 10,
-    size: int = 10**9,
-) -> None:
-    """Run ``test`` with the journals of two replicas, and with their records."""
+def in_two(opening: Opening[R], test: Test[R], calls: int = 10, size: int = 10**9) -> None:
+    """Run ``test`` with the journals of two replicas."""
 
     async def run() -> None:
-        async with replicas(path) as (one, two), asyncio.timeout(30):
+        async with opening(2) as (one, two), asyncio.timeout(30):
             first, second = await opened(one, calls, size), await opened(two, calls, size)
             await test(first, second, one, two)
             for each in (one, two):
-                each.is_away = each.forgets_answers = False
+                if isinstance(each, SharedRecords):
+                    each.is_away = each.forgets_answers = False
             await first.close()
             await second.close()
 
@@ -76,7 +108,7 @@ async def credentials(journal: Journal) -> list[str | None]:
     return [entry.exact_credential for entry in await journal.entries()]
 
 
-async def chunks(records: SharedRecords) -> list[dict[str, object]]:
+async def chunks(records: Records) -> list[dict[str, object]]:
     """Return the documents with calls."""
     found = [record for record in await records.find(KIND) if record.key != REVISION_KEY]
     return [dict(record.document) for record in found]
@@ -90,10 +122,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError("it never holds")
 
 
-def test_both_replicas_find_the_calls_of_both_in_one_order(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
-    ) -> None:
+def test_both_replicas_find_the_calls_of_both_in_one_order(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, _one: Records, _two: Records) -> None:
         for journal, credential in ((first, "a"), (second, "b"), (second, "c"), (first, "d")):
             await record(journal, credential)
             assert await first.entries() == await second.entries()
@@ -107,13 +137,11 @@ def test_both_replicas_find_the_calls_of_both_in_one_order(tmp_path: Path) -> No
         assert [entry.number for entry in await first.entries(CallMatch(credential="b"), after=1)] == [2]
         assert await second.get(5) is None
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_concurrent_calls_are_written_together_and_each_gets_one_number(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
-    ) -> None:
+def test_concurrent_calls_are_written_together_and_each_gets_one_number(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, one: Records, _two: Records) -> None:
         async def call(journal: SharedJournal, credential: str) -> None:
             await record(journal, *[credential] * 5)
 
@@ -130,10 +158,10 @@ def test_concurrent_calls_are_written_together_and_each_gets_one_number(tmp_path
         # Each of five rounds takes a write of each replica, and the first calls do not wait for others.
         assert len(await chunks(one)) <= 14
 
-    in_two(tmp_path, test, calls=100)
+    in_two(anywhere, test, calls=100)
 
 
-def test_a_caller_learns_the_number_of_its_call(tmp_path: Path) -> None:
+def test_a_caller_learns_the_number_of_its_call(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -147,10 +175,67 @@ def test_a_caller_learns_the_number_of_its_call(tmp_path: Path) -> None:
         await asyncio.gather(*(call((first, second)[nth % 2], f"c{nth}") for nth in range(9)))
         assert got == {entry.exact_credential: entry.number for entry in await first.entries()}
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_reading_again_reads_only_what_is_new(tmp_path: Path) -> None:
+def test_a_reader_during_many_writes_misses_no_call(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, _one: Records, _two: Records) -> None:
+        seen: list[int] = []
+
+        async def follow() -> None:
+            async for item in second.follow(EVERYTHING, 0):
+                assert isinstance(item, Entry)
+                seen.append(item.number)
+                if len(seen) == 120:
+                    return
+
+        async def read() -> None:
+            while len(seen) < 120:
+                assert await numbers(second) == list(range(1, second.last + 1))
+
+        await asyncio.gather(
+            follow(), read(), *(record(journal, *["k"] * 10) for journal in (first, second) for _ in range(6))
+        )
+        assert seen == list(range(1, 121))
+
+    in_two(anywhere, test, calls=200)
+
+
+def test_no_call_is_lost_or_doubled_when_connections_are_killed(postgres_url: str) -> None:
+    async def test(
+        first: SharedJournal, second: SharedJournal, _one: PostgresRecords, _two: PostgresRecords
+    ) -> None:
+        names = [f"{caller}-{nth}" for caller in range(8) for nth in range(12)]
+
+        async def call(caller: int) -> None:
+            for nth in range(12):
+                await record((first, second)[caller % 2], f"{caller}-{nth}")
+                if (caller, nth % 4) == (0, 3):
+                    await asyncio.to_thread(kill_connections, postgres_url)
+                    await asyncio.sleep(0.02)
+
+        await asyncio.gather(*map(call, range(8)))
+
+        async def are_written() -> bool:
+            with contextlib.suppress(StoreUnavailable):
+                await first.catch_up()
+                await second.catch_up()
+                return len(await numbers(first)) >= len(names)
+            return False
+
+        await until(are_written)
+        assert await first.entries() == await second.entries()
+        written = [str(name) for name in await credentials(first)]
+        assert sorted(written) == sorted(names)
+        assert await numbers(first) == list(range(1, len(names) + 1))
+        for caller in range(8):
+            mine = [name for name in written if name.startswith(f"{caller}-")]
+            assert mine == [f"{caller}-{nth}" for nth in range(12)]
+
+    in_two(partial(postgres_replicas, postgres_url), test, calls=200)
+
+
+def test_reading_again_reads_only_what_is_new(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
@@ -163,20 +248,18 @@ def test_reading_again_reads_only_what_is_new(tmp_path: Path) -> None:
         assert await numbers(second) == [1, 2, 3, 4]
         assert two.reads == 1
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_limits_hold_over_all_replicas_and_readers_get_the_gap(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, two: SharedRecords
-    ) -> None:
+def test_limits_hold_over_all_replicas_and_readers_get_the_gap(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, one: Records, two: Records) -> None:
         reader = second.follow(EVERYTHING, 0)
         await record(first)
         assert isinstance(await anext(reader), Entry)
-        for _ in range(2 * CHUNK):
+        for nth in range(2 * CHUNK):
             note(first)
             note(second)
-            if len(await chunks(one)) % 7 == 0:
+            if nth % 20 == 0:
                 await first.settle()
         await first.settle()
         await second.settle()
@@ -198,14 +281,14 @@ def test_limits_hold_over_all_replicas_and_readers_get_the_gap(tmp_path: Path) -
         assert await third.entries() == await first.entries()
         assert (third.last, third.last_dropped) == (everything, everything - 10)
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_deleting_old_documents_lets_nobody_read_everything_anew(tmp_path: Path) -> None:
+def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[SharedRecords]) -> None:
     forgotten: list[None] = []
 
     async def run() -> None:
-        async with replicas(tmp_path) as (one, two):
+        async with here(2) as (one, two):
             first = await opened(one)
             second = await opened(two, forgotten=lambda: forgotten.append(None))
             for _ in range(CHUNK + 1):
@@ -226,7 +309,7 @@ def test_deleting_old_documents_lets_nobody_read_everything_anew(tmp_path: Path)
     asyncio.run(run())
 
 
-def test_the_limit_on_bytes_holds_over_all_replicas(tmp_path: Path) -> None:
+def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -243,13 +326,11 @@ def test_the_limit_on_bytes_holds_over_all_replicas(tmp_path: Path) -> None:
 
         await until(is_trimmed)
 
-    in_two(tmp_path, test, calls=1000, size=10_000)
+    in_two(here, test, calls=1000, size=10_000)
 
 
-def test_a_stream_at_one_replica_gets_the_calls_of_another_soon(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
-    ) -> None:
+def test_a_stream_at_one_replica_gets_the_calls_of_another_soon(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, _one: Records, _two: Records) -> None:
         reader = second.follow(EVERYTHING, 0)
         for number in range(1, 4):
             waiting = asyncio.ensure_future(anext(reader))
@@ -261,16 +342,14 @@ def test_a_stream_at_one_replica_gets_the_calls_of_another_soon(tmp_path: Path) 
             assert following.number == number
         await reader.aclose()
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
 @pytest.mark.parametrize("credential", ["a", "b", "nobody", None])
 def test_deleting_at_one_replica_deletes_at_all_and_keeps_the_numbers(
-    tmp_path: Path, credential: str | None
+    anywhere: Opening[Records], credential: str | None
 ) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, two: SharedRecords
-    ) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, one: Records, two: Records) -> None:
         for name in ("a", "b", "a", "b"):
             note(first, name)
         await first.settle()
@@ -290,10 +369,12 @@ def test_deleting_at_one_replica_deletes_at_all_and_keeps_the_numbers(
             assert isinstance(entry, Document)
             checks(entry)
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_calls_that_were_dropped_do_not_come_back_when_others_are_deleted(tmp_path: Path) -> None:
+def test_calls_that_were_dropped_do_not_come_back_when_others_are_deleted(
+    here: Opening[SharedRecords],
+) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
@@ -303,22 +384,20 @@ def test_calls_that_were_dropped_do_not_come_back_when_others_are_deleted(tmp_pa
             assert await numbers(journal) == [6, 7, 8, 9, 10]
             assert journal.last_dropped == 5
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_deletions_at_two_replicas_at_once_both_hold(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
-    ) -> None:
+def test_deletions_at_two_replicas_at_once_both_hold(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, _one: Records, _two: Records) -> None:
         await record(first, "a", "b", "c")
         await record(second, "a", "b", "c")
         await asyncio.gather(first.forget("a"), second.forget("b"), record(first, "d"))
         assert await credentials(first) == await credentials(second) == ["c", "c", "d"]
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_old_calls_are_deleted_everywhere(tmp_path: Path) -> None:
+def test_old_calls_are_deleted_everywhere(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -326,13 +405,11 @@ def test_old_calls_are_deleted_everywhere(tmp_path: Path) -> None:
         await first.purge(lambda credential: 2.0 if credential == "old" else 1.0)
         assert await credentials(first) == await credentials(second) == ["young"]
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_after_a_reset_the_numbers_go_on_at_all_replicas(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, two: SharedRecords
-    ) -> None:
+def test_after_a_reset_the_numbers_go_on_at_all_replicas(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, one: Records, two: Records) -> None:
         await record(first, "a", "b", "c")
         assert await numbers(second) == [1, 2, 3]
         await one.forget(None)
@@ -346,13 +423,11 @@ def test_after_a_reset_the_numbers_go_on_at_all_replicas(tmp_path: Path) -> None
         for journal in (first, second, third):
             assert await numbers(journal) == [5]
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_a_restore_at_one_replica_holds_at_all(tmp_path: Path) -> None:
-    async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, two: SharedRecords
-    ) -> None:
+def test_a_restore_at_one_replica_holds_at_all(anywhere: Opening[Records]) -> None:
+    async def test(first: SharedJournal, second: SharedJournal, one: Records, two: Records) -> None:
         await record(first, "a", "b")
         await record(second, "c")
         saved = [entry async for entry in one.export()]
@@ -371,10 +446,10 @@ def test_a_restore_at_one_replica_holds_at_all(tmp_path: Path) -> None:
         for journal in (first, second, third):
             assert await numbers(journal) == [1, 2, 3, 24]
 
-    in_two(tmp_path, test)
+    in_two(anywhere, test)
 
 
-def test_calls_move_between_a_lone_server_and_replicas(tmp_path: Path) -> None:
+def test_calls_move_between_a_lone_server_and_replicas(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -404,11 +479,11 @@ def test_calls_move_between_a_lone_server_and_replicas(tmp_path: Path) -> None:
             assert isinstance(entry, Document)
             first.entry_checks[KIND](entry)
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
 def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
@@ -426,11 +501,11 @@ def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
         assert await credentials(second) == ["a", "d", "b", "c", "e"]
 
     with caplog.at_level(logging.WARNING):
-        in_two(tmp_path, test)
+        in_two(here, test)
     assert caplog.messages[0].startswith("calls are written later, because ")
 
 
-def test_calls_that_waited_are_written_without_another_call(tmp_path: Path) -> None:
+def test_calls_that_waited_are_written_without_another_call(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -443,10 +518,12 @@ def test_calls_that_waited_are_written_without_another_call(tmp_path: Path) -> N
 
         await until(are_written)
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_calls_beyond_the_limits_while_the_database_is_away_are_reported_as_missed(tmp_path: Path) -> None:
+def test_calls_beyond_the_limits_while_the_database_is_away_are_reported_as_missed(
+    here: Opening[SharedRecords],
+) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -463,10 +540,10 @@ def test_calls_beyond_the_limits_while_the_database_is_away_are_reported_as_miss
         assert await anext(reader) == Gap(missed=15, last=16)
         await reader.aclose()
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(tmp_path: Path) -> None:
+def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -475,10 +552,10 @@ def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(tmp_path: P
             assert await numbers(journal) == []
             assert (journal.last, journal.last_dropped) == (1, 1)
 
-    in_two(tmp_path, test, size=100)
+    in_two(here, test, size=100)
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(tmp_path: Path) -> None:
+def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -492,10 +569,12 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(tmp_path: Path) -> None:
         assert await credentials(first) == await credentials(second) == ["a", "c", "b"]
         assert got == [1]
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_a_database_that_hangs_delays_one_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs_delays_one_answer(
+    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.05)
 
     async def test(
@@ -509,10 +588,10 @@ def test_a_database_that_hangs_delays_one_answer(tmp_path: Path, monkeypatch: py
         await record(first, "c")
         assert await credentials(second) == ["a", "b", "c"]
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_a_stream_goes_on_after_the_database_was_away(tmp_path: Path) -> None:
+def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
@@ -527,10 +606,10 @@ def test_a_stream_goes_on_after_the_database_was_away(tmp_path: Path) -> None:
         assert following.number == 1
         await reader.aclose()
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_a_stream_ends_while_the_database_is_away(tmp_path: Path) -> None:
+def test_a_stream_ends_while_the_database_is_away(here: Opening[SharedRecords]) -> None:
     async def test(
         _first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
@@ -547,14 +626,14 @@ def test_a_stream_ends_while_the_database_is_away(tmp_path: Path) -> None:
         async with asyncio.timeout(0.5):
             assert await reading == []
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_bodies_are_forgotten_when_another_replica_deletes_calls(tmp_path: Path) -> None:
+def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[SharedRecords]) -> None:
     forgotten: list[str] = []
 
     async def run() -> None:
-        async with replicas(tmp_path) as (one, two):
+        async with here(2) as (one, two):
             first = await opened(one, forgotten=lambda: forgotten.append("first"))
             second = await opened(two, forgotten=lambda: forgotten.append("second"))
             await record(first, "a", "b")
@@ -573,7 +652,9 @@ def test_bodies_are_forgotten_when_another_replica_deletes_calls(tmp_path: Path)
     asyncio.run(run())
 
 
-def test_close_writes_the_remaining_calls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_close_writes_the_remaining_calls(
+    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
+) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -586,12 +667,12 @@ def test_close_writes_the_remaining_calls(tmp_path: Path, caplog: pytest.LogCapt
         note(third, "b")
         await third.close()
 
-    in_two(tmp_path, test)
+    in_two(here, test)
     assert caplog.messages[-1] == "the last calls could not be written, and are lost"
 
 
 def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
@@ -617,12 +698,12 @@ def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
         await first.settle()
         assert await credentials(second) == ["a", "b", "c", "d"]
 
-    in_two(tmp_path, test)
+    in_two(here, test)
 
 
-def test_a_journal_that_is_off_does_nothing(tmp_path: Path) -> None:
+def test_a_journal_that_is_off_does_nothing(here: Opening[SharedRecords]) -> None:
     async def run() -> None:
-        async with replicas(tmp_path, 1) as (one,):
+        async with here(1) as (one,):
             journal = await opened(one, calls=0)
             assert not journal.is_on
             assert await journal.entries() == []
