@@ -125,10 +125,12 @@ class SharedJournal(Journal):
 
     async def close(self) -> None:
         """Write the remaining calls."""
+        await self._outgoing.close()
         if self._trimming is not None:
             self._trimming.cancel()
             await asyncio.wait({self._trimming})
-        await self._outgoing.close()
+        if self._waking is not None:
+            self._waking.cancel()
 
     def note(
         self,
