@@ -20,6 +20,9 @@ from pydantic import ValidationError
 
 from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.blobs.object_store import StoreAddress
+from emulator.backends.blobs.objects import ObjectBlobs
+from emulator.backends.drivers import DriverMissing
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
 from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_later
@@ -29,7 +32,8 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import Records, StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.unavailable import StoreUnavailable
+from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
+from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
 from emulator.control.guard import JsonGuard
@@ -57,12 +61,14 @@ from emulator.world.journal.journal import Journal
 from emulator.world.journal.shared import SharedJournal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 from emulator.world.retention import Retention
 from emulator.world.world import World
 
 if TYPE_CHECKING:
+    from emulator.backends.records.postgres import PostgresRecords
     from emulator.control.scenario_files import Scenario
 
 logger = logging.getLogger(__name__)
@@ -74,8 +80,8 @@ class _Adapters:
 
     folder: Path
     is_temporary: bool
-    records: SqliteRecords
-    blobs: FolderBlobs
+    records: SqliteRecords | PostgresRecords
+    blobs: FolderBlobs | ObjectBlobs
     queue: LocalWorkers
     fetcher: HttpFetcher
 
@@ -86,7 +92,8 @@ def create_app(
     """Return the emulator as an ASGI application.
 
     The server must run the application's ASGI lifespan. The lifespan opens the database and starts the
-    workers. It raises StoreUnreadable if the content of the data folder cannot be used.
+    workers. It raises StoreUnreadable if the content of the data folder cannot be used, and StoreUnavailable
+    if another store cannot be used.
     ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that the vendors share.
 
     Parameters
@@ -102,7 +109,9 @@ def create_app(
     Raises
     ------
     ValueError
-        If a setting names an unknown vendor, or a vendor's setting is invalid.
+        If a setting names an unknown vendor, or a vendor's setting is invalid, or the URL of a store.
+    DriverMissing
+        If a setting needs a package that is not installed.
     ScenarioUnreadable
         If a scenario in the settings does not exist, or its file is invalid.
     UnknownFault
@@ -124,7 +133,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            with _store_errors(adapters.folder):
+            with _store_errors(adapters.records):
                 await _open(adapters, stack)
                 await world.load()
             await _load(scenarios, world)
@@ -137,7 +146,7 @@ def create_app(
             stack.push_async_callback(world.plans.close)
             stack.push_async_callback(world.tasks.close)
             stack.push_async_callback(world.queue.close)
-            with _store_errors(adapters.folder):
+            with _store_errors(adapters.records):
                 await world.tasks.start()
             yield
 
@@ -155,7 +164,7 @@ def create_app(
     app.state.vendors = vendors
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    runs = _adapter_descriptions(settings)
+    runs = _adapter_descriptions(settings, adapters)
     app.include_router(status_router(world, vendors, VERSION, app.state.progress, runs))
 
     gate = app.state.gate = ControlGate(
@@ -170,7 +179,8 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
-    app.catch_up, app.always_open = world.records.catch_up, OPEN
+    # The metrics tell that the database is away, if it is.
+    app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
@@ -221,8 +231,8 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
-        records=SqliteRecords(folder / "records.sqlite3"),
-        blobs=FolderBlobs(folder / "blobs"),
+        records=_records(settings, folder),
+        blobs=_blobs(settings, folder),
         queue=LocalWorkers(pool, owns_pool=workers is None),
         fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
@@ -231,18 +241,49 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     return adapters
 
 
+def _records(settings: Settings, folder: Path) -> SqliteRecords | PostgresRecords:
+    if settings.database_url is None:
+        return SqliteRecords(folder / "records.sqlite3")
+    if settings.blobs_url is None:
+        raise ValueError(
+            "FACE_EMULATOR_DATABASE_URL needs FACE_EMULATOR_BLOBS_URL: other emulators that use the database "
+            "would not find blobs in the data folder of this one"
+        )
+    try:
+        # Only with this setting, because its import takes a tenth of a second.
+        from emulator.backends.records.postgres import PostgresRecords  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
+    return PostgresRecords(settings.database_url.get_secret_value(), workers=settings.workers)
+
+
+def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
+    if settings.blobs_url is None:
+        return FolderBlobs(folder / "blobs")
+    address = StoreAddress.parse(settings.blobs_url)
+    if settings.data_dir is None and settings.database_url is None:
+        # The blobs are deleted with the temporary folder of their records, so they have their own folder.
+        address = address.below(folder.name)
+    return ObjectBlobs(address)
+
+
 @contextlib.contextmanager
-def _store_errors(folder: Path) -> Iterator[None]:
-    """Convert exceptions about a data folder or its content to StoreUnreadable."""
+def _store_errors(records: SqliteRecords | PostgresRecords) -> Iterator[None]:
+    """Convert exceptions about a data folder or database and its content to StoreUnreadable."""
+    remedy = ("use another database",) if records.is_shared else ()
     try:
         yield
+    except StoreUnavailable as error:
+        if error.store != DATA_FOLDER:
+            raise
+        raise StoreUnreadable(records.place, error.reason) from error
     except ValidationError as error:
         wrong = (
             ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
         )
-        raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
-    except (OSError, StoreUnavailable, sqlite3.Error, ValueError, TypeError, LookupError) as error:
-        raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
+        raise StoreUnreadable(records.place, "; ".join(wrong), *remedy) from error
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+        raise StoreUnreadable(records.place, f"{type(error).__name__}: {error}", *remedy) from error
 
 
 def _remove(folder: Path) -> None:
@@ -258,11 +299,21 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
     remove_leftovers_later()
-    stack.enter_context(sole_user(adapters.folder))
+    if adapters.is_temporary or not adapters.records.is_shared:
+        stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
     await adapters.blobs.open()
+    if adapters.is_temporary and not adapters.records.is_shared and isinstance(adapters.blobs, ObjectBlobs):
+        stack.push_async_callback(_forget_blobs, adapters.blobs)
     stack.push_async_callback(adapters.fetcher.close)
+
+
+async def _forget_blobs(blobs: ObjectBlobs) -> None:
+    try:
+        await blobs.forget(None)
+    except StoreUnavailable as error:
+        logger.warning("the blobs of this run remain, because %s", error)
 
 
 def _world(
@@ -276,9 +327,10 @@ def _world(
     bodies = Bodies()
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
-    webhooks = Outbox(
-        records, clock, ids, HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
-    )
+    found = adapters.records
+    replicas = OnlyReplica() if isinstance(found, SqliteRecords) else RegisteredReplicas(found)
+    sender = HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
+    webhooks = Outbox(records, clock, ids, sender, replicas)
     return World(
         clock=clock,
         clocks=Clocks(clock, records),
@@ -302,7 +354,8 @@ def _world(
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
-        plans=Plans(tasks, webhooks),
+        plans=Plans(records, tasks, webhooks, replicas),
+        rate_limits=RateLimits(records, clock),
         bodies=bodies,
     )
 
@@ -315,12 +368,13 @@ def _journal(settings: Settings, records: Records, clock: Clock, bodies: Bodies)
     return Journal(records, clock, calls=calls, size=size, survives=settings.data_dir is not None)
 
 
-def _adapter_descriptions(settings: Settings) -> dict[str, str]:
+def _adapter_descriptions(settings: Settings, adapters: _Adapters) -> dict[str, str]:
     """Return descriptions of the database, the blob storage and the queue, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
+    files = f"files in {folder}" if settings.blobs_url is None else f"objects in {settings.blobs_url}"
     return {
-        "records": f"SQLite in {folder}",
-        "blobs": f"files in {folder}",
+        "records": adapters.records.place if adapters.records.is_shared else f"SQLite in {folder}",
+        "blobs": files,
         "queue": f"local worker processes: {settings.workers}",
     }
 

@@ -65,6 +65,10 @@ async def serve(
         If the stored certificate authority cannot be used.
     StoreUnreadable
         If the content of the data folder cannot be used.
+    StoreUnavailable
+        If another store cannot be used.
+    DriverMissing
+        If a setting needs a package that is not installed.
     Exception
         Any exception that ``on_listening`` raises, after the server has stopped.
     """

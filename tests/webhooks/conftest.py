@@ -9,7 +9,9 @@ from typing import Protocol
 
 import pytest
 
+from emulator.backends.records import Records
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.replicas import Replicas
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.webhooks import lane
@@ -76,15 +78,17 @@ class World:
 
     def __init__(
         self,
-        records: SqliteRecords,
+        records: Records,
         sender: ListSender,
         configured: tuple[str, ...] = (),
         vendors: tuple[str, ...] = ("v",),
+        clock: Clock | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
-        self.clock = Clock(NOW)
+        self.clock = clock or Clock(NOW)
         self.sender = sender
         self.announced_again: list[str] = []
-        self.outbox = Outbox(records, self.clock, SeededIds(0, records.count_up), sender)
+        self.outbox = Outbox(records, self.clock, SeededIds(0, records.count_up), sender, replicas)
 
         for vendor in vendors:
             self.outbox.endpoints.register(vendor, self._source(vendor, configured if vendor == "v" else ()))

@@ -154,7 +154,11 @@ def test_a_webhook_announced_while_its_plan_is_forgotten_is_sent(use: Use) -> No
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")
         answers = [True, False]
-        plans = SimpleNamespace(holds=lambda _task_id: answers.pop(0))
+
+        async def holds(_task: Task) -> bool:
+            return answers.pop(0)
+
+        plans = SimpleNamespace(holds=holds)
         stands_on = cast("Any", SimpleNamespace(webhooks=world.outbox, plans=plans))
         announcer = Announcer(stands_on, "v", lambda task: Message("msg", task.id.encode()))
         await announcer.announce(Task("t", "me", "job", {}, 0.0, announcement_fault={}))

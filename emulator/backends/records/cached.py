@@ -95,6 +95,10 @@ class CachedRecords:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
         return await self._records.find(kind, credential, after=after, unset=unset)
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+        return await self._records.tally(kind, member)
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
         return await self._write(self._records.delete(kind, key), {(kind, key)})

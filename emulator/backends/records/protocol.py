@@ -207,6 +207,9 @@ class Records(Protocol):
             Only documents in which this member is null or missing are returned.
         """
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
 

@@ -98,8 +98,9 @@ _NUMBER_ABOVE = (
 class SqliteRecords:
     """Documents and counters in an SQLite file.
 
-    ``export`` and ``restore`` each use a separate connection and one transaction. Each other method runs one
-    statement or script in a `BatchingConnection`, so calls cannot interleave.
+    ``export`` and ``restore`` each use a separate connection and one transaction. ``tally`` also uses a
+    separate connection, because it reads all documents of a kind, and no other call shall wait for that. Each
+    other method runs one statement or script in a `BatchingConnection`, so calls cannot interleave.
     """
 
     def __init__(self, path: Path) -> None:
@@ -162,6 +163,11 @@ class SqliteRecords:
     def is_shared(self) -> bool:
         """Whether other processes can use the database: no."""
         return False
+
+    @property
+    def place(self) -> str:
+        """The folder of the file."""
+        return str(self._path.parent)
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a new document, and return it."""
@@ -241,6 +247,11 @@ class SqliteRecords:
             return [_record(row) for row in found]
         return await anyio.to_thread.run_sync(lambda: [_record(row) for row in found])
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+        with store_errors():
+            return await anyio.to_thread.run_sync(_tally, self._path, kind, member)
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
         return await self._execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key)) == 1
@@ -252,10 +263,13 @@ class SqliteRecords:
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
+        digits = prefix.encode().hex().upper()
         rows = await self._fetch(
             "SELECT name, credential, value FROM counters "
-            "WHERE substr(name, 1, ?) = ? AND credential = coalesce(?, credential) ORDER BY name, credential",
-            (len(prefix), prefix, credential),
+            # In hexadecimal digits, because a text ends at NUL for `substr`.
+            "WHERE substr(hex(name), 1, ?) = ? AND credential = coalesce(?, credential) "
+            "ORDER BY name, credential",
+            (len(digits), digits, credential),
         )
         return [Counter(*row) for row in rows]
 
@@ -345,6 +359,12 @@ async def _number(connection: BatchingConnection, query: str) -> int:
 def _record(row: Any) -> Record:
     key, credential, document, position, version = row
     return Record(key, credential, json.loads(document), serial=position, version=version)
+
+
+def _tally(path: Path, kind: str, member: str) -> dict[str, int]:
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
+        query = "SELECT json_extract(document, ?), count(*) FROM records WHERE kind = ? GROUP BY 1"
+        return dict(connection.execute(query, (f'$."{member}"', kind)))
 
 
 def _next(record: Record, document: Mapping[str, Any]) -> Record:

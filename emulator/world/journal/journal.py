@@ -110,6 +110,11 @@ class Journal(Stateful):
         return self._most_calls > 0
 
     @property
+    def held_calls(self) -> int:
+        """Number of recorded calls."""
+        return len(self._recorded)
+
+    @property
     def held_bytes(self) -> int:
         """Approximate memory of the recorded calls and of their built entries, in bytes.
 

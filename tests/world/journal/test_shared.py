@@ -14,11 +14,12 @@ from typing import TypeVar
 import pytest
 from journal_calls import note
 from postgres import kill_connections
-from shared_records import SharedRecords, replicas
+from replicated_records import ReplicatedDatabase, ReplicatedRecords
 
 from emulator.backends.records import Document, Records
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
+from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.world.journal import writing
@@ -53,9 +54,21 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Opening[Records]
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Opening[SharedRecords]:
+def here(tmp_path: Path) -> Opening[ReplicatedRecords]:
     """Return a function that opens a database of replicas in this process."""
     return partial(replicas, tmp_path)
+
+
+@contextlib.asynccontextmanager
+async def replicas(path: Path, count: int) -> AsyncIterator[list[ReplicatedRecords]]:
+    records = SqliteRecords(path / "records.sqlite3")
+    await records.open()
+    database = ReplicatedDatabase(records)
+    try:
+        yield [database.view() for _ in range(count)]
+    finally:
+        await database.close()
+        await records.close()
 
 
 @contextlib.asynccontextmanager
@@ -85,8 +98,9 @@ def in_two(opening: Opening[R], test: Test[R], calls: int = 10, size: int = 10**
             first, second = await opened(one, calls, size), await opened(two, calls, size)
             await test(first, second, one, two)
             for each in (one, two):
-                if isinstance(each, SharedRecords):
-                    each.is_away = each.forgets_answers = False
+                if isinstance(each, ReplicatedRecords):
+                    each.loses_answers = False
+                    each.come_back()
             await first.close()
             await second.close()
 
@@ -161,9 +175,9 @@ def test_concurrent_calls_are_written_together_and_each_gets_one_number(anywhere
     in_two(anywhere, test, calls=100)
 
 
-def test_a_caller_learns_the_number_of_its_call(here: Opening[SharedRecords]) -> None:
+def test_a_caller_learns_the_number_of_its_call(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         got: dict[str, int] = {}
 
@@ -236,9 +250,9 @@ def test_no_call_is_lost_or_doubled_when_connections_are_killed(postgres_url: st
     in_two(partial(postgres_replicas, postgres_url), test, calls=200)
 
 
-def test_reading_again_reads_only_what_is_new(here: Opening[SharedRecords]) -> None:
+def test_reading_again_reads_only_what_is_new(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
     ) -> None:
         await record(first, "a", "b", "c")
         assert await numbers(second) == [1, 2, 3]
@@ -285,7 +299,7 @@ def test_limits_hold_over_all_replicas_and_readers_get_the_gap(anywhere: Opening
     in_two(anywhere, test)
 
 
-def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[SharedRecords]) -> None:
+def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[ReplicatedRecords]) -> None:
     forgotten: list[None] = []
 
     async def run() -> None:
@@ -310,9 +324,9 @@ def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[S
     asyncio.run(run())
 
 
-def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[SharedRecords]) -> None:
+def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(first)
         await first.catch_up()
@@ -330,7 +344,7 @@ def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[SharedRecords]
     in_two(here, test, calls=1000, size=10_000)
 
 
-def test_a_stream_at_one_replica_gets_the_calls_of_another_soon(anywhere: Opening[Records]) -> None:
+def test_a_stream_gets_the_calls_of_another_replica_soon(anywhere: Opening[Records]) -> None:
     async def test(first: SharedJournal, second: SharedJournal, _one: Records, _two: Records) -> None:
         reader = second.follow(EVERYTHING, 0)
         for number in range(1, 4):
@@ -374,10 +388,10 @@ def test_deleting_at_one_replica_deletes_at_all_and_keeps_the_numbers(
 
 
 def test_calls_that_were_dropped_do_not_come_back_when_others_are_deleted(
-    here: Opening[SharedRecords],
+    here: Opening[ReplicatedRecords],
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
     ) -> None:
         await record(first, *["a"] * 10, *["b"] * 5)
         await second.forget("b")
@@ -398,9 +412,9 @@ def test_deletions_at_two_replicas_at_once_both_hold(anywhere: Opening[Records])
     in_two(anywhere, test)
 
 
-def test_old_calls_are_deleted_everywhere(here: Opening[SharedRecords]) -> None:
+def test_old_calls_are_deleted_everywhere(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(second, "old", "young", "old")
         await first.purge(lambda credential: 2.0 if credential == "old" else 1.0)
@@ -450,9 +464,9 @@ def test_a_restore_at_one_replica_holds_at_all(anywhere: Opening[Records]) -> No
     in_two(anywhere, test)
 
 
-def test_calls_move_between_a_lone_server_and_replicas(here: Opening[SharedRecords]) -> None:
+def test_calls_move_between_a_lone_server_and_replicas(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(first, "a", "b")
         await record(second, "c")
@@ -484,10 +498,10 @@ def test_calls_move_between_a_lone_server_and_replicas(here: Opening[SharedRecor
 
 
 def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
-    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
+    here: Opening[ReplicatedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(first, "a")
         one.go_away()
@@ -506,9 +520,9 @@ def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
     assert caplog.messages[0].startswith("calls are written later, because ")
 
 
-def test_calls_that_waited_are_written_without_another_call(here: Opening[SharedRecords]) -> None:
+def test_calls_that_waited_are_written_without_another_call(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         one.go_away()
         await record(first, "a", "b")
@@ -522,11 +536,11 @@ def test_calls_that_waited_are_written_without_another_call(here: Opening[Shared
     in_two(here, test)
 
 
-def test_calls_beyond_the_limits_while_the_database_is_away_are_reported_as_missed(
-    here: Opening[SharedRecords],
+def test_calls_beyond_the_limits_while_the_database_is_away_are_missed(
+    here: Opening[ReplicatedRecords],
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(second, "a")
         one.go_away()
@@ -544,9 +558,11 @@ def test_calls_beyond_the_limits_while_the_database_is_away_are_reported_as_miss
     in_two(here, test)
 
 
-def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(here: Opening[SharedRecords]) -> None:
+def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(
+    here: Opening[ReplicatedRecords],
+) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         await record(first)
         for journal in (first, second):
@@ -556,16 +572,16 @@ def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(here: Openi
     in_two(here, test, size=100)
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecords]) -> None:
+def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         got: list[int] = []
-        one.forgets_answers = True
+        one.loses_answers = True
         note(first, "a", got.append)
         await first.settle()
         await record(first, "b")
-        one.forgets_answers = False
+        one.loses_answers = False
         await record(second, "c")
         assert await credentials(first) == await credentials(second) == ["a", "c", "b"]
         assert got == [1]
@@ -574,12 +590,12 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecord
 
 
 def test_a_database_that_hangs_delays_one_answer(
-    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
+    here: Opening[ReplicatedRecords], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.05)
 
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         async with first.paused():  # as if the database did not answer
             await record(first, "a")
@@ -592,9 +608,9 @@ def test_a_database_that_hangs_delays_one_answer(
     in_two(here, test)
 
 
-def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecords]) -> None:
+def test_a_stream_goes_on_after_the_database_was_away(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
+        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
     ) -> None:
         reader = second.follow(EVERYTHING, 0)
         two.go_away()
@@ -610,9 +626,9 @@ def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecord
     in_two(here, test)
 
 
-def test_a_stream_ends_while_the_database_is_away(here: Opening[SharedRecords]) -> None:
+def test_a_stream_ends_while_the_database_is_away(here: Opening[ReplicatedRecords]) -> None:
     async def test(
-        _first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
+        _first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
     ) -> None:
         is_over = False
         two.go_away()
@@ -630,7 +646,7 @@ def test_a_stream_ends_while_the_database_is_away(here: Opening[SharedRecords]) 
     in_two(here, test)
 
 
-def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[SharedRecords]) -> None:
+def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[ReplicatedRecords]) -> None:
     forgotten: list[str] = []
 
     async def run() -> None:
@@ -654,10 +670,10 @@ def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[S
 
 
 def test_close_writes_the_remaining_calls(
-    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
+    here: Opening[ReplicatedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         note(first, "a")
         await first.close()
@@ -673,10 +689,10 @@ def test_close_writes_the_remaining_calls(
 
 
 def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
-    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
+    here: Opening[ReplicatedRecords], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
+        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
     ) -> None:
         def fail(*_arguments: object) -> Entry:
             raise ZeroDivisionError
@@ -702,7 +718,7 @@ def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
     in_two(here, test)
 
 
-def test_a_journal_that_is_off_does_nothing(here: Opening[SharedRecords]) -> None:
+def test_a_journal_that_is_off_does_nothing(here: Opening[ReplicatedRecords]) -> None:
     async def run() -> None:
         async with here(1) as (one,):
             journal = await opened(one, calls=0)

@@ -214,6 +214,10 @@ class PostgresRecords:
             return [statements.record_of(row) for row in found]
         return await anyio.to_thread.run_sync(lambda: [statements.record_of(row) for row in found])
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+        return dict(await self._rows(statements.TALLY, (member, kind)))
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
         return await self._change(statements.DELETE, (kind, indexed(key)[0])) == 1

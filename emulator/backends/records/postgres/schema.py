@@ -32,6 +32,11 @@ CREATE TABLE face_emulator.records (
 ) WITH (fillfactor = 80);
 CREATE INDEX records_by_kind ON face_emulator.records (kind, position);
 CREATE INDEX records_by_credential ON face_emulator.records (credential, kind, position);
+-- Every replica looks again and again for the few of these documents that have not ended.
+CREATE INDEX unfinished_tasks ON face_emulator.records (position)
+    WHERE kind = 'task' AND strpos(members, E'\\n"finished_at"\\n') = 0;
+CREATE INDEX unfinished_deliveries ON face_emulator.records (position)
+    WHERE kind = 'webhook/delivery' AND strpos(members, E'\\n"ended"\\n') = 0;
 
 CREATE TABLE face_emulator.counters (
     name text COLLATE "C" NOT NULL,

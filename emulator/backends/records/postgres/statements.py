@@ -61,6 +61,11 @@ REPLACE: Final = (
     f"UPDATE {_RECORDS} SET document = %s, members = %s, version = version + 1 "
     "WHERE position = %s AND kind = %s AND version = %s"
 )
+# PostgreSQL refuses JSON with a NUL. A backslash before \\u0000 stays one before \\u0001.
+TALLY: Final = (
+    "SELECT replace(document, '\\u0000', '\\u0001')::json ->> %s AS value, count(*) "
+    f"FROM {_RECORDS} WHERE kind = %s GROUP BY value"
+)
 DELETE: Final = f"DELETE FROM {_RECORDS} WHERE kind = %s AND key = %s"
 CHANGE: Final = "SELECT face_emulator.change(%s::jsonb)"
 COUNT_UP: Final = (
