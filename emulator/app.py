@@ -29,7 +29,7 @@ from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_
 from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.records import StoreUnreadable
+from emulator.backends.records import Records, StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
@@ -56,7 +56,9 @@ from emulator.webhooks.sender import HttpSender
 from emulator.world.clocks import Clocks
 from emulator.world.credentials import Credentials
 from emulator.world.faults.engine import Faults, is_reserved
+from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
+from emulator.world.journal.shared import SharedJournal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans.plans import Plans
@@ -322,6 +324,7 @@ def _world(
     vendor_settings: Mapping[str, VendorSettings],
 ) -> World:
     records = CachedRecords(adapters.records)
+    bodies = Bodies()
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
     found = adapters.records
@@ -347,19 +350,22 @@ def _world(
         faults=Faults(
             records, clock, {vendor.name: vendor for vendor in vendors}, in_band=settings.in_band_faults
         ),
-        journal=Journal(
-            records,
-            clock,
-            calls=settings.journal_calls,
-            size=settings.journal_bytes,
-            survives=settings.data_dir is not None or records.is_shared,
-        ),
+        journal=_journal(settings, records, clock, bodies),
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
         plans=Plans(records, tasks, webhooks, replicas),
         rate_limits=RateLimits(records, clock),
+        bodies=bodies,
     )
+
+
+def _journal(settings: Settings, records: Records, clock: Clock, bodies: Bodies) -> Journal:
+    calls, size = settings.journal_calls, settings.journal_bytes
+    if records.is_shared:
+        # The calls of other servers can get the numbers of calls that they have deleted.
+        return SharedJournal(records, clock, calls=calls, size=size, forgotten=bodies.clear)
+    return Journal(records, clock, calls=calls, size=size, survives=settings.data_dir is not None)
 
 
 def _adapter_descriptions(settings: Settings, adapters: _Adapters) -> dict[str, str]:
