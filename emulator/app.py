@@ -32,6 +32,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
 from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
@@ -323,9 +324,10 @@ def _world(
     records = CachedRecords(adapters.records)
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
-    webhooks = Outbox(
-        records, clock, ids, HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
-    )
+    found = adapters.records
+    replicas = OnlyReplica() if isinstance(found, SqliteRecords) else RegisteredReplicas(found)
+    sender = HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
+    webhooks = Outbox(records, clock, ids, sender, replicas)
     return World(
         clock=clock,
         clocks=Clocks(clock, records),
@@ -355,7 +357,7 @@ def _world(
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
-        plans=Plans(records, tasks, webhooks),
+        plans=Plans(records, tasks, webhooks, replicas),
         rate_limits=RateLimits(records, clock),
     )
 

@@ -118,6 +118,10 @@ class ReplicatedRecords:
         """Return the documents of a kind."""
         return await self._records.find(kind, credential, after=after, unset=unset)
 
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Count documents by the value of a member."""
+        return await self._records.tally(kind, member)
+
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document."""
         existed = await self._records.delete(kind, key)
