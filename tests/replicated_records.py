@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from emulator.backends.records import (
     Change,
@@ -22,6 +22,40 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 
 
+class Database(Protocol):
+    """A database that several replicas in this process share."""
+
+    async def replica(self) -> CachedRecords:
+        """Return the database as one more replica sees it."""
+
+    async def close(self) -> None:
+        """Close the database for all replicas."""
+
+
+class PostgresDatabase:
+    """A database in PostgreSQL, with connections for each replica."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._replicas: list[CachedRecords] = []
+
+    async def replica(self) -> CachedRecords:
+        """Return the database as one more replica sees it."""
+        from emulator.backends.records.postgres import (  # noqa: PLC0415 - only these tests need the driver
+            PostgresRecords,
+        )
+
+        records = PostgresRecords(self._url)
+        await records.open()
+        self._replicas.append(CachedRecords(records))
+        return self._replicas[-1]
+
+    async def close(self) -> None:
+        """Close the connections of all replicas."""
+        for replica in self._replicas:
+            await replica.close()
+
+
 class ReplicatedDatabase:
     """Replicas that share an SQLite file, and hear of each other's changes as from a database server."""
 
@@ -29,16 +63,17 @@ class ReplicatedDatabase:
         self.records = records
         self._replicas: list[ReplicatedRecords] = []
 
-    def replica(self) -> CachedRecords:
+    async def replica(self) -> CachedRecords:
         """Return the database as one more replica sees it."""
         replica = ReplicatedRecords(self)
         self._replicas.append(replica)
         return CachedRecords(replica)
 
     async def close(self) -> None:
-        """Stop to tell replicas of changes."""
+        """Stop to tell replicas of changes, and close the file."""
         for replica in self._replicas:
             await replica.close()
+        await self.records.close()
 
     def tell(self, kind: str | None, key: str | None) -> None:
         """Tell all replicas that documents may have changed."""
@@ -119,7 +154,7 @@ class ReplicatedRecords:
         return await self._records.find(kind, credential, after=after, unset=unset)
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-        """Count documents by the value of a member."""
+        """Count documents by a member."""
         return await self._records.tally(kind, member)
 
     async def delete(self, kind: str, key: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replicated_records import ReplicatedDatabase
+from replicated_records import Database, PostgresDatabase, ReplicatedDatabase
 
-from emulator.backends.records import Document
+from emulator.backends.records import Document, Records
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.world.rate_limit import (
@@ -26,23 +26,27 @@ from emulator.world.rate_limit import (
 FIVE = RateLimit("five", (Window(5, seconds=1),))
 ME, YOU = Caller("me"), Caller("you")
 
-Run = Callable[[Callable[[list[RateLimits], Clock, SqliteRecords], Awaitable[None]]], None]
+Run = Callable[[Callable[[list[RateLimits], Clock, Records], Awaitable[None]]], None]
 
 
-@pytest.fixture(params=["embedded", "shared"])
+@pytest.fixture(params=["embedded", "shared", "postgres"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a scenario with the rate limits of one process, and with those of three that share a database."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
 
-    def run(scenario: Callable[[list[RateLimits], Clock, SqliteRecords], Awaitable[None]]) -> None:
+    def run(scenario: Callable[[list[RateLimits], Clock, Records], Awaitable[None]]) -> None:
         async def play() -> None:
             records = SqliteRecords(tmp_path / "records.sqlite3")
             await records.open()
-            clock, database = Clock(100.0), ReplicatedDatabase(records)
-            shared = [RateLimits(database.replica(), clock) for _ in range(3)]
+            clock = Clock(100.0)
+            if request.param == "embedded":
+                await scenario([RateLimits(records, clock)], clock, records)
+                await records.close()
+                return
+            database: Database = ReplicatedDatabase(records) if url is None else PostgresDatabase(url)
+            replicas = [await database.replica() for _ in range(3)]
             try:
-                await scenario(
-                    [RateLimits(records, clock)] if request.param == "embedded" else shared, clock, records
-                )
+                await scenario([RateLimits(each, clock) for each in replicas], clock, replicas[0])
             finally:
                 await database.close()
                 await records.close()
@@ -77,7 +81,7 @@ def test_a_call_of_a_machine_whose_clock_is_ahead_counts() -> None:
 
 
 def test_the_limit_counts_over_all_processes(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], clock: Clock, _records: Records) -> None:
         for _ in range(3):
             calls = [processes[number % len(processes)].allows(FIVE, ME) for number in range(30)]
             assert sum(await asyncio.gather(*calls)) == 5
@@ -88,7 +92,7 @@ def test_the_limit_counts_over_all_processes(run: Run) -> None:
 
 
 def test_a_call_that_one_window_or_caller_refuses_counts_nowhere(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], clock: Clock, _records: Records) -> None:
         both = RateLimit("both", (Window(2, seconds=1), Window(5, seconds=300)))
         address = Caller("", "address")
         answers = []
@@ -111,7 +115,7 @@ def test_with_any_window_a_call_is_refused_only_if_all_windows_are_full(
     monkeypatch.setattr("emulator.world.rate_limit.machine_time", machine.now)
     either = RateLimit("either", (Window(2, 1), Window(2, 1, by_machine=True)), any_window=True)
 
-    async def scenario(processes: list[RateLimits], clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], clock: Clock, _records: Records) -> None:
         assert [await process.allows(either, ME) for process in processes[:1] * 3] == [True, True, False]
         clock.advance(1)  # the machine's clock stands still
         assert [await processes[-1].allows(either, ME) for _ in range(3)] == [True, True, False]
@@ -122,14 +126,16 @@ def test_with_any_window_a_call_is_refused_only_if_all_windows_are_full(
 
 
 def test_forgetting_a_credential_resets_only_its_limit(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], _clock: Clock, records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], _clock: Clock, records: Records) -> None:
         one = RateLimit("one", (Window(1, seconds=5),))
         callers = (ME, YOU, Caller("", "me"))
         for caller in callers:
             assert await processes[0].allows(one, caller)
         await processes[-1].forget("me")
+        await records.catch_up()  # as before every request
         assert [await processes[0].allows(one, caller) for caller in callers] == [True, False, False]
         await processes[-1].forget(None)
+        await records.catch_up()
         assert await records.find(KIND) == []
         assert [await processes[0].allows(one, caller) for caller in callers] == [True] * 3
 
@@ -137,7 +143,7 @@ def test_forgetting_a_credential_resets_only_its_limit(run: Run) -> None:
 
 
 def test_a_clock_that_goes_back_blocks_no_call(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], clock: Clock, _records: Records) -> None:
         for moment in (100.0, 10.0):
             clock.travel(moment)
             calls = [await processes[number % len(processes)].allows(FIVE, ME) for number in range(6)]
@@ -151,18 +157,16 @@ def test_a_process_whose_clock_is_ahead_leaves_no_room_for_others(tmp_path: Path
         records = SqliteRecords(tmp_path / "records.sqlite3")
         await records.open()
         database = ReplicatedDatabase(records)
-        ahead = RateLimits(database.replica(), Clock(100.3))
-        behind = RateLimits(database.replica(), Clock(100.0))
+        ahead, behind = [RateLimits(await database.replica(), Clock(now)) for now in (100.3, 100.0)]
         calls = [await each.allows(FIVE, ME) for each in (ahead, behind) * 4]
         await database.close()
-        await records.close()
         assert calls == [True] * 5 + [False] * 3
 
     asyncio.run(scenario())
 
 
 def test_the_counts_of_idle_callers_are_purged(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], clock: Clock, records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], clock: Clock, records: Records) -> None:
         assert await processes[0].allows(FIVE, ME)
         clock.advance(50.0)
         assert await processes[0].allows(FIVE, YOU)
@@ -189,7 +193,7 @@ def test_the_counts_of_idle_callers_are_purged(run: Run) -> None:
     ],
 )
 def test_stored_counts_are_checked(run: Run, document: dict[str, Any], reason: str | None) -> None:
-    async def scenario(processes: list[RateLimits], _clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], _clock: Clock, _records: Records) -> None:
         check = processes[0].checks[KIND]
         if reason is None:
             check(document)
@@ -205,7 +209,7 @@ def test_stored_counts_are_checked(run: Run, document: dict[str, Any], reason: s
 
 
 def test_counts_for_another_number_of_windows_are_ignored(run: Run) -> None:
-    async def scenario(processes: list[RateLimits], _clock: Clock, _records: SqliteRecords) -> None:
+    async def scenario(processes: list[RateLimits], _clock: Clock, _records: Records) -> None:
         for windows in ((Window(1, 1),), (Window(1, 1), Window(1, 9)), (Window(1, 1),)):
             changed = RateLimit("changed", windows)
             assert [await processes[-1].allows(changed, ME) for _ in range(2)] == [True, False]

@@ -60,10 +60,7 @@ ENDPOINT_TIMEOUT_SECONDS = 0.3
 """Longest time, in real seconds, that a call waits for an endpoint to answer an earlier webhook."""
 
 SWEEP_SECONDS: Final = 2.0
-"""Real seconds between two searches for runs whose driver is dead.
-
-A driver must be missing in two of them, because a living replica can lose its connection for a moment.
-"""
+"""Real seconds between two searches for runs whose driver is dead."""
 
 
 class _Numbered(BaseModel):
@@ -125,8 +122,6 @@ class Plans(Stateful):
         self._background = Background("a task could not follow its plan")
         self._is_loaded = self._is_closed = False
         self._sweeper: asyncio.Task[None] | None = None
-        # The drivers that were not alive when the last search for them was made.
-        self._missing: frozenset[str] = frozenset()
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -292,27 +287,16 @@ class Plans(Stateful):
             await self._runs.change(task.id, lambda run: run.note(step))
 
     async def sweep(self) -> None:
-        """End the runs that no living replica drives.
-
-        These are the runs whose driver was not alive during this sweep and the previous one.
-        """
-        try:
-            found = await self._runs.unfinished()
-            await self._records.catch_up()
-            living = {*(await self._replicas.living() if found else ()), self._replicas.me}
-        except StoreUnavailable:
-            # Afterwards, every replica needs time to connect again.
-            self._missing = frozenset()
-            raise
-        missing = frozenset(run.driver for _, run in found) - living
-        lost, self._missing = missing & self._missing, missing
+        """End the runs that no living replica drives."""
+        found = await self._runs.unfinished()
+        if not found:
+            return
+        await self._records.catch_up()
+        living = await self._replicas.living()
         for record, run in found:
             is_mine = run.driver == self._replicas.me
-            if (
-                self._is_replaced(record.credential, run.plan)
-                or run.driver in lost
-                or (is_mine and not self._drives(record))
-            ):
+            is_driven = self._drives(record) if is_mine else run.driver in living
+            if not is_driven or self._is_replaced(record.credential, run.plan):
                 await self._abandon(record.key, record.credential)
 
     async def _keep_sweeping(self) -> None:
