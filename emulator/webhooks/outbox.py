@@ -286,14 +286,13 @@ class Outbox(Stateful):
         message: Message,
         decide: Callable[[], Awaitable[tuple[WebhookFault, str | None]]],
         *,
-        hold: bool = False,
         holder: str | None = None,
     ) -> None:
         """Send ``message`` to each endpoint with a prepared delivery for the task.
 
-        With ``hold``, the deliveries are held back until ``send`` or ``release_held`` is called, or until the
-        replica ``holder`` dies, which is this one by default. ``decide`` is called for each delivery. It
-        returns the fault of the delivery, and what requested the fault.
+        ``holder`` is the replica whose plan decides when they are sent: the deliveries are held back until
+        ``send`` or ``release_held`` is called, or this replica dies. ``decide`` is called for each delivery.
+        It returns the fault of the delivery, and what requested the fault.
         """
         await self._records.catch_up()
         for endpoint in self.endpoints.listening(vendor, credential):
@@ -303,9 +302,7 @@ class Outbox(Stateful):
                 prepared = await self._read(number)
                 if prepared is not None and await self._is_mine_to_announce(prepared.delivery):
                     fault, source = await decide()
-                    await self._send_prepared(
-                        prepared, message, fault, source, (holder or self._replicas.me) if hold else None
-                    )
+                    await self._send_prepared(prepared, message, fault, source, holder)
 
     async def send(self, delivery_id: str) -> Delivery | None:
         """Send a delivery now, and return it after the attempt. Return None if the delivery was deleted.

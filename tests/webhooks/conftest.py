@@ -11,7 +11,7 @@ import pytest
 
 from emulator.backends.records import Records
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.replicas import Replicas
+from emulator.backends.replicas import OnlyReplica, Replicas
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.webhooks import lane
@@ -88,6 +88,8 @@ class World:
         self.clock = clock or Clock(NOW)
         self.sender = sender
         self.announced_again: list[str] = []
+        replicas = replicas or OnlyReplica()
+        self.me = replicas.me
         self.outbox = Outbox(records, self.clock, SeededIds(0, records.count_up), sender, replicas)
 
         for vendor in vendors:
@@ -124,7 +126,8 @@ class World:
             return fault, None if fault == NO_FAULT else "rule 1"
 
         message = Message(f"msg_{task_id}", task_id.encode())
-        await self.outbox.announce(vendor, credential, task_id, message, decide, hold=hold)
+        holder = self.me if hold else None
+        await self.outbox.announce(vendor, credential, task_id, message, decide, holder=holder)
 
     async def tell(
         self, task_id: str, fault: WebhookFault = NO_FAULT, credential: str = "me", *, vendor: str = "v"

@@ -303,6 +303,25 @@ def test_a_held_delivery_is_released_when_the_replica_with_its_plan_has_died(run
     run(scenario)
 
 
+def test_a_held_delivery_is_not_released_when_only_the_replica_that_announced_it_has_died(run: Run) -> None:
+    async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
+        async def decide() -> tuple[WebhookFault, str | None]:
+            return WebhookFault(), None
+
+        await a.outbox.prepare("v", "me", "t")
+        await a.outbox.announce("v", "me", "t", Message("msg_t", b"t"), decide, holder="b")
+        await cluster.kill("a")
+        c = await cluster.start("c")
+        await asyncio.gather(b.sweep(3), c.sweep(3))
+        assert (await c.only()).state is DeliveryState.HELD
+        await cluster.kill("b")
+        await c.sweep()
+        (sent,) = await c.sender.wait(1)
+        assert sent.body == b"t"
+
+    run(scenario)
+
+
 def test_a_tester_can_use_any_replica(run: Run) -> None:
     async def scenario(_cluster: Cluster, a: Replica, b: Replica) -> None:
         for task_id in ("sent", "released", "lost", "failed"):

@@ -209,12 +209,16 @@ class Plans(Stateful):
 
     async def holds(self, task: Task) -> bool:
         """Return whether a plan decides when the webhooks of a task are sent."""
+        return await self.holder(task) is not None
+
+    async def holder(self, task: Task) -> str | None:
+        """Return the replica that decides by a plan when the webhooks of a task are sent, or None."""
         await self._records.catch_up()
         numbered = self._plans.get(task.credential)
         if numbered is None or numbered.plan.is_recording_only:
-            return False
+            return None
         run = await self._find(task.id, task.credential)
-        return run is not None and not run.is_over
+        return None if run is None or run.is_over else run.driver
 
     async def create_task(self, task: Task, fault: TaskFault, changes: ChangesOf = nothing_else) -> None:
         """Create a task. It follows the plan of its credential, if the plan does more than record events.
