@@ -168,6 +168,7 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
+    app.catch_up, app.always_open = world.records.catch_up, OPEN
     answer_refusals(app, vendors)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
@@ -279,7 +280,7 @@ def _world(
         clock=clock,
         clocks=Clocks(clock, records),
         ids=ids,
-        request_ids=RequestIds(ids),
+        request_ids=RequestIds(ids, records),
         credentials=Credentials(
             records,
             settings.credentials,

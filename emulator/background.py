@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +23,9 @@ class Background:
 
     def __init__(self, failure: str) -> None:
         self._failure = failure
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[Any], str] = {}
 
-    def start(self, credential: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, credential: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start ``work`` for a credential, and return its asyncio task."""
         task = asyncio.create_task(work)
         self._running[task] = credential
@@ -38,7 +40,7 @@ class Background:
         if cancelled:
             await asyncio.wait(cancelled)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[Any]) -> None:
         del self._running[task]
         if not task.cancelled() and task.exception() is not None:
             logger.error(self._failure, exc_info=task.exception())

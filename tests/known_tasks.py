@@ -14,6 +14,7 @@ from emulator.tasks.task import TaskState
 class Queue:
     """A queue whose tasks wait until the test performs them."""
 
+    is_in_database = False
     is_warm = True
     why_not_warm = None
 

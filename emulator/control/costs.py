@@ -53,7 +53,7 @@ def costs_router(world: World) -> APIRouter:
         The prices come from the emulator's settings: each vendor has a setting `prices`. A call that creates
         a task is included while the task runs. If the task fails, the call is removed.
         """
-        costs = world.meter.costs(credential, since_start=since_start)
+        costs = await world.meter.costs(credential, since_start=since_start)
         return Costs(
             operations=[OperationCost.model_validate(to_document(cost)) for cost in costs],
             totals={currency: plain(amount) for currency, amount in totals(costs).items()},

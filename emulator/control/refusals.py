@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -45,10 +45,15 @@ class ControlApplication(FastAPI):
         Adds the routes that the application does not have from the start.
     dispatch : ASGI application
         Gets all requests first, and passes those to the control API on to ``answer``.
+    catch_up : async () -> None
+        Lets this process learn what other replicas have changed. Called before every request, except those to
+        ``always_open`` paths.
     """
 
     routes_later: OnDemand
     dispatch: ASGIApp
+    catch_up: Callable[[], Awaitable[None]]
+    always_open: Collection[str] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -56,6 +61,12 @@ class ControlApplication(FastAPI):
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to the control API."""
+        if scope["type"] == "http" and scope["path"] not in self.always_open:
+            try:
+                await self.catch_up()
+            except StoreUnavailable as error:
+                await unavailable(error)(scope, receive, send)
+                return
         await super().__call__(scope, receive, send)
 
     def add_routes_later(self, add_routes: Callable[[], None], without: Collection[str]) -> None:
@@ -103,8 +114,8 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
         return refused(str(error))
 
     @app.exception_handler(StoreUnavailable)
-    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 503)
+    async def not_now(_request: Request, error: Exception) -> JSONResponse:
+        return unavailable(error)
 
     @app.exception_handler(Exception)
     async def defect(_request: Request, _error: Exception) -> JSONResponse:
@@ -126,6 +137,11 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
         if error.status_code == 422:
             return refused(error.detail)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def unavailable(error: Exception) -> JSONResponse:
+    """Return a 503 with the reason why the database or the file storage cannot be used."""
+    return JSONResponse({"error": str(error)}, 503)
 
 
 def refused(reason: str, detail: list[dict[str, Any]] | None = None) -> JSONResponse:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.backends.records import Change
 from emulator.tasks.task import Outcome, Task
 
 
@@ -19,23 +20,26 @@ class Job:
         Does the work. An expected error is returned as an outcome, not raised.
     unexpected_error : str
         Name of the error in the vendor's catalogue that a task fails with if ``perform`` raises an exception.
-    settle : async (Task, Outcome) -> None
-        Applies the side effects of the outcome, such as costs, before the end of the task is recorded. Must
-        be idempotent, because ``settle`` runs again if the process dies before the end is recorded.
+    settle : async (Task, Outcome) -> sequence of Change
+        Returns the changes that the outcome makes to other records, such as costs. They are written in one
+        transaction with the end of the task. If a record has changed meanwhile, ``settle`` is called again.
     announce : async (Task) -> None or None
         Announces the end of the task after the end is recorded.
     discard : async (Task) -> None or None
         Deletes the stored results of a finished task that is too old.
     check : (Task) -> object or None
         Raises ValueError if the request, the result or the error of a task from a snapshot is invalid.
+    waits : (Task) -> bool
+        Whether the work mostly waits for another server, for example because it downloads the picture.
     """
 
     perform: Callable[[Task], Awaitable[Outcome]]
     unexpected_error: str
-    settle: Callable[[Task, Outcome], Awaitable[None]]
+    settle: Callable[[Task, Outcome], Awaitable[Sequence[Change]]]
     announce: Callable[[Task], Awaitable[None]] | None = None
     discard: Callable[[Task], Awaitable[None]] | None = None
     check: Callable[[Task], object] | None = None
+    waits: Callable[[Task], bool] = lambda _task: False
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
 from emulator.backends.queue import CLIENT_LEAVING, WorkQueue
-from emulator.backends.records import Record, Records
+from emulator.backends.records import Change, Create, Enqueue, Record, Records, Replace
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.records.purge import BATCH, delete_old
 from emulator.backends.stateful import (
@@ -52,6 +52,17 @@ RECHECK_SECONDS = 0.5
 """Seconds between checks whether another process has performed a task."""
 
 
+SWEEP_SECONDS = 3.0
+"""Real seconds between two searches for tasks that a killed replica should have ended."""
+
+ChangesOf = Callable[[], Awaitable[Sequence[Change]]]
+
+
+async def nothing_else() -> Sequence[Change]:
+    """Return no changes."""
+    return ()
+
+
 MOST_PARSED = 1000
 """Number of parsed tasks to keep in memory, because clients poll the same task again and again."""
 
@@ -85,6 +96,7 @@ class TaskRunner(Stateful):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
         self._parsed: dict[str, tuple[Record, Task]] = {}
+        records.listen(KIND, self._notify)
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs, by the kind of task that they perform.
@@ -151,6 +163,8 @@ class TaskRunner(Stateful):
         """Start the queue, and resume unfinished tasks."""
         await self._queue.start(self.perform)
         await self.resume()
+        if self._records.is_shared:
+            self._background.start(ALL_CREDENTIALS, self._sweep_on())
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
@@ -163,6 +177,21 @@ class TaskRunner(Stateful):
             elif not task.is_finished and self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
+
+    async def sweep(self) -> None:
+        """End the tasks that are due and whose work is done.
+
+        The replica that created a task ends it in time. Another one must do it if that replica was killed.
+        """
+        for record in await self._records.find(KIND, unset="finished_at"):
+            task = Task.from_document(record.document)
+            if task.state is TaskState.HELD and self._is_due(task):
+                await self._end(task.id)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await until_stored(self.sweep)
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
@@ -211,11 +240,16 @@ class TaskRunner(Stateful):
             await self._change(task.id, lambda current: replace(current, follows_plan=False))
         return bool(planned)
 
-    async def create(self, task: Task, fault: TaskFault | None = None) -> None:
+    async def create(
+        self, task: Task, fault: TaskFault | None = None, changes: ChangesOf = nothing_else
+    ) -> None:
         """Record a new task and enqueue it.
 
         If the progression is ``immediate`` and the task follows no plan, wait until its work is done. A task
         that follows a plan ends only after ``release`` is called.
+
+        ``changes`` returns changes, such as the costs of the task, that are written in one transaction with
+        the task. If a record has changed meanwhile, it is called again.
 
         Raises
         ------
@@ -223,6 +257,8 @@ class TaskRunner(Stateful):
             If the id already exists.
         ValueError
             If no job is registered for the kind of the task.
+        Exception
+            Any exception that ``changes`` raises. In this case, nothing is recorded.
         """
         if task.kind not in self._jobs:
             raise ValueError(f"no job performs {task.kind!r}")
@@ -231,8 +267,13 @@ class TaskRunner(Stateful):
         task = replace(
             task, progression=progression, forced_error=fault.error, announcement_fault=fault.announcement
         )
-        await self._records.create(KIND, task.id, task.credential, task.to_document())
-        await self._queue.enqueue(task.id)
+        creation = Create(KIND, task.id, task.credential, task.to_document())
+        enqueuing = Enqueue(task.id, self._jobs[task.kind].waits(task))
+        async with self._writing(task.credential):
+            while not await self._records.write([creation, enqueuing, *await changes()]):
+                pass
+        if not self._queue.is_in_database:
+            await self._queue.enqueue(task.id)
         self._set_timer(task)
         if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
             await self._until_performed(task.id)
@@ -291,11 +332,11 @@ class TaskRunner(Stateful):
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        held = await until_stored(lambda: self._change(running.id, lambda task: hold_once(task, outcome)))
-        if held is not None and self._is_due(held):
-            await until_stored(lambda: self._end(running.id))
-        async with self._performed:
-            self._performed.notify_all()
+        exists = await until_stored(lambda: self._end(running.id, outcome))
+        if not exists and outcome.result is not None and job.discard is not None:
+            # A reset at another replica has deleted the task, and the results that were stored before.
+            await job.discard(replace(running, result=outcome.result))
+        await self._notify()
 
     async def _begin(self, record: Record) -> Task | None:
         """Record that a task has started, and return the running task.
@@ -368,21 +409,45 @@ class TaskRunner(Stateful):
             ending.result()
         return await self.find(task.id)
 
-    async def _end(self, task_id: str) -> None:
-        """Record and announce the end of a held task. Do nothing if the task is not held, or is paused."""
+    async def _end(self, task_id: str, outcome: Outcome | None = None) -> bool:
+        """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
+
+        With ``outcome``, the work of the task is now done: hold the task with this outcome first, and do not
+        end it if it is not due. Return whether the task exists.
+        """
         async with self._lock(task_id):
-            held = await self.find(task_id)
-            if held is None or held.held is None or self._is_paused(held.credential):
-                return
-            outcome, job = held.held, self._jobs[held.kind]
-            await job.settle(held, outcome)
-            now = self._clock.now(held.credential)
-            task = await self._change(
-                task_id, lambda task: task if task.is_finished else finish(task, outcome, now)
-            )
+            ended = None
+            while ended is None:
+                record = await self._records.get(KIND, task_id)
+                if record is None:
+                    return False
+                task = Task.from_document(record.document)
+                held = task if outcome is None else hold_once(task, outcome)
+                if held.held is None or self._is_paused(held.credential):
+                    return True
+                if outcome is not None and not self._is_due(held):
+                    if await self._records.replace(KIND, record, held.to_document()):
+                        return True
+                else:
+                    ended = await self._record_end(record, held, held.held)
             # Announce under the lock, so that the next holder of the lock finds the end already announced.
-            if task is not None and job.announce is not None:
-                await self._announce(task, job.announce)
+            job = self._jobs[ended.kind]
+            if job.announce is not None:
+                await self._announce(ended, job.announce)
+        return True
+
+    async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
+        """Record the end of a task, with all that it costs. Return None if a record has changed meanwhile."""
+        ended = finish(held, outcome, self._clock.now(held.credential))
+        async with self._writing(held.credential):
+            changes = await self._jobs[held.kind].settle(held, outcome)
+            is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
+        return ended if is_written else None
+
+    async def _notify(self, _key: str | None = None) -> None:
+        """Wake all callers that wait until a task is performed."""
+        async with self._performed:
+            self._performed.notify_all()
 
     async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
         """Announce the end of a task. If the disk is full, do it in the background when it has space."""
@@ -415,6 +480,13 @@ class TaskRunner(Stateful):
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""
         return self._locks.setdefault(task_id, asyncio.Lock())
+
+    def _writing(self, credential: str) -> asyncio.Lock:
+        """Return a lock for the costs of a credential's tasks.
+
+        A write that is overtaken must start again, so the writes of this process wait for each other.
+        """
+        return self._locks.setdefault(f"costs of {credential}", asyncio.Lock())
 
     async def _until_performed(self, task_id: str) -> Task | None:
         """Wait until the work of a task is done. Return the task, or None if it was deleted."""

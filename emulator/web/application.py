@@ -62,7 +62,7 @@ def vendor_application(
         return await dialect.render(request, said.overridden(settings.errors.get(said.entry.name)))
 
     app = _Application(openapi_url=None, redirect_slashes=False)
-    app.edge = Edge(app, vendor, settings, render, world.faults)
+    app.edge = Edge(app, vendor, settings, render, world)
     app.router.route_class = FormRoute
     app.state.world = world
     app.state.settings = settings

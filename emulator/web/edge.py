@@ -30,7 +30,7 @@ from emulator.web.exchange import (
 from emulator.web.length import declared_length
 from emulator.web.vendor import Vendor, VendorSettings
 from emulator.world.error_catalogue import VendorError
-from emulator.world.faults.engine import Faults
+from emulator.world.world import World
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 class Edge:
     """ASGI application that passes a vendor's requests to the routes, and answers all errors.
 
+    - It learns what other replicas have changed before the request arrived.
     - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
     - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
@@ -55,10 +56,11 @@ class Edge:
     """
 
     def __init__(
-        self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render, faults: Faults
+        self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render, world: World
     ) -> None:
         self._app = app
-        self._faults = faults
+        self._records = world.records
+        self._faults = world.faults
         self._render = render
         self._dialect = vendor.dialect
         self._vendor = vendor
@@ -115,9 +117,6 @@ class Edge:
             exchange.longest_body = limits.longest
             exchange.pause_seconds = limits.longest_pause_s or exchange.pause_seconds
             app: ASGIApp = called.route.app if called is not None else _not_allowed if here else _not_found
-            if self._faults.needs_bodies:
-                # Not before the check of the length, because the body is held in memory.
-                scope["state"]["call"].body = await exchange.peek_body()
             refusal = await self._serve(scope, receive, answer, app)
             if exchange.is_crowded_out and not answer.has_started:
                 logger.warning("%s %s is refused: too many long bodies", scope["method"], scope["path"])
@@ -143,6 +142,10 @@ class Edge:
         Return the error to send instead of the response, or None.
         """
         try:
+            await self._records.catch_up()
+            if self._faults.needs_bodies:
+                # Not before the check of the length, because the body is held in memory.
+                scope["state"]["call"].body = await exchange_of(scope).peek_body()
             await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
             return None  # the caller reads from the exchange which of the two it was

@@ -1,14 +1,13 @@
 """The outbox, which stores webhook deliveries and sends them when they are due.
 
-First the delivery is recorded, then the end of its task, and then the webhook is sent. So no webhook is lost
-if the process dies in between, and no webhook announces an end that polls do not report yet. If the process
-dies during an attempt, the attempt is repeated with the same message id.
+The delivery is recorded in one transaction with the end of its task, and then the webhook is sent. So no
+webhook is lost if the process dies in between, and no webhook announces an end that polls do not report yet.
+If the process dies during an attempt, the attempt is repeated with the same message id.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from emulator.backends.records import Record, Records
+from emulator.backends.records import Change, Create, Record, Records
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import (
     Check,
@@ -166,12 +165,21 @@ class Outbox(Stateful):
 
     async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
         """For the end of a task, record a delivery to each endpoint. Existing deliveries do not change."""
+        await self._records.write(await self.prepared(vendor, credential, task_id))
+
+    async def prepared(self, vendor: str, credential: str, task_id: str) -> list[Change]:
+        """Return the changes that record, for the end of a task, a delivery to each endpoint.
+
+        There are none for deliveries that exist.
+        """
+        changes: list[Change] = []
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
                 delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
             )
-            with contextlib.suppress(KeyError):
-                await self._records.create(KIND, delivery.id, credential, delivery.to_document())
+            if await self.find(delivery.id) is None:
+                changes.append(Create(KIND, delivery.id, credential, delivery.to_document()))
+        return changes
 
     async def announce(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from emulator.backends.records import Change
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import Message
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
@@ -17,7 +18,7 @@ from emulator.world.world import World
 class Announcer:
     """Sender of the webhooks that announce the end of a vendor's tasks.
 
-    A job calls ``prepare`` before it records the end of a task, and ``announce`` afterwards.
+    The changes of ``prepared`` are written together with the end of a task. Then ``announce`` is called.
 
     Attributes
     ----------
@@ -36,10 +37,11 @@ class Announcer:
     compose: Callable[[Task], Message]
     is_announced: Callable[[Task], bool] = lambda _task: True
 
-    async def prepare(self, task: Task) -> None:
-        """Record that the end of a task must be announced by webhooks."""
-        if self.is_announced(task):
-            await self.world.webhooks.prepare(self.vendor, task.credential, task.id)
+    async def prepared(self, task: Task) -> Sequence[Change]:
+        """Return the changes that record that the end of a task must be announced by webhooks."""
+        if not self.is_announced(task):
+            return ()
+        return await self.world.webhooks.prepared(self.vendor, task.credential, task.id)
 
     async def announce(self, task: Task) -> None:
         """Send the webhooks that announce the end of a finished task."""

@@ -6,19 +6,21 @@ has no billing rules of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from emulator.backends.records import Records
-from emulator.backends.records.kept import RecordCache
+from emulator.backends.records import Change, CountUp, Create, Records, Remove
 from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Count
 
-KIND = "meter"
+KIND = "meter/authorized"
+
+PREFIX, CALLS = "meter/", "calls"
+"""Beginnings of the names of counters: ``meter/calls/<vendor>/<operation>``, or ``units`` for ``calls``."""
 
 UNIT = "unit"
 """Key of the price of one unit in a price table. A unit is a vendor's currency, such as a credit."""
@@ -43,57 +45,20 @@ PriceTable = Mapping[str, Price]
 
 
 @dataclass(frozen=True)
-class Usage:
-    """The counts of one operation and one credential.
-
-    A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
-    voided call costs nothing.
+class Authorized:
+    """A call that created an item, such as a task, and is billed if the item succeeds.
 
     Attributes
     ----------
-    vendor, operation, credential : str
-        Operation and credential of the counted calls. ``credential`` is empty for calls without one.
-    calls : int
-        Number of billed calls.
+    vendor, operation : str
+        Names of the vendor and the operation.
     units : int
-        Number of the vendor's units that these calls cost.
-    authorized : mapping of str to int
-        Units of each authorized call, by the item that the call created, such as a task id.
+        Number of the vendor's units that the call costs.
     """
 
     vendor: str
     operation: str
-    credential: str
-    calls: Count = 0
-    units: Count = 0
-    authorized: Mapping[str, Count] = field(default_factory=dict)
-
-    def bill(self, units: int) -> Usage:
-        """Return the usage with one more billed call."""
-        return replace(self, calls=self.calls + 1, units=self.units + units)
-
-    def authorize(self, item: str, units: int) -> Usage:
-        """Return the usage with one more authorized call. ``item`` is what the call created."""
-        return replace(self, authorized={**self.authorized, item: units})
-
-    def capture(self, item: str) -> Usage:
-        """Return the usage with the authorized call of ``item`` billed."""
-        return self.void(item).bill(self.authorized[item]) if item in self.authorized else self
-
-    def void(self, item: str) -> Usage:
-        """Return the usage without the authorized call of ``item``."""
-        left = {other: units for other, units in self.authorized.items() if other != item}
-        return replace(self, authorized=left)
-
-    @property
-    def all_calls(self) -> int:
-        """Number of billed calls, plus number of calls that are authorized but not yet billed."""
-        return self.calls + len(self.authorized)
-
-    @property
-    def all_units(self) -> int:
-        """Number of units of all billed and authorized calls."""
-        return self.units + sum(self.authorized.values())
+    units: Count
 
 
 @dataclass(frozen=True)
@@ -117,11 +82,19 @@ class Cost:
     amounts: Mapping[str, Decimal]
 
 
-USAGE = TypeAdapter(Usage)
+AUTHORIZED = TypeAdapter(Authorized)
+
+_Sums = dict[tuple[str, str, str], tuple[int, int]]
+"""Numbers of calls and of units, by vendor, operation and credential."""
 
 
 class Meter(Stateful):
     """The counts of all billed and authorized calls, and of their units.
+
+    A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
+    voided call costs nothing.
+
+    Billed calls are counters of the database, so that several processes can count at the same time.
 
     Parameters
     ----------
@@ -132,78 +105,106 @@ class Meter(Stateful):
     """
 
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
-        self._cache: RecordCache[Usage] = RecordCache(records, KIND, asdict, USAGE.validate_python)
+        self._records = records
         self._prices = prices
-        self._since_start: dict[str, Usage] = {}
+        self._since_start: _Sums = {}
+        # What ``void`` subtracts again, by item.
+        self._open: dict[str, tuple[str, Authorized]] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
         """Count a billed call."""
-        await self._change(vendor, operation, credential, lambda usage: usage.bill(units))
+        await self._records.write(_billing(vendor, operation, credential or ALL_CREDENTIALS, units))
+        self._count(Authorized(vendor, operation, units), credential or ALL_CREDENTIALS, 1)
 
-    async def authorize(
-        self, vendor: str, operation: str, credential: str | None, item: str, *, units: int
-    ) -> None:
-        """Count an authorized call. Later, ``capture`` bills it, or ``void`` removes it from the counts.
+    def authorizing(
+        self, vendor: str, operation: str, credential: str, item: str, *, units: int
+    ) -> Sequence[Change]:
+        """Return the changes that count an authorized call.
 
-        ``item`` is what the call created, such as a task id. A repeated item is counted once. ``capture``
-        and ``void`` do nothing for an item that is not authorized.
+        Later, ``capturing`` bills it, or ``voiding`` removes it from the counts. ``item`` is what the call
+        created, such as a task id.
         """
-        await self._change(vendor, operation, credential, lambda usage: usage.authorize(item, units))
+        authorized = Authorized(vendor, operation, units)
+        if item not in self._open:
+            self._open[item] = credential, authorized
+            self._count(authorized, credential, 1)
+        return [Create(KIND, f"{vendor}\n{item}", credential, asdict(authorized))]
 
-    async def capture(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Bill the authorized call that created ``item``."""
-        await self._change(vendor, operation, credential, lambda usage: usage.capture(item))
+    async def capturing(self, vendor: str, item: str) -> Sequence[Change]:
+        """Return the changes that bill the authorized call that created ``item``.
 
-    async def void(self, vendor: str, operation: str, credential: str | None, item: str) -> None:
-        """Remove the authorized call that created ``item`` from the counts."""
-        await self._change(vendor, operation, credential, lambda usage: usage.void(item))
+        There are none if no call is authorized.
+        """
+        self._open.pop(item, None)
+        record = await self._records.get(KIND, f"{vendor}\n{item}")
+        if record is None:
+            return []
+        authorized = Authorized(**record.document)
+        billing = _billing(vendor, authorized.operation, record.credential, authorized.units)
+        return [Remove(KIND, record), *billing]
+
+    async def voiding(self, vendor: str, item: str) -> Sequence[Change]:
+        """Return the changes that remove the authorized call of ``item`` from the counts."""
+        self.forget_item(item)
+        record = await self._records.get(KIND, f"{vendor}\n{item}")
+        return [] if record is None else [Remove(KIND, record)]
+
+    def forget_item(self, item: str) -> None:
+        """Remove the call of ``item`` from the counts since the start, because it was not authorized."""
+        credential, authorized = self._open.pop(item, ("", None))
+        if authorized is not None:
+            self._count(authorized, credential, -1)
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored counts."""
-        return self._cache.checks
+        """The validator of stored authorized calls."""
+        return {KIND: AUTHORIZED.validate_python}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must name the vendor, the operation and the credential."""
+        """The key must name the vendor."""
         return {KIND: _check_entry}
-
-    async def load(self) -> None:
-        """Read the counts from the database."""
-        await self._cache.load()
 
     async def forget(self, credential: str | None) -> None:
         """Delete the counts of ``credential``, or all counts if it is None."""
-        await self._cache.forget(credential)
+        for record in await self._records.find(KIND, credential):
+            await self._records.delete(KIND, record.key)
+        counters = await self._records.counters(PREFIX, credential)
+        await self._records.write(
+            [CountUp(counter.name, counter.credential, -counter.value) for counter in counters]
+        )
 
-    def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
+    async def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
         """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
 
-        With ``since_start``, count all calls since the start of this process, and ignore resets and restores.
+        With ``since_start``, count all calls that this process has answered since its start, and ignore
+        resets and restores.
         """
-        kept = [entry.value for entry in self._cache.items().values()]
+        counted = self._since_start if since_start else await self._stored(credential)
         sums: dict[tuple[str, str], tuple[int, int]] = {}
-        for usage in self._since_start.values() if since_start else kept:
-            if credential in {None, usage.credential} and (usage.all_calls or usage.all_units):
-                calls, units = sums.get((usage.vendor, usage.operation), (0, 0))
-                counted = (calls + usage.all_calls, units + usage.all_units)
-                sums[usage.vendor, usage.operation] = counted
+        for (vendor, operation, whose), (calls, units) in counted.items():
+            if credential in {None, whose} and (calls or units):
+                before = sums.get((vendor, operation), (0, 0))
+                sums[vendor, operation] = (before[0] + calls, before[1] + units)
         return [
             Cost(vendor, operation, calls, units, self._amounts(vendor, operation, calls, units))
             for (vendor, operation), (calls, units) in sorted(sums.items())
         ]
 
-    async def _change(
-        self, vendor: str, operation: str, credential: str | None, change: Callable[[Usage], Usage]
-    ) -> None:
-        counted_for = credential or ALL_CREDENTIALS
-        key = f"{vendor}\n{operation}\n{counted_for}"
-        none = Usage(vendor, operation, counted_for)
-        self._since_start[key] = change(self._since_start.get(key, none))
-        before = self._cache.get(key) or none
-        after = change(before)
-        if after != before:
-            await self._cache.put(key, counted_for, after)
+    async def _stored(self, credential: str | None) -> _Sums:
+        sums: _Sums = {}
+        for counter in await self._records.counters(PREFIX, credential):
+            # A counter of a snapshot can have any name.
+            what, vendor, operation = [*counter.name.removeprefix(PREFIX).split("/", 2), "", ""][:3]
+            calls = counter.value if what == CALLS else 0
+            _add(sums, (vendor, operation, counter.credential), calls, counter.value - calls)
+        for record in await self._records.find(KIND, credential):
+            found = Authorized(**record.document)
+            _add(sums, (found.vendor, found.operation, record.credential), 1, found.units)
+        return sums
+
+    def _count(self, call: Authorized, credential: str, by: int) -> None:
+        _add(self._since_start, (call.vendor, call.operation, credential), by, by * call.units)
 
     def _amounts(self, vendor: str, operation: str, calls: int, units: int) -> dict[str, Decimal]:
         table = self._prices.get(vendor, {})
@@ -215,10 +216,19 @@ class Meter(Stateful):
         return amounts
 
 
+def _billing(vendor: str, operation: str, credential: str, units: int) -> list[Change]:
+    calls = CountUp(f"{PREFIX}{CALLS}/{vendor}/{operation}", credential)
+    return [calls, CountUp(f"{PREFIX}units/{vendor}/{operation}", credential, units)] if units else [calls]
+
+
+def _add(sums: _Sums, key: tuple[str, str, str], calls: int, units: int) -> None:
+    before = sums.get(key, (0, 0))
+    sums[key] = before[0] + calls, before[1] + units
+
+
 def _check_entry(entry: Stored) -> None:
-    usage = strictly(USAGE, entry.document)
-    key = f"{usage.vendor}\n{usage.operation}\n{usage.credential}"
-    require((key, usage.credential) == (entry.key, entry.credential), "the key must name what is counted")
+    authorized = strictly(AUTHORIZED, entry.document)
+    require(entry.key.startswith(f"{authorized.vendor}\n"), "the key must name the vendor")
 
 
 def totals(costs: list[Cost]) -> dict[str, Decimal]:

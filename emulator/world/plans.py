@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from emulator.backends.stateful import Stateful
 from emulator.background import Background
 from emulator.tasks.job import TaskFault
-from emulator.tasks.runner import TaskRunner
+from emulator.tasks.runner import ChangesOf, TaskRunner, nothing_else
 from emulator.tasks.task import Task
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.outbox import Outbox, ReplayRefused
@@ -196,11 +196,14 @@ class Plans(Stateful):
         run = self._runs.get(task_id)
         return run is not None and not run.plan.is_recording_only
 
-    async def create_task(self, task: Task, fault: TaskFault) -> None:
-        """Create a task. It follows the plan of its credential, if the plan does more than record events."""
+    async def create_task(self, task: Task, fault: TaskFault, changes: ChangesOf = nothing_else) -> None:
+        """Create a task. It follows the plan of its credential, if the plan does more than record events.
+
+        ``changes`` returns changes that are written together with the task.
+        """
         plan = self._plans.get(task.credential)
         follows_plan = plan is not None and not plan.is_recording_only
-        await self._tasks.create(replace(task, follows_plan=follows_plan), fault)
+        await self._tasks.create(replace(task, follows_plan=follows_plan), fault, changes)
         if follows_plan and self._plans.get(task.credential) is not plan:
             # The plan was removed in the meantime.
             await self._tasks.leave_plans(task.credential, task.id)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from emulator.backends.records import Records
 from emulator.backends.stateful import Stateful
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.ids import SeededIds
 
 BLOCK: Final = 1000
 """Number of ids that are reserved at once."""
+
+NOTHING: Final = "request-ids"
+"""A kind without documents. Its listeners hear only of changes of everything, such as a reset."""
 
 
 class RequestIds(Stateful):
@@ -21,11 +25,12 @@ class RequestIds(Stateful):
     another sequence.
     """
 
-    def __init__(self, ids: SeededIds) -> None:
+    def __init__(self, ids: SeededIds, records: Records) -> None:
         self._ids = ids
         self._reserved: dict[tuple[str, str], tuple[int, int]] = {}
         self._reserving = asyncio.Lock()
         self._unsaved = 0
+        records.listen(NOTHING, self._hear)
 
     async def load(self) -> None:
         """Drop the reserved ids, because the counters may have changed."""
@@ -35,6 +40,10 @@ class RequestIds(Stateful):
         """Drop the reserved ids of ``credential``, or all if it is None."""
         for key in [key for key in self._reserved if credential in {None, key[0]}]:
             del self._reserved[key]
+
+    async def _hear(self, _key: str | None) -> None:
+        # Another replica was reset, so the counters have restarted.
+        self._reserved.clear()
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
         """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""

@@ -171,14 +171,14 @@ CHARGE = {
     "parts": [{"id": 1, "amount": 1}],
 }
 FILE = {"object": "ttl30/a.jpg", "created_at": 1.0}
-READING = {"vendor": "perfectcorp", "operation": "o", "credential": "k", "calls": 1, "units": 0}
+AUTHORIZED = {"vendor": "perfectcorp", "operation": "o", "units": 0}
 RULE = {"rule": {"effect": "slow"}, "added_at": 0, "seen": {}, "fired": 0}
 
 
 KEYS = {
     "clock": ("", ""),
     "journal": ("3", ""),
-    "meter": ("perfectcorp\no\nk", "k"),
+    "meter/authorized": ("perfectcorp\nt", "k"),
     "webhook/endpoint": ("e", ""),
     "webhook/delivery": ("d", ""),
     "task": ("t", "k"),
@@ -192,7 +192,7 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("clock", CLOCK, {"frozen_at": -1e18}),
     ("journal", {"last": 3, "calls": []}, {"last": "x"}),
     ("journal", {"last": 3, "calls": []}, {"calls": [{}]}),
-    ("meter", READING, {"units": []}),
+    ("meter/authorized", AUTHORIZED, {"units": []}),
     ("fault", RULE, {"added_at": "x"}),
     ("fault", RULE, {"seen": {"k": "x"}}),
     ("webhook/endpoint", ENDPOINT, {"url": 4}),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from emulator.backends.queue import Pipeline
+from emulator.backends.records import Change
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.job import Job
@@ -22,6 +23,7 @@ NOW = 9.0
 class ListQueue:
     """A queue that only records the ids of tasks."""
 
+    is_in_database = False
     is_warm = True
     why_not_warm = None
 
@@ -59,8 +61,8 @@ async def crash(_task: Task) -> Outcome:
     raise ZeroDivisionError
 
 
-async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
-    pass
+async def settle_nothing(_task: Task, _outcome: Outcome) -> Sequence[Change]:
+    return ()
 
 
 JOBS = {

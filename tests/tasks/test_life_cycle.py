@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from known_tasks import Known, Queue
 
-from emulator.backends.records import Record
+from emulator.backends.records import Change, Record, Replace
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.job import Job, TaskFault
@@ -101,7 +101,24 @@ class Life(RuleBasedStateMachine):
                 self._see(record.key, TaskState(document["state"]))
             return stored
 
+        write_ = records.write
+
+        async def write(changes: Sequence[Change]) -> bool:
+            ends = [change for change in changes if isinstance(change, Replace) and change.kind == KIND]
+            try:
+                stored = await write_(changes)
+            except asyncio.CancelledError:
+                self._interrupted.update(end.record.key for end in ends)
+                raise
+            for end in ends if stored else ():
+                task_id, state = end.record.key, TaskState(end.document["state"])
+                if self._known[task_id].states[-1] is TaskState.RUNNING:
+                    self._see(task_id, TaskState.HELD)  # not recorded, because the task ends at once
+                self._see(task_id, state)
+            return stored
+
         records.replace = replace  # type: ignore[method-assign] # to watch it
+        records.write = write  # type: ignore[method-assign] # likewise
 
     def _see(self, task_id: str, state: TaskState) -> None:
         states = self._known[task_id].states
@@ -122,11 +139,12 @@ class Life(RuleBasedStateMachine):
             raise ZeroDivisionError
         return Outcome(error="failed") if task.request["fails"] else Outcome({"n": 1})
 
-    async def _settle(self, task: Task, outcome: Outcome) -> None:
+    async def _settle(self, task: Task, outcome: Outcome) -> Sequence[Change]:
         recorded = await self._runner.find(task.id)
         assert recorded is not None
         assert not recorded.is_finished, "the task was finished before it was settled"
         self._settled.setdefault(task.id, []).append(outcome.error)
+        return ()
 
     async def _announce(self, task: Task) -> None:
         recorded = await self._runner.find(task.id)

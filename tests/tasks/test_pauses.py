@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from emulator.backends.records import Change
 from emulator.tasks.job import Job
 from emulator.tasks.progression import Mode, Progression
 from emulator.tasks.runner import TaskRunner
@@ -40,12 +41,13 @@ class Ending:
     async def perform(self, _task: Task) -> Outcome:
         return Outcome({})
 
-    async def settle(self, _task: Task, _outcome: Outcome) -> None:
+    async def settle(self, _task: Task, _outcome: Outcome) -> Sequence[Change]:
         self.begun.set()
         await self.go_on.wait()
         if self.breaks:
             raise ZeroDivisionError
         self.done.append("settled")
+        return ()
 
     async def announce(self, _task: Task) -> None:
         self.done.append("announced")

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulator.backends.records import Change
 from emulator.tasks.job import Job
 from emulator.tasks.progression import Mode, Progression
 from emulator.tasks.runner import TaskRunner
@@ -25,8 +26,8 @@ async def fail(_task: Task) -> Outcome:
     return Outcome(error="error_no_face")
 
 
-async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
-    pass
+async def settle_nothing(_task: Task, _outcome: Outcome) -> Sequence[Change]:
+    return ()
 
 
 def task(kind: str = "succeed") -> Task:
@@ -117,15 +118,16 @@ def test_an_outcome_is_settled_before_it_is_recorded(use: Use) -> None:
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         seen: list[tuple[TaskState, str | None]] = []
 
-        async def settle(settled: Task, outcome: Outcome) -> None:
+        async def settle(settled: Task, outcome: Outcome) -> Sequence[Change]:
             recorded = await runner.find(settled.id, "me")
             assert recorded is not None
             seen.append((recorded.state, outcome.error))
+            return ()
 
         runner.register({"settled": Job(fail, "unknown", settle)})
         await runner.create(task("settled"))
         await runner.perform("t")
-        assert seen == [(TaskState.HELD, "error_no_face")]
+        assert seen == [(TaskState.RUNNING, "error_no_face")]
 
     use(scenario)
 
@@ -189,8 +191,9 @@ def test_paused_tasks_are_performed_after_the_pause(use: Use, paused: str | None
             await never.wait()
             return Outcome({})
 
-        async def note(task: Task, _outcome: Outcome) -> None:
+        async def note(task: Task, _outcome: Outcome) -> Sequence[Change]:
             settled.append(task.id)
+            return ()
 
         runner.register({"wait": Job(wait, "unknown", note), "quick": Job(fail, "unknown", note)})
         await runner.create(task("wait"))
@@ -256,9 +259,10 @@ def test_concurrent_releases_settle_a_task_once_with_its_recorded_error(use: Use
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         settled: list[str | None] = []
 
-        async def settle(_task: Task, outcome: Outcome) -> None:
+        async def settle(_task: Task, outcome: Outcome) -> Sequence[Change]:
             await asyncio.sleep(0)
             settled.append(outcome.error)
+            return ()
 
         runner.register({"settled": Job(succeed, "unknown", settle)})
         await runner.progressions.put("me", "me", Progression(mode=Mode.MANUAL))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from known_tasks import Queue
 
+from emulator.backends.records import Change
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.ids import SeededIds
@@ -30,8 +31,8 @@ async def succeed(_task: Task) -> Outcome:
     return Outcome({})
 
 
-async def settle_nothing(_task: Task, _outcome: Outcome) -> None:
-    pass
+async def settle_nothing(_task: Task, _outcome: Outcome) -> Sequence[Change]:
+    return ()
 
 
 async def announce_badly(_task: Task) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 from emulator.ids import SeededIds
 from emulator.world.request_ids import BLOCK, RequestIds
+
+DEAF: Any = SimpleNamespace(listen=lambda _kind, _heard: None)
+"""Records that nobody else changes."""
 
 
 def seeded() -> SeededIds:
@@ -27,7 +32,7 @@ def test_request_ids_are_reserved_in_blocks() -> None:
         return counts[credential]
 
     async def run() -> None:
-        ids = RequestIds(SeededIds(0, count_up))
+        ids = RequestIds(SeededIds(0, count_up), DEAF)
         first = [await ids.draw("me", "request", 16) for _ in range(BLOCK + 1)]
         assert counts == {"me": 2}
         assert len(set(first)) == BLOCK + 1
@@ -49,7 +54,7 @@ def test_request_ids_are_reserved_in_blocks() -> None:
 
 def test_request_ids_that_are_drawn_at_once_share_a_block() -> None:
     async def run() -> list[bytes]:
-        ids = RequestIds(seeded())
+        ids = RequestIds(seeded(), DEAF)
         return await asyncio.gather(*(ids.draw("me", "request", 16) for _ in range(50)))
 
     assert asyncio.run(run()) == draw_requests(50)
@@ -57,7 +62,7 @@ def test_request_ids_that_are_drawn_at_once_share_a_block() -> None:
 
 def draw_requests(times: int) -> list[bytes]:
     async def run() -> list[bytes]:
-        ids = RequestIds(seeded())
+        ids = RequestIds(seeded(), DEAF)
         return [await ids.draw("me", "request", 16) for _ in range(times)]
 
     return asyncio.run(run())

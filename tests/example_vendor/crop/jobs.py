@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from emulator.backends.fetch import FetchFailed
+from emulator.backends.records import Change
 from emulator.face.errors import FaceError
 from emulator.pipelines.options import DETECT_FACES, ImageRules
 from emulator.tasks.job import Job
@@ -43,10 +45,8 @@ class CropJobs:
             return Outcome(error=CROP["crop_failed"].name)
         return Outcome({"box": asdict(faces[0])})
 
-    async def settle(self, task: Task, outcome: Outcome) -> None:
+    async def settle(self, task: Task, outcome: Outcome) -> Sequence[Change]:
         """Bill a successful crop or release its units, and prepare the webhook."""
-        if outcome.error is None:
-            await self.world.meter.capture("example_vendor", "create_crop", task.credential, task.id)
-        else:
-            await self.world.meter.void("example_vendor", "create_crop", task.credential, task.id)
-        await self.announcer.prepare(task)
+        meter = self.world.meter
+        end = meter.capturing if outcome.error is None else meter.voiding
+        return [*await end("example_vendor", task.id), *await self.announcer.prepared(task)]

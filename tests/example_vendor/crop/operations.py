@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
+from emulator.backends.records import Change
 from emulator.tasks.task import Task, TaskState
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
@@ -64,8 +66,11 @@ async def create_crop(
         task_id = (await world.ids.draw(key, CROP_KIND, 8)).hex()
         task = Task(task_id, key, CROP_KIND, {"url": new.url}, world.clock.now(key))
         units = CREATE_CROP.billing.units(settings) if CREATE_CROP.billing else 0
-        await world.meter.authorize(VENDOR, CREATE_CROP.name, key, task_id, units=units)
-        await world.plans.create_task(task, call.task_fault)
+
+        async def authorize() -> Sequence[Change]:
+            return world.meter.authorizing(VENDOR, CREATE_CROP.name, key, task_id, units=units)
+
+        await world.plans.create_task(task, call.task_fault, authorize)
     await world.plans.note_creation(task)
     return JSONResponse(Crop(id=task_id).model_dump())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from emulator.backends.fetch import FetchFailed
 from emulator.backends.queue import Pipeline
+from emulator.backends.records import Change
 from emulator.backends.stateful import require
 from emulator.clock import Count, Stopwatch
 from emulator.face.errors import FaceError
@@ -107,17 +109,15 @@ class Engine:
                 self.announcer.announce,
                 self.discard,
                 check_task,
+                waits=lambda task: task.request["object"] is None,
             )
             for kind, perform in ((RESHAPE, self.reshape), (PRE_PROCESS, self.pre_process))
         }
 
-    async def settle(self, task: Task, outcome: Outcome) -> None:
-        """Spend the task's units if it succeeded, or refund them if it failed. Then prepare its webhooks."""
-        if outcome.error is None:
-            await self.units.spend(task.credential, task.id)
-        else:
-            await self.units.refund(task.credential, task.id)
-        await self.announcer.prepare(task)
+    async def settle(self, task: Task, outcome: Outcome) -> Sequence[Change]:
+        """Spend the task's units if it succeeded, or refund them if it failed. Prepare its webhooks."""
+        end = self.units.spend if outcome.error is None else self.units.refund
+        return [*await end(task.credential, task.id), *await self.announcer.prepared(task)]
 
     async def discard(self, task: Task) -> None:
         """Delete the resulting picture of an old task."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from emulator.backends.records import Change
 from emulator.backends.unavailable import StoreUnavailable
+from emulator.tasks.runner import nothing_else
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.files.store import FILE, StoredFile
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, POLL
@@ -87,15 +90,16 @@ async def start(
     if task.request["file_id"] is not None and task.request["url"] is not None:
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
+
+    async def reserve() -> Sequence[Change]:
+        return await units.reservation(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+
     try:
         # A key in the state ``no_balance`` cannot create tasks, not even free ones.
         await world.credentials.check(task.credential)
-        if cost:
-            await units.reserve(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
-        await world.plans.create_task(task, call.task_fault)
+        await world.plans.create_task(task, call.task_fault, reserve if cost else nothing_else)
     except StoreUnavailable:
-        # Give the units back when the disk has space again.
-        world.tasks.later(task.credential, lambda: units.refund(task.credential, task.id))
+        world.meter.forget_item(task.id)
         raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:
         raise CREATION.for_cause(error).occur() from error

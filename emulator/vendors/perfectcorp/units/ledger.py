@@ -6,22 +6,20 @@ refunded.
 A grant is an amount of units that a key received at one time, with an expiry. A task first uses the grant
 that expires first. If several grants expire at the same time, the task first uses the oldest of them.
 
-The record of a grant contains the reservations of its units. So a refund is a single write to each grant,
-which another process can repeat after a crash.
+The record of a grant contains the reservations of its units. They are written in one transaction with the
+task: reserved when it is created, and spent or refunded when it ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
-from weakref import WeakValueDictionary
 
 from pydantic import Field, TypeAdapter
 
-from emulator.backends.records import Record
+from emulator.backends.records import Change, Put, Record, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
@@ -73,22 +71,16 @@ class Grant:
             "reserved": dict(self.reserved),
         }
 
-    def reserve(self, task_id: str, amount: int) -> Grant | None:
-        """Return the grant with ``amount`` units reserved for a task, or None if it has too few units."""
-        if self.amount < amount:
-            return None
+    def reserve(self, task_id: str, amount: int) -> Grant:
+        """Return the grant with ``amount`` of its units reserved for a task."""
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
-    def refund(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's units refunded, or None if nothing is reserved for the task."""
-        if task_id not in self.reserved:
-            return None
+    def refund(self, task_id: str) -> Grant:
+        """Return the grant with the units that are reserved for a task refunded."""
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
-    def spend(self, task_id: str) -> Grant | None:
-        """Return the grant with a task's units spent, or None if nothing is reserved for the task."""
-        if task_id not in self.reserved:
-            return None
+    def spend(self, task_id: str) -> Grant:
+        """Return the grant with the units that are reserved for a task spent."""
         return replace(self, reserved=self._without(task_id))
 
     def _without(self, task_id: str) -> dict[str, int]:
@@ -144,9 +136,6 @@ class Charge:
 
 _GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
 
-Change = Callable[[Grant], Grant | None]
-"""A function that returns a changed grant, or None if there is nothing to change."""
-
 
 @dataclass(frozen=True)
 class Units(Stateful):
@@ -155,7 +144,6 @@ class Units(Stateful):
     world: World
     settings: PerfectCorpSettings
     operations: Callable[[], frozenset[str]]
-    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, repr=False)
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -166,16 +154,6 @@ class Units(Stateful):
     def entry_checks(self) -> Mapping[str, EntryCheck]:
         """The first grant of a key has a name of its own."""
         return {GRANT: lambda entry: require(entry.key == f"{entry.credential}/first", "the key is invalid")}
-
-    async def load(self) -> None:
-        """Refund units that are reserved for tasks that do not exist.
-
-        This happens if the process ends after it reserves the units, and before it creates the task.
-        """
-        for record in await self.world.records.find(GRANT):
-            for task_id in Grant.from_document(record.document).reserved:
-                if await self.world.tasks.find(task_id) is None:
-                    await self.refund(record.credential, task_id)
 
     async def purge(self, oldest: Oldest) -> None:
         """Delete old charges. Keep expired grants, because a key without a grant gets a new one."""
@@ -192,45 +170,45 @@ class Units(Stateful):
         """
         return [grant for _, grant in await self._unexpired(credential)]
 
-    async def reserve(self, credential: str, task_id: str, operation: str, action: str, cost: int) -> None:
-        """Reserve ``cost`` units for a task, and record the charge.
+    async def reservation(
+        self, credential: str, task_id: str, operation: str, action: str, cost: int
+    ) -> Sequence[Change]:
+        """Return the changes that reserve ``cost`` units for a task, and record the charge.
 
         ``action`` is the name of ``operation`` in the vendor's unit history.
 
         Raises
         ------
         UnitsInsufficient
-            If the key has fewer units than ``cost``. In this case, no units are reserved.
+            If the key has fewer units than ``cost``.
         """
+        changes: list[Change] = []
         taken: list[Part] = []
         for record, grant in await self._unexpired(credential):
             amount = min(cost - sum(part.amount for part in taken), grant.amount)
-            if amount > 0 and await self._change(record, _reserving(task_id, amount)):
+            if amount > 0:
+                changes.append(Replace(GRANT, record, grant.reserve(task_id, amount).to_document()))
                 taken.append(Part(grant.id, amount))
         if sum(part.amount for part in taken) < cost:
-            await self._end_reservation(credential, _refunding(task_id))
             raise UnitsInsufficient
-        await self._record_charge(credential, task_id, operation, action, taken)
-        await self.world.meter.authorize(VENDOR, operation, credential, task_id, units=cost)
+        number = int.from_bytes(await self.world.ids.draw(credential, CHARGE, 8), "big") % 10**17
+        charge = Charge(number, self.world.clock.now(credential), operation, action, tuple(taken))
+        changes.append(Put(CHARGE, task_id, credential, asdict(charge)))
+        return [*changes, *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost)]
 
-    async def refund(self, credential: str, task_id: str) -> None:
-        """Refund the units of a task. If this was done before, do nothing."""
+    async def refund(self, credential: str, task_id: str) -> Sequence[Change]:
+        """Return the changes that refund the units of a task. There are none if this was done before."""
+        changes = await self._end_reservation(credential, task_id, Grant.refund)
         record = await self.world.records.get(CHARGE, task_id)
-        if record is not None:
+        if record is not None and not record.document["refunded"]:
             charge = Charge.from_document(record.document)
-            await self.world.meter.void(VENDOR, charge.operation, credential, task_id)
-            if not charge.refunded:
-                await self.world.records.replace(CHARGE, record, asdict(replace(charge, refunded=True)))
-        # End the reservation last, because ``load`` completes a refund only if it finds the reservation.
-        await self._end_reservation(credential, _refunding(task_id))
+            changes.append(Replace(CHARGE, record, asdict(replace(charge, refunded=True))))
+        return [*changes, *await self.world.meter.voiding(VENDOR, task_id)]
 
-    async def spend(self, credential: str, task_id: str) -> None:
-        """Spend the units that are reserved for a task. If this was done before, do nothing."""
-        await self._end_reservation(credential, _spending(task_id))
-        record = await self.world.records.get(CHARGE, task_id)
-        if record is not None:
-            charge = Charge.from_document(record.document)
-            await self.world.meter.capture(VENDOR, charge.operation, credential, task_id)
+    async def spend(self, credential: str, task_id: str) -> Sequence[Change]:
+        """Return the changes that spend the units of a task. There are none if this was done before."""
+        changes = await self._end_reservation(credential, task_id, Grant.spend)
+        return [*changes, *await self.world.meter.capturing(VENDOR, task_id)]
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
         """Return the charges of a key that were not refunded, newest first, each with the id of its task."""
@@ -262,38 +240,13 @@ class Units(Stateful):
         with contextlib.suppress(KeyError):
             await self.world.records.create(GRANT, f"{credential}/first", credential, grant.to_document())
 
-    async def _end_reservation(self, credential: str, end: Change) -> None:
-        for record in await self.world.records.find(GRANT, credential):
-            await self._change(record, end)
-
-    async def _change(self, record: Record, change: Change) -> bool:
-        """Replace a stored grant by the result of ``change``. Return whether ``change`` returned a grant."""
-        # Calls of this process change a grant one after the other, because a call that is overtaken must
-        # start again. Another process can still overtake.
-        async with self._locks.setdefault(record.key, asyncio.Lock()):
-            while (current := await self.world.records.get(GRANT, record.key)) is not None:
-                changed = change(Grant.from_document(current.document))
-                if changed is None:
-                    return False
-                if await self.world.records.replace(GRANT, current, changed.to_document()):
-                    return True
-        return False
-
-    async def _record_charge(
-        self, credential: str, task_id: str, operation: str, action: str, parts: Sequence[Part]
-    ) -> None:
-        number = int.from_bytes(await self.world.ids.draw(credential, CHARGE, 8), "big") % 10**17
-        charge = Charge(number, self.world.clock.now(credential), operation, action, tuple(parts))
-        await self.world.records.put(CHARGE, task_id, credential, asdict(charge))
-
-
-def _reserving(task_id: str, amount: int) -> Change:
-    return lambda grant: grant.reserve(task_id, amount)
-
-
-def _refunding(task_id: str) -> Change:
-    return lambda grant: grant.refund(task_id)
-
-
-def _spending(task_id: str) -> Change:
-    return lambda grant: grant.spend(task_id)
+    async def _end_reservation(
+        self, credential: str, task_id: str, end: Callable[[Grant, str], Grant]
+    ) -> list[Change]:
+        records = await self.world.records.find(GRANT, credential)
+        found = [(record, Grant.from_document(record.document)) for record in records]
+        return [
+            Replace(GRANT, record, end(grant, task_id).to_document())
+            for record, grant in found
+            if task_id in grant.reserved
+        ]

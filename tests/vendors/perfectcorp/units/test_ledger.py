@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
-from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
-from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.world.credentials import CredentialState
 
 CREDIT = "/s2s/v1.0/client/credit"
@@ -68,22 +65,3 @@ def test_a_key_without_balance_can_call_free_operations(
     file_id = emulator.upload(face_jpeg)
     assert emulator.create(file_id).json()["error_code"] == "CreditInsufficiency"
     assert emulator.client.get(CREDIT).status_code == 200
-
-
-def test_units_of_a_task_that_was_never_stored_are_refunded_at_the_next_start(
-    on_one_folder: Callable[[], AbstractContextManager[Any]], face_jpeg: bytes
-) -> None:
-    with on_one_folder() as emulator:
-        kept = emulator.create(emulator.upload(face_jpeg)).json()["data"]["task_id"]
-        emulator.wait(kept)
-        units = Units(
-            emulator.client.app.state.world, PerfectCorpSettings(), lambda: frozenset({"create_reshape"})
-        )
-        whose = ("sk-test", "never-told")
-        # The state if a process was killed after the reservation, before it stored the task.
-        emulator.client.portal.call(units.reserve, *whose, "create_reshape", "api_face_reshape", 1)
-        assert balance(emulator) == 998
-        assert [each["target_id"] for each in history(emulator)] == ["never-told", kept]
-    with on_one_folder() as emulator:
-        assert balance(emulator) == 999
-        assert [each["target_id"] for each in history(emulator)] == [kept]
