@@ -78,6 +78,73 @@ class _Adapters:
     fetcher: HttpFetcher
 
 
+@dataclass(frozen=True)
+class Emulation:
+    """The world, and the vendors that use it, without the control API. A worker needs no more.
+
+    Attributes
+    ----------
+    vendors, vendor_settings
+        The vendors, and their settings by vendor.
+    world : World
+        The state that the vendors share.
+    applications : mapping of str to FastAPI
+        The vendors' applications, by vendor. Their routes are added on demand.
+    """
+
+    vendors: tuple[Vendor, ...]
+    vendor_settings: Mapping[str, VendorSettings]
+    world: World
+    applications: Mapping[str, FastAPI]
+    _settings: Settings
+    _adapters: _Adapters
+
+    @contextlib.asynccontextmanager
+    async def running(self, scenarios: Sequence[Scenario] = ()) -> AsyncIterator[None]:
+        """Open the database, load ``scenarios``, start the workers, and perform tasks.
+
+        Raises
+        ------
+        StoreUnreadable
+            If the content of the data folder cannot be used.
+        """
+        world = self.world
+        async with contextlib.AsyncExitStack() as stack:
+            with _store_errors(self._adapters.folder):
+                await _open(self._adapters, stack)
+                await world.load()
+            await _load(scenarios, world)
+            world.journal.start()
+            retention = Retention(world, self._settings.retention_days)
+            retention.start()
+            stack.push_async_callback(retention.close)
+            stack.push_async_callback(world.journal.close)
+            stack.push_async_callback(world.webhooks.close)
+            stack.push_async_callback(world.plans.close)
+            stack.push_async_callback(world.tasks.close)
+            stack.push_async_callback(world.queue.close)
+            with _store_errors(self._adapters.folder):
+                await world.tasks.start()
+            yield
+
+
+def create_emulation(
+    settings: Settings, *, clock: Clock | None = None, workers: WorkerPool | None = None
+) -> Emulation:
+    """Return the world and the vendors. The parameters, and ValueError, are those of `create_app`."""
+    vendors = discover_vendors(settings.vendor_packages)
+    for sentence in unknown_variables(os.environ, vendors):
+        logger.warning(sentence)
+    vendor_settings = _vendor_settings(settings, vendors)
+    adapters = _adapters(settings, workers)
+    world = _world(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
+    applications = {
+        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
+        for vendor in vendors
+    }
+    return Emulation(vendors, vendor_settings, world, applications, settings, adapters)
+
+
 def create_app(
     settings: Settings | None = None, *, clock: Clock | None = None, workers: WorkerPool | None = None
 ) -> FastAPI:
@@ -110,33 +177,14 @@ def create_app(
         If such a scenario sets a lifetime that does not exist, or sets a lifetime to an invalid value.
     """
     settings = settings or Settings()
-    vendors = discover_vendors(settings.vendor_packages)
-    for sentence in unknown_variables(os.environ, vendors):
-        logger.warning(sentence)
-    vendor_settings = _vendor_settings(settings, vendors)
-    adapters = _adapters(settings, workers)
-    clock = clock or clock_of(settings)
-    world = _world(settings, adapters, clock, vendors, vendor_settings)
+    emulation = create_emulation(settings, clock=clock, workers=workers)
+    vendors, vendor_settings, world = emulation.vendors, emulation.vendor_settings, emulation.world
+    applications = emulation.applications
     scenarios = _scenarios(settings, vendors, world)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            with _store_errors(adapters.folder):
-                await _open(adapters, stack)
-                await world.load()
-            await _load(scenarios, world)
-            world.journal.start()
-            retention = Retention(world, settings.retention_days)
-            retention.start()
-            stack.push_async_callback(retention.close)
-            stack.push_async_callback(world.journal.close)
-            stack.push_async_callback(world.webhooks.close)
-            stack.push_async_callback(world.plans.close)
-            stack.push_async_callback(world.tasks.close)
-            stack.push_async_callback(world.queue.close)
-            with _store_errors(adapters.folder):
-                await world.tasks.start()
+        async with emulation.running(scenarios):
             yield
 
     app = ControlApplication(
@@ -170,10 +218,6 @@ def create_app(
     app.add_routes_later(add_routes, without=OPEN)
     app.catch_up, app.always_open = world.records.catch_up, OPEN
     answer_refusals(app, vendors)
-    applications = {
-        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
-        for vendor in vendors
-    }
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     app.add_middleware(JsonGuard)
     app.add_middleware(HeadAsGet)

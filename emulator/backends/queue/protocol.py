@@ -82,10 +82,6 @@ class WorkQueue(Protocol):
     def is_in_database(self) -> bool:
         """Whether `emulator.backends.records.Enqueue` adds tasks to the queue."""
 
-    @property
-    def is_in_database(self) -> bool:
-        """Whether `emulator.backends.records.Enqueue` adds tasks to the queue."""
-
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Start the workers and the queue.
 
