@@ -22,6 +22,7 @@ import httpx
 import hypothesis
 import numpy as np
 import pytest
+from postgres import MISSING, PostgresServer, new_server, shared_server
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.pipelines.encoding import encode_jpeg
@@ -163,6 +164,41 @@ def workers() -> Iterator[WorkerPool]:
     pool.warm_up()
     yield pool
     pool.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresServer]:
+    """The PostgreSQL server of the test run. Tests that stop it use ``own_postgres_server``."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent  # of all processes of the test run
+    with shared_server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Address of an empty PostgreSQL database."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the test can stop and start."""
+    server = new_server()
+    yield server
+    server.remove()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests were skipped, because a program is not installed."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    skipped = sum(MISSING in reason for reason in reasons)
+    if skipped:
+        terminalreporter.write_line(f"{skipped} tests were skipped, because {MISSING}")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""``StoreUnavailable``, the error of a full or failing disk, and functions that wait until the disk works."""
+"""``StoreUnavailable``, the error of a full disk or a lost database, and functions that wait for its end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
 
 
 class StoreUnavailable(Exception):
-    """The data folder cannot be read or written now, for example because its disk is full."""
+    """The database or the blobs cannot be read or written now, for example because the disk is full."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the data folder cannot be used now: {self.reason}"
+        return f"the storage cannot be used now: {self.reason}"
 
 
 @contextlib.contextmanager

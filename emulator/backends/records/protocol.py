@@ -116,13 +116,16 @@ Heard = Callable[[str | None], Awaitable[None]]
 class StoreUnreadable(Exception):
     """The stored data is damaged, has another format, or was not written by the emulator."""
 
-    def __init__(self, place: str, reason: str) -> None:
+    def __init__(
+        self, place: str, reason: str, remedy: str = "choose another folder, or move this one away"
+    ) -> None:
         super().__init__(place, reason)
         self.place = place
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.place} cannot be used: {self.reason}; choose another folder, or move this one away"
+        return f"{self.place} cannot be used: {self.reason}; {self.remedy}"
 
 
 class Records(Protocol):

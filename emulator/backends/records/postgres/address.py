@@ -1,0 +1,101 @@
+"""The address of a database, its description without the password, and new connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+CONNECT_SECONDS: Final = 3
+"""Longest time that a new connection may take."""
+
+ANSWER_SECONDS: Final = 3.0
+"""Longest time that the database may take for the answer to a trivial query."""
+
+LOCK_SECONDS: Final = 120
+"""Longest time of a statement. It waits for other transactions, such as a restore."""
+
+IDLE_SECONDS: Final = 30
+"""Time after which the database undoes a transaction whose process sends nothing more."""
+
+_SETTINGS: Final = (
+    f"SET statement_timeout = '{LOCK_SECONDS}s'; "
+    f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+    "SET default_transaction_isolation = 'read committed'"
+)
+
+
+class Address:
+    """Where the database is.
+
+    Raises
+    ------
+    ValueError
+        If the URL cannot be understood.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            # The message of the driver can contain a part of the password.
+            raise ValueError(
+                "the URL of the database cannot be understood: it must have the form "
+                "`postgresql://user:password@host:port/database`, in which special characters of the user "
+                "and the password are percent-encoded"
+            ) from None
+        host, port = given.get("host") or given.get("hostaddr"), given.get("port")
+        where = f"{host or 'localhost'}{f':{port}' if port else ''}"
+        self.place = f"the PostgreSQL database {given.get('dbname') or '(default)'} at {where}"
+        defaults: dict[str, str | int | None] = {
+            "application_name": "face-api-emulator",
+            "connect_timeout": CONNECT_SECONDS,
+            # The system gives up a connection whose other side does not confirm what it gets.
+            "tcp_user_timeout": int(ANSWER_SECONDS * 1000),
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        }
+        self.conninfo = make_conninfo("", **{**defaults, **given})
+
+    def __repr__(self) -> str:
+        return f"<Address of {self.place}>"
+
+    async def connect(self) -> AsyncConnection:
+        """Return a new connection, on which each statement is a transaction of its own."""
+        connection = await AsyncConnection.connect(self.conninfo, autocommit=True)
+        try:
+            with time_limit(connection, ANSWER_SECONDS):
+                await connection.execute(_SETTINGS)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+def abort(connection: AsyncConnection) -> None:
+    """End a connection. Its statement fails at once, without a word to the database, which may hang."""
+    if connection.closed:
+        return
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as same,
+    ):
+        same.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def time_limit(connection: AsyncConnection, seconds: float) -> Iterator[None]:
+    """End the connection if the statements in this context take longer than ``seconds``."""
+    timer = asyncio.get_running_loop().call_later(seconds, abort, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()

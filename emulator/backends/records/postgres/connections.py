@@ -1,0 +1,149 @@
+"""``Connections``, the open connections of this process to the database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
+from psycopg.pq import TransactionStatus
+
+from emulator.backends.records.postgres.address import Address, abort
+from emulator.backends.records.postgres.failures import reason_of
+from emulator.backends.records.postgres.schema import NO_MATCH
+from emulator.backends.unavailable import StoreUnavailable
+
+MOST: Final = 6
+"""Number of connections of one process. PostgreSQL allows 100 for all processes unless it is configured."""
+
+ATTEMPTS: Final = 20
+"""Number of attempts after which a transaction that others prevent is given up."""
+
+T = TypeVar("T")
+
+
+class NoMatch(Exception):
+    """A document to change was changed or deleted since it was read, so nothing was changed."""
+
+
+class Connections:
+    """Connections that calls use in turns. A call makes a new one if none is free.
+
+    Unlike the pool of psycopg, this one does not try again in the background while calls wait: a call fails
+    at once if no connection can be made, or if it is already known that none can be made.
+    """
+
+    def __init__(self, address: Address, most: int = MOST) -> None:
+        self._address = address
+        self._slots = asyncio.Semaphore(most)
+        self._free: list[AsyncConnection] = []
+        self._used: set[AsyncConnection] = set()
+        self._lost: str | None = None
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Use a connection. It is closed afterwards if it is lost, or in the middle of a transaction."""
+        self._check()
+        async with self._slots:
+            self._check()
+            connection = self._take() or await self._address.connect()
+            self._used.add(connection)
+            try:
+                yield connection
+            finally:
+                self._used.discard(connection)
+                if self._lost is None and _is_idle(connection):
+                    self._free.append(connection)
+                else:
+                    await connection.close()
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, reads: bool = False) -> T:
+        """Return the result of ``work`` with a connection.
+
+        Work that the database has undone because of other transactions begins again. So does work that only
+        reads, once, if its connection is lost. Other work may have been done, although its connection is
+        lost, so it fails.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database cannot be used now.
+        UniqueViolation
+            If the work stores what exists already.
+        NoMatch
+            If the work changes a document that was changed or deleted since it was read.
+        """
+        attempts = 0
+        while True:
+            attempts += 1
+            begun = False
+            try:
+                async with self.connection() as connection:
+                    begun = True
+                    return await work(connection)
+            except UniqueViolation:
+                raise
+            except (DeadlockDetected, SerializationFailure) as error:
+                if attempts == ATTEMPTS:
+                    raise self._unavailable(error) from error
+                await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311 - not a secret
+            except (psycopg.Error, OSError) as error:
+                if isinstance(error, psycopg.Error) and error.sqlstate == NO_MATCH:
+                    raise NoMatch from error
+                is_lost = begun and isinstance(error, psycopg.OperationalError)
+                if not (reads and is_lost and attempts == 1):
+                    raise self._unavailable(error) from error
+
+    async def lose(self, reason: str) -> None:
+        """End all connections, and refuse new calls until `resume`."""
+        self._lost = reason
+        for connection in self._used:
+            abort(connection)
+        await self._close_free()
+
+    def resume(self) -> None:
+        """Allow new calls."""
+        self._lost = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.lose(f"{self._address.place}: it is closed")
+
+    def _unavailable(self, error: BaseException) -> StoreUnavailable:
+        return StoreUnavailable(self._lost or f"{self._address.place}: {reason_of(error)}")
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise StoreUnavailable(self._lost)
+
+    def _take(self) -> AsyncConnection | None:
+        """Return a free connection that the database has not ended, if there is one."""
+        while self._free:
+            connection = self._free.pop()
+            if _is_alive(connection):
+                return connection
+            connection.pgconn.finish()
+        return None
+
+    async def _close_free(self) -> None:
+        free, self._free = self._free, []
+        for connection in free:
+            await connection.close()
+
+
+def _is_idle(connection: AsyncConnection) -> bool:
+    return not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def _is_alive(connection: AsyncConnection) -> bool:
+    """Return whether the database has not ended a free connection. This waits for nothing."""
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return False
+    return _is_idle(connection)

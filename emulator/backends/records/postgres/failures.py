@@ -1,0 +1,25 @@
+"""The conversion of the driver's errors to StoreUnavailable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
+from emulator.backends.unavailable import StoreUnavailable
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of an error's message. Messages of the driver do not contain passwords."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def database_errors(place: str) -> Iterator[None]:
+    """Convert errors of the database, of the network and of the driver to StoreUnavailable."""
+    try:
+        yield
+    except (psycopg.Error, OSError) as error:
+        raise StoreUnavailable(f"{place}: {reason_of(error)}") from error

@@ -1,0 +1,239 @@
+"""``Listener``, the connection on which a process hears of changes, and the fence that it makes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import psycopg
+from psycopg import AsyncConnection, Notify
+
+from emulator.backends.records.postgres.address import ANSWER_SECONDS, time_limit
+from emulator.backends.records.postgres.connections import Connections
+from emulator.backends.records.postgres.failures import reason_of
+from emulator.backends.records.postgres.notices import Notices
+from emulator.backends.records.protocol import StoreUnreadable
+from emulator.backends.unavailable import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 1.0
+"""Longest time without a question to the database. Without an answer, the connections are lost."""
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+LAST_PAUSE_SECONDS: Final = 2.0
+"""Pauses between attempts to connect again. They grow from the first to the last."""
+
+
+class Listener:
+    """Hears of the changes of all processes, and makes lost connections again.
+
+    PostgreSQL sends the notifications of a transaction before the transaction's own process gets its answer
+    or, at the latest, before the answer to the next query of the listening connection. So the answer to a
+    query comes after the notifications of all changes that were answered before the query was sent.
+
+    Parameters
+    ----------
+    connect : callable
+        Returns a new connection that listens. Raises errors of the driver, or StoreUnreadable.
+    connections : Connections
+        Other connections. They are ended when this one is lost, and allowed when it is there again.
+    place : str
+        What messages call the database.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[AsyncConnection]], connections: Connections, place: str
+    ) -> None:
+        self._connect = connect
+        self._connections = connections
+        self._place = place
+        self.notices = Notices()
+        self._connection: AsyncConnection | None = None
+        self._lost: str | None = "it is not open"
+        self._waiting: list[asyncio.Future[None]] = []
+        self._woken: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect, and begin to listen."""
+        self._use(await self._connect())
+        self._lost = None
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop, and close the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._fail(f"{self._place}: it is closed")
+        await self._leave()
+
+    async def catch_up(self) -> None:
+        """Return when the listeners have heard of all changes that were answered before this call.
+
+        Calls that wait at the same time share a query, which begins after they have come.
+        """
+        if self._lost is not None:
+            raise StoreUnavailable(self._lost)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._wake()
+        await future
+
+    @property
+    def _opened(self) -> AsyncConnection:
+        if self._connection is None:
+            raise psycopg.OperationalError("there is no connection")
+        return self._connection
+
+    def _use(self, connection: AsyncConnection) -> None:
+        connection.add_notify_handler(self._note)
+        self._connection = connection
+
+    def _note(self, notify: Notify) -> None:
+        self.notices.add(notify.payload)
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    def _fail(self, reason: str) -> None:
+        """Refuse calls, and end those that wait."""
+        self._lost = reason
+        waiting, self._waiting = self._waiting, []
+        _answer(waiting, StoreUnavailable(self._lost))
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._serve()
+            except Exception as error:  # noqa: BLE001 - whatever it is, a new connection is the remedy
+                await self._lose(error)
+            await self._come_back()
+
+    async def _serve(self) -> None:
+        """Ask and hear, until the connection is lost."""
+        connection = self._opened
+        while True:
+            asks = bool(self._waiting) or not await self._idle(connection)
+            waiting, self._waiting = self._waiting, []
+            failure = None
+            try:
+                if asks or waiting:
+                    await _ask(connection)
+                if self.notices:
+                    await self._deliver()
+            except StoreUnavailable as error:
+                failure = error
+            except BaseException:
+                self._waiting = waiting + self._waiting
+                raise
+            _answer(waiting, failure)
+
+    async def _idle(self, connection: AsyncConnection) -> bool:
+        """Wait for a notification, and return True; or for a call or the next beat, and return False."""
+        _read(connection, self._note)
+        if self.notices:
+            return True
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        # The driver uses the loop's reader of this file as well, but not at the same time.
+        file = connection.fileno()
+        loop.add_reader(file, self._wake)
+        beat = loop.call_later(BEAT_SECONDS, self._wake)
+        try:
+            await self._woken
+        finally:
+            beat.cancel()
+            loop.remove_reader(file)
+            self._woken = None
+        if self._waiting:
+            return False
+        _read(connection, self._note)
+        return bool(self.notices)
+
+    async def _deliver(self) -> None:
+        """Call the listeners. Ask the database meanwhile whether it still answers."""
+        delivery = asyncio.create_task(self.notices.deliver())
+        try:
+            while not (await asyncio.wait({delivery}, timeout=BEAT_SECONDS))[0]:
+                await _ask(self._opened)
+        except BaseException as error:
+            # The listeners wait for connections that this ends.
+            await self._connections.lose(self._reason(error))
+            delivery.cancel()
+            await asyncio.wait({delivery})
+            raise
+        await delivery
+
+    async def _lose(self, error: BaseException) -> None:
+        reason = self._reason(error)
+        logger.warning("the connection to the database is lost: %s", reason)
+        self._fail(reason)
+        await self._connections.lose(reason)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def _reason(self, error: BaseException) -> str:
+        if isinstance(error, StoreUnavailable):
+            return error.reason
+        if isinstance(error, StoreUnreadable):
+            return f"{error.place}: {error.reason}"
+        return f"{self._place}: {reason_of(error)}"
+
+    async def _come_back(self) -> None:
+        """Connect again, and let the listeners read everything anew."""
+        pause = FIRST_PAUSE_SECONDS
+        while not await self._try_to_come_back():
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LAST_PAUSE_SECONDS)
+        logger.warning("%s can be used again", self._place)
+
+    async def _try_to_come_back(self) -> bool:
+        try:
+            self._use(await self._connect())
+            self._connections.resume()
+            self.notices.add_anything()
+            await self._deliver()
+        except Exception as error:  # noqa: BLE001 - likewise
+            reason = self._reason(error)
+            self._fail(reason)
+            await self._connections.lose(reason)
+            await self._leave()
+            return False
+        self._lost = None
+        return True
+
+
+async def _ask(connection: AsyncConnection) -> None:
+    """Send a query, and wait for its answer. Notifications come before the answer."""
+    with time_limit(connection, ANSWER_SECONDS):
+        await connection.execute("SELECT 1")
+
+
+def _read(connection: AsyncConnection, note: Callable[[Notify], None]) -> None:
+    """Read notifications that have arrived. This waits for nothing."""
+    pgconn = connection.pgconn
+    pgconn.consume_input()
+    while (told := pgconn.notifies()) is not None:
+        note(Notify(told.relname.decode(), told.extra.decode(), told.be_pid))
+
+
+def _answer(waiting: list[asyncio.Future[None]], failure: Exception | None) -> None:
+    for future in waiting:
+        if future.done():
+            continue  # the caller was cancelled
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)

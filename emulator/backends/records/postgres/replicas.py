@@ -1,0 +1,120 @@
+"""The processes that use the database, and how they see that another one lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from emulator.version import VERSION
+
+LOCKS: Final = 715_102_306
+"""First number of the advisory locks of replicas. The second is the replica's id."""
+
+MISSING_SECONDS: Final = 5
+"""Time without its lock after which a replica counts as dead. A living one takes it again sooner."""
+
+KEPT_SECONDS: Final = 60
+"""Time after which the row of a dead replica is deleted."""
+
+_IS_LOCKED: Final = (
+    "EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND l.classid = {LOCKS} AND l.objid = r.id AND l.objsubid = 2)"
+)
+
+# While the database was away, no replica could hold its lock.
+_MISSING: Final = "now() - greatest(r.missing_since, pg_postmaster_start_time())"
+
+_IS_ALIVE: Final = f"({_IS_LOCKED} OR r.missing_since IS NULL OR {_MISSING} < '{MISSING_SECONDS}s')"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A process that uses the database.
+
+    Attributes
+    ----------
+    id : int
+        Number of the replica. It is not used again.
+    role : str
+        ``server`` or ``worker``.
+    host, pid, version
+        Name of the machine, number of the process, and version of the emulator.
+    workers : int
+        Number of its worker processes.
+    started_at : datetime
+        When it was started.
+    """
+
+    id: int
+    role: str
+    host: str
+    pid: int
+    version: str
+    workers: int
+    started_at: datetime
+
+
+async def register(
+    connection: AsyncConnection, known: int | None, role: Literal["server", "worker"], workers: int
+) -> int:
+    """Store this process as a replica, and let the connection hold its lock. Return the replica's id.
+
+    ``known`` is the id that the process got before its connection was lost.
+    """
+    number = known
+    if known is not None:
+        # The database may not have noticed yet that the last connection, which has the lock, is lost.
+        await connection.execute(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND l.classid = %s::oid AND l.objid = %s::oid AND l.objsubid = 2 AND l.pid <> pg_backend_pid()",
+            (LOCKS, known),
+        )
+    columns = "role, host, pid, version, workers"
+    values: tuple[Any, ...] = (role, socket.gethostname(), os.getpid(), VERSION, workers)
+    if number is None:
+        # Others cannot see the row before its lock is taken.
+        async with connection.transaction():
+            cursor = await connection.execute(
+                f"INSERT INTO face_emulator.replicas ({columns}) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+                values,
+            )
+            number = int((await cursor.fetchone() or (0,))[0])
+            await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
+        return number
+    await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
+    await connection.execute(
+        f"INSERT INTO face_emulator.replicas (id, {columns}) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET missing_since = NULL",
+        (number, *values),
+    )
+    return number
+
+
+async def living(connection: AsyncConnection) -> list[Replica]:
+    """Return the living replicas. Note which are missing, and delete those that are dead for a minute."""
+    await connection.execute(
+        f"UPDATE face_emulator.replicas r SET missing_since = now() "
+        f"WHERE missing_since IS NULL AND NOT {_IS_LOCKED}"
+    )
+    await connection.execute(
+        f"DELETE FROM face_emulator.replicas r WHERE {_MISSING} > '{KEPT_SECONDS}s' AND NOT {_IS_LOCKED}"
+    )
+    async with connection.cursor(row_factory=class_row(Replica)) as cursor:
+        await cursor.execute(
+            "SELECT id, role, host, pid, version, workers, started_at "
+            f"FROM face_emulator.replicas r WHERE {_IS_ALIVE} ORDER BY id"
+        )
+        return await cursor.fetchall()
+
+
+async def remove(connection: AsyncConnection, number: int) -> None:
+    """Delete the row of a replica that ends."""
+    await connection.execute("DELETE FROM face_emulator.replicas WHERE id = %s", (number,))
