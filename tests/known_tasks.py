@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.backends.queue import Pipeline
+from emulator.backends.queue import Backlog, Pipeline
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import TaskState
 
@@ -27,9 +27,16 @@ class Queue:
     async def wait_until_warm(self) -> None:
         """Do nothing."""
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:  # noqa: ARG002 - none begins
         """Append a task to ``waiting``."""
         self.waiting.append(task_id)
+
+    async def backlog(self) -> Backlog:
+        """Return the number of tasks in ``waiting``."""
+        return Backlog(waiting=len(self.waiting), running=0, processes=1)
+
+    async def drain(self, seconds: float) -> None:
+        """Do nothing."""
 
     async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a pipeline in this process."""

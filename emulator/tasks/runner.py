@@ -173,7 +173,7 @@ class TaskRunner(Stateful):
                 await asyncio.sleep(0)
             task = Task.from_document(record.document)
             if not task.is_performed:
-                await self._queue.enqueue(task.id)
+                await self._queue.enqueue(task.id, waits=self._jobs[task.kind].waits(task))
             elif not task.is_finished and self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
@@ -303,6 +303,8 @@ class TaskRunner(Stateful):
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
+        # What was set before the task was created must be in force, such as a clock.
+        await until_stored(self._records.catch_up)
         record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return

@@ -80,6 +80,12 @@ class LocalWorkers:
         """Run a pipeline in a worker process, and return its result."""
         return await self._workers.run(pipeline, *args, **kwargs)
 
+    async def drain(self, seconds: float) -> None:
+        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+        self._perform = None
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
     async def close(self) -> None:
         """Cancel the running tasks and stop. Unfinished tasks are performed again after the next start."""
         self._perform = None

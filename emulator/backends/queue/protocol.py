@@ -134,8 +134,11 @@ class WorkQueue(Protocol):
             ``pipeline.failure`` returns.
         """
 
+    async def drain(self, seconds: float) -> None:
+        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+
     async def close(self) -> None:
-        """Stop the workers."""
+        """Stop the workers. Tasks that have begun are cancelled, and performed again later."""
 
     def kill(self) -> None:
         """Kill the workers at once, without waiting for anything."""
