@@ -10,7 +10,7 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 # These options select what the image contains.
 RUN --mount=type=cache,target=/root/.cache/uv \
-  /uv/bin/uv sync --frozen --no-dev --extra server --no-install-project
+  /uv/bin/uv sync --frozen --no-dev --extra server --extra scale --no-install-project
 COPY container/shrink /
 RUN /shrink .venv
 

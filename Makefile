@@ -65,7 +65,7 @@ clean:  ## Remove everything that was installed or generated.
 	@touch $@
 
 .venv/dev.stamp: uv.lock pyproject.toml $(UV)
-	$(UV) sync --frozen --extra server
+	$(UV) sync --frozen --extra server --extra scale
 	UV_PROJECT_ENVIRONMENT=.niquests $(UV) sync --frozen --only-group niquests
 	@touch $@ .venv/runtime.stamp
 

@@ -7,19 +7,23 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import FastAPI
 from pydantic import ValidationError
 
 from emulator.arithmetic import arithmetic_variables
 from emulator.backends.blobs.folder import FolderBlobs
+from emulator.backends.blobs.object_store import StoreAddress
+from emulator.backends.blobs.objects import ObjectBlobs
+from emulator.backends.drivers import DriverMissing
 from emulator.backends.fetch import HttpFetcher
 from emulator.backends.folder_lock import sole_user
 from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_later
@@ -29,7 +33,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.unavailable import StoreUnavailable
+from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
 from emulator.control.guard import JsonGuard
@@ -61,6 +65,8 @@ from emulator.world.retention import Retention
 from emulator.world.world import World
 
 if TYPE_CHECKING:
+    from emulator.backends.queue.postgres import PostgresQueue
+    from emulator.backends.records.postgres import PostgresRecords, Replica
     from emulator.control.scenario_files import Scenario
 
 logger = logging.getLogger(__name__)
@@ -72,9 +78,9 @@ class _Adapters:
 
     folder: Path
     is_temporary: bool
-    records: SqliteRecords
-    blobs: FolderBlobs
-    queue: LocalWorkers
+    records: SqliteRecords | PostgresRecords
+    blobs: FolderBlobs | ObjectBlobs
+    queue: LocalWorkers | PostgresQueue
     fetcher: HttpFetcher
 
 
@@ -99,6 +105,11 @@ class Emulation:
     _settings: Settings
     _adapters: _Adapters
 
+    @property
+    def runs(self) -> dict[str, str]:
+        """Descriptions of the database, the blob storage and the queue, for the health check."""
+        return _adapter_descriptions(self._settings, self._adapters)
+
     @contextlib.asynccontextmanager
     async def running(self, scenarios: Sequence[Scenario] = ()) -> AsyncIterator[None]:
         """Open the database, load ``scenarios``, start the workers, and perform tasks.
@@ -110,7 +121,7 @@ class Emulation:
         """
         world = self.world
         async with contextlib.AsyncExitStack() as stack:
-            with _store_errors(self._adapters.folder):
+            with _store_errors(self._adapters.records):
                 await _open(self._adapters, stack)
                 await world.load()
             await _load(scenarios, world)
@@ -123,20 +134,28 @@ class Emulation:
             stack.push_async_callback(world.plans.close)
             stack.push_async_callback(world.tasks.close)
             stack.push_async_callback(world.queue.close)
-            with _store_errors(self._adapters.folder):
+            with _store_errors(self._adapters.records):
                 await world.tasks.start()
             yield
 
 
 def create_emulation(
-    settings: Settings, *, clock: Clock | None = None, workers: WorkerPool | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    workers: WorkerPool | None = None,
+    role: Literal["server", "worker"] = "server",
 ) -> Emulation:
-    """Return the world and the vendors. The parameters, and ValueError, are those of `create_app`."""
+    """Return the world and the vendors.
+
+    ``role`` is what other processes that use the same database see of this one. The other parameters, and
+    the errors, are those of `create_app`.
+    """
     vendors = discover_vendors(settings.vendor_packages)
     for sentence in unknown_variables(os.environ, vendors):
         logger.warning(sentence)
     vendor_settings = _vendor_settings(settings, vendors)
-    adapters = _adapters(settings, workers)
+    adapters = _adapters(settings, workers, role)
     world = _world(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
     applications = {
         vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
@@ -151,7 +170,8 @@ def create_app(
     """Return the emulator as an ASGI application.
 
     The server must run the application's ASGI lifespan. The lifespan opens the database and starts the
-    workers. It raises StoreUnreadable if the content of the data folder cannot be used.
+    workers. It raises StoreUnreadable if the content of the data folder cannot be used, and StoreUnavailable
+    if another store cannot be used.
     ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that the vendors share.
 
     Parameters
@@ -167,7 +187,9 @@ def create_app(
     Raises
     ------
     ValueError
-        If a setting names an unknown vendor, or a vendor's setting is invalid.
+        If a setting names an unknown vendor, or a vendor's setting is invalid, or the URL of a store.
+    DriverMissing
+        If a setting needs a package that is not installed.
     ScenarioUnreadable
         If a scenario in the settings does not exist, or its file is invalid.
     UnknownFault
@@ -201,8 +223,7 @@ def create_app(
     app.state.vendors = vendors
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    runs = _adapter_descriptions(settings)
-    app.include_router(status_router(world, vendors, VERSION, app.state.progress, runs))
+    app.include_router(status_router(world, vendors, VERSION, app.state.progress, emulation.runs))
 
     gate = app.state.gate = ControlGate(
         settings.control, settings.control_port, settings.control_hosts, token=settings.control_token
@@ -234,6 +255,24 @@ def create_app(
     return app
 
 
+async def living_workers(settings: Settings) -> list[Replica]:
+    """Return the workers of this machine that live and are connected to the database.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database cannot be used.
+    """
+    if settings.database_url is None:
+        return []
+    try:
+        from emulator.backends.records.postgres import living_replicas  # noqa: PLC0415 - as in `_in_database`
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
+    found = await living_replicas(settings.database_url.get_secret_value())
+    return [each for each in found if (each.role, each.host) == ("worker", socket.gethostname())]
+
+
 def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> list[Scenario]:
     """Read and check the scenarios that the settings name."""
     if not settings.scenarios:
@@ -250,22 +289,30 @@ def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> l
 
 
 async def _load(scenarios: Sequence[Scenario], world: World) -> None:
-    if scenarios:
+    if scenarios and await world.is_first("scenarios"):
         from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
 
         for scenario in scenarios:
             await load_scenario(world, scenario)
 
 
-def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
+def _adapters(settings: Settings, workers: WorkerPool | None, role: Literal["server", "worker"]) -> _Adapters:
     pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables(), settings.work_seconds)
     folder = settings.data_dir or make_temporary_folder()
+    queue: LocalWorkers | PostgresQueue
+    records: SqliteRecords | PostgresRecords
+    if settings.database_url is None:
+        queue = LocalWorkers(pool, owns_pool=workers is None)
+        records = SqliteRecords(folder / "records.sqlite3")
+    else:
+        url = settings.database_url.get_secret_value()
+        queue, records = _in_database(settings, url, pool, role, owns_pool=workers is None)
     adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
-        records=SqliteRecords(folder / "records.sqlite3"),
-        blobs=FolderBlobs(folder / "blobs"),
-        queue=LocalWorkers(pool, owns_pool=workers is None),
+        records=records,
+        blobs=_blobs(settings, folder),
+        queue=queue,
         fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
     if adapters.is_temporary:
@@ -273,18 +320,55 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     return adapters
 
 
+def _in_database(
+    settings: Settings, url: str, pool: WorkerPool, role: Literal["server", "worker"], *, owns_pool: bool
+) -> tuple[PostgresQueue, PostgresRecords]:
+    """Return the queue and the records in a database that several processes share."""
+    if settings.blobs_url is None:
+        raise ValueError(
+            "FACE_EMULATOR_DATABASE_URL needs FACE_EMULATOR_BLOBS_URL: other emulators that use the database "
+            "would not find blobs in the data folder of this one"
+        )
+    # Only with this setting, because their import takes a quarter of a second.
+    try:
+        from emulator.backends.records.postgres import PostgresRecords  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
+    try:
+        from emulator.backends.queue.postgres import PostgresQueue  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "procrastinate") from error
+    queue = PostgresQueue(url, pool, owns_pool=owns_pool)
+    return queue, PostgresRecords(url, enqueue=queue.add, role=role, workers=settings.workers)
+
+
+def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
+    if settings.blobs_url is None:
+        return FolderBlobs(folder / "blobs")
+    address = StoreAddress.parse(settings.blobs_url)
+    if settings.data_dir is None and settings.database_url is None:
+        # The blobs are deleted with the temporary folder of their records, so they have their own folder.
+        address = address.below(folder.name)
+    return ObjectBlobs(address)
+
+
 @contextlib.contextmanager
-def _store_errors(folder: Path) -> Iterator[None]:
-    """Convert exceptions about a data folder or its content to StoreUnreadable."""
+def _store_errors(records: SqliteRecords | PostgresRecords) -> Iterator[None]:
+    """Convert exceptions about a data folder or database and its content to StoreUnreadable."""
+    remedy = ("use another database",) if records.is_shared else ()
     try:
         yield
+    except StoreUnavailable as error:
+        if error.store != DATA_FOLDER:
+            raise
+        raise StoreUnreadable(records.place, error.reason) from error
     except ValidationError as error:
         wrong = (
             ".".join([error.title, *map(str, each["loc"])]) + ": " + each["msg"] for each in error.errors()
         )
-        raise StoreUnreadable(str(folder), "; ".join(wrong)) from error
-    except (OSError, StoreUnavailable, sqlite3.Error, ValueError, TypeError, LookupError) as error:
-        raise StoreUnreadable(str(folder), f"{type(error).__name__}: {error}") from error
+        raise StoreUnreadable(records.place, "; ".join(wrong), *remedy) from error
+    except (OSError, sqlite3.Error, ValueError, TypeError, LookupError) as error:
+        raise StoreUnreadable(records.place, f"{type(error).__name__}: {error}", *remedy) from error
 
 
 def _remove(folder: Path) -> None:
@@ -300,11 +384,23 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
         # The finalizer alone is not enough: a signal can end the process before the finalizer runs.
         stack.push_async_callback(asyncio.to_thread, _remove, adapters.folder)
     remove_leftovers_later()
-    stack.enter_context(sole_user(adapters.folder))
+    if adapters.is_temporary or not adapters.records.is_shared:
+        stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
+    if not isinstance(adapters.queue, LocalWorkers):
+        await adapters.queue.open()
     await adapters.blobs.open()
+    if adapters.is_temporary and not adapters.records.is_shared and isinstance(adapters.blobs, ObjectBlobs):
+        stack.push_async_callback(_forget_blobs, adapters.blobs)
     stack.push_async_callback(adapters.fetcher.close)
+
+
+async def _forget_blobs(blobs: ObjectBlobs) -> None:
+    try:
+        await blobs.forget(None)
+    except StoreUnavailable as error:
+        logger.warning("the blobs of this run remain, because %s", error)
 
 
 def _world(
@@ -344,7 +440,7 @@ def _world(
             clock,
             calls=settings.journal_calls,
             size=settings.journal_bytes,
-            survives=settings.data_dir is not None,
+            survives=settings.data_dir is not None or records.is_shared,
         ),
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
@@ -353,13 +449,15 @@ def _world(
     )
 
 
-def _adapter_descriptions(settings: Settings) -> dict[str, str]:
+def _adapter_descriptions(settings: Settings, adapters: _Adapters) -> dict[str, str]:
     """Return descriptions of the database, the blob storage and the queue, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
+    shared = "Procrastinate in the same database, and " if adapters.queue.is_in_database else ""
+    files = f"files in {folder}" if settings.blobs_url is None else f"objects in {settings.blobs_url}"
     return {
-        "records": f"SQLite in {folder}",
-        "blobs": f"files in {folder}",
-        "queue": f"local worker processes: {settings.workers}",
+        "records": adapters.records.place if adapters.records.is_shared else f"SQLite in {folder}",
+        "blobs": files,
+        "queue": f"{shared}local worker processes: {settings.workers}",
     }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from emulator.backends.descriptors import open_files
@@ -81,6 +81,21 @@ class Settings(VendorPackages):
     data_dir: Path | None = Field(
         default=None,
         description="Folder that stores all state. If not set, the state is deleted when the emulator stops.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL database for everything but blobs, instead of a file in the data folder: "
+        "`postgresql://user:password@host:5432/database`. Any number of emulators can share it. They behave "
+        "as one, if their other settings are the same. It needs `FACE_EMULATOR_BLOBS_URL`, because all of "
+        'them must find the blobs, and `pip install "face-api-emulator[scale]"`.',
+    )
+    blobs_url: str | None = Field(
+        default=None,
+        description="Object store for pictures, models and results, instead of a folder in the data folder: "
+        "`s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///folder` for a "
+        "folder that machines share. The usual variables of each store hold, such as `AWS_ENDPOINT_URL`, "
+        "`AWS_REGION` and `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, or "
+        '`AZURE_STORAGE_ACCOUNT_NAME`. It needs `pip install "face-api-emulator[scale]"`.',
     )
     progression: Progression = Field(
         default=REAL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import httpx
 import hypothesis
 import numpy as np
 import pytest
+from object_stores import BUCKET, S3Server
 from postgres import MISSING, PostgresServer, new_server, shared_server
 
 from emulator.backends.queue.pool import WorkerPool
@@ -199,6 +201,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = sum(MISSING in reason for reason in reasons)
     if skipped:
         terminalreporter.write_line(f"{skipped} tests were skipped, because {MISSING}")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 that runs for all tests."""
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a folder in an S3 that this test has for itself. The variables for it are set."""
+    for name, value in s3_server.variables.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid.uuid4()}"
 
 
 @pytest.fixture(scope="session")

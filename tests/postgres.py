@@ -91,12 +91,12 @@ class PostgresServer:
         return self.folder / "data"
 
 
-def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+def execute(url: str, statement: str, *values: object) -> list[tuple[object, ...]]:
     """Run a statement in a database, and return its rows."""
     import psycopg  # noqa: PLC0415 - most tests do not need it
 
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
+        cursor = connection.execute(statement.encode(), values or None)
         return [] if cursor.description is None else cursor.fetchall()
 
 

@@ -1,4 +1,4 @@
-"""``StoreUnavailable``, the error of a full disk or a lost database, and functions that wait for its end."""
+"""``StoreUnavailable``, the error of a store that cannot be used now, and functions that wait for a store."""
 
 from __future__ import annotations
 
@@ -17,15 +17,27 @@ PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
 """Real seconds to wait before each new try. The last number applies to all further tries."""
 
 
-class StoreUnavailable(Exception):
-    """The database or the blobs cannot be read or written now, for example because the disk is full."""
+DATA_FOLDER: Final = "the data folder"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+
+class StoreUnavailable(Exception):
+    """A store cannot be read or written now, for example because its disk is full, or because it is away.
+
+    Attributes
+    ----------
+    reason : str
+        Why it cannot be used.
+    store : str
+        The store: the data folder, or another one.
+    """
+
+    def __init__(self, reason: str, store: str = DATA_FOLDER) -> None:
+        super().__init__(reason, store)
         self.reason = reason
+        self.store = store
 
     def __str__(self) -> str:
-        return f"the storage cannot be used now: {self.reason}"
+        return f"{self.store} cannot be used now: {self.reason}"
 
 
 @contextlib.contextmanager

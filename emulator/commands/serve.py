@@ -96,8 +96,10 @@ def serve(
 
     from uvicorn.loops.auto import auto_loop_factory
 
+    from emulator.backends.drivers import DriverMissing
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
+    from emulator.backends.unavailable import StoreUnavailable
     from emulator.control.init import InitFailed
     from emulator.control.scenario_files import ScenarioUnreadable
     from emulator.server import AddressInUse, AddressUnusable
@@ -132,9 +134,11 @@ def serve(
         AddressInUse,
         AddressUnusable,
         AuthorityUnusable,
+        DriverMissing,
         InitFailed,
         LifetimeRefused,
         ScenarioUnreadable,
+        StoreUnavailable,
         StoreUnreadable,
         UnknownFault,
         ValueError,

@@ -156,7 +156,7 @@ def _private_emulator(settings: Settings) -> Iterator[Side]:
 
 
 def _settings() -> Settings:
-    """Return the user's settings, with states for the samples' credentials, one worker and no data folder."""
+    """Return the user's settings, with states for the samples' credentials, one worker and no stores."""
     given = Settings()
     return given.model_copy(
         update={
@@ -164,6 +164,8 @@ def _settings() -> Settings:
             "strict": False,
             "workers": 1,
             "data_dir": None,
+            "database_url": None,
+            "blobs_url": None,
         }
     )
 

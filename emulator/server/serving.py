@@ -65,6 +65,10 @@ async def serve(
         If the stored certificate authority cannot be used.
     StoreUnreadable
         If the content of the data folder cannot be used.
+    StoreUnavailable
+        If another store cannot be used.
+    DriverMissing
+        If a setting needs a package that is not installed.
     Exception
         Any exception that ``on_listening`` raises, after the server has stopped.
     """
@@ -157,8 +161,10 @@ async def _begin(
 ) -> None:
     """Run the init hooks, then ``on_listening``."""
     if settings.init_dir is not None:
-        url = listening.control_url or listening.base_url
-        await run_init_hooks(settings.init_dir, listening.app.state.world, url, scripts)
+        world = listening.app.state.world
+        if await world.is_first("init"):
+            url = listening.control_url or listening.base_url
+            await run_init_hooks(settings.init_dir, world, url, scripts)
         listening.app.state.progress.hooks_run = True
     if on_listening is not None:
         await on_listening(listening)

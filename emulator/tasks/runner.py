@@ -7,35 +7,25 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 from emulator.backends.queue import CLIENT_LEAVING, WorkQueue
 from emulator.backends.records import Change, Create, Enqueue, Record, Records, Replace
 from emulator.backends.records.kept import RecordCache
-from emulator.backends.records.purge import BATCH, delete_old
-from emulator.backends.stateful import (
-    Check,
-    EntryCheck,
-    Oldest,
-    Stateful,
-    Stored,
-    bare_url,
-    belongs_to_its_key,
-    require,
-    strictly,
-)
+from emulator.backends.records.purge import delete_old
+from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, belongs_to_its_key
 from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
+from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
 from emulator.tasks.task import (
-    STORED,
     Outcome,
     Task,
     TaskState,
-    check_state,
     finish,
     hold_once,
     note_poll,
@@ -45,7 +35,6 @@ from emulator.tasks.task import (
 
 logger = logging.getLogger(__name__)
 
-KIND = "task"
 PROGRESSION = "progression"
 
 RECHECK_SECONDS = 0.5
@@ -63,10 +52,6 @@ async def nothing_else() -> Sequence[Change]:
     return ()
 
 
-MOST_PARSED = 1000
-"""Number of parsed tasks to keep in memory, because clients poll the same task again and again."""
-
-
 class TaskRunner(Stateful):
     """Service that creates, finds, performs and ends tasks.
 
@@ -81,6 +66,7 @@ class TaskRunner(Stateful):
     def __init__(
         self, records: Records, queue: WorkQueue, clock: Clock, progression: Progression = REAL
     ) -> None:
+        self._store = TaskStore(records)
         self._records = records
         self._queue = queue
         self._clock = clock
@@ -95,8 +81,16 @@ class TaskRunner(Stateful):
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
-        self._parsed: dict[str, tuple[Record, Task]] = {}
+        self._sweeping: asyncio.Task[None] | None = None
         records.listen(KIND, self._notify)
+
+    async def find(self, task_id: str, credential: str | None = None) -> Task | None:
+        """Return a task, or None if it does not exist or belongs to another credential."""
+        return await self._store.find(task_id, credential)
+
+    async def list(self, credential: str | None = None) -> list[Task]:
+        """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
+        return await self._store.list(credential)
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs, by the kind of task that they perform.
@@ -114,26 +108,16 @@ class TaskRunner(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """Validators of stored tasks and progressions. A task must have a known kind and valid times."""
-        return {KIND: self._check, **self.progressions.checks}
+        return {KIND: partial(check_document, self._jobs), **self.progressions.checks}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
         """A task must be stored under its id, and a progression under its credential."""
-        return {KIND: self._check_entry, PROGRESSION: belongs_to_its_key}
+        return {KIND: check_entry, PROGRESSION: belongs_to_its_key}
 
     def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a task without the secret parts of the URLs in its request."""
-        if kind != KIND:
-            return document
-        request = {
-            name: bare_url(value) if isinstance(value, str) and "://" in value else value
-            for name, value in document["request"].items()
-        }
-        body = request.get("body")
-        if isinstance(body, dict):
-            urls = {name: bare_url(value) for name, value in body.items() if "://" in str(value)}
-            request["body"] = {**body, **urls}
-        return {**document, "request": request}
+        return without_secrets(document) if kind == KIND else document
 
     async def load(self) -> None:
         """Read the progressions. Detach all tasks from their plans, because a restart loses the plans."""
@@ -164,17 +148,14 @@ class TaskRunner(Stateful):
         await self._queue.start(self.perform)
         await self.resume()
         if self._records.is_shared:
-            self._background.start(ALL_CREDENTIALS, self._sweep_on())
+            self._sweeping = asyncio.create_task(self._sweep_on())
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
-        for number, record in enumerate(await self._records.find(KIND, credential)):
-            if number % BATCH == 0:
-                await asyncio.sleep(0)
-            task = Task.from_document(record.document)
+        for task in await self._store.list(credential, unfinished=True):
             if not task.is_performed:
                 await self._queue.enqueue(task.id, waits=self._jobs[task.kind].waits(task))
-            elif not task.is_finished and self._is_due(task):
+            elif self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
 
@@ -183,15 +164,17 @@ class TaskRunner(Stateful):
 
         The replica that created a task ends it in time. Another one must do it if that replica was killed.
         """
-        for record in await self._records.find(KIND, unset="finished_at"):
-            task = Task.from_document(record.document)
+        for task in await self._store.list(unfinished=True):
             if task.state is TaskState.HELD and self._is_due(task):
                 await self._end(task.id)
 
     async def _sweep_on(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await until_stored(self.sweep)
+            try:
+                await until_stored(self.sweep)
+            except Exception:
+                logger.exception("the tasks of killed replicas could not be ended")
 
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
@@ -208,12 +191,12 @@ class TaskRunner(Stateful):
             self._paused.remove(credential)
             await self.resume(credential)
 
-    def later(self, credential: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do work in the background for a credential, as soon as the data folder can be written."""
-        self._background.start(credential, until_stored(work))
-
     async def close(self) -> None:
         """Cancel all background work. The next start resumes the unfinished tasks."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait({self._sweeping})
+            self._sweeping = None
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:
@@ -234,10 +217,10 @@ class TaskRunner(Stateful):
 
     async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
         """Detach the unfinished tasks from their plans, and return whether any task followed a plan."""
-        found = [task for task in await self.list(credential) if task_id in {None, task.id}]
-        planned = [task for task in found if task.follows_plan and not task.is_finished]
+        found = await self._store.list(credential, unfinished=True)
+        planned = [task for task in found if task.follows_plan and task_id in {None, task.id}]
         for task in planned:
-            await self._change(task.id, lambda current: replace(current, follows_plan=False))
+            await self._store.change(task.id, lambda current: replace(current, follows_plan=False))
         return bool(planned)
 
     async def create(
@@ -277,29 +260,6 @@ class TaskRunner(Stateful):
         self._set_timer(task)
         if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
             await self._until_performed(task.id)
-
-    async def find(self, task_id: str, credential: str | None = None) -> Task | None:
-        """Return a task, or None if it does not exist or belongs to another credential."""
-        record = await self._records.get(KIND, task_id)
-        if record is None or credential not in {None, record.credential}:
-            return None
-        parsed = self._parsed.get(task_id)
-        if parsed is not None and parsed[0] is record:
-            return parsed[1]
-        task = Task.from_document(record.document)
-        self._parsed[task_id] = record, task
-        if len(self._parsed) > MOST_PARSED:
-            del self._parsed[next(iter(self._parsed))]
-        return task
-
-    async def list(self, credential: str | None = None) -> list[Task]:
-        """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
-        found: list[Task] = []
-        for number, record in enumerate(await self._records.find(KIND, credential)):
-            if number % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
-            found.append(Task.from_document(record.document))
-        return found
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
@@ -368,7 +328,7 @@ class TaskRunner(Stateful):
         if task.is_finished and not counts:
             return task
         if counts or task.progression.mode is Mode.AFTER_POLLS:
-            task = await self._change(task.id, lambda current: note_poll(current, now)) or task
+            task = await self._store.change(task.id, lambda current: note_poll(current, now)) or task
         if not task.is_finished and task.progression.mode is not Mode.REAL and self._is_due(task):
             # The progression requires that the task appears finished now, so wait for its work.
             held = await self._until_performed(task.id)
@@ -385,7 +345,7 @@ class TaskRunner(Stateful):
         ``error``, the task fails with this error. A finished task does not change.
         """
         async with self._lock(task_id):
-            task = await self._change(task_id, lambda current: released(current, error))
+            task = await self._store.change(task_id, lambda current: released(current, error))
         if task is not None and task.state is TaskState.HELD:
             task = await self._end_now(task)
         return task
@@ -465,20 +425,6 @@ class TaskRunner(Stateful):
     def _is_paused(self, credential: str) -> bool:
         return not {None, credential}.isdisjoint(self._paused)
 
-    def _check(self, document: Mapping[str, Any]) -> None:
-        task = Task.from_document(document)
-        if task.kind not in self._jobs:
-            raise ValueError(f"no job performs {task.kind!r}")
-        strictly(STORED, document)
-        check_state(task)
-        check = self._jobs[task.kind].check
-        if check is not None:
-            check(task)
-
-    def _check_entry(self, entry: Stored) -> None:
-        task = Task.from_document(entry.document)
-        require((task.id, task.credential) == (entry.key, entry.credential), "the id must be the key")
-
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""
         return self._locks.setdefault(task_id, asyncio.Lock())
@@ -520,13 +466,3 @@ class TaskRunner(Stateful):
                 del self._timers[task.id]
 
         timer.add_done_callback(end)
-
-    async def _change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
-        """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""
-        # ``replace`` fails if the task was changed concurrently. In this case, try again.
-        while (record := await self._records.get(KIND, task_id)) is not None:
-            before = Task.from_document(record.document)
-            after = change(before)
-            if after == before or await self._records.replace(KIND, record, after.to_document()):
-                return after
-        return None

@@ -101,6 +101,13 @@ class World:
             return str(error)
         return None
 
+    async def is_first(self, action: str) -> bool:
+        """Return whether this process may do what only one of the replicas must do, after a start or a reset.
+
+        A database that only one process uses has no other replicas, so the answer is always yes.
+        """
+        return not self.records.is_shared or await self.records.count_up(f"start/{action}") == 1
+
     async def load(self) -> None:
         """Read the state from the database into memory, at startup and after a restore."""
         for each in self.stateful:

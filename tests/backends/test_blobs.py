@@ -9,12 +9,28 @@ import pytest
 
 from emulator.backends.blobs import BlobKey, Blobs
 from emulator.backends.blobs.folder import UNFINISHED, FolderBlobs
+from emulator.backends.blobs.object_store import StoreAddress
+from emulator.backends.blobs.objects import ObjectBlobs
+
+ANY_TEXT = [
+    *("../outside", "/etc/passwd", "a/../../outside", "nul\0byte", "", "a//b/", '\u00e4 ?#%2f\n"', "#1"),
+    "x" * 5000,
+]
+"""Keys and credentials that are no names of files or objects."""
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "shared folder", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    assert request.param == "folder"
-    return FolderBlobs(tmp_path / "blobs")
+    if request.param == "folder":
+        return FolderBlobs(tmp_path / "blobs")
+    url = (
+        request.getfixturevalue("s3")
+        if request.param == "s3"
+        else (tmp_path / "a folder; r\u00e9ally").as_uri()
+    )
+    objects = ObjectBlobs(StoreAddress.parse(url))
+    asyncio.run(objects.open())
+    return objects
 
 
 def test_get_returns_the_stored_bytes(blobs: Blobs) -> None:
@@ -91,6 +107,37 @@ def test_forget_also_removes_blobs_of_cancelled_writes(blobs: Blobs) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("key", ANY_TEXT)
+def test_keys_and_credentials_are_any_text(blobs: Blobs, key: str) -> None:
+    async def scenario() -> None:
+        await blobs.put(key, b"data", key)
+        assert await blobs.get(key) == b"data"
+        assert await blobs.credential_of(key) == key
+        assert await blobs.keys(key) == await blobs.keys() == [BlobKey(key, key)]
+        await blobs.forget(key)
+        assert not await blobs.exists(key)
+
+    asyncio.run(scenario())
+
+
+def test_data_can_be_large(blobs: Blobs) -> None:
+    async def scenario() -> None:
+        data = bytes(range(256)) * 40_000
+        await blobs.put("large", data, "me")
+        assert await blobs.get("large") == data
+
+    asyncio.run(scenario())
+
+
+def test_a_check_stores_no_blob(blobs: Blobs) -> None:
+    async def scenario() -> None:
+        await blobs.put("a", b"1", "me")
+        await blobs.check()
+        assert await blobs.keys() == [BlobKey("a", "me")]
+
+    asyncio.run(scenario())
+
+
 def test_blobs_survive_reopening_and_unfinished_ones_are_deleted(tmp_path: Path) -> None:
     async def store() -> None:
         blobs = FolderBlobs(tmp_path)
@@ -114,7 +161,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("key", ["../outside", "/etc/passwd", "a/../../outside", "nul\0byte", "x" * 5000])
+@pytest.mark.parametrize("key", ANY_TEXT)
 def test_no_key_escapes_the_folder(tmp_path: Path, key: str) -> None:
     asyncio.run(FolderBlobs(tmp_path / "blobs").put(key, b"data", ""))
     files = files_below(tmp_path)

@@ -396,7 +396,7 @@ def test_the_tasks_of_killed_processes_are_performed_soon(postgres_url: str, tmp
 
     def enqueue() -> None:
         async def run() -> None:
-            jobs = Jobs(postgres_url)
+            jobs = await open_jobs(postgres_url)
             await jobs.add_again("hard", waits=False)
             await jobs.close()
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
-from emulator.backends.records import Counter, Document, Records, StoreUnreadable
+from emulator.backends.records import (
+    Change,
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Put,
+    Records,
+    Remove,
+    Replace,
+    StoreUnreadable,
+)
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.records.sqlite import SqliteRecords
@@ -237,6 +252,254 @@ def test_a_write_waits_for_a_running_restore(use: Use[None]) -> None:
         await restoring
         await counting
         assert [record.version for record in await records.find("task")] == [2]
+
+    use(scenario)
+
+
+def test_write_makes_every_kind_of_change(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        old = await records.create("task", "old", "me", {"n": 0})
+        gone = await records.create("task", "gone", "me", {})
+        await records.create("task", "put", "me", {"n": 0})
+        assert await records.write(
+            [
+                Replace("task", old, {"n": 1}),
+                Remove("task", gone),
+                Create("task", "gone", "you", {"again": True}),
+                Put("task", "put", "you", {"n": 2}),
+                Put("file", "put", "you", {"n": 3}),
+                CountUp("b", ""),
+                CountUp("a", "me", 5),
+                CountUp("b", "", 2),
+                Enqueue("old"),
+            ]
+        )
+        assert await everything_in(records) == [
+            Document("task", "old", "me", {"n": 1}),
+            Document("task", "put", "you", {"n": 2}),
+            Document("task", "gone", "you", {"again": True}),
+            Document("file", "put", "you", {"n": 3}),
+            Counter("a", "me", 5),
+            Counter("b", "", 3),
+        ]
+        assert [(each.key, each.version) for each in await records.find("task")] == [
+            ("old", 2),
+            ("put", 2),
+            ("gone", 1),
+        ]
+
+    use(scenario)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize("broken", ["replace", "remove", "create"])
+def test_write_changes_all_or_nothing(use: Use[None], broken: str, *, is_first: bool) -> None:
+    async def scenario(records: Records) -> None:
+        stale = await records.create("task", "t", "me", {"n": 0})
+        other = await records.create("task", "u", "me", {"n": 0})
+        await records.put("task", "t", "me", {"n": 1})
+        before = await everything_in(records)
+        changes: dict[str, Change] = {
+            "replace": Replace("task", stale, {"n": 2}),
+            "remove": Remove("task", stale),
+            "create": Create("task", "t", "me", {"n": 2}),
+        }
+        good: list[Change] = [
+            Put("task", "t", "me", {"n": 3}),
+            Remove("task", other),
+            Create("task", "v", "me", {}),
+            CountUp("a", ""),
+        ]
+        together = [changes[broken], *good] if is_first else [*good, changes[broken]]
+        if broken == "create":
+            with pytest.raises(KeyError, match="t"):
+                await records.write(together)
+        else:
+            assert not await records.write(together)
+        assert await everything_in(records) == before
+        assert await records.write(good)
+
+    use(scenario)
+
+
+def test_concurrent_writes_of_the_same_documents_and_counters_all_succeed(use: Use[None]) -> None:
+    """They lock them in different orders, so a database may have to choose one that begins again."""
+
+    async def scenario(records: Records) -> None:
+        names = ["a", "b", "c"]
+
+        async def write(number: int) -> bool:
+            ordered = names if number % 2 else names[::-1]
+            puts = [Put("task", name, "me", {"n": number}) for name in ordered]
+            return await records.write([*puts, *(CountUp(name, "") for name in ordered)])
+
+        assert all(await asyncio.gather(*(write(number) for number in range(20))))
+        assert await records.counters("") == [Counter(name, "", 20) for name in names]
+        found = await records.find("task")
+        assert {each.version for each in found} == {20}
+        assert len({each.document["n"] for each in found}) == 1
+
+    use(scenario)
+
+
+def test_of_concurrent_replacements_one_succeeds(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        record = await records.create("task", "t", "me", {"n": 0})
+        replaced = await asyncio.gather(
+            *(records.replace("task", record, {"n": number}) for number in range(1, 11)),
+        )
+        (winner,) = filter(None, replaced)
+        assert await records.get("task", "t") == winner
+        assert (winner.serial, winner.version) == (record.serial, 2)
+        created = await asyncio.gather(
+            *(records.create("task", "u", "me", {"n": number}) for number in range(10)),
+            return_exceptions=True,
+        )
+        (first,) = (each for each in created if not isinstance(each, KeyError))
+        assert await records.get("task", "u") == first
+
+    use(scenario)
+
+
+def test_the_methods_that_write_return_what_is_stored(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        created = await records.create("task", "t", "me", {"n": 1})
+        assert await records.get("task", "t") == created
+        put = await records.put("task", "t", "you", {"n": 2})
+        assert await records.get("task", "t") == put
+        assert (put.serial, put.version) == (created.serial, created.version + 1)
+        replaced = await records.replace("task", put, {"n": 3})
+        assert replaced is not None
+        assert await records.get("task", "t") == replaced
+        assert await records.find("task") == [replaced]
+        new = await records.put("task", "u", "me", {})
+        assert await records.find("task") == [replaced, new]
+
+    use(scenario)
+
+
+def test_find_returns_documents_after_a_serial_number(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        made = [
+            await records.create("task", str(number), "me" if number % 2 else "you", {})
+            for number in range(6)
+        ]
+        for done in range(7):
+            after = made[done - 1].serial if done else 0
+            assert await records.find("task", after=after) == made[done:]
+            assert await records.find("task", "me", after=after) == [
+                each for each in made[done:] if each.credential == "me"
+            ]
+
+    use(scenario)
+
+
+def test_find_returns_documents_in_which_a_member_is_not_set(use: Use[None]) -> None:
+    documents: list[dict[str, object]] = [
+        {},
+        {"end": None},
+        {"end": 0},
+        {"end": False},
+        {"end": ""},
+        {"deep": {"end": 1}},
+        {"text": 'the "end": null\n"end"\n', "end": 1},
+        {"text": "\0", "bent": '"\n'},
+        {"ends": 1, '"end"': 1, "\nend\n": 1},
+    ]
+
+    async def scenario(records: Records) -> None:
+        for number, document in enumerate(documents):
+            await records.create("task", str(number), "me", document)
+        found = [each.document for each in await records.find("task", "me", unset="end")]
+        assert found == [each for each in documents if each.get("end") is None]
+        (last,) = await records.find("task", unset="end", after=8)
+        await records.replace("task", last, {"end": 1})
+        assert await records.find("task", unset="end", after=8) == []
+
+    use(scenario)
+
+
+def test_counters_are_found_by_prefix_and_credential(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        names = ["cost/a", "cost/b", "cos", "cost%", "Cost/a", "cost", "", "\0", "cost/" + "x" * 3000]
+        for credential in ("you", "", "me"):
+            for number, name in enumerate(names):
+                assert await records.count_up(name, credential, number) == number
+        for prefix in ["", "cost", "cost/", "cost%", "\0", "d", "cost/" + "x" * 2999]:
+            for whose in (None, "", "me", "nobody"):
+                assert await records.counters(prefix, whose) == [
+                    Counter(name, credential, names.index(name))
+                    for name in sorted(names)
+                    for credential in ("", "me", "you")
+                    if name.startswith(prefix) and whose in {None, credential}
+                ]
+
+    use(scenario)
+
+
+LONG = ["a" * 3000, "a" * 3001, "\u00e4" * 2000]
+CONTROLS = ["\0", "\0\0", "\x01", "\x01\x01", "\x01\x02", "\x01\x03", "\0\x01"]
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from([*LONG, *CONTROLS])
+
+
+async def for_all(examples: st.SearchStrategy[R], check: Callable[[R], Awaitable[None]]) -> None:
+    """Call ``check`` with examples, one after another."""
+    loop = asyncio.get_running_loop()
+
+    @hypothesis.settings(max_examples=40)
+    @hypothesis.given(examples)
+    def run(example: R) -> None:
+        async def checked() -> None:
+            await check(example)
+
+        asyncio.run_coroutine_threadsafe(checked(), loop).result()
+
+    await asyncio.to_thread(run)
+
+
+def test_every_text_can_be_a_key_a_credential_or_a_name(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        async def check(given: set[str]) -> None:
+            await records.forget(None)
+            made = {
+                (key, credential): await records.create("task", key, credential, {key: credential})
+                for key, credential in zip(given, sorted(given), strict=True)
+            }
+            for (key, credential), record in made.items():
+                assert await records.get("task", key) == record
+                assert await records.find("task", credential) == [record]
+                assert await records.count_up(key, credential) == 1
+            assert await everything_in(records) == [
+                *(Document("task", key, credential, {key: credential}) for key, credential in made),
+                *(Counter(name, credential, 1) for name, credential in sorted(made)),
+            ]
+
+        await for_all(st.sets(texts, min_size=1, max_size=4), check)
+
+    use(scenario)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_every_document_is_returned_as_it_was_stored(use: Use[None]) -> None:
+    """With every character, the order of members, and every number."""
+
+    async def scenario(records: Records) -> None:
+        async def check(document: dict[str, Any]) -> None:
+            await records.put("task", "t", "me", document)
+            (found,) = await records.find("task")
+            assert json.dumps(found.document) == json.dumps(document)
+            assert await records.write([Put("task", "u", "me", document)])
+            (changed,) = await records.find("task", after=found.serial)
+            assert json.dumps(changed.document) == json.dumps(document)
+            await records.delete("task", "u")
+
+        await for_all(st.dictionaries(st.text(st.characters()), json_values, max_size=4), check)
 
     use(scenario)
 

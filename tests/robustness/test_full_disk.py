@@ -171,7 +171,7 @@ def test_everything_goes_on_when_there_is_space_again(disk: Disk, on: Emulated) 
     disk.fill()
     ready = on.send("GET", "/_emulator/ready")
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
-    assert ready.json()["storage"].startswith("the storage cannot be used now: ")
+    assert ready.json()["storage"].startswith("the data folder cannot be used now: ")
     assert {status(on, task) for task in tasks} <= {"running", "success"}
     rule = {"effect": "slow"}
     for method, path, body in (
@@ -181,7 +181,7 @@ def test_everything_goes_on_when_there_is_space_again(disk: Disk, on: Emulated) 
         answer = on.send(method, f"/_emulator/{path}", json=body)
         assert answer.status_code in {200, 201, 204, 503}, path
         if answer.status_code == 503:
-            assert answer.json()["error"].startswith("the storage cannot be used now: ")
+            assert answer.json()["error"].startswith("the data folder cannot be used now: ")
     before = on.world.journal.last
     disk.empty()
     assert on.send("GET", "/_emulator/ready").status_code == 200

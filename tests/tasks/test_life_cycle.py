@@ -26,7 +26,8 @@ from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import REAL, Mode, Progression
-from emulator.tasks.runner import KIND, TaskRunner
+from emulator.tasks.runner import TaskRunner
+from emulator.tasks.store import KIND
 from emulator.tasks.task import TRANSITIONS, Outcome, Task, TaskState
 
 T = TypeVar("T")

@@ -149,6 +149,11 @@ class SqliteRecords:
         """Whether other processes can use the database: no."""
         return False
 
+    @property
+    def place(self) -> str:
+        """The folder of the file."""
+        return str(self._path.parent)
+
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a new document, and return it."""
         text = json.dumps(document)
@@ -222,10 +227,13 @@ class SqliteRecords:
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
+        digits = prefix.encode().hex().upper()
         rows = await self._fetch(
             "SELECT name, credential, value FROM counters "
-            "WHERE substr(name, 1, ?) = ? AND credential = coalesce(?, credential) ORDER BY name, credential",
-            (len(prefix), prefix, credential),
+            # In hexadecimal digits, because a text ends at NUL for `substr`.
+            "WHERE substr(hex(name), 1, ?) = ? AND credential = coalesce(?, credential) "
+            "ORDER BY name, credential",
+            (len(digits), digits, credential),
         )
         return [Counter(*row) for row in rows]
 

@@ -56,6 +56,10 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
         self._address = address
         self._connections = Connections(address, MOST)
 
+    async def open_async(self, pool: object = None) -> None:  # noqa: ARG002 - the connections are made on demand
+        """Allow queries."""
+        self._connections.resume()
+
     async def execute_query_async(self, query: str, **arguments: Any) -> None:
         """Run a query."""
         await self.execute_query_all_async(query, **arguments)

@@ -95,6 +95,7 @@ class Jobs:
             await schema.migrate(connection, self.place)
         finally:
             await connection.close()
+        await self._connector.open_async()
 
     async def add(self, connection: AsyncConnection, tasks: Sequence[Enqueue]) -> None:
         """Add jobs in the transaction that has begun on ``connection``.

@@ -42,15 +42,7 @@ class Address:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.ProgrammingError:
-            # The message of the driver can contain a part of the password.
-            raise ValueError(
-                "the URL of the database cannot be understood: it must have the form "
-                "`postgresql://user:password@host:port/database`, in which special characters of the user "
-                "and the password are percent-encoded"
-            ) from None
+        given = _parts(url)
         host, port = given.get("host") or given.get("hostaddr"), given.get("port")
         where = f"{host or 'localhost'}{f':{port}' if port else ''}"
         self.place = f"the PostgreSQL database {given.get('dbname') or '(default)'} at {where}"
@@ -78,6 +70,20 @@ class Address:
             await connection.close()
             raise
         return connection
+
+
+def _parts(url: str) -> dict[str, str | int | None]:
+    """Return the parts of a URL. Errors do not contain it, because it contains the password."""
+    with contextlib.suppress(psycopg.ProgrammingError):
+        parts = conninfo_to_dict(url)
+        ports = str(parts.get("port") or "").split(",")
+        if url.startswith(("postgresql://", "postgres://")) and all(not p or p.isdecimal() for p in ports):
+            return parts
+    raise ValueError(
+        "the URL of the database cannot be understood: it must have the form "
+        "`postgresql://user:password@host:port/database`, in which special characters of the user and the "
+        "password are percent-encoded"
+    )
 
 
 def abort(connection: AsyncConnection) -> None:

@@ -24,6 +24,9 @@ MOST: Final = 6
 ATTEMPTS: Final = 20
 """Number of attempts after which a transaction that others prevent is given up."""
 
+CLOSED: Final = "it is not open"
+"""Why a closed database cannot be used."""
+
 T = TypeVar("T")
 
 
@@ -43,7 +46,7 @@ class Connections:
         self._slots = asyncio.Semaphore(most)
         self._free: list[AsyncConnection] = []
         self._used: set[AsyncConnection] = set()
-        self._lost: str | None = None
+        self._lost: str | None = CLOSED
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -112,14 +115,14 @@ class Connections:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.lose(f"{self._address.place}: it is closed")
+        await self.lose(CLOSED)
 
     def _unavailable(self, error: BaseException) -> StoreUnavailable:
-        return StoreUnavailable(self._lost or f"{self._address.place}: {reason_of(error)}")
+        return StoreUnavailable(self._lost or reason_of(error), self._address.place)
 
     def _check(self) -> None:
         if self._lost is not None:
-            raise StoreUnavailable(self._lost)
+            raise StoreUnavailable(self._lost, self._address.place)
 
     def _take(self) -> AsyncConnection | None:
         """Return a free connection that the database has not ended, if there is one."""

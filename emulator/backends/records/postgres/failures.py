@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import psycopg
 
+from emulator.backends.records.protocol import StoreUnreadable
 from emulator.backends.unavailable import StoreUnavailable
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of an error's message. Messages of the driver do not contain passwords."""
+    """Return the reason of an error in one line. Messages of the driver do not contain passwords."""
+    if isinstance(error, StoreUnavailable | StoreUnreadable):
+        return error.reason
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -22,4 +25,4 @@ def database_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, OSError) as error:
-        raise StoreUnavailable(f"{place}: {reason_of(error)}") from error
+        raise StoreUnavailable(reason_of(error), place) from error

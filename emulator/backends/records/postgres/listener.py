@@ -12,10 +12,9 @@ import psycopg
 from psycopg import AsyncConnection, Notify
 
 from emulator.backends.records.postgres.address import ANSWER_SECONDS, time_limit
-from emulator.backends.records.postgres.connections import Connections
+from emulator.backends.records.postgres.connections import CLOSED, Connections
 from emulator.backends.records.postgres.failures import reason_of
 from emulator.backends.records.postgres.notices import Notices
-from emulator.backends.records.protocol import StoreUnreadable
 from emulator.backends.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class Listener:
         self._place = place
         self.notices = Notices()
         self._connection: AsyncConnection | None = None
-        self._lost: str | None = "it is not open"
+        self._lost: str | None = CLOSED
         self._waiting: list[asyncio.Future[None]] = []
         self._woken: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +60,7 @@ class Listener:
     async def open(self) -> None:
         """Connect, and begin to listen."""
         self._use(await self._connect())
+        self._connections.resume()
         self._lost = None
         self._task = asyncio.create_task(self._run())
 
@@ -71,7 +71,7 @@ class Listener:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        self._fail(f"{self._place}: it is closed")
+        self._fail(CLOSED)
         await self._leave()
 
     async def catch_up(self) -> None:
@@ -80,7 +80,7 @@ class Listener:
         Calls that wait at the same time share a query, which begins after they have come.
         """
         if self._lost is not None:
-            raise StoreUnavailable(self._lost)
+            raise StoreUnavailable(self._lost, self._place)
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._wake()
@@ -107,7 +107,7 @@ class Listener:
         """Refuse calls, and end those that wait."""
         self._lost = reason
         waiting, self._waiting = self._waiting, []
-        _answer(waiting, StoreUnavailable(self._lost))
+        _answer(waiting, StoreUnavailable(reason, self._place))
 
     async def _run(self) -> None:
         while True:
@@ -166,15 +166,15 @@ class Listener:
                 await _ask(self._opened)
         except BaseException as error:
             # The listeners wait for connections that this ends.
-            await self._connections.lose(self._reason(error))
+            await self._connections.lose(reason_of(error))
             delivery.cancel()
             await asyncio.wait({delivery})
             raise
         await delivery
 
     async def _lose(self, error: BaseException) -> None:
-        reason = self._reason(error)
-        logger.warning("the connection to the database is lost: %s", reason)
+        reason = reason_of(error)
+        logger.warning("the connection to %s is lost: %s", self._place, reason)
         self._fail(reason)
         await self._connections.lose(reason)
         await self._leave()
@@ -183,13 +183,6 @@ class Listener:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-    def _reason(self, error: BaseException) -> str:
-        if isinstance(error, StoreUnavailable):
-            return error.reason
-        if isinstance(error, StoreUnreadable):
-            return f"{error.place}: {error.reason}"
-        return f"{self._place}: {reason_of(error)}"
 
     async def _come_back(self) -> None:
         """Connect again, and let the listeners read everything anew."""
@@ -206,7 +199,7 @@ class Listener:
             self.notices.add_anything()
             await self._deliver()
         except Exception as error:  # noqa: BLE001 - likewise
-            reason = self._reason(error)
+            reason = reason_of(error)
             self._fail(reason)
             await self._connections.lose(reason)
             await self._leave()

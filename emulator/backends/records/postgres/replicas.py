@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
+from emulator.backends.records.postgres.failures import database_errors
 from emulator.version import VERSION
 
 LOCKS: Final = 715_102_306
@@ -28,10 +30,9 @@ _IS_LOCKED: Final = (
     f"AND l.classid = {LOCKS} AND l.objid = r.id AND l.objsubid = 2)"
 )
 
-# While the database was away, no replica could hold its lock.
-_MISSING: Final = "now() - greatest(r.missing_since, pg_postmaster_start_time())"
-
-_IS_ALIVE: Final = f"({_IS_LOCKED} OR r.missing_since IS NULL OR {_MISSING} < '{MISSING_SECONDS}s')"
+_IS_ALIVE: Final = (
+    f"({_IS_LOCKED} OR r.missing_since IS NULL OR r.missing_since > now() - interval '{MISSING_SECONDS}s')"
+)
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,13 @@ async def register(
             await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
         return number
     await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
+    # Others have lost their connections as well, if the database was away.
+    await connection.execute(
+        "UPDATE face_emulator.replicas SET missing_since = NULL WHERE missing_since IS NOT NULL"
+    )
     await connection.execute(
         f"INSERT INTO face_emulator.replicas (id, {columns}) "
-        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET missing_since = NULL",
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
         (number, *values),
     )
     return number
@@ -105,7 +110,8 @@ async def living(connection: AsyncConnection) -> list[Replica]:
         f"WHERE missing_since IS NULL AND NOT {_IS_LOCKED}"
     )
     await connection.execute(
-        f"DELETE FROM face_emulator.replicas r WHERE {_MISSING} > '{KEPT_SECONDS}s' AND NOT {_IS_LOCKED}"
+        "DELETE FROM face_emulator.replicas r "
+        f"WHERE missing_since < now() - interval '{KEPT_SECONDS}s' AND NOT {_IS_LOCKED}"
     )
     async with connection.cursor(row_factory=class_row(Replica)) as cursor:
         await cursor.execute(
@@ -118,3 +124,21 @@ async def living(connection: AsyncConnection) -> list[Replica]:
 async def remove(connection: AsyncConnection, number: int) -> None:
     """Delete the row of a replica that ends."""
     await connection.execute("DELETE FROM face_emulator.replicas WHERE id = %s", (number,))
+
+
+async def living_replicas(url: str) -> list[Replica]:
+    """Return the living replicas, for a process that is none of them.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database cannot be used, or no replica has used it yet.
+    """
+    address = Address(url)
+    with database_errors(address.place):
+        connection = await address.connect()
+        try:
+            with time_limit(connection, ANSWER_SECONDS):
+                return await living(connection)
+        finally:
+            await connection.close()

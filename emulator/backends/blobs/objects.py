@@ -1,0 +1,349 @@
+"""The storage for blobs as objects in an object store, such as S3."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio.to_thread
+
+from emulator.backends.blobs.object_store import (
+    StoreAddress,
+    connect,
+    folder_of,
+    reason_of,
+    require_obstore,
+)
+from emulator.backends.blobs.protocol import BlobKey
+from emulator.backends.unavailable import StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+ANSWER_SECONDS: Final = 5.0
+"""Longest time that the store may take to answer, with all tries, in real seconds."""
+
+SLOWEST_BYTES_PER_SECOND: Final = 1_000_000
+"""A call with a longer body gets further time at this rate."""
+
+USUAL_HEAD = 4 * 1024
+"""Number of bytes to read first if only the head of a blob is needed."""
+
+LONGEST_HEAD = 8 * 1024 * 1024
+"""Longest head of a blob, in bytes. A key can contain a credential of any length."""
+
+CONCURRENT_CALLS = 32
+"""Number of heads to read at once."""
+
+DELETED_AT_ONCE = 250
+"""Number of objects to delete in one call."""
+
+LONGEST_WRITE_SECONDS: Final = 3600.0
+"""After this time, an index entry without a blob does not belong to a write that is still in progress."""
+
+CHECK_BYTES = 64 * 1024
+"""Number of bytes to write in a check."""
+
+BLOBS, INDEX, CHECKS = "blobs", "index", "checks"
+"""Folders of the blobs, of the index, and of the objects that checks write."""
+
+NAME = re.compile(r"[0-9a-f]{64}")
+"""Pattern of the names of blobs."""
+
+
+class ObjectBlobs:
+    """Blobs as objects in S3, Google Cloud Storage, Azure Blob Storage, or in a folder that machines share.
+
+    ::
+
+        blobs/<hash of the key>                           a line with the key and the credential, the bytes
+        index/<hash of the credential>/<hash of the key>  empty
+
+    The first line of a blob, its head, decides which key and credential it has, so that they change with the
+    bytes in one atomic write. One request reads a blob by its key. The index only serves to find the blobs of
+    a credential: it can have entries whose blob is missing or belongs to another credential, but no blob is
+    without its entry. For that, ``put`` writes the entry first, and an entry whose blob is missing is only
+    deleted if it is older than any write.
+
+    Several processes, also on several machines, can use the same store at the same time.
+
+    Parameters
+    ----------
+    address : StoreAddress
+        The URL of the store.
+
+    Raises
+    ------
+    DriverMissing
+        If obstore is not installed.
+    """
+
+    _store: ObjectStore
+
+    def __init__(self, address: StoreAddress) -> None:
+        require_obstore()
+        self._address = address
+        self._writing: set[asyncio.Task[None]] = set()
+        # Several names, because some stores allow one write of an object a second. And not always new ones,
+        # because a store that was away can still do a write that was given up.
+        process = uuid.uuid4().hex
+        self._check_paths = itertools.cycle([f"{CHECKS}/{process}-{number}" for number in range(10)])
+
+    async def open(self) -> None:
+        """Check that the store can be used. Must be called first."""
+        with self._errors():
+            self._store = await anyio.to_thread.run_sync(connect, self._address)
+            await self._delete_unfinished()
+        await self.check()
+
+    async def put(self, key: str, data: bytes, credential: str) -> None:
+        """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
+        # A request that was sent cannot be cancelled, so ``forget`` must know which writes are still running.
+        writing = asyncio.create_task(self._write(key, data, credential))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.shield(writing)
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the bytes under ``key``, or None."""
+        name = _hash(key)
+        with self._errors(), contextlib.suppress(FileNotFoundError):
+            found = await _within(self._store.get_async(f"{BLOBS}/{name}"))
+            content = memoryview(await _within(found.bytes_async(), found.meta["size"]))
+            line = _first_line(content)
+            return None if _parsed(name, line) is None else bytes(content[len(line) :])
+        return None
+
+    async def credential_of(self, key: str) -> str | None:
+        """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
+        with self._errors():
+            head = await self._read_head(_hash(key))
+        return None if head is None else head.credential
+
+    async def exists(self, key: str) -> bool:
+        """Return whether there is a blob under ``key``."""
+        return await self.credential_of(key) is not None
+
+    async def delete(self, key: str) -> bool:
+        """Delete the blob under ``key``, and return whether it existed."""
+        name = _hash(key)
+        with self._errors():
+            head = await self._read_head(name)
+            if head is None:
+                return False
+            await self._delete([f"{BLOBS}/{name}"])
+            await self._delete([_entry(head.credential, name)])
+        return True
+
+    async def keys(self, credential: str | None = None) -> list[BlobKey]:
+        """Return the keys of ``credential``, or all keys if it is None, in sorted order."""
+        folder = BLOBS if credential is None else f"{INDEX}/{_hash(credential)}"
+        with self._errors():
+            names = [_name(each) async for each in self._list(folder)]
+            heads = [head async for head in _concurrently(self._read_head, names)]
+        found = (head for head in heads if head is not None and credential in {None, head.credential})
+        return sorted(found, key=lambda head: head.key)
+
+    async def forget(self, credential: str | None) -> None:
+        """Delete the blobs of ``credential``, or all blobs if it is None."""
+        if self._writing:
+            await asyncio.wait(set(self._writing))
+        with self._errors():
+            if credential is None:
+                await self._forget_all()
+            else:
+                await self._forget(credential)
+
+    async def check(self) -> None:
+        """Write an object, and delete it."""
+        path = next(self._check_paths)
+        with self._errors():
+            await _within(self._store.put_async(path, bytes(CHECK_BYTES), use_multipart=False))
+            await self._delete([path])
+
+    async def _write(self, key: str, data: bytes, credential: str) -> None:
+        name = _hash(key)
+        head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
+        content = b"".join((head, data))
+        with self._errors():
+            await _within(self._store.put_async(_entry(credential, name), b"", use_multipart=False))
+            # Not in several parts, so that a killed process leaves none.
+            await _within(
+                self._store.put_async(f"{BLOBS}/{name}", content, use_multipart=False), len(content)
+            )
+
+    async def _forget(self, credential: str) -> None:
+        """Delete the blobs of a credential."""
+        entries = [each async for each in self._list(f"{INDEX}/{_hash(credential)}")]
+        heads = [head async for head in _concurrently(self._read_head, map(_name, entries))]
+        theirs = {
+            _name(entry)
+            for entry, head in zip(entries, heads, strict=True)
+            if head is not None and head.credential == credential
+        }
+        await self._delete_with_entries(theirs, entries)
+
+    async def _forget_all(self) -> None:
+        """Delete all blobs, also damaged ones."""
+        entries = [each async for each in self._list(INDEX)]
+        names = {_name(each) async for each in self._list(BLOBS)}
+        await self._delete_with_entries(names, entries)
+        await self._delete([each["path"] async for each in self._list(CHECKS) if _is_old(each)])
+        await self._delete_unfinished()
+
+    async def _delete_with_entries(self, names: set[str], entries: Sequence[ObjectMeta]) -> None:
+        """Delete blobs, and then their entries and those of ``entries`` that have had no blob for long."""
+        await self._delete([f"{BLOBS}/{name}" for name in names])
+        await self._delete([each["path"] for each in entries if _name(each) in names or _is_old(each)])
+
+    async def _list(self, folder: str) -> AsyncIterator[ObjectMeta]:
+        """Yield the objects in a folder."""
+        pages = self._store.list(folder, chunk_size=1000)
+        while True:
+            try:
+                page = await _within(anext(pages))
+            except StopAsyncIteration:
+                return
+            for found in page:
+                # Ignore objects of other programs.
+                if folder == CHECKS or NAME.fullmatch(_name(found)):
+                    yield found
+
+    async def _read_head(self, name: str) -> BlobKey | None:
+        """Return the head of a blob, or None if it is missing or damaged."""
+        try:
+            start = await _within(self._read_start(name, USUAL_HEAD))
+            if len(start) == USUAL_HEAD and b"\n" not in start:
+                start = await _within(self._read_start(name, LONGEST_HEAD), LONGEST_HEAD)
+        except FileNotFoundError:
+            return None
+        return _parsed(name, _first_line(memoryview(start)))
+
+    async def _read_start(self, name: str, size: int) -> bytes:
+        """Return the first ``size`` bytes of a blob, or fewer if it is shorter."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - on demand, see `require_obstore`
+
+        path = f"{BLOBS}/{name}"
+        try:
+            found = await self._store.get_async(path, options={"range": (0, size)})
+            return bytes(await found.bytes_async())
+        except BaseError:
+            # A range of an empty object is an error that obstore does not tell from others.
+            if (await self._store.head_async(path))["size"] == 0:
+                return b""
+            raise
+
+    async def _delete(self, paths: Sequence[str]) -> None:
+        """Delete objects. Those that do not exist are ignored."""
+        for first in range(0, len(paths), DELETED_AT_ONCE):
+            some = paths[first : first + DELETED_AT_ONCE]
+            try:
+                await _within(self._store.delete_async(some))
+            except FileNotFoundError:
+                # Some kinds of stores then leave objects that come after the missing one.
+                for path in some:
+                    with contextlib.suppress(FileNotFoundError):
+                        await _within(self._store.delete_async(path))
+
+    async def _delete_unfinished(self) -> None:
+        """Delete incomplete files that killed processes left in a folder. Other stores have none."""
+        if self._address.scheme == "file":
+            await anyio.to_thread.run_sync(_delete_unfinished, folder_of(self._address))
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Convert errors of the store to StoreUnavailable."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - on demand, see `require_obstore`
+
+        try:
+            yield
+        except TimeoutError:
+            reason = f"it did not answer within {ANSWER_SECONDS:g} s"
+        except (OSError, BaseError) as error:
+            reason = reason_of(error)
+        else:
+            return
+        # Without the error of obstore, whose text contains URLs that can be signed.
+        raise StoreUnavailable(reason, f"the object store {self._address.url}") from None
+
+
+async def _within(call: Awaitable[T], size: int = 0) -> T:
+    """Return the result of a call that transfers ``size`` bytes, or raise TimeoutError."""
+    async with asyncio.timeout(ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND):
+        return await call
+
+
+async def _concurrently(function: Callable[[V], Awaitable[T]], arguments: Iterable[V]) -> AsyncIterator[T]:
+    """Yield the result for each of ``arguments``, in their order."""
+    given = list(arguments)
+    for first in range(0, len(given), CONCURRENT_CALLS):
+        some = map(function, given[first : first + CONCURRENT_CALLS])
+        for result in await asyncio.gather(*some):
+            yield result
+
+
+def _first_line(content: memoryview) -> bytes:
+    """Return the first line of a blob with its end, or nothing if the blob is damaged."""
+    # Most lines are short. The others are not worth a copy of each blob.
+    for size in (USUAL_HEAD, LONGEST_HEAD):
+        line, end, _ = bytes(content[:size]).partition(b"\n")
+        if end:
+            return line + end
+    return b""
+
+
+def _parsed(name: str, line: bytes) -> BlobKey | None:
+    """Return the head of a blob, or None if the blob is damaged. Then it counts as missing."""
+    try:
+        found = json.loads(line)
+        key, credential = found["key"], found["credential"]
+        is_whole = name == _hash(key) and isinstance(credential, str)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        logger.warning("the object %s/%s is not a blob, or it is damaged; it is ignored", BLOBS, name)
+        return None
+    return BlobKey(key, credential)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _entry(credential: str, name: str) -> str:
+    """Return the path of the index entry of a blob."""
+    return f"{INDEX}/{_hash(credential)}/{name}"
+
+
+def _name(found: ObjectMeta) -> str:
+    return found["path"].rpartition("/")[2]
+
+
+def _is_old(found: ObjectMeta) -> bool:
+    return time.time() - found["last_modified"].timestamp() > LONGEST_WRITE_SECONDS
+
+
+def _delete_unfinished(folder: Path) -> None:
+    """Delete files that obstore has not renamed from ``name#1`` to ``name`` within the longest time."""
+    for kind in (BLOBS, INDEX, CHECKS):
+        for path in (folder / kind).rglob("*#*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > LONGEST_WRITE_SECONDS:
+                    path.unlink()

@@ -1,0 +1,94 @@
+"""Tasks in the database: ``TaskStore``, and the checks of stored tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from emulator.backends.records import Record, Records
+from emulator.backends.records.purge import BATCH
+from emulator.backends.stateful import Stored, bare_url, require, strictly
+from emulator.tasks.job import Job
+from emulator.tasks.task import STORED, Task, check_state
+
+KIND: Final = "task"
+
+MOST_PARSED: Final = 1000
+"""Number of parsed tasks to keep in memory, because clients poll the same task again and again."""
+
+
+class TaskStore:
+    """Finds and changes the stored tasks."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._parsed: dict[str, tuple[Record, Task]] = {}
+
+    async def find(self, task_id: str, credential: str | None = None) -> Task | None:
+        """Return a task, or None if it does not exist or belongs to another credential."""
+        record = await self._records.get(KIND, task_id)
+        if record is None or credential not in {None, record.credential}:
+            return None
+        parsed = self._parsed.get(task_id)
+        if parsed is not None and parsed[0] is record:
+            return parsed[1]
+        task = Task.from_document(record.document)
+        self._parsed[task_id] = record, task
+        if len(self._parsed) > MOST_PARSED:
+            del self._parsed[next(iter(self._parsed))]
+        return task
+
+    async def list(self, credential: str | None = None, *, unfinished: bool = False) -> list[Task]:
+        """Return the tasks of ``credential``, or of all credentials, in the order of creation.
+
+        With ``unfinished``, leave out those that have succeeded or failed.
+        """
+        records = await self._records.find(KIND, credential, unset="finished_at" if unfinished else None)
+        found: list[Task] = []
+        for number, record in enumerate(records):
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            found.append(Task.from_document(record.document))
+        return found
+
+    async def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
+        """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""
+        # ``replace`` fails if the task was changed concurrently. In this case, try again.
+        while (record := await self._records.get(KIND, task_id)) is not None:
+            before = Task.from_document(record.document)
+            after = change(before)
+            if after == before or await self._records.replace(KIND, record, after.to_document()):
+                return after
+        return None
+
+
+def check_document(jobs: Mapping[str, Job], document: Mapping[str, Any]) -> None:
+    """Check a stored task. Raise ValueError if it is invalid, or none of the ``jobs`` performs it."""
+    task = Task.from_document(document)
+    if task.kind not in jobs:
+        raise ValueError(f"no job performs {task.kind!r}")
+    strictly(STORED, document)
+    check_state(task)
+    check = jobs[task.kind].check
+    if check is not None:
+        check(task)
+
+
+def check_entry(entry: Stored) -> None:
+    """Check the key and the credential of a stored task. Raise ValueError if they are invalid."""
+    task = Task.from_document(entry.document)
+    require((task.id, task.credential) == (entry.key, entry.credential), "the id must be the key")
+
+
+def without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored task without the secret parts of the URLs in its request."""
+    request = {
+        name: bare_url(value) if isinstance(value, str) and "://" in value else value
+        for name, value in document["request"].items()
+    }
+    body = request.get("body")
+    if isinstance(body, dict):
+        urls = {name: bare_url(value) for name, value in body.items() if "://" in str(value)}
+        request["body"] = {**body, **urls}
+    return {**document, "request": request}

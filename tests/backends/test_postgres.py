@@ -1,0 +1,539 @@
+"""What only a database has that several processes share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+import uvloop
+from postgres import PostgresServer, execute, go_on, kill_connections, pause
+
+from emulator.backends.records import (
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Records,
+    Replace,
+    StoreUnreadable,
+)
+from emulator.backends.records.cached import CachedRecords
+from emulator.backends.records.kept import RecordCache
+from emulator.backends.records.postgres import PostgresRecords, schema
+from emulator.backends.unavailable import StoreUnavailable
+
+Scenario = Callable[[PostgresRecords, PostgresRecords], Awaitable[None]]
+
+QUICK_SECONDS = 1.0
+"""Longest time of a call while the database is away."""
+
+RECOVERY_SECONDS = 20.0
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, **given: Any) -> AsyncIterator[PostgresRecords]:
+    """Use the database as one replica."""
+    records = PostgresRecords(url, **given)
+    await records.open()
+    try:
+        yield records
+    finally:
+        await records.close()
+
+
+def run(url: str, scenario: Scenario, loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+    """Run a coroutine function with two replicas."""
+
+    async def both() -> None:
+        async with opened(url) as one, opened(url) as other:
+            await scenario(one, other)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(both())
+
+
+class Ears:
+    """Remembers what it hears of a kind."""
+
+    def __init__(self, records: Records, kind: str = "task") -> None:
+        self.heard: list[str | None] = []
+        self._waiting = asyncio.Event()
+        records.listen(kind, self._hear)
+
+    async def _hear(self, key: str | None) -> None:
+        self.heard.append(key)
+        self._waiting.set()
+
+    async def wait(self) -> None:
+        """Wait until something was heard since the last call."""
+        await asyncio.wait_for(self._waiting.wait(), RECOVERY_SECONDS)
+        self._waiting.clear()
+
+    def take(self) -> list[str | None]:
+        """Return what was heard since the last call."""
+        taken, self.heard = self.heard, []
+        return taken
+
+
+def cache_of(records: Records) -> RecordCache[int]:
+    return RecordCache(records, "number", lambda n: {"n": n}, lambda found: int(found["n"]))
+
+
+async def until_recovered(records: Records) -> int:
+    """Call until the database can be used. Every call that fails must be quick. Return their number."""
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    failures = 0
+    while True:
+        begun = time.monotonic()
+        try:
+            await records.catch_up()
+            await records.find("number")
+        except StoreUnavailable:
+            assert time.monotonic() - begun < QUICK_SECONDS
+            assert time.monotonic() < deadline
+            failures += 1
+            await asyncio.sleep(0.01)
+        else:
+            return failures
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_catch_up_makes_every_acknowledged_change_visible(
+    postgres_url: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept = cache_of(other)
+        cached = CachedRecords(other)
+        for number in range(500):
+            key = str(number % 7)
+            await one.put("number", key, "me", {"n": number})
+            await other.catch_up()
+            assert kept.get(key) == number
+            found = await cached.get("number", key)
+            assert found is not None
+            assert found.document == {"n": number}
+
+    run(postgres_url, scenario, loop)
+
+
+def test_calls_that_wait_at_once_all_see_what_was_changed_before(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept = cache_of(other)
+
+        async def change_and_see(key: str) -> None:
+            for number in range(50):
+                await one.put("number", key, "me", {"n": number})
+                await other.catch_up()
+                assert kept.get(key) == number
+
+        await asyncio.gather(*(change_and_see(str(key)) for key in range(10)))
+
+    run(postgres_url, scenario)
+
+
+def test_every_kind_of_change_is_heard_once(postgres_url: str) -> None:
+    long = "k" * 9000
+
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        ears = Ears(other)
+
+        async def heard() -> list[str | None]:
+            await other.catch_up()
+            return ears.take()
+
+        assert await heard() == []
+        record = await one.create("task", "a\0\x01", "me", {})
+        assert await heard() == ["a\0\x01"]
+        assert await one.replace("task", record, {"n": 1})
+        assert await heard() == ["a\0\x01"]
+        await one.put("task", "b", "me", {})
+        await one.put("file", "c", "me", {})
+        await one.count_up("d", "me")
+        assert await heard() == ["b"]
+        await one.delete("task", "b")
+        assert await heard() == ["b"]
+        await one.put("task", long, "me", {})
+        assert await heard() == [None]
+        assert not await one.write([Create("task", "e", "me", {}), Replace("task", record, {})])
+        assert await heard() == []
+        assert await one.write([Create("task", key, "me", {}) for key in "fgh"])
+        assert await heard() == ["f", "g", "h"]
+        await one.forget("nobody")
+        assert await heard() == [None]
+        await one.restore([Document("task", str(number), "me", {}) for number in range(1200)])
+        assert await heard() == [None]
+        await other.put("task", "mine", "me", {})
+        assert await heard() == ["mine"]
+
+    run(postgres_url, scenario)
+
+
+def test_changes_are_heard_while_nobody_calls(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        ears = Ears(other)
+        for number in range(20):
+            await one.put("task", str(number), "me", {})
+            await ears.wait()
+            assert ears.take() == [str(number)]
+
+    run(postgres_url, scenario, uvloop.new_event_loop)
+
+
+def test_many_changes_of_a_document_are_heard_once(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        ears = Ears(other, "slow")
+        go = asyncio.Event()
+
+        async def slow(_: str | None) -> None:
+            await go.wait()
+
+        other.listen("slow", slow)
+        await one.put("slow", "a", "me", {})
+        await ears.wait()
+        for key in "abcab":
+            await one.put("slow", key, "me", {})
+        waiting = asyncio.create_task(other.catch_up())
+        await asyncio.sleep(0)
+        assert ears.take() == ["a"]
+        go.set()
+        await waiting
+        assert sorted(filter(None, ears.take())) == ["a", "b", "c"]
+
+    run(postgres_url, scenario)
+
+
+def test_an_error_of_a_listener_does_not_affect_others(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        async def broken(_: str | None) -> None:
+            raise ZeroDivisionError
+
+        other.listen("task", broken)
+        ears = Ears(other)
+        for key in "ab":
+            await one.put("task", key, "me", {})
+            await other.catch_up()
+            assert ears.take() == [key]
+
+    run(postgres_url, scenario)
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+
+
+def test_what_a_listener_could_not_read_is_told_again(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        failures = [StoreUnavailable("away"), StoreUnavailable("away")]
+
+        async def away(_: str | None) -> None:
+            if failures:
+                raise failures.pop()
+
+        other.listen("task", away)
+        ears = Ears(other)
+        await one.put("task", "a", "me", {})
+        with contextlib.suppress(StoreUnavailable):
+            for _ in range(3):
+                await other.catch_up()
+        await other.catch_up()
+        assert ears.take() == ["a"]
+
+    run(postgres_url, scenario)
+
+
+def test_a_cancelled_call_does_not_affect_others(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept = cache_of(other)
+        for number in range(20):
+            await one.put("number", "a", "me", {"n": number})
+            cancelled: list[asyncio.Task[Any]] = [asyncio.create_task(other.catch_up()) for _ in range(3)]
+            cancelled.append(asyncio.create_task(other.put("number", "b", "me", {"n": number})))
+            waiting = asyncio.create_task(other.catch_up())
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            for task in cancelled:
+                task.cancel()
+            await waiting
+            assert kept.get("a") == number
+            await asyncio.wait(cancelled)
+        await other.put("number", "b", "me", {"n": -1})
+        await other.catch_up()
+        assert kept.get("b") == -1
+
+    run(postgres_url, scenario)
+
+
+def test_ten_processes_can_create_the_tables_at_once(postgres_url: str) -> None:
+    async def scenario() -> None:
+        opening = [PostgresRecords(postgres_url) for _ in range(10)]
+        await asyncio.gather(*(records.open() for records in opening))
+        assert len({records.replica_id for records in opening}) == 10
+        counts = await asyncio.gather(*(records.count_up("a") for records in opening))
+        assert sorted(counts) == list(range(1, 11))
+        await asyncio.gather(*(records.close() for records in opening))
+
+    asyncio.run(scenario())
+    assert execute(postgres_url, "SELECT version FROM face_emulator.format") == [(len(schema.MIGRATIONS),)]
+
+
+def test_a_newer_emulator_migrates_and_an_older_one_refuses(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def store() -> None:
+        async with opened(postgres_url) as records:
+            await records.put("task", "t", "me", {"n": 1})
+
+    async def migrate() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for records in await asyncio.gather(
+                *(stack.enter_async_context(opened(postgres_url)) for _ in range(5))
+            ):
+                assert [record.document for record in await records.find("task")] == [{"n": 1}]
+
+    asyncio.run(store())
+    with monkeypatch.context() as newer:
+        script = "ALTER TABLE face_emulator.records ADD COLUMN more text; CREATE TABLE face_emulator.more ()"
+        newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, script))
+        asyncio.run(migrate())
+    with pytest.raises(StoreUnreadable) as caught:
+        asyncio.run(store())
+    known = len(schema.MIGRATIONS)
+    assert str(caught.value).endswith(
+        f"cannot be used: its tables have version {known + 1}, but this emulator knows version {known}; "
+        "use a newer emulator, or another database"
+    )
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_killed_connections_are_made_again(
+    postgres_url: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept, cached = cache_of(other), CachedRecords(other)
+        ids = one.replica_id, other.replica_id
+        for number in range(5):
+            await one.put("number", "a", "me", {"n": number})
+            await other.catch_up()
+            await cached.get("number", "a")
+            await asyncio.to_thread(kill_connections, postgres_url)
+            # Others change it while this replica hears nothing.
+            await asyncio.to_thread(
+                execute,
+                postgres_url,
+                "UPDATE face_emulator.records SET document = %s",
+                json.dumps({"n": -number}),
+            )
+            await asyncio.gather(until_recovered(one), until_recovered(other))
+            found = await cached.get("number", "a")
+            assert found is not None
+            assert (kept.get("a"), found.document) == (-number, {"n": -number})
+        assert (one.replica_id, other.replica_id) == ids
+        assert [replica.id for replica in await one.replicas()] == list(ids)
+
+    run(postgres_url, scenario, loop)
+
+
+def test_nothing_is_lost_or_doubled_while_connections_are_killed(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        done: list[int] = []
+        ended = asyncio.Event()
+
+        async def count(records: PostgresRecords) -> None:
+            while not ended.is_set():
+                try:
+                    done.append(await records.count_up("a"))
+                except StoreUnavailable:
+                    unknown.append(1)
+                    await asyncio.sleep(0.01)
+
+        unknown: list[int] = []
+        counting = [asyncio.create_task(count(records)) for records in (one, other) * 4]
+        for _ in range(8):
+            await asyncio.to_thread(kill_connections, postgres_url)
+            await until_recovered(one)
+        ended.set()
+        await asyncio.gather(*counting)
+        await until_recovered(one)
+        (counter,) = await one.counters("a")
+        assert len(set(done)) == len(done)
+        assert len(done) <= counter.value <= len(done) + len(unknown)
+
+    run(postgres_url, scenario)
+
+
+def test_a_restart_of_the_database_is_survived(own_postgres_server: PostgresServer) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept = cache_of(other)
+        await one.put("number", "a", "me", {"n": 1})
+        await other.catch_up()
+        for mode in ("fast", "immediate"):
+            await asyncio.to_thread(own_postgres_server.stop, mode)
+            for call in (one.catch_up, lambda: one.get("number", "a"), lambda: one.count_up("a"), one.check):
+                begun = time.monotonic()
+                with pytest.raises(StoreUnavailable) as caught:
+                    await call()
+                assert time.monotonic() - begun < QUICK_SECONDS
+                assert "a-secret" not in f"{caught.value!r} {caught.value}"
+            await asyncio.to_thread(own_postgres_server.start)
+            await asyncio.gather(until_recovered(one), until_recovered(other))
+            assert kept.get("a") == 1
+        await one.put("number", "a", "me", {"n": 2})
+        await other.catch_up()
+        assert kept.get("a") == 2
+
+    run(own_postgres_server.url(), scenario)
+
+
+def test_a_start_waits_for_the_database(
+    own_postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, eventually: Callable[..., object]
+) -> None:
+    own_postgres_server.stop()
+
+    async def scenario() -> None:
+        records = PostgresRecords(own_postgres_server.url())
+        opening = asyncio.create_task(records.open())
+        await asyncio.to_thread(eventually, lambda: caplog.records)
+        await asyncio.to_thread(own_postgres_server.start)
+        await opening
+        assert await records.count_up("a") == 1
+        await records.close()
+
+    asyncio.run(scenario())
+    assert "waiting for the PostgreSQL database postgres at 127.0.0.1:" in caplog.messages[0]
+    assert "a-secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://me:a-secret@127.0.0.1:1/none", "refused"),
+        ("postgresql://me:a-secret@localhost:1/none?sslmode=disable", "refused"),
+        ("postgresql://me:a-secret@no-host.invalid/none", "no-host.invalid"),
+    ],
+)
+def test_a_start_without_a_database_ends_with_a_sentence(
+    url: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoreUnreadable) as caught:
+        asyncio.run(PostgresRecords(url).open(wait_seconds=0.3))
+    sentence = str(caught.value)
+    assert sentence.startswith("the PostgreSQL database none at ")
+    assert reason in sentence
+    assert sentence.endswith("; check FACE_EMULATOR_DATABASE_URL")
+    assert "\n" not in sentence
+    assert "a-secret" not in sentence + caplog.text
+
+
+def test_a_database_that_does_not_exist_is_not_waited_for(postgres_server: PostgresServer) -> None:
+    begun = time.monotonic()
+    with pytest.raises(StoreUnreadable, match='database "nowhere" does not exist'):
+        asyncio.run(PostgresRecords(postgres_server.url("nowhere")).open())
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:a%secret@host/db", "postgresql://me:a-secret@host:port/db", "secret"]
+)
+def test_a_malformed_url_is_refused_without_the_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must have the form `postgresql://user:password@host") as caught:
+        PostgresRecords(url)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_database_that_hangs_is_given_up(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        kept = cache_of(one)
+        ears = Ears(one, "number")
+        await other.put("number", "a", "me", {"n": 1})
+        await ears.wait()
+        (pid,) = await asyncio.to_thread(
+            execute,
+            postgres_url,
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s::oid",
+            one.replica_id,
+        )
+        await asyncio.to_thread(pause, int(str(pid[0])))
+        try:
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await one.catch_up()
+            assert time.monotonic() - begun < 6
+            with pytest.raises(StoreUnavailable):
+                await one.get("number", "a")
+        finally:
+            await asyncio.to_thread(go_on, int(str(pid[0])))
+        await other.put("number", "a", "me", {"n": 2})
+        await until_recovered(one)
+        assert kept.get("a") == 2
+
+    run(postgres_url, scenario)
+
+
+def test_replicas_are_those_that_live(postgres_url: str) -> None:
+    async def scenario() -> None:
+        async with opened(postgres_url) as one:
+            async with opened(postgres_url, role="worker", workers=3) as other:
+                found = await one.replicas()
+                assert [(each.id, each.role, each.workers) for each in found] == [
+                    (one.replica_id, "server", 0),
+                    (other.replica_id, "worker", 3),
+                ]
+                assert await other.replicas() == found
+                gone = other.replica_id
+            assert not await one.is_alive(gone)
+            assert await one.is_alive(one.replica_id)
+            # A process that was killed leaves its row.
+            await asyncio.to_thread(
+                execute,
+                postgres_url,
+                "INSERT INTO face_emulator.replicas (id, role, host, pid, version, workers) "
+                "VALUES (77, 'server', 'h', 1, '1', 1)",
+            )
+            assert await one.is_alive(77)
+            for seconds, rows in ((6, 2), (61, 1)):
+                await asyncio.to_thread(
+                    execute,
+                    postgres_url,
+                    "UPDATE face_emulator.replicas SET missing_since = now() - make_interval(secs => %s) "
+                    "WHERE id = 77",
+                    seconds,
+                )
+                assert [each.id for each in await one.replicas()] == [one.replica_id]
+                left = await asyncio.to_thread(
+                    execute, postgres_url, "SELECT count(*) FROM face_emulator.replicas"
+                )
+                assert left == [(rows,)]
+
+    asyncio.run(scenario())
+
+
+def test_tasks_are_added_to_the_queue_in_the_same_transaction(postgres_url: str) -> None:
+    async def enqueue(connection: Any, tasks: Sequence[Enqueue]) -> None:
+        for task in tasks:
+            await connection.execute("INSERT INTO queue VALUES (%s)", (task.task_id,))
+        if tasks[0].waits:
+            raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with opened(postgres_url, enqueue=enqueue) as records:
+            record = await records.create("task", "a", "me", {})
+            assert await records.write([Replace("task", record, {"n": 1}), Enqueue("a"), Enqueue("b")])
+            # What has failed leaves nothing.
+            assert not await records.write([Enqueue("c"), Replace("task", record, {"n": 2})])
+            with pytest.raises(KeyError):
+                await records.write([Enqueue("d"), Create("task", "a", "me", {})])
+            with pytest.raises(ZeroDivisionError):
+                await records.write([CountUp("a", ""), Enqueue("e", waits=True)])
+            assert await records.counters("") == []
+            assert await records.write([CountUp("a", ""), Enqueue("f")])
+            assert await records.counters("") == [Counter("a", "", 1)]
+
+    execute(postgres_url, "CREATE TABLE queue (id text)")
+    asyncio.run(scenario())
+    assert execute(postgres_url, "SELECT id FROM queue ORDER BY id") == [("a",), ("b",), ("f",)]
