@@ -30,6 +30,10 @@ WEAK = {
         {"GNU Lesser General Public License v3 (LGPLv3)"},
         "libheif and libde265 are libraries of their own in the wheel, which users can replace",
     ),
+    **dict.fromkeys(
+        ("psycopg", "psycopg-binary", "psycopg-pool"),
+        ({"LGPL-3.0-only"}, "a package of its own, which is not changed, and which users can replace"),
+    ),
 }
 """Packages with further licences that are allowed, and why. They do not extend to the emulator's code."""
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from vendor_data import VENDORS, data_of
 
 import emulator
 from emulator.app import clock_of
+from emulator.backends.drivers import DriverMissing
 from emulator.settings import Settings
+
+DATABASE = "postgresql://me:a-secret@127.0.0.1:1/none"
 
 
 def _literals(annotation: Any) -> list[Any]:
@@ -100,6 +105,35 @@ def test_a_wording_with_invalid_placeholders_prevents_the_start(text: str) -> No
     wording = {"API_NOT_FOUND": {"text": text}}
     with pytest.raises(ValueError, match=r"oops|[Ss]ingle|expected"):
         emulator.create_app(Settings(vendors={"faceplusplus": {"errors": wording}}))
+
+
+def test_a_database_needs_an_object_store() -> None:
+    with pytest.raises(ValueError, match="FACE_EMULATOR_DATABASE_URL needs FACE_EMULATOR_BLOBS_URL"):
+        emulator.create_app(Settings(database_url=SecretStr(DATABASE)))
+
+
+def test_a_database_needs_its_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.startswith("emulator.backends.records.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DriverMissing) as caught:
+        emulator.create_app(Settings(database_url=SecretStr(DATABASE), blobs_url=tmp_path.as_uri()))
+    assert str(caught.value) == (
+        "FACE_EMULATOR_DATABASE_URL needs the package psycopg, which is not installed; "
+        'run `pip install "face-api-emulator[scale]"`'
+    )
+
+
+def test_the_password_of_the_database_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_DATABASE_URL", DATABASE)
+    settings = Settings()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == DATABASE
+    assert "a-secret" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
+    monkeypatch.setenv("FACE_EMULATOR_SEED", "x")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "a-secret" not in str(caught.value)
 
 
 def test_a_datetime_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
