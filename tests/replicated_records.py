@@ -213,12 +213,8 @@ class ReplicatedRecords:
         return found
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-<<<<<<< HEAD
-        """Count documents by a member."""
-=======
         """Count documents by the value of a member."""
         self._check()
->>>>>>> w-journal
         return await self._records.tally(kind, member)
 
     async def delete(self, kind: str, key: str) -> bool:
