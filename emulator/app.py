@@ -30,9 +30,10 @@ from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_
 from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.records import StoreUnreadable
+from emulator.backends.records import Records, StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
 from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
@@ -56,10 +57,13 @@ from emulator.webhooks.sender import HttpSender
 from emulator.world.clocks import Clocks
 from emulator.world.credentials import Credentials
 from emulator.world.faults.engine import Faults, is_reserved
+from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
+from emulator.world.journal.shared import SharedJournal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 from emulator.world.retention import Retention
 from emulator.world.world import World
@@ -237,7 +241,8 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
-    app.catch_up, app.always_open = world.records.catch_up, OPEN
+    # The metrics tell that the database is away, if it is.
+    app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     app.add_middleware(JsonGuard)
@@ -411,11 +416,13 @@ def _world(
     vendor_settings: Mapping[str, VendorSettings],
 ) -> World:
     records = CachedRecords(adapters.records)
+    bodies = Bodies()
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
-    webhooks = Outbox(
-        records, clock, ids, HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
-    )
+    found = adapters.records
+    replicas = OnlyReplica() if isinstance(found, SqliteRecords) else RegisteredReplicas(found)
+    sender = HttpSender(AddressPolicy(settings.outgoing_hosts), settings.downloads // 2 or 1)
+    webhooks = Outbox(records, clock, ids, sender, replicas)
     return World(
         clock=clock,
         clocks=Clocks(clock, records),
@@ -435,18 +442,22 @@ def _world(
         faults=Faults(
             records, clock, {vendor.name: vendor for vendor in vendors}, in_band=settings.in_band_faults
         ),
-        journal=Journal(
-            records,
-            clock,
-            calls=settings.journal_calls,
-            size=settings.journal_bytes,
-            survives=settings.data_dir is not None or records.is_shared,
-        ),
+        journal=_journal(settings, records, clock, bodies),
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
-        plans=Plans(tasks, webhooks),
+        plans=Plans(records, tasks, webhooks, replicas),
+        rate_limits=RateLimits(records, clock),
+        bodies=bodies,
     )
+
+
+def _journal(settings: Settings, records: Records, clock: Clock, bodies: Bodies) -> Journal:
+    calls, size = settings.journal_calls, settings.journal_bytes
+    if records.is_shared:
+        # The calls of other servers can get the numbers of calls that they have deleted.
+        return SharedJournal(records, clock, calls=calls, size=size, forgotten=bodies.clear)
+    return Journal(records, clock, calls=calls, size=size, survives=settings.data_dir is not None)
 
 
 def _adapter_descriptions(settings: Settings, adapters: _Adapters) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Program(CommandGroup):
             "faces": "faces.faces",
             "drift": "drift.drift",
             "health": "world.health",
+            "metrics": "world.metrics",
             "wait": "world.wait",
             "healthcheck": "doctor.healthcheck",
             "doctor": "doctor.doctor",

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.backends.queue import Backlog, Pipeline
+from emulator.backends.queue import Backlog, Load, Pipeline
+from emulator.durations import NO_DURATIONS
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import TaskState
 
@@ -23,6 +24,10 @@ class Queue:
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Do nothing, because the test performs the tasks."""
+
+    def load(self) -> Load:
+        """Return that there are no workers."""
+        return Load(0, 0, 0, NO_DURATIONS, {})
 
     async def wait_until_warm(self) -> None:
         """Do nothing."""

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from emulator.backends.queue import Backlog, Pipeline
+from emulator.backends.queue import Backlog, Load, Pipeline
 from emulator.backends.records import Change
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
+from emulator.durations import NO_DURATIONS
 from emulator.tasks.job import Job
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Outcome, Task
@@ -32,6 +33,9 @@ class ListQueue:
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         pass
+
+    def load(self) -> Load:
+        return Load(0, 0, 0, NO_DURATIONS, {})
 
     async def wait_until_warm(self) -> None:
         pass

@@ -4,9 +4,10 @@ from emulator.backends.queue.protocol import (
     CLIENT_LEAVING,
     Backlog,
     ClientLeft,
+    Load,
     Pipeline,
     WorkerLost,
     WorkQueue,
 )
 
-__all__ = ["CLIENT_LEAVING", "Backlog", "ClientLeft", "Pipeline", "WorkQueue", "WorkerLost"]
+__all__ = ["CLIENT_LEAVING", "Backlog", "ClientLeft", "Load", "Pipeline", "WorkQueue", "WorkerLost"]

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, P, Pipeline, R, WorkerLost
+from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Load, P, Pipeline, R, WorkerLost
 
 
 class AsyncPool:
@@ -40,6 +40,10 @@ class AsyncPool:
             return f"The workers cannot load the face core: {warming.exception()}."
         missing = self._pool.missing
         return f"{missing} of {self._pool.count} workers died, and are being replaced." if missing else None
+
+    def load(self) -> Load:
+        """Return how busy the workers are."""
+        return self._pool.load()
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from emulator.backends.queue.async_pool import AsyncPool
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import Backlog, P, Pipeline, R
+from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ class LocalWorkers:
     def why_not_warm(self) -> str | None:
         """Why the workers are not warm, as a sentence, or None if they are warm."""
         return self._workers.why_not_warm
+
+    def load(self) -> Load:
+        """Return how busy the workers are."""
+        return self._workers.load()
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+
+from emulator.durations import Histogram
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +55,32 @@ class Pipeline(Generic[P, R]):
 
 
 @dataclass(frozen=True)
+class Load:
+    """The workers of this process, and their work since the start of the process.
+
+    Attributes
+    ----------
+    workers : int
+        Number of workers.
+    alive : int
+        Number of workers that live and have loaded the face core.
+    waiting : int
+        Number of works that wait for a worker.
+    waits : Histogram
+        For each work that a worker has begun: how long the work waited for it. A work that is begun again,
+        because its worker died, counts again.
+    works : mapping of str to Histogram
+        By the name of a pipeline: how long workers took for it, until they replied or died.
+    """
+
+    workers: int
+    alive: int
+    waiting: int
+    waits: Histogram
+    works: Mapping[str, Histogram]
+
+
+@dataclass(frozen=True)
 class Backlog:
     """The tasks in a queue, and the processes that perform them.
 
@@ -95,6 +123,9 @@ class WorkQueue(Protocol):
     @property
     def why_not_warm(self) -> str | None:
         """Why the workers are not warm, as a sentence, or None if they are warm."""
+
+    def load(self) -> Load:
+        """Return how busy the workers of this process are."""
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces.

@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from emulator.backends.queue.async_pool import AsyncPool
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.postgres.jobs import STALLED_SECONDS, TASKS, WAITS, Jobs
-from emulator.backends.queue.protocol import Backlog, P, Pipeline, R
+from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
 from emulator.backends.records import Enqueue
 from emulator.backends.unavailable import StoreUnavailable
 
@@ -131,6 +131,10 @@ class PostgresQueue:
     def why_not_warm(self) -> str | None:
         """Why the workers are not warm, as a sentence, or None if they are warm."""
         return self._workers.why_not_warm
+
+    def load(self) -> Load:
+        """Return how busy the workers of this process are."""
+        return self._workers.load()
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces."""
